@@ -1,0 +1,62 @@
+"""The shapes that all messages share: `Message`, `Event`, the closed union of replies, and `Rpc`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Generic, Literal, TypeVar
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter
+
+from libs.contracts.errors import Code
+from libs.contracts.subjects import Subject
+
+JsonObject = dict[str, Any]
+
+
+class Message(BaseModel):
+    """A body on the bus: frozen, JSON, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Event(Message):
+    """A fact in the past tense. `event_id` is also its `Nats-Msg-Id`; consumers are idempotent by it."""
+
+    subject: ClassVar[Subject]
+
+    event_id: UUID
+    at: datetime
+    tenant_id: UUID
+
+
+class Refused(Message):
+    """A command that was understood and not done. `fields` fill the text that the gateway's `compat` has for `code`."""
+
+    kind: Literal["refused"] = "refused"
+    code: Code
+    fields: dict[str, str] = {}
+
+
+class Applied(Message):
+    """A command that was done. `id` is what it made or touched; `success` false means there was nothing to do."""
+
+    kind: Literal["applied"] = "applied"
+    id: UUID | None = None
+    success: bool = True
+
+
+Req = TypeVar("Req", bound=Message)
+Rep = TypeVar("Rep", bound=Message)
+
+
+@dataclass(frozen=True, slots=True)
+class Rpc(Generic[Req, Rep]):
+    """One request/reply verb: where it goes, what it carries, what it answers (`Rep`, or `Refused`)."""
+
+    subject: Subject
+    request: type[Req]
+    reply: type[Rep]
+
+    def adapter(self) -> TypeAdapter[Any]:
+        """What a reply may be, told apart by `kind`."""
+        return TypeAdapter(self.reply | Refused)  # type: ignore[arg-type] # a union made at run time

@@ -1,0 +1,59 @@
+"""Refusals that travel. A refusal is a code and fields; nobody matches on text.
+
+The texts that old clients match on live in one table of the gateway (`services/gateway/graphql/compat.py`).
+"""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Why a command was refused. The comment names the fields that fill the text."""
+
+    # any service
+    INTERNAL = "internal"  # error_id
+    UNAVAILABLE = "unavailable"  # service
+    BUSY = "busy"  # service; the caller may try again
+    INVALID = "invalid"  # reason: a sentence that names the field
+
+    # tenants, keys
+    UNAUTHENTICATED = "unauthenticated"
+    FORBIDDEN = "forbidden"
+    SLUG_NOT_SLUGIFIED = "slug_not_slugified"
+    NOT_CONFIRMED = "not_confirmed"
+    UNIQUENESS_VIOLATION = "uniqueness_violation"
+    FOREIGN_KEY_VIOLATION = "foreign_key_violation"
+    UPDATE_FAILED = "update_failed"
+
+    # registry
+    PROJECT_INVALID_ID = "project_invalid_id"
+    PROJECT_NOT_FOUND = "project_not_found"
+    FLOW_NOT_FOUND = "flow_not_found"  # flow_id
+    FLOW_INVALID_ID = "flow_invalid_id"
+    FLOW_ARCHIVED = "flow_archived"  # flow_id
+    FLOW_UNDECODABLE = "flow_undecodable"  # reason
+    FLOW_MALFORMED = "flow_malformed"  # reason
+    FLOW_TOO_OLD = "flow_too_old"  # version
+    EDGES_UNKNOWN_TASKS = "edges_unknown_tasks"  # reason
+    REQUIRED_PARAMETERS_UNSCHEDULABLE = "required_parameters_unschedulable"
+    TIMEZONE_INVALID = "timezone_invalid"  # timezone
+    CLOCK_INVALID = "clock_invalid"  # clock
+    FLOW_OR_PROJECT_INVALID = "flow_or_project_invalid"
+
+    # runs
+    FLOW_OR_GROUP_REQUIRED = "flow_or_group_required"
+    VERSION_GROUP_EMPTY = "version_group_empty"  # version_group_id
+    PARAMETERS_MISSING = "parameters_missing"  # names
+    RUN_NOT_FOUND = "run_not_found"  # kind, id (for set states: "State update failed for ...")
+    FLOW_RUN_INVALID_ID = "flow_run_invalid_id"  # id
+    TASK_RUN_NOT_FOUND = "task_run_not_found"  # id
+    TASK_INVALID_ID = "task_invalid_id"
+    ALREADY_SUBMITTED = "already_submitted"
+    FLOW_RUN_NOT_RUNNING = "flow_run_not_running"  # task_run_id, flow_run_id
+    RUN_FINISHED = "run_finished"  # id, state
+    STATE_INVALID = "state_invalid"  # reason
+    STATE_TOO_LARGE = "state_too_large"
+    VERSION_LOCKED = "version_locked"  # id, current, given
+    NAME_INVALID = "name_invalid"
+    ARTIFACT_TOO_LARGE = "artifact_too_large"
+    TENANT_INVALID = "tenant_invalid"
+    LEASE_LOST = "lease_lost"  # id

@@ -1,0 +1,195 @@
+"""What the registry is asked and what it tells: projects, flows (versions), flow groups."""
+
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from libs.contracts import subjects
+from libs.contracts.base import Applied, Event, JsonObject, Message, Rpc
+from libs.contracts.subjects import Subject
+
+
+class CreateProject(Message):
+    """Make a project. Refused: UNIQUENESS_VIOLATION (same name in the tenant)."""
+
+    tenant_id: UUID
+    name: str
+    description: str | None = None
+
+
+class DeleteProject(Message):
+    """Delete a project with all its flows and their runs. `success` is false for an unknown id."""
+
+    tenant_id: UUID
+    project_id: UUID
+
+
+class UpdateProject(Message):
+    """Set the fields named in `changes` (name, description). Refused: UPDATE_FAILED, UNIQUENESS_VIOLATION."""
+
+    tenant_id: UUID
+    project_id: UUID
+    changes: dict[str, str | None]
+
+
+class RegisterFlow(Message):
+    """Register a version. Exactly one of `serialized_flow` (JSON object) and `compressed_flow` (its gzip in base64).
+
+    `set_schedule_active`: True/False as the client says; None leaves the schedule inactive (backend.md 1.4).
+    """
+
+    tenant_id: UUID
+    project_id: UUID | None
+    serialized_flow: Any = None
+    compressed_flow: str | None = None
+    version_group_id: str | None = None
+    set_schedule_active: bool | None = True
+    description: str | None = None
+    idempotency_key: str | None = None
+    created_by: UUID | None = None
+
+
+class FlowRegisteredReply(Message):
+    """`existing` is true when the idempotency key matched and nothing was made."""
+
+    kind: Literal["applied"] = "applied"
+    id: UUID
+    flow_group_id: UUID
+    version: int
+    existing: bool = False
+
+
+class RegisterTasks(Message):
+    """Append tasks to a flow; slugs that exist are skipped. `serialized_tasks` may be empty."""
+
+    tenant_id: UUID
+    flow_id: UUID
+    serialized_tasks: Any
+
+
+class RegisterEdges(Message):
+    """Append edges to a flow; edges that exist are skipped. Refused: EDGES_UNKNOWN_TASKS."""
+
+    tenant_id: UUID
+    flow_id: UUID
+    serialized_edges: Any
+
+
+class FlowCommand(Message):
+    """A command whose only argument is a flow: archive, unarchive, delete. `success` is false for an unknown id."""
+
+    tenant_id: UUID
+    flow_id: UUID
+
+
+class MoveFlow(Message):
+    """Move a flow to another project of the tenant. Refused: FLOW_OR_PROJECT_INVALID."""
+
+    tenant_id: UUID
+    flow_id: UUID
+    project_id: UUID
+
+
+class SetScheduleActive(Message):
+    """Start or pause a flow's schedule. `success` false: unknown flow, or nothing to schedule.
+
+    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE.
+    """
+
+    tenant_id: UUID
+    flow_id: UUID
+    active: bool
+
+
+class SetFlowSettings(Message):
+    """Set safeguards of the flow's group; only the named ones. Refused: FLOW_INVALID_ID."""
+
+    tenant_id: UUID
+    flow_id: UUID
+    heartbeat_enabled: bool | None = None
+    lazarus_enabled: bool | None = None
+    version_locking_enabled: bool | None = None
+
+
+class UpdateFlowGroup(Message):
+    """Overwrite the columns named in `changes`: description, labels, default_parameters, run_config, schedule.
+
+    `schedule` is `{"cron_clocks": [...], "interval_clocks": [...], "timezone": ...}` as clients send it, or null.
+    """
+
+    tenant_id: UUID
+    flow_group_id: UUID
+    changes: JsonObject
+
+
+class DeleteFlowGroup(Message):
+    """Delete a group with its flows and their runs. `success` is false for an unknown id."""
+
+    tenant_id: UUID
+    flow_group_id: UUID
+
+
+CREATE_PROJECT = Rpc(subjects.CREATE_PROJECT, CreateProject, Applied)
+DELETE_PROJECT = Rpc(subjects.DELETE_PROJECT, DeleteProject, Applied)
+UPDATE_PROJECT = Rpc(subjects.UPDATE_PROJECT, UpdateProject, Applied)
+REGISTER_FLOW = Rpc(subjects.REGISTER_FLOW, RegisterFlow, FlowRegisteredReply)
+REGISTER_TASKS = Rpc(subjects.REGISTER_TASKS, RegisterTasks, Applied)
+REGISTER_EDGES = Rpc(subjects.REGISTER_EDGES, RegisterEdges, Applied)
+ARCHIVE_FLOW = Rpc(subjects.ARCHIVE_FLOW, FlowCommand, Applied)
+UNARCHIVE_FLOW = Rpc(subjects.UNARCHIVE_FLOW, FlowCommand, Applied)
+DELETE_FLOW = Rpc(subjects.DELETE_FLOW, FlowCommand, Applied)
+MOVE_FLOW = Rpc(subjects.MOVE_FLOW, MoveFlow, Applied)
+SET_SCHEDULE_ACTIVE = Rpc(subjects.SET_SCHEDULE_ACTIVE, SetScheduleActive, Applied)
+SET_FLOW_SETTINGS = Rpc(subjects.SET_FLOW_SETTINGS, SetFlowSettings, Applied)
+UPDATE_FLOW_GROUP = Rpc(subjects.UPDATE_FLOW_GROUP, UpdateFlowGroup, Applied)
+DELETE_FLOW_GROUP = Rpc(subjects.DELETE_FLOW_GROUP, DeleteFlowGroup, Applied)
+
+
+class ProjectCreated(Event):
+    """A project was made."""
+
+    subject: ClassVar[Subject] = subjects.PROJECT_CREATED
+    project_id: UUID
+
+
+class FlowEvent(Event):
+    """Something happened to one flow version."""
+
+    flow_id: UUID
+    flow_group_id: UUID
+
+
+class FlowRegistered(FlowEvent):
+    """A version was registered."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_REGISTERED
+    version: int
+
+
+class FlowArchived(FlowEvent):
+    """A version was archived: no run can be created for it from this moment."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_ARCHIVED
+
+
+class FlowUnarchived(FlowEvent):
+    """A version was taken out of the archive."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_UNARCHIVED
+
+
+class FlowScheduleChanged(FlowEvent):
+    """The schedule, or whether it is active, changed; readers look at the registry's tables for what it is now."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_SCHEDULE_CHANGED
+
+
+class FlowSettingsChanged(FlowEvent):
+    """Safeguards changed; they hold for future runs."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_SETTINGS_CHANGED
+
+
+class FlowDeleted(FlowEvent):
+    """A version is gone."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_DELETED

@@ -1,0 +1,298 @@
+"""What the run ledger is asked and what it tells: flow runs, task runs, states, queue, agents, logs, artifacts.
+
+Every command that changes a run may carry the version its sender saw (`seen_version`). For clients the check is made
+only when the flow has version locking on; services always send it, and a stale proposal of a service is refused
+(design.md section 2, rule 3).
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from libs.contracts import subjects
+from libs.contracts.base import Applied, Event, JsonObject, Message, Refused, Rpc
+from libs.contracts.subjects import Subject
+
+
+class RunKind(StrEnum):
+    """Which ledger a proposal is about."""
+
+    FLOW_RUN = "flow_run"
+    TASK_RUN = "task_run"
+
+
+class CreateFlowRun(Message):
+    """Create a run with its first state, Scheduled, in one transaction.
+
+    Refused: FLOW_OR_GROUP_REQUIRED, FLOW_NOT_FOUND, VERSION_GROUP_EMPTY, FLOW_ARCHIVED, PARAMETERS_MISSING, INVALID.
+    """
+
+    tenant_id: UUID
+    flow_id: UUID | None = None
+    version_group_id: str | None = None
+    parameters: JsonObject | None = None
+    labels: list[str] | None = None
+    run_config: JsonObject | None = None
+    context: JsonObject | None = None
+    scheduled_start_time: datetime | None = None
+    idempotency_key: str | None = None
+    flow_run_name: str | None = None
+    created_by: UUID | None = None
+
+
+class FlowRunCreated(Message):
+    """`existing` is true when the idempotency key named an earlier run of this flow."""
+
+    kind: Literal["applied"] = "applied"
+    id: UUID
+    existing: bool = False
+
+
+class StateProposal(Message):
+    """One proposed state, as a client sent it (`state` is its JSON)."""
+
+    run_kind: RunKind
+    run_id: UUID
+    state: Any
+    seen_version: int | None = None
+    seen_flow_run_version: int | None = None
+    lease_token: UUID | None = None
+
+
+class SetStates(Message):
+    """Propose states; each is decided by itself, in order, and answered by itself."""
+
+    tenant_id: UUID
+    proposals: list[StateProposal]
+    agent_id: UUID | None = None
+
+
+class StateApplied(Message):
+    """The state is in the ledger as `version`. `status` is what clients read: SUCCESS, or QUEUED with a `message`."""
+
+    kind: Literal["applied"] = "applied"
+    id: UUID
+    version: int
+    state: str
+    status: Literal["SUCCESS", "QUEUED"] = "SUCCESS"
+    message: str | None = None
+
+
+class VersionConflict(Message):
+    """The run has moved on since the sender looked (VERSION_LOCKING_ERROR to clients)."""
+
+    kind: Literal["version_conflict"] = "version_conflict"
+    id: UUID
+    given: int
+    current: int
+    state: str
+
+
+class StatesSet(Message):
+    """One answer per proposal, in order."""
+
+    kind: Literal["applied"] = "applied"
+    outcomes: list[StateApplied | VersionConflict | Refused]
+
+
+class GetOrCreateTaskRun(Message):
+    """The task run of (flow run, task, map index), made if absent. Refused: TASK_INVALID_ID, FLOW_RUN_INVALID_ID."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    task_id: UUID
+    map_index: int = -1
+
+
+class TaskRunInfo(Message):
+    """The row as it is now, whoever made it."""
+
+    kind: Literal["applied"] = "applied"
+    id: UUID
+    version: int
+    state: str
+    serialized_state: JsonObject
+
+
+class CancelFlowRun(Message):
+    """Cancel: Running or Submitted runs become Cancelling, other unfinished ones Cancelled, finished ones stay.
+
+    Refused: FLOW_RUN_INVALID_ID.
+    """
+
+    tenant_id: UUID
+    flow_run_id: UUID
+
+
+class FlowRunCancelled(Message):
+    """The name of the state that the run is in now."""
+
+    kind: Literal["applied"] = "applied"
+    id: UUID
+    state: str
+
+
+class GetRunsInQueue(Message):
+    """Due runs for an agent with these labels, oldest first; also the agent's sign of life."""
+
+    tenant_id: UUID
+    labels: list[str] = []
+    before: datetime | None = None
+    agent_id: UUID | None = None
+    limit: int = 25
+
+
+class RunsInQueue(Message):
+    """Ids of due flow runs."""
+
+    kind: Literal["applied"] = "applied"
+    flow_run_ids: list[UUID]
+
+
+class RegisterAgent(Message):
+    """Register an agent; the same (name, type, core version, labels) is the same agent."""
+
+    tenant_id: UUID
+    type: str
+    name: str | None = None
+    labels: list[str] = []
+    core_version: str | None = None
+    agent_config_id: UUID | None = None
+
+
+class DeleteAgent(Message):
+    """Forget an agent. `success` is false for an unknown id."""
+
+    tenant_id: UUID
+    agent_id: UUID
+
+
+class UpdateRun(Message):
+    """Set the name of a flow or task run, or the labels of a flow run. Refused: NAME_INVALID.
+
+    `success` is false for an unknown id.
+    """
+
+    tenant_id: UUID
+    run_kind: RunKind
+    run_id: UUID
+    name: str | None = None
+    labels: list[str] | None = None
+
+
+class DeleteFlowRun(Message):
+    """Delete a run with its task runs, histories, logs and artifacts. `success` is false for an unknown id."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+
+
+class WriteArtifact(Message):
+    """Create (`task_run_id`, `kind`, `data`), replace (`artifact_id`, `data`) or delete (`artifact_id` alone).
+
+    Refused: ARTIFACT_TOO_LARGE, TASK_RUN_NOT_FOUND, TENANT_INVALID.
+    """
+
+    tenant_id: UUID
+    artifact_id: UUID | None = None
+    task_run_id: UUID | None = None
+    artifact_kind: str | None = None
+    data: Any = None
+
+
+CREATE_FLOW_RUN = Rpc(subjects.CREATE_FLOW_RUN, CreateFlowRun, FlowRunCreated)
+SET_STATES = Rpc(subjects.SET_STATES, SetStates, StatesSet)
+GET_OR_CREATE_TASK_RUN = Rpc(subjects.GET_OR_CREATE_TASK_RUN, GetOrCreateTaskRun, TaskRunInfo)
+CANCEL_FLOW_RUN = Rpc(subjects.CANCEL_FLOW_RUN, CancelFlowRun, FlowRunCancelled)
+GET_RUNS_IN_QUEUE = Rpc(subjects.GET_RUNS_IN_QUEUE, GetRunsInQueue, RunsInQueue)
+REGISTER_AGENT = Rpc(subjects.REGISTER_AGENT, RegisterAgent, Applied)
+DELETE_AGENT = Rpc(subjects.DELETE_AGENT, DeleteAgent, Applied)
+UPDATE_RUN = Rpc(subjects.UPDATE_RUN, UpdateRun, Applied)
+DELETE_FLOW_RUN = Rpc(subjects.DELETE_FLOW_RUN, DeleteFlowRun, Applied)
+WRITE_ARTIFACT = Rpc(subjects.WRITE_ARTIFACT, WriteArtifact, Applied)
+
+
+class ScheduledInstant(Message):
+    """One instant of a schedule. Its key is (flow group, `start_time` in UTC, `schedule_hash`): created once for ever.
+
+    `schedule_hash` is the canonical hash of parameters and labels (design.md section 8).
+    """
+
+    start_time: datetime
+    schedule_hash: str
+    parameters: JsonObject = {}
+    labels: list[str] | None = None
+
+
+class CreateScheduled(Message):
+    """Work for `runs`: make the missing runs of these instants (subject `hw.work.runs.create_scheduled.{flow_id}`).
+
+    Nothing is made for a flow that is archived or whose schedule is not active at that moment, nor for the past.
+    """
+
+    tenant_id: UUID
+    flow_id: UUID
+    instants: list[ScheduledInstant]
+
+
+class ClearScheduled(Message):
+    """Work for `runs`: delete the flow's pending auto-scheduled runs, except those whose key is in `keep`.
+
+    `keep` holds `(start_time, schedule_hash)` pairs that the current schedule still yields; empty deletes all.
+    """
+
+    tenant_id: UUID
+    flow_id: UUID
+    keep: list[tuple[datetime, str]] = []
+
+
+class Reschedule(Message):
+    """Work for `runs`, proposed by Lazarus: bring the run back as attempt `attempt`, or give it up.
+
+    A proposal for a run that is finished, or whose version is not `seen_version`, changes nothing.
+    `limit` is the number of attempts after which it is given up, for the message.
+    """
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    seen_version: int
+    attempt: int
+    limit: int
+    give_up: bool = False
+
+
+class LogLine(Message):
+    """One line; `id` is made by the gateway before publishing and makes redelivery harmless."""
+
+    id: UUID
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+    timestamp: datetime
+    name: str | None = None
+    level: str = "INFO"
+    message: str | None = None
+    info: Any = None
+
+
+class LogBatch(Message):
+    """Lines of one flow run on `hw.log.{tenant_id}.{flow_run_id}` (`none` where the run is unknown).
+
+    `accepted` is when the gateway took them; it is the rows' `created`, so a redelivered batch meets its own keys.
+    """
+
+    tenant_id: UUID
+    accepted: datetime
+    lines: list[LogLine]
+
+
+class FlowRunStateChanged(Event):
+    """A flow run has a new state; `version` is contiguous per run."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_RUN_STATE_CHANGED
+    flow_run_id: UUID
+    flow_id: UUID
+    version: int
+    state: str
+    previous_state: str | None = None
+    message: str | None = None

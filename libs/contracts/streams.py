@@ -1,0 +1,111 @@
+"""Every stream and durable consumer: what it keeps and why. `deploy/provision.py` alone creates them."""
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from enum import StrEnum
+
+from libs.contracts import subjects
+
+
+class Retention(StrEnum):
+    """How a stream forgets: by its limits, or when its one consumer group has acknowledged."""
+
+    LIMITS = "limits"
+    WORK_QUEUE = "workqueue"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Durable:
+    """A durable pull consumer. `ack_wait` is longer than the slowest honest handling; `max_deliver` ends in the DLQ."""
+
+    name: str
+    service: str
+    filter: str
+    ack_wait: timedelta = timedelta(seconds=30)
+    max_deliver: int = 20
+    max_ack_pending: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stream:
+    """A JetStream stream. File storage unless `memory`, which is for hints only."""
+
+    name: str
+    subjects: tuple[str, ...]
+    retention: Retention = Retention.LIMITS
+    max_age: timedelta = timedelta(0)
+    max_bytes: int = -1
+    max_msgs_per_subject: int = -1
+    duplicate_window: timedelta = timedelta(minutes=2)
+    allow_schedules: bool = False
+    allow_msg_ttl: bool = False
+    memory: bool = False
+    durables: tuple[Durable, ...] = field(default=())
+
+
+EVENTS = Stream(
+    name="EVENTS",
+    subjects=("hw.evt.>",),
+    max_age=timedelta(days=3),  # a consumer that was away longer reconciles from the tables
+    max_bytes=2 << 30,
+    durables=(
+        Durable(name="scheduler__flows", service="scheduler", filter="hw.evt.flow.*.*"),
+        Durable(
+            name="runs__flows_archived", service="runs", filter=subjects.FLOW_ARCHIVED.wildcard
+        ),
+        Durable(
+            name="runs__zombies",
+            service="runs",
+            filter=subjects.FLOW_RUN_ZOMBIE_DETECTED.wildcard,
+        ),
+        Durable(
+            name="heartbeat__states",
+            service="heartbeat",
+            filter=subjects.FLOW_RUN_STATE_CHANGED.wildcard,
+            max_ack_pending=20_000,
+        ),
+    ),
+)
+
+WORK = Stream(
+    name="WORK",
+    subjects=("hw.work.>",),
+    retention=Retention.WORK_QUEUE,
+    durables=(Durable(name="runs__work", service="runs", filter="hw.work.runs.>"),),
+)
+
+LOGS = Stream(
+    name="LOGS",
+    subjects=("hw.log.>",),
+    retention=Retention.WORK_QUEUE,
+    max_bytes=4 << 30,
+    durables=(
+        Durable(name="runs__logs", service="runs", filter="hw.log.>", max_ack_pending=20_000),
+    ),
+)
+
+BEATS = Stream(
+    # The dead-man's switch (design.md section 6): a ping is a schedule that the next ping replaces; when none
+    # does, it fires into `hw.silent`. The TTL clears the entries of finished runs.
+    name="BEATS",
+    subjects=("hw.beat.>", "hw.silent.>"),
+    max_msgs_per_subject=1,
+    allow_schedules=True,
+    allow_msg_ttl=True,
+    max_age=timedelta(days=1),
+    duplicate_window=timedelta(seconds=1),
+    durables=(
+        Durable(
+            name="heartbeat__pings", service="heartbeat", filter="hw.beat.>",
+            max_ack_pending=50_000,
+        ),
+        Durable(
+            name="heartbeat__silences", service="heartbeat", filter="hw.silent.>",
+            ack_wait=timedelta(minutes=2),
+        ),
+    ),
+)  # fmt: skip
+
+DLQ = Stream(name="DLQ", subjects=("hw.dlq.>",), max_age=timedelta(days=30), max_bytes=256 << 20)
+
+ALL: tuple[Stream, ...] = (EVENTS, WORK, LOGS, BEATS, DLQ)

@@ -1,0 +1,98 @@
+"""Every subject, grouped by plane: the map of the system. The second token states the guarantee (design.md section 3).
+
+| plane | carrier | guarantee |
+|---|---|---|
+| rpc | request/reply, queue group named after the service | at most once; the caller owns the retry |
+| work | JetStream work queue | at least once; must happen |
+| evt | JetStream, through an outbox | at least once; a fact; ordered per id |
+| log | JetStream, drained in batches | at least once, deduplicated |
+| beat, silent | JetStream message schedules | hint |
+| sig | core NATS | lossy; nothing may depend on one arriving |
+| dlq | JetStream | poison, kept for a human |
+"""
+
+from dataclasses import dataclass
+from string import Formatter
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A subject template, usable as is by FastStream (`hw.evt.flow.archived.{flow_id}`)."""
+
+    template: str
+
+    def at(self, **tokens: object) -> str:
+        """The subject for these tokens; a missing one is a KeyError at the caller."""
+        return self.template.format(**tokens)
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The names in braces, in order."""
+        return tuple(name for _, name, _, _ in Formatter().parse(self.template) if name)
+
+    @property
+    def wildcard(self) -> str:
+        """The subject with `*` for each token."""
+        return self.template.format(**dict.fromkeys(self.tokens, "*"))
+
+
+# Requests to the registry
+CREATE_PROJECT = Subject("hw.rpc.registry.create_project")
+DELETE_PROJECT = Subject("hw.rpc.registry.delete_project")
+UPDATE_PROJECT = Subject("hw.rpc.registry.update_project")
+REGISTER_FLOW = Subject("hw.rpc.registry.register_flow")
+REGISTER_TASKS = Subject("hw.rpc.registry.register_tasks")
+REGISTER_EDGES = Subject("hw.rpc.registry.register_edges")
+ARCHIVE_FLOW = Subject("hw.rpc.registry.archive_flow")
+UNARCHIVE_FLOW = Subject("hw.rpc.registry.unarchive_flow")
+DELETE_FLOW = Subject("hw.rpc.registry.delete_flow")
+MOVE_FLOW = Subject("hw.rpc.registry.move_flow")
+SET_SCHEDULE_ACTIVE = Subject("hw.rpc.registry.set_schedule_active")
+SET_FLOW_SETTINGS = Subject("hw.rpc.registry.set_flow_settings")
+UPDATE_FLOW_GROUP = Subject("hw.rpc.registry.update_flow_group")
+DELETE_FLOW_GROUP = Subject("hw.rpc.registry.delete_flow_group")
+
+# Requests to the ledger
+CREATE_FLOW_RUN = Subject("hw.rpc.runs.create_flow_run")
+SET_STATES = Subject("hw.rpc.runs.set_states")
+GET_OR_CREATE_TASK_RUN = Subject("hw.rpc.runs.get_or_create_task_run")
+CANCEL_FLOW_RUN = Subject("hw.rpc.runs.cancel_flow_run")
+GET_RUNS_IN_QUEUE = Subject("hw.rpc.runs.get_runs_in_queue")
+REGISTER_AGENT = Subject("hw.rpc.runs.register_agent")
+DELETE_AGENT = Subject("hw.rpc.runs.delete_agent")
+UPDATE_RUN = Subject("hw.rpc.runs.update_run")
+DELETE_FLOW_RUN = Subject("hw.rpc.runs.delete_flow_run")
+WRITE_ARTIFACT = Subject("hw.rpc.runs.write_artifact")
+
+# Work that must happen
+WORK_CREATE_SCHEDULED = Subject("hw.work.runs.create_scheduled.{flow_id}")
+WORK_CLEAR_SCHEDULED = Subject("hw.work.runs.clear_scheduled.{flow_id}")
+WORK_RESCHEDULE = Subject("hw.work.runs.reschedule.{flow_run_id}")
+
+# Facts
+FLOW_REGISTERED = Subject("hw.evt.flow.registered.{flow_id}")
+FLOW_ARCHIVED = Subject("hw.evt.flow.archived.{flow_id}")
+FLOW_UNARCHIVED = Subject("hw.evt.flow.unarchived.{flow_id}")
+FLOW_SCHEDULE_CHANGED = Subject("hw.evt.flow.schedule_changed.{flow_id}")
+FLOW_SETTINGS_CHANGED = Subject("hw.evt.flow.settings_changed.{flow_id}")
+FLOW_DELETED = Subject("hw.evt.flow.deleted.{flow_id}")
+PROJECT_CREATED = Subject("hw.evt.project.created.{project_id}")
+FLOW_RUN_STATE_CHANGED = Subject("hw.evt.flow_run.state_changed.{flow_run_id}")
+FLOW_RUN_ZOMBIE_DETECTED = Subject("hw.evt.flow_run.zombie_detected.{flow_run_id}")
+
+# Logs and the dead-man's switch
+LOG = Subject("hw.log.{tenant_id}.{flow_run_id}")
+BEAT = Subject("hw.beat.{tenant_id}.{flow_run_id}")
+SILENT = Subject("hw.silent.{flow_run_id}")
+
+# Lossy signals
+SIG_AGENT_WORK_READY = Subject("hw.sig.agent.{tenant_id}.work_ready")
+SIG_AGENT_CANCEL = Subject("hw.sig.agent.{tenant_id}.cancel.{flow_run_id}")
+SIG_TASK_BEAT = Subject("hw.sig.heartbeat.task.{tenant_id}.{task_run_id}")
+SIG_OUTBOX = Subject("hw.sig.outbox.{service}")
+SIG_KEY_CHANGED = Subject("hw.sig.gateway.key_changed.{key_id}")
+
+# Poison
+DLQ = Subject("hw.dlq.{service}.{noun}")
+
+ALL: tuple[Subject, ...] = tuple(v for v in dict(globals()).values() if isinstance(v, Subject))

@@ -1,0 +1,1 @@
+"""How a process lives: clock, ids, settings, database, bus, outbox, loops, readiness, drain."""

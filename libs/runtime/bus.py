@@ -1,0 +1,383 @@
+"""NATS as services use it: request/reply, durable consumers, batches, signals.
+
+FastStream carries request/reply and one-by-one consumers. Hot lanes (states, logs, pings) use nats-py under it on the
+same connection, because a handler call per message costs more there than the work itself.
+
+What this module promises so that no handler has to:
+* a request is always answered: a body that does not parse is `Refused(INVALID)`, a surprise is logged once and answered
+  with `Refused(INTERNAL)` and its error id, a lost database is `Refused(UNAVAILABLE)`;
+* nobody listening is not an exception: `call` waits for a responder within its time-out, then answers `Refused`;
+* a consumer never loses a message: it is acknowledged after its handler, put off with a growing delay when the handler
+  fails, and kept in the DLQ when it cannot be parsed or has failed `max_deliver` times;
+* the connection reconnects for ever. If it is ever *closed*, readiness fails (pitfalls.md F5).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from typing import Any, TypeVar
+
+import nats.errors
+import nats.js.errors
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig
+from pydantic import TypeAdapter, ValidationError
+
+from libs.contracts import subjects
+from libs.contracts.base import Message, Refused, Rpc
+from libs.contracts.errors import Code
+from libs.contracts.streams import Durable, Stream
+from libs.runtime import log
+from libs.runtime.failures import is_outage, refusal_of
+from libs.runtime.ids import new_id
+
+Req = TypeVar("Req", bound=Message)
+Rep = TypeVar("Rep", bound=Message)
+Body = TypeVar("Body", bound=Message)
+
+RETRY_DELAYS = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds; the last one repeats
+_RPC_WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
+
+
+@cache
+def _reply_adapter(rpc: Rpc[Any, Any]) -> TypeAdapter[Any]:
+    return rpc.adapter()
+
+
+class Bus:
+    """One NATS connection of one service."""
+
+    def __init__(
+        self, url: str, *, service: str, rpc_timeout: float = 10.0, drain_timeout: float = 15.0
+    ) -> None:
+        self.service = service
+        self._rpc_timeout = rpc_timeout
+        self._log = log.get(service)
+        self._batch_consumers: list[asyncio.Task[None]] = []
+        self._stopping = asyncio.Event()
+        self._in_flight: set[asyncio.Task[None]] = set()
+        self._client: Client | None = None
+        self._js: JetStreamContext | None = None
+        self._hot: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
+        self._batches: list[tuple[Durable, Stream, int, float, BatchHandler]] = []
+        self.broker = NatsBroker(
+            url,
+            name=f"headwater-{service}",
+            ack_policy=AckPolicy.MANUAL,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            pending_size=64 << 20,
+            graceful_timeout=drain_timeout,
+            logger=None,
+        )
+
+    # life
+
+    async def start(self) -> None:
+        """Connect, then start every subscription that was declared before."""
+        self._client = await self.broker.connect()
+        self._js = self._client.jetstream(publish_async_max_pending=10_000)
+        await self.broker.start()
+        for subject, callback in self._hot:
+            await self._client.subscribe(subject, queue=self.service, cb=callback)
+        for durable, stream, batch, wait, handler in self._batches:
+            self._batch_consumers.append(
+                asyncio.create_task(
+                    self._consume_batches(durable, stream, batch, wait, handler),
+                    name=durable.name,
+                )
+            )
+
+    async def stop(self) -> None:
+        """Take nothing new, finish what is in flight, close."""
+        self._stopping.set()
+        for task in self._batch_consumers:
+            task.cancel()
+        await asyncio.gather(*self._batch_consumers, return_exceptions=True)
+        if self._in_flight:
+            await asyncio.wait(self._in_flight, timeout=10)
+        await self.broker.stop()
+
+    @property
+    def client(self) -> Client:
+        """The nats-py connection, for hot lanes."""
+        if self._client is None:
+            msg = f"the bus of {self.service} is not started"
+            raise RuntimeError(msg)
+        return self._client
+
+    @property
+    def js(self) -> JetStreamContext:
+        """JetStream on the same connection."""
+        if self._js is None:
+            msg = f"the bus of {self.service} is not started"
+            raise RuntimeError(msg)
+        return self._js
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker is reachable right now."""
+        return self._client is not None and self._client.is_connected
+
+    # asking
+
+    async def call(
+        self,
+        rpc: Rpc[Any, Rep],
+        request: Message,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
+    ) -> Rep | Refused:
+        """Ask a service. An absent or silent one is `Refused(UNAVAILABLE)`; it may have happened then."""
+        deadline = asyncio.get_running_loop().time() + (timeout or self._rpc_timeout)
+        body = request.model_dump_json().encode()
+        while True:
+            left = deadline - asyncio.get_running_loop().time()
+            try:
+                reply = await self.client.request(
+                    rpc.subject.template, body, timeout=max(left, 0.01)
+                )
+            except nats.errors.NoRespondersError:
+                # Nobody took it, so asking again is safe: the service is starting, or changing hands.
+                if left <= 0.05:
+                    return self._unavailable(rpc)
+                await asyncio.sleep(0.05)
+            except (nats.errors.Error, TimeoutError, ConnectionError):
+                return self._unavailable(rpc)
+            else:
+                answer: Rep | Refused = _reply_adapter(rpc).validate_json(reply.data)
+                return answer
+
+    @staticmethod
+    def _unavailable(rpc: Rpc[Any, Any]) -> Refused:
+        service = rpc.subject.template.split(".")[2]
+        return Refused(code=Code.UNAVAILABLE, fields={"service": service})
+
+    # answering
+
+    def serve(
+        self, rpc: Rpc[Req, Rep], handler: "Callable[[Req], Awaitable[Rep | Refused]]"
+    ) -> None:
+        """Answer a verb, one handler call per request, in this service's queue group. Declare before `start`."""
+
+        async def endpoint(message: NatsMessage) -> bytes:
+            return await self._answer(rpc, handler, message.body)
+
+        self.broker.subscriber(rpc.subject.template, queue=self.service, max_workers=_RPC_WORKERS)(
+            endpoint
+        )
+
+    def serve_hot(
+        self, rpc: Rpc[Req, Rep], handler: "Callable[[Req], Awaitable[Rep | Refused]]"
+    ) -> None:
+        """Like `serve`, straight on nats-py: for verbs whose handler joins a group commit."""
+
+        async def respond(message: Msg) -> None:
+            await message.respond(await self._answer(rpc, handler, message.data))
+
+        async def callback(message: Msg) -> None:
+            task = asyncio.create_task(respond(message))
+            self._in_flight.add(task)
+            task.add_done_callback(self._in_flight.discard)
+
+        self._hot.append((rpc.subject.template, callback))
+
+    async def _answer(
+        self,
+        rpc: Rpc[Req, Rep],
+        handler: "Callable[[Req], Awaitable[Rep | Refused]]",
+        body: bytes,
+    ) -> bytes:
+        try:
+            request = rpc.request.model_validate_json(body)
+        except ValidationError as error:
+            return (
+                Refused(code=Code.INVALID, fields={"reason": _first_error(error)})
+                .model_dump_json()
+                .encode()
+            )
+        try:
+            answer = await handler(request)
+        except Exception as error:
+            answer = refusal_of(error, service=self.service, error_id=new_id())
+            self._log.error(
+                "request_failed",
+                subject=rpc.subject.template,
+                **answer.fields,
+                exc_info=not is_outage(error),
+            )
+        return answer.model_dump_json().encode()
+
+    # consuming
+
+    def consume(
+        self,
+        durable: Durable,
+        stream: Stream,
+        bodies: "Callable[[str], type[Body] | None]",
+        handler: "Callable[[Body], Awaitable[None]]",
+    ) -> None:
+        """Handle a durable's messages one by one; `bodies` gives the class for a subject, or None to skip it."""
+
+        async def endpoint(message: NatsMessage) -> None:
+            raw = message.raw_message
+            await self._handle(durable, stream, raw, bodies(raw.subject), handler)
+
+        self.broker.subscriber(
+            durable.filter,
+            stream=JStream(stream.name, declare=False),
+            durable=durable.name,
+            config=ConsumerConfig(
+                ack_wait=durable.ack_wait.total_seconds(), max_ack_pending=durable.max_ack_pending
+            ),
+            pull_sub=PullSub(batch_size=20, timeout=5.0),
+        )(endpoint)
+
+    async def _handle(
+        self,
+        durable: Durable,
+        stream: Stream,
+        raw: Msg,
+        body_type: type[Body] | None,
+        handler: "Callable[[Body], Awaitable[None]]",
+    ) -> None:
+        if body_type is None:
+            await raw.ack()
+            return
+        delivered = raw.metadata.num_delivered or 1
+        try:
+            body = body_type.model_validate_json(raw.data)
+        except ValidationError as error:
+            await self._bury(durable, raw, _first_error(error))
+            return
+        try:
+            await handler(body)
+        except Exception as error:
+            self._log.error(
+                "consume_failed",
+                durable=durable.name,
+                subject=raw.subject,
+                delivered=delivered,
+                error=str(error),
+                exc_info=not is_outage(error),
+            )
+            # An outage is nobody's poison: only a message that fails on a healthy system is buried.
+            if delivered >= durable.max_deliver and not is_outage(error):
+                await self._bury(durable, raw, str(error))
+            else:
+                await raw.nak(delay=RETRY_DELAYS[min(delivered, len(RETRY_DELAYS)) - 1])
+            return
+        await raw.ack()
+
+    async def _bury(self, durable: Durable, raw: Msg, reason: str) -> None:
+        """Keep a poison message for a human, then stop its delivery."""
+        await self.js.publish(
+            subjects.DLQ.at(service=self.service, noun=durable.name),
+            raw.data,
+            stream="DLQ",
+            timeout=5,
+            headers={"Hw-Subject": raw.subject, "Hw-Reason": reason[:500].replace("\n", " ")},
+        )
+        self._log.error("message_buried", durable=durable.name, subject=raw.subject, reason=reason)
+        await raw.term()
+
+    def consume_batches(
+        self,
+        durable: Durable,
+        stream: Stream,
+        handler: "BatchHandler",
+        *,
+        batch: int = 500,
+        wait: float = 1.0,
+    ) -> None:
+        """Hand a durable's messages to `handler` in batches, acknowledged together after it returns.
+
+        The handler must be idempotent and must itself skip what it cannot parse (`bury` keeps it). When it raises,
+        the whole batch is put off, so it should only raise for an outage.
+        """
+        self._batches.append((durable, stream, batch, wait, handler))
+
+    async def bury(self, durable: Durable, raw: Msg, reason: str) -> None:
+        """Keep one poison message of a batch in the DLQ; its delivery ends."""
+        await self._bury(durable, raw, reason)
+
+    async def _consume_batches(
+        self, durable: Durable, stream: Stream, batch: int, wait: float, handler: "BatchHandler"
+    ) -> None:
+        subscription: JetStreamContext.PullSubscription | None = None
+        failures = 0
+        while not self._stopping.is_set():
+            try:
+                if subscription is None:
+                    subscription = await self.js.pull_subscribe_bind(
+                        durable=durable.name, stream=stream.name
+                    )
+                messages = await subscription.fetch(batch, timeout=wait)
+            except (TimeoutError, nats.errors.TimeoutError):
+                continue
+            except (nats.errors.Error, nats.js.errors.Error, ConnectionError) as error:
+                # The broker is away, or came back without the consumer: bind anew after a pause.
+                self._log.warning("fetch_failed", durable=durable.name, error=str(error))
+                subscription = None
+                await asyncio.sleep(1)
+                continue
+            try:
+                await handler(messages)
+            except Exception as error:
+                failures += 1
+                delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
+                self._log.error(
+                    "batch_failed",
+                    durable=durable.name,
+                    size=len(messages),
+                    error=str(error),
+                    exc_info=not is_outage(error),
+                )
+                await asyncio.gather(
+                    *(m.nak(delay=delay) for m in messages), return_exceptions=True
+                )
+                continue
+            failures = 0
+            await asyncio.gather(
+                *(m.ack() for m in messages if not m._ackd), return_exceptions=True
+            )
+
+    # telling
+
+    async def publish_work(self, subject: str, body: Message, *, key: str) -> None:
+        """Put a command on the WORK stream; `key` deduplicates repeats. Raises when unacknowledged."""
+        await self.js.publish(
+            subject,
+            body.model_dump_json().encode(),
+            stream="WORK",
+            timeout=5,
+            headers={"Nats-Msg-Id": key},
+        )
+
+    async def signal(self, subject: str, body: bytes = b"") -> None:
+        """Publish on core NATS; may be lost."""
+        await self.client.publish(subject, body)
+
+    def on_signal(
+        self, subject: str, handler: "Callable[[Msg], Awaitable[None]]", *, queue: str = ""
+    ) -> None:
+        """Hear a lossy signal. Declare before `start`."""
+
+        async def endpoint(message: NatsMessage) -> None:
+            await handler(message.raw_message)
+
+        self.broker.subscriber(subject, queue=queue)(endpoint)
+
+
+BatchHandler = Callable[[Sequence[Msg]], Awaitable[None]]
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -1,0 +1,80 @@
+"""PostgreSQL through asyncpg: one pool per service and role, SQL in files, one transaction per message.
+
+Stores never commit; the shell opens `Database.transaction()` and the statement files do the rest.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+
+Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+
+
+def _encode(value: Any) -> str:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Give every connection the JSON codec: jsonb parameters and results are Python values."""
+    await connection.set_type_codec(
+        "jsonb", encoder=_encode, decoder=orjson.loads, schema="pg_catalog"
+    )
+    await connection.set_type_codec(
+        "json", encoder=_encode, decoder=orjson.loads, schema="pg_catalog"
+    )
+
+
+class Database:
+    """A pool that is opened once and survives restarts of PostgreSQL (asyncpg replaces dead connections)."""
+
+    def __init__(self, url: str, *, pool_size: int, name: str) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._name = name
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+
+    async def connect(self) -> None:
+        """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=1,
+            max_size=self._pool_size,
+            init=_prepare,
+            command_timeout=30,
+            server_settings={"application_name": f"headwater-{self._name}", "timezone": "UTC"},
+        )
+
+    async def close(self) -> None:
+        """Close the pool after what is in flight."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    @property
+    def pool(self) -> "asyncpg.Pool[asyncpg.Record]":
+        """The pool, for reads that need no transaction."""
+        if self._pool is None:
+            msg = f"the database of {self._name} is not connected"
+            raise RuntimeError(msg)
+        return self._pool
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """One transaction on one connection; commits at the end, rolls back on any exception."""
+        async with self.pool.acquire() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Raise unless PostgreSQL answers."""
+        await self.pool.fetchval("SELECT 1", timeout=2)
+
+
+@cache
+def statement(module_file: str, name: str) -> str:
+    """The text of `queries/<name>.sql` beside the module: `statement(__file__, "claim")`."""
+    return (Path(module_file).parent / "queries" / f"{name}.sql").read_text()

@@ -1,0 +1,39 @@
+"""Which exceptions are an outage (of PostgreSQL or NATS) and which are a fault of ours."""
+
+from uuid import UUID
+
+import asyncpg
+import nats.errors
+import nats.js.errors
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+
+_OUTAGES: tuple[type[BaseException], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    nats.errors.Error,
+    nats.js.errors.Error,
+)
+
+
+def is_outage(error: BaseException) -> bool:
+    """True when the same command may well succeed later."""
+    return isinstance(error, _OUTAGES)
+
+
+def refusal_of(error: BaseException, *, service: str, error_id: UUID) -> Refused:
+    """What a caller is told about an exception: never its text, always what to look for."""
+    if is_outage(error):
+        return Refused(
+            code=Code.UNAVAILABLE, fields={"service": service, "error_id": str(error_id)}
+        )
+    return Refused(code=Code.INTERNAL, fields={"service": service, "error_id": str(error_id)})

@@ -1,0 +1,39 @@
+"""Structured logs: constant lower-case messages, fields as keywords. JSON when not on a terminal or when asked."""
+
+import logging
+import sys
+
+import structlog
+
+
+def configure(*, json: bool, level: str = "INFO") -> None:
+    """Set up structlog and route the standard library's records of warning and above through it."""
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    renderer: structlog.typing.Processor = (
+        structlog.processors.JSONRenderer()
+        if json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def get(service: str) -> structlog.typing.FilteringBoundLogger:
+    """A logger that names its service."""
+    logger: structlog.typing.FilteringBoundLogger = structlog.get_logger(service=service)
+    return logger

@@ -1,0 +1,89 @@
+"""A loop: wait, call one verb, count. Jittered start, never overlaps itself; a failure is logged, not the end."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+from libs.runtime import log
+from libs.runtime.failures import is_outage
+
+
+class Loop:
+    """Calls `tick` every `interval`, or at once when poked. Tests call the tick themselves."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        interval: timedelta,
+        tick: Callable[[], Awaitable[Any]],
+        service: str,
+        start_after: timedelta | None = None,
+    ) -> None:
+        self.name = name
+        self._interval = interval.total_seconds()
+        self._tick = tick
+        self._log = log.get(service)
+        self._poked = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._start_after = (
+            start_after.total_seconds()
+            if start_after is not None
+            else random.uniform(0, min(self._interval, 1.0))  # noqa: S311 - spreads replicas, guards nothing
+        )
+        self.last_success: float | None = None
+        self.failures = 0
+
+    def start(self) -> None:
+        """Begin; the first tick comes after a short random wait, so that replicas do not march in step."""
+        self._task = asyncio.create_task(self._run(), name=f"loop:{self.name}")
+
+    async def stop(self) -> None:
+        """Stop between ticks; a tick in progress is cancelled (its transaction rolls back)."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def poke(self) -> None:
+        """Tick soon rather than at the interval."""
+        self._poked.set()
+
+    @property
+    def is_stale(self) -> bool:
+        """True when the last success is more than three intervals (and ten seconds) ago."""
+        if self.last_success is None:
+            return self.failures > 2
+        age = asyncio.get_running_loop().time() - self.last_success
+        return age > max(3 * self._interval, 10.0)
+
+    async def _run(self) -> None:
+        await asyncio.sleep(self._start_after)
+        while True:
+            self._poked.clear()
+            try:
+                await self._tick()
+            except Exception as error:
+                self.failures += 1
+                self._log.error(
+                    "tick_failed",
+                    loop=self.name,
+                    error=str(error),
+                    failures=self.failures,
+                    exc_info=not is_outage(error),
+                )
+            else:
+                self.failures = 0
+                self.last_success = asyncio.get_running_loop().time()
+            pause = self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - as above
+            if self.failures:
+                pause = min(pause, 2.0 ** min(self.failures, 5))
+                await asyncio.sleep(pause)  # a failing tick is not poked into a busy loop
+                continue
+            try:
+                async with asyncio.timeout(pause):
+                    await self._poked.wait()
+            except TimeoutError:
+                pass

@@ -1,0 +1,91 @@
+"""The outbox: events commit with their rows, a relay publishes them, a row is deleted when JetStream has it.
+
+Safety: `add` runs in the caller's transaction, so an event exists if and only if its change does. `Nats-Msg-Id` is the
+row's id, so publishing twice inside the stream's window is one message, and consumers are idempotent beyond it.
+Order: rows of one run are inserted under that run's row lock, so their `seq` follows commit order; one relay at a time
+holds the advisory lock of its service, so they are published in `seq` order. `seq` is never used as a cursor.
+Liveness: the service pokes its relay after a commit; the sweep finds what a crash left. If NATS is gone, rows wait.
+"""
+
+from collections.abc import Iterable
+
+from libs.contracts.base import Event
+from libs.runtime import faults
+from libs.runtime.bus import Bus
+from libs.runtime.database import Connection, Database
+
+BATCH = 500
+
+
+async def add(connection: Connection, schema: str, events: Iterable[Event]) -> None:
+    """Insert events into the schema's outbox, in the caller's transaction."""
+    rows = list(events)
+    if not rows:
+        return
+    await connection.execute(
+        f"INSERT INTO {schema}.outbox (id, subject, body) "
+        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])",
+        [e.event_id for e in rows],
+        [subject_of(e) for e in rows],
+        [e.model_dump_json().encode() for e in rows],
+    )
+
+
+def subject_of(event: Event) -> str:
+    """The event's subject; its tokens are fields of the event."""
+    return event.subject.at(**{token: getattr(event, token) for token in event.subject.tokens})
+
+
+class Relay:
+    """Publishes one service's outbox. `tick` answers how many events it published."""
+
+    def __init__(self, database: Database, bus: Bus, schema: str) -> None:
+        self._database = database
+        self._bus = bus
+        self._schema = schema
+
+    async def tick(self) -> int:
+        """Publish everything that is there, in batches; nothing when another replica's relay is at it."""
+        total = 0
+        while published := await self._batch():
+            total += published
+            if published < BATCH:
+                break
+        return total
+
+    async def _batch(self) -> int:
+        async with self._database.transaction() as connection:
+            # One relay per service at a time keeps the order per id; the lock ends with the transaction or its process.
+            if not await connection.fetchval(
+                "SELECT pg_try_advisory_xact_lock(hashtext($1))", f"outbox:{self._schema}"
+            ):
+                return 0
+            rows = await connection.fetch(
+                f"SELECT id, subject, body FROM {self._schema}.outbox ORDER BY seq LIMIT {BATCH}"
+            )
+            if not rows:
+                return 0
+            acknowledgements = [
+                await self._bus.js.publish_async(
+                    row["subject"],
+                    row["body"],
+                    stream="EVENTS",
+                    headers={"Nats-Msg-Id": str(row["id"])},
+                )
+                for row in rows
+            ]
+            for acknowledgement in acknowledgements:
+                await faults.within(acknowledgement, seconds=5)
+            await faults.reached(faults.Point.RELAY_AFTER_PUBLISH_BEFORE_MARK)
+            await connection.execute(
+                f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1::uuid[])",
+                [row["id"] for row in rows],
+            )
+            return len(rows)
+
+    async def lag(self) -> float:
+        """Seconds that the oldest unpublished event has waited; 0 when there is none."""
+        seconds = await self._database.pool.fetchval(
+            f"SELECT extract(epoch FROM now() - min(created)) FROM {self._schema}.outbox"
+        )
+        return float(seconds or 0)

@@ -1,0 +1,152 @@
+"""How a service lives: connect, serve, be ready, drain.
+
+A service subclasses `Service`, declares its verbs and consumers in `declare` (before the bus starts) and adds loops.
+`run` is the whole of `python -m services.<name>`.
+"""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, ClassVar
+
+import structlog
+
+from libs.runtime import log
+from libs.runtime.bus import Bus
+from libs.runtime.clock import Clock, utc_now
+from libs.runtime.database import Database
+from libs.runtime.ids import NewId, new_id
+from libs.runtime.loop import Loop
+from libs.runtime.outbox import Relay
+from libs.runtime.settings import ServiceSettings
+
+
+class Service:
+    """One of the six. Subclasses give `name`, and override `declare` and (rarely) `on_start` and `on_stop`."""
+
+    name: ClassVar[str]
+    has_outbox: ClassVar[bool] = False
+
+    def __init__(
+        self, settings: ServiceSettings, *, clock: Clock = utc_now, ids: NewId = new_id
+    ) -> None:
+        self.clock = clock
+        self.ids = ids
+        self.log: structlog.typing.FilteringBoundLogger = log.get(self.name)
+        self.database = Database(
+            settings.postgres_url, pool_size=settings.postgres_pool_size, name=self.name
+        )
+        self.bus = Bus(
+            settings.nats_url,
+            service=self.name,
+            rpc_timeout=settings.rpc_timeout.total_seconds(),
+            drain_timeout=settings.drain_timeout.total_seconds(),
+        )
+        self.loops: list[Loop] = []
+        self.relay: Relay | None = None
+        self._relay_loop: Loop | None = None
+        if self.has_outbox:
+            self.relay = Relay(self.database, self.bus, self.name)
+            self._relay_loop = self.add_loop(
+                "outbox", interval=timedelta(seconds=1), tick=self.relay.tick
+            )
+        self._started = False
+
+    # what subclasses say
+
+    def declare(self) -> None:
+        """Declare verbs and consumers on `self.bus`, and loops with `add_loop`. No I/O."""
+
+    async def on_start(self) -> None:
+        """After connecting, before serving."""
+
+    async def on_stop(self) -> None:
+        """After draining, before the connections close."""
+
+    # what they use
+
+    def add_loop(
+        self,
+        name: str,
+        *,
+        interval: timedelta,
+        tick: Callable[[], Awaitable[Any]],
+        start_after: timedelta | None = None,
+    ) -> Loop:
+        """Add a loop that starts with the service."""
+        loop = Loop(
+            name,
+            interval=interval,
+            tick=tick,
+            service=self.name,
+            start_after=start_after,
+        )
+        self.loops.append(loop)
+        return loop
+
+    def committed(self) -> None:
+        """Call after a transaction that added events: the relay publishes them now instead of at its next tick."""
+        if self._relay_loop is not None:
+            self._relay_loop.poke()
+
+    # life
+
+    async def start(self) -> None:
+        """Connect, then serve. Raises when PostgreSQL or NATS cannot be reached; the caller says what to do."""
+        self.declare()
+        await self.database.connect()
+        await self.on_start()
+        await self.bus.start()
+        for loop in self.loops:
+            loop.start()
+        self._started = True
+        self.log.info("service_started")
+
+    async def stop(self) -> None:
+        """Drain: take nothing new, finish what is in flight, then close."""
+        self._started = False
+        for loop in self.loops:
+            await loop.stop()
+        await self.bus.stop()
+        await self.on_stop()
+        await self.database.close()
+        self.log.info("service_stopped")
+
+    async def unready(self) -> list[str]:
+        """Why this service is not ready, one sentence each; empty when it is."""
+        if not self._started:
+            return [f"{self.name} is not started"]
+        reasons = [f"loop {loop.name} is stale" for loop in self.loops if loop.is_stale]
+        if not self.bus.connected:
+            reasons.append("NATS is not connected")
+        try:
+            await self.database.ping()
+        except Exception as error:
+            reasons.append(f"PostgreSQL does not answer: {type(error).__name__}")
+        return reasons
+
+
+async def serve_until_signal(service: Service) -> None:
+    """Start, wait for SIGTERM or SIGINT, stop."""
+    stop = asyncio.Event()
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, stop.set)
+    await service.start()
+    try:
+        await stop.wait()
+    finally:
+        await service.stop()
+
+
+def run(service: Callable[[], Service], *, json_logs: bool) -> None:
+    """Run one service as this process, on uvloop."""
+    import uvloop  # noqa: PLC0415 - only the process that runs a service needs it
+
+    log.configure(json=json_logs)
+
+    async def main() -> None:
+        await serve_until_signal(service())
+
+    uvloop.run(main())

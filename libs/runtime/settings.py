@@ -1,0 +1,37 @@
+"""Settings: environment to a frozen model, failing at boot with a sentence that names the variable.
+
+Every variable starts with HEADWATER_. A service's own settings subclass `ServiceSettings` and add fields with unit,
+default and reason. `deploy.local` passes the URLs explicitly, since each service has its own role there.
+"""
+
+from datetime import timedelta
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class ServiceSettings(BaseSettings):
+    """What every service needs: its own PostgreSQL role and the bus."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
+
+    postgres_url: str = Field(
+        description="postgresql://role:password@host:port/database of this service's role"
+    )
+    postgres_pool_size: int = Field(
+        default=6, ge=1, description="connections; a group commit needs one at a time"
+    )
+    nats_url: str = Field(description="nats://user:password@host:port")
+    nats_tls_ca: str | None = Field(default=None, description="CA file when NATS speaks TLS")
+    drain_timeout: timedelta = Field(
+        default=timedelta(seconds=15), description="how long work in flight may take after SIGTERM"
+    )
+    rpc_timeout: timedelta = Field(
+        default=timedelta(seconds=10), description="below the 15 s after which clients give up"
+    )
+    health_host: str = Field(
+        default="127.0.0.1", description="where /health, /ready and /metrics listen"
+    )
+    health_port: int | None = Field(
+        default=None, description="none: no endpoint (the gateway serves its own)"
+    )

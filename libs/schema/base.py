@@ -1,0 +1,79 @@
+"""What every table shares: the metadata, naming of constraints, and column shorthands.
+
+Ids are UUIDv7 made by the writing service, so no table has a default for its key. `created` and `updated` are set
+by the writing statement; the defaults below only serve a person at a psql prompt.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import MetaData, text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql import UUID as PG_UUID
+from sqlmodel import Field, SQLModel
+
+OWNERS: tuple[str, ...] = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
+"""The services that own tables; each is a PostgreSQL schema and a login role of the same name."""
+
+metadata: MetaData = SQLModel.metadata
+metadata.naming_convention = {
+    "pk": "%(table_name)s_pkey",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "ck": "%(table_name)s_%(constraint_name)s_check",
+    "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+}
+
+TIMESTAMPTZ = TIMESTAMP(timezone=True)
+
+
+def key() -> Any:
+    """The primary key: a UUIDv7 given by the writer."""
+    return Field(primary_key=True, sa_type=PG_UUID(as_uuid=True))
+
+
+def moment(*, default_now: bool = False, index: bool = False) -> Any:
+    """A NOT NULL point in time, with time zone."""
+    if default_now:
+        return Field(
+            sa_type=TIMESTAMPTZ, nullable=False, index=index,
+            sa_column_kwargs={"server_default": text("now()")},
+        )  # fmt: skip
+    return Field(sa_type=TIMESTAMPTZ, nullable=False, index=index)
+
+
+def maybe_moment() -> Any:
+    """A point in time that may be unknown."""
+    return Field(default=None, sa_type=TIMESTAMPTZ, nullable=True)
+
+
+def document(default: str | None = None) -> Any:
+    """A NOT NULL jsonb column; `default` is its JSON text."""
+    kwargs = {"server_default": text(f"'{default}'::jsonb")} if default is not None else {}
+    return Field(sa_type=JSONB(none_as_null=True), nullable=False, sa_column_kwargs=kwargs)
+
+
+def maybe_document() -> Any:
+    """A jsonb column where NULL means that nobody said anything."""
+    return Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
+
+
+def flag(*, default: bool) -> Any:
+    """A NOT NULL boolean."""
+    return Field(
+        nullable=False, sa_column_kwargs={"server_default": text("true" if default else "false")}
+    )
+
+
+def number(default: int) -> Any:
+    """A NOT NULL integer with a default."""
+    return Field(nullable=False, sa_column_kwargs={"server_default": text(str(default))})
+
+
+class Stamped(SQLModel):
+    """Columns that every GraphQL table has (backend.md section 2.2)."""
+
+    id: UUID = key()
+    created: datetime = moment(default_now=True)
+    updated: datetime = moment(default_now=True)

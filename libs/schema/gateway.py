@@ -1,0 +1,113 @@
+"""Tables that the gateway owns: tenants, keys, secrets, key-values, hooks and messages, audit."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, UniqueConstraint, text
+from sqlmodel import SQLModel
+
+from libs.schema.base import Stamped, document, flag, key, maybe_document, maybe_moment, moment
+
+SCHEMA = "gateway"
+
+
+class Tenant(Stamped, table=True):
+    """A tenant: every other row belongs to exactly one."""
+
+    __tablename__ = "tenant"
+    __table_args__ = (UniqueConstraint("slug"), {"schema": SCHEMA})
+
+    name: str
+    slug: str
+    info: dict[str, Any] | None = maybe_document()
+    settings: dict[str, Any] = document("{}")
+
+
+class ApiKey(Stamped, table=True):
+    """An API key; only its keyed hash is stored.
+
+    `role` is one of tenant_admin, user, read_only, agent.
+    """
+
+    __tablename__ = "api_key"
+    __table_args__ = (
+        UniqueConstraint("hash"), Index(None, "tenant_id"), {"schema": SCHEMA},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    user_id: UUID
+    name: str
+    role: str
+    hash: bytes
+    created_by: UUID | None = None
+    expires_at: datetime | None = maybe_moment()
+    revoked_at: datetime | None = maybe_moment()
+
+
+class KeyValue(Stamped, table=True):
+    """One pair of the key-value store of Core 0.14-1.4 (backend.md 7.6, item 24)."""
+
+    __tablename__ = "key_value"
+    __table_args__ = (UniqueConstraint("tenant_id", "key"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    key: str
+    value: Any = maybe_document()
+
+
+class Secret(Stamped, table=True):
+    """A secret; `value` is sealed (never in clear), so it is not a GraphQL table."""
+
+    __tablename__ = "secret"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    name: str
+    value: bytes
+
+
+class CloudHook(Stamped, table=True):
+    """A hook that is called when runs change state (backend.md section 7.1)."""
+
+    __tablename__ = "cloud_hook"
+    __table_args__ = (Index(None, "tenant_id"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    name: str | None = None
+    states: list[str] | None = maybe_document()
+    type: str
+    config: dict[str, Any] = document("{}")
+    active: bool = flag(default=True)
+    version_group_id: str | None = None
+
+
+class Message(Stamped, table=True):
+    """A notification for the people of a tenant."""
+
+    __tablename__ = "message"
+    __table_args__ = (Index(None, "tenant_id", "created"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    read: bool = flag(default=False)
+    type: str | None = None
+    text: str | None = None
+    content: dict[str, Any] = document("{}")
+
+
+class AuditLog(SQLModel, table=True):
+    """Who changed what; append-only."""
+
+    __tablename__ = "audit_log"
+    __table_args__ = (
+        Index("audit_log_tenant_timestamp_idx", "tenant_id", text("timestamp DESC")), {"schema": SCHEMA},
+    )  # fmt: skip
+
+    id: UUID = key()
+    tenant_id: UUID
+    timestamp: datetime = moment(default_now=True)
+    actor: str
+    message: str
+    object_id: UUID | None = None
+    object_table: str | None = None
+    info: dict[str, Any] | None = maybe_document()

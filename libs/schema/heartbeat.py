@@ -1,0 +1,50 @@
+"""Tables that the heartbeat service owns: when each live run was last seen."""
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import Index
+from sqlmodel import SQLModel
+
+from libs.schema.base import key, moment
+from libs.schema.outbox import outbox_table
+
+SCHEMA = "heartbeat"
+
+
+class LastSeen(SQLModel, table=True):
+    """The newest sign of life of one flow run; narrow, and updated in place (HOT) at a coarse interval."""
+
+    __tablename__ = "last_seen"
+    __table_args__ = ({"schema": SCHEMA, "postgresql_with": {"fillfactor": "50"}},)
+
+    flow_run_id: UUID = key()
+    tenant_id: UUID
+    at: datetime = moment()
+
+
+class TaskLastSeen(SQLModel, table=True):
+    """The newest heartbeat of one task run (Core <= 0.15.3 sends them); shown, never judged."""
+
+    __tablename__ = "task_last_seen"
+    __table_args__ = ({"schema": SCHEMA, "postgresql_with": {"fillfactor": "50"}},)
+
+    task_run_id: UUID = key()
+    tenant_id: UUID
+    at: datetime = moment()
+
+
+class ZombieRecord(SQLModel, table=True):
+    """One emitted zombie event, so that a redelivered silence does not emit a second (unique per run and version)."""
+
+    __tablename__ = "zombie"
+    __table_args__ = (Index(None, "detected"), {"schema": SCHEMA})
+
+    flow_run_id: UUID = key()
+    version: int
+    tenant_id: UUID
+    last_seen: datetime = moment()
+    detected: datetime = moment()
+
+
+Outbox = outbox_table(SCHEMA)

@@ -1,0 +1,146 @@
+"""Tables that the registry owns: projects, flow groups, flows (versions), tasks, edges."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlmodel import Field
+
+from libs.schema.base import Stamped, document, flag, maybe_document, maybe_moment, number
+from libs.schema.outbox import outbox_table
+
+SCHEMA = "registry"
+
+
+class Project(Stamped, table=True):
+    """A folder of flows; its name is unique in the tenant."""
+
+    __tablename__ = "project"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    name: str
+    description: str | None = None
+
+
+class FlowGroup(Stamped, table=True):
+    """All versions of one flow, and the settings that override them.
+
+    `name` is the version group id. UNIQUE(tenant_id, name) is what serialises concurrent registrations of the
+    same flow: the peer has no such constraint and makes duplicate groups (backend.md section 9, item 4).
+    """
+
+    __tablename__ = "flow_group"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    name: str
+    description: str | None = None
+    labels: list[str] | None = maybe_document()
+    schedule: dict[str, Any] | None = maybe_document()
+    settings: dict[str, Any] = document("{}")
+    default_parameters: dict[str, Any] = document("{}")
+    run_config: dict[str, Any] | None = maybe_document()
+    last_version: int = number(0)
+    """The highest version ever given out, so that deleted versions do not free their numbers."""
+
+
+class Flow(Stamped, table=True):
+    """One version of a flow. `settings` mirrors the group's, because clients read it here.
+
+    A flow that is registered in pieces has no active schedule until its client asks for one, after the last piece,
+    so the scheduler never sees half a flow.
+    """
+
+    __tablename__ = "flow"
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id"], ["registry.project.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["flow_group_id"], ["registry.flow_group.id"], ondelete="CASCADE"),
+        UniqueConstraint("flow_group_id", "version"),
+        Index("flow_project_name_idx", "project_id", "name", text("created DESC")),
+        Index(None, "tenant_id", "name"),
+        Index(None, "tenant_id", "version_group_id"),
+        Index(
+            "flow_active_schedule_idx", "id",
+            postgresql_where=text("is_schedule_active AND NOT archived"),
+        ),
+        {"schema": SCHEMA},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    project_id: UUID
+    flow_group_id: UUID
+    name: str
+    version: int
+    version_group_id: str
+    description: str | None = None
+    environment: dict[str, Any] | None = maybe_document()
+    run_config: dict[str, Any] | None = maybe_document()
+    storage: dict[str, Any] | None = maybe_document()
+    parameters: list[dict[str, Any]] = document("[]")
+    core_version: str | None = None
+    settings: dict[str, Any] = document("{}")
+    serialized_flow: dict[str, Any] | None = maybe_document()
+    schedule: dict[str, Any] | None = maybe_document()
+    is_schedule_active: bool = flag(default=False)
+    archived: bool = flag(default=False)
+    archived_at: datetime | None = maybe_moment()
+    created_by: UUID | None = None
+
+
+class Task(Stamped, table=True):
+    """One task of one flow version; its slug is unique in the flow."""
+
+    __tablename__ = "task"
+    __table_args__ = (
+        ForeignKeyConstraint(["flow_id"], ["registry.flow.id"], ondelete="CASCADE"),
+        UniqueConstraint("flow_id", "slug"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    flow_id: UUID
+    name: str | None = None
+    slug: str
+    description: str | None = None
+    type: str | None = None
+    max_retries: int = number(0)
+    retry_delay: timedelta | None = Field(default=None, sa_type=INTERVAL())
+    trigger: str | None = None
+    mapped: bool = flag(default=False)
+    auto_generated: bool = flag(default=False)
+    cache_key: str | None = None
+    is_root_task: bool = flag(default=False)
+    is_terminal_task: bool = flag(default=False)
+    is_reference_task: bool = flag(default=False)
+    tags: list[str] = document("[]")
+
+
+class Edge(Stamped, table=True):
+    """One edge. Its key is part of its identity: f(x, x) has two edges (backend.md section 9, item 14)."""
+
+    __tablename__ = "edge"
+    __table_args__ = (
+        ForeignKeyConstraint(["flow_id"], ["registry.flow.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["upstream_task_id"], ["registry.task.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["downstream_task_id"], ["registry.task.id"], ondelete="CASCADE"),
+        Index(
+            "edge_identity_key", "flow_id", "downstream_task_id", "upstream_task_id",
+            text("coalesce(key, '')"), unique=True,
+        ),
+        Index(None, "upstream_task_id"),
+        Index(None, "downstream_task_id"),
+        {"schema": SCHEMA},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    flow_id: UUID
+    upstream_task_id: UUID
+    downstream_task_id: UUID
+    key: str | None = None
+    mapped: bool = flag(default=False)
+
+
+Outbox = outbox_table(SCHEMA)

@@ -1,0 +1,292 @@
+"""Tables that `runs` owns: the run ledger, histories, logs, artifacts, agents, limits.
+
+`flow_run_state`, `task_run_state` and `log` are partitioned by the time of writing, one partition a week, so that
+retention drops partitions instead of deleting rows. They therefore carry no foreign keys; deleting a run deletes its
+rows there explicitly.
+"""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from libs.schema.base import (
+    Stamped,
+    document,
+    flag,
+    maybe_document,
+    maybe_moment,
+    moment,
+    number,
+)
+from libs.schema.outbox import outbox_table
+
+SCHEMA = "runs"
+SCHEDULED_FAMILY = "('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')"
+LIVE_FAMILY = "('Submitted', 'Running', 'Cancelling')"
+
+
+class FlowRun(Stamped, table=True):
+    """A flow run and a copy of its newest state; `version` is the number of states it has had.
+
+    `flow_group_id` and `schedule_hash` exist for auto-scheduled runs: with `scheduled_start_time` they are the key
+    that makes an instant of a schedule happen once for ever (design.md section 8).
+    `heartbeat` is set when a state is written; pings go to `heartbeat.last_seen`, and GraphQL shows the later.
+    `attempt` and `lease_token` fence native agents (design.md section 7).
+    """
+
+    __tablename__ = "flow_run"
+    __table_args__ = (
+        UniqueConstraint("flow_id", "idempotency_key"),
+        Index(
+            "flow_run_instant_key", "flow_group_id", "scheduled_start_time", "schedule_hash",
+            unique=True, postgresql_where=text("schedule_hash IS NOT NULL"),
+        ),
+        Index(
+            "flow_run_due_idx", "tenant_id", "state_start_time", "id",
+            postgresql_where=text(f"state IN {SCHEDULED_FAMILY}"),
+        ),
+        Index(
+            "flow_run_live_idx", "tenant_id", "id",
+            postgresql_where=text(f"state IN {LIVE_FAMILY}"),
+        ),
+        Index("flow_run_flow_scheduled_idx", "flow_id", text("scheduled_start_time DESC")),
+        Index("flow_run_scheduled_idx", "tenant_id", text("scheduled_start_time DESC")),
+        Index("flow_run_started_idx", "tenant_id", text("start_time DESC")),
+        Index("flow_run_created_idx", "tenant_id", text("created DESC")),
+        Index("flow_run_state_idx", "tenant_id", "state", text("scheduled_start_time DESC")),
+        Index(None, "tenant_id", "name"),
+        CheckConstraint("version >= 0", name="version_counts"),
+        {"schema": SCHEMA, "postgresql_with": {"fillfactor": "80"}},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    flow_id: UUID
+    flow_group_id: UUID
+    agent_id: UUID | None = None
+    name: str
+    parameters: dict[str, Any] = document("{}")
+    labels: list[str] = document("[]")
+    run_config: dict[str, Any] | None = maybe_document()
+    context: dict[str, Any] | None = maybe_document()
+    version: int = number(0)
+    heartbeat: datetime | None = maybe_moment()
+    scheduled_start_time: datetime = moment()
+    start_time: datetime | None = maybe_moment()
+    end_time: datetime | None = maybe_moment()
+    auto_scheduled: bool = flag(default=False)
+    schedule_hash: str | None = None
+    times_resurrected: int = number(0)
+    idempotency_key: str | None = None
+    state: str
+    state_timestamp: datetime = moment()
+    state_message: str | None = None
+    state_result: dict[str, Any] | None = maybe_document()
+    state_start_time: datetime | None = maybe_moment()
+    serialized_state: dict[str, Any] = document()
+    attempt: int = number(0)
+    lease_token: UUID | None = None
+    lease_expires: datetime | None = maybe_moment()
+    created_by: UUID | None = None
+
+
+class FlowRunState(SQLModel, table=True):
+    """The history of a flow run: one row per accepted state, versions contiguous from 1."""
+
+    __tablename__ = "flow_run_state"
+    __table_args__ = (
+        PrimaryKeyConstraint("id", "created"),
+        Index(None, "flow_run_id", "version"),
+        Index("flow_run_state_changed_idx", "tenant_id", text("timestamp DESC")),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
+    )
+
+    id: UUID
+    created: datetime = moment(default_now=True)
+    updated: datetime = moment(default_now=True)
+    tenant_id: UUID
+    flow_run_id: UUID
+    timestamp: datetime = moment()
+    state: str
+    message: str | None = None
+    result: dict[str, Any] | None = maybe_document()
+    start_time: datetime | None = maybe_moment()
+    serialized_state: dict[str, Any] = document()
+    version: int
+
+
+class TaskRun(Stamped, table=True):
+    """A task run. `map_index` is -1 for the unmapped run and the mapped parent; versions count from 0 (Pending)."""
+
+    __tablename__ = "task_run"
+    __table_args__ = (
+        ForeignKeyConstraint(["flow_run_id"], ["runs.flow_run.id"], ondelete="CASCADE"),
+        UniqueConstraint("flow_run_id", "task_id", "map_index"),
+        Index("task_run_task_idx", "task_id", text("state_timestamp DESC")),
+        Index(
+            "task_run_due_idx", "flow_run_id", "state_start_time",
+            postgresql_where=text(f"state IN {SCHEDULED_FAMILY}"),
+        ),
+        Index(
+            "task_run_cached_idx", "tenant_id", "cache_key", text("state_timestamp DESC"),
+            postgresql_where=text("state = 'Cached'"),
+        ),
+        Index("task_run_changed_idx", "tenant_id", text("state_timestamp DESC")),
+        {"schema": SCHEMA, "postgresql_with": {"fillfactor": "80"}},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    task_id: UUID
+    map_index: int = number(-1)
+    name: str | None = None
+    version: int = number(0)
+    heartbeat: datetime | None = maybe_moment()
+    start_time: datetime | None = maybe_moment()
+    end_time: datetime | None = maybe_moment()
+    cache_key: str | None = None
+    state: str
+    state_timestamp: datetime = moment()
+    state_message: str | None = None
+    state_result: dict[str, Any] | None = maybe_document()
+    state_start_time: datetime | None = maybe_moment()
+    serialized_state: dict[str, Any] = document()
+    retries: int = number(0)
+    """How many times the run was put into Retrying; spares the zombie's answer a count over the history."""
+
+
+class TaskRunState(SQLModel, table=True):
+    """The history of a task run: one row per accepted state, versions contiguous from 0."""
+
+    __tablename__ = "task_run_state"
+    __table_args__ = (
+        PrimaryKeyConstraint("id", "created"),
+        Index(None, "task_run_id", "version"),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
+    )
+
+    id: UUID
+    created: datetime = moment(default_now=True)
+    updated: datetime = moment(default_now=True)
+    tenant_id: UUID
+    task_run_id: UUID
+    timestamp: datetime = moment()
+    state: str
+    message: str | None = None
+    result: dict[str, Any] | None = maybe_document()
+    start_time: datetime | None = maybe_moment()
+    serialized_state: dict[str, Any] = document()
+    version: int
+
+
+class Log(SQLModel, table=True):
+    """One log line. `sequence` is its place in the stream, the tie-breaker among equal timestamps.
+
+    UNIQUE(id, created) is the deduplication: both are chosen by the gateway before the line is published, so a
+    redelivered batch inserts nothing twice.
+    """
+
+    __tablename__ = "log"
+    __table_args__ = (
+        PrimaryKeyConstraint("id", "created"),
+        Index(None, "flow_run_id", "timestamp", "sequence"),
+        Index(None, "task_run_id", "timestamp", "sequence", postgresql_where=text("task_run_id IS NOT NULL")),
+        {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
+    )  # fmt: skip
+
+    id: UUID
+    created: datetime = moment()
+    updated: datetime = moment(default_now=True)
+    tenant_id: UUID
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+    timestamp: datetime = moment()
+    name: str | None = None
+    level: str | None = None
+    message: str | None = None
+    info: dict[str, Any] | None = maybe_document()
+    is_loaded_from_archive: bool | None = None
+    sequence: int = Field(sa_type=BigInteger, nullable=False)
+
+
+class TaskRunArtifact(Stamped, table=True):
+    """A link or a piece of markdown that a task left behind."""
+
+    __tablename__ = "task_run_artifact"
+    __table_args__ = (
+        ForeignKeyConstraint(["task_run_id"], ["runs.task_run.id"], ondelete="CASCADE"),
+        Index(None, "task_run_id"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    task_run_id: UUID
+    kind: str
+    data: dict[str, Any] = document("{}")
+
+
+class AgentConfig(Stamped, table=True):
+    """Settings that agents fetch by id."""
+
+    __tablename__ = "agent_config"
+    __table_args__ = (Index(None, "tenant_id"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    name: str | None = None
+    settings: dict[str, Any] = document("{}")
+
+
+class Agent(Stamped, table=True):
+    """An agent, one row per (tenant, name, type, core version, labels) however often it registers."""
+
+    __tablename__ = "agent"
+    __table_args__ = (
+        Index(
+            "agent_identity_key", "tenant_id", text("coalesce(name, '')"), "type",
+            text("coalesce(core_version, '')"), "labels", unique=True,
+        ),
+        {"schema": SCHEMA, "postgresql_with": {"fillfactor": "70"}},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    agent_config_id: UUID | None = None
+    name: str | None = None
+    type: str
+    core_version: str | None = None
+    labels: list[str] = document("[]")
+    last_queried: datetime | None = maybe_moment()
+
+
+class FlowConcurrencyLimit(Stamped, table=True):
+    """How many runs with this label may be active at once (Cloud's `flow_concurrency_limit`)."""
+
+    __tablename__ = "flow_concurrency_limit"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    name: str
+    limit: int
+
+
+class TaskTagLimit(Stamped, table=True):
+    """How many task runs with this tag may be Running at once (Cloud's `task_tag_limit`)."""
+
+    __tablename__ = "task_tag_limit"
+    __table_args__ = (UniqueConstraint("tenant_id", "tag"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    tag: str
+    limit: int
+
+
+Outbox = outbox_table(SCHEMA)
