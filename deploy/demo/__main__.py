@@ -1,0 +1,65 @@
+"""`python -m deploy.demo`: tell the story, then stay up, or end with DEMO_EXIT=1."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+
+from rich.console import Console
+from rich.markup import escape
+
+from deploy.demo.failure import DemoFailedError
+from deploy.demo.narrator import Narrator
+from deploy.demo.story import Settings, told
+
+INTERRUPTED = 130  # what a shell reports after Ctrl-C
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGHUP, _end)
+    console = Console(stderr=False)
+    stay = os.environ.get("DEMO_EXIT", "") in ("", "0")
+    told_to_the_end = False
+    try:
+        settings = Settings.from_environment()
+        with told(Narrator(console), settings):
+            told_to_the_end = True
+            console.print(_where_it_is(settings.url), highlight=False, soft_wrap=True)
+            if stay:
+                console.print("\nUp until Ctrl-C; the schedule goes on every minute.")
+                signal.pause()
+    except DemoFailedError as failure:
+        console.print(
+            f"\n[red bold]The demo failed:[/red bold] {escape(str(failure))}", highlight=False
+        )
+        return 1
+    except KeyboardInterrupt:
+        # Ctrl-C is how a demo that told everything is supposed to end.
+        return 0 if told_to_the_end else INTERRUPTED
+    return 0
+
+
+def _where_it_is(url: str) -> str:
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    return f"""
+[bold]The GraphQL API is at[/bold] {url}/graphql
+
+  curl {url}/graphql -H 'Content-Type: application/json' \\
+    -d '{{"query": "{{ flow_run(limit: 5, order_by: {{created: desc}}) {{ name state }} }}"}}'
+
+[bold]Point your own client (Prefect 0.13 to 1.4) at it:[/bold]
+
+  export PREFECT__BACKEND=server \\
+    PREFECT__SERVER__HOST=http://{host} PREFECT__SERVER__PORT={port}"""
+
+
+def _end(_signal: int, _frame: FrameType | None) -> None:
+    # As Ctrl-C: the story's exit stack stops what was started.
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""What ends the demo early."""
+
+
+class DemoFailedError(Exception):
+    """Something is not as it should be; the text is for the person who watches."""
