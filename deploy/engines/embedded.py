@@ -1,0 +1,137 @@
+"""Both engines on one data folder."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from urllib.parse import quote
+
+from deploy.engines import nats, postgres
+from deploy.engines.account import Account
+from deploy.engines.folder import DataFolder
+from deploy.engines.programs import nats_server_binary, postgres_binaries
+from deploy.engines.supervisor import Supervisor
+
+DATABASE = "headwater"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """How careful the engines are with their data."""
+
+    durable: bool
+
+
+DURABLE = Profile(durable=True)
+FOR_TESTS = Profile(durable=False)
+"""No fsync: many times faster, and lost with the machine's power."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
+    """Where the engines are and how the owner gets in."""
+
+    postgres_host: str
+    postgres_port: int
+    postgres_password: str
+    nats_url: str
+
+    def postgres_url(
+        self,
+        *,
+        user: str = postgres.SUPERUSER,
+        password: str | None = None,
+        database: str = DATABASE,
+    ) -> str:
+        """A URL for this role; the superuser's password is known."""
+        secret = quote(self.postgres_password if password is None else password, safe="")
+        return f"postgresql://{user}:{secret}@{self.postgres_host}:{self.postgres_port}/{database}"
+
+
+class EmbeddedEngines:
+    """PostgreSQL and nats-server, started together, kept alive, stopped in order.
+
+    `folder` must be claimed by the caller, who may start them only once at a time.
+    """
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        profile: Profile = DURABLE,
+        *,
+        tell: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.folder = folder
+        self.home, self.account = folder.engines_home()
+        self._tell_where(tell)
+        self.postgres = Supervisor(self._postgres(profile), folder)
+        self.nats = Supervisor(self._nats(), folder)
+
+    async def start(self) -> Endpoints:
+        """Start both at the same time; if one cannot, neither is left running."""
+        outcomes = await asyncio.gather(
+            self.postgres.start(), self.nats.start(), return_exceptions=True
+        )
+        failures = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+        if failures:
+            await self.stop()
+            raise failures[0]
+        return self.endpoints
+
+    async def stop(self) -> None:
+        """Stop the bus, then the database: what still arrives over the bus finds its database."""
+        await self.nats.stop()
+        await self.postgres.stop()
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """Where they are; the ports do not change while they run."""
+        password = quote(self.folder.secret("nats"), safe="")
+        return Endpoints(
+            postgres_host="127.0.0.1",
+            postgres_port=self.postgres.port,
+            postgres_password=self.folder.secret("postgres"),
+            nats_url=f"nats://{nats.USER}:{password}@127.0.0.1:{self.nats.port}",
+        )
+
+    async def __aenter__(self) -> "EmbeddedEngines":
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def _tell_where(self, tell: Callable[[str], None]) -> None:
+        if self.account is not None:
+            tell(f"Running as root, so the engines run as the account {self.account.name}.")
+        if not self.home.is_relative_to(self.folder.path):
+            tell(f"That account cannot reach {self.folder.path}, so the data is in {self.home}.")
+
+    def _postgres(self, profile: Profile) -> postgres.Postgres:
+        return postgres.Postgres(
+            binaries=postgres_binaries(self.account),
+            store=self.home / "postgres",
+            account=self.account,
+            password=self.folder.secret("postgres"),
+            durable=profile.durable,
+            log=self.folder.log("postgres"),
+        )
+
+    def _nats(self) -> nats.Nats:
+        return nats_program(self.home, self.account, self.folder)
+
+
+def nats_program(home: Path, account: Account | None, folder: DataFolder) -> nats.Nats:
+    """nats-server on the store in `home`; tests run several."""
+    return nats.Nats(
+        binary=nats_server_binary(account),
+        store=home / "nats",
+        account=account,
+        password=folder.secret("nats"),
+    )
