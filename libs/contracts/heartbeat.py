@@ -1,6 +1,7 @@
 """What the heartbeat service hears and tells."""
 
-from datetime import datetime
+import math
+from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
@@ -11,6 +12,8 @@ from libs.contracts.subjects import Subject
 SCHEDULE_HEADER = "Nats-Schedule"
 TARGET_HEADER = "Nats-Schedule-Target"
 TTL_HEADER = "Nats-TTL"
+
+SILENCE = timedelta(minutes=2)  # four missed beats of the client's 30 s (design.md section 6)
 
 
 class Silence(Message):
@@ -31,3 +34,21 @@ class FlowRunZombieDetected(Event):
     flow_run_id: UUID
     version: int
     last_seen: datetime
+
+
+def beat_message(
+    tenant_id: UUID, flow_run_id: UUID, sent: datetime, silence: timedelta = SILENCE
+) -> tuple[str, dict[str, str], bytes]:
+    """One ping as (subject, headers, body): publish it on JetStream, the switch does the rest.
+
+    It replaces the ping before it, so the broker fires `hw.silent.{flow_run_id}` only when none came for `silence`.
+    The TTL is half as long again: long enough to fire, short enough that a finished run fires once at most.
+    """
+    seconds = max(1, math.ceil(silence.total_seconds()))  # the broker counts whole seconds
+    headers = {
+        SCHEDULE_HEADER: f"@every {seconds}s",
+        TARGET_HEADER: subjects.SILENT.at(flow_run_id=flow_run_id),
+        TTL_HEADER: f"{seconds + max(2, seconds // 2)}s",
+    }
+    body = Silence(tenant_id=tenant_id, flow_run_id=flow_run_id, sent=sent).model_dump_json()
+    return subjects.BEAT.at(tenant_id=tenant_id, flow_run_id=flow_run_id), headers, body.encode()
