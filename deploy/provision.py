@@ -1,0 +1,170 @@
+"""Bring NATS to the present streams and durable consumers of `libs/contracts/streams.py`. `python -m deploy.provision`.
+
+The only creator: services never declare one, since two that differ would fight over its configuration (pitfalls.md F3).
+Idempotent: what exists is brought up to date in place and keeps its messages. A durable that is no longer declared is
+removed, because on a work queue it would keep its share of the messages for ever; streams are never removed.
+"""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import timedelta
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from deploy.engines import EngineError
+from deploy.say import complain
+from libs.contracts.streams import ALL, Durable, Retention, Stream
+
+_POLL = 0.2  # seconds between two tries to reach NATS
+
+
+class ProvisionSettings(BaseSettings):
+    """What provisioning needs."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
+
+    nats_url: str = Field(description="nats://user:password@host:port")
+    nats_replicas: int = Field(default=1, ge=1, le=5, description="3 on a cluster of three")
+    provision_wait: timedelta = Field(
+        default=timedelta(seconds=60), description="how long NATS may take to come up"
+    )
+
+
+async def provision(
+    url: str,
+    *,
+    streams: Iterable[Stream] = ALL,
+    replicas: int = 1,
+    wait: timedelta = timedelta(seconds=60),
+) -> None:
+    """Create or update every stream and durable. Raises `EngineError` when it cannot."""
+    client = await _connect(url, wait=wait)
+    try:
+        js = client.jetstream(timeout=10)
+        await asyncio.gather(*(_provision(js, stream, replicas) for stream in streams))
+    except (nats.js.errors.APIError, nats.errors.Error) as error:
+        msg = f"NATS refuses what Headwater needs: {error}."
+        raise EngineError(msg) from None
+    finally:
+        await client.close()
+
+
+def stream_config(stream: Stream, *, replicas: int = 1) -> StreamConfig:
+    """The declaration in nats-py's words."""
+    return StreamConfig(
+        name=stream.name,
+        subjects=list(stream.subjects),
+        retention=_RETENTION[stream.retention],
+        # An interest in the newest: a full stream forgets its oldest message rather than refuse a service's write.
+        discard=DiscardPolicy.OLD,
+        max_age=stream.max_age.total_seconds(),
+        max_bytes=stream.max_bytes,
+        max_msgs_per_subject=stream.max_msgs_per_subject,
+        duplicate_window=stream.duplicate_window.total_seconds(),
+        storage=StorageType.MEMORY if stream.memory else StorageType.FILE,
+        allow_msg_ttl=stream.allow_msg_ttl,
+        allow_msg_schedules=stream.allow_schedules,
+        allow_direct=True,
+        num_replicas=replicas,
+    )
+
+
+def consumer_config(durable: Durable) -> ConsumerConfig:
+    """The declaration in nats-py's words."""
+    return ConsumerConfig(
+        durable_name=durable.name,
+        filter_subject=durable.filter,
+        ack_policy=AckPolicy.EXPLICIT,
+        ack_wait=durable.ack_wait.total_seconds(),
+        max_ack_pending=durable.max_ack_pending,
+        # Unlimited here: `durable.max_deliver` is counted by the Bus, which buries poison in the DLQ. The broker would
+        # just stop delivering, and would count the deliveries of an outage too.
+        max_deliver=-1,
+    )
+
+
+_RETENTION = {
+    Retention.LIMITS: RetentionPolicy.LIMITS,
+    Retention.WORK_QUEUE: RetentionPolicy.WORK_QUEUE,
+}
+
+
+async def _provision(js: JetStreamContext, stream: Stream, replicas: int) -> None:
+    config = stream_config(stream, replicas=replicas)
+    try:
+        await js.stream_info(stream.name)
+    except nats.js.errors.NotFoundError:
+        await js.add_stream(config)
+    else:
+        await js.update_stream(config)
+    declared = {durable.name for durable in stream.durables}
+    for name in await _durables(js, stream.name):
+        if name not in declared:
+            await js.delete_consumer(stream.name, name)
+    for durable in stream.durables:
+        await js.add_consumer(stream.name, consumer_config(durable))  # creates or updates
+
+
+async def _durables(js: JetStreamContext, stream: str) -> list[str]:
+    return [
+        info.config.durable_name
+        for info in await js.consumers_info(stream)
+        if info.config.durable_name
+    ]
+
+
+async def _connect(url: str, *, wait: timedelta) -> Client:
+    deadline = asyncio.get_running_loop().time() + wait.total_seconds()
+    while True:
+        try:
+            return await nats.connect(
+                url, name="headwater-provision", connect_timeout=2, allow_reconnect=False
+            )
+        except (
+            nats.errors.NoServersError,
+            OSError,
+            TimeoutError,
+            nats.errors.TimeoutError,
+        ) as error:
+            if asyncio.get_running_loop().time() > deadline:
+                msg = f"NATS does not answer ({error}); start it or correct HEADWATER_NATS_URL."
+                raise EngineError(msg) from None
+            await asyncio.sleep(_POLL)
+        except nats.errors.Error as error:
+            msg = f"NATS refuses the connection ({error}); correct HEADWATER_NATS_URL."
+            raise EngineError(msg) from None
+
+
+def main() -> None:
+    """Provision what the environment names."""
+    try:
+        settings = ProvisionSettings()
+    except ValidationError as error:
+        complain(error)
+    try:
+        asyncio.run(
+            provision(
+                settings.nats_url, replicas=settings.nats_replicas, wait=settings.provision_wait
+            )
+        )
+    except EngineError as error:
+        complain(error)
+    print(f"provisioned {len(ALL)} streams")  # noqa: T201 - the answer of a command
+
+
+if __name__ == "__main__":
+    main()
