@@ -1,0 +1,65 @@
+"""The compiled read path: one GraphQL query document, one SQL statement, no resolver in between.
+
+Purpose. Clients read with Hasura's dialect (`where`, `order_by`, `limit`, `offset`, `distinct_on`, `_by_pk`,
+`_aggregate`, nested relationships). Executing that with a resolver per field costs seconds at 10,000 objects. So the
+GraphQL types are generated from the tables of `libs.schema` (`catalog`, `types`), and a validated document is compiled
+to SQL in which PostgreSQL builds the JSON (`compiler`); its text goes to the client as it comes (`executor`).
+
+    document text ──lift literals──▶ skeleton ──cache──▶ program ──bind──▶ Plan ──one statement──▶ bytes
+                       (documents)                 │ miss      (compiler)            (executor)
+                                                   └─ parse, validate, compile
+
+Owns nothing; reads every table through the role `headwater_reader`, which can do nothing else.
+
+How the gateway uses it
+-----------------------
+At start:
+
+    reads = ReadPath.build(scalars={"UUID": ..., "DateTime": ..., "JSON": ...})   # your scalar types, to share them
+    schema = GraphQLSchema(
+        query=GraphQLObjectType("Query", {**your_fields, **reads.fields}),
+        mutation=..., types=[*yours, *reads.types],
+    )
+    reads.use(schema)                                # once; compiling needs the merged schema
+    reader = Reader(url_of_reader_role, pool_size=8)
+    await reader.connect()                           # and `await reader.close()`
+
+Each request that is a query:
+
+    plan = reads.recall(text, operation_name, variables)       # no parsing; None: not seen, or not only reads
+    if plan is None:
+        document = ...                                          # parse and validate against the schema: your code
+        plan = reads.compile(text, document, operation_name, variables)
+    answers = await reader.execute(plan, tenant_id)            # dict[response key, bytes | GraphQLError]
+    body = plan.render(answers)                                # b'{"data":{...}}' or with "errors"; HTTP 200
+
+`variables` is a dict or None; undeclared ones are ignored. Both `recall` and `compile` raise `BadVariables`
+(`.errors`, a list of GraphQLError) when the declared variables do not fit, and `GraphQLError` when the document asks
+for more than the limits allow.
+
+Root fields that are not ours (`hello`, `api`, `reference_data`, `auth_info`, `__schema`, ...): `plan.foreign` is then a
+DocumentNode reduced to those fields (else None). Execute it with graphql-core and the same variables, and pass what
+came out: `plan.render(answers, data=result.data, errors=result.errors)`; the fields come out in the document's order.
+A document with foreign fields is never recalled.
+
+Ours besides the tables: `mapped_children`, `get_task_run_info`, `utility_downstream_tasks`, `utility_upstream_tasks`.
+
+Rows inside mutation payloads (`createFlowRun { flow_run { id state } }`): give the field the type
+`reads.object_type("flow_run")`, and in its resolver
+
+    row = await reader.row(reads.row_plan("flow_run", info), id, tenant_id)       # bytes | None
+    return None if row is None else orjson.loads(row)
+
+The generated object types resolve from such a dict (keyed by response key), so Strawberry's own execution works on; a
+compiled mutation splices the bytes instead: `reads.row_plan("flow_run", field_nodes=..., document=..., variables=...)`.
+
+Guarantees
+----------
+* Every table that a statement touches carries `tenant_id = $1` (the tenant itself: `id = $1`).
+* Values are bound, never interpolated; identifiers come from the catalog, never from the client.
+* Null operands collapse to TRUE, as Hasura's setting `V1_BOOLEAN_NULL_COLLAPSE` does.
+* Every list has a limit (see `limits`).
+
+When PostgreSQL is gone every field of ours answers an error that says so and the next request tries again; NATS plays
+no part here. It never writes, never calls a service, and keeps no state but the cache of compiled documents.
+"""
