@@ -3,21 +3,41 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar, cast
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 _PAUSE = 0.02  # seconds
 
 
+@overload
 async def eventually(
-    probe: Callable[[], Awaitable[T]] | Callable[[], T],
+    probe: Callable[[], Awaitable[T]],
+    *,
+    timeout: float = ...,  # noqa: ASYNC109 - as below
+    pause: float = ...,
+) -> T: ...
+
+
+@overload
+async def eventually(
+    probe: Callable[[], T],
+    *,
+    timeout: float = ...,  # noqa: ASYNC109 - as below
+    pause: float = ...,
+) -> T: ...
+
+
+async def eventually(
+    probe: Callable[[], Any],
     *,
     timeout: float = 10.0,  # noqa: ASYNC109 - the failure names what was seen last, which a cancellation could not
-) -> T:
+    pause: float = _PAUSE,
+) -> Any:
     """Call `probe` until it answers something true and does not raise; that answer.
 
-    A probe asserts or answers; what it raised or answered last is in the failure.
+    A probe asserts or answers; what it raised or answered last is in the failure. A longer
+    `pause` leaves the cores to what is waited for, when the probe itself is work.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
@@ -25,7 +45,7 @@ async def eventually(
         cause: Exception | None = None
         try:
             found = probe()
-            answer = cast("T", await found if inspect.isawaitable(found) else found)
+            answer = await found if inspect.isawaitable(found) else found
         except Exception as error:
             seen, cause = f"it raised {type(error).__name__}: {error}", error
         else:
@@ -35,4 +55,4 @@ async def eventually(
         if loop.time() > deadline:
             msg = f"not within {timeout} s; at the last look {seen}"
             raise AssertionError(msg) from cause
-        await asyncio.sleep(_PAUSE)
+        await asyncio.sleep(pause)

@@ -1,0 +1,98 @@
+"""A whole Headwater as users run it: `python -m deploy.local run`, a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import STDOUT, Process
+from contextlib import suppress
+from pathlib import Path
+from typing import Self
+
+from tests.support.eventually import eventually
+from tests.support.gql import Gql
+from tests.support.ports import free_port
+
+# A first start creates the database; the suite shares two cores with what it tests.
+START_WITHIN = 90.0
+STOP_WITHIN = 30.0
+
+# Between two looks at the API while a test waits: the cores belong to what it waits for.
+LOOK = 0.25
+
+
+class Headwater:
+    """All services and engines on a free port, on data of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "headwater.log"
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: Process | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Start on the data that is there, and return when the API answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "deploy.local", "run"),
+                env=os.environ
+                | {
+                    "HEADWATER_DATA": str(self.folder / "data"),
+                    "HEADWATER_HOST": "127.0.0.1",
+                    "HEADWATER_PORT": str(self.port),
+                },
+                stdout=output,
+                stderr=STDOUT,
+                start_new_session=True,
+            )
+        try:
+            async with Gql(self.url) as api:
+                await eventually(lambda: self._up(api), timeout=START_WITHIN, pause=LOOK / 5)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def kill(self) -> None:
+        """kill -9 of the server process: no warning, no last words."""
+        process = self._running()
+        process.kill()
+        await process.wait()
+
+    async def stop(self) -> None:
+        """End it politely; make sure that nothing of it is left."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_WITHIN)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    async def _up(self, api: Gql) -> bool:
+        process = self._running()
+        assert process.returncode is None, (
+            f"Headwater ended with {process.returncode}:\n{self.said()}"
+        )
+        return await api.answers()
+
+    def said(self) -> str:
+        """The end of its log."""
+        return "\n".join(self.log.read_text(errors="replace").splitlines()[-40:])
+
+    def _running(self) -> Process:
+        assert self._process is not None, "Headwater was not started"
+        return self._process

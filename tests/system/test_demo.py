@@ -1,0 +1,78 @@
+"""`make demo`: the main job, as a newcomer sees it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, STDOUT
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.ports import free_port
+
+pytestmark = [pytest.mark.client, pytest.mark.slow]
+
+ROOT = Path(__file__).parents[2]
+
+
+async def demo(folder: Path, *, port: int) -> tuple[int | None, str]:
+    """Run it to its end in an empty folder; its exit code and what it printed."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "deploy.demo"),
+        cwd=folder,
+        env=os.environ
+        | {
+            "DEMO_EXIT": "1",
+            "HEADWATER_PORT": str(port),
+            "HEADWATER_DATA": str(folder / "data"),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "160",
+        },
+        stdout=PIPE,
+        stderr=STDOUT,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), 300)
+    return process.returncode, said.decode()
+
+
+def left_behind(folder: Path) -> list[str]:
+    """Processes that still have to do with this folder."""
+    return [
+        " ".join(process.info["cmdline"])
+        for process in psutil.process_iter(["cmdline"])
+        if str(folder) in " ".join(process.info["cmdline"] or ())
+    ]
+
+
+async def test_the_demo_ends_well_and_leaves_no_process(tmp_path: Path) -> None:
+    code, said = await demo(tmp_path, port=free_port())
+
+    assert code == 0, said
+    for sentence in (
+        "freshness-check version 1, its schedule has 10 runs ahead",
+        "version 2 archived version 1",
+        "3 shops sold for 4910.40 EUR on 2026-11-21",
+        "Run history",
+        "The GraphQL API is at",
+    ):
+        assert sentence in said
+    assert left_behind(tmp_path) == []
+
+
+async def test_the_demo_fails_with_a_sentence_when_its_port_is_taken(tmp_path: Path) -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    stranger = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    port: int = stranger.sockets[0].getsockname()[1]
+    async with stranger:
+        code, said = await demo(tmp_path, port=port)
+
+    assert code == 1
+    assert "The demo failed" in said
+    assert str(port) in said
+    assert "Traceback" not in said
+    assert left_behind(tmp_path) == []
