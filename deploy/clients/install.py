@@ -127,7 +127,8 @@ def _build(environment: Environment, recipe: Recipe, report: Report) -> None:
     command = [*_venv_maker(), str(environment.root)]
     _run(command, what="create a virtual environment", report=report)
     pip = [str(environment.python), "-m", "pip", "install", "--no-input", "--require-hashes"]
-    _run([*pip, "-r", str(TOOLS)], what="install pip 23.3", report=report)
+    report("bringing the pip of its time")
+    _run([*pip, "-r", str(TOOLS)], what="install pip 23.3", report=lambda _chatter: None)
     _run(
         [*pip, "--no-deps", "-r", str(recipe.requirements)],
         what=f"install prefect {recipe.version}",
@@ -243,11 +244,12 @@ def _counted(report: Report, *, total: int) -> Report:
 
     def tell(line: str) -> None:
         nonlocal seen
-        if match := re.match(r"Collecting (\S+)==(\S+)", line):
+        # "Processing" is a package that pip found in a folder and not on an index.
+        if match := re.match(r"(?:Collecting|Processing) (\S+)", line):
             seen += 1
-            report(f"package {seen} of {total}: {match[1]} {match[2]}")
-        elif line.startswith(("Building wheel", "Preparing metadata")):
-            report(line.removesuffix(": started").lower())
+            report(f"package {seen} of {total}: {Path(match[1]).name}")
+        elif line.startswith("Building wheel"):
+            report(line.lower())
         elif line.startswith("Installing collected"):
             report(f"unpacking {total} packages")
 
