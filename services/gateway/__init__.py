@@ -1,0 +1,23 @@
+"""The gateway: the one address that clients know.
+
+Purpose. GraphQL over HTTP for every Prefect client from 0.8 to 1.4 and the web UI. A mutation becomes one command
+on NATS and its answer the payload; a query is compiled to SQL and read with a role that can only read (`reads`).
+
+Owns `gateway.*`: tenants, API keys, key-values, secrets, hooks and messages, the audit trail.
+
+    HTTP body -> http.py (transport) -> operations.py (document cache, errors) -> reads (queries)
+                                                                               -> graphql/mutations -> NATS
+
+Guarantees
+* Nothing is written here but the gateway's own tables; a mutation is done when its service has committed.
+* Logs are accepted when JetStream has them on disk. Heartbeats are hints and are never waited for.
+* A surprise never shows its text: the client gets an id, the log has the rest. Texts that old clients match on are in
+  `graphql/compat.py` and nowhere else.
+
+When NATS is gone, mutations answer API_ERROR within the time-out and queries go on. When PostgreSQL is gone, queries
+answer API_ERROR and the pools reconnect by themselves. When a service is gone, its mutations wait a few seconds for it
+to come back, then answer API_ERROR; nothing is half done, as each command is one transaction of its service.
+Any number of gateways may run: they hold caches only.
+
+It will not: decide about runs or flows, hold a lock, or speak any other dialect than the clients'.
+"""

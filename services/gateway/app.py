@@ -1,0 +1,152 @@
+"""The gateway's composition root: pools, schema, read path, HTTP server."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import asyncpg
+import uvicorn
+
+from libs.runtime.clock import Clock, utc_now
+from libs.runtime.database import Database
+from libs.runtime.ids import NewId, new_id
+from libs.runtime.service import Service
+from services.gateway.context import Shared
+from services.gateway.graphql.schema import build_schema
+from services.gateway.http import build_app
+from services.gateway.identity import Gatekeeper, Tenants
+from services.gateway.operations import Operations
+from services.gateway.reads import Reader
+from services.gateway.rows import Rows
+from services.gateway.settings import GatewaySettings
+from services.gateway.store import Store
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: the process that hosts the gateway decides when to stop."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class Gateway(Service):
+    """GraphQL over HTTP. Reads go straight to PostgreSQL, writes become commands on NATS."""
+
+    name = "gateway"
+
+    def __init__(
+        self, settings: GatewaySettings, *, clock: Clock = utc_now, ids: NewId = new_id
+    ) -> None:
+        super().__init__(settings, clock=clock, ids=ids)
+        self._settings = settings
+        self._store = Store(self.database)
+        self._reader = Reader(settings.reader_postgres_url, pool_size=settings.reader_pool_size)
+        self._reader_database = Database(
+            settings.reader_postgres_url, pool_size=2, name="gateway-rows"
+        )
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self.port = settings.port
+
+    async def on_start(self) -> None:
+        """Open the read pools, make the first tenant."""
+        await self._reader.connect()
+        await self._reader_database.connect()
+        await self._store.ensure_first_tenant(self.ids())
+
+    async def start(self) -> None:
+        """Everything of a service, then HTTP: the port opens when an answer can be given."""
+        await super().start()
+        holder: list[Rows] = []
+
+        def nested(table: str, attribute: str) -> Any:
+            async def resolve(payload: Any, info: Any) -> Any:
+                return await holder[0].nested(table, attribute)(payload, info)
+
+            return resolve
+
+        schema, reads = build_schema(nested)
+        rows = Rows(reads, self._reader, self._reader_database)
+        holder.append(rows)
+        tenants = Tenants(self._store)
+        shared = Shared(
+            bus=self.bus,
+            clock=self.clock,
+            ids=self.ids,
+            settings=self._settings,
+            store=self._store,
+            tenants=tenants,
+            rows=rows,
+        )
+        operations = Operations(
+            schema,
+            reads,
+            self._reader,
+            cache_size=self._settings.document_cache,
+            ids=self.ids,
+        )
+        app = build_app(shared, Gatekeeper(tenants), operations, self.unready)
+        listener = self._listen()
+        self.port = listener.getsockname()[1]
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=int(self._settings.drain_timeout.total_seconds()),
+                server_header=False,
+            )
+        )
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
+        while not self._server.started:
+            if self._serving.done():
+                self._serving.result()
+            await asyncio.sleep(0.01)
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self._settings.host, self._settings.port))
+            listener.listen(2048)
+        except OSError as error:
+            listener.close()
+            msg = (
+                f"cannot listen on {self._settings.host}:{self._settings.port} ({error.strerror});"
+                " choose another port with HEADWATER_PORT"
+            )
+            raise OSError(error.errno, msg) from error
+        listener.setblocking(False)
+        return listener
+
+    async def stop(self) -> None:
+        """Close the port first, answer what is in flight, then close the rest."""
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.gather(self._serving, return_exceptions=True)
+        await super().stop()
+
+    async def on_stop(self) -> None:
+        """Close the read pools."""
+        await self._reader.close()
+        await self._reader_database.close()
+
+    async def unready(self) -> list[str]:
+        """Also the read-only role must answer."""
+        reasons = await super().unready()
+        try:
+            await self._reader_database.ping()
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            reasons.append(f"the read-only role does not answer: {type(error).__name__}")
+        return reasons
+
+
+def build(settings: GatewaySettings) -> Gateway:
+    """A gateway that is ready to start."""
+    return Gateway(settings)

@@ -1,0 +1,66 @@
+"""What a resolver can reach: who is asking, and the typed way to ask a service."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+from libs.contracts.base import Message, Refused, Rpc
+from libs.contracts.errors import Code
+from libs.runtime.bus import Bus
+from libs.runtime.clock import Clock
+from libs.runtime.ids import NewId
+from services.gateway.graphql import compat
+from services.gateway.identity import Identity, Tenants
+from services.gateway.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from services.gateway.rows import Rows
+    from services.gateway.store import Store
+
+Req = TypeVar("Req", bound=Message)
+Rep = TypeVar("Rep", bound=Message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shared:
+    """What all requests share."""
+
+    bus: Bus
+    clock: Clock
+    ids: NewId
+    settings: GatewaySettings
+    store: "Store"
+    tenants: Tenants
+    rows: "Rows"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """One request: its identity and the headers that matter."""
+
+    shared: Shared
+    identity: Identity
+    core_version: str | None = None
+    agent_id: UUID | None = None
+
+    @property
+    def tenant_id(self) -> UUID:
+        """The tenant that this request speaks for."""
+        return self.identity.tenant_id
+
+    async def tenant_for(self, given: UUID | None) -> UUID:
+        """The tenant of an explicit `tenant_id` argument: it must be one that the caller may speak for."""
+        if given is None or given == self.identity.tenant_id:
+            return self.identity.tenant_id
+        if not self.identity.any_tenant:
+            raise compat.error_of(Refused(code=Code.FORBIDDEN))
+        if not await self.shared.tenants.exists(given):
+            raise compat.error_of(Refused(code=Code.FOREIGN_KEY_VIOLATION))
+        return given
+
+    async def ask(self, rpc: Rpc[Req, Rep], request: Req) -> Rep:
+        """Ask a service; a refusal becomes the error that clients know."""
+        reply = await self.shared.bus.call(rpc, request)
+        if isinstance(reply, Refused):
+            raise compat.error_of(reply)
+        return reply

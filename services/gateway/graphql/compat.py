@@ -1,0 +1,158 @@
+"""Where the old clients' oddities live: error texts they match on, and the reason for each.
+
+One table, one test per row (tests/unit/gateway/test_compat.py). Services refuse with a code and fields; only here does
+a refusal become a sentence. The source of every text is backend.md (sections 1, 3, 5) or clients.md section 5.
+"""
+
+from dataclasses import dataclass
+
+from graphql import GraphQLError
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import VersionConflict
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence with the refusal's fields in braces, and the `extensions.code` that goes with it."""
+
+    template: str
+    code: str = "BAD_USER_INPUT"
+
+
+API_ERROR = (
+    "API_ERROR"  # anywhere in `errors`, Core >= 0.12 sends the same request again, up to six times
+)
+VERSION_LOCKING_ERROR = (
+    "VERSION_LOCKING_ERROR"  # errors[0].extensions.code: VersionLockMismatchSignal
+)
+UNAUTHENTICATED = "UNAUTHENTICATED"  # anywhere in `errors`: AuthorizationError
+
+TEXTS: dict[Code, Text] = {
+    Code.INTERNAL: Text(
+        "Unable to complete operation. An internal error occurred; the log of {service} has it"
+        " as {error_id}.",
+        "INTERNAL_SERVER_ERROR",
+    ),
+    Code.UNAVAILABLE: Text(
+        "Unable to complete operation. An internal API error occurred: {service} is not"
+        " reachable; try again.",
+        API_ERROR,
+    ),
+    Code.BUSY: Text(
+        "Unable to complete operation. An internal API error occurred: {service} is busy;"
+        " try again.",
+        API_ERROR,
+    ),
+    Code.INVALID: Text("{reason}"),
+    Code.UNAUTHENTICATED: Text("{reason}", UNAUTHENTICATED),
+    Code.FORBIDDEN: Text("Unauthorized: permission error.", "FORBIDDEN"),
+    Code.SLUG_NOT_SLUGIFIED: Text('Slug must be "slugified" (lowercase; no spaces)'),
+    Code.NOT_CONFIRMED: Text("Must pass `confirm=True` to proceed."),
+    # create_project of Core >= 0.13.15 looks for exactly this message, then reads the existing id
+    Code.UNIQUENESS_VIOLATION: Text("Uniqueness violation."),
+    Code.FOREIGN_KEY_VIOLATION: Text("Foreign key violation."),
+    Code.UPDATE_FAILED: Text("Update failed"),
+    Code.PROJECT_INVALID_ID: Text("Invalid project ID"),
+    Code.PROJECT_NOT_FOUND: Text("Invalid project."),
+    Code.FLOW_NOT_FOUND: Text("Flow {flow_id} not found"),
+    Code.FLOW_INVALID_ID: Text("Invalid flow ID."),
+    Code.FLOW_ARCHIVED: Text("Flow {flow_id} is archived."),
+    Code.FLOW_UNDECODABLE: Text("Unable to decompress serialized flow: {reason}"),
+    Code.FLOW_MALFORMED: Text("Invalid serialized flow: {reason}"),
+    Code.FLOW_TOO_OLD: Text(
+        "Prefect backends require new flows to be built with Prefect 0.6.1+, but this flow was"
+        " built with Prefect {version}."
+    ),
+    Code.EDGES_UNKNOWN_TASKS: Text(
+        "Edges could not be registered - some edges reference tasks that do not exist within"
+        " this flow."
+    ),
+    Code.REQUIRED_PARAMETERS_UNSCHEDULABLE: Text(
+        "Can not schedule a flow that has required parameters."
+    ),
+    Code.TIMEZONE_INVALID: Text("Invalid timezone provided for schedule: {timezone}"),
+    Code.CLOCK_INVALID: Text("Invalid clock provided for schedule: {clock}"),
+    Code.FLOW_OR_PROJECT_INVALID: Text("Invalid flow or project ID."),
+    Code.FLOW_OR_GROUP_REQUIRED: Text("A flow id or version group ID must be provided."),
+    Code.VERSION_GROUP_EMPTY: Text("Version group {version_group_id} has no unarchived flows."),
+    # the peer prints a Python set; clients show it, nobody parses it
+    Code.PARAMETERS_MISSING: Text("Required parameters were not supplied: {names}"),
+    # agents >= 0.9.2 drop the run silently when they see "State update failed"; any other text
+    # makes them set the run Failed, so every refusal of a state starts with these words
+    Code.RUN_NOT_FOUND: Text("State update failed for {kind} ID {id}"),
+    Code.ALREADY_SUBMITTED: Text("State update failed: this run has already been submitted."),
+    Code.FLOW_RUN_NOT_RUNNING: Text(
+        "State update failed for task run ID {task_run_id}: provided a running state but"
+        " associated flow run {flow_run_id} is not in a running state."
+    ),
+    Code.RUN_FINISHED: Text(
+        "State update failed for run ID {id}: the run has already finished as {state}."
+    ),
+    Code.LEASE_LOST: Text(
+        "State update failed for run ID {id}: the run was handed to another agent."
+    ),
+    Code.STATE_INVALID: Text("{reason}"),
+    Code.STATE_TOO_LARGE: Text("State payload is too large."),
+    Code.FLOW_RUN_INVALID_ID: Text("Invalid flow run ID: {id}."),
+    # create_task_run_artifact is tried five times while the text contains "not found"
+    Code.TASK_RUN_NOT_FOUND: Text("Task run {id} not found"),
+    Code.TASK_INVALID_ID: Text("Invalid task ID"),
+    Code.VERSION_LOCKED: Text(
+        "State update failed for run ID {id}: version {given} was expected to be current but"
+        " the run is at version {current}.",
+        VERSION_LOCKING_ERROR,
+    ),
+    Code.NAME_INVALID: Text("Invalid name"),
+    Code.ARTIFACT_TOO_LARGE: Text("Artifact data payload exceeds 1000000 bytes limit."),
+    Code.TENANT_INVALID: Text("Invalid tenant ID."),
+}
+
+
+class _Fields(dict[str, str]):
+    """Fields of a refusal; a missing one shows as a question mark rather than an exception."""
+
+    def __missing__(self, key: str) -> str:
+        return "?"
+
+
+def error_of(refused: Refused) -> GraphQLError:
+    """The error that a client sees for a refusal."""
+    text = TEXTS[refused.code]
+    return GraphQLError(
+        text.template.format_map(_Fields(refused.fields)),
+        extensions={"code": text.code, "reason": refused.code.value},
+    )
+
+
+def state_error_of(refused: Refused, *, kind: str, run_id: str) -> GraphQLError:
+    """Like `error_of` for a state that could not be set because a service is away.
+
+    An agent that reads "State update failed" leaves the run alone, to be offered again; on any other text it would set
+    the run Failed, and our outage would have failed a healthy run.
+    """
+    if refused.code not in {Code.UNAVAILABLE, Code.BUSY, Code.INTERNAL}:
+        return error_of(refused)
+    cause = error_of(refused)
+    return GraphQLError(
+        f"State update failed for {kind} ID {run_id}. {cause.message}", extensions=cause.extensions
+    )
+
+
+def conflict_error_of(conflict: VersionConflict) -> GraphQLError:
+    """What a client with a stale version sees; it re-reads the run's state and decides."""
+    text = TEXTS[Code.VERSION_LOCKED]
+    return GraphQLError(
+        text.template.format_map(_Fields(
+            id=str(conflict.id), given=str(conflict.given), current=str(conflict.current)
+        )),
+        extensions={
+            "code": text.code, "current_version": conflict.current, "current_state": conflict.state,
+        },
+    )  # fmt: skip
+
+
+def header_uuid(value: str | None) -> str | None:
+    """A header that carries an id; the web UI sends the string "null" before it knows one (ui-client.md 1.3)."""
+    return None if value is None or value.strip().lower() in {"", "null", "undefined"} else value

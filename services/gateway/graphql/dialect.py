@@ -1,0 +1,170 @@
+"""One implementation, two dialects: Core 0.8-0.9 speaks camelCase, 0.10-1.4 snake_case (clients.md section 3).
+
+A mutation is declared once, as plain dataclasses and a function. `mutation_type` makes of each declaration the field
+`create_flow(input: create_flow_input!): create_flow_payload` and its twin `createFlow(input: createFlowInput!)`.
+A name that exists in one dialect only says so; payloads that nest an object relation (`createFlowRun{flow_run{id}}`)
+name it in `relations`, and the table's own type is put there (`schema.py`).
+"""
+
+import dataclasses
+from collections.abc import Awaitable, Callable
+from enum import Enum
+from functools import cache
+from typing import Any, get_args, get_origin, get_type_hints
+
+import strawberry
+from strawberry.tools import create_type
+from strawberry.types import Info
+
+from services.gateway.context import Context
+
+Resolver = Callable[[Context, Any], Awaitable[Any]]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mutation:
+    """A declared mutation. `camel` and `snake` are its names; None means the dialect never had it.
+
+    `relations` maps a payload field to (table, attribute of the payload that holds its id).
+    """
+
+    snake: str | None
+    camel: str | None
+    input: type
+    payload: type
+    run: Resolver
+    relations: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
+    guarded_by: str = "write"
+
+
+REGISTRY: list[Mutation] = []
+
+
+def camel_case(name: str) -> str:
+    """`create_flow` gives `createFlow`; the old dialect wrote API in capitals: `createAPIToken`."""
+    head, *rest = name.split("_")
+    return head + "".join("API" if part == "api" else part.title() for part in rest)
+
+
+def mutation(
+    name: str | None = None,
+    *,
+    camel: str | None = "",
+    relations: dict[str, tuple[str, str]] | None = None,
+    guarded_by: str = "write",
+) -> Callable[[Resolver], Resolver]:
+    """Declare the decorated `async def (context, input: Input) -> Payload` as a mutation.
+
+    `name` is the snake_case name (None: camelCase only); `camel` is derived unless given (None: snake_case only).
+    """
+
+    def declare(run: Resolver) -> Resolver:
+        hints = get_type_hints(run)
+        REGISTRY.append(
+            Mutation(
+                snake=name,
+                camel=camel_case(name) if camel == "" and name else camel,
+                input=hints["input"],
+                payload=hints["return"],
+                run=run,
+                relations=relations or {},
+                guarded_by=guarded_by,
+            )
+        )
+        return run
+
+    return declare
+
+
+def mutation_type() -> type:
+    """The Strawberry type `Mutation` with every declared field in both dialects."""
+    fields = []
+    for declared in REGISTRY:
+        if declared.snake:
+            fields.append(_field(declared, declared.snake, _snake))
+        if declared.camel:
+            fields.append(_field(declared, declared.camel, camel_case))
+    return create_type("Mutation", fields)
+
+
+def _snake(name: str) -> str:
+    return name
+
+
+def _field(declared: Mutation, name: str, convert: Callable[[str], str]) -> Any:
+    suffix = ("_input", "_payload") if convert is _snake else ("Input", "Payload")
+    input_type = _input_type(declared.input, name + suffix[0], convert)
+    payload_type = _payload_type(declared.payload, name + suffix[1])
+
+    async def resolver(info: Info[Context, None], input: Any) -> Any:
+        return await declared.run(info.context, input)
+
+    resolver.__annotations__ = {"info": Info, "input": input_type, "return": payload_type | None}
+    field = strawberry.field(resolver=resolver, name=name, description=declared.run.__doc__)
+    field.python_name = name
+    return field
+
+
+@cache
+def _input_type(source: type, name: str, convert: Callable[[str], str]) -> type:
+    """A Strawberry input with the fields of a dataclass, named as the dialect names them."""
+    hints = get_type_hints(source)
+    body: dict[str, Any] = {"__annotations__": {}}
+    for field in dataclasses.fields(source):
+        body["__annotations__"][field.name] = _nested(hints[field.name], convert)
+        options: dict[str, Any] = {"name": convert(field.name)}
+        if field.default is not dataclasses.MISSING:
+            options["default"] = field.default
+        body[field.name] = strawberry.field(**options)
+    return strawberry.input(type(name, (), body), name=name)
+
+
+def _nested(hint: Any, convert: Callable[[str], str]) -> Any:
+    """Replace dataclasses inside a hint (lists of inputs) by their input types."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _input_type(hint, convert(_type_name(hint)), convert)
+    arguments = get_args(hint)
+    if not arguments or (isinstance(hint, type) and issubclass(hint, Enum)):
+        return hint
+    converted = tuple(_nested(argument, convert) for argument in arguments)
+    if get_origin(hint) is list:
+        return list[converted[0]]  # type: ignore[valid-type] # made at run time
+    result = converted[0]
+    for argument in converted[1:]:
+        result |= argument
+    return result
+
+
+def _type_name(source: type) -> str:
+    """`SetFlowRunState` is called `set_flow_run_state_input` (or `setFlowRunStateInput`)."""
+    words = "".join(f"_{c.lower()}" if c.isupper() else c for c in source.__name__).lstrip("_")
+    return f"{words}_input"
+
+
+@cache
+def _payload_type(source: type, name: str) -> type:
+    """A Strawberry type with the fields of a dataclass; values are read off the dataclass instance."""
+    body: dict[str, Any] = {"__annotations__": dict(get_type_hints(source))}
+    for field in dataclasses.fields(source):
+        body["__annotations__"][field.name] = _payload_hint(body["__annotations__"][field.name])
+        body[field.name] = strawberry.field(name=field.name)
+    body["is_type_of"] = classmethod(lambda _cls, _value, _info: True)
+    return strawberry.type(type(name, (), body), name=name)
+
+
+def _payload_hint(hint: Any) -> Any:
+    """Replace a list of dataclasses in a payload by a list of their types."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _payload_type(
+            hint, "".join(f"_{c.lower()}" if c.isupper() else c for c in hint.__name__).lstrip("_")
+        )
+    arguments = get_args(hint)
+    if not arguments:
+        return hint
+    converted = tuple(_payload_hint(argument) for argument in arguments)
+    if get_origin(hint) is list:
+        return list[converted[0]]  # type: ignore[valid-type] # made at run time
+    result = converted[0]
+    for argument in converted[1:]:
+        result |= argument
+    return result

@@ -1,0 +1,25 @@
+"""The mutations by noun. Importing this package declares them all (see `dialect.mutation`)."""
+
+from services.gateway.graphql.mutations import (
+    agents,
+    flow_groups,
+    flow_runs,
+    flows,
+    logs,
+    projects,
+    states,
+    task_runs,
+    tenants,
+)
+
+__all__ = [
+    "agents",
+    "flow_groups",
+    "flow_runs",
+    "flows",
+    "logs",
+    "projects",
+    "states",
+    "task_runs",
+    "tenants",
+]

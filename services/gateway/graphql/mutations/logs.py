@@ -1,0 +1,129 @@
+"""Run logs (backend.md sections 1.9, 7.3): accepted when JetStream has them, drained by `runs`."""
+
+import asyncio
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from uuid import UUID
+
+import orjson
+import strawberry
+
+from libs.contracts import subjects
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import LogBatch, LogLine
+from libs.runtime.failures import is_outage
+from services.gateway.context import Context
+from services.gateway.graphql import compat
+from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.mutations.payloads import Success
+from services.gateway.graphql.scalars import JSON
+
+MESSAGE_LIMIT = 1_000_000  # characters; clients cut their lines there themselves
+BATCH_BYTES = 512 << 10  # a JetStream message of logs; small enough to be acknowledged quickly
+
+
+@strawberry.enum(name="log_level")
+class LogLevel(enum.Enum):
+    """Levels as Python's logging names them."""
+
+    DEBUG = "DEBUG"
+    INFO = "INFO"
+    WARNING = "WARNING"
+    ERROR = "ERROR"
+    CRITICAL = "CRITICAL"
+
+
+@dataclass
+class WriteRunLog:
+    """One line. A missing timestamp is the time of arrival; agents send none."""
+
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+    timestamp: datetime | None = None
+    message: str | None = None
+    name: str | None = None
+    level: LogLevel | None = LogLevel.INFO
+    info: JSON | None = None
+
+
+@dataclass
+class WriteRunLogs:
+    """A batch; a single object in place of the list is a list of one (Core's failure path sends that)."""
+
+    logs: list[WriteRunLog]
+
+
+@mutation("write_run_logs", guarded_by="agent")
+async def write_run_logs(context: Context, input: WriteRunLogs) -> Success:
+    """Accept log lines, all or none. `Foreign key violation.` when a run is unknown."""
+    return await _write(context, input.logs)
+
+
+@mutation(None, camel="writeRunLog", guarded_by="agent")
+async def write_run_log(context: Context, input: WriteRunLog) -> Success:
+    """Accept one log line."""
+    return await _write(context, [input])
+
+
+async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
+    run_ids = {log.flow_run_id for log in logs if log.flow_run_id is not None}
+    if not await context.shared.rows.flow_runs_exist(context.tenant_id, run_ids):
+        raise compat.error_of(Refused(code=Code.FOREIGN_KEY_VIOLATION))
+    now = context.shared.clock()
+    by_run = sorted(logs, key=lambda log: str(log.flow_run_id or ""))
+    publications = []
+    for run_id, lines in groupby(by_run, key=lambda log: log.flow_run_id):
+        subject = subjects.LOG.at(tenant_id=context.tenant_id, flow_run_id=run_id or "none")
+        for chunk in _chunks(_line(context, log, now) for log in lines):
+            batch = LogBatch(tenant_id=context.tenant_id, accepted=now, lines=chunk)
+            publications.append(
+                context.shared.bus.js.publish(
+                    subject, batch.model_dump_json().encode(), stream="LOGS", timeout=10
+                )
+            )
+    try:
+        await asyncio.gather(*publications)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        raise compat.error_of(
+            Refused(code=Code.UNAVAILABLE, fields={"service": "the log stream"})
+        ) from error
+    return Success(success=True)
+
+
+def _line(context: Context, log: WriteRunLog, now: datetime) -> LogLine:
+    return LogLine(
+        id=context.shared.ids(),
+        flow_run_id=log.flow_run_id,
+        task_run_id=log.task_run_id,
+        timestamp=log.timestamp or now,
+        name=_storable(log.name),
+        level=(log.level or LogLevel.INFO).value,
+        message=_storable(log.message),
+        info=log.info,
+    )
+
+
+def _storable(text: str | None) -> str | None:
+    """PostgreSQL cannot hold NUL characters; a line is worth more than its NULs."""
+    return text if text is None else text[:MESSAGE_LIMIT].replace("\x00", "\ufffd")
+
+
+def _chunks(lines: Iterable[LogLine]) -> Iterable[list[LogLine]]:
+    """Lines in messages of about BATCH_BYTES."""
+    chunk: list[LogLine] = []
+    size = 0
+    for line in lines:
+        weight = len(line.message or "") * 2 + len(orjson.dumps(line.info)) + 300
+        if chunk and size + weight > BATCH_BYTES:
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(line)
+        size += weight
+    if chunk:
+        yield chunk

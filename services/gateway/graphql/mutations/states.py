@@ -1,0 +1,117 @@
+"""Setting states (backend.md sections 1.7, 5.3, 5.4)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.contracts import runs
+from libs.contracts.base import Refused
+from libs.contracts.runs import RunKind, StateProposal, VersionConflict
+from services.gateway.context import Context
+from services.gateway.graphql import compat
+from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.scalars import JSON
+
+
+@dataclass
+class SetFlowRunState:
+    """`version` is checked when the flow has version locking on; null passes."""
+
+    flow_run_id: UUID
+    state: JSON
+    version: int | None = None
+
+
+@dataclass
+class SetFlowRunStates:
+    """Applied in order."""
+
+    states: list[SetFlowRunState]
+
+
+@dataclass
+class SetTaskRunState:
+    """As for flow runs."""
+
+    task_run_id: UUID
+    state: JSON
+    version: int | None = None
+    flow_run_version: int | None = None
+
+
+@dataclass
+class SetTaskRunStates:
+    """Applied in order."""
+
+    states: list[SetTaskRunState]
+
+
+@dataclass(frozen=True, slots=True)
+class SetFlowRunStateResult:
+    """`status` is SUCCESS, or QUEUED with a message when a concurrency limit is full."""
+
+    id: UUID
+    status: str
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StatesPayload:
+    """One result per input, in order."""
+
+    states: list[SetFlowRunStateResult]
+
+
+@mutation("set_flow_run_states")
+async def set_flow_run_states(context: Context, input: SetFlowRunStates) -> StatesPayload:
+    """Set states of flow runs. The first refusal is the error of the field; the others stay done."""
+    return await _set(
+        context,
+        [
+            StateProposal(
+                run_kind=RunKind.FLOW_RUN,
+                run_id=item.flow_run_id,
+                state=item.state,
+                seen_version=item.version,
+            )
+            for item in input.states
+        ],
+    )
+
+
+@mutation("set_task_run_states")
+async def set_task_run_states(context: Context, input: SetTaskRunStates) -> StatesPayload:
+    """Set states of task runs. The first refusal is the error of the field; the others stay done."""
+    return await _set(
+        context,
+        [
+            StateProposal(
+                run_kind=RunKind.TASK_RUN,
+                run_id=item.task_run_id,
+                state=item.state,
+                seen_version=item.version,
+                seen_flow_run_version=item.flow_run_version,
+            )
+            for item in input.states
+        ],
+    )
+
+
+async def _set(context: Context, proposals: list[StateProposal]) -> StatesPayload:
+    if not proposals:
+        return StatesPayload(states=[])
+    reply = await context.shared.bus.call(
+        runs.SET_STATES,
+        runs.SetStates(tenant_id=context.tenant_id, proposals=proposals, agent_id=context.agent_id),
+    )
+    outcomes = [reply] if isinstance(reply, Refused) else reply.outcomes
+    results = []
+    for proposal, outcome in zip(proposals, outcomes, strict=False):
+        if isinstance(outcome, Refused):
+            kind = "flow run" if proposal.run_kind is RunKind.FLOW_RUN else "task run"
+            raise compat.state_error_of(outcome, kind=kind, run_id=str(proposal.run_id))
+        if isinstance(outcome, VersionConflict):
+            raise compat.conflict_error_of(outcome)
+        results.append(
+            SetFlowRunStateResult(id=outcome.id, status=outcome.status, message=outcome.message)
+        )
+    return StatesPayload(states=results)

@@ -1,0 +1,100 @@
+"""Tenants (backend.md section 1.2)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from services.gateway.context import Context
+from services.gateway.graphql import compat
+from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.mutations.payloads import Id
+from services.gateway.graphql.scalars import JSON
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass
+class CreateTenant:
+    """The slug is lowercase words joined by single hyphens."""
+
+    name: str
+    slug: str
+
+
+@mutation("create_tenant", guarded_by="admin")
+async def create_tenant(context: Context, input: CreateTenant) -> Id:
+    """Create a tenant. `Uniqueness violation.` when the slug is taken."""
+    if not context.identity.any_tenant:
+        raise compat.error_of(Refused(code=Code.FORBIDDEN))
+    made = await context.shared.store.create_tenant(
+        context.shared.ids(), name=input.name, slug=_slug(input.slug)
+    )
+    context.shared.tenants.forget()
+    return _id(made)
+
+
+@dataclass
+class UpdateTenantName:
+    """A new name."""
+
+    tenant_id: UUID
+    name: str
+
+
+@mutation("update_tenant_name", guarded_by="admin")
+async def update_tenant_name(context: Context, input: UpdateTenantName) -> Id:
+    """Rename a tenant."""
+    tenant_id = await context.tenant_for(input.tenant_id)
+    return _id(await context.shared.store.update_tenant(tenant_id, name=input.name, slug=None))
+
+
+@dataclass
+class UpdateTenantSlug:
+    """A new slug."""
+
+    tenant_id: UUID
+    slug: str
+
+
+@mutation("update_tenant_slug", guarded_by="admin")
+async def update_tenant_slug(context: Context, input: UpdateTenantSlug) -> Id:
+    """Change a tenant's slug."""
+    tenant_id = await context.tenant_for(input.tenant_id)
+    slug = _slug(input.slug)
+    return _id(await context.shared.store.update_tenant(tenant_id, name=None, slug=slug))
+
+
+@dataclass
+class UpdateTenantSettings:
+    """Merged into what is there."""
+
+    tenant_id: UUID
+    settings: JSON | None = None
+
+
+@mutation("update_tenant_settings", guarded_by="admin")
+async def update_tenant_settings(context: Context, input: UpdateTenantSettings) -> Id:
+    """Merge settings of a tenant."""
+    if input.settings is not None and not isinstance(input.settings, dict):
+        reason = "settings must be a JSON object"
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
+    tenant_id = await context.tenant_for(input.tenant_id)
+    settings = cast("dict[str, Any]", input.settings or {})
+    if not await context.shared.store.merge_tenant_settings(tenant_id, settings):
+        raise compat.error_of(Refused(code=Code.TENANT_INVALID))
+    return Id(id=tenant_id)
+
+
+def _slug(slug: str) -> str:
+    if not _SLUG.fullmatch(slug):
+        raise compat.error_of(Refused(code=Code.SLUG_NOT_SLUGIFIED))
+    return slug
+
+
+def _id(made: UUID | Refused) -> Id:
+    if isinstance(made, Refused):
+        raise compat.error_of(made)
+    return Id(id=made)

@@ -1,0 +1,56 @@
+"""The scalar family of mutations: `UUID`, `DateTime`, `JSON` (those of queries are in `reads`)."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any, NewType
+from uuid import UUID
+
+import strawberry
+from dateutil.parser import isoparse
+from graphql import GraphQLError, ValueNode, value_from_ast_untyped
+
+JSON = NewType("JSON", object)
+"""Any JSON value; an inline literal is a string of JSON text (backend.md section 0)."""
+
+
+def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
+    value = value_from_ast_untyped(node, variables)
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        msg = f"JSON cannot represent the literal {value[:100]!r}: it is not JSON text"
+        raise GraphQLError(msg, node) from None
+
+
+def _uuid(value: object) -> UUID:
+    try:
+        return UUID(str(value))
+    except ValueError:
+        msg = f"Could not parse UUID: {value}"
+        raise GraphQLError(msg) from None
+
+
+def _moment(value: object) -> datetime:
+    """ISO 8601; without an offset it is UTC, as in every client since 0.8."""
+    if not isinstance(value, str):
+        msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
+        raise GraphQLError(msg)
+    try:
+        moment = isoparse(value.strip().replace(" ", "T", 1))
+    except ValueError:
+        msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
+        raise GraphQLError(msg) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+SCALARS: dict[Any, Any] = {
+    JSON: strawberry.scalar(
+        name="JSON", serialize=lambda v: v, parse_value=lambda v: v, parse_literal=_json_literal
+    ),
+    UUID: strawberry.scalar(name="UUID", serialize=str, parse_value=_uuid),
+    datetime: strawberry.scalar(
+        name="DateTime", serialize=lambda v: v.isoformat(), parse_value=_moment
+    ),
+}

@@ -1,0 +1,190 @@
+"""GraphQL over HTTP as real clients speak it (clients.md sections 2, 11; ui-client.md section 1).
+
+One POST route at `/`, `/graphql` and `/graphql/alpha`. `variables` may be an object, a string of JSON, or absent; a
+JSON array of operations is answered in order, and one failing operation does not fail the rest.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+from graphql import GraphQLError
+
+from libs.contracts.base import Refused
+from services.gateway.context import Context, Shared
+from services.gateway.graphql import compat
+from services.gateway.identity import Gatekeeper
+from services.gateway.operations import Answer, Operation, Operations
+
+JSON = "application/json"
+BATCH_LIMIT = 100  # operations in one array; the web UI sends 25 at most
+
+_LANDING = """<!doctype html><meta charset="utf-8"><title>Headwater</title>
+<body style="font:16px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem">
+<h1>Headwater</h1><p>The GraphQL API answers POST requests at this address.
+Point a Prefect 0.x-1.x client here:</p>
+<pre>export PREFECT__BACKEND=server
+export PREFECT__SERVER__HOST=http://{host}
+export PREFECT__SERVER__PORT={port}</pre>"""
+
+
+class BadRequestError(Exception):
+    """The body is not a GraphQL request; the text says what was expected."""
+
+    def __init__(self, text: str, *, status: int = 400) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+def build_app(
+    shared: Shared,
+    gatekeeper: Gatekeeper,
+    operations: Operations,
+    unready: Callable[[], Awaitable[list[str]]],
+) -> FastAPI:
+    """The gateway's HTTP application."""
+    app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=shared.settings.cors_origins,
+        allow_methods=["GET", "POST", "OPTIONS"],
+        allow_headers=["*"],
+        max_age=600,
+    )
+
+    async def graphql(request: Request) -> Response:
+        try:
+            given = _operations(await _read(request, shared.settings.body_limit))
+        except BadRequestError as error:
+            answer = _error(str(error), code="BAD_REQUEST", status=error.status)
+            return Response(answer.body, status_code=answer.status, media_type=JSON)
+        identity = await gatekeeper.identify(request.headers)
+        if isinstance(identity, Refused):
+            refused = compat.error_of(identity)
+            body = orjson.dumps({"errors": [refused.formatted], "data": None})
+            return Response(body, media_type=JSON)
+        context = Context(
+            shared=shared,
+            identity=identity,
+            core_version=request.headers.get("x-prefect-core-version"),
+            agent_id=_uuid_header(request, "x-prefect-agent-id"),
+        )
+        if isinstance(given, Operation):
+            answer = await operations.run(given, context)
+            return Response(answer.body, status_code=answer.status, media_type=JSON)
+        answers = await asyncio.gather(*(_one(operations, item, context) for item in given))
+        return Response(b"[" + b",".join(a.body for a in answers) + b"]", media_type=JSON)
+
+    for path in ("/", "/graphql", "/graphql/", "/graphql/alpha"):
+        app.add_api_route(path, graphql, methods=["POST"], include_in_schema=False)
+
+    @app.get("/")
+    async def landing(request: Request) -> Response:
+        url = request.url
+        page = _LANDING.format(
+            host=url.hostname, port=url.port or (443 if url.scheme == "https" else 80)
+        )
+        return Response(page, media_type="text/html")
+
+    @app.get("/health")
+    async def health() -> dict[str, str]:
+        return {"status": "ok", "version": "0.1.0"}
+
+    @app.get("/ready")
+    async def ready() -> Response:
+        reasons = await unready()
+        body = orjson.dumps({"ready": not reasons, "reasons": reasons})
+        return Response(body, status_code=503 if reasons else 200, media_type=JSON)
+
+    return app
+
+
+async def _read(request: Request, limit: int) -> Any:
+    """The body as JSON, read no further than the limit."""
+    too_large = (
+        f"The request body is larger than the limit of {limit} bytes (HEADWATER_BODY_LIMIT)."
+    )
+    declared = request.headers.get("content-length")
+    if declared is not None and declared.isdigit() and int(declared) > limit:
+        raise BadRequestError(too_large, status=413)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise BadRequestError(too_large, status=413)
+    try:
+        return orjson.loads(bytes(body))
+    except orjson.JSONDecodeError as error:
+        msg = f"The request body is not JSON: {error}."
+        raise BadRequestError(msg) from None
+
+
+def _operations(body: Any) -> Operation | list[Operation | BadRequestError]:
+    """The operation, or the batch in order; a bad one in a batch fails alone."""
+    if isinstance(body, list):
+        if not body:
+            msg = "The batch of operations is empty."
+            raise BadRequestError(msg)
+        if len(body) > BATCH_LIMIT:
+            msg = (
+                f"The batch has {len(body)} operations; at most {BATCH_LIMIT} are answered at once."
+            )
+            raise BadRequestError(msg)
+        batch: list[Operation | BadRequestError] = []
+        for item in body:
+            try:
+                batch.append(_operation(item))
+            except BadRequestError as error:
+                batch.append(error)
+        return batch
+    return _operation(body)
+
+
+def _operation(item: Any) -> Operation:
+    if not isinstance(item, dict):
+        msg = "A GraphQL request is a JSON object with the key `query`."
+        raise BadRequestError(msg)
+    query = item.get("query")
+    if not isinstance(query, str) or not query.strip():
+        msg = "The key `query` must be a string with a GraphQL document."
+        raise BadRequestError(msg)
+    variables = item.get("variables")
+    if isinstance(variables, str):  # prefect.Client sends json.dumps(variables)
+        try:
+            variables = orjson.loads(variables or "null")
+        except orjson.JSONDecodeError as error:
+            msg = f"The key `variables` is a string that is not JSON: {error}."
+            raise BadRequestError(msg) from None
+    if variables is not None and not isinstance(variables, dict):
+        msg = "The key `variables` must be an object, a string of JSON, or null."
+        raise BadRequestError(msg)
+    name = item.get("operationName")
+    if name is not None and not isinstance(name, str):
+        msg = "The key `operationName` must be a string or null."
+        raise BadRequestError(msg)
+    return Operation(query=query, variables=variables, name=name or None)
+
+
+async def _one(
+    operations: Operations, item: Operation | BadRequestError, context: Context
+) -> Answer:
+    if isinstance(item, BadRequestError):
+        return _error(str(item), code="BAD_REQUEST", status=200)
+    return await operations.run(item, context)
+
+
+def _error(text: str, *, code: str, status: int) -> Answer:
+    error = GraphQLError(text, extensions={"code": code})
+    return Answer(orjson.dumps({"errors": [error.formatted]}), status=status)
+
+
+def _uuid_header(request: Request, name: str) -> UUID | None:
+    value = compat.header_uuid(request.headers.get(name))
+    try:
+        return UUID(value) if value else None
+    except ValueError:
+        return None

@@ -1,0 +1,192 @@
+"""One operation in, one answer out: read path, Strawberry's mutations, or both, and what errors look like.
+
+HTTP 200 whenever there is `data` (a resolver's error included); 400 for what does not parse, validate or coerce, which
+is how clients tell their own mistakes from ours (clients.md section 11, item 4).
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import (
+    DocumentNode,
+    ExecutionResult,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    OperationType,
+    execute,
+    get_operation_ast,
+    parse,
+    validate,
+)
+
+from libs.runtime import log
+from libs.runtime.failures import is_outage
+from libs.runtime.ids import NewId
+from services.gateway.context import Context
+from services.gateway.graphql import compat
+from services.gateway.reads import BadVariables, Reader, ReadPath
+
+Variables = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """What a client posted."""
+
+    query: str
+    variables: Variables | None
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response body and its HTTP status."""
+
+    body: bytes
+    status: int = 200
+
+
+class Operations:
+    """Executes operations against the merged schema; documents are parsed and validated once."""
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        reads: ReadPath,
+        reader: Reader,
+        *,
+        cache_size: int,
+        ids: NewId,
+    ) -> None:
+        self._schema = schema
+        self._reads = reads
+        self._reader = reader
+        self._cache_size = cache_size
+        self._ids = ids
+        self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._log = log.get("gateway")
+
+    async def run(self, operation: Operation, context: Context) -> Answer:
+        """Answer one operation; never raises for what a client sent."""
+        try:
+            return await self._run(operation, context)
+        except BadVariables as error:
+            return self._refusal(error.errors)
+        except GraphQLError as error:
+            return self._refusal([error])
+        except Exception as error:
+            return Answer(
+                _body(None, [self._masked(GraphQLError(str(error), original_error=error))])
+            )
+
+    async def _run(self, operation: Operation, context: Context) -> Answer:
+        plan = self._reads.recall(operation.query, operation.name, operation.variables)
+        if plan is None:
+            document = self._document(operation.query)
+            node = get_operation_ast(document, operation.name)
+            if node is None:
+                return self._refusal([_no_operation(operation, document)])
+            if node.operation is not OperationType.QUERY:
+                return await self._execute(document, operation, context)
+            plan = self._reads.compile(
+                operation.query, document, operation.name, operation.variables
+            )
+        answers = await self._reader.execute(plan, context.tenant_id)
+        if plan.foreign is None:
+            return Answer(plan.render(answers))
+        rest = await self._resolve(plan.foreign, operation, context)
+        if rest.data is None and not answers:
+            return self._refusal(rest.errors or [])
+        errors = [self._masked(error) for error in rest.errors or []]
+        return Answer(plan.render(answers, data=rest.data, errors=errors))
+
+    def _document(self, text: str) -> DocumentNode:
+        """Parse and validate once a text; GraphQLError or BadVariables-like list of errors otherwise."""
+        document = self._documents.get(text)
+        if document is not None:
+            self._documents.move_to_end(text)
+            return document
+        document = parse(text, no_location=False)
+        errors = validate(self._schema, document)
+        if errors:
+            raise BadVariables(errors)
+        self._documents[text] = document
+        if len(self._documents) > self._cache_size:
+            self._documents.popitem(last=False)
+        return document
+
+    async def _execute(
+        self, document: DocumentNode, operation: Operation, context: Context
+    ) -> Answer:
+        result = await self._resolve(document, operation, context)
+        if result.data is None and result.errors and all(e.path is None for e in result.errors):
+            return self._refusal(result.errors)  # nothing ran: the variables did not fit
+        errors = [self._masked(error) for error in result.errors or []]
+        return Answer(_body(result.data, errors))
+
+    async def _resolve(
+        self, document: DocumentNode, operation: Operation, context: Context
+    ) -> ExecutionResult:
+        result = execute(
+            self._schema,
+            document,
+            context_value=context,
+            variable_values=operation.variables or {},
+            operation_name=operation.name,
+        )
+        return result if isinstance(result, ExecutionResult) else await result
+
+    def _refusal(self, errors: Sequence[GraphQLError]) -> Answer:
+        return Answer(_body(None, errors, with_data=False), status=400)
+
+    def _masked(self, error: GraphQLError) -> GraphQLError:
+        """An expected error as it is; a surprise without its text, under an id that the log has too."""
+        cause = error.original_error
+        while isinstance(cause, GraphQLError):
+            if cause.extensions and not error.extensions:
+                error.extensions = cause.extensions
+            cause = cause.original_error
+        if cause is None:
+            return error
+        error_id = str(self._ids())
+        outage = is_outage(cause)
+        self._log.error(
+            "resolver_failed", error_id=error_id, path=error.path, error=str(cause),
+            exc_info=None if outage else cause,
+        )  # fmt: skip
+        text = (
+            "Unable to complete operation. An internal API error occurred; try again."
+            if outage
+            else f"Unable to complete operation. An internal error occurred: {error_id}."
+        )
+        code = compat.API_ERROR if outage else "INTERNAL_SERVER_ERROR"
+        return GraphQLError(
+            text,
+            nodes=error.nodes,
+            path=error.path,
+            extensions={"code": code, "error_id": error_id},
+        )
+
+
+def _no_operation(operation: Operation, document: DocumentNode) -> GraphQLError:
+    names = [
+        d.name.value
+        for d in document.definitions
+        if isinstance(d, OperationDefinitionNode) and d.name
+    ]
+    if operation.name is None:
+        return GraphQLError("Must provide operation name if query contains multiple operations.")
+    return GraphQLError(f"Unknown operation named {operation.name!r}; the document has {names}.")
+
+
+def _body(data: Any, errors: Sequence[GraphQLError], *, with_data: bool = True) -> bytes:
+    body: dict[str, Any] = {}
+    if errors:
+        body["errors"] = [error.formatted for error in errors]
+    if with_data:
+        body["data"] = data
+    return orjson.dumps(body, default=str)

@@ -1,0 +1,52 @@
+"""Small reads that resolvers need: whether runs exist, and a row below a mutation's payload."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import orjson
+from graphql import GraphQLResolveInfo
+
+from libs.runtime.database import Database
+from services.gateway.reads import Reader, ReadPath
+
+_REMEMBERED = 50_000  # runs that are known to exist; 10 MB at most
+
+
+class Rows:
+    """Answers from the read-only role."""
+
+    def __init__(self, reads: ReadPath, reader: Reader, database: Database) -> None:
+        self._reads = reads
+        self._reader = reader
+        self._database = database
+        self._known: OrderedDict[tuple[UUID, UUID], None] = OrderedDict()
+
+    async def flow_runs_exist(self, tenant_id: UUID, run_ids: set[UUID]) -> bool:
+        """Whether all these are flow runs of the tenant; remembered, as every log batch asks."""
+        unknown = [run_id for run_id in run_ids if (tenant_id, run_id) not in self._known]
+        if unknown:
+            rows = await self._database.pool.fetch(
+                "SELECT id FROM runs.flow_run WHERE tenant_id = $1 AND id = ANY($2::uuid[])",
+                tenant_id, unknown,
+            )  # fmt: skip
+            for row in rows:
+                self._known[(tenant_id, row["id"])] = None
+            while len(self._known) > _REMEMBERED:
+                self._known.popitem(last=False)
+            return len(rows) == len(unknown)
+        return True
+
+    def nested(self, table: str, attribute: str) -> Callable[[Any, GraphQLResolveInfo], Any]:
+        """A resolver for a payload's relation: the row of `table` whose id the payload holds in `attribute`."""
+
+        async def resolve(payload: Any, info: GraphQLResolveInfo) -> Any:
+            row_id = getattr(payload, attribute)
+            if row_id is None:
+                return None
+            plan = self._reads.row_plan(table, info)
+            row = await self._reader.row(plan, row_id, info.context.tenant_id)
+            return None if row is None else orjson.loads(row)
+
+        return resolve
