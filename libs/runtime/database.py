@@ -7,19 +7,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import orjson
 
-Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+if TYPE_CHECKING:
+    Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
+else:  # the class is generic for type checkers only
+    Connection = asyncpg.pool.PoolConnectionProxy
 
 
 def _encode(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
 
 
-async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Give every connection the JSON codec: jsonb parameters and results are Python values."""
     await connection.set_type_codec(
         "jsonb", encoder=_encode, decoder=orjson.loads, schema="pg_catalog"
