@@ -1,0 +1,134 @@
+"""One test per row of the table of error texts that clients match on (backend.md, clients.md section 5)."""
+
+from uuid import UUID
+
+import pytest
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import VersionConflict
+from services.gateway.graphql import compat
+
+RUN = "0190a0a0-0000-7000-8000-000000000001"
+TASK = "0190a0a0-0000-7000-8000-000000000002"
+INTERNAL_HINT = "An internal API error occurred"
+
+ROWS: list[tuple[Code, dict[str, str], str]] = [
+    (Code.SLUG_NOT_SLUGIFIED, {}, 'Slug must be "slugified" (lowercase; no spaces)'),
+    (Code.NOT_CONFIRMED, {}, "Must pass `confirm=True` to proceed."),
+    (Code.UNIQUENESS_VIOLATION, {}, "Uniqueness violation."),
+    (Code.FOREIGN_KEY_VIOLATION, {}, "Foreign key violation."),
+    (Code.UPDATE_FAILED, {}, "Update failed"),
+    (Code.FORBIDDEN, {}, "Unauthorized: permission error."),
+    (Code.PROJECT_INVALID_ID, {}, "Invalid project ID"),
+    (Code.PROJECT_NOT_FOUND, {}, "Invalid project."),
+    (Code.FLOW_NOT_FOUND, {"flow_id": RUN}, f"Flow {RUN} not found"),
+    (Code.FLOW_INVALID_ID, {}, "Invalid flow ID."),
+    (Code.FLOW_ARCHIVED, {"flow_id": RUN}, f"Flow {RUN} is archived."),
+    (
+        Code.FLOW_UNDECODABLE,
+        {"reason": "not gzip"},
+        "Unable to decompress serialized flow: not gzip",
+    ),
+    (
+        Code.FLOW_MALFORMED,
+        {"reason": "tasks.0.slug: missing"},
+        "Invalid serialized flow: tasks.0.slug: missing",
+    ),
+    (
+        Code.FLOW_TOO_OLD,
+        {"version": "0.5.0"},
+        "Prefect backends require new flows to be built with Prefect 0.6.1+, but this flow was built"
+        " with Prefect 0.5.0.",
+    ),
+    (
+        Code.EDGES_UNKNOWN_TASKS,
+        {},
+        "Edges could not be registered - some edges reference tasks that do not exist within this flow.",
+    ),
+    (
+        Code.REQUIRED_PARAMETERS_UNSCHEDULABLE,
+        {},
+        "Can not schedule a flow that has required parameters.",
+    ),
+    (Code.TIMEZONE_INVALID, {"timezone": "Mars"}, "Invalid timezone provided for schedule: Mars"),
+    (Code.CLOCK_INVALID, {"clock": "x"}, "Invalid clock provided for schedule: x"),
+    (Code.FLOW_OR_PROJECT_INVALID, {}, "Invalid flow or project ID."),
+    (Code.FLOW_OR_GROUP_REQUIRED, {}, "A flow id or version group ID must be provided."),
+    (
+        Code.VERSION_GROUP_EMPTY,
+        {"version_group_id": "vg"},
+        "Version group vg has no unarchived flows.",
+    ),
+    (Code.PARAMETERS_MISSING, {"names": "{'x'}"}, "Required parameters were not supplied: {'x'}"),
+    (
+        Code.RUN_NOT_FOUND,
+        {"kind": "flow run", "id": RUN},
+        f"State update failed for flow run ID {RUN}",
+    ),
+    (Code.ALREADY_SUBMITTED, {}, "State update failed: this run has already been submitted."),
+    (
+        Code.FLOW_RUN_NOT_RUNNING,
+        {"task_run_id": TASK, "flow_run_id": RUN},
+        f"State update failed for task run ID {TASK}: provided a running state but associated flow run {RUN}"
+        " is not in a running state.",
+    ),
+    (Code.STATE_TOO_LARGE, {}, "State payload is too large."),
+    (
+        Code.STATE_INVALID,
+        {"reason": "{'type': ['Unsupported value: Nope']}"},
+        "{'type': ['Unsupported value: Nope']}",
+    ),
+    (Code.FLOW_RUN_INVALID_ID, {"id": RUN}, f"Invalid flow run ID: {RUN}."),
+    (Code.TASK_RUN_NOT_FOUND, {"id": TASK}, f"Task run {TASK} not found"),
+    (Code.TASK_INVALID_ID, {}, "Invalid task ID"),
+    (Code.NAME_INVALID, {}, "Invalid name"),
+    (Code.ARTIFACT_TOO_LARGE, {}, "Artifact data payload exceeds 1000000 bytes limit."),
+    (Code.TENANT_INVALID, {}, "Invalid tenant ID."),
+    (Code.INVALID, {"reason": "labels must be a list"}, "labels must be a list"),
+]
+
+
+@pytest.mark.parametrize(("code", "fields", "text"), ROWS, ids=[row[0].value for row in ROWS])
+def test_a_refusal_becomes_the_sentence_that_clients_know(
+    code: Code, fields: dict[str, str], text: str
+) -> None:
+    assert compat.error_of(Refused(code=code, fields=fields)).message == text
+
+
+def test_every_code_has_a_text() -> None:
+    assert set(compat.TEXTS) == set(Code)
+
+
+@pytest.mark.parametrize("code", [Code.UNAVAILABLE, Code.BUSY])
+def test_a_service_that_is_away_is_an_api_error_so_that_clients_try_again(code: Code) -> None:
+    error = compat.error_of(Refused(code=code, fields={"service": "runs"}))
+
+    assert error.extensions == {"code": "API_ERROR", "reason": code.value}
+    assert INTERNAL_HINT in error.message
+
+
+def test_an_agent_leaves_a_run_alone_when_the_ledger_is_away() -> None:
+    refused = Refused(code=Code.UNAVAILABLE, fields={"service": "runs"})
+
+    error = compat.state_error_of(refused, kind="flow run", run_id=RUN)
+
+    assert error.message.startswith(f"State update failed for flow run ID {RUN}")
+    assert error.extensions is not None
+    assert error.extensions["code"] == "API_ERROR"
+
+
+def test_a_version_conflict_carries_the_code_and_the_current_state() -> None:
+    conflict = VersionConflict(id=UUID(RUN), given=2, current=4, state="Running")
+
+    error = compat.conflict_error_of(conflict)
+
+    assert error.extensions is not None
+    assert error.extensions["code"] == "VERSION_LOCKING_ERROR"
+    assert error.extensions["current_version"] == 4
+    assert error.extensions["current_state"] == "Running"
+
+
+@pytest.mark.parametrize("value", [None, "", "null", " NULL ", "undefined"])
+def test_a_header_that_says_null_says_nothing(value: str | None) -> None:
+    assert compat.header_uuid(value) is None
