@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 from rich import box
@@ -12,6 +13,7 @@ from rich.text import Text
 from deploy.demo.evidence import Evidence, FlowRun, FlowVersion, LogLine, TaskRun
 from libs.contracts.states import COLORS
 
+TASK_RUNNER = "prefect.CloudTaskRunner"
 LEVEL_STYLE = {"DEBUG": "dim", "INFO": "", "WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
 
 
@@ -69,7 +71,7 @@ def _tasks(tasks: tuple[TaskRun, ...]) -> Table:
     table = _table("Tasks of the ad-hoc run")
     for heading in ("task", "state", "how it got there", "took"):
         table.add_column(heading)
-    for task in tasks:
+    for task in sorted(tasks, key=_beside_its_children(tasks)):
         index = f"[{task.map_index}]" if task.map_index >= 0 else ""
         table.add_row(
             Text(task.task + index),
@@ -80,11 +82,24 @@ def _tasks(tasks: tuple[TaskRun, ...]) -> Table:
     return table
 
 
+def _beside_its_children(tasks: tuple[TaskRun, ...]) -> Callable[[TaskRun], tuple[str, int]]:
+    """In the order in which tasks began. A mapped parent never runs itself, so it has no time."""
+    began: dict[str, str] = {}
+    for task in tasks:
+        if task.began:
+            began[task.task] = min(began.get(task.task, "~"), task.began.isoformat())
+    return lambda task: (began.get(task.task, "~"), task.map_index)
+
+
 def _logs(title: str, lines: tuple[LogLine, ...]) -> Table:
+    """Everything but the two lines that the client says about each task, come what may."""
+    told = [line for line in lines if line.level != "INFO" or line.name != TASK_RUNNER]
     table = _table(title)
+    if len(told) < len(lines):
+        table.caption = f"and {len(lines) - len(told)} lines of tasks starting and finishing"
     for heading in ("at", "level", "logger", "message"):
         table.add_column(heading, overflow="fold")
-    for line in lines:
+    for line in told:
         table.add_row(
             _clock(line.at),
             Text(line.level, LEVEL_STYLE.get(line.level, "")),
@@ -100,6 +115,7 @@ def _table(title: str) -> Table:
         title=title,
         title_justify="left",
         title_style="bold",
+        caption_justify="left",
         box=box.SIMPLE_HEAD,
         header_style="dim",
         pad_edge=False,

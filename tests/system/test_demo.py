@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import sys
-from asyncio.subprocess import PIPE, STDOUT
+from asyncio.subprocess import PIPE, STDOUT, Process
 from pathlib import Path
 
 import psutil
@@ -18,10 +19,10 @@ pytestmark = [pytest.mark.client, pytest.mark.slow]
 ROOT = Path(__file__).parents[2]
 
 
-async def demo(folder: Path, *, port: int) -> tuple[int | None, str]:
-    """Run it to its end in an empty folder; its exit code and what it printed."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "deploy.demo"),
+async def begin(folder: Path, *, port: int) -> Process:
+    """Start it in an empty folder."""
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-u", "-m", "deploy.demo"),
         cwd=folder,
         env=os.environ
         | {
@@ -34,6 +35,10 @@ async def demo(folder: Path, *, port: int) -> tuple[int | None, str]:
         stdout=PIPE,
         stderr=STDOUT,
     )
+
+
+async def end(process: Process) -> tuple[int | None, str]:
+    """Its exit code, and what it printed since."""
     said, _ = await asyncio.wait_for(process.communicate(), 300)
     return process.returncode, said.decode()
 
@@ -48,7 +53,7 @@ def left_behind(folder: Path) -> list[str]:
 
 
 async def test_the_demo_ends_well_and_leaves_no_process(tmp_path: Path) -> None:
-    code, said = await demo(tmp_path, port=free_port())
+    code, said = await end(await begin(tmp_path, port=free_port()))
 
     assert code == 0, said
     for sentence in (
@@ -62,6 +67,21 @@ async def test_the_demo_ends_well_and_leaves_no_process(tmp_path: Path) -> None:
     assert left_behind(tmp_path) == []
 
 
+async def test_ctrl_c_in_the_middle_of_the_demo_leaves_no_process(tmp_path: Path) -> None:
+    process = await begin(tmp_path, port=free_port())
+    assert process.stdout is not None
+    async with asyncio.timeout(180):
+        while b"An ad-hoc run" not in (line := await process.stdout.readline()):
+            assert line, "the demo ended before it came to its runs"
+
+    process.send_signal(signal.SIGINT)
+    code, said = await end(process)
+
+    assert code == 130
+    assert "everything that the demo started is stopped" in said
+    assert left_behind(tmp_path) == []
+
+
 async def test_the_demo_fails_with_a_sentence_when_its_port_is_taken(tmp_path: Path) -> None:
     async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
@@ -69,7 +89,7 @@ async def test_the_demo_fails_with_a_sentence_when_its_port_is_taken(tmp_path: P
     stranger = await asyncio.start_server(hang_up, "127.0.0.1", 0)
     port: int = stranger.sockets[0].getsockname()[1]
     async with stranger:
-        code, said = await demo(tmp_path, port=port)
+        code, said = await end(await begin(tmp_path, port=port))
 
     assert code == 1
     assert "The demo failed" in said
