@@ -130,10 +130,12 @@ async def _durables(js: JetStreamContext, stream: str) -> list[str]:
 async def _connect(url: str, *, wait: timedelta) -> Client:
     deadline = asyncio.get_running_loop().time() + wait.total_seconds()
     while True:
+        client = Client()
         try:
-            return await nats.connect(
+            await client.connect(
                 url, name="headwater-provision", connect_timeout=2, allow_reconnect=False
             )
+            return client
         except (
             nats.errors.NoServersError,
             OSError,

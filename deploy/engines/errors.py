@@ -8,6 +8,18 @@ class EngineError(Exception):
     """Its text is shown to a person as it is, without a stack trace."""
 
 
+def last_words(log: Path, *, since: int = 0) -> str:
+    """The last line that a program wrote to its log after byte `since`."""
+    try:
+        said = log.read_bytes()[since:].decode(errors="replace")
+    except OSError:
+        said = ""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    # PostgreSQL's programs follow their error with advice on what else could be looked at.
+    errors = [line for line in lines if "error:" in line or "FATAL:" in line]
+    return (errors or lines or ["nothing was said"])[-1][:300]
+
+
 def explain_os_error(error: OSError, *, path: Path, wanted: str) -> EngineError:
     """The sentence for an operating system's refusal at `path`."""
     match error.errno:

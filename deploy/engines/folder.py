@@ -37,14 +37,21 @@ class DataFolder:
 
     # --- one Headwater at a time -------------------------------------------------------------------------------------
 
-    def claim(self) -> None:
-        """Make the folder if need be and lock it until `release` or the end of this process."""
+    def make(self) -> None:
+        """Make the folder if need be."""
         try:
             if not self.path.exists():
                 self.path.mkdir(parents=True)
                 # Under root the engines' account must be able to pass through to its own folders.
                 self.path.chmod(0o711 if os.geteuid() == 0 else 0o700)
             self.logs.mkdir(exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise explain_os_error(error, path=self.path, wanted="write to") from None
+
+    def claim(self) -> None:
+        """Make the folder if need be and lock it until `release` or the end of this process."""
+        self.make()
+        try:
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise explain_os_error(error, path=self.path, wanted="write to") from None

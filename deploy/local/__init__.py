@@ -1,0 +1,19 @@
+"""Headwater on one machine: `python -m deploy.local run | up | down | status | logs`.
+
+    run      engines, migration, provisioning and all six services in this process, in the foreground, until Ctrl-C
+    up       the same in the background; returns when it answers
+    down     stop it; returns when it is gone
+    status   what runs, where, and since when
+    logs     what Headwater, one engine or (with --processes) one service says
+
+Environment
+    HEADWATER_DATA    where everything is kept (.headwater in the checkout)
+    HEADWATER_HOST    where the API listens (127.0.0.1)
+    HEADWATER_PORT    its port (4200; 0 chooses one)
+
+`run --processes` gives each service a process of its own, as in production, at the cost of memory. A service that then
+crashes is reported by its name and started again.
+
+Whatever kills it, the next start goes on from the same data: the engines die with their parent (`deploy.engines`), the
+lock on the data folder is the kernel's, and services keep nothing of their own.
+"""

@@ -1,0 +1,175 @@
+"""`run`: everything in order, until a signal, and back in the opposite order."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+from deploy.engines import DURABLE, DataFolder, EmbeddedEngines, Endpoints, EngineError
+from deploy.engines.folder import free_port
+from deploy.local import record, services
+from deploy.local.settings import LocalSettings
+from deploy.migrate import migrate
+from deploy.provision import provision
+
+Tell = Callable[[str], None]
+
+
+async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
+    """Start, say where it is, wait for SIGTERM or SIGINT, stop. Raises `EngineError` when it cannot start."""
+    stop = _stop_at_signals(tell)
+    folder = DataFolder(settings.data)
+    folder.claim()
+    try:
+        record.clear(folder)
+        port = _api_port(settings)
+        async with _engines(folder, tell) as engines:
+            starting = asyncio.create_task(
+                _start_services(
+                    folder, engines, settings.host, port, processes=processes, tell=tell
+                )
+            )
+            running = await _unless_stopped(starting, stop)
+            if running is None:
+                return
+            try:
+                url = f"http://{_shown(settings.host)}:{port}"
+                record.write(folder, _record(engines, url, processes=processes))
+                tell(f"Headwater is ready: {url}/graphql")
+                await stop.wait()
+            finally:
+                record.clear(folder)
+                await running.stop()
+    finally:
+        folder.release()
+    tell("stopped")
+
+
+@asynccontextmanager
+async def _engines(folder: DataFolder, tell: Tell) -> AsyncIterator[EmbeddedEngines]:
+    began = time.monotonic()
+    engines = EmbeddedEngines(folder, DURABLE, tell=tell)
+    importing = asyncio.create_task(asyncio.to_thread(services.import_all))
+    try:
+        await engines.start()
+        tell(
+            f"PostgreSQL on port {engines.postgres.port}, NATS on port {engines.nats.port} "
+            f"({time.monotonic() - began:.1f} s)"
+        )
+        await importing
+        yield engines
+    finally:
+        with suppress(Exception):  # the start's own failure is the one to report
+            await importing
+        await engines.stop()
+
+
+async def _start_services(
+    folder: DataFolder,
+    engines: EmbeddedEngines,
+    host: str,
+    port: int,
+    *,
+    processes: bool,
+    tell: Tell,
+) -> services.InProcess | services.Processes:
+    passwords = _passwords(folder)
+    migrated, _ = await asyncio.gather(
+        migrate(engines.endpoints.postgres_url(), passwords),
+        provision(engines.endpoints.nats_url),
+    )
+    tell("database migrated" if migrated else "database at the present schema")
+    surroundings = services.Surroundings(
+        endpoints=engines.endpoints, passwords=passwords, host=host, port=port
+    )
+    began = time.monotonic()
+    running = (
+        services.Processes(surroundings, folder) if processes else services.InProcess(surroundings)
+    )
+    await running.start()
+    tell(f"{len(services.NAMES)} services started ({time.monotonic() - began:.1f} s)")
+    return running
+
+
+async def _unless_stopped(
+    starting: "asyncio.Task[services.InProcess | services.Processes]", stop: asyncio.Event
+) -> services.InProcess | services.Processes | None:
+    """What was started; None if a signal came first, and then nothing is left of it."""
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done():
+            return starting.result()
+        starting.cancel()
+        with suppress(asyncio.CancelledError):
+            await starting
+        return None
+    finally:
+        stopped.cancel()
+
+
+def _stop_at_signals(tell: Tell) -> asyncio.Event:
+    """An event that SIGTERM and SIGINT set; the second signal ends the process, and the kernel the engines with it."""
+    stop = asyncio.Event()
+
+    def on_signal() -> None:
+        if stop.is_set():
+            os._exit(1)
+        tell("stopping (once more to stop at once)")
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    return stop
+
+
+def _api_port(settings: LocalSettings) -> int:
+    """The API's port, which must be free now: found out before anything is started."""
+    if settings.port == 0:
+        return free_port()
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+            probe.listen()
+        except PermissionError:
+            msg = f"This account may not listen on port {settings.port}; set HEADWATER_PORT to one above 1023."
+            raise EngineError(msg) from None
+        except socket.gaierror:
+            msg = f"HEADWATER_HOST is {settings.host}, which is no address of this machine; set it to 127.0.0.1."
+            raise EngineError(msg) from None
+        except OSError as error:
+            msg = (
+                f"Port {settings.port} on {settings.host} cannot be used ({error.strerror}); "
+                "stop the program that uses it or set HEADWATER_PORT to a free port."
+            )
+            raise EngineError(msg) from None
+    return settings.port
+
+
+def _passwords(folder: DataFolder) -> dict[str, str]:
+    from libs.schema import OWNERS  # noqa: PLC0415 - imports every table; by now the services have
+
+    return {role: folder.secret(f"postgres.{role}") for role in (*OWNERS, "reader")}
+
+
+def _record(engines: EmbeddedEngines, url: str, *, processes: bool) -> record.Record:
+    found: Endpoints = engines.endpoints
+    return record.Record(
+        pid=os.getpid(),
+        url=url,
+        home=str(engines.home),
+        postgres_port=found.postgres_port,
+        nats_port=engines.nats.port,
+        processes=processes,
+    )
+
+
+def _shown(host: str) -> str:
+    """An address that a browser on this machine can open."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104

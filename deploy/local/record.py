@@ -1,0 +1,46 @@
+"""`running.json` in the data folder: what a running Headwater says of itself to `up`, `status` and `down`.
+
+True only while its process holds the folder's lock; a file of a dead process is never believed.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from deploy.engines import DataFolder
+from deploy.engines.folder import write_private
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """Written once Headwater answers."""
+
+    pid: int
+    url: str
+    home: str
+    postgres_port: int
+    nats_port: int
+    processes: bool
+
+
+def write(folder: DataFolder, record: Record) -> None:
+    """Say that Headwater answers."""
+    write_private(_path(folder), json.dumps(asdict(record), indent=2) + "\n")
+
+
+def clear(folder: DataFolder) -> None:
+    """Say that it no longer does."""
+    _path(folder).unlink(missing_ok=True)
+
+
+def read(folder: DataFolder) -> Record | None:
+    """The record of the Headwater that runs on this folder and answers."""
+    try:
+        found = Record(**json.loads(_path(folder).read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+    return found if found.pid == folder.holder() else None
+
+
+def _path(folder: DataFolder) -> Path:
+    return folder.path / "running.json"

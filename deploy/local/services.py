@@ -1,0 +1,226 @@
+"""The six services: how each is configured here, and how they are run together or one process each."""
+
+import asyncio
+import json
+import sys
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from signal import Signals
+from typing import Any, Protocol, cast
+
+import structlog
+
+from deploy.engines import DataFolder, Endpoints, EngineError
+from deploy.engines.spawn import spawn
+from deploy.migrate import role_url
+
+NAMES = ("registry", "runs", "scheduler", "heartbeat", "lazarus", "gateway")
+"""In the order of their start; the gateway last, so that what it answers has somebody behind it."""
+
+_STOP_WITHIN = 12.0  # seconds for all services together; engines and the rest keep it under 20
+_ANSWER_WITHIN = 60.0  # seconds a service's process has to come up
+_LONGEST_PAUSE = 5.0  # seconds between two starts of a service that keeps crashing
+
+log = structlog.get_logger(service="local")
+
+
+class _Service(Protocol):
+    """What we need of `libs.runtime.service.Service`, without importing it before the engines have been started."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What the services are given."""
+
+    endpoints: Endpoints
+    passwords: Mapping[str, str]
+    host: str
+    port: int
+
+    def settings_of(self, service: str) -> dict[str, Any]:
+        """The settings of one service, by field name."""
+        settings: dict[str, Any] = {
+            "postgres_url": self._url(service),
+            "nats_url": self.endpoints.nats_url,
+            "drain_timeout": timedelta(seconds=_STOP_WITHIN - 2),
+        }
+        if service == "gateway":
+            settings |= {
+                "reader_postgres_url": self._url("reader"),
+                "host": self.host,
+                "port": self.port,
+            }
+        return settings
+
+    def _url(self, role: str) -> str:
+        return role_url(self.endpoints.postgres_url(), role=role, password=self.passwords[role])
+
+
+def import_all() -> None:
+    """Import every service; takes most of a start, so it is done while the engines come up."""
+    for name in NAMES:
+        import_module(f"services.{name}.app")
+
+
+@dataclass(slots=True)
+class InProcess:
+    """All services in this process, on its event loop."""
+
+    surroundings: Surroundings
+    _running: dict[str, _Service] = field(default_factory=dict)
+
+    async def start(self) -> None:
+        """Start all but the gateway together, then the gateway; if one cannot start, none is left running."""
+        try:
+            outcomes = await asyncio.gather(
+                *(self._start(name) for name in NAMES if name != "gateway"), return_exceptions=True
+            )
+            for outcome in outcomes:
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            await self._start("gateway")
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Drain the gateway, then the rest together."""
+        gateway = self._running.pop("gateway", None)
+        rest = list(self._running.values())
+        self._running.clear()
+        try:
+            async with asyncio.timeout(_STOP_WITHIN):
+                if gateway is not None:
+                    await gateway.stop()
+                outcomes = await asyncio.gather(
+                    *(service.stop() for service in rest), return_exceptions=True
+                )
+        except TimeoutError:
+            log.warning("services_did_not_drain", within=_STOP_WITHIN)
+            return
+        for outcome in outcomes:
+            if isinstance(outcome, Exception):
+                log.error("service_stop_failed", error=repr(outcome))
+
+    async def _start(self, name: str) -> None:
+        app = import_module(f"services.{name}.app")
+        settings = getattr(import_module(f"services.{name}.settings"), _settings_class(name))
+        try:
+            service = cast("_Service", app.build(settings(**self.surroundings.settings_of(name))))
+            self._running[name] = service
+            await service.start()
+        except Exception as error:
+            log.exception("service_did_not_start", name=name)
+            msg = f"The service {name} could not start ({type(error).__name__}: {error}); the log has more."
+            raise EngineError(msg) from error
+
+
+@dataclass(slots=True)
+class Processes:
+    """One process for each service, started again when it ends."""
+
+    surroundings: Surroundings
+    folder: DataFolder
+    _processes: dict[str, Process] = field(default_factory=dict)
+    _keepers: list["asyncio.Task[None]"] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Start all; returns when the gateway listens. One that ends before that is an error with its name."""
+        try:
+            for name in NAMES:
+                await self._start(name)
+            await self._until_gateway_listens()
+        except BaseException:
+            await self.stop()
+            raise
+        self._keepers = [
+            asyncio.create_task(self._keep(name), name=f"keep-{name}") for name in NAMES
+        ]
+
+    async def stop(self) -> None:
+        """SIGTERM to all, so that they drain; SIGKILL to what is left in the end."""
+        for keeper in self._keepers:
+            keeper.cancel()
+        await asyncio.gather(*self._keepers, return_exceptions=True)
+        for number in (Signals.SIGTERM, Signals.SIGKILL):
+            alive = [p for p in self._processes.values() if p.returncode is None]
+            for process in alive:
+                with suppress(ProcessLookupError):
+                    process.send_signal(number)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_STOP_WITHIN):
+                    await asyncio.gather(*(process.wait() for process in alive))
+
+    async def _start(self, name: str) -> None:
+        self.folder.turn_over_log(name)
+        self._processes[name] = await spawn(
+            [sys.executable, "-m", f"services.{name}"],
+            account=None,
+            death_signal=Signals.SIGTERM,
+            cwd=Path(__file__).parents[2],
+            log=self.folder.log(name),
+            environment={
+                f"HEADWATER_{key.upper()}": _as_variable(value)
+                for key, value in self.surroundings.settings_of(name).items()
+            },
+        )
+
+    async def _keep(self, name: str) -> None:
+        pause = 0.0
+        while True:
+            code = await self._processes[name].wait()
+            log.error("service_crashed", name=name, exit_code=code, log=str(self.folder.log(name)))
+            await asyncio.sleep(pause)
+            pause = min(max(0.2, pause * 2), _LONGEST_PAUSE)
+            await self._start(name)
+
+    async def _until_gateway_listens(self) -> None:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN):
+                while not await listens(self.surroundings.host, self.surroundings.port):
+                    for name, process in self._processes.items():
+                        if process.returncode is not None:
+                            raise self._crash(name, process.returncode)
+                    await asyncio.sleep(0.1)
+        except TimeoutError:
+            msg = f"The gateway did not listen within {_ANSWER_WITHIN:.0f} s; see {self.folder.log('gateway')}."
+            raise EngineError(msg) from None
+
+    def _crash(self, name: str, code: int) -> EngineError:
+        return EngineError(
+            f"The service {name} ended with exit code {code} while it started; the reason is at the end of "
+            f"{self.folder.log(name)}."
+        )
+
+
+async def listens(host: str, port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+def _settings_class(service: str) -> str:
+    return f"{service.capitalize()}Settings"
+
+
+def _as_variable(value: object) -> str:
+    match value:
+        case timedelta():
+            return str(value.total_seconds())
+        case str():
+            return value
+        case _:
+            return json.dumps(value)

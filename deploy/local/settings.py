@@ -1,0 +1,18 @@
+"""What a person can set for a local Headwater."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+_CHECKOUT = Path(__file__).parents[2]
+
+
+class LocalSettings(BaseSettings):
+    """The environment's HEADWATER_DATA, HEADWATER_HOST and HEADWATER_PORT."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
+
+    data: Path = Field(default=_CHECKOUT / ".headwater", description="the data folder")
+    host: str = Field(default="127.0.0.1", description="where the API listens")
+    port: int = Field(default=4200, ge=0, le=65535, description="Prefect Server's port")
