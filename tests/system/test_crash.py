@@ -74,17 +74,18 @@ class Writer:
 
     async def _move(self, run_id: str, state: str) -> None:
         mutation = """
-        mutation($states: [set_flow_run_states_input!]!) {
-          set_flow_run_states(input: {states: $states}) { states { id status } }
+        mutation($input: set_flow_run_states_input!) {
+          set_flow_run_states(input: $input) { states { id status } }
         }"""
         proposal: dict[str, Any] = {"flow_run_id": run_id, "state": {"type": state}}
-        await self._api(mutation, states=[proposal])
+        await self._api(mutation, input={"states": [proposal]})
 
     async def _log(self, run_id: str, message: str) -> None:
         mutation = """
-        mutation($logs: [write_run_log_input!]!) { write_run_logs(input: {logs: $logs}) { success } }
-        """
-        await self._api(mutation, logs=[{"flow_run_id": run_id, "message": message}])
+        mutation($input: write_run_logs_input!) {
+          write_run_logs(input: $input) { success }
+        }"""
+        await self._api(mutation, input={"logs": [{"flow_run_id": run_id, "message": message}]})
 
 
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed_at_work(

@@ -76,11 +76,6 @@ START = """
         sleep_for_ever()
     with Flow("talkative") as talkative:
         talk()
-    schedule = IntervalSchedule(
-        start_date=pendulum.now("UTC").add(seconds=8), interval=timedelta(hours=1)
-    )
-    with Flow("clockwork", schedule=schedule) as clockwork:
-        double(21)
 
     client = Client()
     client.create_project("runs")
@@ -93,6 +88,12 @@ START = """
             parameters={"x": 38} if flow is sums else None,
             run_name=flow.name + " of the day",
         )
+    # Defined last, so that registering the others does not take longer than its first instant.
+    schedule = IntervalSchedule(
+        start_date=pendulum.now("UTC").add(seconds=5), interval=timedelta(hours=1)
+    )
+    with Flow("clockwork", schedule=schedule) as clockwork:
+        double(21)
     flows["clockwork"] = clockwork.register(project_name="runs")
     answer({"flows": flows, "runs": runs})
 """
