@@ -28,9 +28,7 @@ async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
         port = _api_port(settings)
         async with _engines(folder, tell) as engines:
             starting = asyncio.create_task(
-                _start_services(
-                    folder, engines, settings.host, port, processes=processes, tell=tell
-                )
+                _start_services(folder, engines, settings, port, processes=processes, tell=tell)
             )
             running = await _unless_stopped(starting, stop)
             if running is None:
@@ -39,6 +37,10 @@ async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
                 url = f"http://{_shown(settings.host)}:{port}"
                 record.write(folder, _record(engines, url, processes=processes))
                 tell(f"Headwater is ready: {url}/graphql")
+                if settings.keys_required:
+                    tell(
+                        f"API keys are on; the first is gateway.first_key in {folder.path}/secrets.json"
+                    )
                 await stop.wait()
             finally:
                 record.clear(folder)
@@ -70,7 +72,7 @@ async def _engines(folder: DataFolder, tell: Tell) -> AsyncIterator[EmbeddedEngi
 async def _start_services(
     folder: DataFolder,
     engines: EmbeddedEngines,
-    host: str,
+    settings: LocalSettings,
     port: int,
     *,
     processes: bool,
@@ -83,7 +85,11 @@ async def _start_services(
     )
     tell("database migrated" if migrated else "database at the present schema")
     surroundings = services.Surroundings(
-        endpoints=engines.endpoints, passwords=passwords, host=host, port=port
+        endpoints=engines.endpoints,
+        passwords=passwords,
+        host=settings.host,
+        port=port,
+        keys=_keys(folder, required=settings.keys_required),
     )
     began = time.monotonic()
     running = (
@@ -156,6 +162,14 @@ def _passwords(folder: DataFolder) -> dict[str, str]:
     from libs.schema import OWNERS  # noqa: PLC0415 - imports every table; by now the services have
 
     return {role: folder.secret(f"postgres.{role}") for role in (*OWNERS, "reader")}
+
+
+def _keys(folder: DataFolder, *, required: bool) -> dict[str, str]:
+    """What the gateway is told of API keys; the first one is made here and stays in the folder's secrets."""
+    pepper = {"key_pepper": folder.secret("gateway.key_pepper")}
+    if not required:
+        return pepper | {"auth": "off"}
+    return pepper | {"auth": "required", "bootstrap_key": folder.secret("gateway.first_key")}
 
 
 def _record(engines: EmbeddedEngines, url: str, *, processes: bool) -> record.Record:

@@ -45,6 +45,8 @@ class Surroundings:
     passwords: Mapping[str, str]
     host: str
     port: int
+    keys: Mapping[str, Any]
+    """The gateway's settings of API keys: auth, key_pepper, and bootstrap_key when keys are on."""
 
     def settings_of(self, service: str) -> dict[str, Any]:
         """The settings of one service, by field name."""
@@ -58,6 +60,7 @@ class Surroundings:
                 "reader_postgres_url": self._url("reader"),
                 "host": self.host,
                 "port": self.port,
+                **self.keys,
             }
         return settings
 

@@ -1,6 +1,7 @@
 """What a person can set for a local Headwater."""
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -9,10 +10,20 @@ _CHECKOUT = Path(__file__).parents[2]
 
 
 class LocalSettings(BaseSettings):
-    """The environment's HEADWATER_DATA, HEADWATER_HOST and HEADWATER_PORT."""
+    """The environment's HEADWATER_DATA, HEADWATER_HOST, HEADWATER_PORT and HEADWATER_AUTH."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
     data: Path = Field(default=_CHECKOUT / ".headwater", description="the data folder")
     host: str = Field(default="127.0.0.1", description="where the API listens")
     port: int = Field(default=4200, ge=0, le=65535, description="Prefect Server's port")
+    auth: Literal["off", "required"] | None = Field(
+        default=None, description="API keys; unset: off on a loopback address, required on others"
+    )
+
+    @property
+    def keys_required(self) -> bool:
+        """Whether callers must show an API key."""
+        if self.auth is not None:
+            return self.auth == "required"
+        return self.host not in {"127.0.0.1", "::1", "localhost"}

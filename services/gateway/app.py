@@ -5,10 +5,13 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import uvicorn
+from nats.aio.msg import Msg
 
+from libs.contracts import subjects
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
 from libs.runtime.ids import NewId, new_id
@@ -16,7 +19,8 @@ from libs.runtime.service import Service
 from services.gateway.context import Shared
 from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
-from services.gateway.identity import Gatekeeper, Tenants
+from services.gateway.identity import Door, KeyedDoor, OpenDoor, Tenants
+from services.gateway.keys import Key, Role, fingerprint
 from services.gateway.operations import Operations
 from services.gateway.reads import Reader
 from services.gateway.rows import Rows
@@ -49,6 +53,7 @@ class Gateway(Service):
         )
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._door: Door | None = None
         self.port = settings.port
 
     async def on_start(self) -> None:
@@ -56,6 +61,21 @@ class Gateway(Service):
         await self._reader.connect()
         await self._reader_database.connect()
         await self._store.ensure_first_tenant(self.ids())
+        if self._settings.keys_required and self._settings.bootstrap_key is not None:
+            await self._ensure_first_key(self._settings.bootstrap_key.get_secret_value())
+
+    async def _ensure_first_key(self, text: str) -> None:
+        tenants = await self._store.tenant_ids()
+        key = Key(
+            id=self.ids(),
+            tenant_id=tenants[0],
+            user_id=self.ids(),
+            name="first",
+            role=Role.TENANT_ADMIN,
+            expires_at=None,
+        )
+        if await self._store.ensure_first_key(key, fingerprint(text, self._settings.pepper)):
+            self.log.info("first_key_made", key_id=str(key.id))
 
     async def start(self) -> None:
         """Everything of a service, then HTTP: the port opens when an answer can be given."""
@@ -72,7 +92,10 @@ class Gateway(Service):
         rows = Rows(reads, self._reader, self._reader_database)
         holder.append(rows)
         tenants = Tenants(self._store)
+        door = self._door = self._make_door(tenants)
         shared = Shared(
+            door=door,
+            pepper=self._settings.pepper,
             bus=self.bus,
             clock=self.clock,
             ids=self.ids,
@@ -88,7 +111,7 @@ class Gateway(Service):
             cache_size=self._settings.document_cache,
             ids=self.ids,
         )
-        app = build_app(shared, Gatekeeper(tenants), operations, self.unready)
+        app = build_app(shared, door, operations, self.unready)
         listener = self._listen()
         self.port = listener.getsockname()[1]
         self._server = _Server(
@@ -107,6 +130,25 @@ class Gateway(Service):
             if self._serving.done():
                 self._serving.result()
             await asyncio.sleep(0.01)
+
+    def _make_door(self, tenants: Tenants) -> Door:
+        if not self._settings.keys_required:
+            return OpenDoor(tenants)
+        return KeyedDoor(
+            self._store,
+            pepper=self._settings.pepper,
+            clock=self.clock,
+            monotonic=asyncio.get_running_loop().time,
+        )
+
+    def declare(self) -> None:
+        """Other gateways tell when a key was revoked; a lost signal costs a second (`identity.TRUST`)."""
+
+        async def on_key_changed(message: Msg) -> None:
+            if isinstance(self._door, KeyedDoor):
+                self._door.forget(UUID(message.subject.rpartition(".")[2]))
+
+        self.bus.on_signal(subjects.SIG_KEY_CHANGED.wildcard, on_key_changed)
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET

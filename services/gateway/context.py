@@ -10,7 +10,8 @@ from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.ids import NewId
 from services.gateway.graphql import compat
-from services.gateway.identity import Identity, Tenants
+from services.gateway.identity import Door, Identity, Tenants
+from services.gateway.keys import Guard, may
 from services.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ Rep = TypeVar("Rep", bound=Message)
 class Shared:
     """What all requests share."""
 
+    door: Door
+    pepper: bytes
     bus: Bus
     clock: Clock
     ids: NewId
@@ -47,6 +50,11 @@ class Context:
     def tenant_id(self) -> UUID:
         """The tenant that this request speaks for."""
         return self.identity.tenant_id
+
+    def require(self, guard: Guard) -> None:
+        """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""
+        if not may(self.identity.role, guard):
+            raise compat.error_of(Refused(code=Code.FORBIDDEN))
 
     async def tenant_for(self, given: UUID | None) -> UUID:
         """The tenant of an explicit `tenant_id` argument: it must be one that the caller may speak for."""

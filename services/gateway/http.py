@@ -17,7 +17,7 @@ from graphql import GraphQLError
 from libs.contracts.base import Refused
 from services.gateway.context import Context, Shared
 from services.gateway.graphql import compat
-from services.gateway.identity import Gatekeeper
+from services.gateway.identity import Door
 from services.gateway.operations import Answer, Operation, Operations
 
 JSON = "application/json"
@@ -42,7 +42,7 @@ class BadRequestError(Exception):
 
 def build_app(
     shared: Shared,
-    gatekeeper: Gatekeeper,
+    door: Door,
     operations: Operations,
     unready: Callable[[], Awaitable[list[str]]],
 ) -> FastAPI:
@@ -62,7 +62,7 @@ def build_app(
         except BadRequestError as error:
             answer = _error(str(error), code="BAD_REQUEST", status=error.status)
             return Response(answer.body, status_code=answer.status, media_type=JSON)
-        identity = await gatekeeper.identify(request.headers)
+        identity = await door.identify(request.headers)
         if isinstance(identity, Refused):
             refused = compat.error_of(identity)
             body = orjson.dumps({"errors": [refused.formatted], "data": None})

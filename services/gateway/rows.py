@@ -38,10 +38,10 @@ class Rows:
             return len(rows) == len(unknown)
         return True
 
-    def nested(self, table: str, attribute: str) -> Callable[[Any, GraphQLResolveInfo], Any]:
+    def nested(self, table: str, attribute: str) -> Callable[[Any, GraphQLResolveInfo[Any]], Any]:
         """A resolver for a payload's relation: the row of `table` whose id the payload holds in `attribute`."""
 
-        async def resolve(payload: Any, info: GraphQLResolveInfo) -> Any:
+        async def resolve(payload: Any, info: GraphQLResolveInfo[Any]) -> Any:
             row_id = getattr(payload, attribute)
             if row_id is None:
                 return None

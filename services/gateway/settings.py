@@ -1,10 +1,14 @@
 """The gateway's settings."""
 
+import ipaddress
 from datetime import timedelta
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, SecretStr, model_validator
 
 from libs.runtime.settings import ServiceSettings
+
+PEPPER_BYTES = 16
 
 
 class GatewaySettings(ServiceSettings):
@@ -30,9 +34,56 @@ class GatewaySettings(ServiceSettings):
     heartbeat_misses: int = Field(
         default=4, ge=1, description="missed pings in a row before a run counts as silent"
     )
+    auth: Literal["required", "off"] = Field(
+        default="required",
+        description="API keys; `off` is accepted on a loopback address only",
+    )
+    key_pepper: SecretStr = Field(
+        default=SecretStr(""),
+        description="secret of the keyed hash of API keys; 16 characters or more",
+    )
+    bootstrap_key: SecretStr | None = Field(
+        default=None,
+        description="text of the first administrator's key, made when there is no key at all",
+    )
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
+
+    @model_validator(mode="after")
+    def _check_door(self) -> Self:
+        if self.auth == "off" and not _is_loopback(self.host):
+            msg = (
+                f"HEADWATER_AUTH=off is only for a loopback address, and HEADWATER_HOST is {self.host}:"
+                " everybody who reaches the port could do everything. Set HEADWATER_AUTH=required"
+            )
+            raise ValueError(msg)
+        if self.auth == "required" and len(self.pepper) < PEPPER_BYTES:
+            msg = (
+                "HEADWATER_AUTH=required needs HEADWATER_KEY_PEPPER, a secret of at least"
+                f" {PEPPER_BYTES} characters that stays the same for the life of the keys"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def keys_required(self) -> bool:
+        """Whether callers must show a key."""
+        return self.auth == "required"
+
+    @property
+    def pepper(self) -> bytes:
+        """The secret of the keyed hash."""
+        return self.key_pepper.get_secret_value().encode()
 
     @property
     def silence(self) -> timedelta:
         """How long a run may be silent: four missed 30-second pings (the founding document)."""
         return timedelta(seconds=self.heartbeat_interval_seconds * self.heartbeat_misses)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

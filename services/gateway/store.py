@@ -1,4 +1,4 @@
-"""The gateway's own tables: tenants (and later keys). The only place of the gateway that writes SQL rows."""
+"""The gateway's own tables: tenants, keys, the audit trail. The only place of the gateway that writes rows."""
 
 from typing import Any
 from uuid import UUID
@@ -8,6 +8,7 @@ import asyncpg
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Database
+from services.gateway.keys import Key, Role
 
 
 class Store:
@@ -67,3 +68,94 @@ class Store:
             tenant_id, settings,
         )  # fmt: skip
         return updated is not None
+
+    async def tenant(self, tenant_id: UUID) -> tuple[str, str] | None:
+        """The tenant's (slug, name)."""
+        row = await self._database.pool.fetchrow(
+            "SELECT slug, name FROM gateway.tenant WHERE id = $1", tenant_id
+        )
+        return (row["slug"], row["name"]) if row else None
+
+    # keys
+
+    async def key_by_hash(self, hashed: bytes) -> Key | None:
+        """The key of this keyed hash unless it is revoked. The comparison is the index's, on a hash that the caller
+        cannot choose, so its time tells nothing of the key.
+        """
+        row = await self._database.pool.fetchrow(
+            "SELECT id, tenant_id, user_id, name, role, expires_at FROM gateway.api_key "
+            "WHERE hash = $1 AND revoked_at IS NULL",
+            hashed,
+        )
+        return _key(row) if row else None
+
+    async def create_key(
+        self, key: Key, hashed: bytes, *, created_by: UUID | None
+    ) -> UUID | Refused:
+        """Refused(FOREIGN_KEY_VIOLATION) when the tenant is unknown."""
+        made = await self._database.pool.fetchval(
+            "INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash, created_by, expires_at) "
+            "SELECT $1, t.id, $3, $4, $5, $6, $7, $8 FROM gateway.tenant t WHERE t.id = $2 RETURNING id",
+            key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed, created_by,
+            key.expires_at,
+        )  # fmt: skip
+        return made if made is not None else Refused(code=Code.FOREIGN_KEY_VIOLATION)
+
+    async def revoke_key(self, tenant_id: UUID, key_id: UUID) -> bool:
+        """False when the tenant has no such key, or it was revoked before."""
+        revoked = await self._database.pool.fetchval(
+            "UPDATE gateway.api_key SET revoked_at = now(), updated = now() "
+            "WHERE id = $2 AND tenant_id = $1 AND revoked_at IS NULL RETURNING id",
+            tenant_id, key_id,
+        )  # fmt: skip
+        return revoked is not None
+
+    async def keys(self, tenant_id: UUID) -> list[Key]:
+        """The tenant's keys that are not revoked, oldest first."""
+        rows = await self._database.pool.fetch(
+            "SELECT id, tenant_id, user_id, name, role, expires_at FROM gateway.api_key "
+            "WHERE tenant_id = $1 AND revoked_at IS NULL ORDER BY created, id LIMIT 1000",
+            tenant_id,
+        )
+        return [_key(row) for row in rows]
+
+    async def ensure_first_key(self, key: Key, hashed: bytes) -> bool:
+        """Make this key if there is no key at all; False when there is one."""
+        async with self._database.transaction() as connection:
+            # Two bootstraps at once must not print two keys.
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('gateway.first_key'))")
+            made = await connection.fetchval(
+                "INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash) "
+                "SELECT $1, $2, $3, $4, $5, $6 "
+                "WHERE NOT EXISTS (SELECT FROM gateway.api_key) RETURNING id",
+                key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed,
+            )  # fmt: skip
+        return made is not None
+
+    async def audit(
+        self,
+        entry_id: UUID,
+        *,
+        tenant_id: UUID,
+        actor: str,
+        message: str,
+        object_id: UUID | None,
+        info: dict[str, Any],
+    ) -> None:
+        """Append to the audit trail."""
+        await self._database.pool.execute(
+            "INSERT INTO gateway.audit_log (id, tenant_id, actor, message, object_id, info) "
+            "VALUES ($1, $2, $3, $4, $5, $6)",
+            entry_id, tenant_id, actor, message, object_id, info,
+        )  # fmt: skip
+
+
+def _key(row: asyncpg.Record) -> Key:
+    return Key(
+        id=row["id"],
+        tenant_id=row["tenant_id"],
+        user_id=row["user_id"],
+        name=row["name"],
+        role=Role(row["role"]),
+        expires_at=row["expires_at"],
+    )

@@ -17,6 +17,7 @@ from strawberry.tools import create_type
 from strawberry.types import Info
 
 from services.gateway.context import Context
+from services.gateway.keys import Guard
 
 Resolver = Callable[[Context, Any], Awaitable[Any]]
 
@@ -34,7 +35,7 @@ class Mutation:
     payload: type
     run: Resolver
     relations: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    guarded_by: str = "write"
+    guard: Guard = Guard.WRITE
 
 
 REGISTRY: list[Mutation] = []
@@ -51,7 +52,7 @@ def mutation(
     *,
     camel: str | None = "",
     relations: dict[str, tuple[str, str]] | None = None,
-    guarded_by: str = "write",
+    guard: Guard = Guard.WRITE,
 ) -> Callable[[Resolver], Resolver]:
     """Declare the decorated `async def (context, input: Input) -> Payload` as a mutation.
 
@@ -68,7 +69,7 @@ def mutation(
                 payload=hints["return"],
                 run=run,
                 relations=relations or {},
-                guarded_by=guarded_by,
+                guard=guard,
             )
         )
         return run
@@ -97,6 +98,7 @@ def _field(declared: Mutation, name: str, convert: Callable[[str], str]) -> Any:
     payload_type = _payload_type(declared.payload, name + suffix[1])
 
     async def resolver(info: Info[Context, None], input: Any) -> Any:
+        info.context.require(declared.guard)
         return await declared.run(info.context, input)
 
     resolver.__annotations__ = {"info": Info, "input": input_type, "return": payload_type | None}

@@ -1,6 +1,7 @@
 """Root queries that are not tables (backend.md section 1.1)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import strawberry
@@ -9,6 +10,7 @@ from strawberry.types import Info
 from libs.contracts import states
 from services.gateway.context import Context
 from services.gateway.graphql.scalars import JSON
+from services.gateway.keys import Guard, Key
 
 CORE_VERSION = "1.4.1"  # the newest generation of clients that this API speaks
 
@@ -53,6 +55,56 @@ class AuthInfoCamel:
     apiTokenScope: str  # noqa: N815 - the wire's name
 
 
+@strawberry.type(name="auth_api_key")
+@dataclass
+class AuthApiKey:
+    """A key without its text."""
+
+    id: UUID
+    name: str
+    expires_at: datetime | None
+    role: str
+    user_id: UUID
+    default_tenant_id: UUID
+
+
+@strawberry.type(name="api_token")
+@dataclass
+class ApiToken:
+    """A token of Core <= 0.15 without its text."""
+
+    id: UUID
+    name: str
+
+
+@strawberry.type(name="user_membership")
+@dataclass
+class Membership:
+    """The tenant that a user works in."""
+
+    tenant_id: UUID
+    tenant: "MembershipTenant"
+
+
+@strawberry.type(name="membership_tenant")
+@dataclass
+class MembershipTenant:
+    """What flow URLs are made of."""
+
+    id: UUID
+    slug: str
+    name: str
+
+
+@strawberry.type(name="user")
+@dataclass
+class User:
+    """The caller as Core <= 0.15 asks for it."""
+
+    id: UUID | None
+    default_membership: Membership | None
+
+
 VERSION = "0.1.0"
 AGENT_SCOPE = "RUNNER"
 
@@ -92,11 +144,47 @@ class Query:
         return AuthInfo(
             tenant_id=identity.tenant_id,
             user_id=identity.user_id,
-            role=identity.role,
+            role=identity.role.value,
             api_token_scope=AGENT_SCOPE,
         )
+
+    @strawberry.field
+    async def auth_api_key(self, info: Info[Context, None]) -> list[AuthApiKey]:
+        """The tenant's keys that are not revoked, for its administrators."""
+        return [
+            AuthApiKey(
+                id=key.id,
+                name=key.name,
+                expires_at=key.expires_at,
+                role=key.role.value,
+                user_id=key.user_id,
+                default_tenant_id=key.tenant_id,
+            )
+            for key in await _keys(info.context)
+        ]
+
+    @strawberry.field
+    async def api_token(self, info: Info[Context, None]) -> list[ApiToken]:
+        """The same for Core <= 0.15."""
+        return [ApiToken(id=key.id, name=key.name) for key in await _keys(info.context)]
+
+    @strawberry.field
+    async def user(self, info: Info[Context, None]) -> list[User]:
+        """The caller and the tenant it works in; a list of one, as clients expect."""
+        identity = info.context.identity
+        tenant = await info.context.shared.store.tenant(identity.tenant_id)
+        membership = tenant and Membership(
+            tenant_id=identity.tenant_id,
+            tenant=MembershipTenant(id=identity.tenant_id, slug=tenant[0], name=tenant[1]),
+        )
+        return [User(id=identity.user_id, default_membership=membership or None)]
 
     @strawberry.field
     def authInfo(self) -> AuthInfoCamel:  # noqa: N802 - the wire's name
         """The scope alone, for agents of Core 0.8-0.9."""
         return AuthInfoCamel(apiTokenScope=AGENT_SCOPE)
+
+
+async def _keys(context: Context) -> list[Key]:
+    context.require(Guard.ADMIN)
+    return await context.shared.store.keys(context.tenant_id)

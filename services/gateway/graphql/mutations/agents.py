@@ -8,6 +8,7 @@ from libs.contracts import runs
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success
+from services.gateway.keys import Guard
 
 
 @dataclass
@@ -21,7 +22,7 @@ class RegisterAgent:
     agent_config_id: UUID | None = None
 
 
-@mutation("register_agent", guarded_by="agent")
+@mutation("register_agent", guard=Guard.RUN)
 async def register_agent(context: Context, input: RegisterAgent) -> Id:
     """Register an agent, or find it again by name, type, core version and labels."""
     reply = await context.ask(
@@ -71,7 +72,7 @@ class QueuePayload:
     flow_run_ids: list[str]
 
 
-@mutation("get_runs_in_queue", guarded_by="agent")
+@mutation("get_runs_in_queue", guard=Guard.RUN)
 async def get_runs_in_queue(context: Context, input: GetRunsInQueue) -> QueuePayload:
     """Due runs whose labels the agent has; also the agent's sign of life."""
     reply = await context.ask(

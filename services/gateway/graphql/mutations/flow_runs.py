@@ -15,6 +15,7 @@ from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import IdAndSuccess, Success
 from services.gateway.graphql.scalars import JSON
+from services.gateway.keys import Guard
 
 
 @dataclass
@@ -39,7 +40,7 @@ class FlowRunPayload:
     id: UUID | None
 
 
-@mutation("create_flow_run", relations={"flow_run": ("flow_run", "id")})
+@mutation("create_flow_run", relations={"flow_run": ("flow_run", "id")}, guard=Guard.RUN)
 async def create_flow_run(context: Context, input: CreateFlowRun) -> FlowRunPayload:
     """Create a run in state Scheduled; the same idempotency key names the same run for ever."""
     reply = await context.ask(
@@ -83,7 +84,7 @@ class CancelPayload:
     id: UUID | None = None
 
 
-@mutation("cancel_flow_run")
+@mutation("cancel_flow_run", guard=Guard.RUN)
 async def cancel_flow_run(context: Context, input: FlowRunInput) -> CancelPayload:
     """Cancel a run: what works becomes Cancelling, what waits Cancelled, what is finished stays."""
     reply = await context.ask(
@@ -111,7 +112,7 @@ class SetFlowRunLabels:
     labels: list[str]
 
 
-@mutation("set_flow_run_labels")
+@mutation("set_flow_run_labels", guard=Guard.RUN)
 async def set_flow_run_labels(context: Context, input: SetFlowRunLabels) -> Success:
     """Set a run's labels."""
     return await _update(context, input.flow_run_id, labels=input.labels)
@@ -125,7 +126,7 @@ class SetFlowRunName:
     name: str
 
 
-@mutation("set_flow_run_name")
+@mutation("set_flow_run_name", guard=Guard.RUN)
 async def set_flow_run_name(context: Context, input: SetFlowRunName) -> Success:
     """Rename a run."""
     return await _update(context, input.flow_run_id, name=input.name)
@@ -147,7 +148,7 @@ async def _update(
     return Success(success=reply.success)
 
 
-@mutation("update_flow_run_heartbeat")
+@mutation("update_flow_run_heartbeat", guard=Guard.RUN)
 async def update_flow_run_heartbeat(context: Context, input: FlowRunInput) -> Success:
     """A sign of life. Always true, for unknown and finished runs too: orphaned pingers must stay harmless."""
     settings = context.shared.settings

@@ -21,6 +21,7 @@ from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
 from services.gateway.graphql.scalars import JSON
+from services.gateway.keys import Guard
 
 MESSAGE_LIMIT = 1_000_000  # characters; clients cut their lines there themselves
 BATCH_BYTES = 512 << 10  # a JetStream message of logs; small enough to be acknowledged quickly
@@ -57,13 +58,13 @@ class WriteRunLogs:
     logs: list[WriteRunLog]
 
 
-@mutation("write_run_logs", guarded_by="agent")
+@mutation("write_run_logs", guard=Guard.RUN)
 async def write_run_logs(context: Context, input: WriteRunLogs) -> Success:
     """Accept log lines, all or none. `Foreign key violation.` when a run is unknown."""
     return await _write(context, input.logs)
 
 
-@mutation(None, camel="writeRunLog", guarded_by="agent")
+@mutation(None, camel="writeRunLog", guard=Guard.RUN)
 async def write_run_log(context: Context, input: WriteRunLog) -> Success:
     """Accept one log line."""
     return await _write(context, [input])

@@ -10,6 +10,7 @@ from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.scalars import JSON
+from services.gateway.keys import Guard
 
 
 @dataclass
@@ -61,7 +62,7 @@ class StatesPayload:
     states: list[SetFlowRunStateResult]
 
 
-@mutation("set_flow_run_states")
+@mutation("set_flow_run_states", guard=Guard.RUN)
 async def set_flow_run_states(context: Context, input: SetFlowRunStates) -> StatesPayload:
     """Set states of flow runs. The first refusal is the error of the field; the others stay done."""
     return await _set(
@@ -78,7 +79,7 @@ async def set_flow_run_states(context: Context, input: SetFlowRunStates) -> Stat
     )
 
 
-@mutation("set_task_run_states")
+@mutation("set_task_run_states", guard=Guard.RUN)
 async def set_task_run_states(context: Context, input: SetTaskRunStates) -> StatesPayload:
     """Set states of task runs. The first refusal is the error of the field; the others stay done."""
     return await _set(

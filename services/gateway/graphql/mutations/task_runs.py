@@ -9,6 +9,7 @@ from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, IdAndSuccess, Success
 from services.gateway.graphql.scalars import JSON
+from services.gateway.keys import Guard
 
 
 @dataclass
@@ -30,13 +31,13 @@ class TaskRunPayload:
     serialized_state: JSON
 
 
-@mutation("get_or_create_task_run_info", camel=None)
+@mutation("get_or_create_task_run_info", camel=None, guard=Guard.RUN)
 async def get_or_create_task_run_info(context: Context, input: TaskRunKey) -> TaskRunPayload:
     """The task run of (flow run, task, map index), made if it is not there."""
     return await _get_or_create(context, input)
 
 
-@mutation("get_or_create_task_run", relations={"task_run": ("task_run", "id")})
+@mutation("get_or_create_task_run", relations={"task_run": ("task_run", "id")}, guard=Guard.RUN)
 async def get_or_create_task_run(context: Context, input: TaskRunKey) -> TaskRunPayload:
     """The same, as Core before 0.13.18 asks for it."""
     return await _get_or_create(context, input)
@@ -68,7 +69,7 @@ class SetTaskRunName:
     name: str
 
 
-@mutation("set_task_run_name")
+@mutation("set_task_run_name", guard=Guard.RUN)
 async def set_task_run_name(context: Context, input: SetTaskRunName) -> Success:
     """Rename a task run."""
     reply = await context.ask(
@@ -90,7 +91,7 @@ class TaskRunInput:
     task_run_id: UUID
 
 
-@mutation("update_task_run_heartbeat")
+@mutation("update_task_run_heartbeat", guard=Guard.RUN)
 async def update_task_run_heartbeat(context: Context, input: TaskRunInput) -> Success:
     """A task's sign of life (Core <= 0.15.3); shown, never judged. Always true."""
     await context.shared.bus.signal(
@@ -109,7 +110,7 @@ class CreateArtifact:
     tenant_id: UUID | None = None
 
 
-@mutation("create_task_run_artifact")
+@mutation("create_task_run_artifact", guard=Guard.RUN)
 async def create_task_run_artifact(context: Context, input: CreateArtifact) -> Id:
     """Leave a link or a piece of markdown on a task run."""
     reply = await context.ask(
@@ -132,7 +133,7 @@ class UpdateArtifact:
     data: JSON
 
 
-@mutation("update_task_run_artifact")
+@mutation("update_task_run_artifact", guard=Guard.RUN)
 async def update_task_run_artifact(context: Context, input: UpdateArtifact) -> IdAndSuccess:
     """Replace an artifact."""
     reply = await context.ask(
@@ -151,7 +152,7 @@ class ArtifactInput:
     task_run_artifact_id: UUID
 
 
-@mutation("delete_task_run_artifact")
+@mutation("delete_task_run_artifact", guard=Guard.RUN)
 async def delete_task_run_artifact(context: Context, input: ArtifactInput) -> Success:
     """Delete an artifact."""
     reply = await context.ask(

@@ -12,6 +12,7 @@ from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id
 from services.gateway.graphql.scalars import JSON
+from services.gateway.keys import Guard
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -24,7 +25,7 @@ class CreateTenant:
     slug: str
 
 
-@mutation("create_tenant", guarded_by="admin")
+@mutation("create_tenant", guard=Guard.ADMIN)
 async def create_tenant(context: Context, input: CreateTenant) -> Id:
     """Create a tenant. `Uniqueness violation.` when the slug is taken."""
     if not context.identity.any_tenant:
@@ -44,7 +45,7 @@ class UpdateTenantName:
     name: str
 
 
-@mutation("update_tenant_name", guarded_by="admin")
+@mutation("update_tenant_name", guard=Guard.ADMIN)
 async def update_tenant_name(context: Context, input: UpdateTenantName) -> Id:
     """Rename a tenant."""
     tenant_id = await context.tenant_for(input.tenant_id)
@@ -59,7 +60,7 @@ class UpdateTenantSlug:
     slug: str
 
 
-@mutation("update_tenant_slug", guarded_by="admin")
+@mutation("update_tenant_slug", guard=Guard.ADMIN)
 async def update_tenant_slug(context: Context, input: UpdateTenantSlug) -> Id:
     """Change a tenant's slug."""
     tenant_id = await context.tenant_for(input.tenant_id)
@@ -75,7 +76,7 @@ class UpdateTenantSettings:
     settings: JSON | None = None
 
 
-@mutation("update_tenant_settings", guarded_by="admin")
+@mutation("update_tenant_settings", guard=Guard.ADMIN)
 async def update_tenant_settings(context: Context, input: UpdateTenantSettings) -> Id:
     """Merge settings of a tenant."""
     if input.settings is not None and not isinstance(input.settings, dict):

@@ -1,0 +1,155 @@
+"""API keys, and the tokens of Core <= 0.15 which are keys by another name (backend.md 7.6, item 25).
+
+A token scope RUNNER is the role `agent`, TENANT is `tenant_admin`, USER is `user`.
+"""
+
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts import subjects
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from services.gateway import keys
+from services.gateway.context import Context
+from services.gateway.graphql import compat
+from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.mutations.payloads import Success
+from services.gateway.identity import KeyedDoor
+from services.gateway.keys import Guard, Key, Role
+
+
+@dataclass
+class CreateApiKey:
+    """`role` is tenant_admin, user (the default), read_only or agent; nobody can give more than they hold."""
+
+    name: str
+    user_id: UUID | None = None
+    expires_at: datetime | None = None
+    default_tenant_id: UUID | None = None
+    role: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKeyPayload:
+    """`key` is shown here and never again."""
+
+    id: UUID
+    key: str
+
+
+@mutation("create_api_key", guard=Guard.ADMIN)
+async def create_api_key(context: Context, input: CreateApiKey) -> ApiKeyPayload:
+    """Make a key for the caller's tenant. Its text is in the answer and nowhere else."""
+    try:
+        role = Role(input.role or Role.USER)
+    except ValueError:
+        names = ", ".join(role.value for role in Role)
+        reason = f"role must be one of {names}, not {input.role!r}"
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason})) from None
+    key, text = await _create(
+        context,
+        name=input.name,
+        role=role,
+        user_id=input.user_id,
+        expires_at=input.expires_at,
+        tenant_id=input.default_tenant_id,
+    )
+    return ApiKeyPayload(id=key.id, key=text)
+
+
+@dataclass
+class KeyInput:
+    """A key by its id."""
+
+    key_id: UUID
+
+
+@mutation("delete_api_key", guard=Guard.ADMIN)
+async def delete_api_key(context: Context, input: KeyInput) -> Success:
+    """Revoke a key; every gateway refuses it within a second."""
+    return await _revoke(context, input.key_id)
+
+
+@dataclass
+class CreateApiToken:
+    """`scope` is RUNNER, USER or TENANT."""
+
+    name: str
+    scope: str = "USER"
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPayload:
+    """`token` is shown here and never again."""
+
+    id: UUID
+    token: str
+
+
+@mutation("create_api_token", guard=Guard.ADMIN)
+async def create_api_token(context: Context, input: CreateApiToken) -> TokenPayload:
+    """Make a token, as Core <= 0.15 calls a key."""
+    role = keys.TOKEN_SCOPES.get(input.scope.upper())
+    if role is None:
+        reason = f"scope must be one of {', '.join(keys.TOKEN_SCOPES)}, not {input.scope!r}"
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
+    key, text = await _create(
+        context,
+        name=input.name,
+        role=role,
+        user_id=None,
+        expires_at=input.expires_at,
+        tenant_id=None,
+    )
+    return TokenPayload(id=key.id, token=text)
+
+
+@dataclass
+class TokenInput:
+    """A token by its id."""
+
+    token_id: UUID
+
+
+@mutation("delete_api_token", guard=Guard.ADMIN)
+async def delete_api_token(context: Context, input: TokenInput) -> Success:
+    """Revoke a token."""
+    return await _revoke(context, input.token_id)
+
+
+async def _create(
+    context: Context,
+    *,
+    name: str,
+    role: Role,
+    user_id: UUID | None,
+    expires_at: datetime | None,
+    tenant_id: UUID | None,
+) -> tuple[Key, str]:
+    text = keys.make(secrets.token_bytes(keys.KEY_BYTES))
+    key = Key(
+        id=context.shared.ids(),
+        tenant_id=await context.tenant_for(tenant_id),
+        user_id=user_id or context.identity.user_id or context.shared.ids(),
+        name=name,
+        role=role,
+        expires_at=expires_at,
+    )
+    made = await context.shared.store.create_key(
+        key, keys.fingerprint(text, context.shared.pepper), created_by=context.identity.user_id
+    )
+    if isinstance(made, Refused):
+        raise compat.error_of(made)
+    return key, text
+
+
+async def _revoke(context: Context, key_id: UUID) -> Success:
+    revoked = await context.shared.store.revoke_key(context.tenant_id, key_id)
+    if revoked:
+        if isinstance(context.shared.door, KeyedDoor):
+            context.shared.door.forget(key_id)
+        await context.shared.bus.signal(subjects.SIG_KEY_CHANGED.at(key_id=key_id))
+    return Success(success=revoked)

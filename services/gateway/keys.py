@@ -1,0 +1,88 @@
+"""API keys: how they are made, hashed and what their roles may do. Pure; no clock, no database.
+
+A key is shown once and stored as a keyed hash: who reads the table can neither use a key nor test guesses without the
+pepper, which is not in the database.
+"""
+
+import base64
+import hmac
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+PREFIX = "hw_"
+KEY_BYTES = 32  # 256 bits; nobody guesses one
+
+
+class Role(StrEnum):
+    """What a key may do."""
+
+    TENANT_ADMIN = "tenant_admin"
+    USER = "user"
+    READ_ONLY = "read_only"
+    AGENT = "agent"
+
+
+class Guard(StrEnum):
+    """What a mutation asks of its caller."""
+
+    ADMIN = "admin"  # keys, tenants: the tenant's administrators
+    WRITE = "write"  # flows, projects, settings: people who register and operate flows
+    RUN = "run"  # what agents and the runs they start must be able to do
+
+
+ALLOWED: dict[Guard, frozenset[Role]] = {
+    Guard.ADMIN: frozenset({Role.TENANT_ADMIN}),
+    Guard.WRITE: frozenset({Role.TENANT_ADMIN, Role.USER}),
+    Guard.RUN: frozenset({Role.TENANT_ADMIN, Role.USER, Role.AGENT}),
+}
+
+TOKEN_SCOPES: dict[str, Role] = {
+    # Core <= 0.15 names scopes, not roles; agents insist on RUNNER
+    "RUNNER": Role.AGENT,
+    "USER": Role.USER,
+    "TENANT": Role.TENANT_ADMIN,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Key:
+    """A key that exists, as the gateway knows it."""
+
+    id: UUID
+    tenant_id: UUID
+    user_id: UUID
+    name: str
+    role: Role
+    expires_at: datetime | None
+
+    def is_expired(self, now: datetime) -> bool:
+        """A key ends at the very moment it says."""
+        return self.expires_at is not None and now >= self.expires_at
+
+
+def make(entropy: bytes) -> str:
+    """The text of a key, from `KEY_BYTES` random bytes."""
+    return PREFIX + base64.urlsafe_b64encode(entropy).rstrip(b"=").decode()
+
+
+def fingerprint(key: str, pepper: bytes) -> bytes:
+    """The keyed hash under which a key is stored and found."""
+    return hmac.digest(pepper, key.encode(), "sha256")
+
+
+def bearer(header: str | None) -> str | None:
+    """The key in an `Authorization` header; None when there is no header. ValueError when it is malformed."""
+    if header is None or not header.strip():
+        return None
+    scheme, _, key = header.strip().partition(" ")
+    if scheme.lower() != "bearer" or not key.strip() or " " in key.strip():
+        msg = "Malformed Authorization header"
+        raise ValueError(msg)
+    return key.strip()
+
+
+def may(role: Role, guard: Guard) -> bool:
+    """Whether a caller with `role` may call what asks for `guard`."""
+    return role in ALLOWED[guard]
