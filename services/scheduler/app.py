@@ -1,0 +1,252 @@
+"""The scheduler's shell: claim rows, decide, propose, settle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+from libs.contracts import registry, streams, subjects
+from libs.contracts.base import Message
+from libs.contracts.registry import FlowEvent
+from libs.contracts.runs import ClearScheduled, CreateScheduled
+from libs.runtime import faults
+from libs.runtime.clock import Clock, utc_now
+from libs.runtime.ids import NewId, new_id
+from libs.runtime.service import Service
+from services.scheduler.domain.proposals import Proposal, propose
+from services.scheduler.domain.schedules import BadScheduleError, parse
+from services.scheduler.settings import SchedulerSettings
+from services.scheduler.store import Claimed, Settled, Store
+
+FLOWS = next(d for d in streams.EVENTS.durables if d.name == "scheduler__flows")
+PATIENCE = timedelta(seconds=30)  # how long a proposal may be on its way to the ledger
+
+_EVENTS: tuple[type[FlowEvent], ...] = (
+    registry.FlowRegistered,
+    registry.FlowArchived,
+    registry.FlowUnarchived,
+    registry.FlowScheduleChanged,
+    registry.FlowDeleted,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ticked:
+    """What one tick did."""
+
+    adopted: int = 0
+    changed: int = 0
+    topped_up: int = 0
+    proposed_again: int = 0
+    instants: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Decided:
+    settled: tuple[Settled, ...]
+    forgotten: tuple[UUID, ...]
+    messages: tuple[
+        tuple[str, Message], ...
+    ]  # in the order in which they must reach the stream, per flow
+    instants: int
+
+
+class Scheduler(Service):
+    """See the package's page."""
+
+    name: ClassVar[str] = "scheduler"
+
+    def __init__(
+        self, settings: SchedulerSettings, *, clock: Clock = utc_now, ids: NewId = new_id
+    ) -> None:
+        super().__init__(settings, clock=clock, ids=ids)
+        self._settings = settings
+        self._ticks = self.add_loop("schedules", interval=settings.schedule_tick, tick=self.tick)
+        self.add_loop("wake", interval=settings.wake_tick, tick=self.wake)
+        self._wakes: dict[tuple[UUID, datetime], asyncio.TimerHandle] = {}
+        self._signals: set[asyncio.Task[None]] = set()
+
+    def declare(self) -> None:
+        """Follow the registry's events."""
+        self.bus.consume(FLOWS, streams.EVENTS, _body, self.on_flow_event)
+
+    async def on_stop(self) -> None:
+        """Drop the wake-ups that are still to come; the next process looks them up."""
+        for wake in self._wakes.values():
+            wake.cancel()
+
+    async def on_flow_event(self, event: FlowEvent) -> None:
+        """Something happened to a flow: look at it anew, now."""
+        async with self.database.transaction() as connection:
+            await Store(connection).doubt(event.flow_id)
+        self._ticks.poke()
+
+    # the ten runs ahead
+
+    async def tick(self, now: datetime | None = None) -> Ticked:
+        """Bring the ledger up to date with the registry; counts what was done. Tests pass a time."""
+        async with self.database.transaction() as connection:
+            store = Store(connection)
+            now = now or await store.now()
+            adopted = await store.adopt()
+        batch = self._settings.schedule_batch
+        moment = now
+        changed, a = await self._settle_all(lambda store: store.claim_stale(batch), moment)
+        topped_up, b = await self._settle_all(
+            lambda store: store.claim_due(batch, now=moment), moment
+        )
+        again, c = await self._settle_all(
+            lambda store: store.claim_lost(batch, now=moment, patience=PATIENCE), moment
+        )
+        done = Ticked(
+            adopted=adopted,
+            changed=changed,
+            topped_up=topped_up,
+            proposed_again=again,
+            instants=a + b + c,
+        )
+        if changed or again:
+            self.log.info(
+                "schedules_followed",
+                adopted=adopted,
+                changed=changed,
+                topped_up=topped_up,
+                proposed_again=again,
+                instants=done.instants,
+            )
+        return done
+
+    async def _settle_all(
+        self, claim: Callable[[Store], Awaitable[list[Claimed]]], now: datetime
+    ) -> tuple[int, int]:
+        rows = instants = 0
+        while True:
+            async with self.database.transaction() as connection:
+                store = Store(connection)
+                claimed = await claim(store)
+                if not claimed:
+                    return rows, instants
+                # Reading a schedule is plain computing, at worst a tenth of a second each: not on the event loop.
+                decided = await asyncio.to_thread(self._decide, claimed, now)
+                await faults.reached(faults.Point.SCHEDULER_BEFORE_PROPOSE)
+                await self._publish(decided.messages)
+                await store.forget(list(decided.forgotten))
+                await store.settle(list(decided.settled), now=now)
+            rows += len(claimed)
+            instants += decided.instants
+            if len(claimed) < self._settings.schedule_batch:
+                return rows, instants
+
+    def _decide(self, claimed: list[Claimed], now: datetime) -> _Decided:
+        settled: list[Settled] = []
+        forgotten: list[UUID] = []
+        messages: list[tuple[str, Message]] = []
+        instants = 0
+        for row in claimed:
+            proposal = None if row.schedule is None else self._proposal(row, now)
+            if row.changed:
+                messages.append(_clear(row, proposal))
+            if proposal is None:
+                forgotten.append(row.flow_id)
+                continue
+            fresh = [
+                instant
+                for instant in proposal.instants
+                if row.changed or row.horizon is None or instant.start_time >= row.horizon
+            ]
+            if fresh:
+                messages.append(
+                    (
+                        subjects.WORK_CREATE_SCHEDULED.at(flow_id=row.flow_id),
+                        CreateScheduled(
+                            tenant_id=row.tenant_id, flow_id=row.flow_id, instants=fresh
+                        ),
+                    )
+                )
+            instants += len(fresh)
+            settled.append(
+                Settled(
+                    flow_id=row.flow_id,
+                    schedule=row.schedule,
+                    fingerprint=row.fingerprint,
+                    next_due=proposal.next_due,
+                    horizon=proposal.horizon,
+                )
+            )
+        return _Decided(
+            settled=tuple(settled),
+            forgotten=tuple(forgotten),
+            messages=tuple(messages),
+            instants=instants,
+        )
+
+    def _proposal(self, row: Claimed, now: datetime) -> Proposal:
+        try:
+            return propose(
+                parse(row.schedule),
+                now=now,
+                ahead=self._settings.schedule_ahead,
+                look_again=self._settings.schedule_look_again,
+            )
+        except Exception as error:
+            # One bad schedule must not hold up the others. Its row is settled with nothing to do, so that this is
+            # said once, and again only when the schedule changes.
+            self.log.error(
+                "schedule_unreadable",
+                flow_id=str(row.flow_id),
+                reason=str(error),
+                exc_info=not isinstance(error, BadScheduleError),
+            )
+            return Proposal(instants=(), horizon=None, next_due=None)
+
+    async def _publish(self, messages: tuple[tuple[str, Message], ...]) -> None:
+        """Clear before create: NATS keeps the order in which one connection publishes."""
+        await asyncio.gather(
+            *(
+                self.bus.publish_work(subject, body, key=str(self.ids()))
+                for subject, body in messages
+            )
+        )
+
+    # waking agents when a run becomes due
+
+    async def wake(self) -> int:
+        """Arrange a signal for each moment, soon, at which a run of a tenant becomes due."""
+        within = self._settings.wake_tick * 2
+        async with self.database.transaction() as connection:
+            moments = await Store(connection).soon(within)
+        running = asyncio.get_running_loop()
+        for tenant_id, due, now in moments:
+            key = (tenant_id, due)
+            if key not in self._wakes:
+                delay = (due - now).total_seconds()
+                self._wakes[key] = running.call_later(delay, self._signal, key)
+        return len(moments)
+
+    def _signal(self, key: tuple[UUID, datetime]) -> None:
+        self._wakes.pop(key, None)
+        subject = subjects.SIG_AGENT_WORK_READY.at(tenant_id=key[0])
+        task = asyncio.create_task(self.bus.signal(subject))
+        self._signals.add(task)
+        task.add_done_callback(self._signals.discard)
+
+
+def _body(subject: str) -> type[FlowEvent] | None:
+    """The class for a subject of `hw.evt.flow`; None for events that change no schedule."""
+    prefix = subject.rsplit(".", 1)[0]
+    return next((e for e in _EVENTS if e.subject.template.rsplit(".", 1)[0] == prefix), None)
+
+
+def _clear(row: Claimed, proposal: Proposal | None) -> tuple[str, Message]:
+    keep = [] if proposal is None else [(i.start_time, i.schedule_hash) for i in proposal.instants]
+    return (
+        subjects.WORK_CLEAR_SCHEDULED.at(flow_id=row.flow_id),
+        ClearScheduled(tenant_id=row.tenant_id, flow_id=row.flow_id, keep=keep),
+    )
+
+
+def build(settings: SchedulerSettings) -> Scheduler:
+    """The service, ready to start."""
+    return Scheduler(settings)

@@ -1,0 +1,241 @@
+"""A schedule: clocks, filters, adjustments, read from the JSON that Prefect Core serialises (backend.md 4.1)."""
+
+import heapq
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time, timedelta
+from hashlib import sha256
+from typing import Any
+
+from dateutil import parser as date_parser
+from dateutil import rrule
+
+from services.scheduler.domain import adjustments, cron, filters
+from services.scheduler.domain.adjustments import Adjustment
+from services.scheduler.domain.clocks import (
+    Clock,
+    CronClock,
+    DatesClock,
+    Event,
+    IntervalClock,
+    RRuleClock,
+)
+from services.scheduler.domain.filters import Filter
+from services.scheduler.domain.wall_clock import on_the_wall, zone
+
+MOST_CHECKED = (
+    10_000  # events looked at per question: filters may refuse all that an endless clock emits
+)
+SHORTEST_INTERVAL = timedelta(minutes=1)
+RULE_WITHOUT_START = datetime(
+    2018, 6, 20, tzinfo=UTC
+)  # Core's default for a rule without `_dtstart`
+
+
+class BadScheduleError(ValueError):
+    """The JSON is not a schedule; the text says where."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Schedule:
+    """Events of the clocks that pass all `filters`, one of `or_filters` and none of `not_filters`, adjusted in turn."""
+
+    clocks: tuple[Clock, ...]
+    filters: tuple[Filter, ...] = ()
+    or_filters: tuple[Filter, ...] = ()
+    not_filters: tuple[Filter, ...] = ()
+    adjustments: tuple[Adjustment, ...] = ()
+
+    def next(self, n: int, *, after: datetime) -> tuple[Event, ...]:
+        """The next `n` events after `after`; fewer when the clocks end or `MOST_CHECKED` are looked at."""
+        events: list[Event] = []
+        for checked, event in enumerate(self._clock_events(after), start=1):
+            if self._passes(event.start_time):
+                events.append(replace(event, start_time=self._adjusted(event.start_time)))
+            if len(events) == n or checked >= MOST_CHECKED:
+                break
+        return tuple(events)
+
+    def _clock_events(self, after: datetime) -> Iterator[Event]:
+        previous: Event | None = None
+        for event in heapq.merge(*(clock.events(after) for clock in self.clocks)):
+            if previous is None or not event.same_as(previous):
+                yield event
+            previous = event
+
+    def _passes(self, moment: datetime) -> bool:
+        return (
+            all(accepts(moment) for accepts in self.filters)
+            and (not self.or_filters or any(accepts(moment) for accepts in self.or_filters))
+            and not any(accepts(moment) for accepts in self.not_filters)
+        )
+
+    def _adjusted(self, moment: datetime) -> datetime:
+        for adjust in self.adjustments:
+            moment = adjust(moment)
+        return moment
+
+
+def run_hash(parameters: Mapping[str, Any], labels: Iterable[str] | None) -> str:
+    """What sets apart the runs of one flow group at one instant: sha256 of canonical JSON of both.
+
+    (The peer sorts the characters of the JSON, so that {"x": 12} and {"x": 21} are one run there.)
+    """
+    what = [dict(parameters), None if labels is None else list(labels)]
+    text = json.dumps(what, sort_keys=True, separators=(",", ":"))
+    return sha256(text.encode()).hexdigest()
+
+
+# reading the JSON
+
+
+def parse(document: Any) -> Schedule:
+    """Read a serialised schedule. BadScheduleError says what is wrong with it."""
+    try:
+        return _schedule(document)
+    except BadScheduleError:
+        raise
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        raise BadScheduleError(reason) from error
+
+
+def _schedule(document: Any) -> Schedule:
+    if not isinstance(document, dict) or not isinstance(document.get("clocks"), list):
+        msg = "a schedule is an object with a list of clocks"
+        raise BadScheduleError(msg)
+    return Schedule(
+        clocks=tuple(_clock(clock) for clock in document["clocks"]),
+        filters=_filters(document, "filters"),
+        or_filters=_filters(document, "or_filters"),
+        not_filters=_filters(document, "not_filters"),
+        adjustments=tuple(
+            adjustments.make(name, arguments)
+            for name, arguments in _references(document, "adjustments")
+        ),
+    )
+
+
+def _filters(document: dict[str, Any], key: str) -> tuple[Filter, ...]:
+    return tuple(filters.make(name, arguments) for name, arguments in _references(document, key))
+
+
+def _references(document: dict[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    for reference in document.get(key) or []:
+        arguments = reference.get("kwargs") or {}
+        yield reference["fn"], {name: _argument(value) for name, value in arguments.items()}
+
+
+def _argument(value: Any) -> Any:
+    """`//datetime:`, `//time:` and `//timedelta:` mark what JSON cannot say."""
+    if not isinstance(value, str) or not value.startswith("//"):
+        return value
+    kind, _, text = value.removeprefix("//").partition(":")
+    match kind:
+        case "datetime":
+            moment = date_parser.isoparse(text)
+            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        case "time":
+            return time.fromisoformat(text)
+        case "timedelta":
+            return timedelta(seconds=float(text))
+        case _:
+            return value
+
+
+def _clock(document: dict[str, Any]) -> Clock:
+    common: dict[str, Any] = {
+        "start": _moment(document.get("start_date")),
+        "end": _moment(document.get("end_date")),
+        "parameters": _parameters(document.get("parameter_defaults")),
+        "labels": _labels(document.get("labels")),
+    }
+    match document.get("type"):
+        case "IntervalClock":
+            interval = timedelta(microseconds=document["interval"])
+            if interval < SHORTEST_INTERVAL:
+                msg = f"the interval {interval} is shorter than one minute"
+                raise BadScheduleError(msg)
+            return IntervalClock(interval=interval, **common)
+        case "CronClock":
+            cron.check(document["cron"])
+            day_or = document.get("day_or")
+            return CronClock(
+                expression=document["cron"], day_or=day_or is None or bool(day_or), **common
+            )
+        case "DatesClock":
+            dates = tuple(moment for date in document["dates"] if (moment := _moment(date)))
+            if not dates:
+                msg = "a clock of dates has at least one"
+                raise BadScheduleError(msg)
+            return DatesClock(dates=dates, **(common | {"start": None, "end": None}))
+        case "RRuleClock":
+            return RRuleClock(rule=_rule_or_set(document["rrule_obj"]), **common)
+        case other:
+            msg = f"unknown clock type {other!r}"
+            raise BadScheduleError(msg)
+
+
+def _parameters(value: Any) -> dict[str, Any]:
+    if value is not None and not isinstance(value, dict):
+        msg = "parameter_defaults is an object"
+        raise BadScheduleError(msg)
+    return value or {}
+
+
+def _labels(value: Any) -> tuple[str, ...] | None:
+    if value is None:
+        return None
+    if not isinstance(value, list) or not all(isinstance(label, str) for label in value):
+        msg = "labels is a list of strings"
+        raise BadScheduleError(msg)
+    return tuple(value)
+
+
+def _moment(value: Any) -> datetime | None:
+    """`{"dt": naive ISO, "tz": name}` or null."""
+    if value is None:
+        return None
+    moment = date_parser.isoparse(value["dt"])
+    if moment.tzinfo is not None:
+        return moment
+    return on_the_wall(moment, zone(value["tz"]))
+
+
+def _rule_or_set(document: dict[str, Any]) -> rrule.rrulebase:
+    match document.get("type"):
+        case "rrule":
+            return _rule(document)
+        case "rruleset":
+            rules = rrule.rruleset()
+            for rule in document.get("_rrule") or []:
+                rules.rrule(_rule(rule))
+            for date in document.get("_rdate") or []:
+                rules.rdate(date_parser.isoparse(date))
+            for rule in document.get("_exrule") or []:
+                rules.exrule(_rule(rule))
+            for date in document.get("_exdate") or []:
+                rules.exdate(date_parser.isoparse(date))
+            return rules
+        case other:
+            msg = f"unknown kind of recurrence rule {other!r}"
+            raise BadScheduleError(msg)
+
+
+def _rule(document: dict[str, Any]) -> rrule.rrule:
+    """The text of a rule does not hold its time zone, so `_dtstart` and `_until` come beside it and replace it."""
+    rule = rrule.rrulestr(document["rr"])
+    if not isinstance(rule, rrule.rrule):
+        msg = "a recurrence rule holds one rule"
+        raise BadScheduleError(msg)
+    changes: dict[str, Any] = {"dtstart": RULE_WITHOUT_START}
+    if "_dtstart" in document:
+        changes["dtstart"] = _maybe_iso(document["_dtstart"])
+    if "_until" in document:
+        changes["until"] = _maybe_iso(document["_until"])
+    return rule.replace(**changes)
+
+
+def _maybe_iso(value: str | None) -> datetime | None:
+    return None if value is None else date_parser.isoparse(value)

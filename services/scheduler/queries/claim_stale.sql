@@ -1,0 +1,17 @@
+-- Claim rows that differ from what the registry says now: changed, paused, archived, deleted.
+-- Race: replicas share the rows by SKIP LOCKED; a row that another replica has just settled is re-checked by
+-- PostgreSQL when its lock is taken and no longer matches.
+SELECT s.flow_id, s.tenant_id, s.active AS was_active, s.horizon,
+       now_is.schedule, coalesce(now_is.fingerprint, '') AS fingerprint
+FROM scheduler.schedule s
+LEFT JOIN LATERAL (
+    SELECT coalesce(nullif(g.schedule, 'null'), nullif(f.schedule, 'null')) AS schedule,
+           md5(coalesce(nullif(g.schedule, 'null'), nullif(f.schedule, 'null'))::text) AS fingerprint
+    FROM registry.flow f
+    JOIN registry.flow_group g ON g.id = f.flow_group_id
+    WHERE f.id = s.flow_id AND f.is_schedule_active AND NOT f.archived
+      AND coalesce(nullif(g.schedule, 'null'), nullif(f.schedule, 'null')) IS NOT NULL
+) AS now_is ON true
+WHERE s.fingerprint IS DISTINCT FROM now_is.fingerprint
+LIMIT $1
+FOR UPDATE OF s SKIP LOCKED

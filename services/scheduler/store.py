@@ -1,0 +1,112 @@
+"""The scheduler's SQL. Methods are named for the question they answer; none commits."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from libs.runtime.database import Connection, statement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """A row that this replica holds. `schedule` None: it is no longer followed.
+
+    `changed` says that the ledger may hold runs of another schedule, or none; `horizon` None, that every instant is to
+    be proposed.
+    """
+
+    flow_id: UUID
+    tenant_id: UUID
+    schedule: Any
+    fingerprint: str
+    horizon: datetime | None
+    changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What a claimed row becomes."""
+
+    flow_id: UUID
+    schedule: Any
+    fingerprint: str
+    next_due: datetime | None
+    horizon: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Statements on one connection, inside its transaction."""
+
+    connection: Connection
+
+    async def now(self) -> datetime:
+        """The database's clock."""
+        now: datetime = await self.connection.fetchval("SELECT now()")
+        return now
+
+    async def adopt(self) -> int:
+        """Make rows for flows that have none; how many."""
+        done: str = await self.connection.execute(statement(__file__, "adopt"))
+        return int(done.rsplit(" ", 1)[1])
+
+    async def claim_stale(self, limit: int) -> list[Claimed]:
+        """Rows that differ from the registry."""
+        rows = await self.connection.fetch(statement(__file__, "claim_stale"), limit)
+        return [_claimed(row, changed=True) for row in rows]
+
+    async def claim_due(self, limit: int, *, now: datetime) -> list[Claimed]:
+        """Rows whose first instant has passed."""
+        rows = await self.connection.fetch(statement(__file__, "claim_due"), limit, now)
+        return [_claimed(row, changed=False) for row in rows]
+
+    async def claim_lost(self, limit: int, *, now: datetime, patience: timedelta) -> list[Claimed]:
+        """Rows whose newest instant never reached the ledger."""
+        rows = await self.connection.fetch(statement(__file__, "claim_lost"), limit, now, patience)
+        return [_claimed(row, changed=False) for row in rows]
+
+    async def settle(self, rows: list[Settled], *, now: datetime) -> None:
+        """Write what was decided."""
+        await self.connection.execute(
+            statement(__file__, "settle"),
+            [row.flow_id for row in rows],
+            [row.schedule for row in rows],
+            [row.fingerprint for row in rows],
+            [row.next_due for row in rows],
+            [row.horizon for row in rows],
+            now,
+        )
+
+    async def forget(self, flow_ids: list[UUID]) -> None:
+        """Delete rows of flows that are no longer followed."""
+        await self.connection.execute(
+            "DELETE FROM scheduler.schedule WHERE flow_id = ANY($1::uuid[])", flow_ids
+        )
+
+    async def doubt(self, flow_id: UUID) -> None:
+        """Look at this flow anew, whatever the row says: something happened to it."""
+        await self.connection.execute(
+            "UPDATE scheduler.schedule SET fingerprint = '' WHERE flow_id = $1", flow_id
+        )
+
+    async def soon(self, within: timedelta) -> list[tuple[UUID, datetime, datetime]]:
+        """(tenant, moment a run becomes due, now) for the coming interval."""
+        rows = await self.connection.fetch(statement(__file__, "soon"), within)
+        if not rows:
+            return []
+        now = await self.now()
+        return [(row["tenant_id"], row["due"], now) for row in rows]
+
+
+def _claimed(row: asyncpg.Record, *, changed: bool) -> Claimed:
+    return Claimed(
+        flow_id=row["flow_id"],
+        tenant_id=row["tenant_id"],
+        schedule=row["schedule"],
+        fingerprint=row["fingerprint"],
+        horizon=row["horizon"],
+        changed=changed,
+    )

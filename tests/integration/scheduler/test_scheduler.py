@@ -1,0 +1,201 @@
+"""The scheduler on a real PostgreSQL and a real broker; `runs` is played by the test."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from libs.contracts import subjects
+from libs.contracts.registry import FlowScheduleChanged
+from libs.contracts.runs import ClearScheduled, CreateScheduled
+from libs.runtime.ids import new_id
+from services.scheduler.app import Scheduler, build
+from services.scheduler.settings import SchedulerSettings
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.flows import TENANT, a_flow
+from tests.support.work import WorkReader, work_of_runs
+
+NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
+HOURLY = {"type": "Schedule", "clocks": [{"type": "CronClock", "cron": "0 * * * *"}]}
+NEVER = timedelta(days=1)
+
+
+@pytest.fixture
+async def scheduler(stack: Stack) -> AsyncIterator[Scheduler]:
+    await stack.admin_pool.execute("TRUNCATE registry.project, registry.flow_group CASCADE")
+    await stack.admin_pool.execute("TRUNCATE scheduler.schedule, runs.flow_run CASCADE")
+    service = build(
+        SchedulerSettings(
+            postgres_url=stack.postgres_url("scheduler"),
+            nats_url=stack.nats_url,
+            schedule_tick=NEVER,
+            wake_tick=NEVER,
+        )
+    )
+    for loop in service.loops:
+        loop._start_after = NEVER.total_seconds()  # the tests tick
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+@pytest.fixture
+async def work(stack: Stack) -> AsyncIterator[WorkReader]:
+    async with work_of_runs(stack.nats_url) as reader:
+        await reader.take()
+        yield reader
+
+
+async def test_an_active_schedule_gets_its_next_ten_instants(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    flow = await a_flow(stack.admin_pool, schedule=HOURLY)
+
+    ticked = await scheduler.tick(NOW)
+
+    [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
+    assert ticked.adopted == 1
+    assert created.flow_id == flow
+    assert [instant.start_time for instant in created.instants] == [
+        datetime(2026, 3, 1, hour, tzinfo=UTC) for hour in range(13, 23)
+    ]
+
+
+async def test_a_tick_with_nothing_new_proposes_nothing(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    await a_flow(stack.admin_pool, schedule=HOURLY)
+    await scheduler.tick(NOW)
+    await work.take()
+
+    ticked = await scheduler.tick(NOW + timedelta(seconds=5))
+
+    assert ticked.instants == 0
+    assert await work.take() == []
+
+
+async def test_when_an_instant_has_passed_the_next_one_is_added(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    await a_flow(stack.admin_pool, schedule=HOURLY)
+    await scheduler.tick(NOW)
+    await work.take()
+
+    ticked = await scheduler.tick(datetime(2026, 3, 1, 13, 0, tzinfo=UTC))
+
+    [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
+    assert ticked.topped_up == 1
+    assert created.instants[-1].start_time == datetime(2026, 3, 1, 23, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE registry.flow SET is_schedule_active = false",
+        "UPDATE registry.flow SET archived = true",
+    ],
+)
+async def test_a_paused_or_archived_flow_is_cleared_and_forgotten(
+    stack: Stack, scheduler: Scheduler, work: WorkReader, change: str
+) -> None:
+    flow = await a_flow(stack.admin_pool, schedule=HOURLY)
+    await scheduler.tick(NOW)
+    await work.take()
+
+    await stack.admin_pool.execute(change)
+    await scheduler.tick(NOW)
+
+    [cleared] = await work.take_all(ClearScheduled, verb="clear_scheduled")
+    assert (cleared.flow_id, cleared.keep) == (flow, [])
+    assert await stack.admin_pool.fetchval("SELECT count(*) FROM scheduler.schedule") == 0
+
+
+async def test_the_schedule_of_the_group_wins_over_the_flows_own(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    await a_flow(stack.admin_pool, schedule=HOURLY)
+    await scheduler.tick(NOW)
+    await work.take()
+
+    daily = {"clocks": [{"type": "CronClock", "cron": "0 9 * * *"}]}
+    await stack.admin_pool.execute("UPDATE registry.flow_group SET schedule = $1", daily)
+    await scheduler.tick(NOW)
+
+    messages = await work.take()
+    cleared = ClearScheduled.model_validate_json(messages[0][1])
+    created = CreateScheduled.model_validate_json(messages[1][1])
+    assert created.instants[0].start_time == datetime(2026, 3, 2, 9, tzinfo=UTC)
+    assert [start for start, _ in cleared.keep] == [i.start_time for i in created.instants]
+
+
+async def test_a_schedule_that_cannot_be_read_does_not_hold_up_the_others(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    await a_flow(stack.admin_pool, schedule={"clocks": [{"type": "SundialClock"}]})
+    good = await a_flow(stack.admin_pool, schedule=HOURLY)
+
+    await scheduler.tick(NOW)
+    again = await scheduler.tick(NOW)
+
+    [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
+    assert created.flow_id == good
+    assert again.changed == 0
+
+
+async def test_an_event_of_the_registry_brings_a_tick_at_once(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    flow = await a_flow(stack.admin_pool, schedule=HOURLY)
+    scheduler.loops[0]._start_after = 0
+    await scheduler.loops[0].stop()
+    scheduler.loops[0].start()
+    await eventually(lambda: scheduler.loops[0].last_success)
+    await work.take()
+
+    event = FlowScheduleChanged(
+        event_id=new_id(), at=NOW, tenant_id=TENANT, flow_id=flow, flow_group_id=new_id()
+    )
+    await scheduler.bus.js.publish(
+        subjects.FLOW_SCHEDULE_CHANGED.at(flow_id=flow), event.model_dump_json().encode()
+    )
+
+    async def proposed_again() -> list[Any]:
+        return await work.take_all(CreateScheduled, verb="create_scheduled")
+
+    assert await eventually(proposed_again)
+
+
+async def test_instants_that_never_reached_the_ledger_are_proposed_again(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    await a_flow(stack.admin_pool, schedule=HOURLY)
+    await scheduler.tick(NOW)
+    await scheduler.bus.js.purge_stream("WORK")
+
+    soon = await scheduler.tick(NOW + timedelta(seconds=20))
+    later = await scheduler.tick(NOW + timedelta(seconds=40))
+
+    [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
+    assert (soon.proposed_again, later.proposed_again) == (0, 1)
+    assert len(created.instants) == 10
+
+
+async def test_two_schedulers_ticking_at_once_follow_each_flow_once(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    for _ in range(30):
+        await a_flow(stack.admin_pool, schedule=HOURLY)
+    await scheduler.tick(NOW)
+    await work.take()
+    later = datetime(2026, 3, 1, 13, 0, tzinfo=UTC)
+
+    first, second = await asyncio.gather(scheduler.tick(later), scheduler.tick(later))
+
+    created = await work.take_all(CreateScheduled, verb="create_scheduled")
+    assert first.topped_up + second.topped_up == 30
+    assert len({message.flow_id for message in created}) == len(created) == 30
