@@ -9,7 +9,7 @@ one; and what Headwater then knows is read back over GraphQL and printed.
     python -m deploy.demo              stays up until Ctrl-C, so that you can look around
     DEMO_EXIT=1 python -m deploy.demo  ends by itself: 0 if everything was as it should be
 
-    HEADWATER_HOST, HEADWATER_PORT     where to listen, or to find a running Headwater
+    HEADWATER_PORT                     where to listen on 127.0.0.1, or to find a running Headwater
     HEADWATER_DATA                     its data; the demo's own default is .demo/data
     HEADWATER_CLIENTS                  where the client's environment is kept (deploy/clients)
     NO_COLOR                           as everywhere

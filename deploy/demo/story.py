@@ -23,6 +23,7 @@ from deploy.demo.narrator import Narrator, Tell
 from libs.contracts.states import is_finished
 
 CLIENT = "1.4.1"
+HOST = "127.0.0.1"  # anywhere else Headwater rightly asks for API keys
 PROJECT = "Headwater demo"
 FLOWS = Path(__file__).parent / "flows"
 
@@ -46,23 +47,21 @@ T = TypeVar("T")
 class Settings:
     """Where things are."""
 
-    host: str
     port: int
     folder: Path
     data: Path
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return f"http://{HOST}:{self.port}"
 
     @classmethod
     def from_environment(cls) -> Settings:
         folder = Path(".demo").absolute()
         port = os.environ.get("HEADWATER_PORT", "4200")
-        if not port.isdecimal():
-            raise DemoFailedError(f"HEADWATER_PORT is {port!r}; it must be a port number")
+        if not port.isdecimal() or not 0 < int(port) < 65536:
+            raise DemoFailedError(f"HEADWATER_PORT is {port!r}; it must be from 1 to 65535")
         return cls(
-            host=os.environ.get("HEADWATER_HOST", "127.0.0.1"),
             port=int(port),
             folder=folder,
             data=Path(os.environ.get("HEADWATER_DATA") or folder / "data").absolute(),
@@ -117,9 +116,15 @@ def _client(narrator: Narrator, settings: Settings) -> Client:
 
 def _headwater(narrator: Narrator, settings: Settings, running: ExitStack) -> Api:
     api = Api(settings.url)
-    if api.answers():
-        narrator.note(f"using the Headwater that already runs at {settings.url}")
-        return api
+    try:
+        if api.answers():
+            narrator.note(f"using the Headwater that already runs at {settings.url}")
+            return api
+    except Refused as refusal:
+        raise DemoFailedError(
+            f"what runs at {settings.url} refuses the demo ({refusal}); stop it, or set "
+            "HEADWATER_PORT to a free port"
+        ) from refusal
     with narrator.step("Headwater: PostgreSQL, NATS and its six services") as tell:
         server = running.enter_context(
             Child.running(
@@ -128,7 +133,7 @@ def _headwater(narrator: Narrator, settings: Settings, running: ExitStack) -> Ap
                 env=os.environ
                 | {
                     "HEADWATER_DATA": str(settings.data),
-                    "HEADWATER_HOST": settings.host,
+                    "HEADWATER_HOST": HOST,
                     "HEADWATER_PORT": str(settings.port),
                 },
                 log=settings.folder / "headwater.log",
