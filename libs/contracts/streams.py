@@ -54,6 +54,12 @@ EVENTS = Stream(
             name="runs__flows_archived", service="runs", filter=subjects.FLOW_ARCHIVED.wildcard
         ),
         Durable(
+            name="runs__flows_deleted",
+            service="runs",
+            filter=subjects.FLOW_DELETED.wildcard,
+            ack_wait=timedelta(minutes=10),  # a flow may have a million runs to delete
+        ),
+        Durable(
             name="runs__zombies",
             service="runs",
             filter=subjects.FLOW_RUN_ZOMBIE_DETECTED.wildcard,

@@ -1,0 +1,86 @@
+"""Agents: who they are, when they last asked, and which runs wait for them."""
+
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts.runs import GetRunsInQueue, RegisterAgent
+from libs.runtime.database import Database, statement
+from services.runs.domain.creation import canonical_labels
+from services.runs.domain.queue import servable_label_sets
+from services.runs.domain.states import to_json
+
+PRESENCE_EVERY = 5.0
+"""Seconds between two writes of an agent's `last_queried`. Clients count an agent alive for a minute after it, and
+an agent that finds work asks four times a second."""
+
+PRESENCE_FORGET = 10_000
+"""Agents remembered between writes; past it the memory is emptied, which costs one extra write each."""
+
+
+class Agents:
+    """The `agent` table and the queue. `monotonic` is seconds of any steady clock."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._written: dict[UUID, float] = {}
+
+    async def register(self, command: RegisterAgent, *, id_: UUID, at: datetime) -> UUID:
+        """The agent with this identity, made if absent. The unique index decides when two register at once."""
+        registered: UUID = await self._database.pool.fetchval(
+            """
+            INSERT INTO runs.agent
+                (id, created, updated, tenant_id, agent_config_id, name, type, core_version, labels, last_queried)
+            VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $2)
+            ON CONFLICT (tenant_id, (coalesce(name, '')), type, (coalesce(core_version, '')), labels)
+            DO UPDATE SET updated = excluded.updated, last_queried = excluded.last_queried,
+                agent_config_id = coalesce(excluded.agent_config_id, agent.agent_config_id)
+            RETURNING id
+            """,
+            id_,
+            at,
+            command.tenant_id,
+            command.agent_config_id,
+            command.name,
+            command.type,
+            command.core_version,
+            canonical_labels(command.labels),
+        )
+        return registered
+
+    async def delete(self, tenant_id: UUID, agent_id: UUID) -> bool:
+        """Forget an agent; its runs keep its id, which then names nobody."""
+        tag = await self._database.pool.execute(
+            "DELETE FROM runs.agent WHERE id = $1 AND tenant_id = $2", agent_id, tenant_id
+        )
+        return tag == "DELETE 1"
+
+    async def queue(self, request: GetRunsInQueue) -> list[UUID]:
+        """Due runs that the agent may have, oldest first. Reading takes nothing out; Submitted is the claim."""
+        labels = canonical_labels(request.labels)
+        sets = servable_label_sets(labels)
+        rows = await self._database.pool.fetch(
+            statement(__file__, "runs_in_queue"),
+            request.tenant_id,
+            request.before,
+            labels,
+            None if sets is None else [to_json(labels) for labels in sets],
+            max(0, request.limit),
+        )
+        return [row["id"] for row in rows]
+
+    async def seen(
+        self, tenant_id: UUID, agent_id: UUID, *, at: datetime, monotonic: float
+    ) -> None:
+        """The agent gave a sign of life; written down at most every PRESENCE_EVERY seconds."""
+        last = self._written.get(agent_id)
+        if last is not None and monotonic - last < PRESENCE_EVERY:
+            return
+        if len(self._written) >= PRESENCE_FORGET:
+            self._written.clear()
+        self._written[agent_id] = monotonic
+        await self._database.pool.execute(
+            "UPDATE runs.agent SET last_queried = $3 WHERE id = $1 AND tenant_id = $2",
+            agent_id,
+            tenant_id,
+            at,
+        )

@@ -1,0 +1,187 @@
+"""The ledger's shell: the group commit, the handlers, the drain of logs, the loops."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import ClassVar
+
+import coolname
+
+from libs.contracts import heartbeat, registry, runs, streams, subjects
+from libs.contracts.base import Message
+from libs.runtime.clock import Clock, utc_now
+from libs.runtime.ids import NewId, new_id
+from libs.runtime.service import Service
+from services.runs import upkeep
+from services.runs.agents import Agents
+from services.runs.commit import GroupCommit
+from services.runs.handlers import Handlers
+from services.runs.ledger import Answer, Command, Committed, Ledger, Policy
+from services.runs.logs import LogDrain
+from services.runs.settings import RunsSettings
+
+WORK_MESSAGES: tuple[tuple[subjects.Subject, type[Message]], ...] = (
+    (subjects.WORK_CREATE_SCHEDULED, runs.CreateScheduled),
+    (subjects.WORK_CLEAR_SCHEDULED, runs.ClearScheduled),
+    (subjects.WORK_RESCHEDULE, runs.Reschedule),
+)
+
+
+class Runs(Service):
+    """See the package's page."""
+
+    name: ClassVar[str] = "runs"
+    has_outbox: ClassVar[bool] = True
+
+    def __init__(
+        self, settings: RunsSettings, *, clock: Clock = utc_now, ids: NewId = new_id
+    ) -> None:
+        super().__init__(settings, clock=clock, ids=ids)
+        self._settings = settings
+        self._background: set[asyncio.Task[None]] = set()
+        ledger = Ledger(
+            self.database,
+            clock=clock,
+            ids=ids,
+            names=lambda: str(coolname.generate_slug(2)),  # two words, as Prefect names runs
+            policy=Policy(
+                resurrection_limit=settings.lazarus_limit, cancel_deadline=settings.cancel_deadline
+            ),
+            told=self._tell,
+        )
+        self.commit: GroupCommit[Command, Answer] = GroupCommit(
+            ledger.apply,
+            batch_limit=settings.commit_batch,
+            queue_limit=settings.commit_queue,
+            lanes=settings.commit_lanes,
+            service=self.name,
+        )
+        self.handlers = Handlers(
+            database=self.database,
+            commit=self.commit,
+            agents=Agents(self.database),
+            clock=clock,
+            ids=ids,
+            monotonic=lambda: asyncio.get_running_loop().time(),
+            seen=self._in_background,
+        )
+        self.drain = LogDrain(self.database, self.bus, durable(streams.LOGS, "runs__logs"))
+        self.add_loop("upkeep", interval=settings.upkeep_tick, tick=self.upkeep)
+        self.add_loop("sweep", interval=settings.sweep_tick, tick=self.sweep)
+        self.add_loop("cancellations", interval=settings.cancel_tick, tick=self.end_cancellations)
+
+    def declare(self) -> None:
+        """Verbs, work, events, logs."""
+        self.handlers.serve(self.bus)
+        self.bus.consume(
+            durable(streams.WORK, "runs__work"), streams.WORK, _work, self.handlers.on_work
+        )
+        self.bus.consume(
+            durable(streams.EVENTS, "runs__flows_archived"),
+            streams.EVENTS,
+            lambda _: registry.FlowArchived,
+            self.handlers.on_flow_archived,
+        )
+        self.bus.consume(
+            durable(streams.EVENTS, "runs__flows_deleted"),
+            streams.EVENTS,
+            lambda _: registry.FlowDeleted,
+            self.handlers.on_flow_deleted,
+        )
+        self.bus.consume(
+            durable(streams.EVENTS, "runs__zombies"),
+            streams.EVENTS,
+            lambda _: heartbeat.FlowRunZombieDetected,
+            self.handlers.on_zombie,
+        )
+        self.bus.consume_batches(
+            durable(streams.LOGS, "runs__logs"),
+            streams.LOGS,
+            self.drain.handle,
+            batch=500,
+            wait=1.0,
+        )
+
+    async def on_start(self) -> None:
+        """Partitions first: a week without one would go into the default partition."""
+        await upkeep.keep_partitions(self.database, now=self.clock())
+        self.commit.start()
+
+    async def on_stop(self) -> None:
+        """The bus has drained; close the lanes."""
+        await asyncio.gather(*self._background, return_exceptions=True)
+        await self.commit.stop()
+
+    # loops
+
+    async def upkeep(self) -> list[str]:
+        """Make the partitions of coming weeks, drop those past their retention; the dropped ones."""
+        now = self.clock()
+        await upkeep.keep_partitions(self.database, now=now)
+        dropped = await upkeep.drop_old(
+            self.database,
+            states=self._settings.state_retention,
+            logs=self._settings.log_retention,
+            runs=self._settings.run_retention,
+            now=now,
+        )
+        if dropped:
+            self.log.info("partitions_dropped", names=dropped)
+        return dropped
+
+    async def sweep(self) -> int:
+        """Do what lost events would have done; how many runs it touched."""
+        touched = await upkeep.sweep(self.database, self.commit)
+        if touched:
+            self.log.info("runs_swept", count=touched)
+        return touched
+
+    async def end_cancellations(self) -> int:
+        """Cancel what was asked to stop and did not; how many."""
+        ended = await upkeep.end_cancellations(
+            self.database, self.commit, deadline=self._settings.cancel_deadline, now=self.clock()
+        )
+        if ended:
+            self.log.info("cancellations_ended", count=ended)
+        return ended
+
+    # telling
+
+    def _tell(self, committed: Committed) -> None:
+        """After a commit: publish the outbox now, and give the hints that nothing depends on."""
+        self.committed()
+        for tenant_id in committed.work_ready:
+            self._signal(subjects.SIG_AGENT_WORK_READY.at(tenant_id=tenant_id))
+        for tenant_id, flow_run_id in committed.cancelling:
+            self._signal(subjects.SIG_AGENT_CANCEL.at(tenant_id=tenant_id, flow_run_id=flow_run_id))
+
+    def _signal(self, subject: str) -> None:
+        self._in_background(self.bus.signal(subject))
+
+    def _in_background(self, work: Awaitable[None]) -> None:
+        """Something that may fail without anybody being worse off than slower."""
+        task = asyncio.create_task(self._attempt(work))
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    async def _attempt(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self.log.warning("hint_failed", error=str(error))
+
+
+def durable(stream: streams.Stream, name: str) -> streams.Durable:
+    """The stream's durable of this name."""
+    return next(found for found in stream.durables if found.name == name)
+
+
+def build(settings: RunsSettings) -> Runs:
+    """The service, ready to start."""
+    return Runs(settings)
+
+
+def _work(subject: str) -> type[Message] | None:
+    for known, body in WORK_MESSAGES:
+        if subject.startswith(known.template.split("{", 1)[0]):
+            return body
+    return None

@@ -1,0 +1,135 @@
+"""Group commit: whatever arrives while a transaction runs becomes the next transaction (design.md section 4).
+
+A lone command starts at once. Under load the batches grow by themselves, because a transaction takes longer than the
+commands need to arrive; nothing waits for a timer. A lane is one transaction at a time; two lanes let one batch be
+decoded while PostgreSQL commits the other.
+
+* Bounded: a command that finds the queue full is told to try again, at once.
+* One bad command harms nobody: when a batch fails and is known to be rolled back, its commands are tried one by one.
+* An outage is not retried here: after a lost connection nobody knows whether the batch was committed, and applying it
+  twice would be worse than telling the callers so.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from libs.runtime import faults, log
+from libs.runtime.failures import is_outage
+
+Command = TypeVar("Command")
+Answer = TypeVar("Answer")
+
+
+class QueueFullError(Exception):
+    """The ledger has more waiting than it will answer in time; the caller may try again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting(Generic[Command, Answer]):
+    command: Command
+    weight: int
+    answer: "asyncio.Future[Answer]"
+
+
+class GroupCommit(Generic[Command, Answer]):
+    """Gathers commands and hands them to `apply`, which answers each, in order, from one committed transaction."""
+
+    def __init__(
+        self,
+        apply: Callable[[Sequence[Command]], Awaitable[Sequence[Answer]]],
+        *,
+        batch_limit: int,
+        queue_limit: int,
+        lanes: int,
+        service: str,
+    ) -> None:
+        self._apply = apply
+        self._batch_limit = batch_limit
+        self._queue_limit = queue_limit
+        self._lane_count = lanes
+        self._log = log.get(service)
+        self._queue: deque[_Waiting[Command, Answer]] = deque()
+        self._queued = 0
+        self._arrived = asyncio.Event()
+        self._lanes: list[asyncio.Task[None]] = []
+        self.batches = 0
+        self.commands = 0
+
+    def start(self) -> None:
+        """Open the lanes."""
+        self._lanes = [
+            asyncio.create_task(self._lane(), name=f"group-commit:{number}")
+            for number in range(self._lane_count)
+        ]
+
+    async def stop(self) -> None:
+        """Close the lanes. The bus has drained before, so nothing waits; a batch in progress is rolled back."""
+        for lane in self._lanes:
+            lane.cancel()
+        await asyncio.gather(*self._lanes, return_exceptions=True)
+        self._lanes = []
+
+    @property
+    def queued(self) -> int:
+        """How much waits, in weights."""
+        return self._queued
+
+    async def submit(self, command: Command, *, weight: int = 1) -> Answer:
+        """The command's answer, once its transaction has committed. Raises QueueFullError, or what the batch raised."""
+        if self._queued and self._queued + weight > self._queue_limit:
+            raise QueueFullError
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._queue.append(_Waiting(command, weight, answer))
+        self._queued += weight
+        self._arrived.set()
+        return await answer
+
+    async def _lane(self) -> None:
+        while True:
+            while not self._queue:
+                self._arrived.clear()
+                await self._arrived.wait()
+            await self._commit(self._take())
+
+    def _take(self) -> list[_Waiting[Command, Answer]]:
+        batch = [self._queue.popleft()]
+        weight = batch[0].weight
+        while self._queue and weight + self._queue[0].weight <= self._batch_limit:
+            batch.append(self._queue.popleft())
+            weight += batch[-1].weight
+        self._queued -= weight
+        return batch
+
+    async def _commit(self, batch: list[_Waiting[Command, Answer]]) -> None:
+        try:
+            answers = await self._apply([waiting.command for waiting in batch])
+        except Exception as error:
+            if len(batch) > 1 and not is_outage(error):
+                self._log.warning("batch_split", size=len(batch), error=str(error))
+                for waiting in batch:
+                    await self._commit([waiting])
+                return
+            _fail(batch, error)
+            return
+        except asyncio.CancelledError:
+            _fail(batch, ConnectionError("the ledger is stopping"))
+            raise
+        self.batches += 1
+        self.commands += len(batch)
+        try:
+            await faults.reached(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER)
+        except Exception as error:
+            _fail(batch, error)
+            return
+        for waiting, answer in zip(batch, answers, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+
+
+def _fail(batch: Sequence[_Waiting[Command, Answer]], error: Exception) -> None:
+    for waiting in batch:
+        if not waiting.answer.done():
+            waiting.answer.set_exception(error)

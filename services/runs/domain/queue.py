@@ -1,0 +1,25 @@
+"""Which runs an agent may see: a run's labels are a subset of the agent's; a run without labels goes only to an agent
+without (backend.md section 5.6).
+
+Both sides are enumerable. A handful of agent labels has few subsets, and each is one descent of the queue's index;
+an agent with many labels is served from the label sets that wait. Either way the cost does not depend on how many
+runs wait for somebody else.
+"""
+
+from itertools import combinations
+
+MAX_ENUMERATED_LABELS = 7
+"""127 subsets, some 2 ms; beyond it the label sets that actually wait are walked instead."""
+
+
+def servable_label_sets(agent_labels: list[str]) -> list[list[str]] | None:
+    """Every label set that a run for this agent may have, or None when there are too many to list."""
+    if not agent_labels:
+        return [[]]
+    if len(agent_labels) > MAX_ENUMERATED_LABELS:
+        return None
+    return [
+        list(subset)
+        for size in range(1, len(agent_labels) + 1)
+        for subset in combinations(agent_labels, size)
+    ]

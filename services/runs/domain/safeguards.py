@@ -1,0 +1,189 @@
+"""What the safeguards may do to a run: zombies, Lazarus, cancellations that nobody obeys.
+
+All of them act on what they saw. A run that is finished, or has moved on since, is left alone (design.md section 2).
+The messages are those of the peer, which people search for, with its missing space mended (backend.md 6.2, 6.3).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from libs.contracts.states import LIVE_FAMILY, RUNNING_FAMILY, State
+from services.runs.domain.states import make_state
+from services.runs.domain.transitions import (
+    FlowRun,
+    FlowRunMoved,
+    TaskRun,
+    TaskRunMoved,
+    move_flow_run,
+    move_task_run,
+)
+
+LAZARUS_LOGGER = "prefect-server.Lazarus.FlowRun"
+ZOMBIE_TASK_LOGGER = "prefect-server.ZombieKiller.TaskRun"
+ZOMBIE_FLOW_LOGGER = "prefect-server.ZombieKiller.FlowRun"
+CANCEL_LOGGER = "headwater.Cancellation.FlowRun"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogEntry:
+    """A line that the ledger writes on a run, in the transaction of the state it explains."""
+
+    flow_run_id: UUID
+    task_run_id: UUID | None
+    name: str
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskPolicy:
+    """What a task's author said about failing."""
+
+    name: str
+    max_retries: int = 0
+    retry_delay: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intervention:
+    """What a safeguard does: states for task runs, then perhaps one for the flow run, and why, in log lines."""
+
+    task_runs: tuple[TaskRunMoved, ...] = ()
+    flow_run: FlowRunMoved | None = None
+    logs: tuple[LogEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LeftAlone:
+    """Nothing is done, and why."""
+
+    reason: str
+
+
+def answer_zombie(
+    run: FlowRun,
+    task_runs: list[tuple[TaskRun, TaskPolicy]],
+    *,
+    seen_version: int,
+    silent_since: datetime,
+    last_seen: datetime | None,
+    resurrection_limit: int,
+    now: datetime,
+) -> Intervention | LeftAlone:
+    """A live run fell silent. Its running tasks are retried or failed; the run itself is left to what can revive it.
+
+    `last_seen` is the newest sign of life that the ledger finds; one after `silent_since` proves the event wrong.
+    """
+    if run.is_finished:
+        return LeftAlone("finished")
+    if run.version != seen_version:
+        return LeftAlone("moved_on")
+    if run.state not in LIVE_FAMILY:
+        return LeftAlone("not_live")
+    if not run.heartbeat_enabled:
+        return LeftAlone("heartbeat_disabled")
+    if last_seen is not None and last_seen > silent_since:
+        return LeftAlone("alive")
+    if run.state == State.CANCELLING:
+        return _failed_flow_run(run, (), (), now=now)
+    moves: list[TaskRunMoved] = []
+    logs: list[LogEntry] = []
+    for task_run, policy in task_runs:
+        if task_run.state in RUNNING_FAMILY:
+            moved, entry = _answer_zombie_task(task_run, policy, now=now)
+            moves.append(moved)
+            logs.append(entry)
+    will_retry = any(moved.run.state == State.RETRYING for moved in moves)
+    # A retry that is due brings the run back through the queue; otherwise Lazarus does, while it still may.
+    if will_retry or (run.lazarus_enabled and run.times_resurrected < resurrection_limit):
+        return Intervention(task_runs=tuple(moves), logs=tuple(logs))
+    return _failed_flow_run(run, tuple(moves), tuple(logs), now=now)
+
+
+def answer_lazarus(
+    run: FlowRun, *, seen_version: int, attempt: int, limit: int, give_up: bool, now: datetime
+) -> Intervention | LeftAlone:
+    """Lazarus proposes a new attempt, or to give the run up."""
+    if run.is_finished:
+        return LeftAlone("finished")
+    if run.version != seen_version:
+        return LeftAlone("moved_on")
+    if give_up:
+        message = (
+            f"A Lazarus process attempted to reschedule this run {limit} times without success. "
+            "Marking as failed."
+        )
+        moved = move_flow_run(run, make_state(State.FAILED, message), now=now)
+        return Intervention(flow_run=moved, logs=(_entry(run, LAZARUS_LOGGER, "ERROR", message),))
+    state = make_state(State.SCHEDULED, "Rescheduled by a Lazarus process.", start_time=now)
+    moved = move_flow_run(run, state, now=now)
+    # Whoever held the run before has lost it: the old lease ends here (design.md section 7, fencing).
+    revived = replace(moved.run, times_resurrected=attempt, lease_token=None)
+    message = f"Rescheduled by a Lazarus process. This is attempt {attempt}."
+    return Intervention(
+        flow_run=FlowRunMoved(revived, state, run.state),
+        logs=(_entry(run, LAZARUS_LOGGER, "INFO", message),),
+    )
+
+
+def end_cancellation(
+    run: FlowRun, *, seen_version: int, deadline: timedelta, now: datetime
+) -> Intervention | LeftAlone:
+    """A run that was asked to stop and has not by the deadline is Cancelled by the ledger."""
+    if run.state != State.CANCELLING or run.version != seen_version:
+        return LeftAlone("moved_on")
+    if now - run.state_timestamp < deadline:
+        return LeftAlone("not_due")
+    message = (
+        f"Flow run is cancelled: nothing confirmed the cancellation within {deadline.seconds} s."
+    )
+    moved = move_flow_run(run, make_state(State.CANCELLED, message), now=now)
+    return Intervention(flow_run=moved, logs=(_entry(run, CANCEL_LOGGER, "WARNING", message),))
+
+
+def _answer_zombie_task(
+    run: TaskRun, policy: TaskPolicy, *, now: datetime
+) -> tuple[TaskRunMoved, LogEntry]:
+    attempt = run.retries + 1
+    if attempt <= policy.max_retries:
+        message = (
+            "No heartbeat detected from the remote task; retrying the run. "
+            f"This will be retry {attempt} of {policy.max_retries}."
+        )
+        state = make_state(
+            State.RETRYING, message, start_time=now + policy.retry_delay, run_count=attempt
+        )
+    else:
+        message = (
+            "No heartbeat detected from the remote task; "
+            f"marking the task run {run.id} ({policy.name}) as failed."
+        )
+        state = make_state(State.FAILED, message)
+    entry = LogEntry(
+        flow_run_id=run.flow_run_id,
+        task_run_id=run.id,
+        name=ZOMBIE_TASK_LOGGER,
+        level="ERROR",
+        message=message,
+    )
+    return move_task_run(run, state, now=now), entry
+
+
+def _failed_flow_run(
+    run: FlowRun,
+    moves: tuple[TaskRunMoved, ...],
+    logs: tuple[LogEntry, ...],
+    *,
+    now: datetime,
+) -> Intervention:
+    message = "No heartbeat detected from the flow run; marking the run as failed."
+    return Intervention(
+        task_runs=moves,
+        flow_run=move_flow_run(run, make_state(State.FAILED, message), now=now),
+        logs=(*logs, _entry(run, ZOMBIE_FLOW_LOGGER, "ERROR", message)),
+    )
+
+
+def _entry(run: FlowRun, logger: str, level: str, message: str) -> LogEntry:
+    return LogEntry(flow_run_id=run.id, task_run_id=None, name=logger, level=level, message=message)

@@ -1,0 +1,184 @@
+"""States as clients write them: what is refused, which defaults are filled in, what the ledger keeps beside the JSON.
+
+The JSON goes back to clients as it came (clients.md section 10), because they load it with schemas of eight different
+years; only what Core's own constructors would fill in is added. The texts of refusals are those that Core's
+`StateSchema` gives.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import orjson
+
+from libs.contracts.base import JsonObject
+from libs.contracts.states import State, is_scheduled
+
+PAYLOAD_LIMIT = 1_000_000
+"""Bytes of compact JSON; results belong in a result backend, not in a state."""
+
+META_STATES = frozenset({State.SUBMITTED, State.QUEUED, State.CLIENT_FAILED})
+"""States that wrap another one in `state`."""
+
+_NAMES: frozenset[str] = frozenset(State)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """A state that may be stored. `text` is `document` as JSON; `start_time` is set for the scheduled family only."""
+
+    name: str
+    message: str | None
+    start_time: datetime | None
+    document: JsonObject
+    text: str
+
+    @property
+    def has_cached_inputs(self) -> bool:
+        """Whether the state brings inputs of its own to keep."""
+        return bool(self.document.get("cached_inputs"))
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidState:
+    """Not a state; `reason` reads like marshmallow's errors, which clients print."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class TooLarge:
+    """A state beyond `PAYLOAD_LIMIT`."""
+
+    size: int
+
+
+def read_state(raw: object, *, now: datetime) -> RunState | InvalidState | TooLarge:
+    """What a client sent, with Core's defaults filled in, or why it is not a state."""
+    if not isinstance(raw, dict):
+        return InvalidState(str({"_schema": [f"Invalid data type: {raw!r:.100}"]}))
+    text = to_json(raw)
+    if (size := len(text.encode())) > PAYLOAD_LIMIT:
+        return TooLarge(size)
+    if "\\u0000" in text:
+        return InvalidState(str({"_schema": ["A state cannot hold the character U+0000."]}))
+    if (reason := _fault(raw)) is not None:
+        return InvalidState(reason)
+    document = _with_defaults(_unwrapped(raw), now=now)
+    moment = document.get("start_time") if is_scheduled(document["type"]) else None
+    return RunState(
+        name=document["type"],
+        message=document["message"],
+        start_time=parse_moment(moment) if moment is not None else None,
+        document=document,
+        text=to_json(document),
+    )
+
+
+def make_state(name: State, message: str, **fields: Any) -> RunState:
+    """A state that the ledger itself writes: `type`, `message` and what the type needs; all clients load it."""
+    moment = fields.get("start_time")
+    if isinstance(moment, datetime):
+        fields["start_time"] = moment.isoformat()
+    document = {"type": str(name), "message": message} | fields
+    return RunState(
+        name=str(name),
+        message=message,
+        start_time=moment if is_scheduled(name) else None,
+        document=document,
+        text=to_json(document),
+    )
+
+
+def with_cached_inputs(state: RunState, cached_inputs: JsonObject) -> RunState:
+    """The same state carrying the inputs of the one before it (backend.md section 5.4)."""
+    document = state.document | {"cached_inputs": cached_inputs}
+    return RunState(
+        name=state.name,
+        message=state.message,
+        start_time=state.start_time,
+        document=document,
+        text=to_json(document),
+    )
+
+
+def parse_moment(value: object) -> datetime | None:
+    """An ISO moment, in UTC; naive ones are UTC. None when it is not one."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def to_json(value: object) -> str:
+    """Compact JSON; integers beyond 64 bits, which orjson refuses, go through the standard library."""
+    try:
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    except TypeError:
+        return json.dumps(value, separators=(",", ":"))
+
+
+def _fault(raw: JsonObject) -> str | None:
+    """The first thing that Core's schema would object to."""
+    name = raw.get("type")
+    if name is None:
+        return str({"type": ["Missing data for required field."]})
+    if name not in _NAMES:
+        return str({"type": [f"Unsupported value: {name!s:.100}"]})
+    message = raw.get("message")
+    if message is not None and not isinstance(message, str):
+        return str({"message": ["Not a valid string."]})
+    for key in ("context", "cached_inputs"):
+        if raw.get(key) is not None and not isinstance(raw[key], dict):
+            return str({key: ["Not a valid mapping type."]})
+    moment = raw.get("start_time")
+    if moment is not None and is_scheduled(name) and parse_moment(moment) is None:
+        return str({"start_time": ["Not a valid datetime."]})
+    if name in META_STATES and raw.get("state") is not None:
+        return _inner_fault(raw["state"])
+    return None
+
+
+def _inner_fault(inner: object) -> str | None:
+    # Meta states nest as deep as a client likes, so this walks instead of recursing.
+    while isinstance(inner, dict):
+        wrapped = inner.get("state") if inner.get("type") in META_STATES else None
+        reason = _fault({k: v for k, v in inner.items() if k != "state"})
+        if reason is not None:
+            return f"{{'state': {reason}}}"
+        if wrapped is None:
+            return None
+        inner = wrapped
+    return str({"state": {"_schema": [f"Invalid data type: {inner!r:.100}"]}})
+
+
+def _unwrapped(raw: JsonObject) -> JsonObject:
+    """A meta state never wraps another: Core's constructors take the innermost ordinary state."""
+    if raw["type"] not in META_STATES or not isinstance(raw.get("state"), dict):
+        return raw
+    inner = raw["state"]
+    while inner.get("type") in META_STATES and isinstance(inner.get("state"), dict):
+        inner = inner["state"]
+    if inner is raw["state"]:
+        return raw
+    return raw | {"state": inner}
+
+
+def _with_defaults(raw: JsonObject, *, now: datetime) -> JsonObject:
+    document = raw | {
+        "message": raw.get("message"),
+        # The UI reads these without looking first (ui-client.md 2.11).
+        "context": raw.get("context") or {},
+        "cached_inputs": raw.get("cached_inputs") or {},
+    }
+    name = raw["type"]
+    if is_scheduled(name) and name != State.PAUSED and raw.get("start_time") is None:
+        document["start_time"] = now.isoformat()
+    if name == State.RETRYING and raw.get("run_count") is None:
+        context = document["context"]
+        document["run_count"] = context.get("task_run_count") or 1
+    return document

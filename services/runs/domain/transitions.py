@@ -1,0 +1,270 @@
+"""Whether a run may take a state, and what the run looks like then.
+
+Clients are bound by few rules, because unchanged Core clients and the UI write every state after every other
+(backend.md 10.2). These are all:
+
+1. Version locking, where the flow has it on: a version that is given must be the current one.
+2. A lease token that is given must be the run's current one (native agents; design.md section 7).
+3. Submitted is a claim: only a run that waits can be submitted, so of many claimants one wins.
+4. A task run cannot run while its flow run is not Running.
+5. A finished flow run is final, but for a person: an explicit restart (a scheduled state or Pending), or a state
+   proposed with the very version at which the run had finished ("Mark as" in the UI). A late report of a process that
+   lost the race is refused, or, if it says what the ledger already says, answered as done. Task runs have no such
+   rule: Core itself goes Failed -> Retrying and Looped -> Running.
+
+Services are bound by more: they always name the version they saw, and never touch a finished run (`safeguards`).
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from libs.contracts.base import JsonObject
+from libs.contracts.errors import Code
+from libs.contracts.states import (
+    FINISHED_FAMILY,
+    LIVE_FAMILY,
+    RUNNING_FAMILY,
+    SCHEDULED_FAMILY,
+    State,
+)
+from services.runs.domain.states import RunState, make_state, with_cached_inputs
+
+_CLAIMABLE_TASK_STATES = SCHEDULED_FAMILY | {State.PENDING}
+_RESTART_STATES = SCHEDULED_FAMILY | {State.PENDING}
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlowRun:
+    """What the ledger knows of a flow run when it decides, read under the row's lock."""
+
+    id: UUID
+    tenant_id: UUID
+    flow_id: UUID
+    version: int
+    state: str
+    state_timestamp: datetime
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    heartbeat: datetime | None = None
+    agent_id: UUID | None = None
+    times_resurrected: int = 0
+    attempt: int = 0
+    lease_token: UUID | None = None
+    version_locking: bool = False
+    heartbeat_enabled: bool = True
+    lazarus_enabled: bool = True
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.state in FINISHED_FAMILY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskRun:
+    """What the ledger knows of a task run when it decides, read under the row's lock."""
+
+    id: UUID
+    tenant_id: UUID
+    flow_run_id: UUID
+    version: int
+    state: str
+    state_timestamp: datetime
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    heartbeat: datetime | None = None
+    retries: int = 0
+    cached_inputs: JsonObject | None = None
+    version_locking: bool = False
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more is to come."""
+        return self.state in FINISHED_FAMILY
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunMoved:
+    """The flow run takes `state` and is then `run`."""
+
+    run: FlowRun
+    state: RunState
+    previous_state: str
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRunMoved:
+    """The task run takes `state` and is then `run`."""
+
+    run: TaskRun
+    state: RunState
+
+
+@dataclass(frozen=True, slots=True)
+class Agreed:
+    """The ledger already says so; nothing is written, and the sender is told that it is done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """The sender saw version `given`, which is not the current one."""
+
+    given: int
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """Refused for a reason that has a code."""
+
+    code: Code
+    fields: dict[str, str]
+
+
+FlowRunDecision = FlowRunMoved | Agreed | Stale | Denied
+TaskRunDecision = TaskRunMoved | Stale | Denied
+
+
+def propose_flow_run_state(
+    run: FlowRun,
+    state: RunState,
+    *,
+    seen_version: int | None,
+    lease_token: UUID | None,
+    agent_id: UUID | None,
+    now: datetime,
+) -> FlowRunDecision:
+    """A client's proposal for a flow run, by the rules above."""
+    is_claim = state.name == State.SUBMITTED
+    if is_claim and lease_token is not None and _is_claim_of(run, lease_token):
+        return Agreed()  # the answer to the first request was lost; the claim stands
+    if run.version_locking and seen_version is not None and seen_version != run.version:
+        return Stale(seen_version)
+    if lease_token is not None and not is_claim and lease_token != run.lease_token:
+        return Denied(Code.LEASE_LOST, {"id": str(run.id)})
+    if is_claim and run.state not in SCHEDULED_FAMILY:
+        return Denied(Code.ALREADY_SUBMITTED, {})
+    if run.is_finished and state.name not in _RESTART_STATES and seen_version != run.version:
+        if state.name == run.state:
+            return Agreed()
+        return Denied(Code.RUN_FINISHED, {"id": str(run.id), "state": run.state})
+    moved = move_flow_run(run, state, now=now)
+    if not is_claim:
+        return moved
+    claimed = replace(
+        moved.run,
+        agent_id=agent_id or run.agent_id,
+        attempt=run.attempt + 1,
+        lease_token=lease_token,
+    )
+    return FlowRunMoved(claimed, state, run.state)
+
+
+def propose_task_run_state(
+    run: TaskRun,
+    flow_run: FlowRun | None,
+    state: RunState,
+    *,
+    seen_version: int | None,
+    seen_flow_run_version: int | None,
+    lease_token: UUID | None,
+    now: datetime,
+) -> TaskRunDecision:
+    """A client's proposal for a task run. `flow_run` is loaded whenever a rule needs it (`needs_flow_run`)."""
+    if run.version_locking and seen_version is not None and seen_version != run.version:
+        return Stale(seen_version)
+    if flow_run is not None:
+        if (
+            run.version_locking
+            and seen_flow_run_version is not None
+            and seen_flow_run_version != flow_run.version
+        ):
+            return Stale(seen_flow_run_version)
+        if lease_token is not None and lease_token != flow_run.lease_token:
+            return Denied(Code.LEASE_LOST, {"id": str(run.id)})
+    if state.name in RUNNING_FAMILY and (flow_run is None or flow_run.state != State.RUNNING):
+        return Denied(
+            Code.FLOW_RUN_NOT_RUNNING,
+            {"task_run_id": str(run.id), "flow_run_id": str(run.flow_run_id)},
+        )
+    if state.name == State.SUBMITTED and run.state not in _CLAIMABLE_TASK_STATES:
+        return Denied(Code.ALREADY_SUBMITTED, {})
+    return move_task_run(run, state, now=now)
+
+
+def needs_flow_run(
+    state: RunState, *, seen_flow_run_version: int | None, lease_token: UUID | None
+) -> bool:
+    """Whether a task run's proposal is decided by its flow run too, which must then be locked first."""
+    return (
+        state.name in RUNNING_FAMILY or seen_flow_run_version is not None or lease_token is not None
+    )
+
+
+def cancel_flow_run(run: FlowRun, *, now: datetime) -> FlowRunMoved | Agreed:
+    """A person cancels: where a process is at work it is asked to stop, elsewhere the run is over."""
+    if run.is_finished or run.state == State.CANCELLING:
+        return Agreed()
+    if run.state in LIVE_FAMILY:
+        return move_flow_run(run, make_state(State.CANCELLING, "Flow run is cancelling"), now=now)
+    return move_flow_run(run, make_state(State.CANCELLED, "Flow run is cancelled"), now=now)
+
+
+def cancel_task_run(run: TaskRun, state: RunState, *, now: datetime) -> TaskRunMoved | None:
+    """A cancelled flow run takes its unfinished task runs with it."""
+    if run.is_finished:
+        return None
+    return move_task_run(run, state, now=now)
+
+
+def move_flow_run(run: FlowRun, state: RunState, *, now: datetime) -> FlowRunMoved:
+    """The mechanical part: version, times, signs of life.
+
+    `start_time` is when the run first ran and stays through restarts; `end_time` is when it last finished, and is
+    empty while it is unfinished. A run's history never goes back in time, whatever the clocks of two replicas say.
+    """
+    now = max(now, run.state_timestamp + _TICK)
+    return FlowRunMoved(
+        replace(
+            run,
+            version=run.version + 1,
+            state=state.name,
+            state_timestamp=now,
+            start_time=_start_time(run.start_time, state, now),
+            end_time=now if state.name in FINISHED_FAMILY else None,
+            heartbeat=now if state.name in LIVE_FAMILY else run.heartbeat,
+        ),
+        state,
+        run.state,
+    )
+
+
+def move_task_run(run: TaskRun, state: RunState, *, now: datetime) -> TaskRunMoved:
+    """As for flow runs; what was cached from the inputs is carried forward."""
+    now = max(now, run.state_timestamp + _TICK)
+    if run.cached_inputs and not state.has_cached_inputs:
+        state = with_cached_inputs(state, run.cached_inputs)
+    elif state.has_cached_inputs:
+        run = replace(run, cached_inputs=state.document["cached_inputs"])
+    return TaskRunMoved(
+        replace(
+            run,
+            version=run.version + 1,
+            state=state.name,
+            state_timestamp=now,
+            start_time=_start_time(run.start_time, state, now),
+            end_time=now if state.name in FINISHED_FAMILY else None,
+            heartbeat=now if state.name in RUNNING_FAMILY else run.heartbeat,
+            retries=run.retries + (state.name == State.RETRYING),
+        ),
+        state,
+    )
+
+
+def _is_claim_of(run: FlowRun, lease_token: UUID) -> bool:
+    return run.state == State.SUBMITTED and run.lease_token == lease_token
+
+
+def _start_time(known: datetime | None, state: RunState, now: datetime) -> datetime | None:
+    return now if known is None and state.name == State.RUNNING else known

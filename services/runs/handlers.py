@@ -1,0 +1,168 @@
+"""One method per verb, work message and event: hand over, answer."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from libs.contracts import heartbeat, registry, runs
+from libs.contracts.base import Applied, Message, Refused
+from libs.contracts.errors import Code
+from libs.runtime.bus import Bus
+from libs.runtime.clock import Clock
+from libs.runtime.database import Database
+from libs.runtime.ids import NewId
+from services.runs import artifacts, removal, upkeep
+from services.runs.agents import Agents
+from services.runs.commit import GroupCommit, QueueFullError
+from services.runs.ledger import Answer, Command
+
+T = TypeVar("T", bound=Message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handlers:
+    """What the service answers and consumes."""
+
+    database: Database
+    commit: GroupCommit[Command, Answer]
+    agents: Agents
+    clock: Clock
+    ids: NewId
+    monotonic: Callable[[], float]
+    seen: Callable[[Awaitable[None]], None]
+    """Runs something in the background: an agent's presence must not delay its answer."""
+
+    def serve(self, bus: Bus) -> None:
+        """Declare the verbs. The hot ones join the group commit."""
+        bus.serve_hot(runs.SET_STATES, self.set_states)
+        bus.serve_hot(runs.CREATE_FLOW_RUN, self.create_flow_run)
+        bus.serve_hot(runs.GET_OR_CREATE_TASK_RUN, self.get_or_create_task_run)
+        bus.serve_hot(runs.CANCEL_FLOW_RUN, self.cancel_flow_run)
+        bus.serve_hot(runs.GET_RUNS_IN_QUEUE, self.get_runs_in_queue)
+        bus.serve(runs.REGISTER_AGENT, self.register_agent)
+        bus.serve(runs.DELETE_AGENT, self.delete_agent)
+        bus.serve(runs.UPDATE_RUN, self.update_run)
+        bus.serve(runs.DELETE_FLOW_RUN, self.delete_flow_run)
+        bus.serve(runs.WRITE_ARTIFACT, self.write_artifact)
+
+    # states and creation
+
+    async def set_states(self, request: runs.SetStates) -> runs.StatesSet | Refused:
+        """Propose states."""
+        return await self._ask(request, runs.StatesSet, weight=max(1, len(request.proposals)))
+
+    async def create_flow_run(self, request: runs.CreateFlowRun) -> runs.FlowRunCreated | Refused:
+        """Create a run."""
+        start = request.scheduled_start_time
+        if start is not None and start.tzinfo is None:
+            request = request.model_copy(update={"scheduled_start_time": aware(start)})
+        return await self._ask(request, runs.FlowRunCreated, weight=2)
+
+    async def get_or_create_task_run(
+        self, request: runs.GetOrCreateTaskRun
+    ) -> runs.TaskRunInfo | Refused:
+        """Find or make a task run."""
+        return await self._ask(request, runs.TaskRunInfo)
+
+    async def cancel_flow_run(self, request: runs.CancelFlowRun) -> runs.FlowRunCancelled | Refused:
+        """Cancel a run."""
+        return await self._ask(request, runs.FlowRunCancelled)
+
+    async def _ask(self, command: Command, reply: type[T], *, weight: int = 1) -> T | Refused:
+        try:
+            answer = await self.commit.submit(command, weight=weight)
+        except QueueFullError:
+            return Refused(code=Code.BUSY, fields={"service": "runs"})
+        if isinstance(answer, reply | Refused):
+            return answer
+        msg = f"{type(command).__name__} was answered with {type(answer).__name__}"
+        raise TypeError(msg)
+
+    # agents
+
+    async def get_runs_in_queue(self, request: runs.GetRunsInQueue) -> runs.RunsInQueue:
+        """Due runs for an agent."""
+        if request.before is not None:
+            request = request.model_copy(update={"before": aware(request.before)})
+        found = await self.agents.queue(request)
+        if request.agent_id is not None:
+            self.seen(
+                self.agents.seen(
+                    request.tenant_id,
+                    request.agent_id,
+                    at=self.clock(),
+                    monotonic=self.monotonic(),
+                )
+            )
+        return runs.RunsInQueue(flow_run_ids=found)
+
+    async def register_agent(self, request: runs.RegisterAgent) -> Applied | Refused:
+        """Register an agent."""
+        texts = (request.type, request.name, request.core_version, *request.labels)
+        if any("\x00" in text for text in texts if text is not None):
+            return Refused(
+                code=Code.INVALID, fields={"reason": "an agent cannot hold the character U+0000"}
+            )
+        return Applied(id=await self.agents.register(request, id_=self.ids(), at=self.clock()))
+
+    async def delete_agent(self, request: runs.DeleteAgent) -> Applied:
+        """Forget an agent."""
+        done = await self.agents.delete(request.tenant_id, request.agent_id)
+        return Applied(id=request.agent_id, success=done)
+
+    # small writes
+
+    async def update_run(self, request: runs.UpdateRun) -> Applied | Refused:
+        """Set a name or labels."""
+        return await artifacts.update_run(self.database, request, at=self.clock())
+
+    async def delete_flow_run(self, request: runs.DeleteFlowRun) -> Applied:
+        """Delete a run."""
+        done = await removal.delete_flow_run(self.database, request.tenant_id, request.flow_run_id)
+        return Applied(id=request.flow_run_id, success=done)
+
+    async def write_artifact(self, request: runs.WriteArtifact) -> Applied | Refused:
+        """Create, replace or delete an artifact."""
+        return await artifacts.write_artifact(
+            self.database, request, id_=self.ids(), at=self.clock()
+        )
+
+    # work and events
+
+    async def on_work(self, work: Message) -> None:
+        """What the scheduler and Lazarus want done."""
+        match work:
+            case runs.ClearScheduled():
+                keep = [(aware(start), key) for start, key in work.keep]
+                await removal.clear_scheduled(self.database, work.model_copy(update={"keep": keep}))
+            case runs.CreateScheduled():
+                instants = [
+                    instant.model_copy(update={"start_time": aware(instant.start_time)})
+                    for instant in work.instants
+                ]
+                await self.commit.submit(
+                    work.model_copy(update={"instants": instants}), weight=len(instants) + 1
+                )
+            case runs.Reschedule():
+                await self.commit.submit(work)
+            case _:
+                msg = f"not work for runs: {type(work).__name__}"
+                raise TypeError(msg)
+
+    async def on_zombie(self, event: heartbeat.FlowRunZombieDetected) -> None:
+        """A live run has been silent for too long."""
+        await self.commit.submit(event)
+
+    async def on_flow_archived(self, event: registry.FlowArchived) -> None:
+        """Pending runs of an archived flow are removed or cancelled."""
+        await upkeep.clear_archived(self.database, self.commit, event.flow_id)
+
+    async def on_flow_deleted(self, event: registry.FlowDeleted) -> None:
+        """A deleted flow's runs go with it."""
+        await upkeep.remove_runs_of_deleted(self.database, event.flow_id)
+
+
+def aware(moment: datetime) -> datetime:
+    """A moment without an offset is UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

@@ -1,0 +1,849 @@
+"""One batch of commands as one transaction: share and lock, read, decide each in order, write all, commit.
+
+The order of locks is the same in every transaction of the ledger, so that replicas wait for each other but never in a
+circle: flows (shared), flow runs by id, task runs by id, then unique keys of new rows in key order.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.base import Message, Refused
+from libs.contracts.errors import Code
+from libs.contracts.heartbeat import FlowRunZombieDetected
+from libs.contracts.runs import (
+    CancelFlowRun,
+    CreateFlowRun,
+    CreateScheduled,
+    FlowRunCancelled,
+    FlowRunCreated,
+    FlowRunStateChanged,
+    GetOrCreateTaskRun,
+    Reschedule,
+    RunKind,
+    SetStates,
+    StateApplied,
+    StateProposal,
+    StatesSet,
+    TaskRunInfo,
+    VersionConflict,
+)
+from libs.contracts.states import LIVE_FAMILY, SCHEDULED_FAMILY, State
+from libs.runtime import faults, log, outbox
+from libs.runtime.clock import Clock
+from libs.runtime.database import Connection, Database
+from libs.runtime.ids import NewId
+from services.runs import logs, removal, store
+from services.runs.domain.creation import (
+    FlowFacts,
+    effective_labels,
+    effective_parameters,
+    effective_run_config,
+    missing_parameters,
+)
+from services.runs.domain.safeguards import (
+    Intervention,
+    LeftAlone,
+    LogEntry,
+    TaskPolicy,
+    answer_lazarus,
+    answer_zombie,
+    end_cancellation,
+)
+from services.runs.domain.states import (
+    InvalidState,
+    RunState,
+    TooLarge,
+    make_state,
+    read_state,
+    to_json,
+)
+from services.runs.domain.transitions import (
+    Agreed,
+    Denied,
+    FlowRun,
+    FlowRunMoved,
+    Stale,
+    TaskRun,
+    TaskRunMoved,
+    cancel_flow_run,
+    cancel_task_run,
+    move_flow_run,
+    needs_flow_run,
+    propose_flow_run_state,
+    propose_task_run_state,
+)
+
+
+class EndCancellation(Message):
+    """The ledger's own proposal: a run that is still Cancelling after the deadline is Cancelled."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    seen_version: int
+
+
+class CancelArchived(Message):
+    """The ledger's own proposal: an ad-hoc run that waits is cancelled, because its flow was archived."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a proposal of a service led to: something, or nothing for a reason."""
+
+    reason: str | None = None
+    count: int = 0
+
+
+Safeguard = Reschedule | FlowRunZombieDetected | EndCancellation | CancelArchived
+Command = (
+    SetStates | CreateFlowRun | GetOrCreateTaskRun | CancelFlowRun | CreateScheduled | Safeguard
+)
+Answer = StatesSet | FlowRunCreated | TaskRunInfo | FlowRunCancelled | Done | Refused
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The numbers that rules need."""
+
+    resurrection_limit: int
+    cancel_deadline: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """What to tell others after the commit. Both are hints: who misses them finds out by asking."""
+
+    work_ready: frozenset[UUID]
+    """Tenants whose agents have something to fetch."""
+    cancelling: tuple[tuple[UUID, UUID], ...]
+    """(tenant, flow run) that a process should stop."""
+
+
+class Ledger:
+    """Applies batches. `told` is called after each commit with what happened."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        ids: NewId,
+        names: Callable[[], str],
+        policy: Policy,
+        told: Callable[[Committed], None],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._names = names
+        self._policy = policy
+        self._told = told
+        self._log = log.get("runs")
+
+    async def apply(self, commands: Sequence[Command]) -> Sequence[Answer]:
+        """Decide and commit a batch; the answers, in order. Raises with nothing committed."""
+        async with self._database.transaction() as connection:
+            batch = _Batch(
+                connection, now=self._clock(), ids=self._ids, names=self._names, policy=self._policy
+            )
+            answers = await batch.run(commands)
+            await faults.reached(faults.Point.RUNS_BEFORE_COMMIT)
+        for line in batch.stale:
+            self._log.info("proposal_stale", **line)
+        self._told(batch.committed())
+        return answers
+
+
+@dataclass(slots=True)
+class _Read:
+    """A client's proposal with its state read, or the refusal of a state that is none."""
+
+    proposal: StateProposal
+    state: RunState | None
+    refusal: Refused | None
+
+
+@dataclass(slots=True)
+class _Needs:
+    """What the commands of a batch must lock and know."""
+
+    flow_runs: set[UUID] = field(default_factory=set)
+    task_runs: set[UUID] = field(default_factory=set)
+    bound: set[UUID] = field(default_factory=set)
+    """Task runs that are decided by their flow run too."""
+    reaching: set[UUID] = field(default_factory=set)
+    """Flow runs whose decision may reach their unfinished task runs."""
+    claimants: set[UUID] = field(default_factory=set)
+    zombies: set[UUID] = field(default_factory=set)
+
+    def note(self, command: Command, read: Iterable[_Read]) -> None:
+        match command:
+            case SetStates(agent_id=agent_id):
+                for item in read:
+                    if item.state is not None:
+                        self._note_state(item.proposal, item.state, agent_id)
+            case FlowRunZombieDetected():
+                self.zombies.add(command.flow_run_id)
+                self.reaching.add(command.flow_run_id)
+            case CancelFlowRun() | EndCancellation() | CancelArchived():
+                self.reaching.add(command.flow_run_id)
+            case Reschedule():
+                self.flow_runs.add(command.flow_run_id)
+            case _:
+                pass
+
+    def _note_state(self, proposal: StateProposal, state: RunState, agent_id: UUID | None) -> None:
+        if proposal.run_kind is RunKind.TASK_RUN:
+            self.task_runs.add(proposal.run_id)
+            if needs_flow_run(
+                state,
+                seen_flow_run_version=proposal.seen_flow_run_version,
+                lease_token=proposal.lease_token,
+            ):
+                self.bound.add(proposal.run_id)
+            return
+        self.flow_runs.add(proposal.run_id)
+        if state.name == State.CANCELLED:
+            self.reaching.add(proposal.run_id)
+        elif state.name == State.SUBMITTED and agent_id is not None:
+            self.claimants.add(agent_id)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Creation:
+    """A run to be made: for a request (`place` is its answer's), or for one instant of a schedule."""
+
+    place: int
+    run: store.NewFlowRun
+
+
+@dataclass(slots=True)
+class _Batch:
+    """The working set of one transaction; facts evolve as commands are decided in order."""
+
+    connection: Connection
+    now: datetime
+    ids: NewId
+    names: Callable[[], str]
+    policy: Policy
+    flow_runs: dict[UUID, FlowRun] = field(default_factory=dict)
+    task_runs: dict[UUID, TaskRun] = field(default_factory=dict)
+    task_runs_of: dict[UUID, list[UUID]] = field(default_factory=dict)
+    policies: dict[UUID, TaskPolicy] = field(default_factory=dict)
+    last_seen: dict[UUID, datetime] = field(default_factory=dict)
+    agents: set[UUID] = field(default_factory=set)
+    flow_run_moves: list[tuple[UUID, FlowRunMoved]] = field(default_factory=list)
+    task_run_moves: list[tuple[UUID, TaskRunMoved]] = field(default_factory=list)
+    creations: list[_Creation] = field(default_factory=list)
+    new_task_runs: list[store.NewTaskRun] = field(default_factory=list)
+    events: list[FlowRunStateChanged] = field(default_factory=list)
+    logs: list[LogEntry] = field(default_factory=list)
+    stale: list[dict[str, Any]] = field(default_factory=list)
+    ready: set[UUID] = field(default_factory=set)
+    cancelling: list[tuple[UUID, UUID]] = field(default_factory=list)
+
+    async def run(self, commands: Sequence[Command]) -> list[Answer]:
+        read = {
+            place: [self._read(p) for p in command.proposals]
+            for place, command in enumerate(commands)
+            if isinstance(command, SetStates)
+        }
+        answers: dict[int, Answer] = await self._prepare_creations(commands)
+        await self._lock(commands, read)
+        for place, command in enumerate(commands):
+            match command:
+                case SetStates():
+                    answers[place] = self._set_states(command, read[place])
+                case CancelFlowRun():
+                    answers[place] = self._cancel(command)
+                case FlowRunZombieDetected() | Reschedule() | EndCancellation() | CancelArchived():
+                    answers[place] = self._safeguard(command)
+                case _:
+                    pass
+        if self.flow_run_moves:
+            await store.write_flow_run_states(self.connection, self.flow_run_moves)
+        if self.task_run_moves:
+            await store.write_task_run_states(self.connection, self.task_run_moves)
+        await self._insert_flow_runs(commands, answers)
+        await self._get_or_create_task_runs(commands, answers)
+        await logs.insert_entries(self.connection, self._tenanted_logs(), at=self.now, ids=self.ids)
+        await outbox.add(self.connection, "runs", self.events)
+        return [answers[place] for place in range(len(commands))]
+
+    def committed(self) -> Committed:
+        return Committed(frozenset(self.ready), tuple(self.cancelling))
+
+    # reading and locking
+
+    def _read(self, proposal: StateProposal) -> _Read:
+        found = read_state(proposal.state, now=self.now)
+        match found:
+            case InvalidState(reason):
+                refusal = Refused(code=Code.STATE_INVALID, fields={"reason": reason})
+                return _Read(proposal, None, refusal)
+            case TooLarge(size):
+                refusal = Refused(code=Code.STATE_TOO_LARGE, fields={"size": str(size)})
+                return _Read(proposal, None, refusal)
+            case RunState():
+                return _Read(proposal, found, None)
+
+    async def _lock(self, commands: Sequence[Command], read: dict[int, list[_Read]]) -> None:
+        needs = _Needs()
+        for place, command in enumerate(commands):
+            needs.note(command, read.get(place, ()))
+        flow_run_ids = needs.flow_runs | needs.reaching
+        if needs.bound:
+            flow_run_ids |= await store.flow_runs_of(self.connection, sorted(needs.bound))
+        if flow_run_ids:
+            self.flow_runs = await store.lock_flow_runs(self.connection, flow_run_ids)
+        task_run_ids = needs.task_runs
+        if needs.reaching:
+            task_run_ids |= await store.unfinished_task_runs(
+                self.connection, sorted(needs.reaching)
+            )
+        if task_run_ids:
+            self.task_runs = await store.lock_task_runs(self.connection, task_run_ids)
+            for task_run in self.task_runs.values():
+                self.task_runs_of.setdefault(task_run.flow_run_id, []).append(task_run.id)
+        if needs.claimants:
+            self.agents = await store.known_agents(self.connection, needs.claimants)
+        if needs.zombies:
+            self.last_seen = await store.last_seen(self.connection, sorted(needs.zombies))
+            self.policies = await store.task_policies(self.connection, sorted(self.task_runs))
+
+    # states
+
+    def _set_states(self, command: SetStates, read: list[_Read]) -> StatesSet:
+        agent_id = command.agent_id if command.agent_id in self.agents else None
+        outcomes: list[StateApplied | VersionConflict | Refused] = []
+        for item in read:
+            if item.state is None:
+                outcomes.append(item.refusal or Refused(code=Code.STATE_INVALID))
+            elif item.proposal.run_kind is RunKind.FLOW_RUN:
+                outcomes.append(
+                    self._set_flow_run_state(
+                        command.tenant_id, item.proposal, item.state, agent_id=agent_id
+                    )
+                )
+            else:
+                outcomes.append(
+                    self._set_task_run_state(command.tenant_id, item.proposal, item.state)
+                )
+        return StatesSet(outcomes=outcomes)
+
+    def _set_flow_run_state(
+        self, tenant_id: UUID, proposal: StateProposal, state: RunState, *, agent_id: UUID | None
+    ) -> StateApplied | VersionConflict | Refused:
+        run = self.flow_runs.get(proposal.run_id)
+        if run is None or run.tenant_id != tenant_id:
+            return _not_found(proposal)
+        decision = propose_flow_run_state(
+            run,
+            state,
+            seen_version=proposal.seen_version,
+            lease_token=proposal.lease_token,
+            agent_id=agent_id,
+            now=self.now,
+        )
+        match decision:
+            case FlowRunMoved():
+                self._move_flow_run(decision)
+                return StateApplied(
+                    id=run.id, version=decision.run.version, state=decision.run.state
+                )
+            case Agreed():
+                return StateApplied(id=run.id, version=run.version, state=run.state)
+            case Stale(given):
+                return VersionConflict(id=run.id, given=given, current=run.version, state=run.state)
+            case Denied(code, fields):
+                return Refused(code=code, fields=fields)
+
+    def _set_task_run_state(
+        self, tenant_id: UUID, proposal: StateProposal, state: RunState
+    ) -> StateApplied | VersionConflict | Refused:
+        run = self.task_runs.get(proposal.run_id)
+        if run is None or run.tenant_id != tenant_id:
+            return _not_found(proposal)
+        decision = propose_task_run_state(
+            run,
+            self.flow_runs.get(run.flow_run_id),
+            state,
+            seen_version=proposal.seen_version,
+            seen_flow_run_version=proposal.seen_flow_run_version,
+            lease_token=proposal.lease_token,
+            now=self.now,
+        )
+        match decision:
+            case TaskRunMoved():
+                self._move_task_run(decision)
+                return StateApplied(
+                    id=run.id, version=decision.run.version, state=decision.run.state
+                )
+            case Stale(given):
+                return VersionConflict(id=run.id, given=given, current=run.version, state=run.state)
+            case Denied(code, fields):
+                return Refused(code=code, fields=fields)
+
+    def _cancel(self, command: CancelFlowRun) -> FlowRunCancelled | Refused:
+        run = self.flow_runs.get(command.flow_run_id)
+        if run is None or run.tenant_id != command.tenant_id:
+            return Refused(code=Code.FLOW_RUN_INVALID_ID, fields={"id": str(command.flow_run_id)})
+        decision = cancel_flow_run(run, now=self.now)
+        if isinstance(decision, FlowRunMoved):
+            self._move_flow_run(decision)
+            run = decision.run
+        return FlowRunCancelled(id=run.id, state=run.state)
+
+    def _move_flow_run(self, moved: FlowRunMoved) -> None:
+        run = moved.run
+        if run.state == State.CANCELLED:
+            self._cancel_task_runs(run, moved.state)
+        self.flow_runs[run.id] = run
+        self.flow_run_moves.append((self.ids(), moved))
+        self.events.append(
+            FlowRunStateChanged(
+                event_id=self.ids(),
+                at=run.state_timestamp,
+                tenant_id=run.tenant_id,
+                flow_run_id=run.id,
+                flow_id=run.flow_id,
+                version=run.version,
+                state=run.state,
+                previous_state=moved.previous_state,
+                message=moved.state.message,
+            )
+        )
+        if run.state in SCHEDULED_FAMILY and _is_soon(moved.state.start_time, self.now):
+            self.ready.add(run.tenant_id)
+        if run.state in (State.CANCELLING, State.CANCELLED) and moved.previous_state in LIVE_FAMILY:
+            self.cancelling.append((run.tenant_id, run.id))
+
+    def _cancel_task_runs(self, run: FlowRun, state: RunState) -> None:
+        for task_run_id in self.task_runs_of.get(run.id, ()):
+            moved = cancel_task_run(self.task_runs[task_run_id], state, now=self.now)
+            if moved is not None:
+                self._move_task_run(moved)
+
+    def _move_task_run(self, moved: TaskRunMoved) -> None:
+        self.task_runs[moved.run.id] = moved.run
+        self.task_run_moves.append((self.ids(), moved))
+
+    # safeguards
+
+    def _safeguard(self, command: Safeguard) -> Done:
+        run = self.flow_runs.get(command.flow_run_id)
+        if run is None or run.tenant_id != command.tenant_id:
+            return Done("unknown_run")
+        found = self._intervention(run, command)
+        if isinstance(found, LeftAlone):
+            self.stale.append(
+                {
+                    "proposal": type(command).__name__,
+                    "flow_run_id": str(run.id),
+                    "reason": found.reason,
+                    "version": run.version,
+                    "state": run.state,
+                }
+            )
+            return Done(found.reason)
+        for moved in found.task_runs:
+            self._move_task_run(moved)
+        if found.flow_run is not None:
+            self._move_flow_run(found.flow_run)
+        self.logs.extend(found.logs)
+        return Done(count=1)
+
+    def _intervention(self, run: FlowRun, command: Safeguard) -> Intervention | LeftAlone:
+        match command:
+            case FlowRunZombieDetected():
+                unnamed = TaskPolicy(name="unknown")
+                return answer_zombie(
+                    run,
+                    [
+                        (self.task_runs[id_], self.policies.get(id_, unnamed))
+                        for id_ in self.task_runs_of.get(run.id, ())
+                    ],
+                    seen_version=command.version,
+                    silent_since=command.last_seen,
+                    last_seen=self.last_seen.get(run.id),
+                    resurrection_limit=self.policy.resurrection_limit,
+                    now=self.now,
+                )
+            case Reschedule():
+                return answer_lazarus(
+                    run,
+                    seen_version=command.seen_version,
+                    attempt=command.attempt,
+                    limit=command.limit,
+                    give_up=command.give_up,
+                    now=self.now,
+                )
+            case EndCancellation():
+                return end_cancellation(
+                    run,
+                    seen_version=command.seen_version,
+                    deadline=self.policy.cancel_deadline,
+                    now=self.now,
+                )
+            case CancelArchived():
+                if run.state != State.SCHEDULED:
+                    return LeftAlone("moved_on")
+                state = make_state(State.CANCELLED, f"Flow {run.flow_id} was archived.")
+                return Intervention(flow_run=move_flow_run(run, state, now=self.now))
+
+    def _tenanted_logs(self) -> list[tuple[UUID, LogEntry]]:
+        return [(self.flow_runs[entry.flow_run_id].tenant_id, entry) for entry in self.logs]
+
+    # new flow runs
+
+    async def _prepare_creations(self, commands: Sequence[Command]) -> dict[int, Answer]:
+        """Share the flows and decide what is to be inserted; answers those that need no insert."""
+        answers: dict[int, Answer] = {}
+        wanted = {
+            place: command
+            for place, command in enumerate(commands)
+            if isinstance(command, CreateFlowRun | CreateScheduled)
+        }
+        if not wanted:
+            return answers
+        flow_ids, shared = await self._share_flows(wanted)
+        existing = await self._existing(wanted, flow_ids)
+        for place, command in wanted.items():
+            flow = shared.flows.get(flow_ids[place]) if place in flow_ids else None
+            if isinstance(command, CreateScheduled):
+                answers[place] = self._prepare_scheduled(
+                    place, command, flow, now=shared.now or self.now
+                )
+            elif place in existing:
+                answers[place] = FlowRunCreated(id=existing[place], existing=True)
+            elif (refusal := self._prepare_run(place, command, flow)) is not None:
+                answers[place] = refusal
+        return answers
+
+    async def _share_flows(
+        self, wanted: dict[int, CreateFlowRun | CreateScheduled]
+    ) -> tuple[dict[int, UUID], store.SharedFlows]:
+        """The flow of each creation, under a share lock; a group's newest is looked for again if archived meanwhile."""
+        shared = store.SharedFlows(flows={}, now=None)
+        flow_ids: dict[int, UUID] = {}
+        groups: dict[int, tuple[UUID, str]] = {}
+        for place, command in wanted.items():
+            if command.flow_id is not None:
+                flow_ids[place] = command.flow_id
+            elif isinstance(command, CreateFlowRun) and command.version_group_id is not None:
+                groups[place] = (command.tenant_id, command.version_group_id)
+        for _ in range(_GROUP_LOOKUPS):
+            if groups:
+                newest = await store.newest_unarchived(
+                    self.connection, sorted(set(groups.values()))
+                )
+                for place, group in groups.items():
+                    flow_ids.pop(place, None)
+                    if group in newest:
+                        flow_ids[place] = newest[group]
+            if flow_ids:
+                shared = await store.share_flows(self.connection, set(flow_ids.values()))
+            if not any(
+                (flow := shared.flows.get(flow_ids[place])) is None or flow.archived
+                for place in groups
+                if place in flow_ids
+            ):
+                break
+        return flow_ids, shared
+
+    async def _existing(
+        self, wanted: dict[int, CreateFlowRun | CreateScheduled], flow_ids: dict[int, UUID]
+    ) -> dict[int, UUID]:
+        keys = {
+            place: (flow_ids[place], command.idempotency_key)
+            for place, command in wanted.items()
+            if isinstance(command, CreateFlowRun)
+            and command.idempotency_key is not None
+            and place in flow_ids
+        }
+        if not keys:
+            return {}
+        found = await store.runs_by_key(self.connection, sorted(set(keys.values())))
+        return {place: found[key] for place, key in keys.items() if key in found}
+
+    def _prepare_run(
+        self, place: int, command: CreateFlowRun, flow: FlowFacts | None
+    ) -> Refused | None:
+        refusal = _refusal_to_create(command, flow)
+        if refusal is not None or flow is None:
+            return refusal
+        parameters = effective_parameters(flow, command.parameters)
+        if missing := missing_parameters(flow, parameters):
+            # As Python prints a set, because that is what clients' users have always read.
+            names = ", ".join(repr(name) for name in missing)
+            return Refused(code=Code.PARAMETERS_MISSING, fields={"names": f"{{{names}}}"})
+        run = self._new_run(
+            flow,
+            parameters=to_json(parameters),
+            labels=effective_labels(flow, command.labels, command.run_config),
+            run_config=effective_run_config(flow, command.run_config),
+            context=command.context,
+            start_time=command.scheduled_start_time or self.now,
+            name=command.flow_run_name,
+            idempotency_key=command.idempotency_key,
+            created_by=command.created_by,
+        )
+        if (reason := _unstorable(run)) is not None:
+            return Refused(code=Code.INVALID, fields={"reason": reason})
+        self.creations.append(_Creation(place=place, run=run))
+        return None
+
+    def _prepare_scheduled(
+        self, place: int, command: CreateScheduled, flow: FlowFacts | None, *, now: datetime
+    ) -> Done:
+        if flow is None or flow.tenant_id != command.tenant_id:
+            return Done("unknown_flow")
+        if flow.archived or not flow.is_schedule_active:
+            return Done("schedule_inactive")
+        for instant in command.instants:
+            if instant.start_time <= now:
+                continue
+            parameters = effective_parameters(flow, instant.parameters)
+            if missing := missing_parameters(flow, parameters):
+                return Done(f"parameters_missing: {', '.join(missing)}")
+            run = self._new_run(
+                flow,
+                parameters=to_json(parameters),
+                labels=effective_labels(flow, instant.labels, None),
+                run_config=effective_run_config(flow, None),
+                start_time=instant.start_time,
+                schedule_hash=instant.schedule_hash,
+            )
+            self.creations.append(_Creation(place=place, run=run))
+        return Done()
+
+    def _new_run(
+        self,
+        flow: FlowFacts,
+        *,
+        parameters: str,
+        labels: list[str],
+        run_config: dict[str, Any] | None,
+        start_time: datetime,
+        context: dict[str, Any] | None = None,
+        name: str | None = None,
+        schedule_hash: str | None = None,
+        idempotency_key: str | None = None,
+        created_by: UUID | None = None,
+    ) -> store.NewFlowRun:
+        state = make_state(State.SCHEDULED, "Flow run scheduled.", start_time=start_time)
+        return store.NewFlowRun(
+            id=self.ids(),
+            tenant_id=flow.tenant_id,
+            flow_id=flow.id,
+            flow_group_id=flow.flow_group_id,
+            name=name or self.names(),
+            parameters=parameters,
+            labels=to_json(labels),
+            run_config=None if run_config is None else to_json(run_config),
+            context=to_json(context or {}),
+            scheduled_start_time=start_time,
+            auto_scheduled=schedule_hash is not None,
+            schedule_hash=schedule_hash,
+            idempotency_key=idempotency_key,
+            message="Flow run scheduled.",
+            serialized_state=state.text,
+            history_id=self.ids(),
+            created_by=created_by,
+            at=self.now,
+        )
+
+    async def _insert_flow_runs(
+        self, commands: Sequence[Command], answers: dict[int, Answer]
+    ) -> None:
+        if not self.creations:
+            return
+        await self._make_room(commands)
+        # Of equal keys inside the batch the first is inserted, as across batches.
+        first: dict[tuple[UUID, str], store.NewFlowRun] = {}
+        inserting: list[store.NewFlowRun] = []
+        for creation in self.creations:
+            run = creation.run
+            if run.idempotency_key is not None:
+                if (run.flow_id, run.idempotency_key) in first:
+                    continue
+                first[run.flow_id, run.idempotency_key] = run
+            inserting.append(run)
+        made = await store.insert_flow_runs(self.connection, inserting)
+        lost = [key for key, run in first.items() if run.id not in made]
+        elsewhere = await store.runs_by_key(self.connection, lost) if lost else {}
+        tasks = await store.tasks_of(
+            self.connection, {run.flow_id for run in inserting if run.id in made}
+        )
+        for run in inserting:
+            if run.id in made:
+                self._created(run, tasks.get(run.flow_id, ()))
+        counts: dict[int, int] = {}
+        for creation in self.creations:
+            run = creation.run
+            if isinstance(commands[creation.place], CreateScheduled):
+                counts[creation.place] = counts.get(creation.place, 0) + (run.id in made)
+            elif run.id in made:
+                answers[creation.place] = FlowRunCreated(id=run.id)
+            else:
+                key = (run.flow_id, run.idempotency_key or "")
+                answers[creation.place] = FlowRunCreated(
+                    id=elsewhere[key] if key in elsewhere else first[key].id, existing=True
+                )
+        answers |= {place: Done(count=count) for place, count in counts.items()}
+
+    async def _make_room(self, commands: Sequence[Command]) -> None:
+        """Pending runs of archived versions give their instants to the version that replaced them."""
+        groups = {
+            creation.run.flow_group_id
+            for creation in self.creations
+            if isinstance(commands[creation.place], CreateScheduled)
+        }
+        if groups:
+            await removal.delete_pending_of_archived(self.connection, sorted(groups))
+
+    def _created(self, run: store.NewFlowRun, tasks: Iterable[tuple[UUID, str | None]]) -> None:
+        self.new_task_runs += [
+            store.NewTaskRun(
+                id=self.ids(),
+                tenant_id=run.tenant_id,
+                flow_run_id=run.id,
+                task_id=task_id,
+                map_index=-1,
+                cache_key=cache_key,
+                history_id=self.ids(),
+            )
+            for task_id, cache_key in tasks
+        ]
+        self.events.append(
+            FlowRunStateChanged(
+                event_id=self.ids(),
+                at=self.now,
+                tenant_id=run.tenant_id,
+                flow_run_id=run.id,
+                flow_id=run.flow_id,
+                version=1,
+                state=State.SCHEDULED,
+                message=run.message,
+            )
+        )
+        if _is_soon(run.scheduled_start_time, self.now):
+            self.ready.add(run.tenant_id)
+
+    # new task runs
+
+    async def _get_or_create_task_runs(
+        self, commands: Sequence[Command], answers: dict[int, Answer]
+    ) -> None:
+        """Insert the new runs' task runs and those that are asked for, in one statement and one order."""
+        asked = {
+            place: store.TaskRunKey(
+                tenant_id=c.tenant_id,
+                flow_run_id=c.flow_run_id,
+                task_id=c.task_id,
+                map_index=c.map_index,
+            )
+            for place, c in enumerate(commands)
+            if isinstance(c, GetOrCreateTaskRun)
+        }
+        found: dict[int, store.FoundTaskRun] = {}
+        missing: dict[store.TaskRunKey, store.NewTaskRun] = {}
+        if asked:
+            rows = await store.find_task_runs(self.connection, list(asked.values()))
+            found = dict(zip(asked, rows, strict=True))
+            missing = self._missing(asked, found)
+        if self.new_task_runs or missing:
+            await store.insert_task_runs(
+                self.connection, [*self.new_task_runs, *missing.values()], at=self.now
+            )
+        if missing:
+            places = [place for place, key in asked.items() if key in missing]
+            again = await store.find_task_runs(self.connection, [asked[p] for p in places])
+            found |= dict(zip(places, again, strict=True))
+        answers |= {place: _task_run_info(found[place], key) for place, key in asked.items()}
+
+    def _missing(
+        self, asked: dict[int, store.TaskRunKey], found: dict[int, store.FoundTaskRun]
+    ) -> dict[store.TaskRunKey, store.NewTaskRun]:
+        return {
+            key: store.NewTaskRun(
+                id=self.ids(),
+                tenant_id=key.tenant_id,
+                flow_run_id=key.flow_run_id,
+                task_id=key.task_id,
+                map_index=key.map_index,
+                cache_key=found[place].cache_key,
+                history_id=self.ids(),
+            )
+            for place, key in asked.items()
+            if found[place].task_id is not None and found[place].id is None
+        }
+
+
+_GROUP_LOOKUPS = (
+    3  # a group whose newest version is archived again and again is being re-registered in a loop
+)
+_SOON = timedelta(seconds=10)  # agents ask for what is due in the next ten seconds
+
+
+def _is_soon(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment <= now + _SOON
+
+
+def _not_found(proposal: StateProposal) -> Refused:
+    fields = {"kind": proposal.run_kind.value.replace("_", " "), "id": str(proposal.run_id)}
+    return Refused(code=Code.RUN_NOT_FOUND, fields=fields)
+
+
+def _refusal_to_create(command: CreateFlowRun, flow: FlowFacts | None) -> Refused | None:
+    if command.flow_id is None and command.version_group_id is None:
+        return Refused(code=Code.FLOW_OR_GROUP_REQUIRED)
+    if command.flow_id is None and flow is None:
+        return Refused(
+            code=Code.VERSION_GROUP_EMPTY,
+            fields={"version_group_id": command.version_group_id or ""},
+        )
+    if flow is None or flow.tenant_id != command.tenant_id:
+        return Refused(code=Code.FLOW_NOT_FOUND, fields={"flow_id": str(command.flow_id)})
+    if flow.archived:
+        return Refused(code=Code.FLOW_ARCHIVED, fields={"flow_id": str(flow.id)})
+    return None
+
+
+def _unstorable(run: store.NewFlowRun) -> str | None:
+    """PostgreSQL holds neither U+0000 in text nor in JSON."""
+    texts = {
+        "parameters": run.parameters,
+        "run_config": run.run_config or "",
+        "context": run.context,
+        "labels": run.labels,
+    }
+    for name, text in texts.items():
+        if "\\u0000" in text:
+            return f"{name} cannot hold the character U+0000"
+    for name, value in {
+        "flow_run_name": run.name,
+        "idempotency_key": run.idempotency_key or "",
+    }.items():
+        if "\x00" in value:
+            return f"{name} cannot hold the character U+0000"
+    return None
+
+
+def _task_run_info(found: store.FoundTaskRun, key: store.TaskRunKey) -> TaskRunInfo | Refused:
+    if found.flow_run_id is None:
+        return Refused(code=Code.FLOW_RUN_INVALID_ID, fields={"id": str(key.flow_run_id)})
+    if found.task_id is None or found.id is None:
+        return Refused(code=Code.TASK_INVALID_ID)
+    return TaskRunInfo(
+        id=found.id,
+        version=found.version or 0,
+        state=found.state or State.PENDING,
+        serialized_state=found.serialized_state or {},
+    )

@@ -1,0 +1,47 @@
+-- Due runs for an agent, oldest first.
+--
+-- Starvation is the danger: 100,000 runs that nobody serves stand before the one that this agent could run. So the
+-- labels come first and the time second, in the index as in the query: for each label set that the agent may serve, its
+-- oldest due runs. $4 are those sets where they are few; where it is null, the sets that wait are walked by skipping
+-- through the index, one descent per distinct set, however many runs each has.
+--
+-- A Running flow run is due again when a task run of it is: a retry of more than ten minutes, whose process has left.
+WITH RECURSIVE waiting_set (key, labels) AS (
+    (
+        SELECT jsonb_hash_extended(r.labels, 0), r.labels FROM runs.flow_run r
+        WHERE $4::text[] IS NULL AND r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+        ORDER BY jsonb_hash_extended(r.labels, 0) LIMIT 1
+    )
+    UNION ALL
+    SELECT next.key, next.labels FROM waiting_set w
+    CROSS JOIN LATERAL (
+        SELECT jsonb_hash_extended(r.labels, 0) AS key, r.labels FROM runs.flow_run r
+        WHERE r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+            AND jsonb_hash_extended(r.labels, 0) > w.key
+        ORDER BY jsonb_hash_extended(r.labels, 0) LIMIT 1
+    ) next
+), servable (key) AS (
+    SELECT jsonb_hash_extended(given::jsonb, 0) FROM unnest($4::text[]) AS given
+    UNION ALL
+    SELECT key FROM waiting_set WHERE labels <@ $3::jsonb AND (labels <> '[]' OR $3::jsonb = '[]')
+), scheduled AS (
+    SELECT due.id, due.state_start_time AS due_at FROM servable
+    CROSS JOIN LATERAL (
+        SELECT r.id, r.state_start_time FROM runs.flow_run r
+        WHERE r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+            AND jsonb_hash_extended(r.labels, 0) = servable.key
+            AND r.state_start_time <= coalesce($2, now())
+            AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
+        ORDER BY r.state_start_time LIMIT $5
+    ) due
+), retrying AS (
+    SELECT r.id, min(t.state_start_time) AS due_at
+    FROM runs.task_run t JOIN runs.flow_run r ON r.id = t.flow_run_id
+    WHERE t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+        AND t.state_start_time <= coalesce($2, now())
+        AND r.state = 'Running'
+        AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
+    GROUP BY r.id ORDER BY due_at LIMIT $5
+)
+SELECT id FROM (SELECT * FROM scheduled UNION ALL SELECT * FROM retrying) due
+ORDER BY due_at, id LIMIT $5

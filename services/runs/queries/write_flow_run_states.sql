@@ -1,0 +1,28 @@
+-- Append states to flow runs and copy each run's newest onto its row, in one statement.
+--
+-- The rows are locked (lock_flow_runs.sql) and the versions were counted under the lock; should that ever be untrue,
+-- the guard on the version leaves the row alone, fewer rows come back than went in, and the caller rolls back.
+WITH moved AS (
+    SELECT * FROM unnest(
+        $1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::timestamptz[], $7::text[], $8::timestamptz[],
+        $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::uuid[], $14::int[], $15::int[],
+        $16::uuid[], $17::int[]
+    ) AS m (
+        history_id, run_id, tenant_id, version, state, at, message, state_start_time,
+        serialized_state, start_time, end_time, heartbeat, agent_id, times_resurrected, attempt,
+        lease_token, replaces
+    )
+), history AS (
+    INSERT INTO runs.flow_run_state
+        (id, created, updated, tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version)
+    SELECT history_id, at, at, tenant_id, run_id, at, state, message, state_start_time, serialized_state::jsonb, version
+    FROM moved
+)
+UPDATE runs.flow_run r SET
+    updated = m.at, version = m.version, state = m.state, state_timestamp = m.at, state_message = m.message,
+    state_start_time = m.state_start_time, serialized_state = m.serialized_state::jsonb, start_time = m.start_time,
+    end_time = m.end_time, heartbeat = m.heartbeat, agent_id = m.agent_id, times_resurrected = m.times_resurrected,
+    attempt = m.attempt, lease_token = m.lease_token
+FROM moved m
+-- `replaces` is the version that the row has now; it is null for states that a later one of the batch supersedes.
+WHERE r.id = m.run_id AND r.version = m.replaces

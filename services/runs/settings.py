@@ -1,0 +1,58 @@
+"""Settings of the run ledger."""
+
+from datetime import timedelta
+
+from pydantic import Field
+
+from libs.runtime.settings import ServiceSettings
+
+
+class RunsSettings(ServiceSettings):
+    """How much is committed together, how long things are kept, and when patience ends."""
+
+    commit_batch: int = Field(
+        default=400,
+        ge=1,
+        description="states in one transaction; larger ones gain nothing and make callers wait",
+    )
+    commit_queue: int = Field(
+        default=20_000,
+        ge=1,
+        description="states waiting; at 10,000/s that is two seconds, and more is told to try again",
+    )
+    commit_lanes: int = Field(
+        default=2,
+        ge=1,
+        description="transactions at once: one in Python while one is in PostgreSQL",
+    )
+    lazarus_limit: int = Field(
+        default=10,
+        ge=0,
+        description="resurrections after which a zombie is failed at once instead of left to Lazarus",
+    )
+    cancel_deadline: timedelta = Field(
+        default=timedelta(seconds=60),
+        description="two of the client's 15 s polls, and half a minute to stop",
+    )
+    cancel_tick: timedelta = Field(
+        default=timedelta(seconds=5), description="how often overdue cancellations are looked for"
+    )
+    sweep_tick: timedelta = Field(
+        default=timedelta(minutes=1),
+        description="how often what a lost event left behind is looked for",
+    )
+    upkeep_tick: timedelta = Field(
+        default=timedelta(hours=1), description="how often partitions are made and dropped"
+    )
+    state_retention: timedelta | None = Field(
+        default=timedelta(days=180),
+        description="histories of states, in whole weeks; half a year is what people look back",
+    )
+    log_retention: timedelta | None = Field(
+        default=timedelta(days=30),
+        description="log lines, in whole weeks; they are the bulk of the database",
+    )
+    run_retention: timedelta | None = Field(
+        default=None,
+        description="finished runs with their task runs; off, because a run is two rows and a record",
+    )

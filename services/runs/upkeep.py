@@ -1,0 +1,140 @@
+"""What time and lost events leave to do: partitions, retention, archived and deleted flows, overdue cancellations.
+
+Each function is one verb that a loop calls and a test can call. They find candidates without locks and then go through
+the ledger or lock as it does, so that two replicas doing the same at once are harmless.
+"""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from libs.runtime.database import Database
+from services.runs import removal
+from services.runs.commit import GroupCommit
+from services.runs.ledger import Answer, CancelArchived, Command, Done, EndCancellation
+
+STEP = 500
+"""Candidates per round."""
+WEEKS_AHEAD = 8
+"""Partitions made in advance: two months in which nobody needs to notice that upkeep does not run."""
+
+Commit = GroupCommit[Command, Answer]
+
+
+async def clear_archived(database: Database, commit: Commit, flow_id: UUID) -> int:
+    """Delete an archived flow's pending auto-scheduled runs and cancel the ad-hoc ones that wait; how many.
+
+    The event may be late: a flow that has been unarchived since keeps its runs.
+    """
+    total = 0
+    while True:
+        async with database.transaction() as connection:
+            group = await connection.fetchval(
+                "SELECT flow_group_id FROM registry.flow WHERE id = $1 AND archived", flow_id
+            )
+            if group is None:
+                return total
+            total += await removal.delete_pending_of_archived(connection, [group])
+        rows = await database.pool.fetch(
+            "SELECT id, tenant_id FROM runs.flow_run WHERE flow_id = $1 AND state = 'Scheduled' LIMIT $2",
+            flow_id,
+            STEP,
+        )
+        done = 0
+        for row in rows:
+            answer = await commit.submit(
+                CancelArchived(tenant_id=row["tenant_id"], flow_run_id=row["id"]), weight=2
+            )
+            done += answer.count if isinstance(answer, Done) else 0
+        total += done
+        if len(rows) < STEP or not done:
+            return total
+
+
+async def remove_runs_of_deleted(database: Database, flow_id: UUID) -> int:
+    """Delete the runs of a flow that is gone; none while the flow exists, whatever an event says."""
+    if await database.pool.fetchval("SELECT true FROM registry.flow WHERE id = $1", flow_id):
+        return 0
+    return await removal.delete_runs_of_flow(database, flow_id)
+
+
+async def sweep(database: Database, commit: Commit) -> int:
+    """Do what events of archived and deleted flows would have done, had they arrived; how many runs it touched."""
+    archived = await database.pool.fetch(
+        """
+        SELECT DISTINCT r.flow_id FROM runs.flow_run r JOIN registry.flow f ON f.id = r.flow_id
+        WHERE r.state = 'Scheduled' AND f.archived LIMIT $1
+        """,
+        STEP,
+    )
+    deleted = await database.pool.fetch(
+        """
+        WITH RECURSIVE known (flow_id) AS (
+            (SELECT flow_id FROM runs.flow_run ORDER BY flow_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT r.flow_id FROM runs.flow_run r WHERE r.flow_id > k.flow_id ORDER BY r.flow_id LIMIT 1)
+            FROM known k WHERE k.flow_id IS NOT NULL
+        )
+        SELECT flow_id FROM known k
+        WHERE flow_id IS NOT NULL AND NOT EXISTS (SELECT FROM registry.flow f WHERE f.id = k.flow_id)
+        """
+    )
+    touched = 0
+    for row in archived:
+        touched += await clear_archived(database, commit, row["flow_id"])
+    for row in deleted:
+        touched += await remove_runs_of_deleted(database, row["flow_id"])
+    return touched
+
+
+async def end_cancellations(
+    database: Database, commit: Commit, *, deadline: timedelta, now: datetime
+) -> int:
+    """Cancel runs that were asked to stop longer than the deadline ago; how many."""
+    rows = await database.pool.fetch(
+        """
+        SELECT id, tenant_id, version FROM runs.flow_run
+        WHERE state IN ('Submitted', 'Running', 'Cancelling') AND state = 'Cancelling' AND state_timestamp <= $1
+        LIMIT $2
+        """,
+        now - deadline,
+        STEP,
+    )
+    ended = 0
+    for row in rows:
+        answer = await commit.submit(
+            EndCancellation(
+                tenant_id=row["tenant_id"], flow_run_id=row["id"], seen_version=row["version"]
+            )
+        )
+        ended += answer.count if isinstance(answer, Done) else 0
+    return ended
+
+
+async def keep_partitions(database: Database, *, now: datetime) -> int:
+    """Make the partitions of the coming weeks; how many were missing."""
+    made: int = await database.pool.fetchval(
+        "SELECT runs.ensure_partitions($1, $2)", now, WEEKS_AHEAD
+    )
+    return made
+
+
+async def drop_old(
+    database: Database,
+    *,
+    states: timedelta | None,
+    logs: timedelta | None,
+    runs: timedelta | None,
+    now: datetime,
+) -> list[str]:
+    """Drop partitions past their retention, and delete old finished runs; what was dropped."""
+    dropped: list[str] = []
+    for parent, kept in (("flow_run_state", states), ("task_run_state", states), ("log", logs)):
+        if kept is not None:
+            rows = await database.pool.fetch(
+                "SELECT runs.drop_partitions($1, $2) AS name", parent, now - kept
+            )
+            dropped += [row["name"] for row in rows]
+    if runs is not None:
+        while await removal.runs_older_than(database, now - runs):
+            pass
+    return dropped
