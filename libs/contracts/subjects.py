@@ -64,6 +64,13 @@ UPDATE_RUN = Subject("hw.rpc.runs.update_run")
 DELETE_FLOW_RUN = Subject("hw.rpc.runs.delete_flow_run")
 WRITE_ARTIFACT = Subject("hw.rpc.runs.write_artifact")
 
+# Requests of native agents, served by the ledger (libs/contracts/agents.py)
+AGENT_HELLO = Subject("hw.rpc.agents.{tenant_id}.hello")
+AGENT_CLAIM = Subject("hw.rpc.agents.{tenant_id}.claim")
+AGENT_RENEW = Subject("hw.rpc.agents.{tenant_id}.renew")
+AGENT_REPORT = Subject("hw.rpc.agents.{tenant_id}.report")
+AGENT_DRAIN = Subject("hw.rpc.agents.{tenant_id}.drain")
+
 # Work that must happen
 WORK_CREATE_SCHEDULED = Subject("hw.work.runs.create_scheduled.{flow_id}")
 WORK_CLEAR_SCHEDULED = Subject("hw.work.runs.clear_scheduled.{flow_id}")
@@ -88,6 +95,7 @@ SILENT = Subject("hw.silent.{flow_run_id}")
 # Lossy signals
 SIG_AGENT_WORK_READY = Subject("hw.sig.agent.{tenant_id}.work_ready")
 SIG_AGENT_CANCEL = Subject("hw.sig.agent.{tenant_id}.cancel.{flow_run_id}")
+SIG_RUN_DUE = Subject("hw.sig.runs.due.{tenant_id}")
 SIG_TASK_BEAT = Subject("hw.sig.heartbeat.task.{tenant_id}.{task_run_id}")
 SIG_OUTBOX = Subject("hw.sig.outbox.{service}")
 SIG_KEY_CHANGED = Subject("hw.sig.gateway.key_changed.{key_id}")

@@ -13,6 +13,7 @@ What this module promises so that no handler has to:
 """
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ import nats.errors
 import nats.js.errors
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.security import BaseSecurity
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
@@ -31,7 +33,7 @@ from libs.contracts import subjects
 from libs.contracts.base import Message, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.streams import Durable, Stream
-from libs.runtime import log
+from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage, refusal_of
 from libs.runtime.ids import new_id
 
@@ -52,7 +54,13 @@ class Bus:
     """One NATS connection of one service."""
 
     def __init__(
-        self, url: str, *, service: str, rpc_timeout: float = 10.0, drain_timeout: float = 15.0
+        self,
+        url: str,
+        *,
+        service: str,
+        rpc_timeout: float = 10.0,
+        drain_timeout: float = 15.0,
+        tls_ca: str | None = None,
     ) -> None:
         self.service = service
         self._rpc_timeout = rpc_timeout
@@ -74,6 +82,9 @@ class Bus:
             pending_size=64 << 20,
             graceful_timeout=drain_timeout,
             logger=None,
+            security=BaseSecurity(ssl_context=ssl.create_default_context(cafile=tls_ca))
+            if tls_ca
+            else None,
         )
 
     # life
@@ -193,25 +204,38 @@ class Bus:
         handler: "Callable[[Req], Awaitable[Rep | Refused]]",
         body: bytes,
     ) -> bytes:
+        started = asyncio.get_running_loop().time()
+        answer = await self._decide(rpc, handler, body)
+        outcome = answer.code.value if isinstance(answer, Refused) else "applied"
+        verb = rpc.subject.template.rpartition(".")[2]
+        metrics.REQUEST_SECONDS.labels(self.service, verb, outcome).observe(
+            asyncio.get_running_loop().time() - started
+        )
+        return answer.model_dump_json().encode()
+
+    async def _decide(
+        self,
+        rpc: Rpc[Req, Rep],
+        handler: "Callable[[Req], Awaitable[Rep | Refused]]",
+        body: bytes,
+    ) -> Rep | Refused:
         try:
             request = rpc.request.model_validate_json(body)
         except ValidationError as error:
-            return (
-                Refused(code=Code.INVALID, fields={"reason": _first_error(error)})
-                .model_dump_json()
-                .encode()
-            )
+            return Refused(code=Code.INVALID, fields={"reason": _first_error(error)})
         try:
-            answer = await handler(request)
-        except Exception as error:
-            answer = refusal_of(error, service=self.service, error_id=new_id())
+            return await handler(request)
+        except (
+            Exception
+        ) as error:  # the top of the call: every surprise is answered and logged once
+            refused = refusal_of(error, service=self.service, error_id=new_id())
             self._log.error(
                 "request_failed",
                 subject=rpc.subject.template,
-                **answer.fields,
+                **refused.fields,
                 exc_info=not is_outage(error),
             )
-        return answer.model_dump_json().encode()
+            return refused
 
     # consuming
 
@@ -272,6 +296,7 @@ class Bus:
             else:
                 await raw.nak(delay=RETRY_DELAYS[min(delivered, len(RETRY_DELAYS)) - 1])
             return
+        metrics.CONSUMED.labels(durable.name, "handled").inc()
         await raw.ack()
 
     async def _bury(self, durable: Durable, raw: Msg, reason: str) -> None:
@@ -283,6 +308,7 @@ class Bus:
             timeout=5,
             headers={"Hw-Subject": raw.subject, "Hw-Reason": reason[:500].replace("\n", " ")},
         )
+        metrics.BURIED.labels(durable.name).inc()
         self._log.error("message_buried", durable=durable.name, subject=raw.subject, reason=reason)
         await raw.term()
 

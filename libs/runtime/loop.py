@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
-from libs.runtime import log
+from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
 
 
@@ -34,10 +34,13 @@ class Loop:
             else random.uniform(0, min(self._interval, 1.0))  # noqa: S311 - spreads replicas, guards nothing
         )
         self.last_success: float | None = None
+        self._service = service
+        self._started = 0.0
         self.failures = 0
 
     def start(self) -> None:
         """Begin; the first tick comes after a short random wait, so that replicas do not march in step."""
+        self._started = asyncio.get_running_loop().time()
         self._task = asyncio.create_task(self._run(), name=f"loop:{self.name}")
 
     async def stop(self) -> None:
@@ -56,17 +59,24 @@ class Loop:
         """True when the last success is more than three intervals (and ten seconds) ago."""
         if self.last_success is None:
             return self.failures > 2
-        age = asyncio.get_running_loop().time() - self.last_success
-        return age > max(3 * self._interval, 10.0)
+        return self.age > max(3 * self._interval, 10.0)
+
+    @property
+    def age(self) -> float:
+        """Seconds since the last success; since the start where there was none."""
+        since = self.last_success if self.last_success is not None else self._started
+        return asyncio.get_running_loop().time() - since
 
     async def _run(self) -> None:
         await asyncio.sleep(self._start_after)
         while True:
             self._poked.clear()
             try:
-                await self._tick()
+                with metrics.TICK_SECONDS.labels(self._service, self.name).time():
+                    await self._tick()
             except Exception as error:
                 self.failures += 1
+                metrics.TICK_FAILURES.labels(self._service, self.name).inc()
                 self._log.error(
                     "tick_failed",
                     loop=self.name,

@@ -10,7 +10,7 @@ Liveness: the service pokes its relay after a commit; the sweep finds what a cra
 from collections.abc import Iterable
 
 from libs.contracts.base import Event
-from libs.runtime import faults
+from libs.runtime import faults, metrics
 from libs.runtime.bus import Bus
 from libs.runtime.database import Connection, Database
 
@@ -61,8 +61,11 @@ class Relay:
             ):
                 return 0
             rows = await connection.fetch(
-                f"SELECT id, subject, body FROM {self._schema}.outbox ORDER BY seq LIMIT {BATCH}"
+                "SELECT id, subject, body, extract(epoch FROM now() - created)::float8 AS waited "
+                f"FROM {self._schema}.outbox ORDER BY seq LIMIT {BATCH}"
             )
+            lag = max((row["waited"] for row in rows), default=0.0)
+            metrics.OUTBOX_LAG.labels(self._schema).set(lag)
             if not rows:
                 return 0
             acknowledgements = [
@@ -81,11 +84,5 @@ class Relay:
                 f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1::uuid[])",
                 [row["id"] for row in rows],
             )
+            metrics.OUTBOX_PUBLISHED.labels(self._schema).inc(len(rows))
             return len(rows)
-
-    async def lag(self) -> float:
-        """Seconds that the oldest unpublished event has waited; 0 when there is none."""
-        seconds = await self._database.pool.fetchval(
-            f"SELECT extract(epoch FROM now() - min(created)) FROM {self._schema}.outbox"
-        )
-        return float(seconds or 0)

@@ -12,17 +12,18 @@ from typing import Any, ClassVar
 
 import structlog
 
-from libs.runtime import log
+from libs.runtime import log, metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
+from libs.runtime.http import HttpServer, Probe, health_app
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.loop import Loop
 from libs.runtime.outbox import Relay
 from libs.runtime.settings import ServiceSettings
 
 
-class Service:
+class Service(Probe):
     """One of the six. Subclasses give `name`, and override `declare` and (rarely) `on_start` and `on_stop`."""
 
     name: ClassVar[str]
@@ -42,6 +43,7 @@ class Service:
             service=self.name,
             rpc_timeout=settings.rpc_timeout.total_seconds(),
             drain_timeout=settings.drain_timeout.total_seconds(),
+            tls_ca=settings.nats_tls_ca,
         )
         self.loops: list[Loop] = []
         self.relay: Relay | None = None
@@ -52,6 +54,17 @@ class Service:
                 "outbox", interval=timedelta(seconds=1), tick=self.relay.tick
             )
         self._started = False
+        self._health = (
+            HttpServer(
+                host=settings.health_host,
+                port=settings.health_port,
+                drain_timeout=settings.drain_timeout,
+                variable="HEADWATER_HEALTH_PORT",
+            )
+            if settings.health_port is not None
+            else None
+        )
+        self.add_loop("pulse", interval=timedelta(seconds=5), tick=self._pulse)
 
     # what subclasses say
 
@@ -101,30 +114,50 @@ class Service:
         for loop in self.loops:
             loop.start()
         self._started = True
+        if self._health is not None:
+            await self._health.start(health_app(self))
         self.log.info("service_started")
 
     async def stop(self) -> None:
         """Drain: take nothing new, finish what is in flight, then close."""
         self._started = False
+        metrics.READY.labels(self.name).set(0)
         for loop in self.loops:
             await loop.stop()
         await self.bus.stop()
         await self.on_stop()
         await self.database.close()
+        if self._health is not None:
+            await self._health.stop()
         self.log.info("service_stopped")
 
     async def unready(self) -> list[str]:
         """Why this service is not ready, one sentence each; empty when it is."""
         if not self._started:
             return [f"{self.name} is not started"]
-        reasons = [f"loop {loop.name} is stale" for loop in self.loops if loop.is_stale]
+        reasons = [f"the loop {loop.name} is stale" for loop in self.loops if loop.is_stale]
         if not self.bus.connected:
             reasons.append("NATS is not connected")
+        failure = await self._database_failure()
+        if failure is not None:
+            reasons.append(f"PostgreSQL does not answer: {failure}")
+        return reasons
+
+    async def _database_failure(self) -> str | None:
         try:
             await self.database.ping()
         except Exception as error:
-            reasons.append(f"PostgreSQL does not answer: {type(error).__name__}")
-        return reasons
+            return type(error).__name__  # whatever it is, it is the reason
+        return None
+
+    async def _pulse(self) -> None:
+        """Show the dependencies in metrics, so that an alert sees what `/ready` would say."""
+        up = metrics.DEPENDENCY_UP
+        up.labels(self.name, "nats").set(int(self.bus.connected))
+        up.labels(self.name, "postgres").set(int(await self._database_failure() is None))
+        metrics.READY.labels(self.name).set(int(not await self.unready()))
+        for loop in self.loops:
+            metrics.TICK_AGE.labels(self.name, loop.name).set(loop.age)
 
 
 async def serve_until_signal(service: Service) -> None:

@@ -24,6 +24,7 @@ from libs.schema.base import (
     Stamped,
     document,
     flag,
+    key,
     maybe_document,
     maybe_moment,
     moment,
@@ -54,6 +55,10 @@ class FlowRun(Stamped, table=True):
         ),
         Index(
             "flow_run_due_idx", "tenant_id", "state_start_time", "id",
+            postgresql_where=text(f"state IN {SCHEDULED_FAMILY}"),
+        ),
+        Index(
+            "flow_run_queue_idx", "tenant_id", text("jsonb_hash_extended(labels, 0)"), "state_start_time", "id",
             postgresql_where=text(f"state IN {SCHEDULED_FAMILY}"),
         ),
         Index(
@@ -98,6 +103,8 @@ class FlowRun(Stamped, table=True):
     lease_token: UUID | None = None
     lease_expires: datetime | None = maybe_moment()
     created_by: UUID | None = None
+    late_reason: str | None = None
+    """Why a run that is due has not started: no_matching_agent, agent_silent, not_claimed, limit_full or paused."""
 
 
 class FlowRunState(SQLModel, table=True):
@@ -135,6 +142,10 @@ class TaskRun(Stamped, table=True):
         Index("task_run_task_idx", "task_id", text("state_timestamp DESC")),
         Index(
             "task_run_due_idx", "flow_run_id", "state_start_time",
+            postgresql_where=text(f"state IN {SCHEDULED_FAMILY}"),
+        ),
+        Index(
+            "task_run_waiting_idx", "tenant_id", "state_start_time",
             postgresql_where=text(f"state IN {SCHEDULED_FAMILY}"),
         ),
         Index(
@@ -217,6 +228,19 @@ class Log(SQLModel, table=True):
     info: dict[str, Any] | None = maybe_document()
     is_loaded_from_archive: bool | None = None
     sequence: int = Field(sa_type=BigInteger, nullable=False)
+
+
+class LogUsage(SQLModel, table=True):
+    """How many log lines a run has had accepted, and how many its cap turned away."""
+
+    __tablename__ = "log_usage"
+    __table_args__ = ({"schema": SCHEMA, "postgresql_with": {"fillfactor": "50"}},)
+
+    flow_run_id: UUID = key()
+    tenant_id: UUID
+    updated: datetime = moment()
+    lines: int = Field(sa_type=BigInteger, nullable=False)
+    dropped: int = Field(sa_type=BigInteger, nullable=False)
 
 
 class TaskRunArtifact(Stamped, table=True):

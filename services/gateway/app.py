@@ -1,19 +1,16 @@
 """The gateway's composition root: pools, schema, read path, HTTP server."""
 
 import asyncio
-import contextlib
-import socket
-from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import asyncpg
-import uvicorn
 from nats.aio.msg import Msg
 
 from libs.contracts import subjects
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
+from libs.runtime.http import HttpServer
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
 from services.gateway.context import Shared
@@ -26,14 +23,6 @@ from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
-
-
-class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers: the process that hosts the gateway decides when to stop."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 class Gateway(Service):
@@ -51,8 +40,12 @@ class Gateway(Service):
         self._reader_database = Database(
             settings.reader_postgres_url, pool_size=2, name="gateway-rows"
         )
-        self._server: _Server | None = None
-        self._serving: asyncio.Task[None] | None = None
+        self._http = HttpServer(
+            host=settings.host,
+            port=settings.port,
+            drain_timeout=settings.drain_timeout,
+            variable="HEADWATER_PORT",
+        )
         self._door: Door | None = None
         self.port = settings.port
 
@@ -111,25 +104,9 @@ class Gateway(Service):
             cache_size=self._settings.document_cache,
             ids=self.ids,
         )
-        app = build_app(shared, door, operations, self.unready)
-        listener = self._listen()
-        self.port = listener.getsockname()[1]
-        self._server = _Server(
-            uvicorn.Config(
-                app,
-                log_level="warning",
-                access_log=False,
-                lifespan="off",
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=int(self._settings.drain_timeout.total_seconds()),
-                server_header=False,
-            )
-        )
-        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
-        while not self._server.started:
-            if self._serving.done():
-                self._serving.result()
-            await asyncio.sleep(0.01)
+        app = build_app(shared, door, operations, self)
+        await self._http.start(app)
+        self.port = self._http.port
 
     def _make_door(self, tenants: Tenants) -> Door:
         if not self._settings.keys_required:
@@ -150,28 +127,9 @@ class Gateway(Service):
 
         self.bus.on_signal(subjects.SIG_KEY_CHANGED.wildcard, on_key_changed)
 
-    def _listen(self) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._settings.host else socket.AF_INET
-        listener = socket.socket(family, socket.SOCK_STREAM)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((self._settings.host, self._settings.port))
-            listener.listen(2048)
-        except OSError as error:
-            listener.close()
-            msg = (
-                f"cannot listen on {self._settings.host}:{self._settings.port} ({error.strerror});"
-                " choose another port with HEADWATER_PORT"
-            )
-            raise OSError(error.errno, msg) from error
-        listener.setblocking(False)
-        return listener
-
     async def stop(self) -> None:
         """Close the port first, answer what is in flight, then close the rest."""
-        if self._server is not None and self._serving is not None:
-            self._server.should_exit = True
-            await asyncio.gather(self._serving, return_exceptions=True)
+        await self._http.stop()
         await super().stop()
 
     async def on_stop(self) -> None:

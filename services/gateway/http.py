@@ -5,7 +5,6 @@ JSON array of operations is answered in order, and one failing operation does no
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -15,6 +14,8 @@ from fastapi.middleware.cors import CORSMiddleware
 from graphql import GraphQLError
 
 from libs.contracts.base import Refused
+from libs.runtime import metrics
+from libs.runtime.http import Probe, health_routes
 from services.gateway.context import Context, Shared
 from services.gateway.graphql import compat
 from services.gateway.identity import Door
@@ -44,7 +45,7 @@ def build_app(
     shared: Shared,
     door: Door,
     operations: Operations,
-    unready: Callable[[], Awaitable[list[str]]],
+    probe: Probe,
 ) -> FastAPI:
     """The gateway's HTTP application."""
     app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
@@ -57,6 +58,15 @@ def build_app(
     )
 
     async def graphql(request: Request) -> Response:
+        started = asyncio.get_running_loop().time()
+        response = await answer_of(request)
+        kind = "batch" if response.body[:1] == b"[" else "single"
+        metrics.HTTP_SECONDS.labels(kind, str(response.status_code)).observe(
+            asyncio.get_running_loop().time() - started
+        )
+        return response
+
+    async def answer_of(request: Request) -> Response:
         try:
             given = _operations(await _read(request, shared.settings.body_limit))
         except BadRequestError as error:
@@ -90,16 +100,7 @@ def build_app(
         )
         return Response(page, media_type="text/html")
 
-    @app.get("/health")
-    async def health() -> dict[str, str]:
-        return {"status": "ok", "version": "0.1.0"}
-
-    @app.get("/ready")
-    async def ready() -> Response:
-        reasons = await unready()
-        body = orjson.dumps({"ready": not reasons, "reasons": reasons})
-        return Response(body, status_code=503 if reasons else 200, media_type=JSON)
-
+    app.router.routes.extend(health_routes(probe))
     return app
 
 

@@ -10,6 +10,7 @@ from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.contracts.heartbeat import beat_message
 from libs.contracts.runs import RunKind
+from libs.runtime import metrics
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
@@ -159,4 +160,5 @@ async def update_flow_run_heartbeat(context: Context, input: FlowRunInput) -> Su
         silence=settings.silence,
     )
     await context.shared.bus.client.publish(subject, body, headers=headers)
+    metrics.PINGS_ACCEPTED.inc()
     return Success(success=True)

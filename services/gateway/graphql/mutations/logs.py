@@ -15,6 +15,7 @@ from libs.contracts import subjects
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import LogBatch, LogLine
+from libs.runtime import metrics
 from libs.runtime.failures import is_outage
 from services.gateway.context import Context
 from services.gateway.graphql import compat
@@ -94,6 +95,7 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
         raise compat.error_of(
             Refused(code=Code.UNAVAILABLE, fields={"service": "the log stream"})
         ) from error
+    metrics.LOG_LINES_ACCEPTED.inc(len(logs))
     return Success(success=True)
 
 
