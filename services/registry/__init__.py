@@ -1,0 +1,40 @@
+"""The registry: projects, flow groups, flows (versions), tasks and edges.
+
+Purpose
+    Registers flows as clients serialize them, numbers and archives their versions, keeps what a group of versions
+    overrides, and tells everybody else by events.
+
+Owns
+    `registry.project`, `.flow_group`, `.flow`, `.task`, `.edge`, and its outbox. Reads `gateway.tenant`, to refuse a
+    project of a tenant that is not there. Flow runs belong to `runs`; what a schedule yields, to `scheduler`.
+
+Guarantees
+    * A call is one transaction: it is done, with its events, or nothing is. A refusal changes nothing.
+    * Versions of a group are numbered 1, 2, 3, ... whoever registers at the same time; a number is never given twice,
+      not even after its version was deleted. A registration archives all other versions of the group.
+    * Flows of the same name in the same project are versions of one another, unless their clients name a group.
+    * A repeated idempotency key makes nothing, however many clients send it at once.
+    * A flow that comes in pieces has no active schedule until its client asks for one, after the last piece, so
+      nobody runs half a flow. A piece that is sent twice is stored once.
+    * What is stored has passed every check of `domain`: slugs, triggers, clocks, edges, no cycle, nothing that
+      PostgreSQL cannot keep. Complaints name the field.
+    * No run can be made of an archived flow from the moment that archiving it is answered: `runs` holds a share lock
+      on the flow while it makes one (queries/archive_others.sql).
+    * `flow.settings` shows the safeguards of the group's settings, where clients read them.
+    * No statement reaches into another tenant.
+
+What happens when
+    NATS is gone         nobody can ask. What was committed is told when it is back: events wait in the outbox.
+    PostgreSQL is gone   the caller is told so at once; nothing is half done.
+    it dies halfway      the transaction is undone. If it died between commit and answer, the client does not know:
+                         sending a piece, an archiving or a setting again is harmless; a flow with a key is not made
+                         twice.
+    it runs twice        rows, not processes, are locked; replicas share the work through their queue group.
+    it is paused         its transaction times out in PostgreSQL (idle_in_transaction_session_timeout), locks are freed.
+
+Will not do
+    Delete runs (`runs` does, when it hears `flow.deleted`), create runs, evaluate schedules, or undo a deletion.
+    Delete a project or group of any size in one transaction: flows go in bounded batches, each whole, and what they
+    belonged to goes last, so a deletion that is cut short is finished by asking again. Groups outlive their flows
+    and projects, as clients expect, and keep their settings and numbers.
+"""

@@ -1,0 +1,8 @@
+"""The registry's rules: what a flow must look like, what a registration leads to. Pure; no I/O and no clock.
+
+`documents`      JSON as it arrives: bounded decompression, what PostgreSQL can keep
+`flows`          the parts of a serialized flow and their checks; every complaint names its field
+`schedules`      the parts of a serialized schedule; a group's schedule made of clocks; when a schedule may be started
+`graph`          cycles, and what tasks are to one another
+`registration`   versions, idempotency keys, and the settings of a group and its flows
+"""

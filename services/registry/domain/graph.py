@@ -1,0 +1,78 @@
+"""What tasks are to one another."""
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable
+from dataclasses import dataclass
+from typing import TypeVar
+
+Node = TypeVar("Node", bound=Hashable)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The place of a task in its flow."""
+
+    mapped: bool
+    is_root: bool
+    is_terminal: bool
+    is_reference: bool
+
+
+class Shapes:
+    """The places of all tasks of a flow, from its edges (upstream, downstream, mapped).
+
+    Without reference tasks of its own a flow is judged by its terminal tasks, as Core does.
+    """
+
+    def __init__(
+        self, edges: Iterable[tuple[str, str, bool]], *, reference_tasks: Collection[str]
+    ) -> None:
+        self._with_upstream: set[str] = set()
+        self._with_downstream: set[str] = set()
+        self._mapped: set[str] = set()
+        self._reference = frozenset(reference_tasks)
+        for upstream, downstream, mapped in edges:
+            self._with_downstream.add(upstream)
+            self._with_upstream.add(downstream)
+            if mapped:
+                self._mapped.add(downstream)
+
+    def of(self, slug: str, *, mapped: bool) -> Shape:
+        """The shape of one task; it is mapped if it says so or if an edge into it does."""
+        is_terminal = slug not in self._with_downstream
+        return Shape(
+            mapped=mapped or slug in self._mapped,
+            is_root=slug not in self._with_upstream,
+            is_terminal=is_terminal,
+            is_reference=slug in self._reference if self._reference else is_terminal,
+        )
+
+
+def find_cycle(edges: Collection[tuple[Node, Node]]) -> list[Node]:
+    """The tasks of one cycle in the order of its edges, the first one repeated at the end; empty if there is none."""
+    waiting: Counter[Node] = Counter()
+    downstream: defaultdict[Node, list[Node]] = defaultdict(list)
+    for source, target in edges:
+        waiting[target] += 1
+        downstream[source].append(target)
+    ready = [node for node in downstream if not waiting[node]]
+    while ready:
+        for target in downstream.pop(ready.pop(), ()):
+            waiting[target] -= 1
+            if not waiting[target]:
+                ready.append(target)
+    stuck = {node for node, count in waiting.items() if count}
+    return _walk_back(stuck, edges) if stuck else []
+
+
+def _walk_back(stuck: set[Node], edges: Iterable[tuple[Node, Node]]) -> list[Node]:
+    """Every stuck node waits for a stuck one, so walking upstream meets itself in the end."""
+    blocker = {target: source for source, target in edges if source in stuck and target in stuck}
+    path: list[Node] = [next(iter(blocker))]
+    seen: dict[Node, int] = {path[0]: 0}
+    while True:
+        node = blocker[path[-1]]
+        path.append(node)
+        if node in seen:
+            return path[seen[node] :][::-1]
+        seen[node] = len(path) - 1

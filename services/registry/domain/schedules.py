@@ -1,0 +1,259 @@
+"""Schedules as Core serializes them (backend.md section 4.1): the parts that must be right before one is stored.
+
+Which instants a schedule yields is the scheduler's business; here only what could never yield any is refused.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
+
+from croniter import croniter
+from dateutil.rrule import rrulestr
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, ValidationError
+
+from libs.contracts.base import JsonObject, Refused
+from libs.contracts.errors import Code
+from services.registry.domain.documents import UnstorableError, encode, invalid
+from services.registry.domain.parts import Part, complaint
+
+MICROSECONDS = 1_000_000
+_SHORTEST = 60 * MICROSECONDS  # the client's own limit for a backend
+_LONGEST = 100 * 366 * 24 * 3600 * MICROSECONDS  # a century; far below what a timedelta can hold
+
+FILTERS = frozenset(
+    f"prefect.schedules.filters.{name}"
+    for name in (
+        "on_datetime", "on_date", "at_time", "between_datetimes", "between_dates", "between_times",
+        "is_weekday", "is_weekend", "is_month_end", "is_day_of_week", "is_month_start",
+    )
+)  # fmt: skip
+ADJUSTMENTS = frozenset(f"prefect.schedules.adjustments.{name}" for name in ("add", "next_weekday"))
+
+
+def _cron(expression: str) -> str:
+    if not croniter.is_valid(expression):
+        msg = f"{expression!r} is not a cron expression"
+        raise ValueError(msg)
+    return expression
+
+
+def _instant(text: str) -> str:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        msg = f"{text!r} is not an ISO date and time"
+        raise ValueError(msg) from None
+    return text
+
+
+def is_time_zone(name: str) -> bool:
+    """True for a name of the IANA database."""
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):  # unknown; not a relative path; the name of a folder
+        return False
+    return True
+
+
+def _zone(name: str) -> str:
+    if is_time_zone(name):
+        return name
+    try:  # a fixed offset is named after itself: +02:00
+        datetime.fromisoformat(f"2020-01-01T00:00:00{name}")
+    except ValueError:
+        pass
+    else:
+        if name:
+            return name
+    msg = f"{name!r} is not a time zone"
+    raise ValueError(msg)
+
+
+def _rule(text: str) -> str:
+    try:
+        rrulestr(text)
+    except Exception:  # dateutil raises whatever its string handling stumbles over
+        msg = f"{text!r} is not a recurrence rule"
+        raise ValueError(msg) from None
+    return text
+
+
+def _function_name(value: Any) -> Any:
+    return value.get("fn") if isinstance(value, dict) else value
+
+
+def _one_of(known: frozenset[str]) -> Any:
+    def check(name: Any) -> Any:
+        if name is not None and name not in known:
+            msg = f"{name!r} is unknown; known are " + ", ".join(sorted(known))
+            raise ValueError(msg)
+        return name
+
+    return Annotated[str | None, BeforeValidator(lambda value: check(_function_name(value)))]
+
+
+class Moment(Part):
+    """A local time and its zone."""
+
+    dt: Annotated[str, AfterValidator(_instant)]
+    tz: Annotated[str, AfterValidator(_zone)]
+
+
+class Clock(Part):
+    """What all clocks have."""
+
+    parameter_defaults: dict[str, Any] = {}
+    labels: list[str] | None = None
+
+
+class IntervalClock(Clock):
+    """`interval` is in microseconds."""
+
+    type: Literal["IntervalClock"]
+    interval: Annotated[int, Field(ge=_SHORTEST, le=_LONGEST)]
+    start_date: Moment | None = None
+    end_date: Moment | None = None
+
+
+class CronClock(Clock):
+    """A cron expression, in the zone of `start_date`."""
+
+    type: Literal["CronClock"]
+    cron: Annotated[str, AfterValidator(_cron)]
+    day_or: bool | None = None
+    start_date: Moment | None = None
+    end_date: Moment | None = None
+
+
+class DatesClock(Clock):
+    """Given instants."""
+
+    type: Literal["DatesClock"]
+    dates: list[Moment]
+
+
+class Rule(Part):
+    """One recurrence rule; `rr` is its iCalendar text."""
+
+    type: Literal["rrule"] = "rrule"
+    rr: Annotated[str, AfterValidator(_rule)]
+
+
+class RuleSet(Part):
+    """Rules and dates, added and taken away. Core writes the names with an underscore."""
+
+    type: Literal["rruleset"]
+    rules: list[Rule] = Field(default=[], alias="_rrule")
+    except_rules: list[Rule] = Field(default=[], alias="_exrule")
+    dates: list[Annotated[str, AfterValidator(_instant)]] = Field(default=[], alias="_rdate")
+    except_dates: list[Annotated[str, AfterValidator(_instant)]] = Field(
+        default=[], alias="_exdate"
+    )
+
+
+class RRuleClock(Clock):
+    """A recurrence rule or a set of them."""
+
+    type: Literal["RRuleClock"]
+    rrule_obj: Annotated[Rule | RuleSet, Discriminator("type")]
+    start_date: Moment | None = None
+    end_date: Moment | None = None
+
+
+AnyClock = Annotated[
+    IntervalClock | CronClock | DatesClock | RRuleClock, Field(discriminator="type")
+]
+
+
+class Schedule(Part):
+    """A serialized schedule."""
+
+    clocks: list[AnyClock]
+    filters: list[_one_of(FILTERS)] = []  # type: ignore[valid-type] # an annotation made by a function
+    or_filters: list[_one_of(FILTERS)] = []  # type: ignore[valid-type] # as above
+    not_filters: list[_one_of(FILTERS)] = []  # type: ignore[valid-type] # as above
+    adjustments: list[_one_of(ADJUSTMENTS)] = []  # type: ignore[valid-type] # as above
+
+
+def may_be_started(
+    *, required: Iterable[str], group_defaults: Mapping[str, Any], schedule: Any
+) -> bool:
+    """Whether every run of the flow's own schedule would have its required parameters.
+
+    The group's schedule is not looked at, as in the peer (backend.md 4.4): its clocks come from the API, which
+    has the group's default parameters beside them.
+    """
+    missing = set(required) - set(group_defaults)
+    if not missing or not schedule:
+        return True
+    return all(
+        missing <= set(clock.get("parameter_defaults") or ())
+        for clock in schedule.get("clocks") or ()
+    )
+
+
+def group_schedule(asked: Any, *, now: datetime) -> JsonObject | Refused:
+    """The schedule that `set_flow_group_schedule` stores: crons first, then intervals, started now in their zone.
+
+    A clock that could never fire refuses the whole schedule. The texts of the refusals are the clients'.
+    """
+    if not isinstance(asked, dict):
+        return invalid("schedule: an object with clocks is expected")
+    zone = asked.get("timezone")
+    if zone is not None and not (isinstance(zone, str) and zone and is_time_zone(zone)):
+        return Refused(code=Code.TIMEZONE_INVALID, fields={"timezone": str(zone)})
+    start = None
+    if zone is not None:
+        wall_clock = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+        start = {"dt": wall_clock.isoformat(), "tz": zone}
+    clocks: list[JsonObject] = []
+    for kind, key, field in (
+        ("CronClock", "cron_clocks", "cron"),
+        ("IntervalClock", "interval_clocks", "interval"),
+    ):
+        given = asked.get(key) or []
+        if not isinstance(given, list):
+            return invalid(f"schedule.{key}: a list is expected")
+        for item in given:
+            clock = _clock_from(item, kind=kind, field=field, start=start)
+            if isinstance(clock, Refused):
+                return clock
+            clocks.append(clock)
+    return {"type": "Schedule", "clocks": clocks}
+
+
+def _clock_from(
+    item: Any, *, kind: str, field: str, start: JsonObject | None
+) -> JsonObject | Refused:
+    refused = Refused(code=Code.CLOCK_INVALID, fields={"clock": str(item)})
+    if not isinstance(item, dict) or field not in item:
+        return refused
+    value = item[field]
+    if kind == "IntervalClock":
+        if not isinstance(value, int) or isinstance(value, bool):
+            return refused
+        value *= MICROSECONDS
+    clock: JsonObject = {
+        "type": kind,
+        field: value,
+        "parameter_defaults": item.get("parameter_defaults") or {},
+        "start_date": start,
+    }
+    try:
+        (IntervalClock if kind == "IntervalClock" else CronClock).model_validate(clock)
+        encode(clock, place="schedule")
+    except ValidationError:
+        return Refused(code=Code.CLOCK_INVALID, fields={"clock": str(clock)})
+    except UnstorableError as error:
+        return invalid(str(error))
+    return clock
+
+
+def complaint_about_schedule(schedule: Any) -> str | None:
+    """What is wrong with a serialized schedule, field first, or None."""
+    try:
+        Schedule.model_validate(schedule)
+    except ValidationError as error:
+        return complaint(error, place="schedule")
+    return None

@@ -1,0 +1,210 @@
+"""Registering a flow, whole or in pieces. Each call is one transaction."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs.contracts.base import Applied, Refused
+from libs.contracts.errors import Code
+from libs.contracts.registry import (
+    FlowArchived,
+    FlowRegistered,
+    FlowRegisteredReply,
+    FlowScheduleChanged,
+    RegisterEdges,
+    RegisterFlow,
+    RegisterTasks,
+)
+from services.registry import store
+from services.registry.domain import flows, registration, schedules
+from services.registry.domain.documents import invalid
+from services.registry.domain.flows import NewFlow
+from services.registry.domain.graph import Shape, Shapes
+from services.registry.domain.parts import LONGEST_NAME
+from services.registry.domain.registration import Group, Registered
+from services.registry.work import Bench, Work
+
+
+class Registering:
+    """The verbs that make versions and add to them."""
+
+    def __init__(self, bench: Bench, *, flow_json_limit: int) -> None:
+        self._bench = bench
+        self._flow_json_limit = flow_json_limit
+
+    async def register_flow(self, command: RegisterFlow) -> FlowRegisteredReply | Refused:
+        """Make the next version of a flow and archive the others; or answer with the version that the key names."""
+        if refused := _argument_refusal(command):
+            return refused
+        # Inflating and reading a flow of thousands of tasks takes a while; other requests go on meanwhile.
+        flow = await asyncio.to_thread(self._read, command)
+        if isinstance(flow, Refused):
+            return flow
+        if command.project_id is None:
+            return Refused(code=Code.PROJECT_INVALID_ID)
+        async with self._bench.work(command.tenant_id) as work:
+            if not await store.has_project(work.connection, work.tenant_id, command.project_id):
+                return Refused(code=Code.PROJECT_NOT_FOUND)
+            group = await self._group_of(work, command, command.project_id, flow.name)
+            newest = await store.newest_unarchived(work.connection, work.tenant_id, group.id)
+            if made := registration.repeats(group, command.idempotency_key, newest):
+                return _reply(made, group, existing=True)
+            made = await _insert(work, command, command.project_id, group, flow)
+            return _reply(made, group, existing=False)
+
+    def _read(self, command: RegisterFlow) -> NewFlow | Refused:
+        if command.compressed_flow is not None:
+            return flows.read_compressed_flow(command.compressed_flow, limit=self._flow_json_limit)
+        return flows.read_flow(command.serialized_flow)
+
+    async def _group_of(
+        self, work: Work, command: RegisterFlow, project_id: UUID, name: str
+    ) -> Group:
+        """The version group that the client names, or else that of the flow's name; locked."""
+        group_name = command.version_group_id
+        if group_name is None:
+            await store.hold_flow_name(work.connection, work.tenant_id, project_id, name)
+            group_name = await store.default_version_group(
+                work.connection, work.tenant_id, project_id, name
+            )
+        new_id = work.ids()
+        return await store.claim_group(
+            work.connection,
+            work.tenant_id,
+            new_id,
+            group_name if group_name is not None else str(new_id),
+            registration.first_settings(),
+        )
+
+    async def register_tasks(self, command: RegisterTasks) -> Applied | Refused:
+        """Add tasks to a flow."""
+        pieces = await asyncio.to_thread(flows.read_tasks, command.serialized_tasks)
+        if isinstance(pieces, Refused):
+            return pieces
+        async with self._bench.work(command.tenant_id) as work:
+            at = (work.connection, work.tenant_id, command.flow_id)
+            reference_tasks = await store.hold_flow(*at)
+            if reference_tasks is None:
+                return Refused(code=Code.FLOW_INVALID_ID)
+            ids = [work.ids() for _ in pieces.parts]
+            alone = Shapes([], reference_tasks=reference_tasks)  # its edges come later
+            shapes = [alone.of(task.slug, mapped=task.mapped) for task in pieces.parts]
+            new = await store.insert_tasks(*at, ids=ids, tasks=pieces.parts, shapes=shapes)
+            await store.append_pieces(*at, "tasks", _only(new, ids, pieces.documents))
+        return Applied(id=command.flow_id)
+
+    async def register_edges(self, command: RegisterEdges) -> Applied | Refused:
+        """Add edges between a flow's tasks."""
+        pieces = await asyncio.to_thread(flows.read_edges, command.serialized_edges)
+        if isinstance(pieces, Refused):
+            return pieces
+        async with self._bench.work(command.tenant_id) as work:
+            at = (work.connection, work.tenant_id, command.flow_id)
+            reference_tasks = await store.hold_flow(*at)
+            if reference_tasks is None:
+                return Refused(code=Code.FLOW_INVALID_ID)
+            if not pieces.parts:
+                return Applied(id=command.flow_id)
+            tasks = await store.tasks_of(*at)
+            if refused := flows.unknown_task_refusal(pieces.parts, known=tasks):
+                return refused
+            if refused := await _cycle_refusal(work, command.flow_id, tasks, pieces.parts):
+                return refused
+            ids = [work.ids() for _ in pieces.parts]
+            new = await store.insert_edges(*at, ids=ids, edges=pieces.parts, tasks=tasks)
+            await store.place_tasks(*at, new_edges=new, has_reference_tasks=bool(reference_tasks))
+            await store.append_pieces(*at, "edges", _only(new, ids, pieces.documents))
+        return Applied(id=command.flow_id)
+
+
+def _argument_refusal(command: RegisterFlow) -> Refused | None:
+    if (command.serialized_flow is None) == (command.compressed_flow is None):
+        return invalid("serialized_flow: one flow is expected, as JSON or compressed")
+    if command.version_group_id == "":
+        return invalid("version_group_id: it is empty")
+    return registration.text_refusal(
+        ("version_group_id", command.version_group_id, LONGEST_NAME),
+        ("description", command.description, None),
+        ("idempotency_key", command.idempotency_key, None),
+    )
+
+
+def _reply(made: Registered, group: Group, *, existing: bool) -> FlowRegisteredReply:
+    return FlowRegisteredReply(
+        id=made.id, flow_group_id=group.id, version=made.version, existing=existing
+    )
+
+
+async def _insert(
+    work: Work, command: RegisterFlow, project_id: UUID, group: Group, flow: NewFlow
+) -> Registered:
+    """Store the next version with its tasks and edges; the caller holds the group."""
+    is_active = bool(
+        command.set_schedule_active
+        and (flow.schedule is not None or group.has_schedule)
+        and schedules.may_be_started(
+            required=flow.required_parameters,
+            group_defaults=group.default_parameters,
+            schedule=flow.schedule,
+        )
+    )
+    at = (work.connection, work.tenant_id)
+    flow_id = work.ids()
+    version = await store.take_version(
+        *at, group.id, {registration.KEY: command.idempotency_key or None}
+    )
+    await store.insert_flow(
+        *at,
+        flow_id,
+        flow,
+        project_id=project_id,
+        group=group,
+        version=version,
+        settings=registration.safeguards(group.settings),
+        is_schedule_active=is_active,
+        description=command.description,
+        created_by=command.created_by,
+    )
+    await _insert_parts(work, flow_id, flow, flow.shapes)
+    for archived in await store.archive_others(*at, group.id, but=flow_id):
+        work.tell(FlowArchived, flow_id=archived, flow_group_id=group.id)
+    work.tell(FlowRegistered, flow_id=flow_id, flow_group_id=group.id, version=version)
+    if is_active:
+        work.tell(FlowScheduleChanged, flow_id=flow_id, flow_group_id=group.id)
+    return Registered(id=flow_id, version=version)
+
+
+async def _insert_parts(work: Work, flow_id: UUID, flow: NewFlow, shapes: Sequence[Shape]) -> None:
+    tasks = {task.slug: work.ids() for task in flow.tasks}
+    await store.insert_tasks(
+        work.connection,
+        work.tenant_id,
+        flow_id,
+        ids=list(tasks.values()),
+        tasks=flow.tasks,
+        shapes=shapes,
+    )
+    await store.insert_edges(
+        work.connection,
+        work.tenant_id,
+        flow_id,
+        ids=[work.ids() for _ in flow.edges],
+        edges=flow.edges,
+        tasks=tasks,
+    )
+
+
+async def _cycle_refusal(
+    work: Work, flow_id: UUID, tasks: dict[str, UUID], new: Sequence[flows.Edge]
+) -> Refused | None:
+    """Old and new edges together must lead nowhere back."""
+    slugs = {task_id: slug for slug, task_id in tasks.items()}
+    old = await store.edges_of(work.connection, work.tenant_id, flow_id)
+    return flows.cycle_refusal(
+        [(slugs[upstream], slugs[downstream]) for upstream, downstream in old]
+        + [(edge.upstream_task, edge.downstream_task) for edge in new]
+    )
+
+
+def _only(new: set[UUID], ids: Sequence[UUID], documents: Sequence[str]) -> list[str]:
+    return [document for made_id, document in zip(ids, documents, strict=True) if made_id in new]

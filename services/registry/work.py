@@ -1,0 +1,60 @@
+"""One unit of work: a transaction, the facts it leads to, and what follows its commit."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+from uuid import UUID
+
+from libs.contracts.base import Event
+from libs.runtime import faults, outbox
+from libs.runtime.clock import Clock
+from libs.runtime.database import Connection, Database
+from libs.runtime.ids import NewId
+from libs.schema.registry import SCHEMA
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(slots=True, kw_only=True)
+class Work:
+    """A transaction in progress for one tenant."""
+
+    connection: Connection
+    tenant_id: UUID
+    ids: NewId
+    now: datetime
+    events: list[Event] = field(default_factory=list)
+
+    def tell(self, event: type[Event], **fields: Any) -> None:
+        """Say what happened; it is published if and when the transaction commits."""
+        self.events.append(
+            event(event_id=self.ids(), at=self.now, tenant_id=self.tenant_id, **fields)
+        )
+
+
+class Bench:
+    """Where units of work are done: the database, the clock, the ids, and whom to tell of a commit."""
+
+    def __init__(
+        self, database: Database, *, clock: Clock, ids: NewId, committed: Callable[[], None]
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._committed = committed
+
+    @asynccontextmanager
+    async def work(self, tenant_id: UUID) -> AsyncIterator[Work]:
+        """One transaction with its outbox rows. Leaving it by an exception undoes everything."""
+        async with self._database.transaction() as connection:
+            work = Work(
+                connection=connection, tenant_id=tenant_id, ids=self._ids, now=self._clock()
+            )
+            yield work
+            await outbox.add(connection, SCHEMA, work.events)
+            await faults.reached(faults.Point.REGISTRY_BEFORE_COMMIT)
+        await faults.reached(faults.Point.REGISTRY_AFTER_COMMIT_BEFORE_ANSWER)
+        if work.events:
+            self._committed()

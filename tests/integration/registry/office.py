@@ -1,0 +1,105 @@
+"""A tenant with a project: asks the registry over NATS, looks into its tables."""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+from uuid import UUID
+
+from libs.contracts import registry as contracts
+from libs.contracts.base import Applied, Message, Refused, Rpc
+from libs.contracts.registry import FlowRegisteredReply
+from libs.runtime.ids import new_id
+from services.registry.app import Registry
+from tests.support.engines import Stack
+
+Reply = TypeVar("Reply", bound=Message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Office:
+    """What a test works with."""
+
+    stack: Stack
+    service: Registry
+    tenant_id: UUID
+    project_id: UUID
+
+    @classmethod
+    async def open(cls, stack: Stack, service: Registry) -> "Office":
+        """A new tenant and its first project."""
+        tenant_id = new_id()
+        await stack.admin_pool.execute(
+            "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, $2, $2)",
+            tenant_id,
+            str(tenant_id),
+        )
+        office = cls(stack=stack, service=service, tenant_id=tenant_id, project_id=new_id())
+        made = await office.ask(
+            contracts.CREATE_PROJECT, contracts.CreateProject(tenant_id=tenant_id, name="sales")
+        )
+        assert isinstance(made, Applied), made
+        assert made.id is not None
+        return cls(stack=stack, service=service, tenant_id=tenant_id, project_id=made.id)
+
+    async def ask(self, rpc: Rpc[Any, Reply], request: Message) -> Reply | Refused:
+        """The answer of the registry, over the bus."""
+        return await self.service.bus.call(rpc, request, timeout=60)
+
+    async def do(self, rpc: Rpc[Any, Reply], request: Message) -> Reply:
+        """An answer that must not be a refusal."""
+        answer = await self.ask(rpc, request)
+        assert not isinstance(answer, Refused), answer
+        return answer
+
+    async def refusal(self, rpc: Rpc[Any, Any], request: Message) -> Refused:
+        """An answer that must be a refusal."""
+        answer = await self.ask(rpc, request)
+        assert isinstance(answer, Refused), answer
+        return answer
+
+    def registration(self, serialized: Any = None, **fields: Any) -> contracts.RegisterFlow:
+        """The command that registers a flow in this project."""
+        return contracts.RegisterFlow(
+            **(
+                {
+                    "tenant_id": self.tenant_id,
+                    "project_id": self.project_id,
+                    "serialized_flow": serialized,
+                }
+                | fields
+            )
+        )
+
+    async def register(self, serialized: Any = None, **fields: Any) -> FlowRegisteredReply:
+        """Register a flow in this project."""
+        return await self.do(contracts.REGISTER_FLOW, self.registration(serialized, **fields))
+
+    async def on_flow(self, rpc: Rpc[Any, Applied], flow_id: UUID) -> Applied:
+        """Archive, unarchive or delete a flow."""
+        return await self.do(rpc, contracts.FlowCommand(tenant_id=self.tenant_id, flow_id=flow_id))
+
+    async def row(self, sql: str, *arguments: Any) -> dict[str, Any]:
+        """The one row of a query."""
+        rows = await self.rows(sql, *arguments)
+        assert len(rows) == 1, rows
+        return rows[0]
+
+    async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
+        """All rows of a query, as the owner of the database."""
+        return [dict(row) for row in await self.stack.admin_pool.fetch(sql, *arguments)]
+
+    async def flow(self, flow_id: UUID) -> dict[str, Any]:
+        """A flow's row."""
+        return await self.row("SELECT * FROM registry.flow WHERE id = $1", flow_id)
+
+    async def tasks(self, flow_id: UUID) -> dict[str, dict[str, Any]]:
+        """A flow's tasks by slug."""
+        rows = await self.rows("SELECT * FROM registry.task WHERE flow_id = $1", flow_id)
+        return {row["slug"]: row for row in rows}
+
+    async def versions(self, flow_group_id: UUID) -> list[tuple[int, bool]]:
+        """Version and archived of each flow of a group, in order."""
+        rows = await self.rows(
+            "SELECT version, archived FROM registry.flow WHERE flow_group_id = $1 ORDER BY version",
+            flow_group_id,
+        )
+        return [(row["version"], row["archived"]) for row in rows]
