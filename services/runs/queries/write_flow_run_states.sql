@@ -22,7 +22,7 @@ UPDATE runs.flow_run r SET
     updated = m.at, version = m.version, state = m.state, state_timestamp = m.at, state_message = m.message,
     state_start_time = m.state_start_time, serialized_state = m.serialized_state::jsonb, start_time = m.start_time,
     end_time = m.end_time, heartbeat = m.heartbeat, agent_id = m.agent_id, times_resurrected = m.times_resurrected,
-    attempt = m.attempt, lease_token = m.lease_token
+    attempt = m.attempt, lease_token = m.lease_token, late_reason = NULL
 FROM moved m
 -- `replaces` is the version that the row has now; it is null for states that a later one of the batch supersedes.
 WHERE r.id = m.run_id AND r.version = m.replaces
