@@ -96,6 +96,7 @@ class Bus:
         await self.broker.start()
         for subject, callback in self._hot:
             await self._client.subscribe(subject, queue=self.service, cb=callback)
+        await self._client.flush()  # the server has the subscriptions: started means serving
         for durable, stream, batch, wait, handler in self._batches:
             self._batch_consumers.append(
                 asyncio.create_task(

@@ -1,0 +1,153 @@
+"""What the bus promises to handlers, on a real nats-server: answers, redelivery, the DLQ, batches."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from nats.aio.msg import Msg
+
+from libs.contracts import registry, streams
+from libs.contracts.base import Applied, Refused
+from libs.contracts.errors import Code
+from libs.contracts.registry import FlowArchived
+from libs.contracts.streams import Durable
+from libs.runtime import bus as bus_module
+from libs.runtime.bus import Bus
+from libs.runtime.ids import new_id
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+
+TENANT = UUID(int=1)
+ARCHIVED = next(d for d in streams.EVENTS.durables if d.name == "runs__flows_archived")
+
+
+@pytest.fixture
+async def asker(stack: Stack) -> AsyncIterator[Bus]:
+    bus = Bus(stack.nats_url, service="asker", rpc_timeout=0.5)
+    await bus.start()
+    yield bus
+    await bus.stop()
+
+
+def a_command() -> registry.FlowCommand:
+    return registry.FlowCommand(tenant_id=TENANT, flow_id=UUID(int=2))
+
+
+def an_archived_event(flow_id: UUID) -> FlowArchived:
+    return FlowArchived(
+        event_id=new_id(),
+        at=datetime(2026, 1, 1, tzinfo=UTC),
+        tenant_id=TENANT,
+        flow_id=flow_id,
+        flow_group_id=UUID(int=3),
+    )
+
+
+async def publish(bus: Bus, event: FlowArchived) -> None:
+    await bus.js.publish(
+        event.subject.at(flow_id=event.flow_id),
+        event.model_dump_json().encode(),
+        stream="EVENTS",
+        headers={"Nats-Msg-Id": str(event.event_id)},
+        timeout=5,
+    )
+
+
+async def test_nobody_listening_is_an_answer_not_an_exception(asker: Bus) -> None:
+    reply = await asker.call(registry.ARCHIVE_FLOW, a_command(), timeout=0.3)
+
+    assert reply == Refused(code=Code.UNAVAILABLE, fields={"service": "registry"})
+
+
+@pytest.mark.parametrize("lane", ["serve", "serve_hot"])
+async def test_a_surprise_in_a_handler_is_answered_without_its_text(
+    stack: Stack, asker: Bus, lane: str
+) -> None:
+    async def handler(_command: registry.FlowCommand) -> Applied:
+        raise ZeroDivisionError("secret detail")
+
+    server = Bus(stack.nats_url, service="registry")
+    getattr(server, lane)(registry.UNARCHIVE_FLOW, handler)
+    await server.start()
+
+    reply = await asker.call(registry.UNARCHIVE_FLOW, a_command(), timeout=3)
+    await server.stop()
+
+    assert isinstance(reply, Refused)
+    assert reply.code is Code.INTERNAL
+    assert "secret detail" not in reply.model_dump_json()
+
+
+@pytest.mark.parametrize("lane", ["serve", "serve_hot"])
+async def test_a_body_that_does_not_parse_is_refused_with_the_name_of_the_field(
+    stack: Stack, asker: Bus, lane: str
+) -> None:
+    async def handler(_command: registry.FlowCommand) -> Applied:
+        return Applied()
+
+    server = Bus(stack.nats_url, service="registry")
+    getattr(server, lane)(registry.DELETE_FLOW, handler)
+    await server.start()
+
+    raw = await asker.client.request(registry.DELETE_FLOW.subject.template, b"{}", timeout=3)
+    await server.stop()
+
+    reply = Refused.model_validate_json(raw.data)
+    assert reply.code is Code.INVALID
+    assert reply.fields["reason"].startswith("tenant_id:")
+
+
+async def test_a_failing_event_is_delivered_again_and_a_poison_one_is_kept_for_a_human(
+    stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "RETRY_DELAYS", (0.05,))
+    durable = Durable(name=ARCHIVED.name, service="runs", filter=ARCHIVED.filter, max_deliver=3)
+    seen: list[UUID] = []
+    poison, good = UUID(int=10), UUID(int=11)
+
+    async def handler(event: FlowArchived) -> None:
+        seen.append(event.flow_id)
+        if event.flow_id == poison:
+            msg = "cannot be handled"
+            raise ValueError(msg)
+
+    consumer = Bus(stack.nats_url, service="runs")
+    consumer.consume(durable, streams.EVENTS, lambda _subject: FlowArchived, handler)
+    await consumer.start()
+    await publish(asker, an_archived_event(poison))
+    await publish(asker, an_archived_event(good))
+    await asker.js.publish("hw.evt.flow.archived.x", b"not json", stream="EVENTS", timeout=5)
+
+    async def both_buried() -> bool:
+        return (await asker.js.stream_info("DLQ")).state.messages == 2
+
+    await eventually(both_buried)
+    await consumer.stop()
+    assert seen.count(poison) == 3
+    assert seen.count(good) == 1
+
+
+async def test_a_batch_that_fails_is_put_off_and_delivered_whole(
+    stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "RETRY_DELAYS", (0.05,))
+    durable = streams.LOGS.durables[0]
+    attempts: list[int] = []
+    kept: list[bytes] = []
+
+    async def handler(messages: Sequence[Msg]) -> None:
+        attempts.append(len(messages))
+        if len(attempts) == 1:
+            raise ConnectionError
+        kept.extend(m.data for m in messages)
+
+    consumer = Bus(stack.nats_url, service="runs")
+    consumer.consume_batches(durable, streams.LOGS, handler, batch=10, wait=0.2)
+    for number in range(5):
+        await asker.js.publish("hw.log.t.r", str(number).encode(), stream="LOGS", timeout=5)
+    await consumer.start()
+
+    await eventually(lambda: len(kept) == 5)
+    await consumer.stop()
+    assert sorted(kept) == [b"0", b"1", b"2", b"3", b"4"]
