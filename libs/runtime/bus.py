@@ -71,6 +71,7 @@ class Bus:
         self._client: Client | None = None
         self._js: JetStreamContext | None = None
         self._hot: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
+        self._heard: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
         self._batches: list[tuple[Durable, Stream, int, float, BatchHandler]] = []
         self.broker = NatsBroker(
             url,
@@ -96,6 +97,8 @@ class Bus:
         await self.broker.start()
         for subject, callback in self._hot:
             await self._client.subscribe(subject, queue=self.service, cb=callback)
+        for subject, queue, callback in self._heard:
+            await self._client.subscribe(subject, queue=queue, cb=callback)
         await self._client.flush()  # the server has the subscriptions: started means serving
         for durable, stream, batch, wait, handler in self._batches:
             self._batch_consumers.append(
@@ -198,6 +201,19 @@ class Bus:
             task.add_done_callback(self._in_flight.discard)
 
         self._hot.append((rpc.subject.template, callback))
+
+    def hear(
+        self,
+        subject: subjects.Subject,
+        callback: Callable[[Msg], Awaitable[None]],
+        *,
+        shared: bool = True,
+    ) -> None:
+        """Hand each message of a subject, its tokens as wildcards, to `callback`, straight on nats-py.
+
+        One replica gets it, or each where it is not `shared`. The callback must not wait. Declare before `start`.
+        """
+        self._heard.append((subject.wildcard, self.service if shared else "", callback))
 
     async def _answer(
         self,
