@@ -1,0 +1,31 @@
+-- Distressed runs, at most $3 per tenant, longest unseen first; one index scan over the tenant's live runs.
+-- $1 now (NULL: the database's clock), $2 the silence after which a run is distressed, $4 how long a proposal that
+-- was never applied is given before it is made again.
+-- "Seen" is the newest of the last ping, the last state, and what the state write called a heartbeat.
+SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.times_resurrected
+FROM gateway.tenant t
+JOIN LATERAL (
+    SELECT r.id, r.tenant_id, r.version, r.times_resurrected
+    FROM runs.flow_run r
+    JOIN registry.flow_group g ON g.id = r.flow_group_id
+    LEFT JOIN heartbeat.last_seen s ON s.flow_run_id = r.id
+    WHERE r.tenant_id = t.id
+      AND r.state IN ('Submitted', 'Running')
+      AND r.state_timestamp <= coalesce($1, now()) - $2::interval
+      AND greatest(s.at, r.heartbeat, r.state_timestamp) <= coalesce($1, now()) - $2::interval
+      AND (r.state = 'Submitted' OR s.flow_run_id IS NOT NULL)
+      AND NOT g.settings @> '{"heartbeat_enabled": false}'
+      AND NOT g.settings @> '{"lazarus_enabled": false}'
+      AND NOT EXISTS (
+          SELECT FROM runs.task_run k
+          WHERE k.flow_run_id = r.id
+            AND k.state IN ('Submitted', 'Running', 'Cancelling', 'Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+      )
+      AND NOT EXISTS (
+          SELECT FROM lazarus.resurrection l
+          WHERE l.flow_run_id = r.id AND l.version = r.version
+            AND l.proposed > coalesce($1, now()) - $4::interval
+      )
+    ORDER BY greatest(s.at, r.heartbeat, r.state_timestamp)
+    LIMIT $3
+) AS r ON true
