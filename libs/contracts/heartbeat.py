@@ -12,6 +12,10 @@ from libs.contracts.subjects import Subject
 SCHEDULE_HEADER = "Nats-Schedule"
 TARGET_HEADER = "Nats-Schedule-Target"
 TTL_HEADER = "Nats-TTL"
+FIRED_TTL_HEADER = "Nats-Schedule-TTL"  # how long what the broker says in `hw.silent` is kept
+REARMED_HEADER = (
+    "Hw-Rearmed"  # on a beat that the heartbeat service sent itself: not a sign of life
+)
 
 SILENCE = timedelta(minutes=2)  # four missed beats of the client's 30 s (design.md section 6)
 
@@ -49,6 +53,13 @@ def beat_message(
         SCHEDULE_HEADER: f"@every {seconds}s",
         TARGET_HEADER: subjects.SILENT.at(flow_run_id=flow_run_id),
         TTL_HEADER: f"{seconds + max(2, seconds // 2)}s",
+        FIRED_TTL_HEADER: "1h",
     }
     body = Silence(tenant_id=tenant_id, flow_run_id=flow_run_id, sent=sent).model_dump_json()
     return subjects.BEAT.at(tenant_id=tenant_id, flow_run_id=flow_run_id), headers, body.encode()
+
+
+def disarm_message(tenant_id: UUID, flow_run_id: UUID) -> tuple[str, dict[str, str], bytes]:
+    """What takes a run's switch away: an empty message in place of its last ping, gone in a second."""
+    subject = subjects.BEAT.at(tenant_id=tenant_id, flow_run_id=flow_run_id)
+    return subject, {TTL_HEADER: "1s"}, b""

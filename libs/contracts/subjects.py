@@ -97,6 +97,7 @@ SIG_AGENT_WORK_READY = Subject("hw.sig.agent.{tenant_id}.work_ready")
 SIG_AGENT_CANCEL = Subject("hw.sig.agent.{tenant_id}.cancel.{flow_run_id}")
 SIG_RUN_DUE = Subject("hw.sig.runs.due.{tenant_id}")
 SIG_TASK_BEAT = Subject("hw.sig.heartbeat.task.{tenant_id}.{task_run_id}")
+SIG_SERVICE_ALIVE = Subject("hw.sig.service.alive.{service}")
 SIG_OUTBOX = Subject("hw.sig.outbox.{service}")
 SIG_KEY_CHANGED = Subject("hw.sig.gateway.key_changed.{key_id}")
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 import structlog
 
+from libs.contracts import subjects
 from libs.runtime import log, metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock, utc_now
@@ -158,6 +159,9 @@ class Service(Probe):
         metrics.READY.labels(self.name).set(int(not await self.unready()))
         for loop in self.loops:
             metrics.TICK_AGE.labels(self.name, loop.name).set(loop.age)
+        if self.bus.connected:
+            # The heartbeat service judges nobody while it does not hear the gateway: pings may not get through.
+            await self.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service=self.name))
 
 
 async def serve_until_signal(service: Service) -> None:

@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Index
-from sqlmodel import SQLModel
+from sqlalchemy import CheckConstraint, Index
+from sqlmodel import Field, SQLModel
 
 from libs.schema.base import key, moment
 from libs.schema.outbox import outbox_table
@@ -45,6 +45,20 @@ class ZombieRecord(SQLModel, table=True):
     tenant_id: UUID
     last_seen: datetime = moment()
     detected: datetime = moment()
+
+
+class Watch(SQLModel, table=True):
+    """Since when pings have been heard without a gap, by any replica. One row, `id` 1.
+
+    Silence is judged only over a time in which we were listening: whoever judges looks here first.
+    """
+
+    __tablename__ = "watch"
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), {"schema": SCHEMA})
+
+    id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    since: datetime = moment()
+    at: datetime = moment()
 
 
 Outbox = outbox_table(SCHEMA)
