@@ -135,7 +135,6 @@ async def _connect(url: str, *, wait: timedelta) -> Client:
             await client.connect(
                 url, name="headwater-provision", connect_timeout=2, allow_reconnect=False
             )
-            return client
         except (
             nats.errors.NoServersError,
             OSError,
@@ -145,10 +144,14 @@ async def _connect(url: str, *, wait: timedelta) -> Client:
             if asyncio.get_running_loop().time() > deadline:
                 msg = f"NATS does not answer ({error}); start it or correct HEADWATER_NATS_URL."
                 raise EngineError(msg) from None
+            await client.close()
             await asyncio.sleep(_POLL)
         except nats.errors.Error as error:
+            await client.close()
             msg = f"NATS refuses the connection ({error}); correct HEADWATER_NATS_URL."
             raise EngineError(msg) from None
+        else:
+            return client
 
 
 def main() -> None:

@@ -1,0 +1,104 @@
+# The only commands anyone must remember. `make` alone lists them.
+# Needs Python 3.11 or newer with its venv module, make and a C compiler; everything else comes from requirements-dev.lock.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$python -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$python && break; done)
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
+GENERATED := tests/contracts/fingerprints.json
+SEED ?=
+
+.PHONY: help setup up down status logs demo fmt lint types check test test-unit test-integration test-system \
+	test-faults bench generate verify migration lock clean
+
+help: ## List these commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+setup: $(READY) ## Make the virtual environment (done by every other command when the lock has changed)
+
+$(READY): requirements-dev.lock
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with its venv module found; install one (Debian: apt-get install python3-venv) or set PYTHON=." >&2; exit 1; }
+	@echo "Installing into $(VENV) with $(PYTHON)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+# --- running it ------------------------------------------------------------------------------------------------------
+
+up: $(READY) ## Start Headwater in the background; returns when it answers (HEADWATER_DATA, HEADWATER_PORT)
+	@$(BIN)/python -m deploy.local up
+
+down: $(READY) ## Stop it
+	@$(BIN)/python -m deploy.local down
+
+status: $(READY) ## Show what runs
+	@$(BIN)/python -m deploy.local status
+
+logs: $(READY) ## Follow its log
+	@$(BIN)/python -m deploy.local logs --follow
+
+demo: $(READY) ## Register, schedule and run real Prefect flows on it, and show what happened (DEMO_EXIT=1 ends then)
+	@$(BIN)/python -m deploy.demo
+
+# --- changing it -----------------------------------------------------------------------------------------------------
+
+fmt: $(READY) ## Format, and repair what can be repaired
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+lint: $(READY) ## Formatting, lint and import contracts
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/lint-imports
+
+types: $(READY) ## Type-check strictly
+	$(BIN)/mypy
+
+check: lint types ## All that needs no engine: format, lint, imports, types
+
+generate: $(READY) ## Write what is generated from the code, for review with it
+	$(BIN)/python -m tests.contracts.fingerprint
+
+verify: $(READY) ## Fail if `make generate` would change anything
+	@before=$$(sha256sum $(GENERATED)); $(MAKE) --no-print-directory generate; \
+	test "$$before" = "$$(sha256sum $(GENERATED))" || { echo "Generated files were out of date; review and commit them." >&2; exit 1; }
+
+migration: $(READY) ## Draft a migration from the tables: make migration m="add a column"
+	$(BIN)/python -m deploy.migration "$(m)"
+
+lock: $(READY) ## Pin the newest versions that pyproject.toml allows
+	$(BIN)/uv pip compile pyproject.toml $(COMPILE) --upgrade -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra dev -c requirements.lock $(COMPILE) --upgrade -o requirements-dev.lock
+
+# --- testing it ------------------------------------------------------------------------------------------------------
+
+test: $(READY) ## Unit, contract, integration and system tests
+	$(BIN)/pytest tests/unit tests/contracts tests/integration tests/system
+
+test-unit: $(READY) ## Rules and contracts; no engine, seconds
+	$(BIN)/pytest tests/unit tests/contracts
+
+test-integration: $(READY) ## Each service on a real PostgreSQL and a real NATS
+	$(BIN)/pytest tests/integration
+
+test-system: $(READY) ## The stories, with a real Prefect client
+	$(BIN)/pytest tests/system
+
+test-faults: $(READY) ## Kills, pauses and duplicates; SEED= replays a schedule of faults
+	$(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/pytest tests/faults
+
+bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench)
+	$(BIN)/python -m tests.bench $(only)
+
+clean: ## Remove the environment and caches; data stays
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
