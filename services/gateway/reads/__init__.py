@@ -63,3 +63,11 @@ Guarantees
 When PostgreSQL is gone every field of ours answers an error that says so and the next request tries again; NATS plays
 no part here. It never writes, never calls a service, and keeps no state but the cache of compiled documents.
 """
+
+from services.gateway.reads.executor import Reader
+from services.gateway.reads.inputs import BadVariables
+from services.gateway.reads.limits import Limits
+from services.gateway.reads.path import ReadPath
+from services.gateway.reads.plans import Plan, RowPlan
+
+__all__ = ["BadVariables", "Limits", "Plan", "ReadPath", "Reader", "RowPlan"]

@@ -1,0 +1,281 @@
+"""What can be read: tables, columns and relationships, derived from `libs.schema` and one declaration.
+
+The declaration below is the whole of what is not in the tables themselves: which of them are shown, which columns are
+not, which are computed, and how they are related. A new column of a shown table is shown without another line here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+
+from sqlalchemy import BigInteger, Boolean, Integer, String, TypeDecorator, Uuid
+from sqlalchemy import Column as SQLColumn
+from sqlalchemy import Table as SQLTable
+from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
+
+from libs.schema import metadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """A column as GraphQL sees it. `sql` is an expression in which `{t}` is the table's alias.
+
+    A column that is the later of the stored one and another moment also says how to ask whether that other moment is
+    `{after}` (`later_of`): comparing the expression itself would evaluate it for every row of the table.
+    """
+
+    name: str
+    scalar: str
+    nullable: bool
+    sql: str
+    later_of: str | None = None
+
+    def of(self, alias: str) -> str:
+        """The expression, for the table under this alias."""
+        return self.sql.replace("{t}", alias)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relationship:
+    """The rows of `target` whose `remote` column equals our `local` one; `many` unless `remote` is its key."""
+
+    name: str
+    target: str
+    local: str
+    remote: str
+    many: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table as GraphQL sees it.
+
+    `source` goes into FROM. `tenant` is the column that must equal the reader's tenant. `key` is None when there is no
+    `_by_pk` field. `tie_breaker` orders what is equal under the client's own ordering by the column it follows.
+    """
+
+    name: str
+    source: str
+    tenant: str
+    key: str | None
+    columns: Mapping[str, Column]
+    relationships: Mapping[str, Relationship]
+    tie_breaker: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """Every table that can be read, by its GraphQL name."""
+
+    tables: Mapping[str, Table]
+
+    def __getitem__(self, name: str) -> Table:
+        return self.tables[name]
+
+
+TRAVERSAL = "utility_traversal"
+"""The rows of `utility_downstream_tasks` and `utility_upstream_tasks`; its source is in the compiler."""
+
+# The declaration -----------------------------------------------------------------------------------------------------
+
+_SHOWN = (
+    "gateway.tenant", "gateway.key_value", "gateway.cloud_hook", "gateway.message",
+    "registry.project", "registry.flow_group", "registry.flow", "registry.task", "registry.edge",
+    "runs.flow_run", "runs.flow_run_state", "runs.task_run", "runs.task_run_state", "runs.log",
+    "runs.task_run_artifact", "runs.agent", "runs.agent_config",
+    "runs.flow_concurrency_limit", "runs.task_tag_limit",
+)  # fmt: skip
+
+_HIDDEN = {
+    "flow": ("created_by",),  # Cloud shows a user object under this name, not an id
+    "flow_group": ("last_version",),
+    "flow_run": ("created_by", "schedule_hash", "attempt", "lease_token", "lease_expires"),
+    "task_run": ("retries",),
+}
+
+_COMPUTED = {
+    "flow_run": {
+        # Pings are kept apart from the ledger (design.md section 6); clients see the newest sign of life.
+        "heartbeat": Column(
+            name="heartbeat", scalar="timestamptz", nullable=True,
+            sql="GREATEST({t}.heartbeat, (SELECT s.at FROM heartbeat.last_seen s"
+                " WHERE s.flow_run_id = {t}.id AND s.tenant_id = $1))",
+            later_of="{t}.id IN (SELECT s.flow_run_id FROM heartbeat.last_seen s"
+                     " WHERE s.tenant_id = $1 AND s.at {after})",
+        ),
+        # Dropped by the peer, still selected by the command line of Core <= 0.12.
+        "duration": Column(
+            name="duration", scalar="interval", nullable=True, sql="({t}.end_time - {t}.start_time)",
+        ),
+    },
+    "task_run": {
+        "heartbeat": Column(
+            name="heartbeat", scalar="timestamptz", nullable=True,
+            sql="GREATEST({t}.heartbeat, (SELECT s.at FROM heartbeat.task_last_seen s"
+                " WHERE s.task_run_id = {t}.id AND s.tenant_id = $1))",
+            later_of="{t}.id IN (SELECT s.task_run_id FROM heartbeat.task_last_seen s"
+                     " WHERE s.tenant_id = $1 AND s.at {after})",
+        ),
+    },
+}  # fmt: skip
+
+_ONE = {  # table: {relationship: (target, our column)}
+    "project": {"tenant": ("tenant", "tenant_id")},
+    "flow_group": {"tenant": ("tenant", "tenant_id")},
+    "flow": {
+        "flow_group": ("flow_group", "flow_group_id"),
+        "project": ("project", "project_id"),
+        "tenant": ("tenant", "tenant_id"),
+    },
+    "task": {"flow": ("flow", "flow_id")},
+    "edge": {
+        "flow": ("flow", "flow_id"),
+        "upstream_task": ("task", "upstream_task_id"),
+        "downstream_task": ("task", "downstream_task_id"),
+    },
+    "flow_run": {
+        "flow": ("flow", "flow_id"),
+        "agent": ("agent", "agent_id"),
+        "tenant": ("tenant", "tenant_id"),
+    },
+    "flow_run_state": {"flow_run": ("flow_run", "flow_run_id")},
+    "task_run": {
+        "flow_run": ("flow_run", "flow_run_id"),
+        "task": ("task", "task_id"),
+        "tenant": ("tenant", "tenant_id"),
+    },
+    "task_run_state": {"task_run": ("task_run", "task_run_id")},
+    "task_run_artifact": {"task_run": ("task_run", "task_run_id")},
+    "agent": {"agent_config": ("agent_config", "agent_config_id")},
+    TRAVERSAL: {"task": ("task", "task_id")},
+}
+
+_MANY = {  # table: {relationship: (target, its column)}
+    "tenant": {
+        "flow_groups": ("flow_group", "tenant_id"),
+        "flows": ("flow", "tenant_id"),
+        "projects": ("project", "tenant_id"),
+    },
+    "project": {"flows": ("flow", "project_id")},
+    "flow_group": {"flows": ("flow", "flow_group_id")},
+    "flow": {
+        "edges": ("edge", "flow_id"),
+        "flow_runs": ("flow_run", "flow_id"),
+        "tasks": ("task", "flow_id"),
+    },
+    "task": {
+        "upstream_edges": ("edge", "downstream_task_id"),
+        "downstream_edges": ("edge", "upstream_task_id"),
+        "task_runs": ("task_run", "task_id"),
+    },
+    "flow_run": {
+        "task_runs": ("task_run", "flow_run_id"),
+        "states": ("flow_run_state", "flow_run_id"),
+        "logs": ("log", "flow_run_id"),
+    },
+    "task_run": {
+        "states": ("task_run_state", "task_run_id"),
+        "logs": ("log", "task_run_id"),
+    },
+    "agent": {"flow_runs": ("flow_run", "agent_id")},
+    "agent_config": {"agents": ("agent", "agent_config_id")},
+}
+
+_WITHOUT_KEY = frozenset({"log", TRAVERSAL})
+_TIE_BREAKERS = {"log": ("timestamp", "sequence")}
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def build_catalog() -> Catalog:
+    """Derive the catalog; raises when the declaration names what the tables do not have."""
+    tables = [_table(metadata.tables[name]) for name in _SHOWN] + [_traversal()]
+    by_name = {table.name: table for table in tables}
+    related = {
+        name: replace(table, relationships=_relationships(table, by_name))
+        for name, table in by_name.items()
+    }
+    return Catalog(MappingProxyType(related))
+
+
+def _table(table: SQLTable) -> Table:
+    hidden = _HIDDEN.get(table.name, ())
+    unknown = [name for name in hidden if name not in table.columns]
+    if unknown:
+        msg = f"{table.fullname} has no columns {unknown} to hide"
+        raise ValueError(msg)
+    columns = {
+        column.name: _column(column) for column in table.columns if column.name not in hidden
+    }
+    columns |= _COMPUTED.get(table.name, {})
+    return Table(
+        name=table.name,
+        source=f'"{table.schema}"."{table.name}"',
+        tenant="id" if table.name == "tenant" else "tenant_id",
+        key=None if table.name in _WITHOUT_KEY else "id",
+        columns=MappingProxyType(columns),
+        relationships=MappingProxyType({}),
+        tie_breaker=_TIE_BREAKERS.get(table.name),
+    )
+
+
+def _column(column: "SQLColumn[object]") -> Column:
+    return Column(
+        name=column.name,
+        scalar=_scalar(column),
+        nullable=bool(column.nullable),
+        sql=f'{{t}}."{column.name}"',
+    )
+
+
+def _scalar(column: "SQLColumn[object]") -> str:
+    # SQLModel wraps plain strings in a decorator of its own.
+    stored = column.type.impl_instance if isinstance(column.type, TypeDecorator) else column.type
+    for kind, scalar in (
+        (Uuid, "uuid"),
+        (TIMESTAMP, "timestamptz"),
+        (JSONB, "jsonb"),
+        (INTERVAL, "interval"),
+        (Boolean, "Boolean"),
+        (BigInteger, "bigint"),
+        (Integer, "Int"),
+        (String, "String"),
+    ):
+        if isinstance(stored, kind):
+            return scalar
+    msg = f"{column.table.name}.{column.name} has a type that GraphQL cannot show; hide it in {__name__}"
+    raise ValueError(msg)
+
+
+def _relationships(table: Table, tables: Mapping[str, Table]) -> Mapping[str, Relationship]:
+    found = {}
+    for name, (target, column) in _ONE.get(table.name, {}).items():
+        found[name] = Relationship(name=name, target=target, local=column, remote="id", many=False)
+    for name, (target, column) in _MANY.get(table.name, {}).items():
+        found[name] = Relationship(name=name, target=target, local="id", remote=column, many=True)
+    for relationship in found.values():
+        # Fails here, at start, rather than in a client's query.
+        _ = (
+            table.columns[relationship.local],
+            tables[relationship.target].columns[relationship.remote],
+        )
+    clash = found.keys() & table.columns.keys()
+    if clash:
+        msg = f"{table.name} has columns and relationships of the same name: {sorted(clash)}"
+        raise ValueError(msg)
+    return MappingProxyType(found)
+
+
+def _traversal() -> Table:
+    columns = {
+        name: Column(name=name, scalar=scalar, nullable=True, sql=f'{{t}}."{name}"')
+        for name, scalar in (("tenant_id", "uuid"), ("task_id", "uuid"), ("depth", "Int"))
+    }
+    return Table(
+        name=TRAVERSAL,
+        source="",
+        tenant="tenant_id",
+        key=None,
+        columns=MappingProxyType(columns),
+        relationships=MappingProxyType({}),
+    )

@@ -1,0 +1,538 @@
+"""A root field becomes one SQL expression that is its JSON.
+
+    flow_run(where: .., limit: 5) { id flow { name } states { state } }
+
+        SELECT coalesce(json_agg(o), '[]')
+        FROM (SELECT t1."id" AS "id",
+                     (SELECT row_to_json(o) FROM (SELECT .. FROM flow t2 WHERE ..) o) AS "flow",
+                     (SELECT coalesce(json_agg(o), '[]') FROM (SELECT .. ) o) AS "states"
+              FROM (SELECT t1.* FROM flow_run t1 WHERE tenant AND .. ORDER BY .. LIMIT ..) t1) o
+
+The rows are chosen innermost, so that what is nested is looked up for the rows of the page only. Whole rows are turned
+into JSON by PostgreSQL, whose rendering of moments, intervals and JSON columns is the one that clients know.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
+
+from services.gateway.reads.catalog import TRAVERSAL, Catalog, Relationship, Table
+from services.gateway.reads.inputs import Given, Inputs, Resolver, Tree
+from services.gateway.reads.predicates import (
+    Filters,
+    Ordered,
+    Ordering,
+    aggregate_call,
+    conjunction,
+    join_on,
+    tenant_guard,
+)
+from services.gateway.reads.selections import Fields, Selections
+from services.gateway.reads.statement import (
+    TENANT,
+    Cost,
+    Parameter,
+    Statement,
+    quoted,
+    too_much,
+)
+from services.gateway.reads.types import Types
+from services.gateway.reads.values import int_value, uuid_list_value, uuid_value
+
+Arguments = dict[str, Tree]
+_PARAMETER = re.compile(r"\$(\d+)")
+_LONGEST_IDENTIFIER = 63  # PostgreSQL cuts longer ones; a response key must not be
+_DEEPEST_TRAVERSAL = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A compiled root field. `sql` is an expression of type text; `$1` is the tenant, the rest are `parameters`.
+
+    `missing` is the error when there is no such row, for fields that say so; others answer null.
+    """
+
+    key: str
+    sql: str
+    parameters: tuple[Parameter, ...]
+    cost: Cost
+    missing: str | None = None
+
+    def values(self, inputs: Inputs, *, maximum_cost: int) -> list[Any]:
+        """The values to bind for one request; raises GraphQLError for what cannot be bound."""
+        if self.cost.total(inputs) > maximum_cost:
+            msg = f"The field asks for up to {self.cost.total(inputs)} rows; the limit is {maximum_cost}. Use smaller limits."
+            raise too_much(msg)
+        return [parameter.value(inputs) for parameter in self.parameters]
+
+    def shifted(self, by: int) -> str:
+        """The expression with its parameters (not the tenant) numbered from `by` more."""
+        if by == 0:
+            return self.sql
+        return _PARAMETER.sub(
+            lambda match: match[0] if match[1] == "1" else f"${int(match[1]) + by}", self.sql
+        )
+
+
+class Compiler:
+    """Compiles the root fields of one operation, whose structure is in `resolver` and `selections`."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        types: Types,
+        resolver: Resolver,
+        selections: Selections,
+    ) -> None:
+        self._catalog = catalog
+        self._types = types
+        self._resolver = resolver
+        self._selections = selections
+
+    def root(self, statement: Statement, key: str, fields: list[FieldNode]) -> Root:
+        """Compile a root field that the read path owns."""
+        name = fields[0].name.value
+        writer = _Writer(self._catalog, self._types, self._resolver, self._selections, statement)
+        arguments = writer.arguments(fields[0], self._types.fields[name])
+        missing = None
+        if name in _SPECIAL:
+            sql = _SPECIAL[name](writer, arguments, fields)
+            missing = _MISSING.get(name)
+        elif name.startswith("utility_"):
+            source = traversal(
+                writer.statement,
+                arguments.get("args"),
+                upstream=name.startswith("utility_upstream"),
+            )
+            sql = writer.many(
+                self._catalog[TRAVERSAL], arguments, fields, statement.cost,
+                source=source, aggregate=name.endswith("_aggregate"),
+            )  # fmt: skip
+        elif name in self._catalog.tables:
+            sql = writer.many(self._catalog[name], arguments, fields, statement.cost)
+        elif name.endswith("_by_pk"):
+            table = self._catalog[name.removesuffix("_by_pk")]
+            sql = writer.by_key(table, writer.given(arguments["id"]), fields)
+        else:
+            table = self._catalog[name.removesuffix("_aggregate")]
+            sql = writer.many(table, arguments, fields, statement.cost, aggregate=True)
+        return _finished(key, sql, statement, missing)
+
+    def row(self, statement: Statement, table: Table, fields: list[FieldNode]) -> Root:
+        """Compile the row of a table whose id the gateway gives."""
+        writer = _Writer(self._catalog, self._types, self._resolver, self._selections, statement)
+        sql = writer.by_key(table, Given(lambda inputs: inputs.row_id), fields)
+        return _finished("row", sql, statement, None)
+
+
+def _finished(key: str, sql: str, statement: Statement, missing: str | None) -> Root:
+    """Drop the parameters that no condition needed after all, and number the rest anew."""
+    used = sorted({int(number) for number in _PARAMETER.findall(sql)} - {1})
+    numbers = {old: new for new, old in enumerate(used, start=2)} | {1: 1}
+    text = _PARAMETER.sub(lambda match: f"${numbers[int(match[1])]}", sql)
+    parameters = tuple(statement.parameters[number - 2] for number in used)
+    return Root(key, f"({text})::text", parameters, statement.cost, missing)
+
+
+class _Writer:
+    """Writes one statement."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        types: Types,
+        resolver: Resolver,
+        selections: Selections,
+        statement: Statement,
+    ) -> None:
+        self._catalog = catalog
+        self._types = types
+        self._resolver = resolver
+        self._selections = selections
+        self.statement = statement
+
+    # rows
+
+    def by_key(self, table: Table, key: Given, fields: list[FieldNode]) -> str:
+        """One row by its id; NULL if there is none."""
+        alias = self.statement.alias()
+        identity = f"{alias}.{table.key} = {self.statement.bind(key, 'uuid')}"
+        columns = self._columns(table, alias, fields, self.statement.cost, depth=2)
+        where = conjunction([identity, tenant_guard(table, alias)])
+        return _one_object(columns, f"FROM {table.source} {alias} WHERE {where}")
+
+    def many(
+        self,
+        table: Table,
+        arguments: Arguments,
+        fields: list[FieldNode],
+        cost: Cost,
+        *,
+        source: str | None = None,
+        scope: Callable[[str], str] | None = None,
+        aggregate: bool = False,
+        depth: int = 1,
+    ) -> str:
+        """The rows (or their aggregate) of a table; `scope` ties them to an outer row."""
+        page = _Page(self, table, arguments, source=source, scope=scope)
+        if aggregate:
+            return self._aggregate(page, fields, cost, depth)
+        rows = self._cost_of_rows(table, arguments, cost, depth)
+        columns = self._columns(table, page.alias, fields, rows, depth=depth + 1)
+        return _array(columns, f"FROM ({page.rows()}) {page.alias}")
+
+    def arguments(self, node: FieldNode, field: GraphQLField) -> Arguments:
+        """The arguments of a field, resolved."""
+        return {
+            argument.name.value: self._resolver.tree(
+                argument.value, field.args[argument.name.value].type
+            )
+            for argument in node.arguments or ()
+        }
+
+    def given(self, tree: Tree) -> Given:
+        """An argument that must be a value."""
+        if not isinstance(tree, Given):
+            msg = "A required argument is null."
+            raise GraphQLError(msg)
+        return tree
+
+    def object(self, type_name: str, fields: list[FieldNode], source: str) -> str:
+        """One object whose fields are the columns of `source` (aliased `t`)."""
+        selected = self._selections.of(fields)
+        columns = [
+            (key, f"'{type_name}'::text" if name == "__typename" else f't."{name}"')
+            for key, name in _names(selected)
+        ]
+        for _ in columns:
+            self.statement.spend_field()
+        return _one_object(columns, f"FROM ({source}) t")
+
+    def _columns(
+        self, table: Table, alias: str, fields: list[FieldNode], cost: Cost, *, depth: int
+    ) -> list[tuple[str, str]]:
+        """What is selected of a row: response keys and expressions."""
+        self.statement.check_depth(depth, "The document")
+        found = []
+        for key, nodes in self._selections.of(fields).items():
+            self.statement.spend_field()
+            name = nodes[0].name.value
+            if name == "__typename":
+                expression = f"'{table.name}'::text"
+            elif name in table.columns:
+                expression = table.columns[name].of(alias)
+            else:
+                expression = self._related(table, alias, nodes, cost, depth)
+            found.append((key, expression))
+        return found
+
+    def _related(
+        self, table: Table, alias: str, nodes: list[FieldNode], cost: Cost, depth: int
+    ) -> str:
+        name = nodes[0].name.value
+        aggregate = name not in table.relationships
+        relationship = table.relationships[name.removesuffix("_aggregate") if aggregate else name]
+        target = self._catalog[relationship.target]
+        if not relationship.many:
+            theirs = self.statement.alias()
+            columns = self._columns(target, theirs, nodes, cost, depth=depth + 1)
+            where = _scope(relationship, target, ours=alias)(theirs)
+            return _one_object(columns, f"FROM {target.source} {theirs} WHERE {where}")
+        kind = self._types.named(table.name)
+        if not isinstance(kind, GraphQLObjectType):
+            msg = f"{table.name} is not an object type"
+            raise TypeError(msg)
+        return self.many(
+            target,
+            self.arguments(nodes[0], kind.fields[name]),
+            nodes,
+            cost,
+            scope=_scope(relationship, target, ours=alias),
+            aggregate=aggregate,
+            depth=depth,
+        )
+
+    # aggregates
+
+    def _aggregate(self, page: "_Page", fields: list[FieldNode], cost: Cost, depth: int) -> str:
+        self.statement.check_depth(depth + 1, "The document")
+        found = []
+        for key, nodes in self._selections.of(fields).items():
+            self.statement.spend_field()
+            name = nodes[0].name.value
+            if name == "__typename":
+                expression = f"'{page.table.name}_aggregate'::text"
+            elif name == "nodes":
+                rows = self._cost_of_rows(page.table, page.arguments, cost, depth)
+                columns = self._columns(page.table, page.alias, nodes, rows, depth=depth + 2)
+                expression = _array(columns, f"FROM ({page.rows()}) {page.alias}")
+            else:
+                expression = self._aggregate_values(page, nodes)
+            found.append((key, expression))
+        return _one_object(found, "")
+
+    def _aggregate_values(self, page: "_Page", fields: list[FieldNode]) -> str:
+        found = []
+        for key, nodes in self._selections.of(fields).items():
+            self.statement.spend_field()
+            name = nodes[0].name.value
+            if name == "__typename":
+                expression = f"'{page.table.name}_aggregate_fields'::text"
+            elif name == "count":
+                expression = self._count(page, nodes[0])
+            else:
+                expression = self._function(page, name, nodes)
+            found.append((key, expression))
+        # HAVING makes it one row even if no aggregate is selected, only __typename.
+        return _one_object(found, f"{page.unordered()} HAVING TRUE")
+
+    def _count(self, page: "_Page", node: FieldNode) -> str:
+        kind = self._types.named(f"{page.table.name}_aggregate_fields")
+        if not isinstance(kind, GraphQLObjectType):
+            msg = f"{kind} is not an object type"
+            raise TypeError(msg)
+        arguments = self.arguments(node, kind.fields["count"])
+        columns = [
+            page.table.columns[str(name)].of(page.alias) for name in _list(arguments.get("columns"))
+        ]
+        if not columns:
+            return "count(*)"
+        # Of one column those that are not null, of several the rows, as count() in PostgreSQL has it.
+        what = columns[0] if len(columns) == 1 else f"({', '.join(columns)})"
+        return f"count({'DISTINCT ' if arguments.get('distinct') is True else ''}{what})"
+
+    def _function(self, page: "_Page", function: str, fields: list[FieldNode]) -> str:
+        pairs = []
+        for key, nodes in self._selections.of(fields).items():
+            self.statement.spend_field()
+            name = nodes[0].name.value
+            if name == "__typename":
+                value = f"'{page.table.name}_{function}_fields'::text"
+            else:
+                value = aggregate_call(function, page.table.columns[name], page.alias)
+            pairs.append(f"'{key}', {value}")
+        if len(pairs) > 50:
+            msg = "A selection of more than 50 aggregates must be split."
+            raise too_much(msg)
+        return f"json_build_object({', '.join(pairs)})"
+
+    # costs
+
+    def _cost_of_rows(self, table: Table, arguments: Arguments, cost: Cost, depth: int) -> Cost:
+        limit = arguments.get("limit")
+        limits = self.statement.limits
+        usual = limits.usual_rows if depth == 1 else limits.usual_nested_rows
+        most = limits.default_of(table.name)
+        assumed = min(usual, most)
+        rows = Cost(
+            (lambda inputs: int_value(limit.get(inputs)))
+            if isinstance(limit, Given)
+            else (lambda _inputs: assumed)
+        )
+        cost.nested.append(rows)
+        return rows
+
+
+class _Page:
+    """The rows that the arguments of a list choose."""
+
+    def __init__(
+        self,
+        writer: _Writer,
+        table: Table,
+        arguments: Arguments,
+        *,
+        source: str | None,
+        scope: Callable[[str], str] | None,
+    ) -> None:
+        statement = writer.statement
+        self.table = table
+        self.arguments = arguments
+        self.alias = statement.alias()
+        conditions = [tenant_guard(table, self.alias)]
+        if scope is not None:
+            conditions = [scope(self.alias)]
+        conditions.append(
+            Filters(writer._catalog, statement).where(table, self.alias, arguments.get("where"))
+        )
+        ordering = Ordering(writer._catalog, statement)
+        self._terms = ordering.terms(table, self.alias, arguments.get("order_by"))
+        self._distinct = [str(name) for name in _list(arguments.get("distinct_on"))]
+        _check_distinct(self._distinct, self._terms)
+        self._from = " ".join([f"FROM {source or table.source} {self.alias}", *ordering.joins])
+        self._where = "WHERE " + conjunction(conditions)
+        self._is_paged = bool(self._distinct) or any(
+            arguments.get(name) is not None for name in ("limit", "offset")
+        )
+        self._limit, self._offset = self._bounds(statement, arguments)
+
+    def rows(self) -> str:
+        """The chosen rows, all columns, in order."""
+        return self._select(self._limit)
+
+    def unordered(self) -> str:
+        """FROM and WHERE for an aggregate over the chosen rows; their number is not limited unless the client says so."""
+        if not self._is_paged:
+            return f"{self._from} {self._where}"
+        chosen = self._limit if self.arguments.get("limit") is not None else ""
+        return f"FROM ({self._select(chosen)}) {self.alias}"
+
+    def _select(self, limit: str) -> str:
+        distinct = ""
+        if self._distinct:
+            columns = [self.table.columns[name].of(self.alias) for name in self._distinct]
+            distinct = f"DISTINCT ON ({', '.join(columns)}) "
+        terms = [term.sql for term in self._terms] + self._ties()
+        order = f" ORDER BY {', '.join(terms)}" if terms else ""
+        return f"SELECT {distinct}{self.alias}.* {self._from} {self._where}{order}{limit}{self._offset}"
+
+    def _ties(self) -> list[str]:
+        """What orders rows that the client's terms leave equal, where a table knows."""
+        if self.table.tie_breaker is None:
+            return []
+        follows, tie = self.table.tie_breaker
+        last = self._terms[-1] if self._terms else None
+        if last is None or last.column != follows:
+            return []
+        direction = "DESC NULLS FIRST" if last.descending else "ASC NULLS LAST"
+        return [f"{self.table.columns[tie].of(self.alias)} {direction}"]
+
+    def _bounds(self, statement: Statement, arguments: Arguments) -> tuple[str, str]:
+        limits, name = statement.limits, self.table.name
+        limit, offset = arguments.get("limit"), arguments.get("offset")
+        if isinstance(limit, Given):
+            bound = statement.bind_as(limit, _at_most(limits.maximum_of(name), name), "int")
+            limited = f" LIMIT {bound}"
+        else:
+            limited = f" LIMIT {limits.default_of(name)}"
+        if not isinstance(offset, Given):
+            return limited, ""
+        return limited, f" OFFSET {statement.bind_as(offset, _not_negative, 'int')}"
+
+
+def traversal(statement: Statement, args: Tree, *, upstream: bool) -> str:
+    """The tasks reached from some along the edges of their flows, each with the length of its longest path.
+
+    UNION drops what was reached twice at the same depth, so a graph of diamonds stays small.
+    """
+    given = args if isinstance(args, dict) else {}
+    starts, depth = given.get("start_task_ids"), given.get("depth_limit")
+    if not isinstance(starts, Given):
+        msg = "start_task_ids is required."
+        raise GraphQLError(msg)
+    here, there = ("downstream_task_id", "upstream_task_id")
+    if not upstream:
+        here, there = there, here
+    deepest = str(_DEEPEST_TRAVERSAL)
+    if isinstance(depth, Given):
+        deepest = f"LEAST({deepest}, {statement.bind(depth, 'Int')})"
+    return f"""(
+        WITH RECURSIVE walk (task_id, depth) AS (
+            SELECT k.id, 0 FROM registry.task k
+            WHERE k.tenant_id = {TENANT} AND k.id = ANY ({statement.bind_as(starts, uuid_list_value, "uuid[]")})
+            UNION
+            SELECT e.{there}, w.depth + 1 FROM walk w
+            JOIN registry.edge e ON e.{here} = w.task_id AND e.tenant_id = {TENANT}
+            WHERE w.depth < {deepest}
+        )
+        SELECT {TENANT}::uuid AS tenant_id, w.task_id, max(w.depth) AS depth FROM walk w
+        GROUP BY w.task_id ORDER BY max(w.depth), w.task_id)"""
+
+
+def _mapped_children(writer: _Writer, arguments: Arguments, fields: list[FieldNode]) -> str:
+    """Over the mapped children of a task run; nulls and `{}` when it has none or is a child itself."""
+    task_run_id = writer.statement.bind_as(
+        writer.given(arguments["task_run_id"]), uuid_value, "uuid"
+    )
+    source = f"""
+        SELECT min(s.first) AS min_start_time, max(s.last) AS max_end_time,
+               coalesce(jsonb_object_agg(s.state, s.runs) FILTER (WHERE s.state IS NOT NULL), '{{}}') AS state_counts
+        FROM (SELECT c.state, min(c.start_time) AS first, max(c.end_time) AS last, count(*) AS runs
+              FROM runs.task_run p
+              JOIN runs.task_run c ON c.flow_run_id = p.flow_run_id AND c.task_id = p.task_id
+                  AND c.map_index >= 0 AND c.tenant_id = {TENANT}
+              WHERE p.id = {task_run_id} AND p.map_index < 0 AND p.tenant_id = {TENANT}
+              GROUP BY c.state) s"""
+    return writer.object("mapped_children_payload", fields, source)
+
+
+def _task_run_info(writer: _Writer, arguments: Arguments, fields: list[FieldNode]) -> str:
+    task_run_id = writer.statement.bind_as(
+        writer.given(arguments["task_run_id"]), uuid_value, "uuid"
+    )
+    source = (
+        "SELECT r.id, r.version, r.serialized_state, r.state FROM runs.task_run r"
+        f" WHERE r.id = {task_run_id} AND r.tenant_id = {TENANT}"
+    )
+    return writer.object("get_task_run_info_payload", fields, source)
+
+
+_SPECIAL: dict[str, Callable[[_Writer, Arguments, list[FieldNode]], str]] = {
+    "mapped_children": _mapped_children,
+    "get_task_run_info": _task_run_info,
+}
+_MISSING = {"get_task_run_info": "Invalid task run ID"}  # the text that clients know
+
+
+def _one_object(columns: list[tuple[str, str]], source: str) -> str:
+    return f"(SELECT row_to_json(o) FROM ({_selected(columns)} {source}) o)"
+
+
+def _array(columns: list[tuple[str, str]], source: str) -> str:
+    return f"(SELECT coalesce(json_agg(o), '[]') FROM ({_selected(columns)} {source}) o)"
+
+
+def _selected(columns: list[tuple[str, str]]) -> str:
+    for key, _ in columns:
+        if len(key) > _LONGEST_IDENTIFIER:
+            msg = f"The alias {key} is longer than {_LONGEST_IDENTIFIER} characters."
+            raise too_much(msg)
+    return "SELECT " + ", ".join(f"{expression} AS {quoted(key)}" for key, expression in columns)
+
+
+def _scope(relationship: Relationship, target: Table, *, ours: str) -> Callable[[str], str]:
+    return lambda theirs: conjunction(
+        [join_on(relationship, ours=ours, theirs=theirs), tenant_guard(target, theirs)]
+    )
+
+
+def _check_distinct(distinct: list[str], terms: list[Ordered]) -> None:
+    """PostgreSQL's rule: the first terms of the ordering are the columns that must differ, in any order."""
+    left = set(distinct)
+    for term in terms:
+        if not left:
+            return
+        if term.column not in left and term.column not in distinct:
+            msg = '"distinct_on" columns must match initial "order_by" columns'
+            raise GraphQLError(msg)
+        left.discard(term.column or "")
+
+
+def _at_most(maximum: int, table: str) -> Callable[[Any], int]:
+    def convert(value: Any) -> int:
+        limit = _not_negative(value)
+        if limit > maximum:
+            msg = f"limit: {limit} is more than the {maximum} rows of {table} that one list may have; page with offset."
+            raise too_much(msg)
+        return limit
+
+    return convert
+
+
+def _not_negative(value: Any) -> int:
+    number = int_value(value)
+    if number < 0:
+        msg = f"limit and offset must not be negative: {number}"
+        raise GraphQLError(msg)
+    return number
+
+
+def _list(tree: Tree) -> list[Any]:
+    return tree if isinstance(tree, list) else []
+
+
+def _names(selected: Fields) -> list[tuple[str, str]]:
+    return [(key, nodes[0].name.value) for key, nodes in selected.items()]

@@ -1,0 +1,150 @@
+"""Runs plans as the role that may only read.
+
+All root fields of a document go in one statement: one round trip and one snapshot. If that fails, each is asked alone,
+so that one field's error (a regular expression that PostgreSQL does not take, a time-out) does not take the others.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from graphql import GraphQLError
+
+from libs.runtime import log
+from libs.runtime.failures import is_outage
+from services.gateway.reads.plans import Bound, Plan, RowPlan, at_key
+
+_SETTINGS = {
+    "application_name": "headwater-gateway-reads",
+    # JSON shows moments in the session's zone; clients compare the texts.
+    "timezone": "UTC",
+    "intervalstyle": "postgres",
+    # Compiling a statement to machine code costs more than these statements.
+    "jit": "off",
+}
+_STATEMENTS = 500  # prepared per connection; one per compiled document
+_LONGEST_STATEMENT = 256 * 1024  # the driver's default of 15 KiB would leave dashboards unprepared
+
+
+class Reader:
+    """A pool on the reader role."""
+
+    def __init__(self, url: str, *, pool_size: int = 8, statement_timeout: float = 10.0) -> None:
+        self._url = url
+        self._pool_size = pool_size
+        self._statement_timeout = statement_timeout
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._log = log.get("gateway")
+
+    async def connect(self) -> None:
+        """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=1,
+            max_size=self._pool_size,
+            statement_cache_size=_STATEMENTS,
+            max_cacheable_statement_size=_LONGEST_STATEMENT,
+            max_cached_statement_lifetime=0,
+            # The server ends a statement first; this is for a server that does not answer at all.
+            command_timeout=self._statement_timeout + 5,
+            server_settings=_SETTINGS
+            | {"statement_timeout": str(int(self._statement_timeout * 1000))},
+            reset=_nothing_to_reset,
+        )
+
+    async def close(self) -> None:
+        """Close the pool after what is in flight."""
+        if self._pool is not None:
+            await self._pool.close()
+            self._pool = None
+
+    async def execute(self, plan: Plan, tenant_id: UUID) -> dict[str, bytes | GraphQLError]:
+        """The JSON of every root field that is ours, or its error."""
+        answers: dict[str, bytes | GraphQLError] = dict(plan.failed)
+        if not plan.bound:
+            return answers
+        if len(plan.bound) > 1 and plan.is_whole:
+            values = [value for bound in plan.bound for value in bound.values]
+            try:
+                row = await self._row(plan.program.together, tenant_id, values)
+            except Exception as error:
+                if not _is_of_one_field(error):
+                    return answers | {
+                        bound.root.key: self._told(error, bound.root.key) for bound in plan.bound
+                    }
+            else:
+                return answers | {
+                    bound.root.key: _answer(bound, text)
+                    for bound, text in zip(plan.bound, row, strict=True)
+                }
+        found = await asyncio.gather(*(self._alone(bound, tenant_id) for bound in plan.bound))
+        return answers | {
+            bound.root.key: answer for bound, answer in zip(plan.bound, found, strict=True)
+        }
+
+    async def row(self, plan: RowPlan, row_id: UUID | str, tenant_id: UUID) -> bytes | None:
+        """The JSON of one row below a mutation's payload; raises GraphQLError."""
+        try:
+            row = await self._row(f"SELECT {plan.root.sql}", tenant_id, plan.values(row_id))
+        except GraphQLError:
+            raise
+        except Exception as error:
+            raise self._told(error, "row") from error
+        text = row[0]
+        return None if text is None else text.encode()
+
+    async def _alone(self, bound: Bound, tenant_id: UUID) -> bytes | GraphQLError:
+        try:
+            row = await self._row(bound.sql, tenant_id, bound.values)
+        except Exception as error:
+            return self._told(error, bound.root.key)
+        return _answer(bound, row[0])
+
+    async def _row(self, sql: str, tenant_id: UUID, values: Sequence[Any]) -> Sequence[Any]:
+        if self._pool is None:
+            msg = "the reader is not connected"
+            raise asyncpg.InterfaceError(msg)
+        row = await self._pool.fetchrow(sql, tenant_id, *values)
+        if row is None:
+            msg = "a statement without FROM answered no row"
+            raise RuntimeError(msg)
+        return row
+
+    def _told(self, error: Exception, key: str) -> GraphQLError:
+        """What a client is told: the truth about its own values, nothing about ours."""
+        if isinstance(error, asyncpg.QueryCanceledError | TimeoutError):
+            text = (
+                f"The query took longer than {self._statement_timeout:g} s and was cancelled;"
+                " filter more narrowly or ask for fewer rows."
+            )
+            return at_key(GraphQLError(text, extensions={"code": "STATEMENT_TIMEOUT"}), key)
+        if isinstance(error, asyncpg.DataError):  # class 22, or refused by the driver
+            return at_key(GraphQLError(str(error).split("\n", maxsplit=1)[0]), key)
+        if is_outage(error):
+            self._log.warning("read_failed", reason=type(error).__name__, path=key)
+            text = "Unable to connect to postgres; try again."
+            return at_key(GraphQLError(text, extensions={"code": "API_ERROR"}), key)
+        self._log.error("read_failed", reason=type(error).__name__, path=key, exc_info=error)
+        text = "Unable to complete operation. An internal error occurred."
+        return at_key(GraphQLError(text, extensions={"code": "INTERNAL_SERVER_ERROR"}), key)
+
+
+def _answer(bound: Bound, text: str | None) -> bytes | GraphQLError:
+    if text is not None:
+        return text.encode()
+    if bound.root.missing is not None:
+        return at_key(
+            GraphQLError(bound.root.missing, extensions={"code": "NOT_FOUND"}), bound.root.key
+        )
+    return b"null"
+
+
+def _is_of_one_field(error: Exception) -> bool:
+    """Whether asking the fields one by one may answer some of them."""
+    return isinstance(error, asyncpg.QueryCanceledError) or not is_outage(error)
+
+
+async def _nothing_to_reset(_connection: object) -> None:
+    """A read leaves nothing behind, so a connection goes back to the pool without a round trip."""

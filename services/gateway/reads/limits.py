@@ -1,0 +1,38 @@
+"""How much one document may ask for. Every limit answers with a sentence that names it.
+
+A list that says no `limit` gets `default_rows` at most; one that asks for more than `maximum_rows` is refused rather than
+cut, because a client that asked for a number relies on it. Task runs and logs are larger: real clients read all of a
+run's without saying a limit. Counts and other aggregates are exact; the statement timeout of the reader's role bounds
+them.
+
+Cost is the number of rows that a document may make PostgreSQL render: limits multiplied along nested lists. A list
+without a limit counts as what it usually holds, or the clients' ordinary documents would be refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The defaults suit the real clients with an order of magnitude to spare."""
+
+    default_rows: int = 10_000
+    maximum_rows: int = 10_000
+    rows_of: Mapping[str, int] = field(default_factory=lambda: {"task_run": 50_000, "log": 50_000})
+    """Tables with a default and maximum of their own."""
+    depth: int = 10  # Apollo allowed 7; the deepest document of the web UI has 5
+    fields: int = 5_000  # selected fields after fragments are expanded
+    roots: int = 500  # the UI asks for one mapped_children per task of a flow
+    conditions: int = 2_000  # comparisons and combinators in all filters
+    cost: int = 5_000_000
+    usual_rows: int = 100  # what a root list without a limit counts as
+    usual_nested_rows: int = 25  # what a nested list without a limit counts as
+
+    def default_of(self, table: str) -> int:
+        """How many rows a list of this table has when its client sets no limit."""
+        return self.rows_of.get(table, self.default_rows)
+
+    def maximum_of(self, table: str) -> int:
+        """How many rows of this table a client may ask for."""
+        return self.rows_of.get(table, self.maximum_rows)

@@ -1,0 +1,127 @@
+"""A plan: what one request asks PostgreSQL, and how its answers become the response."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from graphql import DocumentNode, GraphQLError
+
+from services.gateway.reads.compiler import Root
+from services.gateway.reads.inputs import Inputs
+
+Answers = Mapping[str, bytes | GraphQLError]
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled operation, for every request of the same structure.
+
+    `together` is one statement for all root fields: one round trip, one snapshot. Its parameters are the roots' own, one
+    after the other.
+    """
+
+    keys: tuple[str, ...]
+    roots: tuple[Root, ...]
+    together: str
+    typenames: tuple[str, ...] = ()
+    """Response keys of `__typename` on the root."""
+    foreign: DocumentNode | None = None
+
+    def bind(self, inputs: Inputs, *, maximum_cost: int) -> "Plan":
+        """Give it one request's values; a root field whose values cannot be bound answers its error alone."""
+        bound: list[Bound] = []
+        failed: dict[str, GraphQLError] = {}
+        for root in self.roots:
+            try:
+                values = root.values(inputs, maximum_cost=maximum_cost)
+            except GraphQLError as error:
+                failed[root.key] = at_key(error, root.key)
+            else:
+                bound.append(Bound(root, values))
+        return Plan(self, tuple(bound), failed)
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A root field with the values of one request."""
+
+    root: Root
+    values: Sequence[Any]
+
+    @property
+    def sql(self) -> str:
+        """Its statement, alone."""
+        return f"SELECT {self.root.sql}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One request's questions. `failed` are root fields that were refused before any statement ran."""
+
+    program: Program
+    bound: tuple[Bound, ...]
+    failed: Mapping[str, GraphQLError]
+
+    @property
+    def foreign(self) -> DocumentNode | None:
+        """The operation reduced to the root fields that are not the read path's; None without any."""
+        return self.program.foreign
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the statement for all root fields can be used."""
+        return not self.failed
+
+    def render(
+        self,
+        answers: Answers,
+        *,
+        data: Mapping[str, Any] | None = None,
+        errors: Sequence[GraphQLError] | None = None,
+    ) -> bytes:
+        """The response body. `data` and `errors` are what the foreign fields came to."""
+        problems = [answer for answer in answers.values() if isinstance(answer, GraphQLError)]
+        problems += errors or []
+        members = []
+        for key in self.program.keys:
+            answer = answers.get(key)
+            if isinstance(answer, bytes):
+                value = answer
+            elif key in self.program.typenames:
+                value = b'"Query"'
+            else:
+                value = orjson.dumps(
+                    data[key] if data is not None and key in data else None, default=str
+                )
+            members.append(b'"' + key.encode() + b'":' + value)
+        body = b'{"data":{' + b",".join(members) + b"}"
+        if problems:
+            body += b',"errors":' + orjson.dumps(
+                [error.formatted for error in problems], default=str
+            )
+        return body + b"}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlan:
+    """The row below a mutation's payload: its id is known only after the mutation."""
+
+    root: Root
+    variables: Mapping[str, Any]
+
+    def values(self, row_id: Any) -> list[Any]:
+        """The values to bind for this row."""
+        return [
+            parameter.value(Inputs((), self.variables, row_id))
+            for parameter in self.root.parameters
+        ]
+
+
+def at_key(error: GraphQLError, key: str) -> GraphQLError:
+    """The error as one of this root field."""
+    return GraphQLError(
+        error.message,
+        path=[key],
+        extensions=error.extensions or {"code": "BAD_USER_INPUT"},
+    )

@@ -1,0 +1,103 @@
+"""The statement under construction: parameters, aliases, and the counters that limits are checked against."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import GraphQLError
+
+from services.gateway.reads.inputs import Get, Given, Inputs
+from services.gateway.reads.limits import Limits
+from services.gateway.reads.values import BINDINGS
+
+TENANT = "$1"
+"""The first parameter of every statement."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """How a parameter's value is fetched from a request and converted for the driver."""
+
+    get: Get
+    convert: Callable[[Any], Any]
+
+    def value(self, inputs: Inputs) -> Any:
+        """The value to bind; raises GraphQLError when it cannot be of this type."""
+        return self.convert(self.get(inputs))
+
+
+@dataclass(slots=True)
+class Cost:
+    """How many rows a list may have, and what is nested in each of its rows."""
+
+    rows: Get
+    nested: "list[Cost]" = field(default_factory=list)
+
+    def total(self, inputs: Inputs) -> int:
+        """The rows that a request may render."""
+        return int(self.rows(inputs)) * (1 + sum(cost.total(inputs) for cost in self.nested))
+
+
+class Statement:
+    """One root field's statement while it is being written."""
+
+    def __init__(self, limits: Limits, *, fields_left: int, conditions_left: int) -> None:
+        self.limits = limits
+        self.parameters: list[Parameter] = []
+        self.cost = Cost(lambda _inputs: 1)
+        self._aliases = 0
+        self.fields_left = fields_left
+        self.conditions_left = conditions_left
+
+    def alias(self) -> str:
+        """A table alias that nobody has."""
+        self._aliases += 1
+        return f"t{self._aliases}"
+
+    def bind(self, given: Given, scalar: str) -> str:
+        """A parameter for one value."""
+        binding = BINDINGS[scalar]
+        return binding.one.format(self._parameter(given.get, binding.convert))
+
+    def bind_many(self, given: Given, scalar: str) -> str:
+        """A parameter for a list of values."""
+        binding = BINDINGS[scalar]
+        return binding.many.format(self._parameter(given.get, binding.convert_many))
+
+    def bind_as(self, given: Given, convert: Callable[[Any], Any], cast: str) -> str:
+        """A parameter with a conversion of its own."""
+        return f"{self._parameter(given.get, convert)}::{cast}"
+
+    def spend_field(self) -> None:
+        """Count a selected field."""
+        self.fields_left -= 1
+        if self.fields_left < 0:
+            msg = f"The document selects more than {self.limits.fields} fields."
+            raise too_much(msg)
+
+    def spend_condition(self) -> None:
+        """Count a comparison or combinator."""
+        self.conditions_left -= 1
+        if self.conditions_left < 0:
+            msg = f"The filters have more than {self.limits.conditions} conditions."
+            raise too_much(msg)
+
+    def check_depth(self, depth: int, what: str) -> None:
+        """Refuse what is nested too deep."""
+        if depth > self.limits.depth:
+            msg = f"{what} is nested deeper than {self.limits.depth} levels."
+            raise too_much(msg)
+
+    def _parameter(self, get: Get, convert: Callable[[Any], Any]) -> str:
+        self.parameters.append(Parameter(get, convert))
+        return f"${len(self.parameters) + 1}"
+
+
+def too_much(message: str) -> GraphQLError:
+    """A document that asks for more than a limit allows."""
+    return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
+
+
+def quoted(name: str) -> str:
+    """A response key as an SQL identifier; GraphQL names have letters, digits and underscores only."""
+    return f'"{name}"'

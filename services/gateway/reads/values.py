@@ -1,0 +1,136 @@
+"""What clients may write for each scalar, and how it is bound to a statement.
+
+Binding converts to what the driver expects and refuses in PostgreSQL's words; nothing a client wrote is ever part of a
+statement's text.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from graphql import GraphQLError
+
+Convert = Callable[[Any], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """How values of a scalar are bound: the cast around the parameter (for one and for many) and the conversion."""
+
+    one: str
+    many: str
+    convert: Convert
+
+    def convert_many(self, values: Any) -> list[Any]:
+        """Convert the elements of a list; a single value is a list of one."""
+        if not isinstance(values, list | tuple):
+            return [self.convert(values)]
+        return [self.convert(value) for value in values]
+
+
+def uuid_value(value: Any) -> UUID:
+    """A UUID in any spelling that PostgreSQL takes."""
+    if isinstance(value, UUID):
+        return value
+    try:
+        return UUID(value)
+    except (ValueError, AttributeError, TypeError):
+        raise _invalid("uuid", value) from None
+
+
+def moment_value(value: Any) -> datetime:
+    """ISO 8601 with or without a time and an offset; what has no offset is UTC, as clients mean it."""
+    if isinstance(value, datetime):
+        moment = value
+    else:
+        try:
+            moment = datetime.fromisoformat(value.strip())
+        except (ValueError, AttributeError, TypeError):
+            raise _invalid("timestamptz", value) from None
+    try:
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (OverflowError, ValueError):
+        raise _invalid("timestamptz", value) from None
+
+
+def text_value(value: Any) -> str:
+    """Any text that PostgreSQL can store."""
+    if not isinstance(value, str):
+        raise _invalid("String", value)
+    if "\0" in value:
+        msg = "a string must not contain the character U+0000"
+        raise GraphQLError(msg)
+    return value
+
+
+def int_value(value: Any) -> int:
+    """A 32-bit integer."""
+    return _integer("Int", value, 2**31)
+
+
+def bigint_value(value: Any) -> int:
+    """A 64-bit integer, written as a number or a string."""
+    return _integer("bigint", value, 2**63)
+
+
+def json_value(value: Any) -> str:
+    """Any JSON value, as its text."""
+    text = orjson.dumps(value).decode()
+    if "\\u0000" in text:
+        msg = "a string must not contain the character U+0000"
+        raise GraphQLError(msg)
+    return text
+
+
+def boolean_value(value: Any) -> bool:
+    """True or false."""
+    if not isinstance(value, bool):
+        raise _invalid("Boolean", value)
+    return value
+
+
+def uuid_list_value(value: Any) -> list[UUID]:
+    """A PostgreSQL array literal of UUIDs, `{a,b}`, as the scalar `_uuid` is written."""
+    if isinstance(value, str) and value.strip().startswith("{") and value.strip().endswith("}"):
+        inside = value.strip()[1:-1].strip()
+        return [uuid_value(item.strip().strip('"')) for item in inside.split(",")] if inside else []
+    msg = f"malformed array literal: {_shown(value)}"
+    raise GraphQLError(msg)
+
+
+BINDINGS: dict[str, Binding] = {
+    "uuid": Binding("{}::uuid", "{}::uuid[]", uuid_value),
+    "String": Binding("{}::varchar", "{}::varchar[]", text_value),
+    "timestamptz": Binding("{}::timestamptz", "{}::timestamptz[]", moment_value),
+    "Int": Binding("{}::int", "{}::int[]", int_value),
+    "bigint": Binding("{}::bigint", "{}::bigint[]", bigint_value),
+    "Boolean": Binding("{}::boolean", "{}::boolean[]", boolean_value),
+    # As text, because PostgreSQL alone knows every way to write them.
+    "interval": Binding("{}::text::interval", "{}::text[]::interval[]", text_value),
+    "jsonb": Binding("{}::text::jsonb", "{}::text[]::jsonb[]", json_value),
+    "text": Binding("{}::text", "{}::text[]", text_value),
+}
+
+
+def _integer(name: str, value: Any, bound: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise _invalid(name, value)
+    try:
+        number = int(value)
+    except (ValueError, OverflowError):
+        raise _invalid(name, value) from None
+    if (isinstance(value, float) and number != value) or not -bound <= number < bound:
+        raise _invalid(name, value)
+    return number
+
+
+def _invalid(name: str, value: Any) -> GraphQLError:
+    return GraphQLError(f"invalid input syntax for type {name}: {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    text = str(value)
+    return f'"{text[:100]}…"' if len(text) > 100 else f'"{text}"'
