@@ -133,7 +133,14 @@ async def _connect(url: str, *, wait: timedelta) -> Client:
         client = Client()
         try:
             await client.connect(
-                url, name="headwater-provision", connect_timeout=2, allow_reconnect=False
+                url,
+                name="headwater-provision",
+                connect_timeout=2,
+                allow_reconnect=False,
+                # The waiting is done here; nats-py would try 60 times with 2 s between, and log each.
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                error_cb=_ignore,
             )
         except (
             nats.errors.NoServersError,
@@ -152,6 +159,10 @@ async def _connect(url: str, *, wait: timedelta) -> Client:
             raise EngineError(msg) from None
         else:
             return client
+
+
+async def _ignore(_: Exception) -> None:
+    """What fails is raised as well."""
 
 
 def main() -> None:
