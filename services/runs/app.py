@@ -64,9 +64,17 @@ class Runs(Service):
             monotonic=lambda: asyncio.get_running_loop().time(),
             seen=self._in_background,
         )
-        self.drain = LogDrain(self.database, self.bus, durable(streams.LOGS, "runs__logs"))
+        self.drain = LogDrain(
+            self.database,
+            self.bus,
+            durable(streams.LOGS, "runs__logs"),
+            cap=settings.log_cap,
+            clock=clock,
+            ids=ids,
+        )
         self.add_loop("upkeep", interval=settings.upkeep_tick, tick=self.upkeep)
         self.add_loop("sweep", interval=settings.sweep_tick, tick=self.sweep)
+        self.add_loop("lateness", interval=settings.late_tick, tick=self.mark_late)
         self.add_loop("cancellations", interval=settings.cancel_tick, tick=self.end_cancellations)
 
     def declare(self) -> None:
@@ -143,6 +151,15 @@ class Runs(Service):
         if ended:
             self.log.info("cancellations_ended", count=ended)
         return ended
+
+    async def mark_late(self) -> int:
+        """Say of due runs why they have not started; how many have a new reason."""
+        return await upkeep.mark_late(
+            self.database,
+            late_after=self._settings.late_after,
+            silent_after=self._settings.agent_silent_after,
+            now=self.clock(),
+        )
 
     # telling
 

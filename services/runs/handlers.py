@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from libs.contracts import heartbeat, registry, runs
@@ -15,6 +14,7 @@ from libs.runtime.ids import NewId
 from services.runs import artifacts, removal, upkeep
 from services.runs.agents import Agents
 from services.runs.commit import GroupCommit, QueueFullError
+from services.runs.domain.states import aware
 from services.runs.ledger import Answer, Command
 
 T = TypeVar("T", bound=Message)
@@ -161,8 +161,3 @@ class Handlers:
     async def on_flow_deleted(self, event: registry.FlowDeleted) -> None:
         """A deleted flow's runs go with it."""
         await upkeep.remove_runs_of_deleted(self.database, event.flow_id)
-
-
-def aware(moment: datetime) -> datetime:
-    """A moment without an offset is UTC."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)

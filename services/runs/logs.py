@@ -1,34 +1,40 @@
 """Log lines: drained from JetStream by COPY, deduplicated by (id, created), and written by the ledger itself.
 
-A batch is one COPY. A redelivered batch meets its own keys; then, and only then, the slower INSERT that skips what is
-there takes its place. A message that is not a log batch is buried alone; the lines around it are kept.
+A batch is one transaction: count the lines of each run, cut what is beyond the run's cap, COPY the rest. A redelivered
+batch meets its own keys; then, and only then, the rows that are there already are looked up and left out. A message
+that is not a log batch is buried alone; the lines around it are kept. A capped run says so in a line of its own, and
+`runs.log_usage` counts what was turned away.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import orjson
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from libs.contracts.runs import LogBatch
 from libs.contracts.streams import Durable
-from libs.runtime import log
 from libs.runtime.bus import Bus
-from libs.runtime.database import Connection, Database
+from libs.runtime.clock import Clock
+from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
 from services.runs.domain.safeguards import LogEntry
-from services.runs.domain.states import to_json
+from services.runs.domain.states import aware, to_json
 
 COLUMNS = (
     "id", "created", "updated", "tenant_id", "flow_run_id", "task_run_id", "timestamp", "name", "level", "message",
     "info", "sequence",
 )  # fmt: skip
+CAP_LOGGER = "headwater.Logs.FlowRun"
 _LINES_PER_MESSAGE = 1 << 20
 """`sequence` is the message's place in the stream times this, plus the line's place in the message."""
+_LAST_SEQUENCE = (1 << 63) - 1
 _NUL = "\x00"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -38,11 +44,15 @@ Row = tuple[Any, ...]
 class LogDrain:
     """Handles batches of messages of the LOGS stream."""
 
-    def __init__(self, database: Database, bus: Bus, durable: Durable) -> None:
+    def __init__(
+        self, database: Database, bus: Bus, durable: Durable, *, cap: int, clock: Clock, ids: NewId
+    ) -> None:
         self._database = database
         self._bus = bus
         self._durable = durable
-        self._log = log.get("runs")
+        self._cap = cap
+        self._clock = clock
+        self._ids = ids
         self.lines = 0
 
     async def handle(self, messages: Sequence[Msg]) -> None:
@@ -56,35 +66,106 @@ class LogDrain:
                 continue
             rows += rows_of(batch, sequence=message.metadata.sequence.stream)
         if rows:
-            async with self._database.pool.acquire() as connection:
-                await write_rows(connection, rows)
+            await self.write(rows)
         self.lines += len(rows)
+
+    async def write(self, rows: Sequence[Row]) -> None:
+        """Write rows that may be there already."""
+        try:
+            await self._write(rows)
+        except asyncpg.UniqueViolationError:
+            missing = await self._missing(rows)
+            if missing:
+                await self._write(missing)
+
+    async def _write(self, rows: Sequence[Row]) -> None:
+        async with self._database.transaction() as connection:
+            kept = await self._within_cap(connection, rows)
+            await connection.copy_records_to_table(
+                "log", schema_name="runs", records=kept, columns=COLUMNS
+            )
+
+    async def _missing(self, rows: Sequence[Row]) -> list[Row]:
+        found = await self._database.pool.fetch(
+            """
+            SELECT id FROM runs.log l JOIN unnest($1::uuid[], $2::timestamptz[]) AS k (id, created) USING (id, created)
+            """,
+            [row[0] for row in rows],
+            [row[1] for row in rows],
+        )
+        known = {row["id"] for row in found}
+        return [row for row in rows if row[0] not in known]
+
+    async def _within_cap(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+        given = Counter((row[4], row[3]) for row in rows if row[4] is not None)
+        if not given:
+            return list(rows)
+        runs = sorted(given)
+        now = self._clock()
+        usage = await connection.fetch(
+            statement(__file__, "count_lines"),
+            [run for run, _ in runs],
+            [tenant for _, tenant in runs],
+            [given[run] for run in runs],
+            self._cap,
+            now,
+        )
+        capped = {row["flow_run_id"]: row["dropped"] for row in usage if row["dropped"]}
+        if not capped:
+            return list(rows)
+        return [*self._cut(rows, given, capped), *self._notices(given, capped, at=now)]
+
+    def _cut(
+        self,
+        rows: Sequence[Row],
+        given: Mapping[tuple[UUID, UUID], int],
+        capped: Mapping[UUID, int],
+    ) -> list[Row]:
+        """The first lines of each capped run, as many as it still takes."""
+        room = {
+            run: max(0, given[run, tenant] - capped[run]) for run, tenant in given if run in capped
+        }
+        kept: list[Row] = []
+        for row in rows:
+            if row[4] in room:
+                if not room[row[4]]:
+                    continue
+                room[row[4]] -= 1
+            kept.append(row)
+        return kept
+
+    def _notices(
+        self,
+        given: Mapping[tuple[UUID, UUID], int],
+        capped: Mapping[UUID, int],
+        *,
+        at: datetime,
+    ) -> list[Row]:
+        """One line in each run that met its cap in this batch: what it dropped before was nothing."""
+        message = (
+            f"This run has {self._cap} log lines, as many as are kept; further ones are dropped."
+        )
+        return [
+            (
+                self._ids(), at, at, tenant, run, None, at, CAP_LOGGER, "WARNING", message, None, _LAST_SEQUENCE,
+            )
+            for run, tenant in given
+            if run in capped and capped[run] <= given[run, tenant]
+        ]  # fmt: skip
 
 
 def rows_of(batch: LogBatch, *, sequence: int) -> list[Row]:
     """A batch as rows in the order of COLUMNS."""
     first = sequence * _LINES_PER_MESSAGE
+    accepted = aware(batch.accepted)
     return [
         (
-            line.id, batch.accepted, batch.accepted, batch.tenant_id, line.flow_run_id, line.task_run_id,
-            line.timestamp, _storable(line.name), _storable(line.level), _storable(line.message),
-            None if line.info is None else line.info, first + place,
+            line.id, accepted, accepted, batch.tenant_id, line.flow_run_id, line.task_run_id,
+            aware(line.timestamp), _storable(line.name), _storable(line.level), _storable(line.message),
+            _storable_info(line.info), first + place,
         )
         for place, line in enumerate(batch.lines)
     ]  # fmt: skip
-
-
-async def write_rows(connection: Connection, rows: Sequence[Row]) -> None:
-    """COPY the rows; if some are there already, insert the others."""
-    try:
-        await connection.copy_records_to_table(
-            "log", schema_name="runs", records=rows, columns=COLUMNS
-        )
-    except asyncpg.UniqueViolationError:
-        await _insert_missing(connection, rows)
-    except asyncpg.UntranslatableCharacterError:
-        # Some `info` holds U+0000, which jsonb cannot: those lose it, the lines stay.
-        await _insert_missing(connection, [_without_nul(row) for row in rows])
 
 
 async def insert_entries(
@@ -103,28 +184,9 @@ async def insert_entries(
         for place, (tenant_id, entry) in enumerate(entries)
     ]  # fmt: skip
     if rows:
-        await _insert_missing(connection, rows)
-
-
-async def _insert_missing(connection: Connection, rows: Sequence[Row]) -> None:
-    columns = [list(column) for column in zip(*rows, strict=True)]
-    columns[10] = [None if info is None else to_json(info) for info in columns[10]]
-    await connection.execute(
-        """
-        INSERT INTO runs.log
-            (id, created, updated, tenant_id, flow_run_id, task_run_id, timestamp, name, level, message, info, sequence)
-        SELECT id, created, updated, tenant_id, flow_run_id, task_run_id, timestamp, name, level, message, info::jsonb,
-            sequence
-        FROM unnest(
-            $1::uuid[], $2::timestamptz[], $3::timestamptz[], $4::uuid[], $5::uuid[], $6::uuid[], $7::timestamptz[],
-            $8::text[], $9::text[], $10::text[], $11::text[], $12::bigint[]
-        ) AS l (
-            id, created, updated, tenant_id, flow_run_id, task_run_id, timestamp, name, level, message, info, sequence
+        await connection.copy_records_to_table(
+            "log", schema_name="runs", records=rows, columns=COLUMNS
         )
-        ON CONFLICT (id, created) DO NOTHING
-        """,
-        *columns,
-    )
 
 
 def _storable(text: str | None) -> str | None:
@@ -134,8 +196,15 @@ def _storable(text: str | None) -> str | None:
     return _SURROGATE.sub("�", text.replace(_NUL, "�"))
 
 
-def _without_nul(row: Row) -> Row:
-    info = row[10]
-    if info is None or "\\u0000" not in to_json(info):
-        return row
-    return (*row[:10], {"unstorable": to_json(info).replace("\\u0000", "�")}, *row[11:])
+def _storable_info(info: object) -> object:
+    """jsonb holds neither U+0000 nor numbers that orjson refuses to write; such a value is kept as text."""
+    if info is None:
+        return None
+    text = to_json(info)
+    if "\\u0000" in text:
+        return text.replace("\\u0000", "�")
+    try:
+        orjson.dumps(info)
+    except TypeError:
+        return text
+    return info

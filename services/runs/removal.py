@@ -78,15 +78,21 @@ async def delete_pending_of_archived(connection: Connection, groups: Sequence[UU
 
 
 async def runs_older_than(database: Database, before: datetime) -> int:
-    """Delete one step of runs that finished before a moment; how many."""
+    """Delete one step of runs that finished before a moment; how many.
+
+    Ids are UUIDv7, in order of creation, so the oldest runs are the first of the primary key and need no index.
+    """
+    youngest = UUID(int=int(before.timestamp() * 1000) << 80)
     async with database.transaction() as connection:
         rows = await connection.fetch(
             f"""
             SELECT id FROM runs.flow_run WHERE id IN (
-                SELECT id FROM runs.flow_run WHERE end_time < $1 ORDER BY end_time LIMIT {STEP}
-            ) AND end_time < $1 ORDER BY id FOR UPDATE SKIP LOCKED
+                SELECT id FROM runs.flow_run WHERE id < $2 AND end_time < $1 ORDER BY id LIMIT {STEP}
+            ) AND end_time < $1
+            ORDER BY id FOR UPDATE SKIP LOCKED
             """,
             before,
+            youngest,
         )
         return await _delete(connection, [row["id"] for row in rows])
 
@@ -103,6 +109,7 @@ async def _delete(connection: Connection, flow_run_ids: Sequence[UUID]) -> int:
     for sql, ids in (
         ("DELETE FROM runs.task_run_state WHERE task_run_id = ANY($1::uuid[])", task_run_ids),
         ("DELETE FROM runs.flow_run_state WHERE flow_run_id = ANY($1::uuid[])", flow_run_ids),
+        ("DELETE FROM runs.log_usage WHERE flow_run_id = ANY($1::uuid[])", flow_run_ids),
         ("DELETE FROM runs.log WHERE flow_run_id = ANY($1::uuid[])", flow_run_ids),
         ("DELETE FROM runs.flow_run WHERE id = ANY($1::uuid[])", flow_run_ids),
     ):

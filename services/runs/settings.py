@@ -37,6 +37,20 @@ class RunsSettings(ServiceSettings):
     cancel_tick: timedelta = Field(
         default=timedelta(seconds=5), description="how often overdue cancellations are looked for"
     )
+    late_after: timedelta = Field(
+        default=timedelta(seconds=20), description="what the UI calls late; then a reason is given"
+    )
+    agent_silent_after: timedelta = Field(
+        default=timedelta(minutes=1), description="what clients call an agent that is not alive"
+    )
+    late_tick: timedelta = Field(
+        default=timedelta(seconds=3), description="how often late runs are given their reason"
+    )
+    log_cap: int = Field(
+        default=1_000_000,
+        ge=1,
+        description="log lines of one run; a loop that prints for days must not fill the disk",
+    )
     sweep_tick: timedelta = Field(
         default=timedelta(minutes=1),
         description="how often what a lost event left behind is looked for",

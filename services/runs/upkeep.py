@@ -7,13 +7,15 @@ the ledger or lock as it does, so that two replicas doing the same at once are h
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from libs.runtime.database import Database
+from libs.runtime.database import Database, statement
 from services.runs import removal
 from services.runs.commit import GroupCommit
 from services.runs.ledger import Answer, CancelArchived, Command, Done, EndCancellation
 
 STEP = 500
 """Candidates per round."""
+LATE_STEP = 2000
+"""Rows of one transaction that marks late runs: short enough not to be in the way of a claim."""
 WEEKS_AHEAD = 8
 """Partitions made in advance: two months in which nobody needs to notice that upkeep does not run."""
 
@@ -110,6 +112,22 @@ async def end_cancellations(
     return ended
 
 
+async def mark_late(
+    database: Database, *, late_after: timedelta, silent_after: timedelta, now: datetime
+) -> int:
+    """Give due runs the reason for which they have not started; how many have a new one."""
+    total = 0
+    while True:
+        async with database.transaction() as connection:
+            tag = await connection.execute(
+                statement(__file__, "mark_late"), now - late_after, now - silent_after, LATE_STEP
+            )
+        marked = int(tag.removeprefix("UPDATE "))
+        total += marked
+        if marked < LATE_STEP:
+            return total
+
+
 async def keep_partitions(database: Database, *, now: datetime) -> int:
     """Make the partitions of the coming weeks; how many were missing."""
     made: int = await database.pool.fetchval(
@@ -134,6 +152,8 @@ async def drop_old(
                 "SELECT runs.drop_partitions($1, $2) AS name", parent, now - kept
             )
             dropped += [row["name"] for row in rows]
+    if logs is not None:
+        await database.pool.execute("DELETE FROM runs.log_usage WHERE updated < $1", now - logs)
     if runs is not None:
         while await removal.runs_older_than(database, now - runs):
             pass

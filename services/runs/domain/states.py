@@ -108,10 +108,14 @@ def parse_moment(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        moment = datetime.fromisoformat(value)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+        return aware(datetime.fromisoformat(value)).astimezone(UTC)
     except (ValueError, OverflowError):
         return None
+
+
+def aware(moment: datetime) -> datetime:
+    """A moment without an offset is UTC."""
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def to_json(value: object) -> str:

@@ -1,0 +1,33 @@
+-- Say why runs that are due have not started. Answers how many rows were changed, a bounded step at a time.
+--
+-- The reason depends on the labels only, so it is found once per label set. The race: a run starts while it is being
+-- marked. Its row is locked and looked at again first, whoever holds it already is left alone, and every state that a
+-- run takes clears the reason (write_flow_run_states.sql); so no run that has started keeps one.
+WITH late AS MATERIALIZED (
+    SELECT id, tenant_id, labels, state, late_reason FROM runs.flow_run
+    WHERE state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+        AND (state_start_time <= $1 OR (state_start_time IS NULL AND state = 'Paused' AND scheduled_start_time <= $1))
+), agents AS (
+    SELECT s.tenant_id, s.labels, CASE
+        WHEN count(a.id) = 0 THEN 'no_matching_agent'
+        WHEN coalesce(max(a.last_queried), '-infinity') < $2 THEN 'agent_silent'
+        ELSE 'not_claimed'
+    END AS reason
+    FROM (SELECT DISTINCT tenant_id, labels FROM late) s
+    LEFT JOIN runs.agent a ON a.tenant_id = s.tenant_id AND s.labels <@ a.labels AND (s.labels <> '[]' OR a.labels = '[]')
+    GROUP BY s.tenant_id, s.labels
+), wrong AS (
+    SELECT late.id, r.reason FROM late JOIN agents USING (tenant_id, labels)
+    CROSS JOIN LATERAL (
+        SELECT CASE late.state WHEN 'Paused' THEN 'paused' WHEN 'Queued' THEN 'limit_full' ELSE agents.reason END AS reason
+    ) r
+    WHERE late.late_reason IS DISTINCT FROM r.reason
+    LIMIT $3
+), held AS (
+    SELECT f.id, f.state FROM runs.flow_run f WHERE f.id IN (SELECT id FROM wrong)
+    ORDER BY f.id
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE runs.flow_run f SET late_reason = wrong.reason
+FROM held JOIN wrong USING (id)
+WHERE f.id = held.id AND held.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
