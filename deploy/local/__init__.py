@@ -10,6 +10,7 @@ Environment
     HEADWATER_DATA    where everything is kept (.headwater in the checkout)
     HEADWATER_HOST    where the API listens (127.0.0.1)
     HEADWATER_PORT    its port (4200; 0 chooses one)
+    HEADWATER_AUTH    required or off: API keys (off on loopback, required elsewhere)
 
 `run --processes` gives each service a process of its own, as in production, at the cost of memory. A service that then
 crashes is reported by its name and started again.

@@ -96,6 +96,10 @@ async def _start_services(
         services.Processes(surroundings, folder) if processes else services.InProcess(surroundings)
     )
     await running.start()
+    if settings.keys_required:
+        tell(
+            f"API keys are required; the first one is gateway.first_key in {folder.path}/secrets.json"
+        )
     tell(f"{len(services.NAMES)} services started ({time.monotonic() - began:.1f} s)")
     return running
 
