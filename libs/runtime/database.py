@@ -18,17 +18,27 @@ else:  # the class is generic for type checkers only
     Connection = asyncpg.pool.PoolConnectionProxy
 
 
-def _encode(value: Any) -> str:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+JSONB_VERSION = b"\x01"  # what PostgreSQL puts before the text when it sends jsonb in binary
+
+
+def _encode(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
 
 
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
-    """Give every connection the JSON codec: jsonb parameters and results are Python values."""
+    """Give every connection the JSON codec: jsonb parameters and results are Python values.
+
+    In the binary format, the only one that COPY takes.
+    """
     await connection.set_type_codec(
-        "jsonb", encoder=_encode, decoder=orjson.loads, schema="pg_catalog"
+        "jsonb",
+        encoder=lambda value: JSONB_VERSION + _encode(value),
+        decoder=lambda raw: orjson.loads(raw[len(JSONB_VERSION) :]),
+        schema="pg_catalog",
+        format="binary",
     )
     await connection.set_type_codec(
-        "json", encoder=_encode, decoder=orjson.loads, schema="pg_catalog"
+        "json", encoder=_encode, decoder=orjson.loads, schema="pg_catalog", format="binary"
     )
 
 
