@@ -62,6 +62,7 @@ class FlowVersion:
     version: int
     archived: bool
     schedule_active: bool
+    """Whether its user wants it to be; of an archived version it is paused all the same."""
     waiting: int
     """Runs that its schedule has made and that wait for their time."""
 
@@ -246,10 +247,10 @@ def _problems_of_versions(flows: tuple[FlowVersion, ...], expected: Expected) ->
         found.append(f"version {old.version} was followed by version {new.version}")
     if not old.archived or new.archived:
         found.append("the new version did not archive the old one")
-    if old.schedule_active:
-        found.append("the archived version's schedule was not paused")
     if old.waiting:
-        found.append(f"the archived version still has {old.waiting} runs waiting")
+        found.append(
+            f"the archived version's schedule is not paused: {old.waiting} of its runs wait"
+        )
     if not new.waiting:
         found.append("the new version's schedule has made no runs")
     return found

@@ -43,11 +43,17 @@ def _flows(flows: tuple[FlowVersion, ...]) -> Table:
             flow.name,
             str(flow.version),
             "archived" if flow.archived else "[green]current[/green]",
-            "active" if flow.schedule_active else "-",
+            _schedule(flow),
             str(flow.waiting or ""),
             style="dim" if flow.archived else "",
         )
     return table
+
+
+def _schedule(flow: FlowVersion) -> str:
+    if not flow.schedule_active:
+        return "-"
+    return "paused" if flow.archived else "active"
 
 
 def _runs(runs: tuple[FlowRun, ...]) -> Table:
