@@ -63,8 +63,9 @@ class Root:
 
     def values(self, inputs: Inputs, *, maximum_cost: int) -> list[Any]:
         """The values to bind for one request; raises GraphQLError for what cannot be bound."""
-        if self.cost.total(inputs) > maximum_cost:
-            msg = f"The field asks for up to {self.cost.total(inputs)} rows; the limit is {maximum_cost}. Use smaller limits."
+        rows = self.cost.total(inputs)
+        if rows > maximum_cost:
+            msg = f"The field asks for up to {rows} rows; the limit is {maximum_cost}. Use smaller limits."
             raise too_much(msg)
         return [parameter.value(inputs) for parameter in self.parameters]
 
@@ -374,7 +375,7 @@ class _Page:
         return self._select(self._limit)
 
     def unordered(self) -> str:
-        """FROM and WHERE for an aggregate over the chosen rows; their number is not limited unless the client says so."""
+        """FROM and WHERE for an aggregate over the chosen rows; all of them, unless the client limits them."""
         if not self._is_paged:
             return f"{self._from} {self._where}"
         chosen = self._limit if self.arguments.get("limit") is not None else ""

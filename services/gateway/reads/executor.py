@@ -102,7 +102,7 @@ class Reader:
             return self._told(error, bound.root.key)
         return _answer(bound, row[0])
 
-    async def _row(self, sql: str, tenant_id: UUID, values: Sequence[Any]) -> Sequence[Any]:
+    async def _row(self, sql: str, tenant_id: UUID, values: Sequence[Any]) -> asyncpg.Record:
         if self._pool is None:
             msg = "the reader is not connected"
             raise asyncpg.InterfaceError(msg)

@@ -10,7 +10,7 @@ coercion gives them in the order of their definition.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 from graphql import (
     BooleanValueNode,
@@ -61,7 +61,7 @@ Tree = None | bool | str | Given | list[Any] | dict[str, Any]
 """None: nothing given, or null. bool and str (an enum value) are part of the structure."""
 
 
-class BadVariables(Exception):
+class BadVariables(Exception):  # noqa: N818 - reads as what it is: `except BadVariables`
     """The variables do not fit what the operation declares."""
 
     def __init__(self, errors: list[GraphQLError]) -> None:
@@ -91,7 +91,7 @@ def declared_variables(
         found.append(
             Declared(
                 definition.variable.name.value,
-                cast("GraphQLInputType", kind),
+                kind,
                 definition.default_value,
             )
         )

@@ -1,9 +1,8 @@
 """How much one document may ask for. Every limit answers with a sentence that names it.
 
-A list that says no `limit` gets `default_rows` at most; one that asks for more than `maximum_rows` is refused rather than
-cut, because a client that asked for a number relies on it. Task runs and logs are larger: real clients read all of a
-run's without saying a limit. Counts and other aggregates are exact; the statement timeout of the reader's role bounds
-them.
+A list that says no `limit` gets `default_rows` at most; one that asks for more than `maximum_rows` is refused rather
+than cut, because a client that asked for a number relies on it. Task runs and logs have more: real clients read all of
+a run's without saying a limit. Counts and other aggregates are exact; the statement timeout bounds them.
 
 Cost is the number of rows that a document may make PostgreSQL render: limits multiplied along nested lists. A list
 without a limit counts as what it usually holds, or the clients' ordinary documents would be refused.

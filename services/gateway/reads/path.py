@@ -155,7 +155,7 @@ class ReadPath:
     def row_plan(
         self,
         table: str,
-        info: GraphQLResolveInfo | None = None,
+        info: GraphQLResolveInfo[Any] | None = None,
         *,
         field_nodes: Sequence[FieldNode] | None = None,
         document: DocumentNode | None = None,

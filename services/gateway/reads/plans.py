@@ -17,8 +17,8 @@ Answers = Mapping[str, bytes | GraphQLError]
 class Program:
     """A compiled operation, for every request of the same structure.
 
-    `together` is one statement for all root fields: one round trip, one snapshot. Its parameters are the roots' own, one
-    after the other.
+    `together` is one statement for all root fields: one round trip, one snapshot. Its parameters are the roots' own,
+    one after the other.
     """
 
     keys: tuple[str, ...]

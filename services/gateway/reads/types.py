@@ -89,7 +89,7 @@ def _bigint() -> GraphQLScalarType:
     )
 
 
-def from_row(source: Any, info: GraphQLResolveInfo, **_arguments: Any) -> Any:
+def from_row(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
     """Resolve from a row that the compiler already shaped: its keys are response keys."""
     return source[info.path.key]
 
@@ -428,19 +428,21 @@ def aggregated(table: Table, function: str) -> list[Column]:
     return [column for column in table.columns.values() if column.scalar in scalars]
 
 
+def _of_function(
+    build: Callable[[Types, Table, str], GraphQLNamedType], function: str
+) -> Callable[[Types, Table], GraphQLNamedType]:
+    return lambda types, table: build(types, table, function)
+
+
 _PER_TABLE: dict[str, Callable[[Types, Table], GraphQLNamedType]] = {
     "_bool_exp": Types._bool_exp,
     "_aggregate_order_by": Types._aggregate_order_by,
     **{
-        f"_{function}_order_by": lambda types, table, function=function: types._function_order_by(
-            table, function
-        )
+        f"_{function}_order_by": _of_function(Types._function_order_by, function)
         for function in AGGREGATES
     },
     **{
-        f"_{function}_fields": lambda types, table, function=function: types._function_fields(
-            table, function
-        )
+        f"_{function}_fields": _of_function(Types._function_fields, function)
         for function in AGGREGATES
     },
     "_order_by": Types._order_by,
