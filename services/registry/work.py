@@ -4,17 +4,22 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
-from libs.contracts.base import Event
+from libs.contracts.base import Applied, Event
 from libs.runtime import faults, outbox
+from libs.runtime import log as logs
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
 from libs.schema.registry import SCHEMA
 
-E = TypeVar("E", bound=Event)
+log = logs.get(SCHEMA)
+_ENVELOPE = {"event_id", "at"}
+
+NOT_FOUND = Applied(success=False)
+"""The answer about something that this tenant does not have."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -56,5 +61,7 @@ class Bench:
             await outbox.add(connection, SCHEMA, work.events)
             await faults.reached(faults.Point.REGISTRY_BEFORE_COMMIT)
         await faults.reached(faults.Point.REGISTRY_AFTER_COMMIT_BEFORE_ANSWER)
+        for event in work.events:
+            log.info("changed", what=event.subject.template, **event.model_dump(exclude=_ENVELOPE))
         if work.events:
             self._committed()

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Vali
 from libs.contracts.base import JsonObject, Refused
 from libs.contracts.errors import Code
 from services.registry.domain.documents import UnstorableError, encode, invalid
-from services.registry.domain.parts import Part, complaint
+from services.registry.domain.parts import Part
 
 MICROSECONDS = 1_000_000
 _SHORTEST = 60 * MICROSECONDS  # the client's own limit for a backend
@@ -248,12 +248,3 @@ def _clock_from(
     except UnstorableError as error:
         return invalid(str(error))
     return clock
-
-
-def complaint_about_schedule(schedule: Any) -> str | None:
-    """What is wrong with a serialized schedule, field first, or None."""
-    try:
-        Schedule.model_validate(schedule)
-    except ValidationError as error:
-        return complaint(error, place="schedule")
-    return None

@@ -10,6 +10,7 @@ from libs.contracts.registry import FlowRegisteredReply
 from libs.runtime.ids import new_id
 from services.registry.app import Registry
 from tests.support.engines import Stack
+from tests.support.eventually import eventually
 
 Reply = TypeVar("Reply", bound=Message)
 
@@ -73,9 +74,39 @@ class Office:
         """Register a flow in this project."""
         return await self.do(contracts.REGISTER_FLOW, self.registration(serialized, **fields))
 
+    async def add_tasks(self, flow_id: UUID, serialized: Any) -> Applied | Refused:
+        """Send a piece of tasks."""
+        return await self.ask(
+            contracts.REGISTER_TASKS,
+            contracts.RegisterTasks(
+                tenant_id=self.tenant_id, flow_id=flow_id, serialized_tasks=serialized
+            ),
+        )
+
+    async def add_edges(self, flow_id: UUID, serialized: Any) -> Applied | Refused:
+        """Send a piece of edges."""
+        return await self.ask(
+            contracts.REGISTER_EDGES,
+            contracts.RegisterEdges(
+                tenant_id=self.tenant_id, flow_id=flow_id, serialized_edges=serialized
+            ),
+        )
+
     async def on_flow(self, rpc: Rpc[Any, Applied], flow_id: UUID) -> Applied:
         """Archive, unarchive or delete a flow."""
         return await self.do(rpc, contracts.FlowCommand(tenant_id=self.tenant_id, flow_id=flow_id))
+
+    async def told(self, flow_id: UUID) -> dict[str, int]:
+        """What the bus has been told of a flow, once everything that is committed was published: verb and count."""
+
+        async def published() -> bool:
+            return not await self.rows("SELECT FROM registry.outbox")
+
+        await eventually(published)
+        info = await self.service.bus.js.stream_info(
+            "EVENTS", subjects_filter=f"hw.evt.flow.*.{flow_id}"
+        )
+        return {subject.split(".")[3]: n for subject, n in (info.state.subjects or {}).items()}
 
     async def row(self, sql: str, *arguments: Any) -> dict[str, Any]:
         """The one row of a query."""
@@ -86,6 +117,18 @@ class Office:
     async def rows(self, sql: str, *arguments: Any) -> list[dict[str, Any]]:
         """All rows of a query, as the owner of the database."""
         return [dict(row) for row in await self.stack.admin_pool.fetch(sql, *arguments)]
+
+    async def everything(self) -> dict[str, int]:
+        """How many rows of each kind the tenant has, to show that nothing was stored."""
+        return {
+            table: (
+                await self.row(
+                    f"SELECT count(*) AS n FROM registry.{table} WHERE tenant_id = $1",
+                    self.tenant_id,
+                )
+            )["n"]
+            for table in ("project", "flow_group", "flow", "task", "edge")
+        }
 
     async def flow(self, flow_id: UUID) -> dict[str, Any]:
         """A flow's row."""

@@ -1,8 +1,38 @@
 """Registration: what a flow becomes when it is registered whole or in pieces."""
 
-from libs.contracts import registry as contracts
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from libs.contracts.base import Applied, Refused
+from libs.contracts.errors import Code
+from libs.runtime.ids import new_id
 from tests.integration.registry.office import Office
-from tests.support.serialized_flows import a_flow, a_task, an_edge, compressed
+from tests.support.serialized_flows import (
+    a_flow,
+    a_parameter,
+    a_schedule,
+    a_task,
+    an_edge,
+    compressed,
+)
+
+Json = dict[str, Any]
+
+
+def head_of(serialized: Json) -> Json:
+    """What Core 1.x sends first: the flow without tasks and edges."""
+    return {key: value for key, value in serialized.items() if key not in ("tasks", "edges")}
+
+
+async def shapes(office: Office, flow_id: Any) -> dict[str, str]:
+    """The flags of each task by their initials."""
+    flags = {"m": "mapped", "r": "is_root_task", "t": "is_terminal_task", "f": "is_reference_task"}
+    return {
+        slug: "".join(initial for initial, column in flags.items() if task[column])
+        for slug, task in (await office.tasks(flow_id)).items()
+    }
 
 
 async def test_a_flow_is_stored_with_its_tasks_and_edges(office: Office) -> None:
@@ -12,39 +42,199 @@ async def test_a_flow_is_stored_with_its_tasks_and_edges(office: Office) -> None
 
     flow = await office.flow(made.id)
     assert made.version == 1
+    assert flow["tenant_id"] == office.tenant_id
+    assert flow["project_id"] == office.project_id
     assert flow["name"] == "orders"
     assert flow["description"] == "every night"
     assert flow["core_version"] == "1.4.1"
     assert flow["serialized_flow"] == serialized
     assert flow["storage"] == serialized["storage"]
+    assert flow["run_config"] == serialized["run_config"]
+    assert flow["environment"] is None
+    assert flow["schedule"] is None
     assert flow["archived"] is False
     assert set(await office.tasks(made.id)) == {"extract-1", "clean-1", "load-1"}
+    edges = await office.rows("SELECT tenant_id FROM registry.edge WHERE flow_id = $1", made.id)
+    assert edges == [{"tenant_id": office.tenant_id}] * 2
+    assert await office.told(made.id) == {"registered": 1}
 
 
-async def test_a_flow_in_pieces_becomes_the_same_as_a_whole_one(office: Office) -> None:
-    head = {k: v for k, v in a_flow().items() if k not in ("tasks", "edges")}
-    made = await office.register(compressed_flow=compressed(head), set_schedule_active=False)
-    for rpc, pieces in (
-        (
-            contracts.REGISTER_TASKS,
-            contracts.RegisterTasks(
-                tenant_id=office.tenant_id,
-                flow_id=made.id,
-                serialized_tasks=[a_task("a"), a_task("b")],
-            ),
-        ),
-        (
-            contracts.REGISTER_EDGES,
-            contracts.RegisterEdges(
-                tenant_id=office.tenant_id,
-                flow_id=made.id,
-                serialized_edges=[an_edge("a", "b", mapped=True)],
-            ),
-        ),
-    ):
-        for _ in range(2):
-            await office.do(rpc, pieces)
-    tasks = await office.tasks(made.id)
-    assert tasks["b"]["mapped"]
-    assert len((await office.flow(made.id))["serialized_flow"]["tasks"]) == 2
+async def test_a_task_keeps_what_its_client_says(office: Office) -> None:
+    task = a_task(
+        "load-1",
+        max_retries=3,
+        retry_delay=90,
+        tags=["db", "größe"],
+        cache_key="k",
+        auto_generated=True,
+        trigger={"fn": "prefect.triggers.any_failed", "kwargs": {}},
+    )
+
+    made = await office.register(a_flow(edges=[]) | {"tasks": [task]})
+
+    row = (await office.tasks(made.id))["load-1"]
+    assert row["tenant_id"] == office.tenant_id
+    assert row["name"] == "load"
+    assert row["max_retries"] == 3
+    assert row["retry_delay"] == timedelta(seconds=90)
+    assert row["tags"] == ["db", "größe"]
+    assert row["cache_key"] == "k"
+    assert row["auto_generated"] is True
+    assert row["trigger"] == "prefect.triggers.any_failed"
+
+
+async def test_a_compressed_flow_is_the_same_flow(office: Office) -> None:
+    serialized = a_flow("größer ✓ 注文")
+
+    made = await office.register(compressed_flow=compressed(serialized))
+
+    assert (await office.flow(made.id))["serialized_flow"] == serialized
+
+
+async def test_large_integers_come_back_exact(office: Office) -> None:
+    parameter = a_parameter("seed", default=2**70 + 1)
+
+    made = await office.register(a_flow(parameters=[parameter]))
+
+    stored = await office.row(
+        "SELECT parameters #>> '{0,default}' AS value FROM registry.flow WHERE id = $1", made.id
+    )
+    assert stored["value"] == str(2**70 + 1)
+
+
+DIAMOND = [
+    an_edge("a", "b", mapped=True),
+    an_edge("a", "c"),
+    an_edge("b", "d", key="x"),
+    an_edge("c", "d", key="y"),
+]
+
+
+async def test_tasks_know_their_place(office: Office) -> None:
+    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": DIAMOND}
+
+    made = await office.register(serialized)
+
+    assert await shapes(office, made.id) == {"a": "r", "b": "m", "c": "", "d": "tf"}
+
+
+@pytest.mark.parametrize("reference_tasks", [[], [{"slug": "b"}]])
+async def test_a_flow_in_pieces_becomes_the_same_as_a_whole_one(
+    office: Office, reference_tasks: list[Json]
+) -> None:
+    serialized = a_flow(tasks=("a", "b", "c", "d"), reference_tasks=reference_tasks)
+    serialized["edges"] = DIAMOND
+    whole = await office.register(serialized)
+
+    made = await office.register(compressed_flow=compressed(head_of(serialized)))
+    for tasks in (serialized["tasks"][:3], serialized["tasks"][3:], []):
+        assert await office.add_tasks(made.id, tasks) == Applied(id=made.id)
+    for edges in (DIAMOND[:1], DIAMOND[1:], []):
+        assert await office.add_edges(made.id, edges) == Applied(id=made.id)
+
+    assert (await office.flow(made.id))["serialized_flow"] == serialized
+    assert await shapes(office, made.id) == await shapes(office, whole.id)
+
+
+async def test_a_piece_that_is_sent_twice_is_stored_once(office: Office) -> None:
+    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": DIAMOND}
+    made = await office.register(head_of(serialized))
+    for _ in range(2):
+        await office.add_tasks(made.id, serialized["tasks"])
+        await office.add_edges(made.id, DIAMOND)
+
+    flow = await office.flow(made.id)
+    assert len(flow["serialized_flow"]["tasks"]) == 4
+    assert len(flow["serialized_flow"]["edges"]) == 4
+    assert len(await office.tasks(made.id)) == 4
+    counted = await office.row(
+        "SELECT count(*) AS n FROM registry.edge WHERE flow_id = $1", made.id
+    )
+    assert counted == {"n": 4}
+
+
+async def test_pieces_for_a_whole_flow_change_nothing(office: Office) -> None:
+    """A client whose key matched an earlier version sends its pieces all the same."""
+    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": DIAMOND}
+    made = await office.register(serialized)
+    before = await office.tasks(made.id)
+
+    await office.add_tasks(made.id, serialized["tasks"])
+    await office.add_edges(made.id, DIAMOND)
+
+    assert (await office.flow(made.id))["serialized_flow"] == serialized
+    assert await office.tasks(made.id) == before
+
+
+async def test_parallel_edges_with_different_keys_survive(office: Office) -> None:
+    edges = [an_edge("extract-1", "load-1", key=key) for key in ("x", "y", None)]
+
+    made = await office.register(a_flow(edges=edges))
+
+    rows = await office.rows("SELECT key FROM registry.edge WHERE flow_id = $1", made.id)
+    assert {row["key"] for row in rows} == {"x", "y", None}
+
+
+@pytest.mark.parametrize("unknown", ["flow", "tenant"])
+async def test_pieces_of_an_unknown_flow_are_refused(office: Office, unknown: str) -> None:
+    made = await office.register(a_flow())
+    stranger = await Office.open(office.stack, office.service)
+    asker, flow_id = (office, new_id()) if unknown == "flow" else (stranger, made.id)
+
+    expected = Refused(code=Code.FLOW_INVALID_ID)
+    assert await asker.add_tasks(flow_id, [a_task("new")]) == expected
+    assert await asker.add_edges(flow_id, [an_edge("extract-1", "load-1", key="z")]) == expected
+
+
+async def test_edges_to_tasks_that_are_not_there_are_refused_and_none_is_stored(
+    office: Office,
+) -> None:
+    made = await office.register(a_flow())
+
+    refused = await office.add_edges(
+        made.id, [an_edge("extract-1", "load-1", key="z"), an_edge("extract-1", "gone")]
+    )
+
+    assert refused == Refused(
+        code=Code.EDGES_UNKNOWN_TASKS,
+        fields={"reason": "edges.1.downstream_task: the flow has no task 'gone'"},
+    )
     assert len((await office.flow(made.id))["serialized_flow"]["edges"]) == 1
+
+
+async def test_a_cycle_that_only_two_pieces_together_make_is_refused(office: Office) -> None:
+    made = await office.register(a_flow(tasks=("a", "b", "c")))
+
+    refused = await office.add_edges(made.id, [an_edge("c", "a")])
+
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.FLOW_MALFORMED
+    assert refused.fields["reason"].startswith("edges: they form a cycle: ")
+
+
+async def test_a_schedule_starts_with_the_registration_that_asks_for_it(office: Office) -> None:
+    made = await office.register(a_flow(schedule=a_schedule()), set_schedule_active=True)
+
+    assert (await office.flow(made.id))["is_schedule_active"] is True
+    assert await office.told(made.id) == {"registered": 1, "schedule_changed": 1}
+
+
+@pytest.mark.parametrize("wish", [False, None])
+async def test_a_schedule_waits_unless_it_is_asked_for(office: Office, wish: bool | None) -> None:
+    made = await office.register(a_flow(schedule=a_schedule()), set_schedule_active=wish)
+
+    assert (await office.flow(made.id))["is_schedule_active"] is False
+
+
+async def test_without_a_schedule_nothing_is_started(office: Office) -> None:
+    made = await office.register(a_flow(), set_schedule_active=True)
+
+    assert (await office.flow(made.id))["is_schedule_active"] is False
+
+
+async def test_a_schedule_without_required_parameters_waits_silently(office: Office) -> None:
+    serialized = a_flow(schedule=a_schedule(), parameters=[a_parameter("x", required=True)])
+
+    made = await office.register(serialized, set_schedule_active=True)
+
+    assert (await office.flow(made.id))["is_schedule_active"] is False

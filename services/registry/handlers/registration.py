@@ -25,7 +25,7 @@ from services.registry.domain.registration import Group, Registered
 from services.registry.work import Bench, Work
 
 
-class Registering:
+class Registration:
     """The verbs that make versions and add to them."""
 
     def __init__(self, bench: Bench, *, flow_json_limit: int) -> None:

@@ -1,0 +1,32 @@
+"""Many flows are deleted in transactions of a bounded size, so that nothing else waits for long."""
+
+from collections.abc import Awaitable, Callable
+from uuid import UUID
+
+from libs.contracts.base import Applied
+from libs.contracts.registry import FlowDeleted
+from services.registry import store
+from services.registry.work import Bench, Work
+
+
+async def delete_flows_and(
+    bench: Bench,
+    tenant_id: UUID,
+    owner_id: UUID,
+    *,
+    some_flows: Callable[[Work], Awaitable[list[store.Version]]],
+    last: Callable[[Work], Awaitable[bool]],
+    still_there: Callable[[Work], Awaitable[bool]],
+) -> Applied:
+    """Delete flows in transactions of a bounded size, then what they belonged to.
+
+    Cut short, it has deleted some flows, each wholly; asking again goes on. It ends when the owner is gone, by
+    this call or by another; flows that are registered meanwhile are deleted too.
+    """
+    while True:
+        async with bench.work(tenant_id) as work:
+            versions = await some_flows(work)
+            for version in versions:
+                work.tell(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
+            if not versions and (await last(work) or not await still_there(work)):
+                return Applied(id=owner_id)

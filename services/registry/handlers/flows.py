@@ -1,0 +1,107 @@
+"""What happens to a version after it was registered."""
+
+from libs.contracts.base import Applied, Refused
+from libs.contracts.errors import Code
+from libs.contracts.registry import (
+    FlowArchived,
+    FlowCommand,
+    FlowDeleted,
+    FlowScheduleChanged,
+    FlowSettingsChanged,
+    FlowUnarchived,
+    MoveFlow,
+    SetFlowSettings,
+    SetScheduleActive,
+)
+from services.registry import store
+from services.registry.domain import registration, schedules
+from services.registry.work import NOT_FOUND, Bench
+
+
+class Flows:
+    """The verbs on versions."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def archive_flow(self, command: FlowCommand) -> Applied | Refused:
+        """Archive a version: no run can be made of it from here on. Archiving twice is once."""
+        return await self._set_archived(command, archived=True)
+
+    async def unarchive_flow(self, command: FlowCommand) -> Applied | Refused:
+        """Take a version out of the archive, beside those that are not in it; its schedule is as it was."""
+        return await self._set_archived(command, archived=False)
+
+    async def _set_archived(self, command: FlowCommand, *, archived: bool) -> Applied:
+        async with self._bench.work(command.tenant_id) as work:
+            version = await store.set_archived(
+                work.connection, work.tenant_id, command.flow_id, archived=archived
+            )
+            if version is None:
+                return NOT_FOUND
+            if version.changed:
+                work.tell(
+                    FlowArchived if archived else FlowUnarchived,
+                    flow_id=version.id,
+                    flow_group_id=version.flow_group_id,
+                )
+        return Applied(id=command.flow_id)
+
+    async def move_flow(self, command: MoveFlow) -> Applied | Refused:
+        """Put a flow into another project of its tenant."""
+        async with self._bench.work(command.tenant_id) as work:
+            if not await store.move_flow(
+                work.connection, work.tenant_id, command.flow_id, command.project_id
+            ):
+                return Refused(code=Code.FLOW_OR_PROJECT_INVALID)
+        return Applied(id=command.flow_id)
+
+    async def delete_flow(self, command: FlowCommand) -> Applied | Refused:
+        """Delete a version; the ledger deletes its runs when it hears of it."""
+        async with self._bench.work(command.tenant_id) as work:
+            version = await store.delete_flow(work.connection, work.tenant_id, command.flow_id)
+            if version is None:
+                return NOT_FOUND
+            work.tell(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
+        return Applied(id=command.flow_id)
+
+    async def set_schedule_active(self, command: SetScheduleActive) -> Applied | Refused:
+        """Start or pause a flow's schedule (backend.md 4.4)."""
+        async with self._bench.work(command.tenant_id) as work:
+            flow = await store.hold_schedule(work.connection, work.tenant_id, command.flow_id)
+            if flow is None:
+                return NOT_FOUND
+            if command.active and not schedules.may_be_started(
+                required=flow.required_parameters,
+                group_defaults=flow.default_parameters,
+                schedule=flow.schedule,
+            ):
+                return Refused(code=Code.REQUIRED_PARAMETERS_UNSCHEDULABLE)
+            if command.active and not flow.has_schedule:
+                return NOT_FOUND
+            if command.active is not flow.is_active:
+                await store.set_schedule_active(
+                    work.connection, work.tenant_id, command.flow_id, active=command.active
+                )
+                work.tell(
+                    FlowScheduleChanged,
+                    flow_id=command.flow_id,
+                    flow_group_id=flow.flow_group_id,
+                )
+        return Applied(id=command.flow_id)
+
+    async def set_flow_settings(self, command: SetFlowSettings) -> Applied | Refused:
+        """Set safeguards of the flow's group and of all its versions."""
+        changes = registration.safeguard_changes(
+            heartbeat=command.heartbeat_enabled,
+            lazarus=command.lazarus_enabled,
+            version_locking=command.version_locking_enabled,
+        )
+        async with self._bench.work(command.tenant_id) as work:
+            group = await store.set_safeguards(
+                work.connection, work.tenant_id, command.flow_id, changes
+            )
+            if group is None:
+                return Refused(code=Code.FLOW_INVALID_ID)
+            work.tell(FlowSettingsChanged, flow_id=command.flow_id, flow_group_id=group)
+        return Applied(id=command.flow_id)

@@ -1,0 +1,79 @@
+"""Projects."""
+
+from libs.contracts.base import Applied, Refused
+from libs.contracts.errors import Code
+from libs.contracts.registry import CreateProject, DeleteProject, ProjectCreated, UpdateProject
+from services.registry import store
+from services.registry.domain import registration
+from services.registry.domain.documents import invalid
+from services.registry.handlers.deletion import delete_flows_and
+from services.registry.work import NOT_FOUND, Bench
+
+
+class Projects:
+    """The verbs on projects."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+
+    async def create_project(self, command: CreateProject) -> Applied | Refused:
+        """Make a project."""
+        if refused := registration.project_name_refusal(command.name):
+            return refused
+        if refused := registration.text_refusal(("description", command.description, None)):
+            return refused
+        async with self._bench.work(command.tenant_id) as work:
+            if not await store.has_tenant(work.connection, work.tenant_id):
+                return Refused(code=Code.FOREIGN_KEY_VIOLATION)
+            project_id = work.ids()
+            if not await store.insert_project(
+                work.connection,
+                work.tenant_id,
+                project_id,
+                name=command.name,
+                description=command.description,
+            ):
+                return Refused(code=Code.UNIQUENESS_VIOLATION)
+            work.tell(ProjectCreated, project_id=project_id)
+        return Applied(id=project_id)
+
+    async def update_project(self, command: UpdateProject) -> Applied | Refused:
+        """Rename or describe a project."""
+        if unknown := set(command.changes) - {"name", "description"}:
+            return invalid(f"{min(unknown)}: a project has no such field")
+        if "name" in command.changes and (
+            refused := registration.project_name_refusal(command.changes["name"])
+        ):
+            return refused
+        text = ("description", command.changes.get("description"), None)
+        if refused := registration.text_refusal(text):
+            return refused
+        try:
+            async with self._bench.work(command.tenant_id) as work:
+                if not await store.update_project(
+                    work.connection, work.tenant_id, command.project_id, command.changes
+                ):
+                    return Refused(code=Code.UPDATE_FAILED)
+        except store.UniqueViolation:
+            return Refused(code=Code.UNIQUENESS_VIOLATION)
+        return Applied(id=command.project_id)
+
+    async def delete_project(self, command: DeleteProject) -> Applied | Refused:
+        """Delete a project with its flows. Groups stay, with their settings and version numbers."""
+        async with self._bench.work(command.tenant_id) as work:
+            if not await store.has_project(work.connection, work.tenant_id, command.project_id):
+                return NOT_FOUND
+        return await delete_flows_and(
+            self._bench,
+            command.tenant_id,
+            command.project_id,
+            some_flows=lambda work: store.delete_some_flows(
+                work.connection, work.tenant_id, of_project=command.project_id
+            ),
+            last=lambda work: store.delete_empty_project(
+                work.connection, work.tenant_id, command.project_id
+            ),
+            still_there=lambda work: store.has_project(
+                work.connection, work.tenant_id, command.project_id
+            ),
+        )

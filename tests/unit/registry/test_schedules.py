@@ -1,0 +1,157 @@
+"""Schedules: which are good, which may be started, and how a group's is made."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from services.registry.domain.schedules import Schedule, group_schedule, may_be_started
+from tests.support.serialized_flows import a_cron, a_schedule, an_interval
+
+NOW = datetime(2026, 3, 8, 20, 30, 15, 250000, tzinfo=UTC)
+
+
+def test_every_kind_of_clock_of_core_is_read() -> None:
+    """As Core 1.4.1 serialized them."""
+    schedule = a_schedule(
+        a_cron(start_date={"dt": "2020-01-01T00:00:00", "tz": "US/Pacific"}),
+        an_interval(start_date={"dt": "2020-01-01T00:00:00", "tz": "+02:00"}, labels=["l"]),
+        {"type": "DatesClock", "dates": [{"dt": "2030-01-01T00:00:00", "tz": "UTC"}]},
+        {
+            "type": "RRuleClock",
+            "rrule_obj": {
+                "type": "rrule",
+                "rr": "DTSTART:20200101T000000\nRRULE:FREQ=DAILY;UNTIL=20310101T000000",
+                "_dtstart": "2020-01-01T00:00:00+00:00",
+                "_until": "2031-01-01T00:00:00+00:00",
+            },
+        },
+        {
+            "type": "RRuleClock",
+            "rrule_obj": {
+                "type": "rruleset",
+                "_rrule": [{"type": "rrule", "rr": "RRULE:FREQ=DAILY"}],
+                "_exrule": [],
+                "_rdate": ["2030-01-01T00:00:00"],
+                "_exdate": [],
+            },
+        },
+        filters=[{"fn": "prefect.schedules.filters.at_time", "kwargs": {"t": "//time:01:00:00"}}],
+        not_filters=[None],
+        adjustments=[{"fn": "prefect.schedules.adjustments.next_weekday", "kwargs": {}}],
+    )
+
+    assert len(Schedule.model_validate(schedule).clocks) == 5
+
+
+@pytest.mark.parametrize(
+    ("required", "group_defaults", "clocks", "expected"),
+    [
+        ([], {}, [{}], True),
+        (["x"], {}, [{}], False),
+        (["x"], {"x": None}, [{}], True),
+        (["x"], {}, [{"x": 1}], True),
+        (["x"], {}, [{"x": 1}, {"y": 1}], False),
+        (["x", "y"], {"x": 1}, [{"y": 1}, {"y": 2}], True),
+        (["x", "y"], {"x": 1}, [{}], False),
+    ],
+)
+def test_a_schedule_starts_if_every_clock_gives_what_is_required(
+    required: list[str],
+    group_defaults: dict[str, Any],
+    clocks: list[dict[str, Any]],
+    expected: bool,
+) -> None:
+    schedule = a_schedule(*(an_interval(parameter_defaults=given) for given in clocks))
+
+    allowed = may_be_started(required=required, group_defaults=group_defaults, schedule=schedule)
+
+    assert allowed is expected
+
+
+def test_a_flow_without_a_schedule_of_its_own_is_not_held_to_it() -> None:
+    assert may_be_started(required=["x"], group_defaults={}, schedule=None)
+
+
+def test_a_groups_schedule_has_its_crons_first_and_starts_now_in_its_zone() -> None:
+    schedule = group_schedule(
+        {
+            "interval_clocks": [{"interval": 60, "parameter_defaults": {"x": 1}}],
+            "cron_clocks": [{"cron": "0 9 * * *", "parameter_defaults": None}],
+            "timezone": "America/New_York",
+        },
+        now=NOW,
+    )
+
+    start = {"dt": "2026-03-08T16:30:15.250000", "tz": "America/New_York"}
+    assert schedule == {
+        "type": "Schedule",
+        "clocks": [
+            {"type": "CronClock", "cron": "0 9 * * *", "parameter_defaults": {}, "start_date": start},
+            {
+                "type": "IntervalClock",
+                "interval": 60_000_000,
+                "parameter_defaults": {"x": 1},
+                "start_date": start,
+            },
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("absent", [{}, {"cron_clocks": None, "interval_clocks": None}])
+def test_a_null_list_of_clocks_is_an_empty_one(absent: dict[str, Any]) -> None:
+    assert group_schedule(absent, now=NOW) == {"type": "Schedule", "clocks": []}
+
+
+def test_without_a_zone_clocks_have_no_start() -> None:
+    schedule = group_schedule({"cron_clocks": [{"cron": "* * * * *"}]}, now=NOW)
+
+    assert isinstance(schedule, dict)
+    assert schedule["clocks"][0]["start_date"] is None
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "../etc/passwd", "America", "/etc/passwd", 7])
+def test_an_unknown_zone_is_refused_by_its_name(zone: Any) -> None:
+    assert group_schedule({"timezone": zone}, now=NOW) == Refused(
+        code=Code.TIMEZONE_INVALID, fields={"timezone": str(zone)}
+    )
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"interval_clocks": [{"interval": 59}]},
+        {"interval_clocks": [{"interval": "60"}]},
+        {"interval_clocks": [{"interval": True}]},
+        {"interval_clocks": [{"interval": 10**12}]},
+        {"interval_clocks": [{}]},
+        {"interval_clocks": ["hourly"]},
+        {"cron_clocks": [{"cron": "every day"}]},
+        {"cron_clocks": [{"cron": None}]},
+        {"cron_clocks": [{"cron": "* * * * *", "parameter_defaults": [1]}]},
+        {"cron_clocks": [{"cron": "* * * * *"}, {"cron": ""}]},
+    ],
+)
+def test_a_bad_clock_refuses_the_whole_schedule(asked: dict[str, Any]) -> None:
+    refused = group_schedule(asked, now=NOW)
+
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.CLOCK_INVALID
+
+
+def test_a_bad_clock_is_shown_as_it_would_have_been_stored() -> None:
+    refused = group_schedule({"interval_clocks": [{"interval": 30}]}, now=NOW)
+
+    assert isinstance(refused, Refused)
+    assert refused.fields["clock"] == (
+        "{'type': 'IntervalClock', 'interval': 30000000, 'parameter_defaults': {}, 'start_date': None}"
+    )
+
+
+def test_a_schedule_that_is_no_object_is_refused() -> None:
+    refused = group_schedule("hourly", now=NOW)
+
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.INVALID
