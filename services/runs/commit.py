@@ -66,11 +66,14 @@ class GroupCommit(Generic[Command, Answer]):
         ]
 
     async def stop(self) -> None:
-        """Close the lanes. The bus has drained before, so nothing waits; a batch in progress is rolled back."""
+        """Close the lanes. A batch in progress is rolled back; who still waits is told (the bus has drained before)."""
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
         self._lanes = []
+        _fail(list(self._queue), ConnectionError("the ledger is stopping"))
+        self._queue.clear()
+        self._queued = 0
 
     @property
     def queued(self) -> int:
@@ -105,18 +108,22 @@ class GroupCommit(Generic[Command, Answer]):
 
     async def _commit(self, batch: list[_Waiting[Command, Answer]]) -> None:
         try:
-            answers = await self._apply([waiting.command for waiting in batch])
-        except Exception as error:
-            if len(batch) > 1 and not is_outage(error):
-                self._log.warning("batch_split", size=len(batch), error=str(error))
-                for waiting in batch:
-                    await self._commit([waiting])
-                return
-            _fail(batch, error)
-            return
+            await self._try(batch)
         except asyncio.CancelledError:
             _fail(batch, ConnectionError("the ledger is stopping"))
             raise
+
+    async def _try(self, batch: list[_Waiting[Command, Answer]]) -> None:
+        try:
+            answers = await self._apply([waiting.command for waiting in batch])
+        except Exception as error:
+            if len(batch) == 1 or is_outage(error):
+                _fail(batch, error)
+                return
+            self._log.warning("batch_split", size=len(batch), error=str(error))
+            for waiting in batch:
+                await self._try([waiting])
+            return
         self.batches += 1
         self.commands += len(batch)
         try:

@@ -131,7 +131,7 @@ def _fault(raw: JsonObject) -> str | None:
     name = raw.get("type")
     if name is None:
         return str({"type": ["Missing data for required field."]})
-    if name not in _NAMES:
+    if not isinstance(name, str) or name not in _NAMES:
         return str({"type": [f"Unsupported value: {name!s:.100}"]})
     message = raw.get("message")
     if message is not None and not isinstance(message, str):

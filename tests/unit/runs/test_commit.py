@@ -1,0 +1,169 @@
+"""The group commit, without a database: what joins a batch, what happens when one fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from services.runs.commit import GroupCommit, QueueFullError
+
+Apply = Callable[[Sequence[int]], Awaitable[Sequence[int]]]
+
+
+@asynccontextmanager
+async def committing(
+    apply: Apply, *, batch_limit: int = 100, queue_limit: int = 1000, lanes: int = 1
+) -> AsyncIterator[GroupCommit[int, int]]:
+    commit: GroupCommit[int, int] = GroupCommit(
+        apply, batch_limit=batch_limit, queue_limit=queue_limit, lanes=lanes, service="test"
+    )
+    commit.start()
+    try:
+        yield commit
+    finally:
+        await commit.stop()
+
+
+class Recorder:
+    """Applies nothing, remembers the batches, and can be held up."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.entered = asyncio.Event()
+
+    async def apply(self, commands: Sequence[int]) -> Sequence[int]:
+        self.batches.append(list(commands))
+        self.entered.set()
+        await self.gate.wait()
+        return [command * 10 for command in commands]
+
+
+async def test_a_lone_command_is_a_batch_of_its_own() -> None:
+    recorder = Recorder()
+    async with committing(recorder.apply) as commit:
+        assert await commit.submit(1) == 10
+
+    assert recorder.batches == [[1]]
+
+
+async def test_what_arrives_during_a_transaction_becomes_the_next_one() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with committing(recorder.apply) as commit:
+        first = asyncio.create_task(commit.submit(1))
+        await recorder.entered.wait()
+        others = [asyncio.create_task(commit.submit(n)) for n in (2, 3, 4)]
+        await _until(lambda: commit.queued == 3)
+
+        recorder.gate.set()
+        answers = await asyncio.gather(first, *others)
+
+    assert recorder.batches == [[1], [2, 3, 4]]
+    assert answers == [10, 20, 30, 40]
+
+
+async def test_a_batch_is_bounded_by_weight_but_never_empty() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with committing(recorder.apply, batch_limit=5) as commit:
+        first = asyncio.create_task(commit.submit(0))
+        await recorder.entered.wait()
+        weights = [3, 2, 1, 9]
+        others = [
+            asyncio.create_task(commit.submit(n, weight=weight))
+            for n, weight in enumerate(weights, start=1)
+        ]
+        await _until(lambda: commit.queued == sum(weights))
+        recorder.gate.set()
+        await asyncio.gather(first, *others)
+
+    assert recorder.batches == [[0], [1, 2], [3], [4]]
+
+
+async def test_a_full_queue_says_so_at_once() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with committing(recorder.apply, queue_limit=2) as commit:
+        first = asyncio.create_task(commit.submit(1))
+        await recorder.entered.wait()
+        waiting = [asyncio.create_task(commit.submit(n)) for n in (2, 3)]
+        await _until(lambda: commit.queued == 2)
+
+        with pytest.raises(QueueFullError):
+            await commit.submit(4)
+
+        recorder.gate.set()
+        assert await asyncio.gather(first, *waiting) == [10, 20, 30]
+
+
+async def test_one_bad_command_harms_no_neighbour() -> None:
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def apply(commands: Sequence[int]) -> Sequence[int]:
+        entered.set()
+        await gate.wait()
+        if 13 in commands:
+            msg = "poison"
+            raise ValueError(msg)
+        return commands
+
+    async with committing(apply) as commit:
+        first = asyncio.create_task(commit.submit(0))
+        await entered.wait()
+        others = [asyncio.create_task(commit.submit(n)) for n in (1, 13, 2)]
+        await _until(lambda: commit.queued == 3)
+        gate.set()
+        answers = await asyncio.gather(first, *others, return_exceptions=True)
+
+    assert [answers[0], answers[1], answers[3]] == [0, 1, 2]
+    assert isinstance(answers[2], ValueError)
+
+
+async def test_an_outage_is_not_retried_because_the_batch_may_have_been_committed() -> None:
+    gate, entered = asyncio.Event(), asyncio.Event()
+    batches: list[list[int]] = []
+
+    async def apply(commands: Sequence[int]) -> Sequence[int]:
+        batches.append(list(commands))
+        entered.set()
+        await gate.wait()
+        if len(commands) > 1:
+            raise ConnectionResetError
+        return commands
+
+    async with committing(apply) as commit:
+        first = asyncio.create_task(commit.submit(0))
+        await entered.wait()
+        others = [asyncio.create_task(commit.submit(n)) for n in (1, 2)]
+        await _until(lambda: commit.queued == 2)
+        gate.set()
+        answers = await asyncio.gather(first, *others, return_exceptions=True)
+
+    assert batches == [[0], [1, 2]]
+    assert answers[0] == 0
+    assert all(isinstance(answer, ConnectionResetError) for answer in answers[1:])
+
+
+async def test_callers_are_not_left_waiting_when_the_ledger_stops() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with committing(recorder.apply) as commit:
+        first = asyncio.create_task(commit.submit(1))
+        await recorder.entered.wait()
+        second = asyncio.create_task(commit.submit(2))
+        await _until(lambda: commit.queued == 1)
+
+    answers = await asyncio.gather(first, second, return_exceptions=True)
+    assert all(isinstance(answer, ConnectionError) for answer in answers)
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Let other tasks run until the condition holds; bounded."""
+    for _ in range(1000):
+        if condition():
+            return
+        await asyncio.sleep(0)  # a yield, not a wait
+    pytest.fail("the condition never held")
