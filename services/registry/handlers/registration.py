@@ -61,7 +61,7 @@ class Registration:
         self, work: Work, command: RegisterFlow, project_id: UUID, name: str
     ) -> Group:
         """The version group that the client names, or else that of the flow's name; locked."""
-        group_name = command.version_group_id
+        group_name = command.version_group_id or None  # some clients send "" for none
         if group_name is None:
             await store.hold_flow_name(work.connection, work.tenant_id, project_id, name)
             group_name = await store.default_version_group(
@@ -120,8 +120,6 @@ class Registration:
 def _argument_refusal(command: RegisterFlow) -> Refused | None:
     if (command.serialized_flow is None) == (command.compressed_flow is None):
         return invalid("serialized_flow: one flow is expected, as JSON or compressed")
-    if command.version_group_id == "":
-        return invalid("version_group_id: it is empty")
     return registration.text_refusal(
         ("version_group_id", command.version_group_id, LONGEST_NAME),
         ("description", command.description, None),

@@ -38,11 +38,6 @@ BOMB = b64encode(compress(b" " * (65 << 20))).decode()
         ({"compressed_flow": BOMB}, Code.FLOW_UNDECODABLE, "it holds more than 64 MiB of JSON"),
         ({"compressed_flow": compressed([])}, Code.FLOW_MALFORMED, "serialized_flow: "),
         (
-            {"serialized_flow": a_flow(), "version_group_id": ""},
-            Code.INVALID,
-            "version_group_id: it is empty",
-        ),
-        (
             {"serialized_flow": a_flow(), "version_group_id": "g" * 501},
             Code.INVALID,
             "version_group_id: at most 500 characters",

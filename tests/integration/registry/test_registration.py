@@ -127,7 +127,8 @@ async def test_a_flow_in_pieces_becomes_the_same_as_a_whole_one(
     whole = await office.register(serialized)
 
     made = await office.register(compressed_flow=compressed(head_of(serialized)))
-    for tasks in (serialized["tasks"][:3], serialized["tasks"][3:], []):
+    pieces: list[list[Json]] = [serialized["tasks"][:3], serialized["tasks"][3:], []]
+    for tasks in pieces:
         assert await office.add_tasks(made.id, tasks) == Applied(id=made.id)
     for edges in (DIAMOND[:1], DIAMOND[1:], []):
         assert await office.add_edges(made.id, edges) == Applied(id=made.id)

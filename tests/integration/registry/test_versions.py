@@ -8,7 +8,10 @@ from libs.contracts import registry as contracts
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime import faults
+from services.registry.app import Registry
+from services.registry.settings import RegistrySettings
 from tests.integration.registry.office import Office
+from tests.support.eventually import eventually
 from tests.support.serialized_flows import a_flow, a_task
 
 
@@ -58,6 +61,13 @@ async def test_an_explicit_group_wins_over_the_name(office: Office) -> None:
 
     assert second.flow_group_id == first.flow_group_id
     assert (third.flow_group_id, third.version) == (first.flow_group_id, 3)
+
+
+async def test_an_empty_group_is_none(office: Office) -> None:
+    first = await office.register(a_flow("a"), version_group_id="")
+    second = await office.register(a_flow("b"), version_group_id="")
+
+    assert first.flow_group_id != second.flow_group_id
 
 
 async def test_tenants_never_meet_in_a_group(office: Office) -> None:
@@ -182,6 +192,40 @@ async def test_registrations_archivings_and_pieces_at_once_all_succeed(office: O
     numbers = [version for version, _ in await office.versions(first.flow_group_id)]
     assert numbers == list(range(1, 17))
     assert len(await office.tasks(first.id)) == 2 + 15
+
+
+async def test_two_replicas_number_versions_together(office: Office) -> None:
+    replica = Registry(
+        RegistrySettings(
+            postgres_url=office.stack.postgres_url("registry"), nats_url=office.stack.nats_url
+        )
+    )
+    await replica.start()
+    try:
+        made = await asyncio.gather(*(office.register(a_flow()) for _ in range(60)))
+    finally:
+        await replica.stop()
+
+    assert sorted(reply.version for reply in made) == list(range(1, 61))
+    unarchived = [v for v, archived in await office.versions(made[0].flow_group_id) if not archived]
+    assert unarchived == [60]
+
+
+async def test_connections_that_postgres_ends_are_replaced(office: Office) -> None:
+    await office.register(a_flow())
+    await office.rows(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+        "WHERE application_name = 'headwater-registry' AND datname = current_database()"
+    )
+
+    async def registered() -> bool:
+        answer = await office.ask(contracts.REGISTER_FLOW, office.registration(a_flow()))
+        if isinstance(answer, Refused):
+            assert answer.code is Code.UNAVAILABLE
+            return False
+        return answer.version == 2
+
+    assert await eventually(registered)
 
 
 async def test_a_registration_that_dies_before_its_commit_leaves_nothing(office: Office) -> None:
