@@ -7,6 +7,8 @@ from uuid import UUID
 from libs.runtime.database import Connection, statement
 from services.lazarus.domain import Distressed, GiveUp, Revive
 
+HEARD_WITHIN = timedelta(minutes=1)  # the heartbeat service confirms every few seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Store:
@@ -19,7 +21,7 @@ class Store:
     ) -> list[Distressed]:
         """Runs that nobody works on."""
         rows = await self.connection.fetch(
-            statement(__file__, "distressed"), now, after, per_tenant, again
+            statement(__file__, "distressed"), now, after, per_tenant, again, HEARD_WITHIN
         )
         return [Distressed(**dict(row)) for row in rows]
 

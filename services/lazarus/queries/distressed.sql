@@ -1,6 +1,7 @@
 -- Distressed runs, at most $3 per tenant, longest unseen first; one index scan over the tenant's live runs.
 -- $1 now (NULL: the database's clock), $2 the silence after which a run is distressed, $4 how long a proposal that
 -- was never applied is given before it is made again.
+-- Where pings count, nobody is judged unless they were heard all the while ($5: how old the word of that may be).
 -- "Seen" is the newest of the last ping, the last state, and what the state write called a heartbeat.
 SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.times_resurrected
 FROM gateway.tenant t
@@ -14,6 +15,10 @@ JOIN LATERAL (
       AND r.state_timestamp <= coalesce($1, now()) - $2::interval
       AND greatest(s.at, r.heartbeat, r.state_timestamp) <= coalesce($1, now()) - $2::interval
       AND (r.state = 'Submitted' OR s.flow_run_id IS NOT NULL)
+      AND (s.flow_run_id IS NULL OR EXISTS (
+          SELECT FROM heartbeat.watch w
+          WHERE w.since <= coalesce($1, now()) - $2::interval AND w.at > coalesce($1, now()) - $5::interval
+      ))
       AND NOT g.settings @> '{"heartbeat_enabled": false}'
       AND NOT g.settings @> '{"lazarus_enabled": false}'
       AND NOT EXISTS (

@@ -1,0 +1,408 @@
+"""The heartbeat service's shell: note pings, judge silences, watch our own hearing."""
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import ClassVar
+from uuid import UUID
+
+import nats.errors
+import nats.js.errors
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from libs.contracts import streams, subjects
+from libs.contracts.heartbeat import (
+    REARMED_HEADER,
+    SCHEDULE_HEADER,
+    FlowRunZombieDetected,
+    Silence,
+    beat_message,
+    disarm_message,
+)
+from libs.contracts.runs import FlowRunStateChanged
+from libs.contracts.states import State, is_finished
+from libs.runtime import faults, metrics, outbox
+from libs.runtime.clock import Clock, utc_now
+from libs.runtime.ids import NewId, new_id
+from libs.runtime.service import Service
+from services.heartbeat.domain import (
+    ArmAgain,
+    Chorus,
+    Drop,
+    Hearing,
+    Judgement,
+    SilentRun,
+    Why,
+    Zombie,
+    judge,
+)
+from services.heartbeat.settings import HeartbeatSettings
+from services.heartbeat.store import Store
+
+PINGS = streams.BEATS.durables[0]
+SILENCES = streams.BEATS.durables[1]
+STATES = next(d for d in streams.EVENTS.durables if d.name == "heartbeat__states")
+SWEEP_LIMIT = 1000
+LAPSE = 4  # confirmations of the watch that may be missed
+ASK_AT_ONCE = 50  # questions to the broker in flight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What became of a batch of silent runs."""
+
+    zombies: int = 0
+    armed_again: int = 0
+    dropped: int = 0
+
+
+class Heartbeat(Service):
+    """See the package's page."""
+
+    name: ClassVar[str] = "heartbeat"
+    has_outbox: ClassVar[bool] = True
+
+    def __init__(
+        self, settings: HeartbeatSettings, *, clock: Clock = utc_now, ids: NewId = new_id
+    ) -> None:
+        super().__init__(settings, clock=clock, ids=ids)
+        self._settings = settings
+        self._lapse = settings.heartbeat_watch * LAPSE
+        self._gateway_heard: float | None = None
+        self._pings_handled = 0.0
+        self._deaf: list[str] = ["pings are not heard yet"]
+        self._counts: deque[tuple[float, int]] = deque()  # (moment, last sequence of the stream)
+        self._armed_by_us: deque[float] = deque(maxlen=100_000)
+        self._mass_since: float | None = None
+        self._task_pings: dict[UUID, UUID] = {}
+        self.add_loop("watch", interval=settings.heartbeat_watch, tick=self.watch)
+        self.add_loop(
+            "sweep",
+            interval=settings.heartbeat_sweep,
+            tick=self.sweep,
+            start_after=settings.heartbeat_silence,
+        )
+        self.add_loop("task_pings", interval=settings.heartbeat_watch, tick=self.note_task_pings)
+
+    def declare(self) -> None:
+        """Consume pings, silences and states."""
+        batch = self._settings.heartbeat_batch
+        self.bus.consume_batches(PINGS, streams.BEATS, self.on_pings, batch=batch)
+        self.bus.consume_batches(SILENCES, streams.BEATS, self.on_silences, wait=5.0)
+        self.bus.consume_batches(STATES, streams.EVENTS, self.on_states, wait=5.0)
+        self.bus.on_signal(subjects.SIG_TASK_BEAT.wildcard, self.on_task_ping, queue=self.name)
+        self.bus.on_signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"), self.on_gateway_alive)
+
+    async def unready(self) -> list[str]:
+        """Also when pings may not be heard."""
+        return [*await super().unready(), *self._deaf]
+
+    # pings
+
+    async def on_pings(self, messages: Sequence[Msg]) -> None:
+        """Note who pinged; take the switch away from runs that are not to be guarded."""
+        pinged: dict[UUID, UUID] = {}
+        for message in messages:
+            # A message without a schedule disarms, one that we sent ourselves is no sign of life.
+            headers = message.headers or {}
+            if SCHEDULE_HEADER not in headers or REARMED_HEADER in headers:
+                continue
+            tenant, _, run = message.subject.removeprefix("hw.beat.").partition(".")
+            try:
+                pinged[UUID(run)] = UUID(tenant)
+            except ValueError:
+                await self.bus.bury(PINGS, message, "the subject names no run")
+        if pinged:
+            async with self.database.transaction() as connection:
+                store = Store(connection)
+                new = await store.see(pinged, coarse=self._settings.heartbeat_coarse)
+                guarded = await store.guard(new, anew=False) if new else {}
+            for run_id in new.keys() - guarded.keys():
+                await self._disarm(new[run_id], run_id)
+            metrics.PINGS_SEEN.inc(len(pinged))
+        self._pings_handled = self._moment()
+
+    async def on_states(self, messages: Sequence[Msg]) -> None:
+        """Guard and arm runs that begin to run; disarm those that have finished."""
+        newest: dict[UUID, FlowRunStateChanged] = {}
+        for message in messages:
+            try:
+                event = FlowRunStateChanged.model_validate_json(message.data)
+            except ValidationError as error:
+                await self.bus.bury(STATES, message, str(error))
+                continue
+            if event.flow_run_id not in newest or newest[event.flow_run_id].version < event.version:
+                newest[event.flow_run_id] = event
+        running = [e.flow_run_id for e in newest.values() if e.state == State.RUNNING]
+        if running:
+            async with self.database.transaction() as connection:
+                store = Store(connection)
+                await store.unguard(running)
+                guarded = await store.guard(running, anew=True)
+            now = self.clock()
+            await self._arm(
+                (tenant_id, run_id, now, self._settings.heartbeat_silence)
+                for run_id, tenant_id in guarded.items()
+            )
+        for event in newest.values():
+            if is_finished(event.state):
+                await self._disarm(event.tenant_id, event.flow_run_id)
+
+    async def on_task_ping(self, message: Msg) -> None:
+        """Remember it until the next flush; shown, never judged."""
+        *_, tenant, task_run = message.subject.split(".")
+        try:
+            self._task_pings[UUID(task_run)] = UUID(tenant)
+        except ValueError:
+            self.log.warning("ping_unreadable", subject=message.subject)
+
+    async def note_task_pings(self) -> int:
+        """Write the pings of task runs that came since."""
+        pings, self._task_pings = self._task_pings, {}
+        if pings:
+            async with self.database.transaction() as connection:
+                await Store(connection).see_tasks(pings)
+        return len(pings)
+
+    # silences
+
+    async def on_silences(self, messages: Sequence[Msg]) -> None:
+        """The broker heard nothing of these runs: announce the zombies among them."""
+        silent: dict[UUID, Silence] = {}
+        for message in messages:
+            try:
+                silence = Silence.model_validate_json(message.data)
+            except ValidationError as error:
+                await self.bus.bury(SILENCES, message, str(error))
+                continue
+            silent[silence.flow_run_id] = silence
+        if not silent:
+            return
+        async with self.database.transaction() as connection:
+            store = Store(connection)
+            facts = await store.facts(silent)
+            now = await store.now()
+            hearing = await self._hearing(store)
+        decided: list[tuple[SilentRun, Judgement]] = []
+        for run_id, silence in silent.items():
+            run = facts.get(run_id)
+            if run is None or run.tenant_id != silence.tenant_id:
+                metrics.SILENCES.labels(Why.UNKNOWN).inc()
+                continue
+            verdict = judge(run, now=now, silence=self._settings.heartbeat_silence, hearing=hearing)
+            if isinstance(verdict, Zombie):
+                # The ping that went unanswered is a truer last sign of life than the coarse row.
+                sent = min(silence.sent, now)
+                verdict = Zombie(last_seen=max(verdict.last_seen, sent))
+            decided.append((run, verdict))
+        await self._carry_out(decided, silent, now)
+
+    async def sweep(self) -> Judged:
+        """Find guarded runs whose switch the broker lost."""
+        settings = self._settings
+        after = (
+            settings.heartbeat_silence
+            + settings.heartbeat_coarse
+            + settings.heartbeat_interval
+            + settings.heartbeat_sweep_grace
+        )
+        async with self.database.transaction() as connection:
+            store = Store(connection)
+            overdue = await store.overdue(after, limit=SWEEP_LIMIT)
+            if not overdue:
+                return Judged()
+            now = await store.now()
+            hearing = await self._hearing(store)
+        # Whoever has a switch in the broker is left to it.
+        lost = [run for run in overdue if await self._newest_ping(run) is None]
+        decided = [(run, judge(run, now=now, silence=after, hearing=hearing)) for run in lost]
+        return await self._carry_out(decided, {}, now)
+
+    async def _carry_out(
+        self,
+        decided: list[tuple[SilentRun, Judgement]],
+        silent: dict[UUID, Silence],
+        now: datetime,
+    ) -> Judged:
+        zombies = [(run, v.last_seen) for run, v in decided if isinstance(v, Zombie)]
+        zombies = await self._still_silent(zombies, silent)
+        announced = await self._announce(zombies, now) if zombies else set()
+        await self._arm(
+            (run.tenant_id, run.flow_run_id, _sent(silent, run), verdict.after)
+            for run, verdict in decided
+            if isinstance(verdict, ArmAgain)
+        )
+        outcomes = Counter(v.why for _, v in decided if isinstance(v, ArmAgain | Drop))
+        for why, count in outcomes.items():
+            metrics.SILENCES.labels(why).inc(count)
+        metrics.SILENCES.labels("zombie").inc(len(announced))
+        held = outcomes[Why.DEAF] + outcomes[Why.MASS_SILENCE]
+        if held:
+            self.log.warning("silences_held", reasons=dict(outcomes), runs=held)
+        return Judged(
+            zombies=len(announced),
+            armed_again=sum(isinstance(v, ArmAgain) for _, v in decided),
+            dropped=sum(isinstance(v, Drop) for _, v in decided),
+        )
+
+    async def _still_silent(
+        self, zombies: list[tuple[SilentRun, datetime]], silent: dict[UUID, Silence]
+    ) -> list[tuple[SilentRun, datetime]]:
+        """Those of which the broker has no newer ping: one may have come while we judged."""
+        still: list[tuple[SilentRun, datetime]] = []
+        for start in range(0, len(zombies), ASK_AT_ONCE):
+            part = zombies[start : start + ASK_AT_ONCE]
+            newest = await asyncio.gather(*(self._newest_ping(run) for run, _ in part))
+            for (run, last_seen), ping in zip(part, newest, strict=True):
+                if ping is None or ping.sent <= _sent(silent, run):
+                    still.append((run, last_seen))
+                else:
+                    metrics.SILENCES.labels(Why.ALIVE).inc()
+        return still
+
+    async def _newest_ping(self, run: SilentRun) -> Silence | None:
+        subject = subjects.BEAT.at(tenant_id=run.tenant_id, flow_run_id=run.flow_run_id)
+        try:
+            message = await self.bus.js.get_last_msg(streams.BEATS.name, subject, direct=True)
+            return Silence.model_validate_json(message.data or b"")
+        except (nats.js.errors.NotFoundError, ValidationError):
+            return None
+
+    async def _announce(
+        self, zombies: list[tuple[SilentRun, datetime]], now: datetime
+    ) -> set[UUID]:
+        async with self.database.transaction() as connection:
+            fresh = await Store(connection).announce(zombies, now=now)
+            await faults.reached(faults.Point.HEARTBEAT_BEFORE_PROPOSE)
+            await outbox.add(
+                connection,
+                "heartbeat",
+                (
+                    FlowRunZombieDetected(
+                        event_id=self.ids(),
+                        at=now,
+                        tenant_id=run.tenant_id,
+                        flow_run_id=run.flow_run_id,
+                        version=run.version,
+                        last_seen=last_seen,
+                    )
+                    for run, last_seen in zombies
+                    if run.flow_run_id in fresh
+                ),
+            )
+        self.committed()
+        metrics.ZOMBIES.inc(len(fresh))
+        for run, last_seen in zombies:
+            if run.flow_run_id in fresh:
+                self.log.info(
+                    "zombie_detected",
+                    flow_run_id=str(run.flow_run_id),
+                    version=run.version,
+                    state=run.state,
+                    last_seen=last_seen.isoformat(),
+                )
+        return fresh
+
+    # the switch
+
+    async def _arm(self, switches: Iterable[tuple[UUID, UUID, datetime, timedelta]]) -> None:
+        """Arm in the place of a ping: (tenant, run, last sign of life, after which silence).
+
+        Unacknowledged, as pings are: a switch that gets lost is a run that the sweep finds.
+        """
+        for tenant_id, run_id, sent, after in switches:
+            subject, headers, body = beat_message(tenant_id, run_id, sent, after)
+            self._armed_by_us.append(self._moment())
+            await self._publish(subject, headers | {REARMED_HEADER: "1"}, body)
+
+    async def _disarm(self, tenant_id: UUID, run_id: UUID) -> None:
+        await self._publish(*disarm_message(tenant_id, run_id))
+
+    async def _publish(self, subject: str, headers: dict[str, str], body: bytes) -> None:
+        await self.bus.client.publish(subject, body, headers=headers)
+
+    # our own hearing
+
+    async def on_gateway_alive(self, _message: Msg) -> None:
+        """A gateway runs, so pings can come through."""
+        self._gateway_heard = self._moment()
+
+    async def watch(self) -> list[str]:
+        """Confirm that pings are heard, or say why they may not be."""
+        self._deaf = await self._reasons_for_deafness()
+        if self._deaf:
+            self.log.warning("pings_not_heard", reasons=self._deaf)
+            return self._deaf
+        async with self.database.transaction() as connection:
+            await Store(connection).watch(self._lapse)
+        return []
+
+    async def _reasons_for_deafness(self) -> list[str]:
+        if not self.bus.connected:
+            return ["NATS is not connected"]
+        now = self._moment()
+        lapse = self._lapse.total_seconds()
+        reasons: list[str] = []
+        if self._settings.heartbeat_needs_gateway and (
+            self._gateway_heard is None or now - self._gateway_heard > lapse
+        ):
+            reasons.append("no gateway is heard, so pings may not come through")
+        try:
+            consumer = await self.bus.js.consumer_info(streams.BEATS.name, PINGS.name)
+            stream = await self.bus.js.stream_info(streams.BEATS.name)
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
+            return [*reasons, f"the stream of pings does not answer: {type(error).__name__}"]
+        if (consumer.num_pending or 0) > 0 and now - self._pings_handled > lapse:
+            reasons.append("pings wait and are not consumed")
+        self._counts.append((now, stream.state.last_seq))
+        horizon = now - self._settings.heartbeat_interval.total_seconds() - 1
+        while len(self._counts) > 1 and self._counts[1][0] <= horizon:
+            self._counts.popleft()
+        return reasons
+
+    async def _hearing(self, store: Store) -> Hearing:
+        since = await store.hearing(self._lapse)
+        if since is None:
+            return Hearing(since=None)
+        silent = await self._is_chorus_silent(store)
+        now = self._moment()
+        if not silent:
+            self._mass_since = None
+        elif self._mass_since is None:
+            self._mass_since = now
+            self.log.error("mass_silence", advice="most runs do not ping; is the way to us open?")
+        # Held once, not for ever: what is silent for another whole period is what it seems.
+        held = (
+            self._mass_since is not None
+            and now - self._mass_since < self._settings.heartbeat_silence.total_seconds()
+        )
+        metrics.SILENCES_HELD.set(int(held))
+        return Hearing(since=since, mass_silence=held)
+
+    async def _is_chorus_silent(self, store: Store) -> bool:
+        if len(self._counts) < 2:
+            return False
+        (began, first), (_, last) = self._counts[0], self._counts[-1]
+        ours = sum(1 for moment in self._armed_by_us if moment >= began)
+        chorus = Chorus(guarded=await store.guarded(), pings=last - first - ours)
+        return chorus.is_silent(
+            least=self._settings.heartbeat_mass_runs, share=self._settings.heartbeat_mass_share
+        )
+
+    @staticmethod
+    def _moment() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def _sent(silent: dict[UUID, Silence], run: SilentRun) -> datetime:
+    """When the run's last ping was sent, as far as we know."""
+    silence = silent.get(run.flow_run_id)
+    return silence.sent if silence is not None else run.seen
+
+
+def build(settings: HeartbeatSettings) -> Heartbeat:
+    """The service, ready to start."""
+    return Heartbeat(settings)

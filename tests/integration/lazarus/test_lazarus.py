@@ -1,0 +1,219 @@
+"""Lazarus on a real PostgreSQL and a real broker; `runs` is played by the test."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from libs.contracts.runs import Reschedule
+from services.lazarus.app import Lazarus, Ticked, build
+from services.lazarus.settings import LazarusSettings
+from tests.support.engines import Stack
+from tests.support.flows import LONG_AGO, TENANT, a_flow_run, a_task_run
+from tests.support.work import WorkReader, work_of_runs
+
+NOW = LONG_AGO + timedelta(minutes=10)  # the boundary itself
+NEVER = timedelta(days=1)
+
+
+@pytest.fixture
+async def lazarus(stack: Stack) -> AsyncIterator[Lazarus]:
+    await stack.admin_pool.execute(
+        "TRUNCATE gateway.tenant, registry.project, registry.flow_group, runs.flow_run,"
+        " heartbeat.last_seen, heartbeat.watch, lazarus.resurrection CASCADE"
+    )
+    await stack.admin_pool.execute(
+        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'a tenant', 'a-tenant')", TENANT
+    )
+    await listening_since(stack, LONG_AGO)
+    service = build(
+        LazarusSettings(
+            postgres_url=stack.postgres_url("lazarus"),
+            nats_url=stack.nats_url,
+            lazarus_tick=NEVER,
+            lazarus_spread=timedelta(0),
+            lazarus_tenant_rate=100,
+        )
+    )
+    for loop in service.loops:
+        loop._start_after = NEVER.total_seconds()  # the tests tick
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+@pytest.fixture
+async def work(stack: Stack) -> AsyncIterator[WorkReader]:
+    async with work_of_runs(stack.nats_url) as reader:
+        await reader.take()
+        yield reader
+
+
+async def listening_since(stack: Stack, since: datetime) -> None:
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.watch VALUES (1, $1, $2)"
+        " ON CONFLICT (id) DO UPDATE SET since = excluded.since, at = excluded.at",
+        since,
+        NOW,
+    )
+
+
+async def seen(stack: Stack, run: UUID, at: datetime = LONG_AGO) -> UUID:
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.last_seen (flow_run_id, tenant_id, at) VALUES ($1, $2, $3)",
+        run,
+        TENANT,
+        at,
+    )
+    return run
+
+
+async def distressed(stack: Stack, *, times_resurrected: int = 0) -> UUID:
+    return await seen(
+        stack, await a_flow_run(stack.admin_pool, times_resurrected=times_resurrected)
+    )
+
+
+async def test_a_distressed_run_is_proposed_with_the_version_that_was_seen(
+    stack: Stack, lazarus: Lazarus, work: WorkReader
+) -> None:
+    run = await distressed(stack)
+
+    ticked = await lazarus.tick(NOW)
+
+    assert ticked == Ticked(revived=1)
+    assert await work.take_all(Reschedule, verb="reschedule") == [
+        Reschedule(tenant_id=TENANT, flow_run_id=run, seen_version=3, attempt=1, limit=10)
+    ]
+
+
+async def test_the_eleventh_proposal_is_to_give_up(
+    stack: Stack, lazarus: Lazarus, work: WorkReader
+) -> None:
+    await distressed(stack, times_resurrected=10)
+
+    ticked = await lazarus.tick(NOW)
+
+    [proposal] = await work.take_all(Reschedule, verb="reschedule")
+    assert ticked == Ticked(given_up=1)
+    assert (proposal.give_up, proposal.attempt, proposal.limit) == (True, 11, 10)
+
+
+async def test_a_run_seen_a_moment_less_than_ten_minutes_ago_is_left_alone(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await distressed(stack)
+
+    assert await lazarus.tick(NOW - timedelta(microseconds=1)) == Ticked()
+
+
+@pytest.mark.parametrize("state", ["Submitted", "Running", "Scheduled", "Retrying", "Queued"])
+async def test_a_task_run_at_work_shields_its_flow_run(
+    stack: Stack, lazarus: Lazarus, state: str
+) -> None:
+    await a_task_run(stack.admin_pool, await distressed(stack), state=state)
+
+    assert await lazarus.tick(NOW) == Ticked()
+
+
+@pytest.mark.parametrize("state", ["Pending", "Success", "Failed"])
+async def test_a_task_run_that_waits_or_is_over_does_not(
+    stack: Stack, lazarus: Lazarus, state: str
+) -> None:
+    await a_task_run(stack.admin_pool, await distressed(stack), state=state)
+
+    assert await lazarus.tick(NOW) == Ticked(revived=1)
+
+
+async def test_a_submitted_run_that_never_started_is_revived(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await a_flow_run(stack.admin_pool, state="Submitted")
+
+    assert await lazarus.tick(NOW) == Ticked(revived=1)
+
+
+@pytest.mark.parametrize("state", ["Scheduled", "Cancelling", "Success", "Failed"])
+async def test_other_states_are_none_of_its_business(
+    stack: Stack, lazarus: Lazarus, state: str
+) -> None:
+    await seen(stack, await a_flow_run(stack.admin_pool, state=state))
+
+    assert await lazarus.tick(NOW) == Ticked()
+
+
+@pytest.mark.parametrize("settings", [{"heartbeat_enabled": False}, {"lazarus_enabled": False}])
+async def test_a_flow_that_opted_out_is_left_alone(
+    stack: Stack, lazarus: Lazarus, settings: dict[str, bool]
+) -> None:
+    await seen(stack, await a_flow_run(stack.admin_pool, settings=settings))
+    await a_flow_run(stack.admin_pool, state="Submitted", settings=settings)
+
+    assert await lazarus.tick(NOW) == Ticked()
+
+
+async def test_a_run_that_began_with_heartbeats_off_is_not_judged_by_its_silence(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await a_flow_run(stack.admin_pool, state="Running")
+
+    assert await lazarus.tick(NOW) == Ticked()
+
+
+async def test_nobody_is_judged_by_pings_that_were_not_listened_to(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await distressed(stack)
+    await listening_since(stack, LONG_AGO + timedelta(seconds=1))
+
+    assert await lazarus.tick(NOW) == Ticked()
+
+
+async def test_the_next_tick_does_not_propose_the_same_version_again(
+    stack: Stack, lazarus: Lazarus, work: WorkReader
+) -> None:
+    await distressed(stack)
+    await lazarus.tick(NOW)
+
+    assert await lazarus.tick(NOW + timedelta(seconds=30)) == Ticked()
+
+
+async def test_a_proposal_that_was_lost_is_made_again_after_an_hour(
+    stack: Stack, lazarus: Lazarus, work: WorkReader
+) -> None:
+    run = await distressed(stack)
+    await lazarus.tick(NOW)
+    await work.take()
+    await stack.admin_pool.execute("UPDATE heartbeat.watch SET at = at + interval '1 hour'")
+
+    assert await lazarus.tick(NOW + timedelta(hours=1)) == Ticked(revived=1)
+
+    [proposal] = await work.take_all(Reschedule, verb="reschedule")
+    assert proposal.flow_run_id == run
+
+
+async def test_two_lazaruses_ticking_at_once_propose_a_run_once(
+    stack: Stack, lazarus: Lazarus, work: WorkReader
+) -> None:
+    runs = {await distressed(stack) for _ in range(60)}
+
+    first, second = await asyncio.gather(lazarus.tick(NOW), lazarus.tick(NOW))
+
+    proposals = await work.take_all(Reschedule, verb="reschedule")
+    assert first.revived + second.revived == 60
+    assert len(proposals) == 60
+    assert {proposal.flow_run_id for proposal in proposals} == runs
+
+
+async def test_a_tick_proposes_no_more_than_the_rate_of_a_tenant(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    for _ in range(105):
+        await distressed(stack)
+
+    assert await lazarus.tick(NOW) == Ticked(revived=100)
+    assert await lazarus.tick(NOW) == Ticked(revived=5)
