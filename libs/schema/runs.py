@@ -65,6 +65,10 @@ class FlowRun(Stamped, table=True):
             "flow_run_live_idx", "tenant_id", "id",
             postgresql_where=text(f"state IN {LIVE_FAMILY}"),
         ),
+        Index(
+            "flow_run_leased_idx", "id",
+            postgresql_where=text("state = 'Submitted' AND lease_token IS NOT NULL"),
+        ),
         Index("flow_run_flow_scheduled_idx", "flow_id", text("scheduled_start_time DESC")),
         Index("flow_run_scheduled_idx", "tenant_id", text("scheduled_start_time DESC")),
         Index("flow_run_started_idx", "tenant_id", text("start_time DESC")),

@@ -11,7 +11,7 @@ from libs.contracts.base import Message
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
-from services.runs import upkeep
+from services.runs import dispatch, upkeep
 from services.runs.agents import Agents
 from services.runs.commit import GroupCommit
 from services.runs.handlers import Handlers
@@ -80,6 +80,7 @@ class Runs(Service):
     def declare(self) -> None:
         """Verbs, work, events, logs."""
         self.handlers.serve(self.bus)
+        self.dispatch = dispatch.declare(self)
         self.bus.consume(
             durable(streams.WORK, "runs__work"), streams.WORK, _work, self.handlers.on_work
         )
@@ -113,6 +114,11 @@ class Runs(Service):
         """Partitions first: a week without one would go into the default partition."""
         await upkeep.keep_partitions(self.database, now=self.clock())
         self.commit.start()
+
+    async def stop(self) -> None:
+        """Send waiting claims elsewhere while the bus still speaks, then as every service."""
+        await self.dispatch.stop()
+        await super().stop()
 
     async def on_stop(self) -> None:
         """The bus has drained; close the lanes."""
@@ -167,7 +173,7 @@ class Runs(Service):
         """After a commit: publish the outbox now, and give the hints that nothing depends on."""
         self.committed()
         for tenant_id in committed.work_ready:
-            self._signal(subjects.SIG_AGENT_WORK_READY.at(tenant_id=tenant_id))
+            self.dispatch.due(tenant_id)
         for tenant_id, flow_run_id in committed.cancelling:
             self._signal(subjects.SIG_AGENT_CANCEL.at(tenant_id=tenant_id, flow_run_id=flow_run_id))
 

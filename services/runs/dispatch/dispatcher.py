@@ -1,0 +1,269 @@
+"""Claims that wait, and the passes that serve them (see the package's page)."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+from uuid import UUID
+
+from libs.contracts.agents import Claim, ClaimedRun
+from libs.runtime import log
+from libs.runtime.failures import is_outage
+from services.runs.dispatch.domain import Labels, Waiting, is_servable
+from services.runs.dispatch.leases import DueSet, Leases
+
+Deliver = Callable[["Parked", list[ClaimedRun]], None]
+Signal = Callable[[UUID, list[Labels]], None]
+
+HORIZON = timedelta(seconds=3)
+"""How far ahead instants get a timer of their own; longer than the tick, so that none falls between two looks."""
+_EARLY = 0.001
+"""Seconds that a timer waits beyond the instant, so that PostgreSQL's clock has reached it too."""
+PASS_ROOM = 200
+"""Runs taken in one pass: a transaction of some ten milliseconds."""
+_PAUSE_AFTER_FAILURE = 1.0
+_SERVED_FOR = 5.0
+"""Seconds for which the list of tenants with native agents is believed."""
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Parked:
+    """A claim that waits, and where its answer goes."""
+
+    tenant_id: UUID
+    claim: Claim
+    labels: Labels
+    reply: str
+    expires: "asyncio.TimerHandle | None" = None
+
+    @property
+    def waiting(self) -> Waiting:
+        return Waiting(
+            claim_id=self.claim.claim_id, labels=self.labels, capacity=self.claim.capacity
+        )
+
+
+@dataclass(slots=True)
+class _Tenant:
+    """What a replica knows of one tenant. `parked` is in the order of turns, by session."""
+
+    parked: dict[UUID, Parked] = field(default_factory=dict)
+    due: set[Labels] = field(default_factory=set)
+    """Label sets with due runs at the last look."""
+    looked: bool = False
+    signalled: dict[Labels, float] = field(default_factory=dict)
+    timer: "asyncio.TimerHandle | None" = None
+    timer_at: float = 0.0
+    pass_: "asyncio.Task[None] | None" = None
+    again: bool = False
+
+
+class Dispatcher:
+    """Parks claims and serves them. `deliver` sends an answer; `signal` tells agents that wait elsewhere."""
+
+    def __init__(
+        self, leases: Leases, *, deliver: Deliver, signal: Signal, signal_again: timedelta
+    ) -> None:
+        self._leases = leases
+        self._deliver = deliver
+        self._signal = signal
+        self._signal_again = signal_again.total_seconds()
+        self._tenants: dict[UUID, _Tenant] = {}
+        self._served: set[UUID] = set()
+        self._served_until = 0.0
+        self._log = log.get("runs")
+        self.passes = 0
+        self.claimed = 0
+
+    @property
+    def parked(self) -> int:
+        """How many claims wait."""
+        return sum(len(tenant.parked) for tenant in self._tenants.values())
+
+    def park(self, parked: Parked, *, wait: float) -> None:
+        """Let a claim wait. It is served at once if something it may have is known to be due."""
+        tenant = self._tenants.setdefault(parked.tenant_id, _Tenant())
+        session = parked.claim.session
+        self._unpark(tenant, session)
+        tenant.parked[session] = parked
+        loop = asyncio.get_running_loop()
+        if wait > 0:
+            parked.expires = loop.call_later(wait, self._expire, parked)
+        if wait <= 0 or not tenant.looked or _any_servable(tenant.due, parked.labels):
+            self.due(parked.tenant_id)
+
+    def drop(self, tenant_id: UUID, session: UUID) -> None:
+        """The session wants nothing more."""
+        tenant = self._tenants.get(tenant_id)
+        if tenant is not None:
+            self._unpark(tenant, session)
+
+    def due(self, tenant_id: UUID) -> None:
+        """Something of the tenant may be due: make a pass, or one more after the present one."""
+        tenant = self._tenants.get(tenant_id)
+        if tenant is None or not tenant.parked:
+            return  # nobody waits here; the tick tells agents that wait elsewhere
+        if tenant.pass_ is not None:
+            tenant.again = True
+            return
+        tenant.pass_ = asyncio.create_task(self._serve(tenant_id, tenant), name="dispatch")
+
+    async def tick(self) -> int:
+        """Look for what is due, or soon will be, wherever claims wait; how many tenants that is.
+
+        Signals and commits are faster; this is what makes dispatch correct when they are lost.
+        """
+        for tenant in self._tenants.values():
+            if not tenant.parked:
+                tenant.looked = False  # nobody keeps its knowledge fresh
+        tenants = {id_ for id_, tenant in self._tenants.items() if tenant.parked}
+        tenants |= await self._served_tenants()
+        if tenants:
+            for id_ in tenants:
+                self._tenants.setdefault(id_, _Tenant())
+            self._learn(tenants, await self._leases.look(sorted(tenants), horizon=HORIZON))
+            for id_ in tenants:
+                tenant = self._tenants[id_]
+                if self._servable_sets(tenant):
+                    self.due(id_)
+                elif tenant.due:
+                    self._tell_others(id_, tenant)
+        return len(tenants)
+
+    async def _served_tenants(self) -> set[UUID]:
+        """Tenants with native agents, asked for now and then: their claims may wait elsewhere, or have died there."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._served_until:
+            self._served = await self._leases.tenants_with_agents()
+            self._served_until = now + _SERVED_FOR
+        return self._served
+
+    async def stop(self) -> None:
+        """End passes and timers, and answer every parked claim with nothing, so that agents ask another replica."""
+        for tenant in self._tenants.values():
+            if tenant.timer is not None:
+                tenant.timer.cancel()
+            if tenant.pass_ is not None:
+                tenant.pass_.cancel()
+                await asyncio.gather(tenant.pass_, return_exceptions=True)
+            for parked in list(tenant.parked.values()):
+                self._expire(parked)
+
+    # one pass
+
+    async def _serve(self, tenant_id: UUID, tenant: _Tenant) -> None:
+        try:
+            while True:
+                tenant.again = False
+                before = list(tenant.parked.values())
+                try:
+                    served = await self._pass(tenant_id, tenant)
+                except Exception as error:
+                    self._log.error(
+                        "dispatch_failed", error=str(error), exc_info=not is_outage(error)
+                    )
+                    await asyncio.sleep(_PAUSE_AFTER_FAILURE)
+                    served = False
+                self._answer_impatient(tenant, before)
+                if not served and not tenant.again:
+                    return
+        finally:
+            tenant.pass_ = None
+
+    async def _pass(self, tenant_id: UUID, tenant: _Tenant) -> bool:
+        """Serve what can be served; whether it is worth looking again at once."""
+        self.passes += 1
+        self._learn([tenant_id], await self._leases.look([tenant_id], horizon=HORIZON))
+        sets = self._servable_sets(tenant)
+        if not sets:
+            if tenant.due:
+                self._tell_others(tenant_id, tenant)
+            return False
+        chosen: list[Parked] = []
+        room = 0
+        for parked in tenant.parked.values():
+            if room >= PASS_ROOM:
+                break
+            if any(is_servable(labels, parked.labels) for labels in sets):
+                chosen.append(parked)
+                room += parked.claim.capacity
+        claimed = await self._leases.claim(
+            tenant_id,
+            [parked.waiting for parked in chosen],
+            {parked.claim.claim_id: parked.claim.agent_id for parked in chosen},
+            sets,
+        )
+        for parked in chosen:
+            runs = claimed.get(parked.claim.claim_id)
+            if runs:
+                # It may have expired or been replaced meanwhile; its agent accepts the runs all the same.
+                if tenant.parked.get(parked.claim.session) is parked:
+                    self._unpark(tenant, parked.claim.session)
+                self.claimed += len(runs)
+                self._deliver(parked, runs)
+        return bool(claimed)
+
+    def _learn(self, tenants: Iterable[UUID], found: Iterable[DueSet]) -> None:
+        """Remember which sets are due, and set timers for those that soon will be."""
+        soonest: dict[UUID, float] = {}
+        for id_ in tenants:
+            self._tenants[id_].due = set()
+            self._tenants[id_].looked = True
+        for each in found:
+            tenant = self._tenants[each.tenant_id]
+            if each.due_in <= 0:
+                tenant.due.add(each.labels)
+            elif any(is_servable(each.labels, p.labels) for p in tenant.parked.values()):
+                soonest[each.tenant_id] = min(soonest.get(each.tenant_id, each.due_in), each.due_in)
+        loop = asyncio.get_running_loop()
+        for id_, due_in in soonest.items():
+            tenant = self._tenants[id_]
+            at = loop.time() + due_in + _EARLY
+            if tenant.timer is not None and loop.time() < tenant.timer_at <= at:
+                continue
+            if tenant.timer is not None:
+                tenant.timer.cancel()
+            tenant.timer, tenant.timer_at = loop.call_at(at, self.due, id_), at
+
+    def _servable_sets(self, tenant: _Tenant) -> list[Labels]:
+        agents = {parked.labels for parked in tenant.parked.values()}
+        return [
+            labels for labels in tenant.due if any(is_servable(labels, agent) for agent in agents)
+        ]
+
+    def _tell_others(self, tenant_id: UUID, tenant: _Tenant) -> None:
+        """Runs are due that nobody waits for here: agents whose claims died with another replica should ask again."""
+        now = asyncio.get_running_loop().time()
+        tenant.signalled = {
+            labels: at
+            for labels, at in tenant.signalled.items()
+            if labels in tenant.due and now - at < self._signal_again
+        }
+        new = [labels for labels in tenant.due if labels not in tenant.signalled]
+        if new:
+            tenant.signalled |= dict.fromkeys(new, now)
+            self._signal(tenant_id, new)
+
+    # parked claims
+
+    def _answer_impatient(self, tenant: _Tenant, before: Iterable[Parked]) -> None:
+        """Claims that do not wait have had their pass."""
+        for parked in before:
+            if parked.expires is None and tenant.parked.get(parked.claim.session) is parked:
+                self._expire(parked)
+
+    def _expire(self, parked: Parked) -> None:
+        tenant = self._tenants[parked.tenant_id]
+        if tenant.parked.get(parked.claim.session) is parked:
+            self._unpark(tenant, parked.claim.session)
+            self._deliver(parked, [])
+
+    @staticmethod
+    def _unpark(tenant: _Tenant, session: UUID) -> None:
+        parked = tenant.parked.pop(session, None)
+        if parked is not None and parked.expires is not None:
+            parked.expires.cancel()
+
+
+def _any_servable(sets: Iterable[Labels], agent: Labels) -> bool:
+    return any(is_servable(labels, agent) for labels in sets)

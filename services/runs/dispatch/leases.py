@@ -1,0 +1,351 @@
+"""Claims and leases in the database: one transaction each, written by the ledger's own code."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+
+from libs.contracts.agents import ClaimedRun, Held, Outcome, Renewal
+from libs.contracts.runs import FlowRunStateChanged
+from libs.contracts.states import State
+from libs.runtime import outbox
+from libs.runtime.clock import Clock
+from libs.runtime.database import Connection, Database, statement
+from libs.runtime.ids import NewId
+from services.runs import logs, store
+from services.runs.dispatch import domain
+from services.runs.dispatch.domain import (
+    Due,
+    Ending,
+    Labels,
+    Proposed,
+    Released,
+    Requeued,
+    Waiting,
+)
+from services.runs.dispatch.settings import DispatchSettings
+from services.runs.domain.states import to_json
+from services.runs.domain.transitions import FlowRun, FlowRunMoved, propose_flow_run_state
+
+AGENT_TYPE = "HeadwaterAgent"
+LAPSES = 500
+"""Lapsed leases taken back in one transaction."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueSet:
+    """A label set of a tenant that has a run due, `due_in` seconds from now (or ago)."""
+
+    tenant_id: UUID
+    labels: Labels
+    due_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lapsed:
+    """A run whose lease lapsed, and what was decided; a `Proposed` one is still to be written by the ledger."""
+
+    run: FlowRun
+    ending: Requeued | Proposed | Released
+
+
+class Leases:
+    """What dispatch does in PostgreSQL. `committed` is called after each commit that added events."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: DispatchSettings,
+        *,
+        clock: Clock,
+        ids: NewId,
+        committed: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+        self._ids = ids
+        self._committed = committed
+
+    async def look(self, tenants: Sequence[UUID], *, horizon: timedelta) -> list[DueSet]:
+        """The label sets of these tenants with runs that are due, or will be within the horizon."""
+        rows = await self._database.pool.fetch(statement(__file__, "look"), list(tenants), horizon)
+        return [
+            DueSet(
+                tenant_id=row["tenant_id"], labels=frozenset(row["labels"]), due_in=row["due_in"]
+            )
+            for row in rows
+        ]
+
+    async def claim(
+        self,
+        tenant_id: UUID,
+        waiting: Sequence[Waiting],
+        agents: dict[UUID, UUID],
+        sets: Iterable[Labels],
+    ) -> dict[UUID, list[ClaimedRun]]:
+        """Take due runs of these label sets for the claims that wait; runs by claim id. `agents` is by claim id."""
+        room = sum(claim.capacity for claim in waiting)
+        async with self._database.transaction() as connection:
+            found = await connection.fetch(
+                statement(__file__, "claim"),
+                tenant_id,
+                [to_json(sorted(labels)) for labels in sets],
+                room,
+            )
+            rows = {row["id"]: row for row in found}
+            shared = domain.share(
+                (Due(id=row["id"], labels=frozenset(row["labels"])) for row in found), waiting
+            )
+            claim_of = {id_: claim for claim, ids in shared.items() for id_ in ids}
+            if not claim_of:
+                return {}
+            facts = await store.lock_flow_runs(connection, claim_of)
+            taken = [
+                self._submit(facts[id_], rows[id_], claim, agents[claim])
+                for id_, claim in claim_of.items()
+            ]
+            await self._write(connection, [moved for _, moved in taken if moved is not None])
+            await self._lease(connection, [run for run, _ in taken])
+        self._committed()
+        claimed: dict[UUID, list[ClaimedRun]] = {}
+        for run, _ in taken:
+            claimed.setdefault(claim_of[run.id], []).append(self._claimed(run, rows[run.id]))
+        return claimed
+
+    def _submit(
+        self, run: FlowRun, row: asyncpg.Record, claim_id: UUID, agent_id: UUID
+    ) -> tuple[FlowRun, FlowRunMoved | None]:
+        """The run as claimed, and its move; a Running run that is due for a retry stays Running."""
+        token = domain.lease_token(claim_id, run.id)
+        if run.state == State.RUNNING:
+            return (
+                replace(run, lease_token=token, agent_id=agent_id, attempt=run.attempt + 1),
+                None,
+            )
+        decided = propose_flow_run_state(
+            run,
+            domain.submitted(row["serialized_state"]),
+            seen_version=None,
+            lease_token=token,
+            agent_id=agent_id,
+            now=self._clock(),
+        )
+        if not isinstance(decided, FlowRunMoved):
+            msg = f"a due run that is locked could not be submitted: {decided}"
+            raise TypeError(msg)
+        return decided.run, decided
+
+    async def _lease(self, connection: Connection, runs: Sequence[FlowRun]) -> None:
+        await connection.execute(
+            """
+            UPDATE runs.flow_run r
+            SET lease_token = l.token, agent_id = l.agent_id, attempt = l.attempt, lease_expires = now() + $5::interval
+            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[]) AS l (id, token, agent_id, attempt)
+            WHERE r.id = l.id
+            """,
+            [run.id for run in runs],
+            [run.lease_token for run in runs],
+            [run.agent_id for run in runs],
+            [run.attempt for run in runs],
+            self._settings.first_lease,
+        )
+
+    def _claimed(self, run: FlowRun, row: asyncpg.Record) -> ClaimedRun:
+        if run.lease_token is None:
+            msg = f"flow run {run.id} was claimed without a lease"
+            raise TypeError(msg)
+        return ClaimedRun(
+            flow_run_id=run.id,
+            lease_token=run.lease_token,
+            attempt=run.attempt,
+            lease=self._settings.first_lease.total_seconds(),
+            name=row["name"],
+            flow_id=row["flow_id"],
+            flow_name=row["flow_name"],
+            due=row["due_at"],
+            labels=row["labels"],
+            core_version=row["core_version"],
+            storage=row["storage"],
+            run_config=row["run_config"],
+        )
+
+    async def claimed_before(
+        self, tenant_id: UUID, claim_id: UUID, agent_id: UUID
+    ) -> list[ClaimedRun]:
+        """What the claim was given when it was made first, as far as it still has it."""
+        rows = await self._database.pool.fetch(
+            """
+            SELECT r.id, r.lease_token, r.attempt, r.name, r.flow_id, r.labels, r.run_config,
+                r.scheduled_start_time AS due_at, f.name AS flow_name, f.core_version, f.storage
+            FROM runs.flow_run r JOIN registry.flow f ON f.id = r.flow_id
+            WHERE r.tenant_id = $1 AND r.state IN ('Submitted', 'Running', 'Cancelling') AND r.agent_id = $2
+                AND r.lease_token IS NOT NULL
+            """,
+            tenant_id,
+            agent_id,
+        )
+        return [
+            ClaimedRun(
+                flow_run_id=row["id"],
+                lease_token=row["lease_token"],
+                attempt=row["attempt"],
+                lease=self._settings.first_lease.total_seconds(),
+                **{name: row[name] for name in ("name", "flow_id", "flow_name", "labels")},
+                due=row["due_at"],
+                **{name: row[name] for name in ("core_version", "storage", "run_config")},
+            )
+            for row in rows
+            if row["lease_token"] == domain.lease_token(claim_id, row["id"])
+        ]
+
+    async def renew(self, tenant_id: UUID, held: Sequence[Held]) -> list[Renewal]:
+        """Renew what is still held; how each lease stands, in order."""
+        tokens = {lease.flow_run_id: lease.lease_token for lease in held}
+        rows = await self._database.pool.fetch(
+            statement(__file__, "renew"),
+            tenant_id,
+            list(tokens),
+            list(tokens.values()),
+            self._settings.start_lease,
+            self._settings.run_lease,
+        )
+        found = {row["id"]: row for row in rows}
+        return [self._renewal(lease, found[lease.flow_run_id]) for lease in held]
+
+    @staticmethod
+    def _renewal(lease: Held, row: asyncpg.Record) -> Renewal:
+        standing = domain.standing_of(row["state"], row["lease_token"], held=lease.lease_token)
+        is_ours = row["lease_token"] == lease.lease_token
+        return Renewal(
+            flow_run_id=lease.flow_run_id,
+            standing=standing,
+            state=row["state"] if is_ours else None,
+        )
+
+    async def take_back_lapsed(self) -> list[Lapsed]:
+        """Queue again what was claimed and never began; what was decided of each."""
+        async with self._database.transaction() as connection:
+            ids = [
+                row["id"] for row in await connection.fetch(statement(__file__, "lapsed"), LAPSES)
+            ]
+            if not ids:
+                return []
+            facts = await store.lock_flow_runs(connection, ids)
+            lapsed = [
+                Lapsed(
+                    run=run,
+                    ending=domain.lapse(
+                        run, attempts=self._settings.start_attempts, now=self._clock()
+                    ),
+                )
+                for run in facts.values()
+            ]
+            await self._requeue(connection, [each.ending for each in lapsed])
+        self._committed()
+        return lapsed
+
+    async def end(
+        self,
+        tenant_id: UUID,
+        flow_run_id: UUID,
+        lease_token: UUID,
+        outcome: Outcome,
+        *,
+        exit_code: int | None,
+        message: str | None,
+    ) -> tuple[FlowRun, Ending] | None:
+        """Decide the end of a run's process and queue the run again if that is it; None where the lease is lost.
+
+        The lease ends with the process. What is `Proposed` or `Crashed` is still to be written by the ledger, which
+        decides anew under the lock: nothing is lost if the run moves on in between.
+        """
+        async with self._database.transaction() as connection:
+            facts = await store.lock_flow_runs(connection, [flow_run_id])
+            run = facts.get(flow_run_id)
+            if run is None or run.tenant_id != tenant_id or run.lease_token != lease_token:
+                return None
+            ending = domain.end_of_process(
+                run,
+                outcome,
+                exit_code=exit_code,
+                message=message,
+                attempts=self._settings.start_attempts,
+                now=self._clock(),
+            )
+            await self._requeue(connection, [ending])
+            if not isinstance(ending, Requeued):
+                await connection.execute(
+                    "UPDATE runs.flow_run SET lease_token = NULL, lease_expires = NULL WHERE id = $1",
+                    flow_run_id,
+                )
+        self._committed()
+        return run, ending
+
+    async def _requeue(self, connection: Connection, endings: Iterable[Ending]) -> None:
+        requeued = [ending for ending in endings if isinstance(ending, Requeued)]
+        await self._write(connection, [each.moved for each in requeued])
+        await logs.insert_entries(
+            connection,
+            [(each.moved.run.tenant_id, each.log) for each in requeued],
+            at=self._clock(),
+            ids=self._ids,
+        )
+
+    async def _write(self, connection: Connection, moves: Sequence[FlowRunMoved]) -> None:
+        """State row, history row and outbox row, in the caller's transaction."""
+        if not moves:
+            return
+        await store.write_flow_run_states(connection, [(self._ids(), moved) for moved in moves])
+        await outbox.add(
+            connection,
+            "runs",
+            [
+                FlowRunStateChanged(
+                    event_id=self._ids(),
+                    at=moved.run.state_timestamp,
+                    tenant_id=moved.run.tenant_id,
+                    flow_run_id=moved.run.id,
+                    flow_id=moved.run.flow_id,
+                    version=moved.run.version,
+                    state=moved.run.state,
+                    previous_state=moved.previous_state,
+                    message=moved.state.message,
+                )
+                for moved in moves
+            ],
+        )
+
+    async def tenant_exists(self, tenant_id: UUID) -> bool:
+        """Whether there is such a tenant."""
+        return bool(
+            await self._database.pool.fetchval(
+                "SELECT true FROM gateway.tenant WHERE id = $1", tenant_id
+            )
+        )
+
+    async def tenants_with_agents(self) -> set[UUID]:
+        """Tenants whose native agents were heard of lately."""
+        rows = await self._database.pool.fetch(
+            """
+            SELECT DISTINCT tenant_id FROM runs.agent
+            WHERE type = $1 AND last_queried > now() - interval '5 minutes'
+            """,
+            AGENT_TYPE,
+        )
+        return {row["tenant_id"] for row in rows}
+
+    async def seen(self, agents: dict[tuple[UUID, UUID], datetime]) -> None:
+        """Write down when agents, by (tenant, id), were last heard of, all in one statement."""
+        await self._database.pool.execute(
+            """
+            UPDATE runs.agent a SET last_queried = s.at
+            FROM unnest($1::uuid[], $2::uuid[], $3::timestamptz[]) AS s (tenant_id, id, at)
+            WHERE a.id = s.id AND a.tenant_id = s.tenant_id
+            """,
+            [tenant_id for tenant_id, _ in agents],
+            [id_ for _, id_ in agents],
+            list(agents.values()),
+        )

@@ -1,0 +1,37 @@
+-- Take due runs with one of these label sets, oldest first, and lock them.
+--
+-- The race: several replicas, each with agents that wait, and stock agents that submit. SKIP LOCKED lets replicas take
+-- different runs without waiting for each other; what is returned is locked, so nobody else submits it before we commit.
+-- Rows are not locked in id order, which is safe because this statement never waits and its transaction locks no others.
+WITH wanted AS (
+    SELECT jsonb_hash_extended(given::jsonb, 0) AS key, given::jsonb AS labels FROM unnest($2::text[]) AS given
+), scheduled AS (
+    SELECT due.* FROM wanted
+    CROSS JOIN LATERAL (
+        SELECT r.id, r.state_start_time AS due_at FROM runs.flow_run r
+        WHERE r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+            AND jsonb_hash_extended(r.labels, 0) = wanted.key AND r.labels = wanted.labels
+            AND r.state_start_time <= now()
+            AND (r.state <> 'Queued' OR r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
+        ORDER BY r.state_start_time LIMIT $3
+        FOR NO KEY UPDATE SKIP LOCKED
+    ) due
+), retrying AS (
+    SELECT r.id, r.state_start_time AS due_at FROM runs.flow_run r
+    WHERE r.state = 'Running' AND (r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
+        AND r.id IN (
+            SELECT t.flow_run_id FROM runs.task_run t
+            WHERE t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+                AND t.state_start_time <= now() - interval '3 seconds'
+        )
+        AND EXISTS (SELECT FROM wanted WHERE wanted.labels = r.labels)
+    LIMIT $3
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+SELECT r.id, r.labels, r.name, r.flow_id, r.serialized_state, r.run_config, coalesce(due.due_at, now()) AS due_at,
+    f.name AS flow_name, f.core_version, f.storage
+FROM (SELECT * FROM scheduled UNION ALL SELECT * FROM retrying) due
+JOIN runs.flow_run r ON r.id = due.id
+JOIN registry.flow f ON f.id = r.flow_id
+ORDER BY due.due_at, r.id
+LIMIT $3

@@ -1,0 +1,39 @@
+-- Which label sets of these tenants have runs that are due, or come due within the horizon, and how soon.
+--
+-- Starvation and cost are the dangers, as in runs_in_queue.sql: the sets are found by skipping through the queue's index,
+-- and of each set only its earliest run is read, so a million runs that wait cost what their label sets cost.
+-- A run under a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process sleeps
+-- before a retry. The three seconds are the peer's: a process that wakes by itself is given a moment to do so.
+WITH RECURSIVE waiting_set (tenant_id, key, labels) AS (
+    SELECT t.tenant_id, first.key, first.labels
+    FROM unnest($1::uuid[]) AS t (tenant_id)
+    CROSS JOIN LATERAL (
+        SELECT jsonb_hash_extended(r.labels, 0) AS key, r.labels FROM runs.flow_run r
+        WHERE r.tenant_id = t.tenant_id AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+        ORDER BY jsonb_hash_extended(r.labels, 0) LIMIT 1
+    ) first
+    UNION ALL
+    SELECT w.tenant_id, next.key, next.labels FROM waiting_set w
+    CROSS JOIN LATERAL (
+        SELECT jsonb_hash_extended(r.labels, 0) AS key, r.labels FROM runs.flow_run r
+        WHERE r.tenant_id = w.tenant_id AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+            AND jsonb_hash_extended(r.labels, 0) > w.key
+        ORDER BY jsonb_hash_extended(r.labels, 0) LIMIT 1
+    ) next
+)
+SELECT w.tenant_id, w.labels, extract(epoch FROM earliest.at - clock_timestamp())::float8 AS due_in
+FROM waiting_set w
+CROSS JOIN LATERAL (
+    SELECT r.state_start_time AS at FROM runs.flow_run r
+    WHERE r.tenant_id = w.tenant_id AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+        AND jsonb_hash_extended(r.labels, 0) = w.key
+        AND r.state_start_time <= now() + $2::interval
+        AND (r.state <> 'Queued' OR r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
+    ORDER BY r.state_start_time LIMIT 1
+) earliest
+UNION ALL
+SELECT DISTINCT r.tenant_id, r.labels, 0::float8
+FROM runs.task_run t JOIN runs.flow_run r ON r.id = t.flow_run_id
+WHERE t.tenant_id = ANY ($1::uuid[]) AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+    AND t.state_start_time <= now() - interval '3 seconds'
+    AND r.state = 'Running' AND (r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())

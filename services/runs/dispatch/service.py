@@ -1,0 +1,417 @@
+"""What the ledger's app calls: declare the verbs, the signals and the loops; be told of due runs."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+from uuid import UUID
+
+import nats.errors
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+
+from libs.contracts import agents, heartbeat, subjects
+from libs.contracts.agents import ClaimedRun, Outcome
+from libs.contracts.base import Applied, Message, Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
+from libs.contracts.states import State
+from libs.runtime.failures import refusal_of
+from services.runs.dispatch.dispatcher import Dispatcher, Parked
+from services.runs.dispatch.domain import Crashed, Labels, Proposed, Requeued
+from services.runs.dispatch.leases import AGENT_TYPE, Leases
+from services.runs.dispatch.settings import DispatchSettings
+from services.runs.domain.creation import canonical_labels
+from services.runs.domain.transitions import FlowRun
+
+if TYPE_CHECKING:
+    from services.runs.app import Runs
+
+CAPACITY_LIMIT = 1000
+"""Runs that one claim may ask for; more than one machine starts at once."""
+LABELS_LIMIT = 100
+NAME_LIMIT = 200
+
+Req = TypeVar("Req", bound=Message)
+
+
+class Dispatch:
+    """The verbs of native agents."""
+
+    def __init__(self, service: "Runs", settings: DispatchSettings) -> None:
+        self._service = service
+        self._settings = settings
+        self._log = service.log
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._seen: dict[tuple[UUID, UUID], datetime] = {}
+        self._replica = str(service.ids()).encode()
+        self._told: set[UUID] = set()
+        self.leases = Leases(
+            service.database,
+            settings,
+            clock=service.clock,
+            ids=service.ids,
+            committed=service.committed,
+        )
+        self.dispatcher = Dispatcher(
+            self.leases,
+            deliver=self._deliver,
+            signal=self._signal_work_ready,
+            signal_again=settings.signal_again,
+        )
+
+    # for the ledger's app
+
+    def due(self, tenant_id: UUID) -> None:
+        """Runs of this tenant are due, or soon will be: serve those who wait here, and let other replicas know."""
+        self.dispatcher.due(tenant_id)
+        if tenant_id not in self._told:
+            self._told.add(tenant_id)
+            self._spawn(self._tell_replicas(tenant_id))
+
+    async def stop(self) -> None:
+        """Answer what waits, so that agents ask elsewhere, and write down who was here."""
+        await self.dispatcher.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=self._settings.acknowledge.total_seconds())
+        await self.write_presence()
+
+    # loops
+
+    async def write_presence(self) -> int:
+        """Write down the agents heard of since the last time; how many."""
+        seen, self._seen = self._seen, {}
+        if seen:
+            await self.leases.seen(seen)
+        return len(seen)
+
+    async def take_back(self) -> int:
+        """Queue again what agents took and never began; how many runs."""
+        lapsed = await self.leases.take_back_lapsed()
+        for each in lapsed:
+            if isinstance(each.ending, Proposed):
+                await self._propose(each.run, each.ending)
+            self._log.info(
+                "lease_lapsed",
+                flow_run_id=str(each.run.id),
+                agent_id=str(each.run.agent_id),
+                attempt=each.run.attempt,
+            )
+        for tenant_id in {each.run.tenant_id for each in lapsed}:
+            self.due(tenant_id)
+        return len(lapsed)
+
+    # verbs
+
+    async def hello(self, tenant_id: UUID, request: agents.Hello) -> agents.Welcome | Refused:
+        """Register an agent and tell it how to behave."""
+        if agents.PROTOCOL not in request.protocols:
+            return _invalid(f"this ledger speaks protocol {agents.PROTOCOL} only")
+        texts = (request.name, request.version, request.core_version or "", *request.labels)
+        if any("\x00" in text or len(text) > NAME_LIMIT for text in texts):
+            return _invalid(f"names and labels have at most {NAME_LIMIT} characters, none U+0000")
+        if len(request.labels) > LABELS_LIMIT:
+            return _invalid(f"labels: at most {LABELS_LIMIT}")
+        if not await self.leases.tenant_exists(tenant_id):
+            return Refused(code=Code.TENANT_INVALID)
+        agent_id = await self._service.handlers.agents.register(
+            RegisterAgent(
+                tenant_id=tenant_id,
+                type=AGENT_TYPE,
+                name=request.name,
+                labels=request.labels,
+                core_version=request.core_version,
+            ),
+            id_=self._service.ids(),
+            at=self._service.clock(),
+        )
+        return agents.Welcome(
+            protocol=agents.PROTOCOL,
+            agent_id=agent_id,
+            park=self._settings.park.total_seconds(),
+            renew=self._settings.renew.total_seconds(),
+            beat=self._settings.beat.total_seconds(),
+            kill=self._settings.kill.total_seconds(),
+        )
+
+    async def renew(self, tenant_id: UUID, request: agents.Renew) -> agents.Renewed:
+        """Renew leases."""
+        self._hear_from(tenant_id, request.agent_id)
+        if not request.held:
+            return agents.Renewed(renewals=[])
+        return agents.Renewed(renewals=await self.leases.renew(tenant_id, request.held))
+
+    async def report(self, tenant_id: UUID, request: agents.Report) -> agents.Reported | Refused:
+        """A process is gone."""
+        self._hear_from(tenant_id, request.agent_id)
+        decided = await self.leases.end(
+            tenant_id,
+            request.flow_run_id,
+            request.lease_token,
+            request.outcome,
+            exit_code=request.exit_code,
+            message=request.message,
+        )
+        if decided is None:
+            return Refused(code=Code.LEASE_LOST, fields={"id": str(request.flow_run_id)})
+        run, ending = decided
+        state = run.state
+        match ending:
+            case Requeued():
+                state = State.SCHEDULED
+                self.due(tenant_id)
+            case Proposed():
+                state = await self._propose(run, ending)
+            case Crashed():
+                await self._bury_crashed(run)
+            case _:
+                pass
+        self._log.info(
+            "process_ended",
+            flow_run_id=str(run.id),
+            outcome=request.outcome,
+            exit_code=request.exit_code,
+            decision=type(ending).__name__,
+            state=state,
+        )
+        return agents.Reported(flow_run_id=run.id, state=state)
+
+    async def drain(self, tenant_id: UUID, request: agents.Drain) -> Applied:
+        """The agent takes nothing new."""
+        self.dispatcher.drop(tenant_id, request.session)
+        return Applied(id=request.session)
+
+    async def on_claim(self, message: Msg) -> None:
+        """Park the claim; its answer comes when there is one."""
+        if not message.reply:
+            return  # runs would be taken for nobody
+        request = _parse(agents.Claim, message)
+        tenant_id = _tenant_of(message)
+        refusal = request if isinstance(request, Refused) else _unacceptable(request)
+        if refusal is not None or tenant_id is None or isinstance(request, Refused):
+            await message.respond(_json(refusal or Refused(code=Code.TENANT_INVALID)))
+            return
+        self._hear_from(tenant_id, request.agent_id)
+        parked = Parked(
+            tenant_id=tenant_id,
+            claim=request,
+            labels=frozenset(canonical_labels(request.labels)),
+            reply=message.reply,
+        )
+        wait = min(request.wait, self._settings.park.total_seconds())
+        if request.is_repeated:
+            self._spawn(self._claim_again(parked, wait))
+        else:
+            self.dispatcher.park(parked, wait=wait)
+
+    async def _claim_again(self, parked: Parked, wait: float) -> None:
+        """The agent never saw an answer: give it what it was given, else let it wait."""
+        runs = await self.leases.claimed_before(
+            parked.tenant_id, parked.claim.claim_id, parked.claim.agent_id
+        )
+        if runs:
+            self._deliver(parked, runs)
+        else:
+            self.dispatcher.park(parked, wait=wait)
+
+    # answers
+
+    def _deliver(self, parked: Parked, runs: list[ClaimedRun]) -> None:
+        self._spawn(self._send(parked, runs))
+
+    async def _send(self, parked: Parked, runs: list[ClaimedRun]) -> None:
+        """Answer a claim. With runs it is a request, so that the broker says when the agent is no longer there."""
+        body = _json(agents.Claimed(claim_id=parked.claim.claim_id, runs=runs))
+        client = self._service.bus.client
+        if not runs:
+            await client.publish(parked.reply, body)
+            return
+        try:
+            await client.request(
+                parked.reply, body, timeout=self._settings.acknowledge.total_seconds()
+            )
+        except nats.errors.NoRespondersError:
+            self._log.info("claimant_gone", agent_id=str(parked.claim.agent_id), returned=len(runs))
+            for run in runs:
+                await self.leases.end(
+                    parked.tenant_id,
+                    run.flow_run_id,
+                    run.lease_token,
+                    Outcome.RETURNED,
+                    exit_code=None,
+                    message="The agent that took this run had gone.",
+                )
+            self.due(parked.tenant_id)
+        except (nats.errors.Error, TimeoutError):
+            # It may have it or not: its renewal tells, or the first lease lapses.
+            self._log.info("claim_unacknowledged", agent_id=str(parked.claim.agent_id))
+
+    async def _propose(self, run: FlowRun, proposed: Proposed) -> str:
+        """Have the ledger write a state, by the rules for everybody; the state that the run has then."""
+        proposal = StateProposal(
+            run_kind=RunKind.FLOW_RUN,
+            run_id=run.id,
+            state={"type": proposed.state.value, "message": proposed.message},
+        )
+        answer = await self._service.handlers.set_states(
+            SetStates(tenant_id=run.tenant_id, proposals=[proposal])
+        )
+        if isinstance(answer, Refused) or isinstance(answer.outcomes[0], Refused):
+            self._log.info("proposal_refused", flow_run_id=str(run.id), state=proposed.state)
+            return run.state
+        return answer.outcomes[0].state
+
+    async def _bury_crashed(self, run: FlowRun) -> None:
+        """A process that is known to be dead is a zombie without the wait."""
+        now = self._service.clock()
+        await self._service.handlers.on_zombie(
+            heartbeat.FlowRunZombieDetected(
+                event_id=self._service.ids(),
+                at=now,
+                tenant_id=run.tenant_id,
+                flow_run_id=run.id,
+                version=run.version,
+                last_seen=now,
+            )
+        )
+
+    # hints
+
+    def _hear_from(self, tenant_id: UUID, agent_id: UUID) -> None:
+        self._seen[tenant_id, agent_id] = self._service.clock()
+
+    def _signal_work_ready(self, tenant_id: UUID, sets: list[Labels]) -> None:
+        body = _json(agents.WorkReady(labels=[sorted(labels) for labels in sets]))
+        subject = subjects.SIG_AGENT_WORK_READY.at(tenant_id=tenant_id)
+        self._spawn(self._service.bus.signal(subject, body))
+
+    async def _tell_replicas(self, tenant_id: UUID) -> None:
+        """One hint for whatever is committed within a few milliseconds."""
+        await asyncio.sleep(0.005)
+        self._told.discard(tenant_id)
+        await self._service.bus.signal(subjects.SIG_RUN_DUE.at(tenant_id=tenant_id), self._replica)
+
+    async def on_run_due(self, message: Msg) -> None:
+        """Another replica committed something that is due."""
+        tenant_id = _uuid(message.subject.rpartition(".")[2])
+        if tenant_id is not None and message.data != self._replica:
+            self.dispatcher.due(tenant_id)
+
+    # plumbing
+
+    def answering(
+        self,
+        request_type: type[Req],
+        handler: Callable[[UUID, Req], Awaitable[Message]],
+    ) -> Callable[[Msg], Awaitable[None]]:
+        """A callback that answers every message of a verb, whatever happens."""
+
+        async def answer(message: Msg) -> None:
+            await message.respond(_json(await self._answer(request_type, handler, message)))
+
+        async def callback(message: Msg) -> None:
+            self._spawn(answer(message))
+
+        return callback
+
+    async def _answer(
+        self,
+        request_type: type[Req],
+        handler: Callable[[UUID, Req], Awaitable[Message]],
+        message: Msg,
+    ) -> Message:
+        request = _parse(request_type, message)
+        if isinstance(request, Refused):
+            return request
+        tenant_id = _tenant_of(message)
+        if tenant_id is None:
+            return Refused(code=Code.TENANT_INVALID)
+        protocol = getattr(request, "protocol", agents.PROTOCOL)
+        if protocol != agents.PROTOCOL:
+            return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {protocol}")
+        try:
+            return await handler(tenant_id, request)
+        except Exception as error:
+            refusal = refusal_of(error, service="runs", error_id=self._service.ids())
+            self._log.error(
+                "request_failed", subject=message.subject, **refusal.fields, exc_info=True
+            )
+            return refusal
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.create_task(self._attempt(work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _attempt(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except Exception as error:
+            self._log.warning("dispatch_step_failed", error=str(error), kind=type(error).__name__)
+
+
+def declare(service: "Runs", settings: DispatchSettings | None = None) -> Dispatch:
+    """Declare verbs, signals and loops on the service, before its bus starts."""
+    settings = settings or DispatchSettings()
+    dispatch = Dispatch(service, settings)
+    bus = service.bus
+    bus.hear(subjects.AGENT_CLAIM, dispatch.on_claim)
+    bus.hear(subjects.SIG_RUN_DUE, dispatch.on_run_due, shared=False)
+    hear = partial(_hear, dispatch, service)
+    hear(agents.HELLO.subject, agents.Hello, dispatch.hello)
+    hear(agents.RENEW.subject, agents.Renew, dispatch.renew)
+    hear(agents.REPORT.subject, agents.Report, dispatch.report)
+    hear(agents.DRAIN.subject, agents.Drain, dispatch.drain)
+    service.add_loop("dispatch", interval=settings.tick, tick=dispatch.dispatcher.tick)
+    service.add_loop("leases", interval=settings.lapse_tick, tick=dispatch.take_back)
+    service.add_loop("presence", interval=settings.presence_tick, tick=dispatch.write_presence)
+    return dispatch
+
+
+def _hear(
+    dispatch: Dispatch,
+    service: "Runs",
+    subject: subjects.Subject,
+    request_type: type[Req],
+    handler: Callable[[UUID, Req], Awaitable[Message]],
+) -> None:
+    service.bus.hear(subject, dispatch.answering(request_type, handler))
+
+
+def _unacceptable(claim: agents.Claim) -> Refused | None:
+    if claim.protocol != agents.PROTOCOL:
+        return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {claim.protocol}")
+    if not 1 <= claim.capacity <= CAPACITY_LIMIT:
+        return _invalid(f"capacity: between 1 and {CAPACITY_LIMIT}")
+    if len(claim.labels) > LABELS_LIMIT:
+        return _invalid(f"labels: at most {LABELS_LIMIT}")
+    return None
+
+
+def _invalid(reason: str) -> Refused:
+    return Refused(code=Code.INVALID, fields={"reason": reason})
+
+
+def _parse(request_type: type[Req], message: Msg) -> Req | Refused:
+    try:
+        return request_type.model_validate_json(message.data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        return _invalid(f"{place}: {first['msg']}" if place else first["msg"])
+
+
+def _tenant_of(message: Msg) -> UUID | None:
+    return _uuid(message.subject.split(".")[3])
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+def _json(body: Message) -> bytes:
+    return body.model_dump_json().encode()

@@ -1,0 +1,64 @@
+"""Settings of dispatch to native agents."""
+
+from datetime import timedelta
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class DispatchSettings(BaseSettings):
+    """How long leases are, how often agents are heard of, how closely the clock is followed."""
+
+    model_config = SettingsConfigDict(env_prefix="HEADWATER_DISPATCH_", frozen=True, extra="ignore")
+
+    park: timedelta = Field(
+        default=timedelta(seconds=45),
+        description="how long a claim waits here; below the minute after which an agent counts as gone",
+    )
+    first_lease: timedelta = Field(
+        default=timedelta(seconds=5),
+        description="until an agent that was given a run must say so; a dead one holds it this long",
+    )
+    start_lease: timedelta = Field(
+        default=timedelta(seconds=30),
+        description="a lease while the process starts: three renewals, two of which may be lost",
+    )
+    run_lease: timedelta = Field(
+        default=timedelta(minutes=2),
+        description="a lease while the run runs: as long as the silence that makes a zombie",
+    )
+    renew: timedelta = Field(
+        default=timedelta(seconds=10), description="how often agents renew their leases"
+    )
+    beat: timedelta = Field(
+        default=timedelta(seconds=30),
+        description="how often agents ping for live processes, as clients do",
+    )
+    kill: timedelta = Field(
+        default=timedelta(seconds=30),
+        description="what a cancelled run has to stop by itself; half of the ledger's own deadline",
+    )
+    acknowledge: timedelta = Field(
+        default=timedelta(seconds=2),
+        description="how long an answer with runs waits for its receipt",
+    )
+    start_attempts: int = Field(
+        default=5,
+        ge=1,
+        description="failed starts after which a run is failed instead of queued again",
+    )
+    tick: timedelta = Field(
+        default=timedelta(seconds=1),
+        description="how often due runs are looked for without being told",
+    )
+    lapse_tick: timedelta = Field(
+        default=timedelta(seconds=1), description="how often lapsed leases are looked for"
+    )
+    presence_tick: timedelta = Field(
+        default=timedelta(seconds=5),
+        description="how often signs of life are written down, together",
+    )
+    signal_again: timedelta = Field(
+        default=timedelta(seconds=15),
+        description="how often agents elsewhere are told of a label set that nobody here waits for",
+    )

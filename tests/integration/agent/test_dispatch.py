@@ -1,0 +1,485 @@
+"""Claims, leases and fencing on the real ledger."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from nats.aio.msg import Msg
+
+from libs.contracts import agents
+from libs.contracts.agents import Outcome, Standing, Welcome
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import StateApplied
+from libs.runtime.bus import Bus
+from libs.runtime.clock import utc_now
+from services.runs.app import Runs
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow
+from tests.support.raw_agent import RawAgent, raw_agent
+
+
+@pytest.fixture(scope="module")
+async def ledger(stack: Stack) -> AsyncIterator[Runs]:
+    async with ledger_on(stack) as ledger:
+        yield ledger
+
+
+@pytest.fixture(scope="module")
+async def bus(stack: Stack, ledger: Runs) -> AsyncIterator[Bus]:
+    async with bus_on(stack) as bus:
+        yield bus
+
+
+@pytest.fixture
+async def flow(stack: Stack, ledger: Runs) -> Flow:
+    return await register_flow(stack.admin_pool)
+
+
+@pytest.fixture
+async def client(bus: Bus, flow: Flow) -> Client:
+    return Client(bus, flow.tenant_id)
+
+
+async def row(stack: Stack, run_id: UUID) -> dict[str, object]:
+    found = await stack.admin_pool.fetchrow("SELECT * FROM runs.flow_run WHERE id = $1", run_id)
+    assert found is not None
+    return dict(found)
+
+
+async def history(stack: Stack, run_id: UUID) -> list[str]:
+    rows = await stack.admin_pool.fetch(
+        "SELECT state FROM runs.flow_run_state WHERE flow_run_id = $1 ORDER BY version", run_id
+    )
+    return [found["state"] for found in rows]
+
+
+async def lapse(stack: Stack, run_id: UUID) -> None:
+    """Let the time of the run's lease pass."""
+    await stack.admin_pool.execute(
+        "UPDATE runs.flow_run SET lease_expires = now() - interval '1 s' WHERE id = $1", run_id
+    )
+
+
+@asynccontextmanager
+async def crowd(stack: Stack, tenant_id: UUID, size: int) -> AsyncIterator[list[RawAgent]]:
+    """Many agents alike."""
+    async with AsyncExitStack() as exits:
+        yield [
+            await exits.enter_async_context(raw_agent(stack.nats_url, tenant_id))
+            for _ in range(size)
+        ]
+
+
+async def test_an_agent_is_told_who_it_is_and_how_to_behave(stack: Stack, flow: Flow) -> None:
+    await stack.admin_pool.execute(
+        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'a', $2)",
+        flow.tenant_id,
+        str(flow.tenant_id),
+    )
+    async with raw_agent(stack.nats_url, flow.tenant_id, "gpu") as agent:
+        first, again = await agent.hello(), await agent.hello()
+
+    assert isinstance(first, Welcome)
+    assert isinstance(again, Welcome)
+    assert first.agent_id == again.agent_id
+    known = await stack.admin_pool.fetchrow(
+        "SELECT type, labels FROM runs.agent WHERE id = $1", first.agent_id
+    )
+    assert known is not None
+    assert dict(known) == {"type": "HeadwaterAgent", "labels": ["gpu"]}
+
+
+async def test_an_agent_of_no_tenant_or_of_another_protocol_is_refused(
+    stack: Stack, ledger: Runs, flow: Flow
+) -> None:
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        nowhere = await agent.hello()
+        stranger = await agent.hello(protocols=[7, 8])
+
+    assert isinstance(nowhere, Refused)
+    assert nowhere.code is Code.TENANT_INVALID
+    assert isinstance(stranger, Refused)
+    assert stranger.code is Code.INVALID
+
+
+async def test_a_due_run_is_claimed_with_what_is_needed_to_start_it(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow, run_config={"type": "LocalRun", "env": {"A": "1"}})
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+
+    assert (run.flow_run_id, run.flow_id, run.attempt) == (run_id, flow.id, 1)
+    assert run.flow_name == "a flow"
+    assert run.run_config == {"type": "LocalRun", "env": {"A": "1"}}
+    found = await row(stack, run_id)
+    assert (found["state"], found["version"]) == ("Submitted", 2)
+    assert (found["lease_token"], found["agent_id"]) == (run.lease_token, agent.agent_id)
+    assert await history(stack, run_id) == ["Scheduled", "Submitted"]
+
+
+async def test_a_submitted_state_wraps_the_scheduled_one_that_runners_unwrap(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        await agent.take()
+
+    state = (await row(stack, run_id))["serialized_state"]
+    assert isinstance(state, dict)
+    assert state["state"]["type"] == "Scheduled"
+
+
+async def test_a_parked_claim_is_answered_when_a_run_is_created(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        await agent.claim(wait=20)
+        run_id = await client.create(flow)
+        [run] = await agent.claimed_runs()
+
+    assert run.flow_run_id == run_id
+
+
+async def test_a_scheduled_run_is_claimed_at_its_instant_and_not_before(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    start = utc_now() + timedelta(seconds=1.5)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        await agent.claim(wait=20)
+        await client.create(flow, scheduled_start_time=start)
+        [run] = await agent.claimed_runs()
+        claimed_at = utc_now()
+
+    assert run.due == start
+    assert timedelta(0) <= claimed_at - start < timedelta(seconds=0.5)
+
+
+async def test_a_claim_that_does_not_wait_is_answered_with_nothing(
+    stack: Stack, ledger: Runs, flow: Flow
+) -> None:
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        assert await agent.take() == []
+
+
+async def test_labels_decide_who_gets_a_run(stack: Stack, client: Client, flow: Flow) -> None:
+    plain = await client.create(flow, labels=[])
+    gpu = await client.create(flow, labels=["gpu"])
+    both = await client.create(flow, labels=["gpu", "eu"])
+    async with (
+        raw_agent(stack.nats_url, flow.tenant_id) as unlabelled,
+        raw_agent(stack.nats_url, flow.tenant_id, "gpu", "spare") as one,
+        raw_agent(stack.nats_url, flow.tenant_id, "gpu", "eu") as two,
+    ):
+        of_unlabelled = [r.flow_run_id for r in await unlabelled.take(capacity=9)]
+        of_one = [r.flow_run_id for r in await one.take(capacity=9)]
+        of_two = [r.flow_run_id for r in await two.take(capacity=9)]
+
+    assert (of_unlabelled, of_one, of_two) == ([plain], [gpu], [both])
+
+
+async def test_agents_that_wait_share_what_comes_due(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    start = utc_now() + timedelta(seconds=1)
+    for _ in range(6):
+        await client.create(flow, scheduled_start_time=start)
+    async with (
+        raw_agent(stack.nats_url, flow.tenant_id) as one,
+        raw_agent(stack.nats_url, flow.tenant_id) as two,
+        raw_agent(stack.nats_url, flow.tenant_id) as three,
+    ):
+        parties = (one, two, three)
+        for agent in parties:
+            await agent.claim(capacity=10, wait=20)
+        shares = [await agent.claimed_runs() for agent in parties]
+
+    assert [len(runs) for runs in shares] == [2, 2, 2]
+
+
+async def test_a_repeated_claim_is_given_the_same_runs(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        claim_id = await agent.claim()
+        first = await agent.claimed_runs()
+        await agent.claim(claim_id=claim_id, is_repeated=True)
+        again = await agent.claimed_runs()
+
+    assert [run.flow_run_id for run in first] == [run_id]
+    assert [run.lease_token for run in first] == [run.lease_token for run in again]
+    assert await history(stack, run_id) == ["Scheduled", "Submitted"]
+
+
+async def test_the_run_of_an_agent_that_is_not_heard_of_goes_to_the_next(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with (
+        raw_agent(stack.nats_url, flow.tenant_id) as silent,
+        raw_agent(stack.nats_url, flow.tenant_id) as lively,
+    ):
+        [lost] = await silent.take()
+        await lively.claim(wait=20)
+        await lapse(stack, run_id)
+        [run] = await lively.claimed_runs(within=10)
+        standing = [renewal.standing for renewal in await silent.renew(lost)]
+        held = [renewal.standing for renewal in await lively.renew(run)]
+        late = await silent.report(lost, Outcome.EXITED, exit_code=0)
+
+    assert (run.flow_run_id, run.attempt) == (run_id, 2)
+    assert standing == [Standing.LOST]
+    assert held == [Standing.HELD]
+    assert isinstance(late, Refused)
+    assert late.code is Code.LEASE_LOST
+    assert await history(stack, run_id) == ["Scheduled", "Submitted", "Scheduled", "Submitted"]
+
+
+async def test_a_state_with_a_stale_lease_is_refused(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [lost] = await agent.take()
+        await lapse(stack, run_id)
+        [run] = await agent.take(wait=20)
+        stale = await client.set(run_id, "Running", lease_token=lost.lease_token)
+        fresh = await client.set(run_id, "Running", lease_token=run.lease_token)
+
+    assert isinstance(stale, Refused)
+    assert stale.code is Code.LEASE_LOST
+    assert isinstance(fresh, StateApplied)
+
+
+async def test_the_run_of_an_agent_whose_connection_died_goes_back_at_once(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    async with (
+        raw_agent(stack.nats_url, flow.tenant_id) as dead,
+        raw_agent(stack.nats_url, flow.tenant_id) as lively,
+    ):
+        await dead.claim(wait=20)
+        await dead.client.close()
+        await lively.claim(wait=20)
+        run_id = await client.create(flow)
+        [run] = await lively.claimed_runs(within=3)  # the first lease alone is longer
+
+    assert run.flow_run_id == run_id
+
+
+async def test_a_renewed_lease_outlives_the_first_one(
+    stack: Stack, ledger: Runs, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        [renewal] = await agent.renew(run)
+
+    assert (renewal.standing, renewal.state) == (Standing.HELD, "Submitted")
+    left = await stack.admin_pool.fetchval(
+        "SELECT lease_expires - now() FROM runs.flow_run WHERE id = $1", run_id
+    )
+    assert timedelta(seconds=20) < left <= timedelta(seconds=30)
+
+
+async def test_a_running_run_keeps_its_lease_however_late_its_agent_is(
+    stack: Stack, ledger: Runs, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await client.set(run_id, "Running")
+        await lapse(stack, run_id)
+        await ledger.dispatch.take_back()
+        [renewal] = await agent.renew(run)
+
+    assert renewal.standing is Standing.HELD
+    assert (await row(stack, run_id))["state"] == "Running"
+
+
+async def test_holders_are_told_of_cancellation_and_of_the_end(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    cancelled, finished = await client.create(flow), await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        runs = await agent.take(capacity=2)
+        await client.cancel(cancelled)
+        await client.set(finished, "Running")
+        await client.set(finished, "Success")
+        told = {r.flow_run_id: r.standing for r in await agent.renew(*runs)}
+
+    assert told == {cancelled: Standing.CANCEL, finished: Standing.OVER}
+
+
+async def test_a_process_that_ends_before_its_run_began_is_tried_again_and_then_failed(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    states = []
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        for _ in range(5):
+            await stack.admin_pool.execute(
+                "UPDATE runs.flow_run SET state_start_time = now() WHERE id = $1 AND state = 'Scheduled'",
+                run_id,
+            )
+            [run] = await agent.take(wait=10)
+            answer = await agent.report(run, Outcome.EXITED, exit_code=1)
+            assert not isinstance(answer, Refused)
+            states.append(answer.state)
+
+    assert states == ["Scheduled", "Scheduled", "Scheduled", "Scheduled", "Failed"]
+    message = (await row(stack, run_id))["state_message"]
+    assert message == "The flow run's process ended with exit code 1. It was tried 5 times."
+
+
+async def test_a_process_that_cannot_be_started_fails_its_run_with_the_reason(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await agent.report(run, Outcome.UNSTARTED, message="The folder /nowhere does not exist")
+
+    found = await row(stack, run_id)
+    assert (found["state"], found["state_message"]) == (
+        "Failed",
+        "The folder /nowhere does not exist.",
+    )
+
+
+async def test_a_run_whose_process_was_killed_is_judged_at_once(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool, max_retries=1)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await client.set(run_id, "Running")
+        task = await client.task_run(run_id, flow.task_ids[0])
+        await client.set_task(task.id, "Running")
+        await agent.report(run, Outcome.EXITED, exit_code=137)
+        task = await client.task_run(run_id, flow.task_ids[0])
+
+    assert task.state == "Retrying"
+    assert (await row(stack, run_id))["lease_token"] is None
+
+
+async def test_a_run_that_waits_for_a_retry_is_claimed_when_the_retry_is_due(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await client.set(run_id, "Running")
+        task = await client.task_run(run_id, flow.task_ids[0])
+        due = utc_now() - timedelta(seconds=4)
+        await client.set_task(task.id, {"type": "Retrying", "start_time": due.isoformat()})
+        while_alive = await agent.take()
+        await agent.report(run, Outcome.EXITED, exit_code=0)
+        [again] = await agent.take(wait=10)
+
+    assert while_alive == []
+    assert (again.flow_run_id, again.attempt) == (run_id, 2)
+    assert (await row(stack, run_id))["state"] == "Running"
+
+
+async def test_a_cancelled_run_whose_process_is_gone_is_cancelled(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await client.set(run_id, "Running")
+        await client.cancel(run_id)
+        answer = await agent.report(run, Outcome.EXITED, exit_code=130)
+
+    assert not isinstance(answer, Refused)
+    assert answer.state == "Cancelled"
+
+
+async def test_an_agent_that_drains_is_given_nothing_more(
+    stack: Stack, ledger: Runs, client: Client, flow: Flow
+) -> None:
+    async with (
+        raw_agent(stack.nats_url, flow.tenant_id) as leaving,
+        raw_agent(stack.nats_url, flow.tenant_id) as staying,
+    ):
+        await leaving.claim(wait=20)
+        await leaving.ask(agents.DRAIN, agents.Drain(session=leaving.session))
+        await staying.claim(wait=20)
+        await client.create(flow)
+        [run] = await staying.claimed_runs()
+
+    assert run.attempt == 1
+    assert leaving.claimed.empty()
+
+
+async def test_fifty_agents_and_two_replicas_start_each_run_once(stack: Stack, flow: Flow) -> None:
+    async with ledger_on(stack), bus_on(stack) as bus:
+        client = Client(bus, flow.tenant_id)
+        start = utc_now() + timedelta(seconds=2)
+        wanted = await asyncio.gather(
+            *(client.create(flow, scheduled_start_time=start) for _ in range(300))
+        )
+
+        async def work(agent: RawAgent) -> list[UUID]:
+            got: list[UUID] = []
+            while claimed := await agent.take(capacity=3, wait=4):
+                got += [run.flow_run_id for run in claimed]
+                await agent.renew(*claimed)
+            return got
+
+        async with crowd(stack, flow.tenant_id, 50) as parties:
+            taken = await asyncio.gather(*(work(agent) for agent in parties))
+
+    everything = [run for got in taken for run in got]
+    assert sorted(everything) == sorted(wanted)
+
+
+async def test_claims_of_a_replica_that_died_are_made_again_on_a_signal(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    heard: asyncio.Queue[bytes] = asyncio.Queue()
+    await stack.admin_pool.execute(
+        "INSERT INTO runs.agent (id, tenant_id, type, labels, last_queried) "
+        "VALUES (gen_random_uuid(), $1, 'HeadwaterAgent', '[]', now())",
+        flow.tenant_id,
+    )
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+
+        async def hear(message: Msg) -> None:
+            heard.put_nowait(message.data)
+
+        await agent.client.subscribe(f"hw.sig.agent.{flow.tenant_id}.work_ready", cb=hear)
+        await agent.client.flush()
+        await client.create(flow, labels=["gpu"])
+        signal = await asyncio.wait_for(heard.get(), 15)
+
+    assert signal == b'{"labels":[["gpu"]]}'
+
+
+async def test_presence_is_written_down(stack: Stack, ledger: Runs, flow: Flow) -> None:
+    await stack.admin_pool.execute(
+        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'b', $2)",
+        flow.tenant_id,
+        str(flow.tenant_id),
+    )
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        await agent.hello()
+        await stack.admin_pool.execute(
+            "UPDATE runs.agent SET last_queried = NULL WHERE id = $1", agent.agent_id
+        )
+        await agent.take()
+        await ledger.dispatch.write_presence()
+
+    async def written() -> object:
+        return await stack.admin_pool.fetchval(
+            "SELECT last_queried FROM runs.agent WHERE id = $1", agent.agent_id
+        )
+
+    assert await eventually(written)

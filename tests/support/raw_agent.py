@@ -1,0 +1,149 @@
+"""An agent of no machine: it speaks the protocol, message by message, and runs nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+import nats
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from pydantic import TypeAdapter
+
+from libs.contracts import agents
+from libs.contracts.base import Message, Refused, Rpc
+from libs.runtime.ids import new_id
+
+
+@dataclass(slots=True, kw_only=True)
+class RawAgent:
+    """One session on one connection. Answers to claims arrive in `claimed`."""
+
+    client: Client
+    tenant_id: UUID
+    labels: list[str] = field(default_factory=list)
+    session: UUID = field(default_factory=new_id)
+    agent_id: UUID = field(default_factory=new_id)
+    claimed: asyncio.Queue[agents.Claimed | Refused] = field(default_factory=asyncio.Queue)
+    acknowledges: bool = True
+    inbox: str = ""
+
+    async def listen(self) -> None:
+        """Open the inbox for answers to claims."""
+        self.inbox = self.client.new_inbox()
+        await self.client.subscribe(self.inbox, cb=self._on_claimed)
+        await self.client.flush()
+
+    async def hello(self, **fields: Any) -> agents.Welcome | Refused:
+        """Introduce the agent, and remember who the ledger says it is."""
+        request = agents.Hello(
+            **{
+                "protocols": [1],
+                "session": self.session,
+                "name": "raw",
+                "labels": self.labels,
+                "capacity": 1,
+                "version": "test",
+            }
+            | fields
+        )
+        answer = await self.ask(agents.HELLO, request)
+        if isinstance(answer, agents.Welcome):
+            self.agent_id = answer.agent_id
+        return answer
+
+    async def claim(
+        self,
+        *,
+        capacity: int = 1,
+        wait: float = 0.0,
+        claim_id: UUID | None = None,
+        is_repeated: bool = False,
+    ) -> UUID:
+        """Send a claim; its id."""
+        claim_id = claim_id or new_id()
+        request = agents.Claim(
+            session=self.session,
+            agent_id=self.agent_id,
+            claim_id=claim_id,
+            labels=self.labels,
+            capacity=capacity,
+            wait=wait,
+            is_repeated=is_repeated,
+        )
+        await self.client.publish(
+            agents.CLAIM.subject.at(tenant_id=self.tenant_id),
+            request.model_dump_json().encode(),
+            reply=self.inbox,
+        )
+        return claim_id
+
+    async def claimed_runs(self, *, within: float = 5.0) -> list[agents.ClaimedRun]:
+        """The runs of the next answer."""
+        answer = await asyncio.wait_for(self.claimed.get(), within)
+        assert isinstance(answer, agents.Claimed), answer
+        return answer.runs
+
+    async def take(self, **fields: Any) -> list[agents.ClaimedRun]:
+        """Claim, and the runs of the answer."""
+        await self.claim(**fields)
+        return await self.claimed_runs(within=fields.get("wait", 0.0) + 5.0)
+
+    async def renew(self, *runs: agents.ClaimedRun) -> list[agents.Renewal]:
+        """Renew these runs' leases."""
+        held = [
+            agents.Held(flow_run_id=run.flow_run_id, lease_token=run.lease_token) for run in runs
+        ]
+        answer = await self.ask(
+            agents.RENEW, agents.Renew(session=self.session, agent_id=self.agent_id, held=held)
+        )
+        assert isinstance(answer, agents.Renewed), answer
+        return list(answer.renewals)
+
+    async def report(
+        self, run: agents.ClaimedRun, outcome: agents.Outcome, **fields: Any
+    ) -> agents.Reported | Refused:
+        """Say how the run's process ended."""
+        request = agents.Report(
+            session=self.session,
+            agent_id=self.agent_id,
+            flow_run_id=run.flow_run_id,
+            lease_token=run.lease_token,
+            outcome=outcome,
+            **fields,
+        )
+        return await self.ask(agents.REPORT, request)
+
+    async def ask(self, rpc: Rpc[Any, Any], request: Message) -> Any:
+        """One request and its answer."""
+        reply = await self.client.request(
+            rpc.subject.at(tenant_id=self.tenant_id),
+            request.model_dump_json().encode(),
+            timeout=10,
+        )
+        return rpc.adapter().validate_json(reply.data)
+
+    async def _on_claimed(self, message: Msg) -> None:
+        if message.headers and message.headers.get("Status") == "503":
+            return
+        if message.reply and self.acknowledges:
+            await message.respond(b"")
+        adapter: TypeAdapter[Any] = agents.CLAIM.adapter()
+        self.claimed.put_nowait(adapter.validate_json(message.data))
+
+
+@asynccontextmanager
+async def raw_agent(nats_url: str, tenant_id: UUID, *labels: str) -> AsyncIterator[RawAgent]:
+    """A connected agent that has not said hello."""
+    client = await nats.connect(nats_url, allow_reconnect=False)
+    agent = RawAgent(client=client, tenant_id=tenant_id, labels=sorted(labels))
+    try:
+        await agent.listen()
+        yield agent
+    finally:
+        if not client.is_closed:
+            await client.close()
