@@ -76,6 +76,7 @@ class Bus:
         self.broker = NatsBroker(
             url,
             name=f"headwater-{service}",
+            inbox_prefix=subjects.inbox_of(service),  # the only one that its NATS user may read
             ack_policy=AckPolicy.MANUAL,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
@@ -111,9 +112,11 @@ class Bus:
     async def stop(self) -> None:
         """Take nothing new, finish what is in flight, close."""
         self._stopping.set()
-        for task in self._batch_consumers:
-            task.cancel()
-        await asyncio.gather(*self._batch_consumers, return_exceptions=True)
+        if self._batch_consumers:
+            _, late = await asyncio.wait(self._batch_consumers, timeout=10)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._batch_consumers, return_exceptions=True)
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=10)
         await self.broker.stop()
@@ -354,7 +357,12 @@ class Bus:
     ) -> None:
         subscription: JetStreamContext.PullSubscription | None = None
         failures = 0
-        while not self._stopping.is_set():
+        while True:
+            if self._stopping.is_set():
+                if subscription is not None:
+                    # Or the connection's drain waits, until it gives up, for what nobody reads.
+                    await subscription.unsubscribe()
+                return
             try:
                 if subscription is None:
                     subscription = await self.js.pull_subscribe_bind(
