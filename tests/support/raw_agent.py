@@ -51,7 +51,7 @@ class RawAgent:
             }
             | fields
         )
-        answer = await self.ask(agents.HELLO, request)
+        answer: agents.Welcome | Refused = await self.ask(agents.HELLO, request)
         if isinstance(answer, agents.Welcome):
             self.agent_id = answer.agent_id
         return answer
@@ -116,7 +116,8 @@ class RawAgent:
             outcome=outcome,
             **fields,
         )
-        return await self.ask(agents.REPORT, request)
+        answer: agents.Reported | Refused = await self.ask(agents.REPORT, request)
+        return answer
 
     async def ask(self, rpc: Rpc[Any, Any], request: Message) -> Any:
         """One request and its answer."""
