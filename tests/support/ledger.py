@@ -49,6 +49,15 @@ async def bus_on(stack: Stack) -> AsyncIterator[Bus]:
         await bus.stop()
 
 
+async def stored_messages(bus: Bus, stream: str, subject: str, *, count: int) -> list[bytes]:
+    """The first messages of a stream on one subject, waiting until there are so many."""
+    subscription = await bus.js.subscribe(subject, stream=stream, ordered_consumer=True)
+    try:
+        return [(await subscription.next_msg(timeout=10)).data for _ in range(count)]
+    finally:
+        await subscription.unsubscribe()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Flow:
     """A registered flow."""

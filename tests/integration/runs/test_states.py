@@ -1,21 +1,24 @@
 """States on the real ledger: versions, histories, claims, cancelling."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from typing import Any
+from uuid import UUID
 
-import pytest
-
-from libs.contracts.base import Refused
+from libs.contracts import runs, subjects
+from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
-from libs.contracts.runs import StateApplied
+from libs.contracts.runs import (
+    FlowRunStateChanged,
+    RunKind,
+    StateApplied,
+    StateProposal,
+    VersionConflict,
+)
+from libs.runtime import faults
 from libs.runtime.bus import Bus
+from libs.runtime.ids import new_id
 from tests.support.engines import Stack
-from tests.support.ledger import Client, bus_on, ledger_on, register_flow
-
-
-@pytest.fixture(scope="module")
-async def bus(stack: Stack) -> AsyncIterator[Bus]:
-    async with ledger_on(stack), bus_on(stack) as bus:
-        yield bus
+from tests.support.ledger import Client, register_flow, stored_messages
 
 
 async def test_a_run_goes_from_scheduled_to_success_one_version_a_state(
@@ -84,3 +87,336 @@ async def test_due_runs_are_offered_to_agents_whose_labels_cover_theirs(
     assert await client.queue("a") == []
     assert await client.queue("c", "b", "a") == [labelled]
     assert await client.queue(*"abcdefghij") == [labelled]
+
+
+async def test_a_stale_version_meets_the_lock_where_it_is_on(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool, settings={"version_locking_enabled": True})
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    task = await client.task_run(run_id, flow.task_ids[0])
+
+    conflict = await client.set(run_id, "Running", seen_version=2)
+    fits = await client.set_task(task.id, "Running", seen_version=0)
+    task_conflict = await client.set_task(task.id, "Running", seen_version=0)
+
+    assert conflict == VersionConflict(id=run_id, given=2, current=3, state="Running")
+    assert isinstance(fits, StateApplied)
+    assert task_conflict == VersionConflict(id=task.id, given=0, current=1, state="Running")
+
+
+async def test_versions_are_ignored_where_the_lock_is_off(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+
+    assert isinstance(await client.set(run_id, "Running", seen_version=99), StateApplied)
+
+
+async def test_each_proposal_of_a_request_is_answered_by_itself_and_in_order(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool, tasks=2)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+    first = await client.task_run(run_id, flow.task_ids[0])
+
+    outcomes = await client.set_all(
+        [
+            _proposal(RunKind.TASK_RUN, first.id, "Running"),
+            _proposal(RunKind.FLOW_RUN, run_id, "Submitted"),
+            _proposal(RunKind.FLOW_RUN, run_id, "Running"),
+            _proposal(RunKind.TASK_RUN, first.id, "Running"),
+            _proposal(RunKind.FLOW_RUN, new_id(), "Running"),
+            _proposal(RunKind.FLOW_RUN, run_id, "Nonsense"),
+            _proposal(RunKind.FLOW_RUN, run_id, "Success"),
+        ]
+    )
+
+    assert [_word(outcome) for outcome in outcomes] == [
+        "flow_run_not_running",
+        "Submitted",
+        "Running",
+        "Running",
+        "run_not_found",
+        "state_invalid",
+        "Success",
+    ]
+    versions = await stack.admin_pool.fetch(
+        "SELECT version, timestamp FROM runs.flow_run_state WHERE flow_run_id = $1 ORDER BY timestamp",
+        run_id,
+    )
+    assert [row["version"] for row in versions] == [1, 2, 3, 4]
+
+
+async def test_one_tenant_cannot_touch_the_runs_of_another(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client, stranger = Client(bus, flow.tenant_id), Client(bus, new_id())
+    run_id = await client.start(flow)
+    task = await client.task_run(run_id, flow.task_ids[0])
+
+    outcomes: list[object] = [
+        await stranger.set(run_id, "Failed"),
+        await stranger.set_task(task.id, "Failed"),
+        await stranger.cancel(run_id),
+        await stranger.ask_create(flow_id=flow.id),
+        await stranger.bus.call(
+            runs.GET_OR_CREATE_TASK_RUN,
+            runs.GetOrCreateTaskRun(
+                tenant_id=stranger.tenant_id, flow_run_id=run_id, task_id=flow.task_ids[0]
+            ),
+        ),
+    ]
+    deleted = await stranger.bus.call(
+        runs.DELETE_FLOW_RUN,
+        runs.DeleteFlowRun(tenant_id=stranger.tenant_id, flow_run_id=run_id),
+    )
+
+    assert [_word(outcome) for outcome in outcomes] == [
+        "run_not_found",
+        "run_not_found",
+        "flow_run_invalid_id",
+        "flow_not_found",
+        "flow_run_invalid_id",
+    ]
+    assert isinstance(deleted, Applied)
+    assert deleted.success is False
+    assert await stranger.queue() == []
+
+
+async def test_cached_inputs_live_on_in_later_states(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    task = await client.task_run(run_id, flow.task_ids[0])
+    inputs = {"x": {"type": "PrefectResult", "location": "1", "__version__": "1.4.1"}}
+
+    await client.set_task(task.id, {"type": "Running", "cached_inputs": inputs})
+    await client.set_task(task.id, {"type": "Failed", "cached_inputs": {}})
+    await client.set_task(task.id, {"type": "Retrying", "start_time": "2026-01-01T00:00:00Z"})
+
+    info = await client.task_run(run_id, flow.task_ids[0])
+    assert info.serialized_state["cached_inputs"] == inputs
+    assert (info.version, info.state) == (3, "Retrying")
+    retries = await stack.admin_pool.fetchval(
+        "SELECT retries FROM runs.task_run WHERE id = $1", task.id
+    )
+    assert retries == 1
+
+
+async def test_every_state_of_a_flow_run_is_told_as_an_event(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    await client.set(run_id, {"type": "Success", "message": "done"})
+    subject = subjects.FLOW_RUN_STATE_CHANGED.at(flow_run_id=run_id)
+
+    events = await stored_messages(bus, "EVENTS", subject, count=4)
+
+    told = [FlowRunStateChanged.model_validate_json(event) for event in events]
+    assert [(e.version, e.previous_state, e.state, e.message) for e in told] == [
+        (1, None, "Scheduled", "Flow run scheduled."),
+        (2, "Scheduled", "Submitted", None),
+        (3, "Submitted", "Running", None),
+        (4, "Running", "Success", "done"),
+    ]
+
+
+async def test_a_claim_names_the_agent_that_made_it(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    registered = await bus.call(
+        runs.REGISTER_AGENT, runs.RegisterAgent(tenant_id=flow.tenant_id, type="LocalAgent")
+    )
+    assert isinstance(registered, Applied)
+    run_id, other_id = await client.create(flow), await client.create(flow)
+
+    await Client(bus, flow.tenant_id, registered.id).set(run_id, "Submitted")
+    await Client(bus, flow.tenant_id, new_id()).set(other_id, "Submitted")
+
+    rows = await stack.admin_pool.fetch(
+        "SELECT agent_id FROM runs.flow_run WHERE id = ANY($1::uuid[]) ORDER BY id",
+        [run_id, other_id],
+    )
+    assert [row["agent_id"] for row in rows] == [registered.id, None]
+
+
+async def test_a_lease_fences_off_who_lost_the_run(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+    old, new = new_id(), new_id()
+
+    claimed = await client.set(run_id, "Submitted", lease_token=old)
+    again = await client.set(run_id, "Submitted", lease_token=old)
+    await client.set(run_id, "Scheduled")
+    await client.set(run_id, "Submitted", lease_token=new)
+    late = await client.set(run_id, "Running", lease_token=old)
+    current = await client.set(run_id, "Running", lease_token=new)
+
+    assert claimed == again
+    assert [_word(late), _word(current)] == ["lease_lost", "Running"]
+
+
+async def test_a_state_with_a_nul_is_refused_and_its_neighbours_are_not(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+
+    outcomes = await client.set_all(
+        [
+            _proposal(RunKind.FLOW_RUN, run_id, "Failed", message="a\x00b"),
+            _proposal(RunKind.FLOW_RUN, run_id, "Failed", message="x" * 1_000_000),
+            _proposal(RunKind.FLOW_RUN, run_id, "Success", message="ok"),
+        ]
+    )
+
+    assert [_word(outcome) for outcome in outcomes] == [
+        "state_invalid",
+        "state_too_large",
+        "Success",
+    ]
+
+
+async def test_a_ui_restart_takes_failed_tasks_and_the_run_back_to_work(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    task = await client.task_run(run_id, flow.task_ids[0])
+    await client.set_task(task.id, "Running")
+    await client.set_task(task.id, "Failed")
+    await client.set(run_id, "Failed")
+    message = "somebody restarted this flow run"
+
+    pending = await client.set_task(
+        task.id, {"type": "Pending", "message": message}, seen_version=2
+    )
+    scheduled = await client.set(run_id, {"type": "Scheduled", "message": message}, seen_version=4)
+
+    assert [_word(pending), _word(scheduled)] == ["Pending", "Scheduled"]
+    assert await client.queue() == [run_id]
+    row = await stack.admin_pool.fetchrow(
+        "SELECT start_time, end_time FROM runs.flow_run WHERE id = $1", run_id
+    )
+    assert row is not None
+    assert row["start_time"] is not None
+    assert row["end_time"] is None
+
+
+async def test_a_paused_task_is_approved_and_its_run_is_due_again(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    task = await client.task_run(run_id, flow.task_ids[0])
+    await client.set_task(task.id, {"type": "Paused", "start_time": None})
+    paused = await client.queue()
+
+    await client.set_task(task.id, "Resume")
+
+    assert paused == []
+    assert await client.queue() == [run_id]
+    submitted = await client.set_task(task.id, "Submitted")
+    assert isinstance(submitted, StateApplied)
+    assert await client.queue() == []
+
+
+async def test_task_runs_asked_for_at_once_are_made_once(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+
+    infos = await asyncio.gather(
+        *(client.task_run(run_id, flow.task_ids[0], index % 10) for index in range(100))
+    )
+
+    assert len({info.id for info in infos}) == 10
+    assert {(info.version, info.state) for info in infos} == {(0, "Pending")}
+    histories = await stack.admin_pool.fetchval(
+        "SELECT count(*) FROM runs.task_run_state WHERE task_run_id = ANY($1::uuid[])",
+        list({info.id for info in infos}),
+    )
+    assert histories == 10
+
+
+async def test_a_task_of_another_flow_is_no_task_of_this_run(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    other = await register_flow(stack.admin_pool, tenant_id=flow.tenant_id)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+
+    replies: list[object] = [
+        await bus.call(
+            runs.GET_OR_CREATE_TASK_RUN,
+            runs.GetOrCreateTaskRun(
+                tenant_id=flow.tenant_id, flow_run_id=flow_run, task_id=task_id
+            ),
+        )
+        for flow_run, task_id in [
+            (run_id, other.task_ids[0]),
+            (run_id, new_id()),
+            (new_id(), flow.task_ids[0]),
+        ]
+    ]
+
+    assert [_word(reply) for reply in replies] == [
+        "task_invalid_id",
+        "task_invalid_id",
+        "flow_run_invalid_id",
+    ]
+
+
+async def test_a_batch_that_dies_before_its_commit_leaves_nothing(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+    faults.arm(faults.Point.RUNS_BEFORE_COMMIT, faults.fail)
+    try:
+        refused = await bus.call(
+            runs.CANCEL_FLOW_RUN,
+            runs.CancelFlowRun(tenant_id=flow.tenant_id, flow_run_id=run_id),
+        )
+    finally:
+        faults.disarm()
+
+    assert _word(refused) == "internal"
+    row = await stack.admin_pool.fetchrow(
+        "SELECT state, version FROM runs.flow_run WHERE id = $1", run_id
+    )
+    assert row is not None
+    assert tuple(row) == ("Scheduled", 1)
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_applied_twice(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    faults.arm(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER, faults.fail)
+    try:
+        reply = await bus.call(
+            runs.SET_STATES,
+            runs.SetStates(
+                tenant_id=flow.tenant_id,
+                proposals=[_proposal(RunKind.FLOW_RUN, run_id, "Success")],
+            ),
+        )
+    finally:
+        faults.disarm()
+    retried = await client.set(run_id, "Success")
+
+    assert _word(reply) == "internal"
+    assert retried == StateApplied(id=run_id, version=4, state="Success")
+
+
+def _proposal(kind: RunKind, run_id: UUID, name: str, **fields: Any) -> StateProposal:
+    return StateProposal(run_kind=kind, run_id=run_id, state={"type": name, **fields})
+
+
+def _word(outcome: object) -> str:
+    """A refusal's code, or the name of the state."""
+    if isinstance(outcome, Refused):
+        return outcome.code.value
+    assert isinstance(outcome, StateApplied), outcome
+    return outcome.state

@@ -1,0 +1,176 @@
+"""Creating runs: one transaction, keys for ever, nothing for archived flows."""
+
+import asyncio
+from datetime import UTC, datetime
+from uuid import UUID
+
+from libs.contracts.base import Refused
+from libs.contracts.runs import FlowRunCreated
+from libs.runtime.bus import Bus
+from libs.runtime.ids import new_id
+from tests.support.engines import Stack
+from tests.support.ledger import Client, Flow, register_flow
+
+
+async def test_a_run_is_born_with_its_state_its_history_and_its_task_runs(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(
+        stack.admin_pool,
+        tasks=2,
+        parameters=[{"name": "x", "required": False, "default": 0}],
+        run_config={"type": "LocalRun", "labels": ["b", "a"]},
+    )
+    client = Client(bus, flow.tenant_id)
+    start = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+    run_id = await client.create(
+        flow, parameters={"y": 1}, scheduled_start_time=start, flow_run_name="brave-otter"
+    )
+
+    row = await stack.admin_pool.fetchrow("SELECT * FROM runs.flow_run WHERE id = $1", run_id)
+    assert row is not None
+    assert (row["version"], row["state"], row["name"]) == (1, "Scheduled", "brave-otter")
+    assert (row["parameters"], row["labels"], row["context"]) == ({"x": 0, "y": 1}, ["a", "b"], {})
+    assert row["run_config"] == {"type": "LocalRun", "labels": ["b", "a"]}
+    assert (row["scheduled_start_time"], row["state_start_time"]) == (start, start)
+    assert row["serialized_state"] == {
+        "type": "Scheduled",
+        "message": "Flow run scheduled.",
+        "start_time": "2030-01-02T03:04:05+00:00",
+    }
+    task_runs = await stack.admin_pool.fetch(
+        "SELECT * FROM runs.task_run WHERE flow_run_id = $1 ORDER BY task_id", run_id
+    )
+    assert [t["task_id"] for t in task_runs] == sorted(flow.task_ids)
+    assert {(t["map_index"], t["version"], t["state"]) for t in task_runs} == {(-1, 0, "Pending")}
+    assert task_runs[0]["serialized_state"] == {"type": "Pending", "message": "Task run created"}
+    states = await stack.admin_pool.fetch(
+        "SELECT version FROM runs.task_run_state WHERE task_run_id = ANY($1::uuid[])",
+        [t["id"] for t in task_runs],
+    )
+    assert [s["version"] for s in states] == [0, 0]
+
+
+async def test_runs_without_a_name_get_two_words(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    run_id = await Client(bus, flow.tenant_id).create(flow)
+
+    name = await stack.admin_pool.fetchval("SELECT name FROM runs.flow_run WHERE id = $1", run_id)
+
+    assert len(name.split("-")) == 2
+
+
+async def test_one_key_makes_one_run_however_many_ask_at_once(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+
+    replies = await asyncio.gather(
+        *(client.ask_create(flow_id=flow.id, idempotency_key="k") for _ in range(100))
+    )
+
+    created = [reply for reply in replies if isinstance(reply, FlowRunCreated)]
+    assert len(created) == 100
+    assert len({reply.id for reply in created}) == 1
+    assert sum(not reply.existing for reply in created) == 1
+    assert await _count(stack, flow) == 1
+
+
+async def test_the_same_key_names_another_run_in_another_version(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    newer = await register_flow(
+        stack.admin_pool, tenant_id=flow.tenant_id, group_id=flow.group_id, version=2
+    )
+    client = Client(bus, flow.tenant_id)
+
+    first = await client.create(flow, idempotency_key="k")
+    second = await client.create(newer, idempotency_key="k")
+
+    assert first != second
+
+
+async def test_a_version_group_runs_its_newest_unarchived_version(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    newer = await register_flow(
+        stack.admin_pool, tenant_id=flow.tenant_id, group_id=flow.group_id, version=2
+    )
+    await register_flow(
+        stack.admin_pool,
+        tenant_id=flow.tenant_id,
+        group_id=flow.group_id,
+        version=3,
+        archived=True,
+    )
+    client = Client(bus, flow.tenant_id)
+
+    reply = await client.ask_create(version_group_id=f"group {flow.group_id}")
+
+    assert isinstance(reply, FlowRunCreated)
+    assert await _count(stack, newer) == 1
+
+
+async def test_what_cannot_be_run_is_refused_and_leaves_nothing(stack: Stack, bus: Bus) -> None:
+    required = [{"name": name, "required": True, "default": None} for name in ("b", "a")]
+    flow = await register_flow(stack.admin_pool, parameters=required)
+    archived = await register_flow(stack.admin_pool, tenant_id=flow.tenant_id, archived=True)
+    client = Client(bus, flow.tenant_id)
+
+    replies = [
+        await client.ask_create(),
+        await client.ask_create(flow_id=new_id()),
+        await client.ask_create(version_group_id="nobody's"),
+        await client.ask_create(flow_id=archived.id),
+        await client.ask_create(flow_id=flow.id, parameters={"x": 1}),
+        await client.ask_create(flow_id=flow.id, parameters={"a": "\x00", "b": 1}),
+        await client.ask_create(
+            flow_id=flow.id, parameters={"a": 1, "b": 1}, flow_run_name="a\x00"
+        ),
+    ]
+
+    assert [(r.code.value, r.fields) for r in replies if isinstance(r, Refused)] == [
+        ("flow_or_group_required", {}),
+        ("flow_not_found", replies[1].fields if isinstance(replies[1], Refused) else {}),
+        ("version_group_empty", {"version_group_id": "nobody's"}),
+        ("flow_archived", {"flow_id": str(archived.id)}),
+        ("parameters_missing", {"names": "{'a', 'b'}"}),
+        ("invalid", {"reason": "parameters cannot hold the character U+0000"}),
+        ("invalid", {"reason": "flow_run_name cannot hold the character U+0000"}),
+    ]
+    assert await _count(stack, flow) == 0
+
+
+async def test_no_run_is_created_once_archiving_has_committed(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    created: list[UUID] = []
+    archived = asyncio.Event()
+    under_way = asyncio.Event()
+
+    async def create() -> None:
+        while not archived.is_set():
+            reply = await client.ask_create(flow_id=flow.id)
+            if isinstance(reply, Refused):
+                return
+            created.append(reply.id)
+            if len(created) == 20:
+                under_way.set()
+
+    async def archive() -> None:
+        await under_way.wait()
+        await stack.admin_pool.execute(
+            "UPDATE registry.flow SET archived = true WHERE id = $1", flow.id
+        )
+        archived.set()
+
+    await asyncio.gather(archive(), *(create() for _ in range(8)))
+
+    before = await _count(stack, flow)
+    assert isinstance(await client.ask_create(flow_id=flow.id), Refused)
+    assert await _count(stack, flow) == before == len(created)
+
+
+async def _count(stack: Stack, flow: Flow) -> int:
+    count: int = await stack.admin_pool.fetchval(
+        "SELECT count(*) FROM runs.flow_run WHERE flow_id = $1", flow.id
+    )
+    return count
