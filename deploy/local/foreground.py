@@ -26,7 +26,8 @@ async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
     try:
         record.clear(folder)
         port = _api_port(settings)
-        async with _engines(folder, tell) as engines:
+        imports = (lambda: None) if processes else services.import_all
+        async with _engines(folder, tell, meanwhile=imports) as engines:
             starting = asyncio.create_task(
                 _start_services(folder, engines, settings, port, processes=processes, tell=tell)
             )
@@ -51,10 +52,13 @@ async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
 
 
 @asynccontextmanager
-async def _engines(folder: DataFolder, tell: Tell) -> AsyncIterator[EmbeddedEngines]:
+async def _engines(
+    folder: DataFolder, tell: Tell, *, meanwhile: Callable[[], None]
+) -> AsyncIterator[EmbeddedEngines]:
+    """The engines, running; `meanwhile` is done in a thread while they come up."""
     began = time.monotonic()
     engines = EmbeddedEngines(folder, DURABLE, tell=tell)
-    importing = asyncio.create_task(asyncio.to_thread(services.import_all))
+    importing = asyncio.create_task(asyncio.to_thread(meanwhile))
     try:
         await engines.start()
         tell(

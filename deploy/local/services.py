@@ -222,7 +222,7 @@ def _settings_class(service: str) -> str:
 def _as_variable(value: object) -> str:
     match value:
         case timedelta():
-            return str(value.total_seconds())
+            return f"PT{value.total_seconds()}S"  # ISO 8601, as pydantic reads it
         case str():
             return value
         case _:
