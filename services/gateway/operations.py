@@ -28,7 +28,9 @@ from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from services.gateway.context import Context
 from services.gateway.graphql import compat
+from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
 from services.gateway.reads import BadVariables, Reader, ReadPath
+from services.gateway.reads.documents import lift, slots_of
 
 Variables = dict[str, Any]
 
@@ -61,13 +63,16 @@ class Operations:
         *,
         cache_size: int,
         ids: NewId,
+        compile_mutations: bool = True,
     ) -> None:
         self._schema = schema
         self._reads = reads
         self._reader = reader
         self._cache_size = cache_size
         self._ids = ids
+        self._compile_mutations = compile_mutations
         self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._plans: OrderedDict[tuple[str, str | None], MutationPlan] = OrderedDict()
         self._log = log.get("gateway")
 
     async def run(self, operation: Operation, context: Context) -> Answer:
@@ -86,11 +91,15 @@ class Operations:
     async def _run(self, operation: Operation, context: Context) -> Answer:
         plan = self._reads.recall(operation.query, operation.name, operation.variables)
         if plan is None:
+            done = await self._run_plan(operation, context)
+            if done is not None:
+                return done
             document = self._document(operation.query)
             node = get_operation_ast(document, operation.name)
             if node is None:
                 return self._refusal([_no_operation(operation, document)])
             if node.operation is not OperationType.QUERY:
+                self._remember_plan(operation, document, node)
                 return await self._execute(document, operation, context)
             plan = self._reads.compile(
                 operation.query, document, operation.name, operation.variables
@@ -103,6 +112,38 @@ class Operations:
             return self._refusal(rest.errors or [])
         errors = [self._masked(error) for error in rest.errors or []]
         return Answer(plan.render(answers, data=rest.data, errors=errors))
+
+    async def _run_plan(self, operation: Operation, context: Context) -> Answer | None:
+        """Answer a mutation by its compiled plan; None when there is none or the request does not fit it."""
+        lifted = lift(operation.query)
+        plan = self._plans.get((lifted.skeleton, operation.name))
+        literals = lifted.literals
+        if plan is None:
+            plan, literals = self._plans.get((operation.query, operation.name)), ()
+        if plan is None:
+            return None
+        try:
+            data, errors = await plan.run(context, literals, operation.variables or {})
+        except NotCoveredError:
+            return None
+        return Answer(_body(data, [self._masked(error) for error in errors]))
+
+    def _remember_plan(
+        self, operation: Operation, document: DocumentNode, node: OperationDefinitionNode
+    ) -> None:
+        """Compile for the next request; this one goes through graphql-core, whose answer is the same."""
+        if not self._compile_mutations:
+            return
+        lifted = lift(operation.query)
+        slots = slots_of(lifted, document)
+        key = (operation.query if slots is None else lifted.skeleton, operation.name)
+        if key in self._plans:
+            return
+        plan = compile_plan(self._schema, document, node, slots)
+        if plan is not None:
+            self._plans[key] = plan
+            if len(self._plans) > self._cache_size:
+                self._plans.popitem(last=False)
 
     def _document(self, text: str) -> DocumentNode:
         """Parse and validate once a text; GraphQLError or BadVariables-like list of errors otherwise."""

@@ -39,6 +39,10 @@ class Mutation:
 
 
 REGISTRY: list[Mutation] = []
+INPUTS: dict[str, tuple[type, dict[str, str]]] = {}
+"""GraphQL input type to its dataclass, and its field names to the dataclass's attributes."""
+PAYLOADS: dict[str, frozenset[str]] = {}
+"""GraphQL payload type to the fields that its dataclass has; the others are relations."""
 
 
 def camel_case(name: str) -> str:
@@ -118,6 +122,7 @@ def _input_type(source: type, name: str, convert: Callable[[str], str]) -> type:
         if field.default is not dataclasses.MISSING:
             options["default"] = field.default
         body[field.name] = strawberry.field(**options)
+    INPUTS[name] = (source, {convert(f.name): f.name for f in dataclasses.fields(source)})
     return strawberry.input(type(name, (), body), name=name)
 
 
@@ -150,6 +155,7 @@ def _payload_type(source: type, name: str) -> type:
     for field in dataclasses.fields(source):
         body["__annotations__"][field.name] = _payload_hint(body["__annotations__"][field.name])
         body[field.name] = strawberry.field(name=field.name)
+    PAYLOADS[name] = frozenset(field.name for field in dataclasses.fields(source))
     body["is_type_of"] = classmethod(lambda _cls, _value, _info: True)
     return strawberry.type(type(name, (), body), name=name)
 

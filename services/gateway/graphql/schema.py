@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import strawberry
-from graphql import GraphQLField, GraphQLObjectType, GraphQLSchema
+from graphql import GraphQLField, GraphQLObjectType, GraphQLScalarType, GraphQLSchema
 from strawberry.schema.config import StrawberryConfig
 
 from services.gateway.graphql import mutations as _declare_mutations  # noqa: F401 - declares them
@@ -36,7 +36,11 @@ def build_schema(nested: Nested) -> tuple[GraphQLSchema, ReadPath]:
     if core.query_type is None or core.mutation_type is None:
         msg = "Strawberry made no query or mutation type"
         raise TypeError(msg)
-    scalars = {name: core.type_map[name] for name in ("UUID", "DateTime", "JSON")}
+    scalars = {
+        name: kind
+        for name, kind in core.type_map.items()
+        if name in {"UUID", "DateTime", "JSON"} and isinstance(kind, GraphQLScalarType)
+    }
     reads = ReadPath.build(scalars=scalars)
     _add_relations(core.mutation_type, reads, nested)
     merged = GraphQLSchema(

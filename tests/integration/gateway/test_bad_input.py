@@ -1,0 +1,271 @@
+"""Bad input gets a clear error, the right HTTP status, and changes nothing."""
+
+import gzip
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.support.engines import Stack
+from tests.support.gql import Gql
+from tests.support.serialized_flows import a_flow
+from tests.support.services import all_services
+
+UNKNOWN = "0190a0a0-0000-7000-8000-00000000dead"
+RUNNING = r'"{\"type\": \"Running\"}"'
+TABLES = (
+    "registry.project", "registry.flow", "registry.flow_group", "registry.task", "runs.flow_run",
+    "runs.task_run", "runs.flow_run_state", "gateway.tenant", "runs.agent",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def api(stack: Stack) -> AsyncIterator[Gql]:
+    async with (
+        all_services(stack, body_limit=200_000) as gateway,
+        Gql(f"http://127.0.0.1:{gateway.port}") as gql,
+    ):
+        yield gql
+
+
+@pytest.fixture(scope="module")
+async def project_id(api: Gql) -> str:
+    made = await api('mutation { create_project(input: {name: "bad flows"}) { id } }')
+    found: str = made["create_project"]["id"]
+    return found
+
+
+async def raw(api: Gql, body: bytes, **headers: str) -> httpx.Response:
+    async with httpx.AsyncClient(base_url=api.url, timeout=10) as client:
+        return await client.post(
+            "/graphql", content=body, headers={"content-type": "application/json"} | headers
+        )
+
+
+async def counts(stack: Stack) -> list[int]:
+    return [await stack.admin_pool.fetchval(f"SELECT count(*) FROM {table}") for table in TABLES]
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b'"text"', "JSON object"),
+        (b"{}", "`query`"),
+        (b'{"query": 7}', "`query`"),
+        (b'{"query": "  "}', "`query`"),
+        (b"[]", "empty"),
+        (b'{"query": "{ hello }", "variables": "{"}', "`variables`"),
+        (b'{"query": "{ hello }", "variables": [1]}', "`variables`"),
+        (b'{"query": "{ hello }", "operationName": 3}', "`operationName`"),
+        (b'{"query": "{ hello"}', "Syntax Error"),
+        (b'{"query": "{ no_such_field }"}', "Cannot query field"),
+        (b'{"query": "query A { hello } query B { hello }"}', "operation name"),
+        (b'{"query": "{ flow(where: { name: { _nope: 1 } }) { id } }"}', "_nope"),
+        (b'{"query": "query($x: Int!) { flow(limit: $x) { id } }"}', "$x"),
+        (
+            b'{"query": "mutation($i: create_project_input!) { create_project(input: $i) { id } }"}',
+            "$i",
+        ),
+        (
+            b'{"query": "mutation($i: create_project_input!) { create_project(input: $i) { id } }",'
+            b' "variables": {"i": {"name": 7}}}',
+            "name",
+        ),
+    ],
+)
+async def test_what_is_no_valid_request_is_http_400_with_a_reason(
+    stack: Stack, api: Gql, body: bytes, says: str
+) -> None:
+    before = await counts(stack)
+
+    answer = await raw(api, body)
+
+    assert answer.status_code == 400
+    assert says in answer.json()["errors"][0]["message"]
+    assert await counts(stack) == before
+
+
+async def test_a_body_over_the_limit_is_refused_before_it_is_read(stack: Stack, api: Gql) -> None:
+    before = await counts(stack)
+    query = json.dumps({"query": "{ hello }", "variables": {"x": "y" * 200_000}}).encode()
+
+    answer = await raw(api, query)
+
+    assert answer.status_code == 413
+    assert "HEADWATER_BODY_LIMIT" in answer.json()["errors"][0]["message"]
+    assert await counts(stack) == before
+
+
+async def test_a_failing_operation_of_a_batch_fails_alone(api: Gql) -> None:
+    answer = await api.post(
+        [{"query": "{ hello }"}, {"query": "{ nope }"}, 7, {"query": "{ api { backend } }"}]
+    )
+
+    first, second, third, fourth = answer.json()
+    assert answer.status_code == 200
+    assert first == {"data": {"hello": "👋"}}
+    assert "nope" in second["errors"][0]["message"]
+    assert third["errors"]
+    assert fourth == {"data": {"api": {"backend": "SERVER"}}}
+
+
+@pytest.mark.parametrize(
+    ("mutation", "message"),
+    [
+        (f'create_flow_run(input: {{flow_id: "{UNKNOWN}"}}) {{ id }}', f"Flow {UNKNOWN} not found"),
+        ("create_flow_run(input: {}) { id }", "A flow id or version group ID must be provided."),
+        (
+            'create_flow_run(input: {version_group_id: "none"}) { id }',
+            "Version group none has no unarchived flows.",
+        ),
+        (
+            f'cancel_flow_run(input: {{flow_run_id: "{UNKNOWN}"}}) {{ state }}',
+            f"Invalid flow run ID: {UNKNOWN}.",
+        ),
+        (
+            f'get_or_create_task_run_info(input: {{flow_run_id: "{UNKNOWN}", task_id: "{UNKNOWN}"}}) {{ id }}',
+            f"Invalid flow run ID: {UNKNOWN}.",
+        ),
+        (
+            f'set_flow_run_states(input: {{states: [{{flow_run_id: "{UNKNOWN}", state: {RUNNING}}}]}})'
+            " { states { id } }",
+            f"State update failed for flow run ID {UNKNOWN}",
+        ),
+        (
+            f'set_task_run_states(input: {{states: {{task_run_id: "{UNKNOWN}", state: {RUNNING}}}}})'
+            " { states { id } }",
+            f"State update failed for task run ID {UNKNOWN}",
+        ),
+        (
+            f'disable_flow_heartbeat(input: {{flow_id: "{UNKNOWN}"}}) {{ success }}',
+            "Invalid flow ID.",
+        ),
+        (
+            'create_tenant(input: {name: "x", slug: "Not A Slug"}) { id }',
+            'Slug must be "slugified" (lowercase; no spaces)',
+        ),
+        (
+            f'write_run_logs(input: {{logs: [{{flow_run_id: "{UNKNOWN}", message: "hi"}}]}}) {{ success }}',
+            "Foreign key violation.",
+        ),
+        (
+            f'create_task_run_artifact(input: {{task_run_id: "{UNKNOWN}", kind: "link", data: "{{}}"}}) {{ id }}',
+            f"Task run {UNKNOWN} not found",
+        ),
+        (
+            'create_flow(input: {serialized_flow: "{\\"name\\": \\"f\\"}"}) { id }',
+            "Invalid project ID",
+        ),
+    ],
+)
+async def test_a_refusal_is_http_200_with_the_message_that_clients_know(
+    stack: Stack, api: Gql, mutation: str, message: str
+) -> None:
+    before = await counts(stack)
+
+    answer = await api.post({"query": f"mutation {{ {mutation} }}"})
+
+    body = answer.json()
+    assert answer.status_code == 200
+    assert body["errors"][0]["message"] == message
+    assert list(body["data"].values()) == [None]
+    assert await counts(stack) == before
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    ["archive_flow", "delete_flow", "set_schedule_inactive"],
+)
+async def test_an_unknown_flow_is_no_success_where_the_peer_says_so(
+    api: Gql, mutation: str
+) -> None:
+    data = await api(f'mutation {{ {mutation}(input: {{flow_id: "{UNKNOWN}"}}) {{ success }} }}')
+
+    assert data == {mutation: {"success": False}}
+
+
+def _compressed(flow: Any) -> str:
+    return b64encode(gzip.compress(json.dumps(flow).encode())).decode()
+
+
+@pytest.mark.parametrize(
+    ("serialized", "says"),
+    [
+        ("not base64 at all!", "Unable to decompress serialized flow"),
+        (b64encode(b"not gzip").decode(), "Unable to decompress serialized flow"),
+        (b64encode(gzip.compress(b"not json")).decode(), "Unable to decompress serialized flow"),
+        (_compressed([1, 2]), "Invalid serialized flow"),
+        (_compressed(a_flow("f") | {"tasks": [{"name": "no slug"}]}), "slug"),
+        (_compressed(a_flow("f") | {"__version__": "0.5.0"}), "0.6.1+"),
+        (_compressed(a_flow("f") | {"schedule": {"clocks": [{"type": "SunDial"}]}}), "SunDial"),
+    ],
+)
+async def test_a_flow_that_cannot_be_read_is_refused_and_leaves_nothing(
+    stack: Stack, api: Gql, project_id: str, serialized: str, says: str
+) -> None:
+    before = await counts(stack)
+
+    errors = await api.errors(
+        "mutation($input: create_flow_from_compressed_string_input!)"
+        " { create_flow_from_compressed_string(input: $input) { id } }",
+        input={"project_id": project_id, "serialized_flow": serialized},
+    )
+
+    assert says in errors[0]["message"]
+    assert await counts(stack) == before
+
+
+async def test_a_second_project_of_the_same_name_is_the_exact_violation_clients_match_on(
+    api: Gql,
+) -> None:
+    document = 'mutation { create_project(input: {name: "twice"}) { id } }'
+    await api(document)
+
+    errors = await api.errors(document)
+
+    assert errors[0]["message"] == "Uniqueness violation."
+
+
+@pytest.mark.parametrize("path", ["/", "/graphql", "/graphql/alpha"])
+@pytest.mark.parametrize("variables", [None, "null", "{}", {}, {"undeclared": None}])
+async def test_every_path_takes_variables_in_every_form(
+    api: Gql, path: str, variables: Any
+) -> None:
+    answer = await api.post({"query": "query { hello }", "variables": variables}, path=path)
+
+    assert answer.json() == {"data": {"hello": "👋"}}
+
+
+async def test_headers_that_say_null_choose_the_default_tenant(api: Gql) -> None:
+    answer = await raw(
+        api,
+        b'{"query": "{ tenant { slug } }"}',
+        **{"x-prefect-tenant-id": "null", "x-prefect-user-id": "null"},
+    )
+
+    assert answer.json() == {"data": {"tenant": [{"slug": "default"}]}}
+
+
+async def test_a_web_page_of_another_origin_may_ask(api: Gql) -> None:
+    wanted = (
+        "content-security-policy,content-type,x-backend,x-content-type-options,x-frame-options,"
+        "x-permitted-cross-domain-policies,x-prefect-tenant-id,x-prefect-ui,x-prefect-user-id,authorization"
+    )
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        answer = await client.options(
+            "/graphql",
+            headers={
+                "origin": "http://ui.example",
+                "access-control-request-method": "POST",
+                "access-control-request-headers": wanted,
+            },
+        )
+
+    allowed = answer.headers["access-control-allow-headers"].lower()
+    assert answer.status_code == 200
+    assert all(header in allowed for header in wanted.split(","))
