@@ -48,7 +48,7 @@ async def all_services(stack: Stack, **gateway: Any) -> AsyncIterator[Gateway]:
         services.heartbeat.app.build(HeartbeatSettings(**common("heartbeat"))),
         services.lazarus.app.build(LazarusSettings(**common("lazarus"))),
     ]
-    settings = {"auth": "off", "key_pepper": PEPPER, "port": 0} | gateway
+    settings: dict[str, Any] = {"auth": "off", "key_pepper": PEPPER, "port": 0} | gateway
     front = services.gateway.app.build(
         GatewaySettings(
             **common("gateway"),

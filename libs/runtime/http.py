@@ -1,0 +1,119 @@
+"""An HTTP server inside a service: uvicorn on a socket of ours, without its signal handlers."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+from datetime import timedelta
+
+import orjson
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from libs.runtime import metrics
+
+
+class _Server(uvicorn.Server):
+    """The process that hosts it decides when to stop, so signals are not uvicorn's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """Listens from `start` to `stop`; `port` is the real one where 0 was asked."""
+
+    def __init__(self, *, host: str, port: int, drain_timeout: timedelta, variable: str) -> None:
+        self._host = host
+        self.port = port
+        self._drain = drain_timeout
+        self._variable = variable
+        self._server: _Server | None = None
+        self._serving: asyncio.Task[None] | None = None
+
+    async def start(self, app: ASGIApp) -> None:
+        """Open the port and return when requests are answered. OSError says which variable to change."""
+        listener = self._listen()
+        self.port = listener.getsockname()[1]
+        self._server = _Server(
+            uvicorn.Config(
+                app,
+                log_level="warning",
+                access_log=False,
+                lifespan="off",
+                timeout_keep_alive=75,
+                timeout_graceful_shutdown=max(1, int(self._drain.total_seconds())),
+                server_header=False,
+            )
+        )
+        self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")
+        while not self._server.started:
+            if self._serving.done():
+                self._serving.result()
+                msg = "the HTTP server ended while it started"
+                raise OSError(msg)
+            await asyncio.sleep(0.01)
+
+    async def stop(self) -> None:
+        """Close the port, answer what is in flight."""
+        if self._server is not None and self._serving is not None:
+            self._server.should_exit = True
+            await asyncio.gather(self._serving, return_exceptions=True)
+            self._server = None
+
+    def _listen(self) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((self._host, self.port))
+            listener.listen(2048)
+        except OSError as error:
+            listener.close()
+            msg = (
+                f"cannot listen on {self._host}:{self.port} ({error.strerror});"
+                f" choose another port with {self._variable}"
+            )
+            raise OSError(error.errno, msg) from error
+        listener.setblocking(False)
+        return listener
+
+
+class Probe:
+    """What `/ready` asks: reasons why not, empty when ready."""
+
+    async def unready(self) -> list[str]:
+        """One sentence per reason."""
+        raise NotImplementedError
+
+
+def health_routes(probe: Probe) -> list[Route]:
+    """`/health` (the process lives), `/ready` (it can do its work), `/metrics` (Prometheus)."""
+
+    async def health(_request: Request) -> Response:
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def ready(_request: Request) -> Response:
+        reasons = await probe.unready()
+        body = orjson.dumps({"ready": not reasons, "reasons": reasons})
+        return Response(body, 503 if reasons else 200, media_type="application/json")
+
+    async def exposition(_request: Request) -> Response:
+        body, content_type = metrics.exposition()
+        return Response(body, media_type=content_type)
+
+    return [
+        Route("/health", health),
+        Route("/ready", ready),
+        Route("/metrics", exposition),
+    ]
+
+
+def health_app(probe: Probe) -> ASGIApp:
+    """The whole of a service's HTTP when it has no other."""
+    return Starlette(routes=health_routes(probe))

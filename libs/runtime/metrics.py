@@ -1,0 +1,93 @@
+"""Every metric of Headwater, declared in one place, so that dashboards and alerts can be checked against what exists.
+
+Labels are bounded: names of services, verbs, durables, loops, outcomes. Never an id, never a tenant.
+In one process all services share this registry; one process each, every service serves its own.
+"""
+
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
+
+# What every service has
+
+READY = Gauge("headwater_ready", "1 when the service is ready", ["service"])
+DEPENDENCY_UP = Gauge(
+    "headwater_dependency_up", "1 when PostgreSQL or NATS answers", ["service", "dependency"]
+)
+REQUEST_SECONDS = Histogram(
+    "headwater_request_seconds",
+    "Time to answer a request on NATS",
+    ["service", "verb", "outcome"],
+    buckets=_FAST,
+)
+CONSUMED = Counter(
+    "headwater_consumed", "Messages that a durable consumer handled", ["durable", "outcome"]
+)
+BURIED = Counter("headwater_buried", "Poison messages put into the DLQ", ["durable"])
+TICK_SECONDS = Histogram(
+    "headwater_tick_seconds", "Time of one tick of a loop", ["service", "loop"], buckets=_FAST
+)
+TICK_FAILURES = Counter("headwater_tick_failures", "Ticks that raised", ["service", "loop"])
+TICK_AGE = Gauge(
+    "headwater_tick_age_seconds", "Time since the loop's last success", ["service", "loop"]
+)
+OUTBOX_PUBLISHED = Counter("headwater_outbox_published", "Events published", ["service"])
+OUTBOX_LAG = Gauge(
+    "headwater_outbox_lag_seconds", "Age of the oldest event not yet published", ["service"]
+)
+
+# Gateway
+
+HTTP_SECONDS = Histogram(
+    "headwater_http_seconds", "Time to answer a GraphQL request", ["kind", "status"], buckets=_FAST
+)
+LOG_LINES_ACCEPTED = Counter("headwater_log_lines_accepted", "Log lines that JetStream has")
+PINGS_ACCEPTED = Counter("headwater_pings_accepted", "Heartbeats passed on by the gateway")
+
+# Runs
+
+COMMIT_SIZE = Histogram(
+    "headwater_commit_size", "Commands in one group commit", ["lane"], buckets=_SIZES
+)
+COMMIT_SECONDS = Histogram(
+    "headwater_commit_seconds", "Time of one group commit", ["lane"], buckets=_FAST
+)
+STATES_APPLIED = Counter("headwater_states_applied", "States accepted", ["kind", "state"])
+STATES_REFUSED = Counter("headwater_states_refused", "States refused", ["kind", "code"])
+CLAIM_SECONDS = Histogram(
+    "headwater_claim_seconds", "From due to Submitted", buckets=(*_FAST, 30.0, 60.0, 300.0)
+)
+DUE_LAG = Gauge("headwater_due_lag_seconds", "How long the oldest due run has waited")
+DUE_RUNS = Gauge("headwater_due_runs", "Runs that are due and not submitted, up to 10,000")
+LOG_LINES_STORED = Counter("headwater_log_lines_stored", "Log lines in PostgreSQL")
+
+# Scheduler
+
+RUNS_SCHEDULED = Counter("headwater_runs_scheduled", "Instants handed to the ledger")
+SCHEDULES_ACTIVE = Gauge("headwater_schedules_active", "Flows with an active schedule")
+SCHEDULES_BROKEN = Gauge("headwater_schedules_broken", "Schedules that cannot be read")
+
+# Heartbeat
+
+PINGS_SEEN = Counter("headwater_pings_seen", "Pings consumed")
+SILENCES = Counter("headwater_silences", "Silent runs judged", ["outcome"])
+ZOMBIES = Counter("headwater_zombies", "Zombie events emitted")
+SILENCES_HELD = Gauge("headwater_silences_held", "1 while mass silence is held back")
+
+# Lazarus
+
+RESURRECTIONS = Counter("headwater_resurrections", "Proposals to the ledger", ["outcome"])
+DISTRESSED = Gauge("headwater_distressed_runs", "Distressed runs that the last pass found")
+
+
+def exposition() -> tuple[bytes, str]:
+    """The metrics as text and their content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_LATEST
