@@ -74,8 +74,8 @@ class Heartbeat(Service):
         self._gateway_heard: float | None = None
         self._pings_handled = 0.0
         self._deaf: list[str] = ["pings are not heard yet"]
-        self._counts: deque[tuple[float, int]] = deque()  # (moment, last sequence of the stream)
-        self._armed_by_us: deque[float] = deque(maxlen=100_000)
+        self._counts: deque[tuple[float, int]] = deque()  # (moment, beats delivered so far)
+        self._beats_of_ours: deque[float] = deque(maxlen=100_000)
         self._mass_since: float | None = None
         self._task_pings: dict[UUID, UUID] = {}
         self.add_loop("watch", interval=settings.heartbeat_watch, tick=self.watch)
@@ -91,8 +91,8 @@ class Heartbeat(Service):
         """Consume pings, silences and states."""
         batch = self._settings.heartbeat_batch
         self.bus.consume_batches(PINGS, streams.BEATS, self.on_pings, batch=batch)
-        self.bus.consume_batches(SILENCES, streams.BEATS, self.on_silences, wait=5.0)
-        self.bus.consume_batches(STATES, streams.EVENTS, self.on_states, wait=5.0)
+        self.bus.consume_batches(SILENCES, streams.BEATS, self.on_silences)
+        self.bus.consume_batches(STATES, streams.EVENTS, self.on_states)
         self.bus.on_signal(subjects.SIG_TASK_BEAT.wildcard, self.on_task_ping, queue=self.name)
         self.bus.on_signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"), self.on_gateway_alive)
 
@@ -315,13 +315,13 @@ class Heartbeat(Service):
         """
         for tenant_id, run_id, sent, after in switches:
             subject, headers, body = beat_message(tenant_id, run_id, sent, after)
-            self._armed_by_us.append(self._moment())
             await self._publish(subject, headers | {REARMED_HEADER: "1"}, body)
 
     async def _disarm(self, tenant_id: UUID, run_id: UUID) -> None:
         await self._publish(*disarm_message(tenant_id, run_id))
 
     async def _publish(self, subject: str, headers: dict[str, str], body: bytes) -> None:
+        self._beats_of_ours.append(self._moment())
         await self.bus.client.publish(subject, body, headers=headers)
 
     # our own hearing
@@ -352,13 +352,13 @@ class Heartbeat(Service):
             reasons.append("no gateway is heard, so pings may not come through")
         try:
             consumer = await self.bus.js.consumer_info(streams.BEATS.name, PINGS.name)
-            stream = await self.bus.js.stream_info(streams.BEATS.name)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
             return [*reasons, f"the stream of pings does not answer: {type(error).__name__}"]
         if (consumer.num_pending or 0) > 0 and now - self._pings_handled > lapse:
             reasons.append("pings wait and are not consumed")
-        self._counts.append((now, stream.state.last_seq))
-        horizon = now - self._settings.heartbeat_interval.total_seconds() - 1
+        delivered = consumer.delivered.consumer_seq if consumer.delivered else 0
+        self._counts.append((now, delivered))
+        horizon = now - self._settings.heartbeat_interval.total_seconds()
         while len(self._counts) > 1 and self._counts[1][0] <= horizon:
             self._counts.popleft()
         return reasons
@@ -386,7 +386,7 @@ class Heartbeat(Service):
         if len(self._counts) < 2:
             return False
         (began, first), (_, last) = self._counts[0], self._counts[-1]
-        ours = sum(1 for moment in self._armed_by_us if moment >= began)
+        ours = sum(1 for moment in self._beats_of_ours if moment >= began)
         chorus = Chorus(guarded=await store.guarded(), pings=last - first - ours)
         return chorus.is_silent(
             least=self._settings.heartbeat_mass_runs, share=self._settings.heartbeat_mass_share

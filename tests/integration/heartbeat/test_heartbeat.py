@@ -1,0 +1,288 @@
+"""The heartbeat service on a real PostgreSQL and a real broker, with a silence of two seconds."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.contracts import subjects
+from libs.contracts.heartbeat import FlowRunZombieDetected, beat_message
+from libs.contracts.runs import FlowRunStateChanged
+from libs.runtime.clock import utc_now
+from libs.runtime.ids import new_id
+from services.heartbeat.app import Heartbeat, build
+from services.heartbeat.settings import HeartbeatSettings
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.flows import TENANT, a_flow, a_flow_run, a_task_run
+
+SILENCE = timedelta(seconds=2)
+OFF = {"heartbeat_enabled": False}
+
+
+def settings(stack: Stack, **changes: Any) -> HeartbeatSettings:
+    values: dict[str, Any] = {
+        "postgres_url": stack.postgres_url("heartbeat"),
+        "nats_url": stack.nats_url,
+        "heartbeat_interval": timedelta(seconds=0.5),
+        "heartbeat_silence": SILENCE,
+        "heartbeat_coarse": timedelta(seconds=0.5),
+        "heartbeat_sweep": timedelta(days=1),
+        "heartbeat_sweep_grace": timedelta(seconds=1),
+        "heartbeat_watch": timedelta(seconds=0.3),
+        "heartbeat_needs_gateway": False,
+    }
+    return HeartbeatSettings(**(values | changes))
+
+
+@asynccontextmanager
+async def running(stack: Stack, **changes: Any) -> AsyncIterator[Heartbeat]:
+    service = build(settings(stack, **changes))
+    await service.start()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+@pytest.fixture
+async def heartbeat(stack: Stack) -> AsyncIterator[Heartbeat]:
+    """A service that has listened for longer than the silence."""
+    await clean(stack)
+    async with running(stack) as service:
+        await eventually(lambda: has_listened(stack))
+        yield service
+
+
+async def clean(stack: Stack) -> None:
+    await stack.admin_pool.execute(
+        "TRUNCATE registry.project, registry.flow_group, runs.flow_run, heartbeat.last_seen,"
+        " heartbeat.task_last_seen, heartbeat.zombie, heartbeat.outbox, heartbeat.watch CASCADE"
+    )
+
+
+async def has_listened(stack: Stack) -> bool:
+    return bool(
+        await stack.admin_pool.fetchval(
+            "SELECT now() - since > $1 FROM heartbeat.watch", SILENCE + timedelta(seconds=0.5)
+        )
+    )
+
+
+async def ping(service: Heartbeat, run: UUID, *, tenant: UUID = TENANT) -> None:
+    subject, headers, body = beat_message(tenant, run, utc_now(), SILENCE)
+    await service.bus.js.publish(subject, body, headers=headers)
+
+
+async def changed(service: Heartbeat, run: UUID, state: str, version: int = 3) -> None:
+    event = FlowRunStateChanged(
+        event_id=new_id(),
+        at=utc_now(),
+        tenant_id=TENANT,
+        flow_run_id=run,
+        flow_id=new_id(),
+        version=version,
+        state=state,
+    )
+    subject = subjects.FLOW_RUN_STATE_CHANGED.at(flow_run_id=run)
+    await service.bus.js.publish(subject, event.model_dump_json().encode())
+
+
+async def zombies(stack: Stack) -> dict[UUID, int]:
+    rows = await stack.admin_pool.fetch("SELECT flow_run_id, version FROM heartbeat.zombie")
+    return {row["flow_run_id"]: row["version"] for row in rows}
+
+
+async def last_seen(stack: Stack, run: UUID) -> Any:
+    return await stack.admin_pool.fetchval(
+        "SELECT at FROM heartbeat.last_seen WHERE flow_run_id = $1", run
+    )
+
+
+async def test_a_run_that_stops_pinging_is_announced_once(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    run = await a_flow_run(stack.admin_pool, version=5)
+    await ping(heartbeat, run)
+
+    found = await eventually(lambda: zombies(stack))
+
+    assert found == {run: 5}
+
+    async def published() -> FlowRunZombieDetected:
+        subject = subjects.FLOW_RUN_ZOMBIE_DETECTED.at(flow_run_id=run)
+        message = await heartbeat.bus.js.get_last_msg("EVENTS", subject)
+        return FlowRunZombieDetected.model_validate_json(message.data or b"")
+
+    assert (await eventually(published)).version == 5
+
+
+async def test_a_run_that_pings_on_is_left_alone(stack: Stack, heartbeat: Heartbeat) -> None:
+    alive = await a_flow_run(stack.admin_pool)
+    dead = await a_flow_run(stack.admin_pool)
+    await ping(heartbeat, dead)
+
+    async def dead_is_found_while_the_other_pings() -> bool:
+        await ping(heartbeat, alive)
+        return dead in await zombies(stack)
+
+    await eventually(dead_is_found_while_the_other_pings, pause=0.3)
+
+    assert alive not in await zombies(stack)
+
+
+async def test_a_run_that_never_pings_is_armed_by_its_running_state(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    run = await a_flow_run(stack.admin_pool)
+
+    await changed(heartbeat, run, "Running")
+
+    assert await eventually(lambda: zombies(stack)) == {run: 3}
+
+
+async def test_a_finished_run_is_disarmed_and_never_announced(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    finished = await a_flow_run(stack.admin_pool)
+    dead = await a_flow_run(stack.admin_pool)
+    await ping(heartbeat, finished)
+    await stack.admin_pool.execute(
+        "UPDATE runs.flow_run SET state = 'Success' WHERE id = $1", finished
+    )
+    await changed(heartbeat, finished, "Success", 4)
+    await ping(heartbeat, dead)
+
+    await eventually(lambda: zombies(stack))
+
+    assert await zombies(stack) == {dead: 3}
+
+
+async def test_a_flow_with_heartbeats_off_is_neither_guarded_nor_announced(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    off = await a_flow_run(stack.admin_pool, settings=OFF)
+    dead = await a_flow_run(stack.admin_pool)
+    await ping(heartbeat, off)
+    await changed(heartbeat, off, "Running")
+    await ping(heartbeat, dead)
+
+    await eventually(lambda: zombies(stack))
+
+    assert await last_seen(stack, off) is None
+    assert await zombies(stack) == {dead: 3}
+
+
+async def test_switching_heartbeats_on_guards_future_runs_only(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    flow = await a_flow(stack.admin_pool, active=False, settings=OFF)
+    before = await a_flow_run(stack.admin_pool, flow=flow)
+    await ping(heartbeat, before)
+    await changed(heartbeat, before, "Running")
+    consumer = await eventually(lambda: drained(heartbeat, "EVENTS", "heartbeat__states"))
+    await stack.admin_pool.execute("UPDATE registry.flow_group SET settings = '{}'")
+    after = await a_flow_run(stack.admin_pool, flow=flow)
+    await changed(heartbeat, after, "Running")
+
+    assert consumer
+    assert await eventually(lambda: zombies(stack)) == {after: 3}
+    await eventually(lambda: heartbeat_is_overdue(stack, after))
+    assert (await heartbeat.sweep()).zombies == 0
+
+
+async def heartbeat_is_overdue(stack: Stack, run: UUID) -> bool:
+    return bool(
+        await stack.admin_pool.fetchval(
+            "SELECT at < now() - interval '4 seconds' FROM heartbeat.last_seen"
+            " WHERE flow_run_id = $1",
+            run,
+        )
+    )
+
+
+async def drained(service: Heartbeat, stream: str, durable: str) -> bool:
+    info = await service.bus.js.consumer_info(stream, durable)
+    return not info.num_pending and not info.num_ack_pending
+
+
+async def test_a_submitted_run_is_left_to_lazarus(stack: Stack, heartbeat: Heartbeat) -> None:
+    submitted = await a_flow_run(stack.admin_pool, state="Submitted")
+    dead = await a_flow_run(stack.admin_pool)
+    await ping(heartbeat, submitted)
+    await ping(heartbeat, dead)
+
+    await eventually(lambda: zombies(stack))
+
+    assert await zombies(stack) == {dead: 3}
+
+
+async def test_whoever_is_silent_while_we_are_deaf_is_armed_again(stack: Stack) -> None:
+    await clean(stack)
+    run = await a_flow_run(stack.admin_pool)
+    async with running(stack, heartbeat_needs_gateway=True) as deaf:  # no gateway runs here
+        await ping(deaf, run)
+        await eventually(lambda: last_seen(stack, run))
+
+        await eventually(lambda: is_rearmed(deaf, run))
+
+        assert await deaf.unready() == ["no gateway is heard, so pings may not come through"]
+    assert await zombies(stack) == {}
+
+
+async def is_rearmed(service: Heartbeat, run: UUID) -> bool:
+    subject = subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run)
+    message = await service.bus.js.get_last_msg("BEATS", subject)
+    return "Hw-Rearmed" in (message.headers or {})
+
+
+async def test_the_sweep_finds_a_run_that_the_broker_lost(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    run = await a_flow_run(stack.admin_pool)
+    await ping(heartbeat, run)
+    await eventually(lambda: last_seen(stack, run))
+    await heartbeat.bus.js.purge_stream("BEATS")
+    await eventually(lambda: heartbeat_is_overdue(stack, run))
+
+    assert (await heartbeat.sweep()).zombies == 1
+    assert (await heartbeat.sweep()).zombies == 0
+
+
+async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
+    await clean(stack)
+    async with running(stack, heartbeat_mass_runs=5) as service:
+        await eventually(lambda: has_listened(stack))
+        for _ in range(6):
+            await ping(service, await a_flow_run(stack.admin_pool))
+        began = service._moment()
+
+        await eventually(lambda: zombies(stack), timeout=15)
+
+        assert service._moment() - began > 2 * SILENCE.total_seconds() - 0.5
+        await eventually(lambda: all_are_announced(stack, 6))
+
+
+async def all_are_announced(stack: Stack, count: int) -> bool:
+    return len(await zombies(stack)) == count
+
+
+async def test_pings_of_task_runs_are_shown_and_never_judged(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+
+    run = await a_flow_run(stack.admin_pool, state="Success")
+    task_run = await a_task_run(stack.admin_pool, run)
+    await heartbeat.bus.signal(subjects.SIG_TASK_BEAT.at(tenant_id=TENANT, task_run_id=task_run))
+
+    async def shown() -> bool:
+        return bool(
+            await stack.admin_pool.fetchval(
+                "SELECT true FROM heartbeat.task_last_seen WHERE task_run_id = $1", task_run
+            )
+        )
+
+    assert await eventually(shown)
