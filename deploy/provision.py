@@ -6,8 +6,10 @@ removed, because on a work queue it would keep its share of the messages for eve
 """
 
 import asyncio
+import ssl
 from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
 import nats
 import nats.errors
@@ -28,6 +30,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from deploy.engines import EngineError
 from deploy.say import complain
 from libs.contracts.streams import ALL, Durable, Retention, Stream
+from libs.contracts.subjects import inbox_of
 
 _POLL = 0.2  # seconds between two tries to reach NATS
 
@@ -38,6 +41,7 @@ class ProvisionSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
     nats_url: str = Field(description="nats://user:password@host:port")
+    nats_tls_ca: str | None = Field(default=None, description="CA file when NATS speaks TLS")
     nats_replicas: int = Field(default=1, ge=1, le=5, description="3 on a cluster of three")
     provision_wait: timedelta = Field(
         default=timedelta(seconds=60), description="how long NATS may take to come up"
@@ -50,9 +54,10 @@ async def provision(
     streams: Iterable[Stream] = ALL,
     replicas: int = 1,
     wait: timedelta = timedelta(seconds=60),
+    tls_ca: str | None = None,
 ) -> None:
     """Create or update every stream and durable. Raises `EngineError` when it cannot."""
-    client = await _connect(url, wait=wait)
+    client = await _connect(url, wait=wait, tls_ca=tls_ca)
     try:
         js = client.jetstream(timeout=10)
         await asyncio.gather(*(_provision(js, stream, replicas) for stream in streams))
@@ -127,7 +132,14 @@ async def _durables(js: JetStreamContext, stream: str) -> list[str]:
     ]
 
 
-async def _connect(url: str, *, wait: timedelta) -> Client:
+async def _connect(url: str, *, wait: timedelta, tls_ca: str | None) -> Client:
+    options: dict[str, Any] = {}
+    if tls_ca is not None:
+        try:
+            options["tls"] = ssl.create_default_context(cafile=tls_ca)
+        except OSError as error:
+            msg = f"HEADWATER_NATS_TLS_CA: {tls_ca} cannot be used ({error.strerror or error})."
+            raise EngineError(msg) from None
     deadline = asyncio.get_running_loop().time() + wait.total_seconds()
     while True:
         client = Client()
@@ -135,6 +147,8 @@ async def _connect(url: str, *, wait: timedelta) -> Client:
             await client.connect(
                 url,
                 name="headwater-provision",
+                inbox_prefix=inbox_of("provision"),
+                **options,
                 connect_timeout=2,
                 allow_reconnect=False,
                 # The waiting is done here; nats-py would try 60 times with 2 s between, and log each.
@@ -174,7 +188,10 @@ def main() -> None:
     try:
         asyncio.run(
             provision(
-                settings.nats_url, replicas=settings.nats_replicas, wait=settings.provision_wait
+                settings.nats_url,
+                replicas=settings.nats_replicas,
+                wait=settings.provision_wait,
+                tls_ca=settings.nats_tls_ca,
             )
         )
     except EngineError as error:

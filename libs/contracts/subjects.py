@@ -105,3 +105,13 @@ SIG_KEY_CHANGED = Subject("hw.sig.gateway.key_changed.{key_id}")
 DLQ = Subject("hw.dlq.{service}.{noun}")
 
 ALL: tuple[Subject, ...] = tuple(v for v in dict(globals()).values() if isinstance(v, Subject))
+
+
+def inbox_of(user: str) -> str:
+    """Where the answers to a NATS user's requests go: its own prefix, so that no other user can be let read them."""
+    return f"_INBOX.{user}"
+
+
+def agent_inbox(tenant_id: object) -> str:
+    """The same for the agents of a tenant."""
+    return inbox_of(f"agent.{tenant_id}")

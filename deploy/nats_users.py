@@ -1,0 +1,219 @@
+"""Who may say and hear what on NATS. `python -m deploy.nats_users [--tenant ID ...]` prints it as configuration.
+
+Written from `libs/contracts/subjects.py` and `streams.py`: what a service serves follows from the subject, what it
+consumes from the durables, and who says what is the table below. A subject that nobody may publish, or nobody may hear,
+fails a test. Deny by default: a user has what is listed and nothing else.
+
+* Each service has an inbox of its own, so nobody reads answers meant for another.
+* Nobody but `provision` may create or change a stream or a consumer, and nobody may delete or read a whole stream.
+  Services may fetch from their own durables.
+* Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all.
+
+Passwords are not here: the configuration refers to `$HEADWATER_NATS_<USER>_PASSWORD` in nats-server's environment. The
+value must be in double quotes there, since nats-server reads it as a piece of configuration.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from libs.contracts import streams, subjects
+from libs.contracts.subjects import Subject, agent_inbox, inbox_of
+
+CONFIGURATION = Path(__file__).parent / "containers" / "nats-users.conf"
+"""The committed result for the six services and the provisioner; tests hold it to this module."""
+
+SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
+PROVISION = "provision"
+AGENTS = "agents"
+"""In this table: the agents of the tenant that takes the place of `{tenant_id}`."""
+
+_AGENT_REQUESTS = tuple(
+    s for s in subjects.ALL if s.template.startswith("hw.rpc.agents.{tenant_id}.")
+)
+
+PUBLISHES: dict[str, tuple[Subject, ...]] = {
+    "gateway": (
+        *(s for s in subjects.ALL if s.template.startswith(("hw.rpc.registry.", "hw.rpc.runs."))),
+        subjects.LOG,
+        subjects.BEAT,
+        subjects.SIG_TASK_BEAT,
+        subjects.SIG_KEY_CHANGED,
+    ),
+    "registry": (
+        *(s for s in subjects.ALL if s.template.startswith(("hw.evt.flow.", "hw.evt.project."))),
+    ),
+    "runs": (
+        subjects.FLOW_RUN_STATE_CHANGED,
+        subjects.SIG_AGENT_WORK_READY,
+        subjects.SIG_AGENT_CANCEL,
+    ),
+    "scheduler": (
+        subjects.WORK_CREATE_SCHEDULED,
+        subjects.WORK_CLEAR_SCHEDULED,
+        subjects.SIG_AGENT_WORK_READY,
+    ),
+    "heartbeat": (
+        subjects.FLOW_RUN_ZOMBIE_DETECTED,
+        subjects.BEAT,  # it re-arms the switch of a run that it does not give up yet
+    ),
+    "lazarus": (subjects.WORK_RESCHEDULE,),
+    AGENTS: (*_AGENT_REQUESTS, subjects.LOG, subjects.BEAT),
+}
+"""What each says of its own accord. Answers, acknowledgements and the DLQ are added for whoever consumes."""
+
+HEARS: dict[str, tuple[Subject, ...]] = {
+    "gateway": (subjects.SIG_KEY_CHANGED,),
+    "registry": (*(s for s in subjects.ALL if s.template.startswith("hw.rpc.registry.")),),
+    "runs": (
+        *(s for s in subjects.ALL if s.template.startswith("hw.rpc.runs.")),
+        *_AGENT_REQUESTS,
+    ),
+    "heartbeat": (subjects.SIG_TASK_BEAT,),
+    AGENTS: (subjects.SIG_AGENT_WORK_READY, subjects.SIG_AGENT_CANCEL),
+}
+"""What each subscribes to directly. Streams are read through durables, which need no subscription to their subjects."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A NATS user and everything that it may do."""
+
+    name: str
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+    answers: bool = False
+    """Whether it may answer what it hears, once, wherever the answer is wanted."""
+
+    @property
+    def password_variable(self) -> str:
+        """The variable of nats-server's environment that holds its password."""
+        return f"HEADWATER_NATS_{self.name.replace('-', '_').upper()}_PASSWORD"
+
+
+def service_user(name: str) -> User:
+    """One of the six."""
+    durables = [
+        (stream.name, durable.name)
+        for stream in streams.ALL
+        for durable in stream.durables
+        if durable.service == name
+    ]
+    publish = {subject.wildcard for subject in PUBLISHES[name]}
+    for stream, durable in durables:
+        publish |= {
+            f"$JS.API.CONSUMER.INFO.{stream}.{durable}",
+            f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}",
+            f"$JS.ACK.{stream}.{durable}.>",
+            subjects.DLQ.at(service=name, noun=durable),
+        }
+    heard = HEARS.get(name, ())
+    publish |= {f"{inbox}.>" for inbox in _callers(heard)}
+    return User(
+        name=name,
+        publish=tuple(sorted(publish)),
+        subscribe=(f"{inbox_of(name)}.>", *sorted(subject.wildcard for subject in heard)),
+    )
+
+
+def _callers(served: Iterable[Subject]) -> set[str]:
+    """The inboxes that a server of these subjects answers to."""
+    requests = {subject for subject in served if subject.template.startswith("hw.rpc.")}
+    inboxes = {inbox_of(name) for name in SERVICES if requests & set(PUBLISHES[name])}
+    if requests & set(PUBLISHES[AGENTS]):
+        inboxes.add(agent_inbox("*"))
+    return inboxes
+
+
+def agent_user(tenant_id: UUID) -> User:
+    """The agents of a tenant: its own subjects, and answers to what they ask."""
+
+    def of_tenant(subject: Subject) -> str:
+        tokens = dict.fromkeys(subject.tokens, "*") | {"tenant_id": str(tenant_id)}
+        return subject.at(**tokens)
+
+    return User(
+        name=f"agent-{tenant_id}",
+        publish=tuple(sorted(of_tenant(subject) for subject in PUBLISHES[AGENTS])),
+        subscribe=(
+            f"{agent_inbox(tenant_id)}.>",
+            *sorted(of_tenant(subject) for subject in HEARS[AGENTS]),
+        ),
+        answers=True,  # the ledger wants to know that claimed runs arrived
+    )
+
+
+def provision_user() -> User:
+    """Makes streams and durables (`deploy/provision.py`); says and hears nothing of Headwater's."""
+    return User(
+        name=PROVISION,
+        publish=(
+            "$JS.API.INFO",
+            *(f"$JS.API.STREAM.{verb}.*" for verb in ("CREATE", "INFO", "UPDATE")),
+            "$JS.API.CONSUMER.CREATE.>",
+            "$JS.API.CONSUMER.DELETE.*.*",
+            "$JS.API.CONSUMER.DURABLE.CREATE.*.*",
+            "$JS.API.CONSUMER.INFO.*.*",
+            "$JS.API.CONSUMER.LIST.*",
+        ),
+        subscribe=(f"{inbox_of(PROVISION)}.>",),
+    )
+
+
+def users(tenants: Iterable[UUID] = ()) -> tuple[User, ...]:
+    """Everybody, with the agents of these tenants."""
+    return (
+        *(service_user(name) for name in SERVICES),
+        provision_user(),
+        *(agent_user(tenant) for tenant in tenants),
+    )
+
+
+def configuration(everybody: Iterable[User]) -> str:
+    """The `authorization` block of nats-server."""
+    head = "# Generated by `python -m deploy.nats_users`; a test fails when it is stale. Who may say and hear what.\n"
+    return head + "authorization {\n  users: [\n" + "".join(map(_entry, everybody)) + "  ]\n}\n"
+
+
+def _entry(user: User) -> str:
+    answers = "      allow_responses: { max: 1, ttl: 1m }\n" if user.answers else ""
+    return (
+        "    {\n"
+        f"      user: {json.dumps(user.name)}\n"
+        f"      password: ${user.password_variable}\n"
+        "      permissions: {\n"
+        f"      publish: {{ allow: {_listed(user.publish)} }}\n"
+        f"      subscribe: {{ allow: {_listed(user.subscribe)} }}\n"
+        f"{answers}"
+        "      }\n"
+        "    }\n"
+    )
+
+
+def _listed(patterns: Iterable[str]) -> str:
+    return "[" + "".join(f"\n        {json.dumps(pattern)}," for pattern in patterns) + "\n      ]"
+
+
+def main() -> None:
+    """Print the configuration, or write the committed one."""
+    parser = argparse.ArgumentParser(prog="deploy.nats_users", description="NATS users.")
+    parser.add_argument(
+        "--tenant", action="append", default=[], type=UUID, help="also its agents; repeatable"
+    )
+    parser.add_argument(
+        "--write", action="store_true", help=f"write deploy/containers/{CONFIGURATION.name}"
+    )
+    arguments = parser.parse_args()
+    text = configuration(users(arguments.tenant))
+    if arguments.write:
+        CONFIGURATION.write_text(text)
+    else:
+        sys.stdout.write(text)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,38 @@
+"""`python -m deploy.offline up | build | down`."""
+
+import sys
+
+from deploy.offline.daemon import NoDockerError, docker, stop
+from deploy.offline.image import build
+from deploy.offline.stand_ins import provide
+from deploy.say import complain
+
+_USAGE = "usage: python -m deploy.offline up | build | down"
+
+
+def main(arguments: list[str]) -> None:
+    """Do one of the three; 0, or 1 and a sentence."""
+    match arguments:
+        case ["down"]:
+            stop()
+        case ["up"] | ["build"]:
+            found = docker()
+            provide(found, _tell)
+            if arguments == ["build"]:
+                build(found, "headwater:latest", tell=_tell)
+            for name, value in found.environment.items():
+                sys.stdout.write(f"export {name}={value}\n")
+        case _:
+            sys.stderr.write(_USAGE + "\n")
+            raise SystemExit(2)
+
+
+def _tell(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except NoDockerError as error:
+        complain(error)

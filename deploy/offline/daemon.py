@@ -1,0 +1,176 @@
+"""A Docker daemon: the one that answers, else one of our own."""
+
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FOLDER = Path(
+    os.environ.get("HEADWATER_OFFLINE") or Path.home() / ".cache" / "headwater" / "offline"
+)
+_START_WITHIN = 60.0  # seconds; a daemon that was killed cleans up first
+_STOP_WITHIN = 30.0
+_PACKAGES = ("docker.io", "debootstrap", "iptables", "ca-certificates")
+
+
+class NoDockerError(Exception):
+    """There is no Docker and none can be started; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docker:
+    """A daemon that answers. `environment` makes `docker` and compose speak to it."""
+
+    environment: dict[str, str] = field(repr=False)
+    started: bool
+    """Whether it is ours; `stop` ends only such a one."""
+
+    def run(
+        self, *arguments: str, stdin: bytes | None = None, timeout: float = 600, check: bool = True
+    ) -> str:
+        """One docker command; its output. A failure is a CalledProcessError whose note is what docker said."""
+        return run(["docker", *arguments], self.environment, stdin=stdin, timeout=timeout, check=check)  # fmt: skip
+
+    def has_image(self, name: str) -> bool:
+        """Whether the image is here."""
+        return bool(self.run("image", "ls", "--quiet", name).strip())
+
+    def stop(self) -> None:
+        """End the daemon if it is ours. Its images stay."""
+        if self.started:
+            stop()
+
+
+def run(
+    command: Sequence[str],
+    environment: dict[str, str] | None = None,
+    *,
+    stdin: bytes | None = None,
+    timeout: float = 600,
+    check: bool = True,
+) -> str:
+    """Run a program, with what it said in the error if it fails."""
+    done = subprocess.run(  # noqa: S603 - fixed programs, no shell
+        command,
+        env={**os.environ, **(environment or {})},
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=timeout,
+        check=False,
+    )
+    said = done.stdout.decode(errors="replace")
+    if check and done.returncode != 0:
+        error = subprocess.CalledProcessError(done.returncode, list(command), said)
+        error.add_note(said[-4000:])
+        raise error
+    return said
+
+
+def docker() -> Docker:
+    """A daemon that answers, started if need be."""
+    if _answers({}):
+        return Docker(environment={}, started=False)
+    environment = {"DOCKER_HOST": f"unix://{_socket()}", "DOCKER_BUILDKIT": "0"}
+    if not _answers(environment):
+        _install()
+        _start(environment)
+    return Docker(environment=environment, started=True)
+
+
+def stop() -> None:
+    """End the daemon that `docker` started, if it runs."""
+    try:
+        pid = int((FOLDER / "docker.pid").read_text())
+    except (FileNotFoundError, ValueError):
+        return
+    if not _is_dockerd(pid):
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_WITHIN
+    while _is_dockerd(pid):
+        if time.monotonic() > deadline:
+            msg = f"dockerd (process {pid}) does not end; see {_log()}."
+            raise NoDockerError(msg)
+        time.sleep(0.1)
+
+
+def _is_dockerd(pid: int) -> bool:
+    try:
+        # A zombie has no command line: it has ended, and only waits for its parent to look.
+        return b"dockerd" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _socket() -> Path:
+    return FOLDER / "docker.sock"
+
+
+def _log() -> Path:
+    return FOLDER / "dockerd.log"
+
+
+def _answers(environment: dict[str, str]) -> bool:
+    if shutil.which("docker") is None:
+        return False
+    try:
+        run(["docker", "version", "--format", "{{.Server.Version}}"], environment, timeout=20)
+    except (subprocess.SubprocessError, OSError):
+        return False
+    return True
+
+
+def _install() -> None:
+    missing = [name for name in ("dockerd", "docker", "debootstrap") if shutil.which(name) is None]
+    if os.geteuid() != 0:
+        msg = "no Docker daemon answers, and only root can start one"
+        raise NoDockerError(msg)
+    if not missing:
+        return
+    if shutil.which("apt-get") is None:
+        msg = f"no Docker daemon answers, and {', '.join(missing)} cannot be installed without apt-get"
+        raise NoDockerError(msg)
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        run(["apt-get", "update", "-qq"], quiet, timeout=300)
+        run(
+            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *_PACKAGES],
+            quiet,
+            timeout=600,
+        )
+    except (subprocess.SubprocessError, OSError) as error:
+        msg = f"no Docker daemon answers, and Debian's docker.io cannot be installed: {error}"
+        raise NoDockerError(msg) from error
+
+
+def _start(environment: dict[str, str]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with _log().open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
+            [  # noqa: S607 - wherever the package put it
+                "dockerd",
+                *("--data-root", str(FOLDER / "docker")),
+                *("--exec-root", str(FOLDER / "exec")),
+                *("--pidfile", str(FOLDER / "docker.pid")),
+                *("--host", environment["DOCKER_HOST"]),
+                *("--log-level", "warn"),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + _START_WITHIN
+    while not _answers(environment):
+        if process.poll() is not None or time.monotonic() > deadline:
+            process.terminate()
+            last = "\n".join(_log().read_text(errors="replace").splitlines()[-5:])
+            msg = f"dockerd does not start here:\n{last}\n(all of it is in {_log()})"
+            raise NoDockerError(msg)
+        time.sleep(0.2)
