@@ -24,7 +24,7 @@ Row = dict[str, Any]
 
 STATES = ("Scheduled", "Submitted", "Running", "Success", "Failed", "Cached", "Cancelled")
 NAMES = ("alpha", "beta", "gamma", "delta_1", "Alpha", "a%b", "x")
-JSON = (
+JSON: tuple[Any, ...] = (
     {}, [], {"a": 1}, {"a": 2, "b": [1, 2]}, ["a", "b"], [{"a": 1}], {"heartbeat_enabled": True}, "a", 1,
 )  # fmt: skip
 
@@ -147,7 +147,7 @@ def _row(
 
 
 def _value(dice: random.Random, table: str, column: Any, number: int) -> Any:
-    if column.name == "schedule_hash" or column.name == "idempotency_key":
+    if column.name in ("schedule_hash", "idempotency_key"):
         return None
     if _UNIQUE_NAMES.get(table) == column.name:
         return f"{dice.choice(NAMES)}-{number}"
