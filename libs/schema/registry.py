@@ -6,9 +6,18 @@ from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import INTERVAL
-from sqlmodel import Field
+from sqlmodel import Field, SQLModel
 
-from libs.schema.base import Stamped, document, flag, maybe_document, maybe_moment, number
+from libs.schema.base import (
+    Stamped,
+    document,
+    flag,
+    key,
+    maybe_document,
+    maybe_moment,
+    moment,
+    number,
+)
 from libs.schema.outbox import outbox_table
 
 SCHEMA = "registry"
@@ -141,6 +150,28 @@ class Edge(Stamped, table=True):
     downstream_task_id: UUID
     key: str | None = None
     mapped: bool = flag(default=False)
+
+
+class FlowPiece(SQLModel, table=True):
+    """Tasks or edges (`field`) of a flow that have come, are stored as rows, and wait to be joined to its document.
+
+    Joining costs as much as the whole document is long, so large flows join when their last piece has come.
+    `documents` is JSON text, separated by commas, without the brackets.
+    """
+
+    __tablename__ = "flow_piece"
+    __table_args__ = (
+        ForeignKeyConstraint(["flow_id"], ["registry.flow.id"], ondelete="CASCADE"),
+        Index(None, "flow_id"),
+        {"schema": SCHEMA},
+    )
+
+    id: UUID = key()
+    tenant_id: UUID
+    flow_id: UUID
+    field: str
+    documents: str
+    created: datetime = moment(default_now=True)
 
 
 Outbox = outbox_table(SCHEMA)

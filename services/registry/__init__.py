@@ -5,8 +5,9 @@ Purpose
     overrides, and tells everybody else by events.
 
 Owns
-    `registry.project`, `.flow_group`, `.flow`, `.task`, `.edge`, and its outbox. Reads `gateway.tenant`, to refuse a
-    project of a tenant that is not there. Flow runs belong to `runs`; what a schedule yields, to `scheduler`.
+    `registry.project`, `.flow_group`, `.flow`, `.task`, `.edge`, `.flow_piece`, and its outbox. Reads `gateway.tenant`,
+    to refuse a project of a tenant that is not there. Flow runs belong to `runs`; what a schedule yields, to
+    `scheduler`.
 
 Guarantees
     * A call is one transaction: it is done, with its events, or nothing is. A refusal changes nothing.
@@ -15,7 +16,8 @@ Guarantees
     * Flows of the same name in the same project are versions of one another, unless their clients name a group.
     * A repeated idempotency key makes nothing, however many clients send it at once.
     * A flow that comes in pieces has no active schedule until its client asks for one, after the last piece, so
-      nobody runs half a flow. A piece that is sent twice is stored once.
+      nobody runs half a flow. A piece that is sent twice is stored once. Its tasks and edges are rows at once; in the
+      document of a large flow they appear with the last piece, or seconds after a client gave up (`loop`).
     * What is stored has passed every check of `domain`: slugs, triggers, clocks, edges, no cycle, nothing that
       PostgreSQL cannot keep. Complaints name the field.
     * No run can be made of an archived flow from the moment that archiving it is answered: `runs` holds a share lock

@@ -8,6 +8,7 @@ from services.registry.handlers.flows import Flows
 from services.registry.handlers.groups import Groups
 from services.registry.handlers.projects import Projects
 from services.registry.handlers.registration import Registration
+from services.registry.loop import INTERVAL, Upkeep
 from services.registry.settings import RegistrySettings
 from services.registry.work import Bench
 
@@ -27,9 +28,10 @@ class Registry(Service):
         self._flows = Flows(bench)
         self._groups = Groups(bench)
         self._projects = Projects(bench)
+        self.upkeep = Upkeep(self.database)
 
     def declare(self) -> None:
-        """One handler per verb."""
+        """One handler per verb, and the upkeep."""
         serve = self.bus.serve
         serve(registry.CREATE_PROJECT, self._projects.create_project)
         serve(registry.UPDATE_PROJECT, self._projects.update_project)
@@ -45,6 +47,7 @@ class Registry(Service):
         serve(registry.SET_FLOW_SETTINGS, self._flows.set_flow_settings)
         serve(registry.UPDATE_FLOW_GROUP, self._groups.update_flow_group)
         serve(registry.DELETE_FLOW_GROUP, self._groups.delete_flow_group)
+        self.add_loop("upkeep", interval=INTERVAL, tick=self.upkeep.tick)
 
 
 def build(settings: RegistrySettings) -> Registry:

@@ -27,6 +27,7 @@ from services.registry.domain.schedules import Schedule
 OLDEST_CORE = (0, 6, 1)  # schedules have had clocks since; clients know the refusal's text
 _VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?")
 _MOST_RETRIES = 2**31 - 1  # the column is an integer
+FULL_PIECE = 500  # what Core 1.x sends at once
 _CYCLE_SHOWN = 8  # tasks of a cycle that a message names
 
 TRIGGERS = frozenset({
@@ -220,8 +221,11 @@ def unknown_task_refusal(edges: Sequence[Edge], *, known: Mapping[str, Any]) -> 
 def cycle_refusal(edges: Sequence[tuple[str, str]]) -> Refused | None:
     """The refusal of edges that lead back to where they started, or None."""
     cycle = find_cycle(edges)
-    if not cycle:
-        return None
+    return told_cycle(cycle) if cycle else None
+
+
+def told_cycle(cycle: Sequence[str]) -> Refused:
+    """The refusal that tells a cycle, in part if it is long."""
     shown = [*cycle[:_CYCLE_SHOWN], *(["..."] if len(cycle) > _CYCLE_SHOWN else [])]
     return malformed("edges: they form a cycle: " + " -> ".join(shown))
 
@@ -232,6 +236,11 @@ class Pieces:
 
     parts: Sequence[Any]
     documents: Sequence[str]
+
+    @property
+    def is_last(self) -> bool:
+        """Whether no more is to be expected: clients send full pieces until one is not."""
+        return len(self.parts) < FULL_PIECE
 
 
 def read_tasks(serialized: Any) -> Pieces | Refused:

@@ -18,8 +18,8 @@ from libs.contracts.registry import (
 from services.registry import store
 from services.registry.domain import flows, registration, schedules
 from services.registry.domain.documents import invalid
-from services.registry.domain.flows import NewFlow
-from services.registry.domain.graph import Shape, Shapes
+from services.registry.domain.flows import Edge, NewFlow, Pieces
+from services.registry.domain.graph import Shape, Shapes, find_cycle
 from services.registry.domain.parts import LONGEST_NAME
 from services.registry.domain.registration import Group, Registered
 from services.registry.work import Bench, Work
@@ -90,7 +90,7 @@ class Registration:
             alone = Shapes([], reference_tasks=reference_tasks)  # its edges come later
             shapes = [alone.of(task.slug, mapped=task.mapped) for task in pieces.parts]
             new = await store.insert_tasks(*at, ids=ids, tasks=pieces.parts, shapes=shapes)
-            await store.append_pieces(*at, "tasks", _only(new, ids, pieces.documents))
+            await _append(work, command.flow_id, "tasks", pieces, _only(new, ids, pieces.documents))
         return Applied(id=command.flow_id)
 
     async def register_edges(self, command: RegisterEdges) -> Applied | Refused:
@@ -103,17 +103,12 @@ class Registration:
             reference_tasks = await store.hold_flow(*at)
             if reference_tasks is None:
                 return Refused(code=Code.FLOW_INVALID_ID)
-            if not pieces.parts:
-                return Applied(id=command.flow_id)
-            tasks = await store.tasks_of(*at)
-            if refused := flows.unknown_task_refusal(pieces.parts, known=tasks):
+            if pieces.parts and (
+                refused := await _add_edges(work, command.flow_id, pieces, reference_tasks)
+            ):
                 return refused
-            if refused := await _cycle_refusal(work, command.flow_id, tasks, pieces.parts):
-                return refused
-            ids = [work.ids() for _ in pieces.parts]
-            new = await store.insert_edges(*at, ids=ids, edges=pieces.parts, tasks=tasks)
-            await store.place_tasks(*at, new_edges=new, has_reference_tasks=bool(reference_tasks))
-            await store.append_pieces(*at, "edges", _only(new, ids, pieces.documents))
+            if pieces.is_last:
+                await store.join_pieces(*at)
         return Applied(id=command.flow_id)
 
 
@@ -192,15 +187,52 @@ async def _insert_parts(work: Work, flow_id: UUID, flow: NewFlow, shapes: Sequen
     )
 
 
+async def _add_edges(
+    work: Work, flow_id: UUID, pieces: Pieces, reference_tasks: Sequence[str]
+) -> Refused | None:
+    """Store edges and place the tasks at their ends; or why not."""
+    at = (work.connection, work.tenant_id, flow_id)
+    ends = {slug for edge in pieces.parts for slug in edge.identity[:2]}
+    tasks = await store.tasks_named(*at, ends)
+    if refused := flows.unknown_task_refusal(pieces.parts, known=tasks):
+        return refused
+    if refused := await _cycle_refusal(work, flow_id, tasks, pieces.parts):
+        return refused
+    ids = [work.ids() for _ in pieces.parts]
+    new = await store.insert_edges(*at, ids=ids, edges=pieces.parts, tasks=tasks)
+    await store.place_tasks(*at, new_edges=new, has_reference_tasks=bool(reference_tasks))
+    await _keep(work, flow_id, "edges", _only(new, ids, pieces.documents))
+    return None
+
+
 async def _cycle_refusal(
-    work: Work, flow_id: UUID, tasks: dict[str, UUID], new: Sequence[flows.Edge]
+    work: Work, flow_id: UUID, tasks: dict[str, UUID], new: Sequence[Edge]
 ) -> Refused | None:
     """Old and new edges together must lead nowhere back."""
-    slugs = {task_id: slug for slug, task_id in tasks.items()}
-    old = await store.edges_of(work.connection, work.tenant_id, flow_id)
-    return flows.cycle_refusal(
-        [(slugs[upstream], slugs[downstream]) for upstream, downstream in old]
-        + [(edge.upstream_task, edge.downstream_task) for edge in new]
+    at = (work.connection, work.tenant_id, flow_id)
+    together = await store.edges_of(*at)
+    together += [
+        (tasks[edge.upstream_task].bytes, tasks[edge.downstream_task].bytes) for edge in new
+    ]
+    cycle = [UUID(bytes=packed) for packed in await asyncio.to_thread(find_cycle, together)]
+    if not cycle:
+        return None
+    slugs = await store.slugs_of(*at, cycle)
+    return flows.told_cycle([slugs[task_id] for task_id in cycle])
+
+
+async def _keep(work: Work, flow_id: UUID, field: str, documents: Sequence[str]) -> None:
+    """Let pieces wait for the last one, which joins them to the flow's document.
+
+    A client that dies before its last piece leaves them waiting; the upkeep joins them.
+    """
+    await store.keep_piece(
+        work.connection,
+        work.tenant_id,
+        flow_id,
+        piece_id=work.ids(),
+        field=field,
+        documents=documents,
     )
 
 

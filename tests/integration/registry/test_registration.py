@@ -1,5 +1,6 @@
 """Registration: what a flow becomes when it is registered whole or in pieces."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.runtime.ids import new_id
+from services.registry.loop import Upkeep
 from tests.integration.registry.office import Office
 from tests.support.serialized_flows import (
     a_flow,
@@ -152,6 +154,32 @@ async def test_a_piece_that_is_sent_twice_is_stored_once(office: Office) -> None
         "SELECT count(*) AS n FROM registry.edge WHERE flow_id = $1", made.id
     )
     assert counted == {"n": 4}
+
+
+async def test_full_pieces_are_joined_to_the_document_with_the_last_one(office: Office) -> None:
+    slugs = [f"t-{n}" for n in range(1001)]
+    serialized = a_flow(tasks=slugs)
+    made = await office.register(head_of(serialized))
+    for field, add in (("tasks", office.add_tasks), ("edges", office.add_edges)):
+        for start in (0, 500, 500, 1000):  # one of them twice; the last piece of edges is empty
+            await add(made.id, serialized[field][start : start + 500])
+
+    assert (await office.flow(made.id))["serialized_flow"] == serialized
+    assert await office.rows("SELECT FROM registry.flow_piece") == []
+
+
+async def test_pieces_that_a_client_left_waiting_are_joined(office: Office) -> None:
+    serialized = a_flow(tasks=[f"t-{n}" for n in range(500)])
+    made = await office.register(head_of(serialized))
+    await office.add_tasks(made.id, serialized["tasks"])
+    waiting = (await office.flow(made.id))["serialized_flow"]
+    at_once = Upkeep(office.service.database, left_after=timedelta(0))
+
+    joined = await asyncio.gather(at_once.tick(), at_once.tick())
+
+    assert "tasks" not in waiting
+    assert max(joined) == 1
+    assert (await office.flow(made.id))["serialized_flow"]["tasks"] == serialized["tasks"]
 
 
 async def test_pieces_for_a_whole_flow_change_nothing(office: Office) -> None:
