@@ -49,7 +49,7 @@ class LogDrain:
     ) -> None:
         self._database = database
         self._bus = bus
-        self._durable = durable
+        self.durable = durable
         self._cap = cap
         self._clock = clock
         self._ids = ids
@@ -62,7 +62,7 @@ class LogDrain:
             try:
                 batch = LogBatch.model_validate_json(message.data)
             except ValidationError as error:
-                await self._bus.bury(self._durable, message, str(error))
+                await self._bus.bury(self.durable, message, str(error))
                 continue
             rows += rows_of(batch, sequence=message.metadata.sequence.stream)
         if rows:

@@ -115,7 +115,7 @@ async def register_flow(
         }
         | columns,
     )
-    task_ids = tuple(new_id() for _ in range(tasks))
+    task_ids = tuple(sorted(new_id() for _ in range(tasks)))
     await pool.executemany(
         "INSERT INTO registry.task (id, tenant_id, flow_id, name, slug, max_retries) VALUES ($1, $2, $3, $4, $5, $6)",
         [

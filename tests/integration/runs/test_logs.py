@@ -1,0 +1,178 @@
+"""Logs: every line once, in order, capped where a run prints without end."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.contracts import subjects
+from libs.contracts.runs import LogBatch, LogLine
+from libs.runtime.bus import Bus
+from libs.runtime.clock import utc_now
+from libs.runtime.ids import new_id
+from services.runs.app import Runs
+from services.runs.logs import LogDrain, rows_of
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+
+
+def batch(run_id: UUID | None, lines: int, *, tenant_id: UUID, **fields: Any) -> LogBatch:
+    now = utc_now()
+    return LogBatch(
+        tenant_id=tenant_id,
+        accepted=now,
+        lines=[
+            LogLine(
+                **{
+                    "id": new_id(),
+                    "flow_run_id": run_id,
+                    "timestamp": now,
+                    "message": f"line {n}",
+                    "name": "prefect",
+                }
+                | fields
+            )
+            for n in range(lines)
+        ],
+    )
+
+
+async def publish(bus: Bus, body: bytes, *, tenant_id: UUID, run_id: UUID | None) -> None:
+    subject = subjects.LOG.at(tenant_id=tenant_id, flow_run_id=run_id or "none")
+    await bus.js.publish(subject, body, stream="LOGS")
+
+
+async def messages(stack: Stack, run_id: UUID) -> list[str]:
+    rows = await stack.admin_pool.fetch(
+        "SELECT message FROM runs.log WHERE flow_run_id = $1 ORDER BY timestamp, sequence", run_id
+    )
+    return [row["message"] for row in rows]
+
+
+async def drained(bus: Bus) -> bool:
+    info = await bus.js.stream_info("LOGS")
+    return info.state.messages == 0
+
+
+async def test_lines_of_one_moment_keep_their_order_and_a_redelivery_adds_nothing(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id = new_id(), new_id()
+    first = batch(run_id, 50, tenant_id=tenant_id).model_dump_json().encode()
+
+    for _ in range(3):
+        await publish(bus, first, tenant_id=tenant_id, run_id=run_id)
+    await eventually(lambda: drained(bus))
+
+    assert await messages(stack, run_id) == [f"line {n}" for n in range(50)]
+    usage = await stack.admin_pool.fetchrow(
+        "SELECT lines, dropped FROM runs.log_usage WHERE flow_run_id = $1", run_id
+    )
+    assert usage is not None
+    assert tuple(usage) == (50, 0)
+
+
+async def test_a_batch_with_old_and_new_lines_adds_the_new_ones(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id = new_id(), new_id()
+    old, new = batch(run_id, 3, tenant_id=tenant_id), batch(run_id, 2, tenant_id=tenant_id)
+
+    await ledger.drain.write(rows_of(old, sequence=1))
+    await ledger.drain.write([*rows_of(old, sequence=1), *rows_of(new, sequence=2)])
+
+    assert await messages(stack, run_id) == ["line 0", "line 1", "line 2", "line 0", "line 1"]
+
+
+async def test_a_message_that_is_no_log_batch_is_buried_alone(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id = new_id(), new_id()
+    good = batch(run_id, 2, tenant_id=tenant_id).model_dump_json().encode()
+
+    await publish(bus, b"{not json", tenant_id=tenant_id, run_id=run_id)
+    await publish(bus, good, tenant_id=tenant_id, run_id=run_id)
+    await eventually(lambda: drained(bus))
+
+    assert await messages(stack, run_id) == ["line 0", "line 1"]
+    buried = await bus.js.get_last_msg("DLQ", subjects.DLQ.at(service="runs", noun="runs__logs"))
+    assert buried.data == b"{not json"
+
+
+async def test_lines_that_postgres_cannot_hold_are_kept_without_what_it_cannot(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id = new_id(), new_id()
+    lines = batch(
+        run_id, 1, tenant_id=tenant_id, message="a\x00b", info={"x": "\x00", "n": 10**30},
+        timestamp=datetime(2026, 1, 1),  # noqa: DTZ001 - a client that sends no offset
+    )  # fmt: skip
+
+    await ledger.drain.write(rows_of(lines, sequence=1))
+
+    row = await stack.admin_pool.fetchrow(
+        "SELECT message, info FROM runs.log WHERE flow_run_id = $1", run_id
+    )
+    assert row is not None
+    assert row["message"] == "a�b"
+    assert "�" in row["info"]
+
+
+async def test_lines_of_no_run_are_kept(stack: Stack, bus: Bus, ledger: Runs) -> None:
+    tenant_id = new_id()
+    await publish(
+        bus,
+        batch(None, 2, tenant_id=tenant_id).model_dump_json().encode(),
+        tenant_id=tenant_id,
+        run_id=None,
+    )
+    await eventually(lambda: drained(bus))
+
+    count = await stack.admin_pool.fetchval(
+        "SELECT count(*) FROM runs.log WHERE tenant_id = $1", tenant_id
+    )
+    assert count == 2
+
+
+async def test_a_run_that_prints_without_end_is_cut_off_and_says_so_once(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    noisy, quiet, tenant_id = new_id(), new_id(), new_id()
+    drain = LogDrain(
+        ledger.database, ledger.bus, ledger.drain.durable, cap=5, clock=utc_now, ids=new_id
+    )
+
+    for sequence in (1, 2, 3):
+        await drain.write(
+            [
+                *rows_of(batch(noisy, 3, tenant_id=tenant_id), sequence=sequence),
+                *rows_of(batch(quiet, 1, tenant_id=tenant_id), sequence=sequence),
+            ]
+        )
+
+    lines = await messages(stack, noisy)
+    assert lines[:3] == ["line 0", "line 1", "line 2"]
+    assert sorted(lines[3:]) == [
+        "This run has 5 log lines, as many as are kept; further ones are dropped.",
+        "line 0",
+        "line 1",
+    ]
+    assert len(await messages(stack, quiet)) == 3
+    usage = await stack.admin_pool.fetchrow(
+        "SELECT lines, dropped FROM runs.log_usage WHERE flow_run_id = $1", noisy
+    )
+    assert usage is not None
+    assert tuple(usage) == (5, 4)
+
+
+async def test_lines_can_be_read_within_a_second(stack: Stack, bus: Bus, ledger: Runs) -> None:
+    run_id, tenant_id = new_id(), new_id()
+    body = batch(run_id, 10, tenant_id=tenant_id).model_dump_json().encode()
+
+    began = utc_now()
+    await publish(bus, body, tenant_id=tenant_id, run_id=run_id)
+
+    async def readable() -> bool:
+        return len(await messages(stack, run_id)) == 10
+
+    await eventually(readable)
+    assert utc_now() - began < timedelta(seconds=1)

@@ -1,0 +1,226 @@
+"""Zombies, Lazarus and cancellations that nobody obeys, on the real ledger."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID
+
+from libs.contracts import heartbeat, runs, subjects
+from libs.contracts.runs import StateApplied
+from libs.runtime import outbox
+from libs.runtime.bus import Bus
+from libs.runtime.clock import utc_now
+from libs.runtime.ids import new_id
+from services.runs import upkeep
+from services.runs.app import Runs
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.ledger import Client, register_flow
+
+
+def zombie(client: Client, run_id: UUID, *, version: int) -> heartbeat.FlowRunZombieDetected:
+    return heartbeat.FlowRunZombieDetected(
+        event_id=new_id(),
+        at=utc_now(),
+        tenant_id=client.tenant_id,
+        flow_run_id=run_id,
+        version=version,
+        last_seen=utc_now() - timedelta(minutes=2),
+    )
+
+
+async def states(stack: Stack, run_id: UUID) -> tuple[str, list[str]]:
+    state = await stack.admin_pool.fetchval("SELECT state FROM runs.flow_run WHERE id = $1", run_id)
+    rows = await stack.admin_pool.fetch(
+        "SELECT state FROM runs.task_run WHERE flow_run_id = $1 ORDER BY task_id", run_id
+    )
+    return state, [row["state"] for row in rows]
+
+
+async def log_lines(stack: Stack, run_id: UUID) -> list[tuple[str, str, UUID | None]]:
+    rows = await stack.admin_pool.fetch(
+        "SELECT level, message, task_run_id FROM runs.log WHERE flow_run_id = $1 ORDER BY timestamp, sequence",
+        run_id,
+    )
+    return [(row["level"], row["message"], row["task_run_id"]) for row in rows]
+
+
+async def test_a_zombies_tasks_fail_and_the_run_is_left_to_lazarus(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool, tasks=3)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    running, done = [await client.task_run(run_id, t) for t in flow.task_ids[:2]]
+    await client.set_task(running.id, "Running")
+    await client.set_task(done.id, "Success")
+    event = zombie(client, run_id, version=3)
+    subject = outbox.subject_of(event)
+
+    for _ in range(3):  # at least once means that it may come again
+        await bus.js.publish(subject, event.model_dump_json().encode(), stream="EVENTS")
+
+    async def answered() -> bool:
+        return await states(stack, run_id) == ("Running", ["Failed", "Success", "Pending"])
+
+    assert await eventually(answered)
+    await _caught_up(bus, "EVENTS", "runs__zombies")
+    assert await log_lines(stack, run_id) == [
+        (
+            "ERROR",
+            "No heartbeat detected from the remote task; "
+            f"marking the task run {running.id} (task 0) as failed.",
+            running.id,
+        )
+    ]
+
+
+async def test_a_zombies_task_with_retries_left_brings_the_run_back_to_the_queue(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool, max_retries=1)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    task = await client.task_run(run_id, flow.task_ids[0])
+    await client.set_task(task.id, "Running")
+
+    await ledger.handlers.on_zombie(zombie(client, run_id, version=3))
+
+    assert await states(stack, run_id) == ("Running", ["Retrying"])
+    assert await client.queue() == [run_id]
+
+
+async def test_a_zombie_that_lazarus_may_not_revive_fails(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool, settings={"lazarus_enabled": False})
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+
+    await ledger.handlers.on_zombie(zombie(client, run_id, version=3))
+
+    assert (await states(stack, run_id))[0] == "Failed"
+
+
+async def test_a_ping_after_the_silence_spares_the_run(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool, settings={"lazarus_enabled": False})
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.last_seen (flow_run_id, tenant_id, at) VALUES ($1, $2, now())",
+        run_id,
+        flow.tenant_id,
+    )
+
+    await ledger.handlers.on_zombie(zombie(client, run_id, version=3))
+
+    assert (await states(stack, run_id))[0] == "Running"
+
+
+async def test_lazarus_reschedules_through_the_work_queue_and_counts(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    proposal = runs.Reschedule(
+        tenant_id=flow.tenant_id, flow_run_id=run_id, seen_version=3, attempt=1, limit=10
+    )
+
+    for _ in range(3):
+        await bus.publish_work(
+            subjects.WORK_RESCHEDULE.at(flow_run_id=run_id), proposal, key=str(new_id())
+        )
+
+    async def revived() -> bool:
+        row = await stack.admin_pool.fetchrow(
+            "SELECT state, version, times_resurrected FROM runs.flow_run WHERE id = $1", run_id
+        )
+        assert row is not None
+        return tuple(row) == ("Scheduled", 4, 1)
+
+    assert await eventually(revived)
+    await _caught_up(bus, "WORK", "runs__work")
+    assert await revived()
+    assert await log_lines(stack, run_id) == [
+        ("INFO", "Rescheduled by a Lazarus process. This is attempt 1.", None)
+    ]
+
+
+async def test_a_cancellation_that_nobody_obeys_ends_at_its_deadline(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool, tasks=2)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    await client.cancel(run_id)
+    deadline = timedelta(minutes=1)
+
+    early = await upkeep.end_cancellations(
+        ledger.database, ledger.commit, deadline=deadline, now=utc_now()
+    )
+    asked = await stack.admin_pool.execute(
+        "UPDATE runs.flow_run SET state_timestamp = state_timestamp - interval '2 minutes' WHERE id = $1",
+        run_id,
+    )
+    late = await ledger.end_cancellations()
+
+    assert (early, asked, late) == (0, "UPDATE 1", 1)
+    assert await states(stack, run_id) == ("Cancelled", ["Cancelled", "Cancelled"])
+    assert isinstance(await client.set(run_id, "Cancelled"), StateApplied)  # the process, too late
+
+
+async def test_a_success_and_a_service_race_and_the_first_end_stays(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool, settings={"lazarus_enabled": False})
+    client = Client(bus, flow.tenant_id)
+    run_ids = [await client.start(flow) for _ in range(60)]
+
+    await asyncio.gather(
+        *(_race(client, ledger, run_id, place) for place, run_id in enumerate(run_ids))
+    )
+
+    rows = await stack.admin_pool.fetch(
+        """
+        SELECT s.flow_run_id, array_agg(s.state ORDER BY s.version) AS states
+        FROM runs.flow_run_state s WHERE s.flow_run_id = ANY($1::uuid[]) GROUP BY 1
+        """,
+        run_ids,
+    )
+    finished = {"Success", "Failed", "Cancelled"}
+    for row in rows:
+        ends = [state for state in row["states"] if state in finished]
+        assert len(ends) <= 1, row["states"]
+        if ends:
+            assert row["states"][-1] == ends[0]
+
+
+async def _race(client: Client, ledger: Runs, run_id: UUID, place: int) -> None:
+    give_up = runs.Reschedule(
+        tenant_id=client.tenant_id,
+        flow_run_id=run_id,
+        seen_version=3,
+        attempt=11,
+        limit=10,
+        give_up=True,
+    )
+    rivals: list[Callable[[], Awaitable[object]]] = [
+        lambda: ledger.handlers.on_zombie(zombie(client, run_id, version=3)),
+        lambda: ledger.handlers.on_work(give_up),
+        lambda: client.cancel(run_id),
+    ]
+    success = client.set(run_id, "Success")
+    await asyncio.gather(success, rivals[place % 3](), rivals[(place + 1) % 3]())
+
+
+async def _caught_up(bus: Bus, stream: str, durable: str) -> None:
+    """Until everything that was sent has been handled and acknowledged."""
+
+    async def done() -> bool:
+        info = await bus.js.consumer_info(stream, durable)
+        return (info.num_pending, info.num_ack_pending) == (0, 0)
+
+    assert await eventually(done)
