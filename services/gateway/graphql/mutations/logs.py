@@ -41,14 +41,14 @@ class LogLevel(enum.Enum):
 
 @dataclass
 class WriteRunLog:
-    """One line. A missing timestamp is the time of arrival; agents send none."""
+    """One line. A missing timestamp is the time of arrival, a missing level is INFO; agents send neither."""
 
     flow_run_id: UUID | None = None
     task_run_id: UUID | None = None
     timestamp: datetime | None = None
     message: str | None = None
     name: str | None = None
-    level: LogLevel | None = LogLevel.INFO
+    level: LogLevel | None = None
     info: JSON | None = None
 
 
