@@ -90,7 +90,9 @@ class Registration:
             alone = Shapes([], reference_tasks=reference_tasks)  # its edges come later
             shapes = [alone.of(task.slug, mapped=task.mapped) for task in pieces.parts]
             new = await store.insert_tasks(*at, ids=ids, tasks=pieces.parts, shapes=shapes)
-            await _append(work, command.flow_id, "tasks", pieces, _only(new, ids, pieces.documents))
+            await _keep(work, command.flow_id, "tasks", _only(new, ids, pieces.documents))
+            if pieces.is_last:
+                await store.join_pieces(*at)
         return Applied(id=command.flow_id)
 
     async def register_edges(self, command: RegisterEdges) -> Applied | Refused:
