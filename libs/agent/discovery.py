@@ -1,0 +1,85 @@
+"""What the agent finds out by itself at its start: the tenant, the embedded Headwater of this machine, Prefect.
+
+Each answers, or raises DiscoveryError with a sentence that says what to do.
+"""
+
+import json
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from pathlib import Path
+from uuid import UUID
+
+from .link import Address
+
+
+class DiscoveryError(Exception):
+    """It was not found; the text says what to do."""
+
+
+def embedded(data: Path) -> tuple[Address, str]:
+    """NATS and the API of the embedded Headwater that runs on this data folder."""
+    data = data.expanduser()
+    try:
+        running = json.loads((data / "running.json").read_text())
+        secrets = json.loads((data / "secrets.json").read_text())
+        return (
+            Address(
+                url=f"nats://127.0.0.1:{running['nats_port']}",
+                user="headwater",
+                password=secrets["nats"],
+            ),
+            str(running["url"]),
+        )
+    except (OSError, ValueError, KeyError, TypeError):
+        msg = (
+            f"No Headwater runs on the data folder {data}. Start one, or name NATS and the API "
+            "with --nats and --api."
+        )
+        raise DiscoveryError(msg) from None
+
+
+def tenant_of(api_url: str, api_key: str | None) -> UUID:
+    """The tenant that a client of this API has."""
+    body = json.dumps({"query": "query { tenant { id } }"}).encode()
+    headers = {"Content-Type": "application/json"}
+    if api_key:
+        headers["Authorization"] = f"Bearer {api_key}"
+    if not api_url.startswith(("http://", "https://")):
+        msg = f"The API's address {api_url} is not an http(s) URL."
+        raise DiscoveryError(msg)
+    request = urllib.request.Request(api_url, body, headers)  # noqa: S310 - the scheme was checked
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - as above
+            answer = json.load(response)
+        return UUID(answer["data"]["tenant"][0]["id"])
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        msg = f"The API at {api_url} did not say which tenant is yours ({error}); name it with --tenant."
+    except (KeyError, IndexError, TypeError):
+        msg = f"The API at {api_url} knows no tenant for this key; name it with --tenant."
+    raise DiscoveryError(msg)
+
+
+def prefect_version(python: str) -> str:
+    """The version of Prefect that this Python interpreter has."""
+    script = "import importlib.metadata as m; print(m.version('prefect'))"
+    try:
+        found = subprocess.run(  # noqa: S603 - the interpreter is the user's own choice
+            [python, "-c", script], capture_output=True, text=True, timeout=30, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        msg = f"The Python interpreter {python} cannot be run: {error}."
+        raise DiscoveryError(msg) from None
+    version = found.stdout.strip()
+    if found.returncode or not version:
+        where = "this environment" if python == sys.executable else python
+        msg = (
+            f"Prefect is not installed in {where}. Install the agent beside it, "
+            "or name its interpreter with --python."
+        )
+        raise DiscoveryError(msg)
+    if not version.startswith(("0.", "1.")):
+        msg = f"{python} has Prefect {version}; flows of 0.x and 1.x are what Headwater runs."
+        raise DiscoveryError(msg)
+    return version

@@ -1,0 +1,181 @@
+"""What is on disk of a run while it has a process: enough for the next agent to go on.
+
+runs/<flow run>.<attempt>/
+    record.json   the claim, and how much of the output was forwarded
+    pid           of the shell that waits for the process, written by itself
+    output        what the process printed
+    exit          its exit code, written by the shell; its being there means that the process is gone
+
+The shell is there because only a parent learns how a process ended, and the agent may not be there to be one.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import DEVNULL, Popen
+
+import psutil
+from pydantic import BaseModel
+
+from .wire import ClaimedRun
+
+# `trap :` makes the shell outlive the signals that it is sent together with the process, to write down how it ended.
+_SCRIPT = """\
+trap : INT TERM
+folder=$1; shift
+echo $$ > "$folder/pid.new" && mv "$folder/pid.new" "$folder/pid"
+"$@" >> "$folder/output" 2>&1
+echo $? > "$folder/exit.new" && mv "$folder/exit.new" "$folder/exit"
+"""
+_NAME = "headwater-run"
+
+VANISHED = -1
+"""The exit code of a process that nobody saw end."""
+
+
+class StateFolderTakenError(Exception):
+    """Another agent uses the state folder."""
+
+
+class Record(BaseModel):
+    """`record.json`."""
+
+    run: ClaimedRun
+    forwarded: int = 0
+
+
+@dataclass(slots=True)
+class RunFolder:
+    """One run's folder."""
+
+    path: Path
+    record: Record
+    process: "Popen[bytes] | None" = None
+
+    def save(self) -> None:
+        """Write the record down; never half of it."""
+        new = self.path / "record.new"
+        new.write_text(self.record.model_dump_json())
+        new.rename(self.path / "record.json")
+
+    def start(
+        self, command: Sequence[str], env: Mapping[str, str], working_folder: Path | None
+    ) -> int:
+        """Start the process in a session of its own; the shell's pid. Raises OSError."""
+        self.process = Popen(  # noqa: S603 - what it runs is Prefect, found at the agent's start
+            ["/bin/sh", "-c", _SCRIPT, _NAME, str(self.path), *command],
+            stdin=DEVNULL,
+            stdout=DEVNULL,
+            stderr=DEVNULL,
+            env=dict(env),
+            cwd=working_folder,
+            start_new_session=True,
+        )
+        return self.process.pid
+
+    @property
+    def pid(self) -> int | None:
+        """The shell's pid, if it was ever started."""
+        if self.process is not None:
+            return self.process.pid
+        try:
+            return int((self.path / "pid").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def exit_code(self) -> int | None:
+        """How the process ended; None while it lives. A signal n is 128 + n."""
+        if self.process is not None:
+            self.process.poll()  # reaps the shell
+        if (code := self._written_exit()) is not None:
+            return code
+        if self._shell_lives():
+            return None
+        return code if (code := self._written_exit()) is not None else VANISHED
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process and all that it started; one that is gone is left alone."""
+        pid = self.pid
+        if pid is not None and self._shell_lives():
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(pid, number)
+
+    def read_output(self, *, at: int, size: int) -> bytes:
+        """Some of the output."""
+        try:
+            with (self.path / "output").open("rb") as output:
+                output.seek(at)
+                return output.read(size)
+        except FileNotFoundError:
+            return b""
+
+    def remove(self) -> None:
+        """Forget the run."""
+        shutil.rmtree(self.path, ignore_errors=True)
+
+    def _written_exit(self) -> int | None:
+        try:
+            return int((self.path / "exit").read_text())
+        except (OSError, ValueError):
+            return None
+
+    def _shell_lives(self) -> bool:
+        if self.process is not None:
+            return self.process.returncode is None
+        pid = self.pid
+        if pid is None:
+            return False
+        try:
+            # A pid may be another's by now; the folder in its arguments makes it ours.
+            shell = psutil.Process(pid)
+            return str(self.path) in shell.cmdline() and shell.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+class StateFolder:
+    """Where an agent keeps its runs' folders; one agent at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.expanduser().absolute()
+        self._runs = self.path / "runs"
+        self._runs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            msg = (
+                f"Another agent uses the state folder {self.path}. "
+                "Give this one its own with --state, or stop the other."
+            )
+            raise StateFolderTakenError(msg) from None
+
+    def close(self) -> None:
+        """Let another agent have it."""
+        os.close(self._lock)
+
+    def add(self, run: ClaimedRun) -> RunFolder:
+        """A folder for a run that is about to start."""
+        path = self._runs / f"{run.flow_run_id}.{run.attempt}"
+        shutil.rmtree(path, ignore_errors=True)  # of a claim that never came to a start
+        path.mkdir(mode=0o700)
+        folder = RunFolder(path, Record(run=run))
+        folder.save()
+        return folder
+
+    def found(self) -> Iterator[RunFolder]:
+        """The folders that an earlier agent left; one that cannot be read is removed, for it never started."""
+        for path in sorted(self._runs.iterdir()):
+            try:
+                record = Record.model_validate(json.loads((path / "record.json").read_text()))
+            except (OSError, ValueError):
+                shutil.rmtree(path, ignore_errors=True)
+                continue
+            yield RunFolder(path, record)

@@ -1,0 +1,210 @@
+"""The connection to Headwater: it is made, and made again, for ever."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import nats
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from pydantic import TypeAdapter, ValidationError
+
+from . import wire
+from .metrics import Metrics
+from .say import Say
+
+Rep = TypeVar("Rep", bound=wire.Message)
+Callback = Callable[[Msg], Awaitable[None]]
+
+_PAUSE = 2.0  # seconds between two attempts to connect; the client adds its own jitter
+_ANSWER_WITHIN = 10.0
+_STORED_WITHIN = 5.0
+
+
+class UnreachableError(Exception):
+    """Nobody answered; the request may or may not have been done, and may be repeated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where NATS is and how to get in."""
+
+    url: str
+    credentials: Path | None = None
+    tls_ca: Path | None = None
+    user: str | None = None
+    password: str | None = None
+
+
+class Link:
+    """One NATS connection of one tenant's agent. `on_connected` is called after each connection."""
+
+    def __init__(
+        self,
+        address: Address,
+        tenant_id: UUID,
+        *,
+        name: str,
+        metrics: Metrics,
+        say: Say,
+        on_connected: Callable[[], None],
+    ) -> None:
+        self.tenant_id = tenant_id
+        self._address = address
+        self._name = name
+        self._metrics = metrics
+        self._say = say
+        self._on_connected = on_connected
+        self._client: Client | None = None
+        self._js: JetStreamContext | None = None
+        self._failure = ""
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the broker is there right now."""
+        return self._client is not None and self._client.is_connected
+
+    # life
+
+    async def open(self) -> None:
+        """Connect, trying for ever. What cannot become right by waiting (a bad file) is raised."""
+        options = self._options()
+        while True:
+            try:
+                self._client = await nats.connect(**options)
+            except (OSError, nats.errors.Error, TimeoutError) as error:
+                self._tell_failure(str(error) or type(error).__name__)
+                await asyncio.sleep(_PAUSE)
+            else:
+                break
+        self._js = self._client.jetstream()
+        self._say(f"connected to {self._client.connected_url.netloc.rpartition('@')[2]}")  # type: ignore[union-attr] # it is connected
+        self._on_connected()
+
+    async def close(self) -> None:
+        """Say what is left to say, and go."""
+        if self._client is not None and not self._client.is_closed:
+            try:
+                async with asyncio.timeout(5):
+                    await self._client.drain()
+            except (nats.errors.Error, TimeoutError, OSError):
+                await self._client.close()
+
+    def _options(self) -> dict[str, Any]:
+        async def failed(error: Exception) -> None:
+            self._tell_failure(str(error) or type(error).__name__)
+
+        async def lost() -> None:
+            self._say("lost the connection; the runs go on, and so do attempts to reconnect")
+
+        async def found() -> None:
+            self._failure = ""
+            self._metrics.count("reconnects")
+            self._say("connected again")
+            self._on_connected()
+
+        options: dict[str, Any] = {
+            "servers": self._address.url,
+            "name": f"headwater-agent {self._name}",
+            "max_reconnect_attempts": -1,
+            "reconnect_time_wait": 1,
+            "connect_timeout": 5,
+            "ping_interval": 10,
+            "max_outstanding_pings": 2,
+            "inbox_prefix": wire.inbox_prefix(self.tenant_id),
+            "error_cb": failed,
+            "disconnected_cb": lost,
+            "reconnected_cb": found,
+        }
+        if self._address.credentials is not None:
+            options["user_credentials"] = str(self._address.credentials)
+        if self._address.user is not None:
+            options["user"], options["password"] = self._address.user, self._address.password
+        if self._address.tls_ca is not None:
+            options["tls"] = ssl.create_default_context(cafile=str(self._address.tls_ca))
+        return options
+
+    def _tell_failure(self, failure: str) -> None:
+        if failure and failure != self._failure:
+            self._failure = failure
+            self._say(f"NATS: {failure}")
+
+    # asking and telling
+
+    async def ask(self, verb: str, request: wire.Message, reply: type[Rep]) -> Rep | wire.Refused:
+        """One request and its answer. Raises UnreachableError."""
+        if self._client is None:
+            raise UnreachableError("not connected yet")
+        subject = wire.rpc_subject(self.tenant_id, verb)
+        try:
+            message = await self._client.request(
+                subject, request.model_dump_json().encode(), timeout=_ANSWER_WITHIN
+            )
+            return read_answer(message.data, reply)
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise UnreachableError(str(error) or type(error).__name__) from error
+
+    async def post(self, verb: str, request: wire.Message, *, reply: str) -> None:
+        """A request whose answer comes to an inbox, some time. Raises UnreachableError."""
+        await self._publish(
+            wire.rpc_subject(self.tenant_id, verb), request.model_dump_json().encode(), reply=reply
+        )
+
+    async def acknowledge(self, message: Msg) -> None:
+        """Tell the ledger that its answer has come."""
+        if message.reply:
+            await self._publish(message.reply, b"", reply="")
+
+    async def _publish(self, subject: str, body: bytes, *, reply: str) -> None:
+        if self._client is None:
+            raise UnreachableError("not connected yet")
+        try:
+            await self._client.publish(subject, body, reply=reply)
+        except (nats.errors.Error, TimeoutError, OSError) as error:
+            raise UnreachableError(str(error) or type(error).__name__) from error
+
+    async def inbox(self, callback: Callback) -> str:
+        """A subject of this connection's own; what comes there goes to the callback."""
+        inbox = self._connected().new_inbox()
+        await self._connected().subscribe(inbox, cb=callback)
+        return inbox
+
+    async def hear(self, subject: str, callback: Callback) -> None:
+        """Hear a lossy signal; the subscription outlives reconnections."""
+        await self._connected().subscribe(subject, cb=callback)
+
+    async def store(
+        self, subject: str, body: bytes, *, stream: str, headers: dict[str, str] | None = None
+    ) -> None:
+        """Publish, and wait until the broker has it. Raises UnreachableError; repeating it is the caller's."""
+        if self._js is None or not self.is_connected:
+            raise UnreachableError("not connected")
+        try:
+            await self._js.publish(
+                subject, body, stream=stream, timeout=_STORED_WITHIN, headers=headers
+            )
+        except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
+            raise UnreachableError(str(error) or type(error).__name__) from error
+
+    def _connected(self) -> Client:
+        if self._client is None:
+            raise UnreachableError("not connected yet")
+        return self._client
+
+
+def read_answer(body: bytes, reply: type[Rep]) -> Rep | wire.Refused:
+    """An answer, or the refusal. One that cannot be read is as good as none: UnreachableError."""
+    adapter: TypeAdapter[Any] = TypeAdapter(reply | wire.Refused)  # type: ignore[arg-type] # a union made at run time
+    try:
+        answer: Rep | wire.Refused = adapter.validate_json(body)
+    except ValidationError as error:
+        msg = f"an answer that cannot be read: {error.errors()[0]['msg']}"
+        raise UnreachableError(msg) from error
+    return answer

@@ -1,0 +1,273 @@
+"""The messages of the agent protocol, as `libs/contracts` has them; a test holds the two equal.
+
+The subjects are functions of the tenant, which NATS permissions hold an agent to.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+JsonObject = dict[str, Any]
+
+
+class Message(BaseModel):
+    """A body on the bus: frozen, JSON, unknown fields ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Refused(Message):
+    """A request that was understood and not done."""
+
+    kind: Literal["refused"] = "refused"
+    code: str
+    fields: dict[str, str] = {}
+
+
+class Applied(Message):
+    """A request that was done."""
+
+    kind: Literal["applied"] = "applied"
+    id: UUID | None = None
+    success: bool = True
+
+
+PROTOCOL = 1
+"""Raised when the meaning of a message changes; added fields do not change it."""
+
+
+class Hello(Message):
+    """An agent introduces itself, and again after every reconnection. `protocols` are those it speaks.
+
+    Refused: INVALID (no common protocol), TENANT_INVALID.
+    """
+
+    protocols: list[int]
+    session: UUID
+    name: str
+    labels: list[str] = []
+    capacity: int
+    version: str
+    core_version: str | None = None
+
+
+class Welcome(Message):
+    """What the ledger makes of the agent, and how it wants to be treated."""
+
+    kind: Literal["applied"] = "applied"
+    protocol: int
+    agent_id: UUID
+    park: float
+    """Seconds that a claim may wait at the ledger for work."""
+    renew: float
+    """Seconds between two renewals of the leases that the agent holds."""
+    beat: float
+    """Seconds between two pings of a run whose process lives."""
+    kill: float
+    """Seconds after which a process that was asked to stop is killed."""
+
+
+class Claim(Message):
+    """Ask for due runs, waiting up to `wait` seconds for one. `claim_id` stays the same when the claim is repeated.
+
+    A later claim of the session replaces an earlier one that still waits. An answer with runs is itself a request:
+    the agent answers it with an empty message, by which the ledger knows that it arrived.
+    """
+
+    protocol: int = PROTOCOL
+    session: UUID
+    agent_id: UUID
+    claim_id: UUID
+    labels: list[str] = []
+    capacity: int
+    wait: float = 0.0
+    is_repeated: bool = False
+
+
+class ClaimedRun(Message):
+    """A run that is Submitted in this agent's name, with what is needed to start it.
+
+    The lease lapses after `lease` seconds unless it is renewed, which the agent does before it starts a process.
+    """
+
+    flow_run_id: UUID
+    lease_token: UUID
+    attempt: int
+    lease: float
+    name: str
+    flow_id: UUID
+    flow_name: str
+    due: datetime | None = None
+    labels: list[str] = []
+    core_version: str | None = None
+    storage: JsonObject | None = None
+    run_config: JsonObject | None = None
+
+
+class Claimed(Message):
+    """The claimed runs; none when nothing came due within the wait."""
+
+    kind: Literal["applied"] = "applied"
+    claim_id: UUID
+    runs: list[ClaimedRun] = []
+
+
+class Held(Message):
+    """A lease that the agent believes to hold."""
+
+    flow_run_id: UUID
+    lease_token: UUID
+
+
+class Renew(Message):
+    """Renew leases; also asked before a process is started, and for what an agent finds after its own restart."""
+
+    protocol: int = PROTOCOL
+    session: UUID
+    agent_id: UUID
+    held: list[Held] = []
+
+
+class Standing(StrEnum):
+    """What the ledger says to a holder."""
+
+    HELD = "held"  # go on
+    CANCEL = "cancel"  # somebody wants the run to stop: stop its process, then report
+    OVER = "over"  # the run is finished: its process should end by itself soon
+    LOST = "lost"  # another attempt has the run, or nobody: kill the process, write nothing
+
+
+class Renewal(Message):
+    """How one lease stands, and the state of its run where it still is the agent's."""
+
+    flow_run_id: UUID
+    standing: Standing
+    state: str | None = None
+
+
+class Renewed(Message):
+    """One renewal per lease, in order."""
+
+    kind: Literal["applied"] = "applied"
+    renewals: list[Renewal]
+
+
+class Outcome(StrEnum):
+    """How a run's process ended."""
+
+    EXITED = "exited"  # with `exit_code`; 128 + n for signal n
+    UNSTARTED = "unstarted"  # it could not be started, and cannot: `message` says why
+    RETURNED = "returned"  # it was not started, but could be: another agent may have the run
+    VANISHED = "vanished"  # it is gone, and nobody saw how
+
+
+class Report(Message):
+    """A run's process is gone. The ledger decides what that means for the run.
+
+    Refused: LEASE_LOST, also when the same report was made before.
+    """
+
+    protocol: int = PROTOCOL
+    session: UUID
+    agent_id: UUID
+    flow_run_id: UUID
+    lease_token: UUID
+    outcome: Outcome
+    exit_code: int | None = None
+    message: str | None = None
+
+
+class Reported(Message):
+    """The state that the run has now."""
+
+    kind: Literal["applied"] = "applied"
+    flow_run_id: UUID
+    state: str
+
+
+class Drain(Message):
+    """The agent takes nothing new: a claim of the session that waits is dropped."""
+
+    protocol: int = PROTOCOL
+    session: UUID
+
+
+class WorkReady(Message):
+    """The signal `work_ready`: runs with one of these label sets are due and nobody waits for them here.
+
+    Heard by agents whose claim waits elsewhere, or nowhere. An empty list: look whatever your labels are.
+    """
+
+    labels: list[list[str]] = []
+
+
+class LogLine(Message):
+    """One line; with the batch's `accepted` its `id` makes a repeated batch harmless."""
+
+    id: UUID
+    flow_run_id: UUID | None = None
+    task_run_id: UUID | None = None
+    timestamp: datetime
+    name: str | None = None
+    level: str = "INFO"
+    message: str | None = None
+    info: Any = None
+
+
+class LogBatch(Message):
+    """Lines of one flow run, on `log_subject`."""
+
+    tenant_id: UUID
+    accepted: datetime
+    lines: list[LogLine]
+
+
+class Silence(Message):
+    """The body of a ping: what the broker says when no later one replaces it."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    sent: datetime
+
+
+SILENCE = 120
+"""Seconds without a ping after which a run is silent."""
+
+
+def rpc_subject(tenant_id: UUID, verb: str) -> str:
+    """Where requests go."""
+    return f"hw.rpc.agents.{tenant_id}.{verb}"
+
+
+def work_ready_subject(tenant_id: UUID) -> str:
+    """The signal that runs are due which nobody waits for."""
+    return f"hw.sig.agent.{tenant_id}.work_ready"
+
+
+def cancel_subject(tenant_id: UUID) -> str:
+    """The signals that a run is to stop; the last token is its id."""
+    return f"hw.sig.agent.{tenant_id}.cancel.*"
+
+
+def log_subject(tenant_id: UUID, flow_run_id: UUID) -> str:
+    """Where a run's lines go (JetStream)."""
+    return f"hw.log.{tenant_id}.{flow_run_id}"
+
+
+def inbox_prefix(tenant_id: UUID) -> str:
+    """Where answers come: a prefix of the tenant's own, which its permissions name."""
+    return f"_INBOX.agent.{tenant_id}"
+
+
+def ping(tenant_id: UUID, flow_run_id: UUID, sent: datetime) -> tuple[str, dict[str, str], bytes]:
+    """One ping as (subject, headers, body), for JetStream: a dead-man's switch that the next ping resets."""
+    headers = {
+        "Nats-Schedule": f"@every {SILENCE}s",
+        "Nats-Schedule-Target": f"hw.silent.{flow_run_id}",
+        "Nats-TTL": f"{SILENCE + SILENCE // 2}s",
+    }
+    body = Silence(tenant_id=tenant_id, flow_run_id=flow_run_id, sent=sent).model_dump_json()
+    return f"hw.beat.{tenant_id}.{flow_run_id}", headers, body.encode()
