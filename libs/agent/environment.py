@@ -112,7 +112,7 @@ def _required(run: ClaimedRun, surroundings: Surroundings, prefect: Version) -> 
 def api_url(run: ClaimedRun, surroundings: Surroundings) -> str:
     """Where the process sends its GraphQL. Unchanged clients carry no lease, so the address carries it."""
     base = surroundings.api_url.rstrip("/")
-    return f"{base}/lease/{run.lease_token}" if surroundings.fences else base
+    return f"{base}/lease/{run.flow_run_id}/{run.lease_token}" if surroundings.fences else base
 
 
 def command(python: str, prefect: Version) -> list[str]:

@@ -50,7 +50,11 @@ class FlowRunCreated(Message):
 
 
 class StateProposal(Message):
-    """One proposed state, as a client sent it (`state` is its JSON)."""
+    """One proposed state, as a client sent it (`state` is its JSON).
+
+    `lease_token` must be that of the run's flow run; where `leased_flow_run_id` is given, only if it is that run, for
+    a process under a lease may also write other runs.
+    """
 
     run_kind: RunKind
     run_id: UUID
@@ -58,6 +62,7 @@ class StateProposal(Message):
     seen_version: int | None = None
     seen_flow_run_version: int | None = None
     lease_token: UUID | None = None
+    leased_flow_run_id: UUID | None = None
 
 
 class SetStates(Message):

@@ -347,7 +347,7 @@ class _Batch:
             run,
             state,
             seen_version=proposal.seen_version,
-            lease_token=proposal.lease_token,
+            lease_token=_lease_token(proposal, run.id),
             agent_id=agent_id,
             now=self.now,
         )
@@ -376,7 +376,7 @@ class _Batch:
             state,
             seen_version=proposal.seen_version,
             seen_flow_run_version=proposal.seen_flow_run_version,
-            lease_token=proposal.lease_token,
+            lease_token=_lease_token(proposal, run.flow_run_id),
             now=self.now,
         )
         match decision:
@@ -790,6 +790,13 @@ _GROUP_LOOKUPS = (
     3  # a group whose newest version is archived again and again is being re-registered in a loop
 )
 _SOON = timedelta(seconds=10)  # agents ask for what is due in the next ten seconds
+
+
+def _lease_token(proposal: StateProposal, flow_run_id: UUID) -> UUID | None:
+    """The token that the proposal is held to, if it is about the run that the sender holds."""
+    if proposal.leased_flow_run_id in (None, flow_run_id):
+        return proposal.lease_token
+    return None
 
 
 def _is_soon(moment: datetime | None, now: datetime) -> bool:
