@@ -18,6 +18,7 @@ from libs.runtime.ids import new_id
 from services.runs.app import Runs
 from services.runs.settings import RunsSettings
 from tests.support.engines import Stack
+from tests.support.eventually import eventually
 
 Outcome = StateApplied | VersionConflict | Refused
 
@@ -56,6 +57,16 @@ async def stored_messages(bus: Bus, stream: str, subject: str, *, count: int) ->
         return [(await subscription.next_msg(timeout=10)).data for _ in range(count)]
     finally:
         await subscription.unsubscribe()
+
+
+async def caught_up(bus: Bus, stream: str, durable: str) -> None:
+    """Wait until everything that was sent to a durable has been handled and acknowledged."""
+
+    async def done() -> bool:
+        info = await bus.js.consumer_info(stream, durable)
+        return (info.num_pending, info.num_ack_pending) == (0, 0)
+
+    await eventually(done, timeout=120, pause=0.1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

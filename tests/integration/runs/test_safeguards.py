@@ -15,7 +15,7 @@ from services.runs import upkeep
 from services.runs.app import Runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, register_flow
+from tests.support.ledger import Client, caught_up, register_flow
 
 
 def zombie(client: Client, run_id: UUID, *, version: int) -> heartbeat.FlowRunZombieDetected:
@@ -64,7 +64,7 @@ async def test_a_zombies_tasks_fail_and_the_run_is_left_to_lazarus(
         return await states(stack, run_id) == ("Running", ["Failed", "Success", "Pending"])
 
     assert await eventually(answered)
-    await _caught_up(bus, "EVENTS", "runs__zombies")
+    await caught_up(bus, "EVENTS", "runs__zombies")
     assert await log_lines(stack, run_id) == [
         (
             "ERROR",
@@ -142,7 +142,7 @@ async def test_lazarus_reschedules_through_the_work_queue_and_counts(
         return tuple(row) == ("Scheduled", 4, 1)
 
     assert await eventually(revived)
-    await _caught_up(bus, "WORK", "runs__work")
+    await caught_up(bus, "WORK", "runs__work")
     assert await revived()
     assert await log_lines(stack, run_id) == [
         ("INFO", "Rescheduled by a Lazarus process. This is attempt 1.", None)
@@ -214,13 +214,3 @@ async def _race(client: Client, ledger: Runs, run_id: UUID, place: int) -> None:
     ]
     success = client.set(run_id, "Success")
     await asyncio.gather(success, rivals[place % 3](), rivals[(place + 1) % 3]())
-
-
-async def _caught_up(bus: Bus, stream: str, durable: str) -> None:
-    """Until everything that was sent has been handled and acknowledged."""
-
-    async def done() -> bool:
-        info = await bus.js.consumer_info(stream, durable)
-        return (info.num_pending, info.num_ack_pending) == (0, 0)
-
-    assert await eventually(done)
