@@ -75,6 +75,8 @@ class Flow(Stamped, table=True):
             "flow_active_schedule_idx", "id",
             postgresql_where=text("is_schedule_active AND NOT archived"),
         ),
+        # One or two of a group's versions, however many there were: the ones that a registration archives.
+        Index("flow_unarchived_idx", "flow_group_id", postgresql_where=text("NOT archived")),
         {"schema": SCHEMA},
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Pieces of a flow that wait to be joined to its document.
+"""Pieces of a flow that wait to be joined to its document, and the way to the versions that are not archived.
 
 Revision ID: 0005
 Revises: 0004
@@ -13,7 +13,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Add the table; it is empty but for the seconds in which a large flow is registered."""
+    """Add the table, empty but for the seconds in which a large flow is registered, and the index."""
     op.execute(
         """
         CREATE TABLE registry.flow_piece (
@@ -29,6 +29,7 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX flow_piece_flow_id_idx ON registry.flow_piece (flow_id)")
+    op.execute("CREATE INDEX flow_unarchived_idx ON registry.flow (flow_group_id) WHERE NOT archived")
 
 
 def downgrade() -> None:
@@ -49,3 +50,4 @@ def downgrade() -> None:
         """
     )
     op.execute("DROP TABLE registry.flow_piece")
+    op.execute("DROP INDEX registry.flow_unarchived_idx")

@@ -78,14 +78,12 @@ class Registered:
     version: int
 
 
-def repeats(group: Group, key: str | None, newest: Registered | None) -> Registered | None:
-    """The version that this registration has already made, if it has.
+def repeats(group: Group, key: str | None) -> bool:
+    """Whether this registration was made before, so that the group's newest unarchived version is its answer.
 
     Only the group's last key counts (backend.md 3.2): "foo", "bar", "foo" makes three versions, and no key forgets it.
     """
-    if key and group.settings.get(KEY) == key:
-        return newest
-    return None
+    return bool(key) and group.settings.get(KEY) == key
 
 
 # A text argument: its name, its value, and its longest length if it goes into an index.

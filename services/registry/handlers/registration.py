@@ -46,9 +46,10 @@ class Registration:
             if not await store.has_project(work.connection, work.tenant_id, command.project_id):
                 return Refused(code=Code.PROJECT_NOT_FOUND)
             group = await self._group_of(work, command, command.project_id, flow.name)
-            newest = await store.newest_unarchived(work.connection, work.tenant_id, group.id)
-            if made := registration.repeats(group, command.idempotency_key, newest):
-                return _reply(made, group, existing=True)
+            if registration.repeats(group, command.idempotency_key) and (
+                newest := await store.newest_unarchived(work.connection, work.tenant_id, group.id)
+            ):
+                return _reply(newest, group, existing=True)
             made = await _insert(work, command, command.project_id, group, flow)
             return _reply(made, group, existing=False)
 
