@@ -75,11 +75,13 @@ def schema_of(path: ReadPath) -> GraphQLSchema:
 
 
 @asynccontextmanager
-async def asking(url: str, *, limits: Limits | None = None) -> AsyncIterator[Asker]:
+async def asking(
+    url: str, *, limits: Limits | None = None, statement_timeout: float = 10.0
+) -> AsyncIterator[Asker]:
     """An asker on this database, as the reader role."""
     path = ReadPath.build(limits=limits)
     schema = schema_of(path)
-    reader = Reader(url, pool_size=2)
+    reader = Reader(url, pool_size=2, statement_timeout=statement_timeout)
     await reader.connect()
     try:
         yield Asker(path, schema, reader)

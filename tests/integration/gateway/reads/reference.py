@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from operator import ge, gt, le, lt
 from typing import Any
 from uuid import UUID
 
@@ -195,11 +196,8 @@ class Evaluator:
             nulls_first = direction.endswith("nulls_first") or direction == "desc"
             known = [row for row in rows if get(row) is not None]
             unknown = [row for row in rows if get(row) is None]
-            if direction.startswith("desc"):
-                # Reversed twice: equal rows keep the order that the later terms gave them.
-                known = sorted(known[::-1], key=get)[::-1]
-            else:
-                known = sorted(known, key=get)
+            # `reverse` keeps equal rows in the order that the later terms gave them.
+            known = sorted(known, key=get, reverse=direction.startswith("desc"))
             rows = unknown + known if nulls_first else known + unknown
         return rows
 
@@ -394,7 +392,9 @@ def function_of(function: str, values: list[Any]) -> Any:
         return None
     if function == "avg":
         return sum(known) / len(known)
-    return {"min": min, "max": max, "sum": sum}[function](known)
+    if function == "sum":
+        return sum(known)
+    return min(known) if function == "min" else max(known)
 
 
 def shown(value: Any) -> Any:
@@ -459,19 +459,14 @@ def _compare(scalar: str, value: Any, operator: str, operand: Any) -> Truth:
     if operator in _MATCHERS:
         return _MATCHERS[operator](value, operand)
     other = _read(scalar, operand)
-    match operator:
-        case "_eq":
-            return _equal(value, other)
-        case "_neq":
-            return not _equal(value, other)
-        case "_gt":
-            return bool(value > other)
-        case "_gte":
-            return bool(value >= other)
-        case "_lt":
-            return bool(value < other)
-        case _:
-            return bool(value <= other)
+    if operator in ("_eq", "_neq"):
+        return _equal(value, other) is (operator == "_eq")
+    return bool(_ORDERINGS[operator](value, other))
+
+
+_ORDERINGS: dict[str, Callable[[Any, Any], Any]] = {
+    "_gt": gt, "_gte": ge, "_lt": lt, "_lte": le,
+}  # fmt: skip
 
 
 def _read(scalar: str, operand: Any) -> Any:
@@ -572,7 +567,7 @@ def canonical(expected: Any, actual: Any) -> tuple[Any, Any]:
 def _shuffled(value: Any) -> Any:
     """Every list below sorted by its text: inside an unordered list, which element is which is not known yet."""
     if isinstance(value, list):
-        return sorted((_shuffled(one) for one in value), key=lambda one: orjson.dumps(one))
+        return sorted((_shuffled(one) for one in value), key=orjson.dumps)
     if isinstance(value, dict):
         return {key: _shuffled(one) for key, one in value.items()}
     return value

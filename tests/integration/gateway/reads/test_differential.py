@@ -1,4 +1,4 @@
-"""Any query over any rows is answered as the slow, obvious evaluator answers it, and tells nothing of another tenant."""
+"""Any query over any rows is answered as the slow, obvious evaluator answers it."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
