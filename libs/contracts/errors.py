@@ -24,6 +24,9 @@ class Code(StrEnum):
     FOREIGN_KEY_VIOLATION = "foreign_key_violation"
     UPDATE_FAILED = "update_failed"
 
+    SECRET_NOT_FOUND = "secret_not_found"
+    SECRET_SEALED_ELSEWHERE = "secret_sealed_elsewhere"
+
     # registry
     PROJECT_INVALID_ID = "project_invalid_id"
     PROJECT_NOT_FOUND = "project_not_found"

@@ -23,6 +23,7 @@ from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.vault import Vault
 
 
 class Gateway(Service):
@@ -96,6 +97,7 @@ class Gateway(Service):
             store=self._store,
             tenants=tenants,
             rows=rows,
+            vault=Vault(self._settings.pepper),
         )
         operations = Operations(
             schema,

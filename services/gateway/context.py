@@ -6,13 +6,16 @@ from uuid import UUID
 
 from libs.contracts.base import Message, Refused, Rpc
 from libs.contracts.errors import Code
+from libs.runtime import log
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
+from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from services.gateway.graphql import compat
 from services.gateway.identity import Door, Identity, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.settings import GatewaySettings
+from services.gateway.vault import Vault
 
 if TYPE_CHECKING:
     from services.gateway.rows import Rows
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
 
 Req = TypeVar("Req", bound=Message)
 Rep = TypeVar("Rep", bound=Message)
+
+
+_log = log.get("gateway")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +41,15 @@ class Shared:
     store: "Store"
     tenants: Tenants
     rows: "Rows"
+    vault: Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The run that the caller's process was started for, and the token it was started under."""
+
+    flow_run_id: UUID
+    token: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +60,7 @@ class Context:
     identity: Identity
     core_version: str | None = None
     agent_id: UUID | None = None
+    lease: Lease | None = None
 
     @property
     def tenant_id(self) -> UUID:
@@ -55,6 +71,29 @@ class Context:
         """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""
         if not may(self.identity.role, guard):
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
+
+    async def record(self, message: str, *, object_id: UUID | None, info: dict[str, str]) -> None:
+        """Append to the audit trail. What was done stays done: if the trail cannot be written, the log has the line."""
+        try:
+            await self.shared.store.audit(
+                self.shared.ids(),
+                tenant_id=self.tenant_id,
+                actor=self.identity.actor,
+                message=message,
+                object_id=object_id,
+                info=info,
+            )
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            _log.error(
+                "audit_not_written",
+                actor=self.identity.actor,
+                audited=message,
+                object_id=str(object_id),
+                info=info,
+                error=str(error),
+            )
 
     async def tenant_for(self, given: UUID | None) -> UUID:
         """The tenant of an explicit `tenant_id` argument: it must be one that the caller may speak for."""

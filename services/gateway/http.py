@@ -16,12 +16,13 @@ from graphql import GraphQLError
 from libs.contracts.base import Refused
 from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
-from services.gateway.context import Context, Shared
+from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
 from services.gateway.identity import Door
 from services.gateway.operations import Answer, Operation, Operations
 
 JSON = "application/json"
+LEASED = "/lease/{flow_run_id:uuid}/{lease_token:uuid}"
 BATCH_LIMIT = 100  # operations in one array; the web UI sends 25 at most
 
 _LANDING = """<!doctype html><meta charset="utf-8"><title>Headwater</title>
@@ -82,6 +83,7 @@ def build_app(
             identity=identity,
             core_version=request.headers.get("x-prefect-core-version"),
             agent_id=_uuid_header(request, "x-prefect-agent-id"),
+            lease=_lease(request),
         )
         if isinstance(given, Operation):
             answer = await operations.run(given, context)
@@ -91,6 +93,9 @@ def build_app(
 
     for path in ("/", "/graphql", "/graphql/", "/graphql/alpha"):
         app.add_api_route(path, graphql, methods=["POST"], include_in_schema=False)
+        # Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
+        app.add_api_route(LEASED + path, graphql, methods=["POST"], include_in_schema=False)
+    app.add_api_route(LEASED, graphql, methods=["POST"], include_in_schema=False)
 
     @app.get("/")
     async def landing(request: Request) -> Response:
@@ -181,6 +186,13 @@ async def _one(
 def _error(text: str, *, code: str, status: int) -> Answer:
     error = GraphQLError(text, extensions={"code": code})
     return Answer(orjson.dumps({"errors": [error.formatted]}), status=status)
+
+
+def _lease(request: Request) -> Lease | None:
+    params = request.path_params
+    if "lease_token" not in params:
+        return None
+    return Lease(params["flow_run_id"], params["lease_token"])
 
 
 def _uuid_header(request: Request, name: str) -> UUID | None:

@@ -46,7 +46,7 @@ from graphql import (
 )
 
 from services.gateway.context import Context
-from services.gateway.graphql.dialect import INPUTS, PAYLOADS, REGISTRY, Mutation
+from services.gateway.graphql.dialect import INPUTS, PAYLOADS, REGISTRY, Mutation, perform
 
 Variables = dict[str, Any]
 Literals = tuple[Any, ...]
@@ -86,8 +86,7 @@ class MutationPlan:
         errors: list[GraphQLError] = []
         for field, argument in zip(self.fields, arguments, strict=True):
             try:
-                context.require(field.declared.guard)
-                payload = await field.declared.run(context, argument)
+                payload = await perform(field.declared, context, argument)
                 data[field.key] = field.project(payload)
             except GraphQLError as error:
                 data[field.key] = None

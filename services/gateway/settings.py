@@ -39,8 +39,7 @@ class GatewaySettings(ServiceSettings):
         description="API keys; `off` is accepted on a loopback address only",
     )
     key_pepper: SecretStr = Field(
-        default=SecretStr(""),
-        description="secret of the keyed hash of API keys; 16 characters or more",
+        description="secret that API keys are hashed and secrets sealed with; 16 characters or more"
     )
     bootstrap_key: SecretStr | None = Field(
         default=None,
@@ -56,10 +55,10 @@ class GatewaySettings(ServiceSettings):
                 " everybody who reaches the port could do everything. Set HEADWATER_AUTH=required"
             )
             raise ValueError(msg)
-        if self.auth == "required" and len(self.pepper) < PEPPER_BYTES:
+        if len(self.pepper) < PEPPER_BYTES:
             msg = (
-                "HEADWATER_AUTH=required needs HEADWATER_KEY_PEPPER, a secret of at least"
-                f" {PEPPER_BYTES} characters that stays the same for the life of the keys"
+                f"HEADWATER_KEY_PEPPER must be a secret of at least {PEPPER_BYTES} characters that stays the same:"
+                " API keys are hashed and secrets are sealed with it"
             )
             raise ValueError(msg)
         return self

@@ -132,6 +132,57 @@ class Store:
             )  # fmt: skip
         return made is not None
 
+    # key-values and secrets
+
+    async def set_key_value(self, new_id: UUID, tenant_id: UUID, key: str, value: Any) -> UUID:
+        """The id of the pair, which stays when the value changes."""
+        made: UUID = await self._database.pool.fetchval(
+            "INSERT INTO gateway.key_value (id, tenant_id, key, value) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (tenant_id, key) DO UPDATE SET value = excluded.value, updated = now() "
+            "RETURNING id",
+            new_id, tenant_id, key, value,
+        )  # fmt: skip
+        return made
+
+    async def delete_key_value(self, tenant_id: UUID, key_value_id: UUID) -> bool:
+        """False when the tenant has no such pair."""
+        deleted = await self._database.pool.fetchval(
+            "DELETE FROM gateway.key_value WHERE tenant_id = $1 AND id = $2 RETURNING id",
+            tenant_id, key_value_id,
+        )  # fmt: skip
+        return deleted is not None
+
+    async def set_secret(self, new_id: UUID, tenant_id: UUID, name: str, sealed: bytes) -> None:
+        """Store a sealed value."""
+        await self._database.pool.execute(
+            "INSERT INTO gateway.secret (id, tenant_id, name, value) VALUES ($1, $2, $3, $4) "
+            "ON CONFLICT (tenant_id, name) DO UPDATE SET value = excluded.value, updated = now()",
+            new_id, tenant_id, name, sealed,
+        )  # fmt: skip
+
+    async def secret(self, tenant_id: UUID, name: str) -> bytes | None:
+        """The sealed value."""
+        sealed: bytes | None = await self._database.pool.fetchval(
+            "SELECT value FROM gateway.secret WHERE tenant_id = $1 AND name = $2", tenant_id, name
+        )
+        return sealed
+
+    async def secret_names(self, tenant_id: UUID) -> list[str]:
+        """The names of the tenant's secrets, in order."""
+        rows = await self._database.pool.fetch(
+            "SELECT name FROM gateway.secret WHERE tenant_id = $1 ORDER BY name LIMIT 10000",
+            tenant_id,
+        )
+        return [row["name"] for row in rows]
+
+    async def delete_secret(self, tenant_id: UUID, name: str) -> bool:
+        """False when the tenant has no such secret."""
+        deleted = await self._database.pool.fetchval(
+            "DELETE FROM gateway.secret WHERE tenant_id = $1 AND name = $2 RETURNING id",
+            tenant_id, name,
+        )  # fmt: skip
+        return deleted is not None
+
     async def audit(
         self,
         entry_id: UUID,

@@ -54,6 +54,11 @@ TEXTS: dict[Code, Text] = {
     Code.UNIQUENESS_VIOLATION: Text("Uniqueness violation."),
     Code.FOREIGN_KEY_VIOLATION: Text("Foreign key violation."),
     Code.UPDATE_FAILED: Text("Update failed"),
+    # Core's Secret task turns exactly this text into a KeyError
+    Code.SECRET_NOT_FOUND: Text("No value found for the requested key"),
+    Code.SECRET_SEALED_ELSEWHERE: Text(
+        "The secret was sealed under another HEADWATER_KEY_PEPPER; set it again."
+    ),
     Code.PROJECT_INVALID_ID: Text("Invalid project ID"),
     Code.PROJECT_NOT_FOUND: Text("Invalid project."),
     Code.FLOW_NOT_FOUND: Text("Flow {flow_id} not found"),

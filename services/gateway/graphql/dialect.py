@@ -81,6 +81,25 @@ def mutation(
     return declare
 
 
+async def perform(declared: Mutation, context: Context, given: Any) -> Any:
+    """Run a mutation for a caller who may; what people change leaves a line in the audit trail.
+
+    States and runs have histories of their own, so what agents and runs do is not repeated there.
+    """
+    context.require(declared.guard)
+    payload = await declared.run(context, given)
+    if declared.guard is not Guard.RUN:
+        ids = {
+            field.name: str(getattr(given, field.name))
+            for field in dataclasses.fields(declared.input)
+            if field.name.endswith("_id") and getattr(given, field.name) is not None
+        }
+        await context.record(
+            declared.snake or declared.camel or "", object_id=getattr(payload, "id", None), info=ids
+        )
+    return payload
+
+
 def mutation_type() -> type:
     """The Strawberry type `Mutation` with every declared field in both dialects."""
     fields = []
@@ -102,8 +121,7 @@ def _field(declared: Mutation, name: str, convert: Callable[[str], str]) -> Any:
     payload_type = _payload_type(declared.payload, name + suffix[1])
 
     async def resolver(info: Info[Context, None], input: Any) -> Any:
-        info.context.require(declared.guard)
-        return await declared.run(info.context, input)
+        return await perform(declared, info.context, input)
 
     resolver.__annotations__ = {"info": Info, "input": input_type, "return": payload_type | None}
     field = strawberry.field(resolver=resolver, name=name, description=declared.run.__doc__)

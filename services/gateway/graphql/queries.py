@@ -8,9 +8,13 @@ import strawberry
 from strawberry.types import Info
 
 from libs.contracts import states
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
 from services.gateway.context import Context
+from services.gateway.graphql import compat
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard, Key
+from services.gateway.vault import CannotOpenError
 
 CORE_VERSION = "1.4.1"  # the newest generation of clients that this API speaks
 
@@ -180,6 +184,21 @@ class Query:
         return [User(id=identity.user_id, default_membership=membership or None)]
 
     @strawberry.field
+    async def secret_names(self, info: Info[Context, None]) -> list[str]:
+        """The names of the tenant's secrets."""
+        return await info.context.shared.store.secret_names(info.context.tenant_id)
+
+    @strawberry.field
+    async def secret_value(self, info: Info[Context, None], name: str) -> JSON | None:
+        """A secret's value, for those who may run flows."""
+        return await _secret(info.context, name)
+
+    @strawberry.field
+    async def secretValue(self, info: Info[Context, None], name: str) -> JSON | None:  # noqa: N802 - the wire's name
+        """The same for Core 0.8-0.9."""
+        return await _secret(info.context, name)
+
+    @strawberry.field
     def authInfo(self) -> AuthInfoCamel:  # noqa: N802 - the wire's name
         """The scope alone, for agents of Core 0.8-0.9."""
         return AuthInfoCamel(apiTokenScope=AGENT_SCOPE)
@@ -188,3 +207,14 @@ class Query:
 async def _keys(context: Context) -> list[Key]:
     context.require(Guard.ADMIN)
     return await context.shared.store.keys(context.tenant_id)
+
+
+async def _secret(context: Context, name: str) -> JSON | None:
+    context.require(Guard.RUN)
+    sealed = await context.shared.store.secret(context.tenant_id, name)
+    if sealed is None:
+        raise compat.error_of(Refused(code=Code.SECRET_NOT_FOUND))
+    try:
+        return JSON(context.shared.vault.open(sealed, context.tenant_id, name))
+    except CannotOpenError:
+        raise compat.error_of(Refused(code=Code.SECRET_SEALED_ELSEWHERE)) from None

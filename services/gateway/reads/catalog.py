@@ -79,7 +79,7 @@ TRAVERSAL = "utility_traversal"
 # The declaration -----------------------------------------------------------------------------------------------------
 
 _SHOWN = (
-    "gateway.tenant", "gateway.key_value", "gateway.cloud_hook", "gateway.message",
+    "gateway.tenant", "gateway.key_value", "gateway.cloud_hook", "gateway.message", "gateway.audit_log",
     "registry.project", "registry.flow_group", "registry.flow", "registry.task", "registry.edge",
     "runs.flow_run", "runs.flow_run_state", "runs.task_run", "runs.task_run_state", "runs.log",
     "runs.task_run_artifact", "runs.agent", "runs.agent_config",

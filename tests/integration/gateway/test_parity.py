@@ -6,6 +6,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+from pydantic import SecretStr
 
 from libs.contracts import runs
 from libs.contracts.base import Applied, Refused
@@ -22,6 +23,7 @@ from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.vault import Vault
 from tests.support.engines import Stack
 
 RUN = "0190a0a0-0000-7000-8000-000000000001"
@@ -178,6 +180,7 @@ def operations_and_context(
         nats_url=stack.nats_url,
         reader_postgres_url=stack.postgres_url("reader"),
         auth="off",
+        key_pepper=SecretStr("a pepper for tests"),
     )
     schema, reads = build_schema(lambda _table, _attribute: lambda _payload, _info: None)
     database = Database(stack.postgres_url("reader"), pool_size=1, name="test")
@@ -194,6 +197,7 @@ def operations_and_context(
         store=store,
         tenants=tenants,
         rows=Rows(reads, reader, database),
+        vault=Vault(b"pepper"),
     )
     context = Context(
         shared=shared,

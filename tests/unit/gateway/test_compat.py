@@ -20,6 +20,7 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
     (Code.FOREIGN_KEY_VIOLATION, {}, "Foreign key violation."),
     (Code.UPDATE_FAILED, {}, "Update failed"),
     (Code.FORBIDDEN, {}, "Unauthorized: permission error."),
+    (Code.SECRET_NOT_FOUND, {}, "No value found for the requested key"),
     (Code.PROJECT_INVALID_ID, {}, "Invalid project ID"),
     (Code.PROJECT_NOT_FOUND, {}, "Invalid project."),
     (Code.FLOW_NOT_FOUND, {"flow_id": RUN}, f"Flow {RUN} not found"),

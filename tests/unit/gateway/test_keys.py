@@ -93,7 +93,13 @@ def test_what_each_role_may_do(role: Role, guard: Guard, allowed: bool) -> None:
 
 def settings(**given: object) -> GatewaySettings:
     return GatewaySettings.model_validate(
-        {"postgres_url": URL, "nats_url": "nats://x", "reader_postgres_url": URL} | given
+        {
+            "postgres_url": URL,
+            "nats_url": "nats://x",
+            "reader_postgres_url": URL,
+            "key_pepper": "a pepper for tests",
+        }
+        | given
     )
 
 

@@ -100,6 +100,9 @@ async def set_task_run_states(context: Context, input: SetTaskRunStates) -> Stat
 async def _set(context: Context, proposals: list[StateProposal]) -> StatesPayload:
     if not proposals:
         return StatesPayload(states=[])
+    if (lease := context.lease) is not None:
+        held = {"lease_token": lease.token, "leased_flow_run_id": lease.flow_run_id}
+        proposals = [proposal.model_copy(update=held) for proposal in proposals]
     reply = await context.shared.bus.call(
         runs.SET_STATES,
         runs.SetStates(tenant_id=context.tenant_id, proposals=proposals, agent_id=context.agent_id),

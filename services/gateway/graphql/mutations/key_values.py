@@ -1,0 +1,96 @@
+"""The key-value store and secrets of Core 0.14-1.4 and older (backend.md 7.6, items 23 and 24)."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import orjson
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from services.gateway.context import Context
+from services.gateway.graphql import compat
+from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.mutations.payloads import Id, Success
+from services.gateway.graphql.scalars import JSON
+from services.gateway.keys import Guard
+
+VALUE_LIMIT = 10_000  # bytes of JSON, Cloud's limit
+SECRET_LIMIT = 100_000  # bytes of JSON
+NAME_LIMIT = 255  # characters
+
+
+@dataclass
+class SetKeyValue:
+    """`value` is any JSON of at most 10,000 bytes."""
+
+    key: str
+    value: JSON
+
+
+@mutation("set_key_value", guard=Guard.RUN)
+async def set_key_value(context: Context, input: SetKeyValue) -> Id:
+    """Set a value; the key keeps its id."""
+    _check(input.key, input.value, what="key", limit=VALUE_LIMIT)
+    made = await context.shared.store.set_key_value(
+        context.shared.ids(), context.tenant_id, input.key, input.value
+    )
+    return Id(id=made)
+
+
+@dataclass
+class KeyValueInput:
+    """A pair by its id."""
+
+    key_value_id: UUID
+
+
+@mutation("delete_key_value", guard=Guard.RUN)
+async def delete_key_value(context: Context, input: KeyValueInput) -> Success:
+    """Delete a pair."""
+    return Success(
+        success=await context.shared.store.delete_key_value(context.tenant_id, input.key_value_id)
+    )
+
+
+@dataclass
+class SetSecret:
+    """`value` is any JSON; it is sealed before it is stored."""
+
+    name: str
+    value: JSON
+
+
+@mutation("set_secret")
+async def set_secret(context: Context, input: SetSecret) -> Success:
+    """Set a secret for the tenant's flows."""
+    _check(input.name, input.value, what="name", limit=SECRET_LIMIT)
+    sealed = context.shared.vault.seal(input.value, context.tenant_id, input.name)
+    await context.shared.store.set_secret(
+        context.shared.ids(), context.tenant_id, input.name, sealed
+    )
+    return Success(success=True)
+
+
+@dataclass
+class SecretInput:
+    """A secret by its name."""
+
+    name: str
+
+
+@mutation("delete_secret")
+async def delete_secret(context: Context, input: SecretInput) -> Success:
+    """Delete a secret."""
+    return Success(success=await context.shared.store.delete_secret(context.tenant_id, input.name))
+
+
+def _check(name: str, value: object, *, what: str, limit: int) -> None:
+    reason = None
+    if not name.strip() or len(name) > NAME_LIMIT or "\x00" in name:
+        reason = f"{what} must be a text of 1 to {NAME_LIMIT} characters"
+    else:
+        size = len(orjson.dumps(value))
+        if size > limit:
+            reason = f"value is {size} bytes of JSON; at most {limit} are stored"
+    if reason is not None:
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
