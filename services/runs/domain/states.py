@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from libs.contracts.base import JsonObject
-from libs.contracts.states import State, is_scheduled
+from libs.contracts.states import SCHEDULED_FAMILY, State
 
 PAYLOAD_LIMIT = 1_000_000
 """Bytes of compact JSON; results belong in a result backend, not in a state."""
@@ -58,21 +58,22 @@ def read_state(raw: object, *, now: datetime) -> RunState | InvalidState | TooLa
     """What a client sent, with Core's defaults filled in, or why it is not a state."""
     if not isinstance(raw, dict):
         return InvalidState(str({"_schema": [f"Invalid data type: {raw!r:.100}"]}))
-    text = to_json(raw)
-    if (size := len(text.encode())) > PAYLOAD_LIMIT:
-        return TooLarge(size)
-    if "\\u0000" in text:
+    body = _to_json_bytes(raw)
+    if len(body) > PAYLOAD_LIMIT:
+        return TooLarge(len(body))
+    if b"\\u0000" in body:
         return InvalidState(str({"_schema": ["A state cannot hold the character U+0000."]}))
     if (reason := _fault(raw)) is not None:
         return InvalidState(reason)
+    name = raw["type"]
     document = _with_defaults(_unwrapped(raw), now=now)
-    moment = document.get("start_time") if is_scheduled(document["type"]) else None
+    moment = document.get("start_time") if name in SCHEDULED_FAMILY else None
     return RunState(
-        name=document["type"],
+        name=name,
         message=document["message"],
         start_time=parse_moment(moment) if moment is not None else None,
         document=document,
-        text=to_json(document),
+        text=body.decode() if document is raw else to_json(document),
     )
 
 
@@ -85,7 +86,7 @@ def make_state(name: State, message: str, **fields: Any) -> RunState:
     return RunState(
         name=str(name),
         message=message,
-        start_time=moment if is_scheduled(name) else None,
+        start_time=moment if name in SCHEDULED_FAMILY else None,
         document=document,
         text=to_json(document),
     )
@@ -120,10 +121,14 @@ def aware(moment: datetime) -> datetime:
 
 def to_json(value: object) -> str:
     """Compact JSON; integers beyond 64 bits, which orjson refuses, go through the standard library."""
+    return _to_json_bytes(value).decode()
+
+
+def _to_json_bytes(value: object) -> bytes:
     try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
-        return json.dumps(value, separators=(",", ":"))
+        return json.dumps(value, separators=(",", ":")).encode()
 
 
 def _fault(raw: JsonObject) -> str | None:
@@ -140,7 +145,7 @@ def _fault(raw: JsonObject) -> str | None:
         if raw.get(key) is not None and not isinstance(raw[key], dict):
             return str({key: ["Not a valid mapping type."]})
     moment = raw.get("start_time")
-    if moment is not None and is_scheduled(name) and parse_moment(moment) is None:
+    if moment is not None and name in SCHEDULED_FAMILY and parse_moment(moment) is None:
         return str({"start_time": ["Not a valid datetime."]})
     if name in META_STATES and raw.get("state") is not None:
         return _inner_fault(raw["state"])
@@ -173,16 +178,17 @@ def _unwrapped(raw: JsonObject) -> JsonObject:
 
 
 def _with_defaults(raw: JsonObject, *, now: datetime) -> JsonObject:
-    document = raw | {
-        "message": raw.get("message"),
-        # The UI reads these without looking first (ui-client.md 2.11).
-        "context": raw.get("context") or {},
-        "cached_inputs": raw.get("cached_inputs") or {},
-    }
+    """The same object when nothing is missing, which is what Core's own clients send."""
     name = raw["type"]
-    if is_scheduled(name) and name != State.PAUSED and raw.get("start_time") is None:
-        document["start_time"] = now.isoformat()
-    if name == State.RETRYING and raw.get("run_count") is None:
-        context = document["context"]
-        document["run_count"] = context.get("task_run_count") or 1
-    return document
+    missing: JsonObject = {}
+    if "message" not in raw:
+        missing["message"] = None
+    for key in ("context", "cached_inputs"):
+        if raw.get(key) is None:
+            missing[key] = {}  # the UI reads these without looking first (ui-client.md 2.11)
+    if name in SCHEDULED_FAMILY:
+        if name != State.PAUSED and raw.get("start_time") is None:
+            missing["start_time"] = now.isoformat()
+        if name == State.RETRYING and raw.get("run_count") is None:
+            missing["run_count"] = (raw.get("context") or {}).get("task_run_count") or 1
+    return raw | missing if missing else raw
