@@ -151,6 +151,35 @@ class ProjectCreated(Event):
     project_id: UUID
 
 
+class ProjectChanged(Event):
+    """A project has another name or description."""
+
+    subject: ClassVar[Subject] = subjects.PROJECT_CHANGED
+    project_id: UUID
+
+
+class ProjectDeleted(Event):
+    """A project is gone; each of its flows was told to be deleted before."""
+
+    subject: ClassVar[Subject] = subjects.PROJECT_DELETED
+    project_id: UUID
+
+
+class FlowGroupChanged(Event):
+    """What a group overrides changed: these columns. A schedule is told for each of its flows besides."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_GROUP_CHANGED
+    flow_group_id: UUID
+    columns: list[str]
+
+
+class FlowGroupDeleted(Event):
+    """A group is gone; each of its flows was told to be deleted before."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_GROUP_DELETED
+    flow_group_id: UUID
+
+
 class FlowEvent(Event):
     """Something happened to one flow version."""
 
@@ -187,6 +216,13 @@ class FlowSettingsChanged(FlowEvent):
     """Safeguards changed; they hold for future runs."""
 
     subject: ClassVar[Subject] = subjects.FLOW_SETTINGS_CHANGED
+
+
+class FlowMoved(FlowEvent):
+    """A version is in another project now."""
+
+    subject: ClassVar[Subject] = subjects.FLOW_MOVED
+    project_id: UUID
 
 
 class FlowDeleted(FlowEvent):

@@ -375,17 +375,10 @@ async def set_archived(
 
 async def move_flow(
     connection: Connection, tenant_id: UUID, flow_id: UUID, project_id: UUID
-) -> bool:
-    """Put a flow into another project of the tenant; False when either is unknown there."""
-    moved = await connection.fetchval(
-        "UPDATE registry.flow f SET project_id = p.id, updated = clock_timestamp() "
-        "FROM registry.project p WHERE f.id = $1 AND f.tenant_id = $2 "
-        "AND p.id = $3 AND p.tenant_id = $2 RETURNING true",
-        flow_id,
-        tenant_id,
-        project_id,
-    )
-    return bool(moved)
+) -> Version | None:
+    """Put a flow into another project of the tenant; None when either is unknown there."""
+    row = await connection.fetchrow(_sql("move_flow"), flow_id, tenant_id, project_id)
+    return Version(**row) if row else None
 
 
 async def delete_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> Version | None:

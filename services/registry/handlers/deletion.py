@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from uuid import UUID
 
-from libs.contracts.base import Applied
+from libs.contracts.base import Applied, Event
 from libs.contracts.registry import FlowDeleted
 from services.registry import store
 from services.registry.work import Bench, Work
@@ -17,6 +17,7 @@ async def delete_flows_and(
     some_flows: Callable[[Work], Awaitable[list[store.Version]]],
     last: Callable[[Work], Awaitable[bool]],
     still_there: Callable[[Work], Awaitable[bool]],
+    gone: tuple[type[Event], dict[str, UUID]],
 ) -> Applied:
     """Delete flows in transactions of a bounded size, then what they belonged to.
 
@@ -28,5 +29,10 @@ async def delete_flows_and(
             versions = await some_flows(work)
             for version in versions:
                 work.tell(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
-            if not versions and (await last(work) or not await still_there(work)):
-                return Applied(id=owner_id)
+            if not versions:
+                if await last(work):
+                    event, fields = gone
+                    work.tell(event, **fields)
+                    return Applied(id=owner_id)
+                if not await still_there(work):
+                    return Applied(id=owner_id)

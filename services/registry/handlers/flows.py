@@ -6,6 +6,7 @@ from libs.contracts.registry import (
     FlowArchived,
     FlowCommand,
     FlowDeleted,
+    FlowMoved,
     FlowScheduleChanged,
     FlowSettingsChanged,
     FlowUnarchived,
@@ -50,10 +51,18 @@ class Flows:
     async def move_flow(self, command: MoveFlow) -> Applied | Refused:
         """Put a flow into another project of its tenant."""
         async with self._bench.work(command.tenant_id) as work:
-            if not await store.move_flow(
+            version = await store.move_flow(
                 work.connection, work.tenant_id, command.flow_id, command.project_id
-            ):
+            )
+            if version is None:
                 return Refused(code=Code.FLOW_OR_PROJECT_INVALID)
+            if version.changed:
+                work.tell(
+                    FlowMoved,
+                    flow_id=version.id,
+                    flow_group_id=version.flow_group_id,
+                    project_id=command.project_id,
+                )
         return Applied(id=command.flow_id)
 
     async def delete_flow(self, command: FlowCommand) -> Applied | Refused:

@@ -3,7 +3,13 @@
 from uuid import UUID
 
 from libs.contracts.base import Applied, JsonObject, Refused
-from libs.contracts.registry import DeleteFlowGroup, FlowScheduleChanged, UpdateFlowGroup
+from libs.contracts.registry import (
+    DeleteFlowGroup,
+    FlowGroupChanged,
+    FlowGroupDeleted,
+    FlowScheduleChanged,
+    UpdateFlowGroup,
+)
 from services.registry import store
 from services.registry.domain import registration, schedules
 from services.registry.domain.documents import encode
@@ -37,6 +43,9 @@ class Groups:
                 encode(changes, place="changes"),
             ):
                 return NOT_FOUND
+            work.tell(
+                FlowGroupChanged, flow_group_id=command.flow_group_id, columns=sorted(changes)
+            )
             if "schedule" in changes:
                 await _tell_of_schedule(work, command.flow_group_id)
         return Applied(id=command.flow_group_id)
@@ -55,6 +64,7 @@ class Groups:
                 work.connection, work.tenant_id, of_group=group_id
             ),
             last=lambda work: store.delete_empty_group(work.connection, work.tenant_id, group_id),
+            gone=(FlowGroupDeleted, {"flow_group_id": group_id}),
             still_there=lambda work: store.has_group(work.connection, work.tenant_id, group_id),
         )
 

@@ -2,7 +2,14 @@
 
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
-from libs.contracts.registry import CreateProject, DeleteProject, ProjectCreated, UpdateProject
+from libs.contracts.registry import (
+    CreateProject,
+    DeleteProject,
+    ProjectChanged,
+    ProjectCreated,
+    ProjectDeleted,
+    UpdateProject,
+)
 from services.registry import store
 from services.registry.domain import registration
 from services.registry.domain.documents import invalid
@@ -54,6 +61,7 @@ class Projects:
                     work.connection, work.tenant_id, command.project_id, command.changes
                 ):
                     return Refused(code=Code.UPDATE_FAILED)
+                work.tell(ProjectChanged, project_id=command.project_id)
         except store.UniqueViolation:
             return Refused(code=Code.UNIQUENESS_VIOLATION)
         return Applied(id=command.project_id)
@@ -73,6 +81,7 @@ class Projects:
             last=lambda work: store.delete_empty_project(
                 work.connection, work.tenant_id, command.project_id
             ),
+            gone=(ProjectDeleted, {"project_id": command.project_id}),
             still_there=lambda work: store.has_project(
                 work.connection, work.tenant_id, command.project_id
             ),

@@ -96,15 +96,15 @@ class Office:
         """Archive, unarchive or delete a flow."""
         return await self.do(rpc, contracts.FlowCommand(tenant_id=self.tenant_id, flow_id=flow_id))
 
-    async def told(self, flow_id: UUID) -> dict[str, int]:
-        """What the bus has been told of a flow, once everything that is committed was published: verb and count."""
+    async def told(self, about: UUID, noun: str = "flow") -> dict[str, int]:
+        """What the bus has been told of something, once everything that is committed was published: verb and count."""
 
         async def published() -> bool:
             return not await self.rows("SELECT FROM registry.outbox")
 
         await eventually(published)
         info = await self.service.bus.js.stream_info(
-            "EVENTS", subjects_filter=f"hw.evt.flow.*.{flow_id}"
+            "EVENTS", subjects_filter=f"hw.evt.{noun}.*.{about}"
         )
         return {subject.split(".")[3]: n for subject, n in (info.state.subjects or {}).items()}
 

@@ -51,6 +51,7 @@ async def test_a_project_goes_with_all_its_flows(office: Office) -> None:
     assert left == {"project": 0, "flow_group": 3, "flow": 0, "task": 0, "edge": 0}
     for flow in made:
         assert (await office.told(flow.id))["deleted"] == 1
+    assert (await office.told(office.project_id, "project"))["deleted"] == 1
 
 
 async def test_a_group_goes_with_all_its_versions_and_no_other(office: Office) -> None:
@@ -65,6 +66,7 @@ async def test_a_group_goes_with_all_its_versions_and_no_other(office: Office) -
     assert left == {"project": 1, "flow_group": 1, "flow": 1, "task": 2, "edge": 1}
     for flow in (first, second):
         assert (await office.told(flow.id))["deleted"] == 1
+    assert await office.told(first.flow_group_id, "flow_group") == {"deleted": 1}
 
 
 async def test_what_another_tenant_has_is_not_there(office: Office) -> None:

@@ -61,6 +61,7 @@ async def test_a_column_is_overwritten_and_no_other(
 
     after = await group(office, made.flow_group_id)
     assert answer == Applied(id=made.flow_group_id)
+    assert await office.told(made.flow_group_id, "flow_group") == {"changed": 2}
     assert after | {"updated": None} == before | {column: stored, "updated": None}
 
 

@@ -79,6 +79,7 @@ async def test_a_project_is_renamed_and_described(office: Office) -> None:
     row = await office.row("SELECT * FROM registry.project WHERE id = $1", office.project_id)
     assert answer == cleared == Applied(id=office.project_id)
     assert (row["name"], row["description"]) == ("renamed", None)
+    assert await office.told(office.project_id, "project") == {"created": 1, "changed": 2}
 
 
 async def test_a_name_that_is_taken_is_refused(office: Office) -> None:
@@ -140,6 +141,7 @@ async def test_a_flow_moves_to_another_project_of_its_tenant(office: Office) -> 
 
     assert answer == Applied(id=flow.id)
     assert (await office.flow(flow.id))["project_id"] == other
+    assert (await office.told(flow.id))["moved"] == 1
 
 
 async def test_a_flow_does_not_move_to_another_tenant(office: Office) -> None:
