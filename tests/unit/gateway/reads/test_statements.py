@@ -42,15 +42,15 @@ def everything(catalog: Catalog, table: str, depth: int) -> str:
 def a_filter(catalog: Catalog, table: str) -> str:
     """A filter through every relationship."""
     names = catalog[table].relationships
-    return "created: {_is_null: false} " + " ".join(
-        f"{name}: {{ created: {{_is_null: false}} }}" for name in names
+    return "id: {_is_null: false} " + " ".join(
+        f"{name}: {{ id: {{_is_null: false}} }}" for name in names
     )
 
 
 def an_ordering(catalog: Catalog, table: str) -> str:
     """An ordering through every relationship."""
     return " ".join(
-        f"{name}_aggregate: {{ count: desc }}" if one.many else f"{name}: {{ created: asc }}"
+        f"{name}_aggregate: {{ count: desc }}" if one.many else f"{name}: {{ id: asc }}"
         for name, one in catalog[table].relationships.items()
     )
 
@@ -63,7 +63,7 @@ def test_a_table_without_its_tenant_would_be_noticed() -> None:
 @pytest.mark.parametrize("table", TABLES)
 def test_every_table_that_a_statement_touches_is_kept_to_the_tenant(table: str) -> None:
     text = f"""{{
-        {table}(where: {{ {a_filter(CATALOG, table)} }}, order_by: {{ created: asc {an_ordering(CATALOG, table)} }}) {{
+        {table}(where: {{ {a_filter(CATALOG, table)} }}, order_by: {{ id: asc {an_ordering(CATALOG, table)} }}) {{
             {everything(CATALOG, table, 2)}
         }}
         {table}_aggregate(where: {{ {a_filter(CATALOG, table)} }}) {{ aggregate {{ count }} nodes {{ id }} }}
