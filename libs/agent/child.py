@@ -26,7 +26,8 @@ _RETRY = 2.0
 _LAST_WORDS = 30.0
 """Seconds that a dead process's output may take to be forwarded before it is given up."""
 _BATCH_LINES = 500
-LOGGER = "headwater-agent"
+LOGGER = "agent"
+"""As Prefect's agents name theirs."""
 STDOUT = "stdout"
 
 
@@ -119,7 +120,7 @@ class Child:
         if not await self._confirm():
             return False
         try:
-            self._start()
+            pid = self._start()
         except UnstartableError as error:
             self.shop.say(f"{self.name}: {error}", flow_run_id=self.run.flow_run_id)
             await self._log([str(error)], level="ERROR", name=LOGGER)
@@ -129,6 +130,9 @@ class Child:
             self.shop.say(f"{self.name}: {message}", flow_run_id=self.run.flow_run_id)
             await self._report(Outcome.EXITED, exit_code=126, message=message)
         else:
+            self.phase = Phase.RUNNING
+            if self.shop.surroundings.send_logs:
+                await self._log([f"Submitted for execution: PID: {pid}"], name=LOGGER)
             return True
         if self.folder is not None:
             self.folder.remove()
@@ -172,7 +176,8 @@ class Child:
         self.renewed_at = _now()
         self.state = renewal.state or self.state
 
-    def _start(self) -> None:
+    def _start(self) -> int:
+        """Start the process; its pid."""
         run, shop = self.run, self.shop
         working_folder = environment.working_folder(run)
         env = environment.variables(
@@ -186,6 +191,7 @@ class Child:
         shop.say(
             f"{self.name} started, process {pid}{attempt}", flow_run_id=run.flow_run_id, pid=pid
         )
+        return pid
 
     # watching
 
