@@ -4,7 +4,7 @@ Turns a container's way of configuring into ours, then becomes the service (exec
 
 * `HEADWATER_X_FILE` names a file that holds `HEADWATER_X`: secrets as files, for every variable.
 * `HEADWATER_POSTGRES_PASSWORD`, `HEADWATER_READER_POSTGRES_PASSWORD` and `HEADWATER_NATS_PASSWORD` go into the URL of
-  the same name, escaped, so that a password may hold any character.
+  the same name, escaped. (The NATS client reads no escapes, so a NATS password that needs them is refused.)
 * `HEADWATER_ROLE_PASSWORD_RUNS`, ... become the JSON object that migrating takes.
 * A service listens on all addresses of its container: the API on 4200, health and metrics on 4201.
 
@@ -100,7 +100,12 @@ def _put_password(environment: dict[str, str], name: str) -> None:
         raise ConfigurationError(
             f"{name}_URL must name a user and no password (scheme://user@host:port), since {name}_PASSWORD is set"
         )
-    netloc = f"{user}:{quote(password, safe='')}@{place}"
+    escaped = quote(password, safe="")
+    if name.endswith("NATS") and escaped != password:
+        raise ConfigurationError(
+            f"{name}_PASSWORD may hold letters, digits and -._~ only: the NATS client takes it as it stands in the URL"
+        )
+    netloc = f"{user}:{escaped}@{place}"
     environment[name + "_URL"] = urlunsplit(parts._replace(netloc=netloc))
 
 

@@ -6,7 +6,7 @@ fails a test. Deny by default: a user has what is listed and nothing else.
 
 * Each service has an inbox of its own, so nobody reads answers meant for another.
 * Nobody but `provision` may create or change a stream or a consumer, and nobody may delete or read a whole stream.
-  Services may fetch from their own durables.
+  Services may look at the streams they consume, and fetch from their own durables.
 * Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all.
 
 Passwords are not here: the configuration refers to `$HEADWATER_NATS_<USER>_PASSWORD` in nats-server's environment. The
@@ -51,6 +51,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
         subjects.FLOW_RUN_STATE_CHANGED,
         subjects.SIG_AGENT_WORK_READY,
         subjects.SIG_AGENT_CANCEL,
+        subjects.SIG_RUN_DUE,
     ),
     "scheduler": (
         subjects.WORK_CREATE_SCHEDULED,
@@ -66,14 +67,18 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
 }
 """What each says of its own accord. Answers, acknowledgements and the DLQ are added for whoever consumes."""
 
+OF_ITSELF = (subjects.SIG_SERVICE_ALIVE,)
+"""What every service says, about itself only."""
+
 HEARS: dict[str, tuple[Subject, ...]] = {
     "gateway": (subjects.SIG_KEY_CHANGED,),
     "registry": (*(s for s in subjects.ALL if s.template.startswith("hw.rpc.registry.")),),
     "runs": (
         *(s for s in subjects.ALL if s.template.startswith("hw.rpc.runs.")),
         *_AGENT_REQUESTS,
+        subjects.SIG_RUN_DUE,
     ),
-    "heartbeat": (subjects.SIG_TASK_BEAT,),
+    "heartbeat": (subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
     AGENTS: (subjects.SIG_AGENT_WORK_READY, subjects.SIG_AGENT_CANCEL),
 }
 """What each subscribes to directly. Streams are read through durables, which need no subscription to their subjects."""
@@ -104,8 +109,10 @@ def service_user(name: str) -> User:
         if durable.service == name
     ]
     publish = {subject.wildcard for subject in PUBLISHES[name]}
+    publish |= {subject.at(service=name) for subject in OF_ITSELF}
     for stream, durable in durables:
         publish |= {
+            f"$JS.API.STREAM.INFO.{stream}",
             f"$JS.API.CONSUMER.INFO.{stream}.{durable}",
             f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}",
             f"$JS.ACK.{stream}.{durable}.>",
@@ -180,7 +187,7 @@ def configuration(everybody: Iterable[User]) -> str:
 
 
 def _entry(user: User) -> str:
-    answers = "      allow_responses: { max: 1, ttl: 1m }\n" if user.answers else ""
+    answers = '      allow_responses: { max: 1, ttl: "1m" }\n' if user.answers else ""
     return (
         "    {\n"
         f"      user: {json.dumps(user.name)}\n"

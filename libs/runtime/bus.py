@@ -280,6 +280,7 @@ class Bus:
                 ack_wait=durable.ack_wait.total_seconds(), max_ack_pending=durable.max_ack_pending
             ),
             pull_sub=PullSub(batch_size=20, timeout=5.0),
+            inbox_prefix=f"{subjects.inbox_of(self.service)}.".encode(),
         )(endpoint)
 
     async def _handle(

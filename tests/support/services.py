@@ -1,13 +1,11 @@
 """All services in this process, on a test module's own database and streams."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-import services.heartbeat.app
-from services.heartbeat.settings import HeartbeatSettings
-
 import services.gateway.app
+import services.heartbeat.app
 import services.lazarus.app
 import services.registry.app
 import services.runs.app
@@ -15,6 +13,7 @@ import services.scheduler.app
 from libs.runtime.service import Service
 from services.gateway.app import Gateway
 from services.gateway.settings import GatewaySettings
+from services.heartbeat.settings import HeartbeatSettings
 from services.lazarus.settings import LazarusSettings
 from services.registry.settings import RegistrySettings
 from services.runs.settings import RunsSettings
@@ -35,11 +34,19 @@ async def running(service: Service) -> AsyncIterator[Service]:
 
 
 @asynccontextmanager
-async def all_services(stack: Stack, **gateway: Any) -> AsyncIterator[Gateway]:
-    """Every service; yields the gateway, whose `port` answers. Keyword arguments are its settings."""
+async def all_services(
+    stack: Stack, nats_url: Callable[[str], str] | None = None, **gateway: Any
+) -> AsyncIterator[Gateway]:
+    """Every service; yields the gateway, whose `port` answers. Keyword arguments are its settings.
+
+    `nats_url` gives each service a bus URL of its own, in place of the stack's.
+    """
 
     def common(name: str) -> dict[str, Any]:
-        return {"postgres_url": stack.postgres_url(name), "nats_url": stack.nats_url}
+        return {
+            "postgres_url": stack.postgres_url(name),
+            "nats_url": nats_url(name) if nats_url else stack.nats_url,
+        }
 
     services_behind: list[Service] = [
         services.registry.app.build(RegistrySettings(**common("registry"))),

@@ -1,0 +1,119 @@
+"""A nats-server with the users and permissions of production, and a bare client that hears every refusal."""
+
+import asyncio
+import json
+import os
+import shutil
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+from deploy.engines.programs import nats_server_binary
+from deploy.nats_users import User, configuration, users
+from tests.support.engines import make_folder
+from tests.support.eventually import eventually
+from tests.support.ports import free_port
+
+_CONFIGURATION = """\
+listen: "127.0.0.1:{port}"
+max_payload: 33554432
+jetstream {{ store_dir: {store} }}
+include "./users.conf"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardedNats:
+    """A server whose users have passwords that nats-server would take for numbers, were they not quoted."""
+
+    port: int
+    log: Path
+    store: Path
+    users: dict[str, User]
+
+    @staticmethod
+    def password(user: str) -> str:
+        """A user's password."""
+        return f"1e5.secret-of-{user}"
+
+    def url(self, user: str) -> str:
+        """The URL of one of its users."""
+        return f"nats://{user}:{self.password(user)}@127.0.0.1:{self.port}"
+
+    def violations(self) -> list[str]:
+        """What the server refused since it started."""
+        return [line for line in self.log.read_text().splitlines() if "Violation" in line]
+
+    async def refused(self, user: str, lines: Iterable[str]) -> list[str]:
+        """Send protocol lines as this user; the server's errors, in order."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            await reader.readline()
+            options = {"user": user, "pass": self.password(user), "verbose": False}
+            text = [f"CONNECT {json.dumps(options)}", *lines, "PING", ""]
+            writer.write("\r\n".join(text).encode())
+            errors: list[str] = []
+            async with asyncio.timeout(10):
+                while (line := (await reader.readline()).decode().strip()) != "PONG":
+                    assert line, f"the server closed the connection after {errors}"
+                    if line.startswith("-ERR"):
+                        errors.append(line)
+            return errors
+        finally:
+            writer.close()
+
+    async def may_publish(self, user: str, subjects: Iterable[str]) -> set[str]:
+        """Those of the subjects that this user may publish to."""
+        tried = list(subjects)
+        errors = "\n".join(await self.refused(user, (f"PUB {name} 0\r\n" for name in tried)))
+        return {name for name in tried if f'Publish to "{name}"' not in errors}
+
+    async def may_subscribe(self, user: str, subjects: Iterable[str]) -> set[str]:
+        """Those of the subjects that this user may subscribe to."""
+        tried = list(subjects)
+        lines = (f"SUB {name} {place}" for place, name in enumerate(tried))
+        errors = "\n".join(await self.refused(user, lines))
+        return {name for name in tried if f'Subscription to "{name}"' not in errors}
+
+
+@asynccontextmanager
+async def guarded_nats(tenants: Iterable[UUID] = ()) -> AsyncIterator[GuardedNats]:
+    """A server with everybody's users, the agents of these tenants included; gone afterwards."""
+    folder = make_folder()
+    everybody = users(tenants)
+    port = free_port()
+    (folder / "users.conf").write_text(configuration(everybody))
+    store = json.dumps(str(folder / "store"))
+    (folder / "nats.conf").write_text(_CONFIGURATION.format(port=port, store=store))
+    found = GuardedNats(
+        port=port,
+        log=folder / "log",
+        store=folder / "store",
+        users={user.name: user for user in everybody},
+    )
+    with found.log.open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            *(str(nats_server_binary(None)), "--config", str(folder / "nats.conf")),
+            env=os.environ
+            | {user.password_variable: json.dumps(found.password(user.name)) for user in everybody},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        await eventually(lambda: _answers(process, port, found.log))
+        yield found
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _answers(process: asyncio.subprocess.Process, port: int, log: Path) -> bool:
+    assert process.returncode is None, log.read_text()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    greeting = await reader.readline()
+    writer.close()
+    return b'"jetstream":true' in greeting
