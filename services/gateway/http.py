@@ -5,12 +5,15 @@ JSON array of operations is answered in order, and one failing operation does no
 """
 
 import asyncio
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import orjson
 from fastapi import FastAPI, Request, Response
 from fastapi.middleware.cors import CORSMiddleware
+from fastapi.responses import FileResponse
+from fastapi.staticfiles import StaticFiles
 from graphql import GraphQLError
 
 from libs.contracts.base import Refused
@@ -25,13 +28,7 @@ JSON = "application/json"
 LEASED = "/lease/{flow_run_id:uuid}/{lease_token:uuid}"
 BATCH_LIMIT = 100  # operations in one array; the web UI sends 25 at most
 
-_LANDING = """<!doctype html><meta charset="utf-8"><title>Headwater</title>
-<body style="font:16px/1.5 system-ui;max-width:40rem;margin:4rem auto;padding:0 1rem">
-<h1>Headwater</h1><p>The GraphQL API answers POST requests at this address.
-Point a Prefect 0.x-1.x client here:</p>
-<pre>export PREFECT__BACKEND=server
-export PREFECT__SERVER__HOST=http://{host}
-export PREFECT__SERVER__PORT={port}</pre>"""
+PAGES = Path(__file__).with_name("pages")
 
 
 class BadRequestError(Exception):
@@ -97,14 +94,12 @@ def build_app(
         app.add_api_route(LEASED + path, graphql, methods=["POST"], include_in_schema=False)
     app.add_api_route(LEASED, graphql, methods=["POST"], include_in_schema=False)
 
-    @app.get("/")
-    async def landing(request: Request) -> Response:
-        url = request.url
-        page = _LANDING.format(
-            host=url.hostname, port=url.port or (443 if url.scheme == "https" else 80)
-        )
-        return Response(page, media_type="text/html")
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        """The query editor, for people."""
+        return FileResponse(PAGES / "index.html", media_type="text/html")
 
+    app.mount("/pages", StaticFiles(directory=PAGES), name="pages")
     app.router.routes.extend(health_routes(probe))
     return app
 
