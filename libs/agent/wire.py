@@ -268,6 +268,7 @@ def ping(tenant_id: UUID, flow_run_id: UUID, sent: datetime) -> tuple[str, dict[
         "Nats-Schedule": f"@every {SILENCE}s",
         "Nats-Schedule-Target": f"hw.silent.{flow_run_id}",
         "Nats-TTL": f"{SILENCE + SILENCE // 2}s",
+        "Nats-Schedule-TTL": "1h",
     }
     body = Silence(tenant_id=tenant_id, flow_run_id=flow_run_id, sent=sent).model_dump_json()
     return f"hw.beat.{tenant_id}.{flow_run_id}", headers, body.encode()
