@@ -1,0 +1,96 @@
+"""Clients that drive runs from creation to Success whatever happens, and remember what they were told."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from libs.contracts import runs
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import RunKind, StateApplied, StateProposal
+from libs.runtime.bus import Bus
+from libs.runtime.ids import new_id
+from tests.support.ledger import Flow
+
+TRY_AGAIN = {Code.UNAVAILABLE, Code.INTERNAL, Code.BUSY}
+_PATIENCE = 2.0  # seconds for one request; what is killed meanwhile does not answer
+
+
+@dataclass(slots=True, kw_only=True)
+class Load:
+    """What was acknowledged, and how often it was not."""
+
+    bus: Bus
+    flow: Flow
+    created: set[UUID] = field(default_factory=set)
+    applied: set[tuple[UUID, int, str]] = field(default_factory=set)
+    finished: set[UUID] = field(default_factory=set)
+    unanswered: int = 0
+
+    async def drive(self, *, until: asyncio.Event) -> None:
+        """One client: run after run, until told to stop; the last one is finished too."""
+        while not until.is_set():
+            await self.one_run()
+
+    async def one_run(self) -> None:
+        """Create a run, claim it, run its task, end it; every step is repeated until it is answered."""
+        key = str(new_id())  # the key makes the repetition safe
+        run_id = await self._create(key)
+        task_id = await self._task_run(run_id)
+        for kind, id_, name in (
+            (RunKind.FLOW_RUN, run_id, "Submitted"),
+            (RunKind.FLOW_RUN, run_id, "Running"),
+            (RunKind.TASK_RUN, task_id, "Running"),
+            (RunKind.TASK_RUN, task_id, "Success"),
+            (RunKind.FLOW_RUN, run_id, "Success"),
+        ):
+            await self._set(kind, id_, name)
+        self.finished.add(run_id)
+
+    async def _create(self, key: str) -> UUID:
+        command = runs.CreateFlowRun(
+            tenant_id=self.flow.tenant_id, flow_id=self.flow.id, idempotency_key=key
+        )
+        reply = await self._answered(
+            lambda: self.bus.call(runs.CREATE_FLOW_RUN, command, timeout=_PATIENCE)
+        )
+        assert isinstance(reply, runs.FlowRunCreated), reply
+        self.created.add(reply.id)
+        return reply.id
+
+    async def _task_run(self, run_id: UUID) -> UUID:
+        command = runs.GetOrCreateTaskRun(
+            tenant_id=self.flow.tenant_id, flow_run_id=run_id, task_id=self.flow.task_ids[0]
+        )
+        reply = await self._answered(
+            lambda: self.bus.call(runs.GET_OR_CREATE_TASK_RUN, command, timeout=_PATIENCE)
+        )
+        assert isinstance(reply, runs.TaskRunInfo), reply
+        return reply.id
+
+    async def _set(self, kind: RunKind, run_id: UUID, name: str) -> None:
+        command = runs.SetStates(
+            tenant_id=self.flow.tenant_id,
+            proposals=[StateProposal(run_kind=kind, run_id=run_id, state={"type": name})],
+        )
+
+        async def ask() -> StateApplied | runs.VersionConflict | Refused:
+            reply = await self.bus.call(runs.SET_STATES, command, timeout=_PATIENCE)
+            return reply if isinstance(reply, Refused) else reply.outcomes[0]
+
+        outcome = await self._answered(ask)
+        if isinstance(outcome, StateApplied):
+            self.applied.add((run_id, outcome.version, outcome.state))
+        else:
+            # Only a claim whose first answer was lost may be told that it stands.
+            assert isinstance(outcome, Refused), outcome
+            assert (name, outcome.code) == ("Submitted", Code.ALREADY_SUBMITTED), outcome
+
+    async def _answered(self, ask: Callable[[], Awaitable[object]]) -> object:
+        while True:
+            reply = await ask()
+            if not isinstance(reply, Refused) or reply.code not in TRY_AGAIN:
+                return reply
+            self.unanswered += 1
+            await asyncio.sleep(0.05)
