@@ -1,0 +1,55 @@
+"""The house itself: what the Makefile and the locks promise."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[3]
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+
+
+def test_every_make_target_says_what_it_does() -> None:
+    makefile = (CHECKOUT / "Makefile").read_text()
+    targets = re.findall(r"^([a-z][a-z-]*):(.*)$", makefile, flags=re.MULTILINE)
+
+    undocumented = [name for name, rest in targets if " ## " not in rest]
+
+    assert len(targets) > 15
+    assert undocumented == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_a_lock_names_no_host_and_no_folder(lock: str) -> None:
+    text = (CHECKOUT / lock).read_text()
+
+    assert re.findall(r"://|--index|--extra|--find-links|^#|/[a-z]+/", text, re.MULTILINE) == []
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_locked_package_has_a_hash(lock: str) -> None:
+    text = (CHECKOUT / lock).read_text().replace("\\\n", " ")
+
+    packages = [line for line in text.splitlines() if line.strip()]
+
+    assert len(packages) > 30
+    assert [line for line in packages if "--hash=sha256:" not in line] == []
+
+
+def test_development_adds_to_the_lock_and_changes_nothing() -> None:
+    pins = [
+        dict(re.findall(r"^([a-z0-9.-]+)==([^ ;]+)", (CHECKOUT / lock).read_text(), re.MULTILINE))
+        for lock in LOCKS
+    ]
+
+    assert pins[0].items() <= pins[1].items()
+
+
+def test_every_dependency_is_locked() -> None:
+    project = (CHECKOUT / "pyproject.toml").read_text()
+    wanted = set(
+        re.findall(r'^    "([A-Za-z0-9-]+)[^"]*",$', project.split("[tool.")[0], re.MULTILINE)
+    )
+    locked = set(re.findall(r"^([a-z0-9.-]+)==", (CHECKOUT / LOCKS[1]).read_text(), re.MULTILINE))
+
+    assert wanted - locked == set()

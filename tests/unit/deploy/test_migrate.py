@@ -1,0 +1,41 @@
+"""The pure parts of migrating."""
+
+import base64
+
+from deploy.migrate import role_url, scram_verifier, with_database, with_user
+from deploy.migration import next_revision
+
+
+def test_a_verifier_is_that_of_the_standard() -> None:
+    # RFC 7677 section 3: user "user", password "pencil"; the keys follow from its client proof and server signature.
+    salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+
+    assert scram_verifier("pencil", salt=salt) == (
+        "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
+        "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+    )
+
+
+def test_urls_change_in_one_part_only() -> None:
+    url = "postgresql://owner:s%2Fcret@db.example:5433/headwater?sslmode=require"
+
+    assert with_database(url, "other") == (
+        "postgresql://owner:s%2Fcret@db.example:5433/other?sslmode=require"
+    )
+    assert with_user(url, user="u", password="p") == (
+        "postgresql://u:p@db.example:5433/headwater?sslmode=require"
+    )
+    assert role_url(url, role="runs", password="p") == (
+        "postgresql://headwater_runs:p@db.example:5433/headwater?sslmode=require"
+    )
+
+
+def test_a_password_with_a_slash_stays_a_password() -> None:
+    assert with_user("postgresql://a:b@h/d", user="u", password="p/@:") == (
+        "postgresql://u:p%2F%40%3A@h/d"
+    )
+
+
+def test_the_next_migration_follows_the_highest() -> None:
+    assert next_revision(["0001_first_tables.py", "0001_first_tables.sql", "0007_x.py"]) == "0008"
+    assert next_revision([]) == "0001"
