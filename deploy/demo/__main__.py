@@ -14,13 +14,16 @@ from deploy.demo.failure import DemoFailedError
 from deploy.demo.narrator import Narrator
 from deploy.demo.story import Settings, told
 
+LOG_WIDTH = 120  # of a log file, which has no width of its own
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
 def main() -> int:
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
-    console = Console(stderr=False)
+    console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = LOG_WIDTH
     stay = os.environ.get("DEMO_EXIT", "") in ("", "0")
     told_to_the_end = False
     try:

@@ -59,7 +59,7 @@ def _schedule(flow: FlowVersion) -> str:
 def _runs(runs: tuple[FlowRun, ...]) -> Table:
     table = _table("Run history (UTC)")
     for heading in ("run", "flow", "started by", "state", "due", "began", "took"):
-        table.add_column(heading)
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("state", "due", "began"))
     for run in runs:
         table.add_row(
             run.name,
@@ -104,7 +104,7 @@ def _logs(title: str, lines: tuple[LogLine, ...]) -> Table:
     if len(told) < len(lines):
         table.caption = f"and {len(lines) - len(told)} lines of tasks starting and finishing"
     for heading in ("at", "level", "logger", "message"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading in ("at", "level"))
     for line in told:
         table.add_row(
             _clock(line.at),

@@ -71,7 +71,11 @@ class Surroundings:
 def import_all() -> None:
     """Import every service; takes most of a start, so it is done while the engines come up."""
     for name in NAMES:
-        import_module(f"services.{name}.app")
+        try:
+            import_module(f"services.{name}.app")
+        except ModuleNotFoundError as error:
+            msg = f"The package {error.name} is not installed; run `make setup`."
+            raise EngineError(msg) from error
 
 
 @dataclass(slots=True)
