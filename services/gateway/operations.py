@@ -4,6 +4,7 @@ HTTP 200 whenever there is `data` (a resolver's error included); 400 for what do
 is how clients tell their own mistakes from ours (clients.md section 11, item 4).
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    FieldNode,
     GraphQLError,
     GraphQLSchema,
     OperationDefinitionNode,
@@ -33,6 +35,8 @@ from services.gateway.reads import BadVariables, Reader, ReadPath
 from services.gateway.reads.documents import lift, slots_of
 
 Variables = dict[str, Any]
+
+_INTROSPECTIONS = 16  # answers kept; each tool asks its own document, half a megabyte the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,7 @@ class Operations:
         self._ids = ids
         self._compile_mutations = compile_mutations
         self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
+        self._introspections: OrderedDict[tuple[str, str | None], Answer] = OrderedDict()
         self._plans: OrderedDict[tuple[str, str | None], MutationPlan] = OrderedDict()
         self._log = log.get("gateway")
 
@@ -91,6 +96,9 @@ class Operations:
     async def _run(self, operation: Operation, context: Context) -> Answer:
         plan = self._reads.recall(operation.query, operation.name, operation.variables)
         if plan is None:
+            known = self._introspections.get((operation.query, operation.name))
+            if known is not None:
+                return known
             done = await self._run_plan(operation, context)
             if done is not None:
                 return done
@@ -101,6 +109,8 @@ class Operations:
             if node.operation is not OperationType.QUERY:
                 self._remember_plan(operation, document, node)
                 return await self._execute(document, operation, context)
+            if _is_introspection(node) and not operation.variables:
+                return await self._introspect(document, operation, context)
             plan = self._reads.compile(
                 operation.query, document, operation.name, operation.variables
             )
@@ -112,6 +122,24 @@ class Operations:
             return self._refusal(rest.errors or [])
         errors = [self._masked(error) for error in rest.errors or []]
         return Answer(plan.render(answers, data=rest.data, errors=errors))
+
+    async def _introspect(
+        self, document: DocumentNode, operation: Operation, context: Context
+    ) -> Answer:
+        """The schema about itself: a second of work the first time, the same bytes for ever after.
+
+        In a thread, so that one curious person does not keep everybody's runs waiting.
+        """
+        result = await asyncio.to_thread(
+            execute, self._schema, document, context_value=context, operation_name=operation.name
+        )
+        if not isinstance(result, ExecutionResult):
+            result = await result
+        answer = Answer(_body(result.data, [self._masked(e) for e in result.errors or []]))
+        self._introspections[(operation.query, operation.name)] = answer
+        if len(self._introspections) > _INTROSPECTIONS:
+            self._introspections.popitem(last=False)
+        return answer
 
     async def _run_plan(self, operation: Operation, context: Context) -> Answer | None:
         """Answer a mutation by its compiled plan; None when there is none or the request does not fit it."""
@@ -211,6 +239,14 @@ class Operations:
             path=error.path,
             extensions={"code": code, "error_id": error_id},
         )
+
+
+def _is_introspection(node: OperationDefinitionNode) -> bool:
+    """Whether the operation asks for the schema and nothing else."""
+    return all(
+        isinstance(field, FieldNode) and field.name.value in {"__schema", "__type"}
+        for field in node.selection_set.selections
+    )
 
 
 def _no_operation(operation: Operation, document: DocumentNode) -> GraphQLError:

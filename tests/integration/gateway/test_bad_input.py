@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from graphql import build_client_schema, get_introspection_query
 
 from tests.support.engines import Stack
 from tests.support.gql import Gql
@@ -282,3 +283,11 @@ async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(a
     assert len(parts) == 5
     assert [answer.status_code for answer in answers] == [200] * 5
     assert "//" not in "".join(parts)
+
+
+async def test_the_schema_tells_of_itself_and_the_second_answer_is_the_first(api: Gql) -> None:
+    first = await api.post({"query": get_introspection_query()})
+    second = await api.post({"query": get_introspection_query()})
+
+    assert "flow_run" in build_client_schema(first.json()["data"]).type_map
+    assert second.content == first.content
