@@ -11,7 +11,7 @@ from libs.contracts import registry, streams, subjects
 from libs.contracts.base import Message
 from libs.contracts.registry import FlowEvent
 from libs.contracts.runs import ClearScheduled, CreateScheduled
-from libs.runtime import faults
+from libs.runtime import faults, metrics
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
@@ -91,6 +91,9 @@ class Scheduler(Service):
             store = Store(connection)
             now = now or await store.now()
             adopted = await store.adopt()
+            followed = await store.followed()
+            metrics.SCHEDULES_ACTIVE.set(followed.active)
+            metrics.SCHEDULES_BROKEN.set(followed.broken)
         batch = self._settings.schedule_batch
         moment = now
         changed, a = await self._settle_all(lambda store: store.claim_stale(batch), moment)
@@ -107,6 +110,7 @@ class Scheduler(Service):
             proposed_again=again,
             instants=a + b + c,
         )
+        metrics.RUNS_SCHEDULED.inc(done.instants)
         if changed or again:
             self.log.info(
                 "schedules_followed",

@@ -37,6 +37,14 @@ class Settled:
     horizon: datetime | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """Counts for the metrics. A row without a next look is one that cannot be read."""
+
+    active: int
+    broken: int
+
+
 @dataclass(frozen=True, slots=True)
 class Store:
     """Statements on one connection, inside its transaction."""
@@ -52,6 +60,15 @@ class Store:
         """Make rows for flows that have none; how many."""
         done: str = await self.connection.execute(statement(__file__, "adopt"))
         return int(done.rsplit(" ", 1)[1])
+
+    async def followed(self) -> Followed:
+        """How many schedules are followed, and how many of those cannot be read."""
+        row = await self.connection.fetchrow(
+            "SELECT count(*) AS active, count(*) FILTER (WHERE next_due IS NULL) AS broken"
+            " FROM scheduler.schedule WHERE active"
+        )
+        assert row is not None  # noqa: S101 - an aggregate always answers
+        return Followed(active=row["active"], broken=row["broken"])
 
     async def claim_stale(self, limit: int) -> list[Claimed]:
         """Rows that differ from the registry."""

@@ -5,6 +5,7 @@ happens when the clocks change differs between its versions (and every version h
 client that registers a flow shows its user the instants of 1.4.1, so those rules are kept here, in one place.
 """
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, tzinfo
 
@@ -15,6 +16,8 @@ from services.scheduler.domain.wall_clock import on_the_wall
 
 MOST_EVENTS = 1000  # Core's own escape hatch, per question
 
+# croniter 7 reads `11-11` as every month; all others, and people, as November.
+_RANGE_OF_ONE = re.compile(r"\b(\w+)-\1\b(/\d+)?", re.IGNORECASE)
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
 
@@ -35,7 +38,9 @@ class _Ticks:
         self._step = _SECOND if len(expression.split()) == 6 else _MINUTE
         self._current = start.astimezone(UTC)
         self._dst_start = self._current
-        self._matches = croniter(expression, start.replace(tzinfo=None), day_or=day_or)
+        self._matches = croniter(
+            _RANGE_OF_ONE.sub(r"\1", expression), start.replace(tzinfo=None), day_or=day_or
+        )
 
     def next(self) -> datetime:
         """The next instant, in the zone."""
@@ -74,8 +79,8 @@ def _same_rules(a: datetime, b: datetime) -> bool:
 def instants(expression: str, after: datetime, *, tz: tzinfo, day_or: bool) -> Iterator[datetime]:
     """At most `MOST_EVENTS` instants after `after`, in the zone `tz`."""
     local = after.astimezone(tz)
-    # The wall-clock reading alone is handed on, and a reading that comes twice means its first time (pytz).
-    start = local.replace(fold=0)
+    # The wall-clock reading alone is handed on, and a reading that comes twice means its second time (pytz).
+    start = on_the_wall(local.replace(tzinfo=None, fold=0), tz)
     if start.microsecond:
         start = start + _SECOND
     ticks = _Ticks(expression, start, tz=tz, day_or=day_or)

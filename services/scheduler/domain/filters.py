@@ -1,7 +1,7 @@
 """Filters: which events of the clocks count. They look at the wall clock of the event's zone."""
 
 from collections.abc import Callable
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 Filter = Callable[[datetime], bool]
@@ -9,7 +9,7 @@ Filter = Callable[[datetime], bool]
 
 def on_datetime(dt: datetime) -> Filter:
     """Exactly this instant."""
-    return lambda moment: moment == dt
+    return lambda moment: moment.astimezone(UTC) == dt.astimezone(UTC)
 
 
 def between_datetimes(start: datetime, end: datetime) -> Filter:

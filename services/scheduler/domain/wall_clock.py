@@ -33,7 +33,8 @@ def on_the_wall(naive: datetime, tz: tzinfo) -> datetime:
     there_and_back = first.astimezone(UTC).astimezone(tz)
     if there_and_back.replace(tzinfo=None, fold=0) != naive.replace(fold=0):
         return there_and_back  # skipped: the offset of before carries it past the gap
-    return first.replace(fold=1)
+    second = first.replace(fold=1)
+    return second if second.utcoffset() != first.utcoffset() else first
 
 
 def add(moment: datetime, *, days: int = 0, seconds: float = 0) -> datetime:
