@@ -45,7 +45,11 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
         subjects.SIG_KEY_CHANGED,
     ),
     "registry": (
-        *(s for s in subjects.ALL if s.template.startswith(("hw.evt.flow.", "hw.evt.project."))),
+        *(
+            s
+            for s in subjects.ALL
+            if s.template.startswith(("hw.evt.flow.", "hw.evt.flow_group.", "hw.evt.project."))
+        ),
     ),
     "runs": (
         subjects.FLOW_RUN_STATE_CHANGED,

@@ -14,7 +14,7 @@ FOLDER = Path(
 )
 _START_WITHIN = 60.0  # seconds; a daemon that was killed cleans up first
 _STOP_WITHIN = 30.0
-_PACKAGES = ("docker.io", "debootstrap", "iptables", "ca-certificates")
+_PACKAGES = ("docker.io", "docker-compose", "debootstrap", "iptables", "ca-certificates")
 
 
 class NoDockerError(Exception):

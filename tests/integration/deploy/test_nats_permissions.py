@@ -37,7 +37,7 @@ MAY_SAY = {
         "hw.sig.heartbeat.task.",
         "hw.sig.gateway.key_changed.",
     ),
-    "registry": ("hw.evt.flow.", "hw.evt.project."),
+    "registry": ("hw.evt.flow.", "hw.evt.flow_group.", "hw.evt.project."),
     "runs": ("hw.evt.flow_run.state_changed.", "hw.sig.agent.", "hw.sig.runs.due."),
     "scheduler": (
         "hw.work.runs.create_scheduled.",
@@ -203,6 +203,7 @@ async def test_all_services_do_their_work_without_a_refusal(stack: Stack) -> Non
         flow_id = flow["create_flow"]["id"]
         # The registry tells the scheduler, which asks the ledger: events, durables and work.
         run = await eventually(lambda: _scheduled_run(api, flow_id), timeout=20)
+        assert run is not None
         await api(
             "mutation ($id: UUID!) { update_flow_run_heartbeat(input: {flow_run_id: $id}) { success } }",
             id=run,

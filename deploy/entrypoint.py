@@ -1,4 +1,4 @@
-"""What runs first in a container: `container.py gateway | registry | ... | migrate | provision | ready`.
+"""What runs first in a container: `entrypoint.py gateway | registry | ... | migrate | provision | ready`.
 
 Turns a container's way of configuring into ours, then becomes the service (exec, so that signals reach it):
 
