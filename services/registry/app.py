@@ -8,7 +8,7 @@ from services.registry.handlers.flows import Flows
 from services.registry.handlers.groups import Groups
 from services.registry.handlers.projects import Projects
 from services.registry.handlers.registration import Registration
-from services.registry.loop import INTERVAL, Upkeep
+from services.registry.loop import Upkeep
 from services.registry.settings import RegistrySettings
 from services.registry.work import Bench
 
@@ -28,7 +28,8 @@ class Registry(Service):
         self._flows = Flows(bench)
         self._groups = Groups(bench)
         self._projects = Projects(bench)
-        self.upkeep = Upkeep(self.database)
+        self._upkeep_interval = settings.upkeep_interval
+        self.upkeep = Upkeep(self.database, left_after=settings.pieces_left_after)
 
     def declare(self) -> None:
         """One handler per verb, and the upkeep."""
@@ -47,7 +48,7 @@ class Registry(Service):
         serve(registry.SET_FLOW_SETTINGS, self._flows.set_flow_settings)
         serve(registry.UPDATE_FLOW_GROUP, self._groups.update_flow_group)
         serve(registry.DELETE_FLOW_GROUP, self._groups.delete_flow_group)
-        self.add_loop("upkeep", interval=INTERVAL, tick=self.upkeep.tick)
+        self.add_loop("upkeep", interval=self._upkeep_interval, tick=self.upkeep.tick)
 
 
 def build(settings: RegistrySettings) -> Registry:

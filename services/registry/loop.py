@@ -5,15 +5,13 @@ from datetime import timedelta
 from libs.runtime.database import Database
 from services.registry import store
 
-INTERVAL = timedelta(seconds=2)
-LEFT_AFTER = timedelta(seconds=5)  # a client sends its next piece within moments
 _AT_ONCE = 50  # flows a tick; the next tick goes on
 
 
 class Upkeep:
     """Joins what no client will join any more. Replicas may tick at once: a flow's row is held meanwhile."""
 
-    def __init__(self, database: Database, *, left_after: timedelta = LEFT_AFTER) -> None:
+    def __init__(self, database: Database, *, left_after: timedelta) -> None:
         self._database = database
         self._left_after = left_after
 

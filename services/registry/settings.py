@@ -1,16 +1,26 @@
 """The registry's settings."""
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from libs.runtime.settings import ServiceSettings
 
 
 class RegistrySettings(ServiceSettings):
-    """What every service needs, and the registry's own limit."""
+    """What every service needs, and the registry's own."""
 
     flow_json_limit: int = Field(
         default=64 << 20,
         gt=0,
         description="bytes of JSON that a compressed flow may hold; a flow of 10,000 tasks holds 7 MiB, "
         "and parsed JSON takes several times its size of memory",
+    )
+    upkeep_interval: timedelta = Field(
+        default=timedelta(seconds=2),
+        description="how often pieces of flows that a client left waiting are looked for",
+    )
+    pieces_left_after: timedelta = Field(
+        default=timedelta(seconds=5),
+        description="how long a flow's newest piece waits for the next; clients send it within moments",
     )

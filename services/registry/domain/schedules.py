@@ -3,6 +3,7 @@
 Which instants a schedule yields is the scheduler's business; here only what could never yield any is refused.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -31,7 +32,14 @@ FILTERS = frozenset(
 ADJUSTMENTS = frozenset(f"prefect.schedules.adjustments.{name}" for name in ("add", "next_weekday"))
 
 
+# croniter's `R` draws a number each time the expression is parsed, so no two looks at the schedule would agree.
+_RANDOM = re.compile(r"(?:^|[\s,])r(?=$|[\s,(/])", re.IGNORECASE)
+
+
 def _cron(expression: str) -> str:
+    if _RANDOM.search(expression):
+        msg = f"{expression!r} draws its times at random; they must be the same whenever they are asked for"
+        raise ValueError(msg)
     if not croniter.is_valid(expression):
         msg = f"{expression!r} is not a cron expression"
         raise ValueError(msg)

@@ -1,6 +1,7 @@
 """The registry, started on real engines, and a tenant for each test."""
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 
@@ -14,7 +15,11 @@ from tests.support.engines import Stack
 async def registry(stack: Stack) -> AsyncIterator[Registry]:
     """One registry process."""
     service = Registry(
-        RegistrySettings(postgres_url=stack.postgres_url("registry"), nats_url=stack.nats_url)
+        RegistrySettings(
+            postgres_url=stack.postgres_url("registry"),
+            nats_url=stack.nats_url,
+            pieces_left_after=timedelta(hours=1),  # a test that wants them joined ticks itself
+        )
     )
     await service.start()
     yield service

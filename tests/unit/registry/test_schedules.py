@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
@@ -44,6 +45,40 @@ def test_every_kind_of_clock_of_core_is_read() -> None:
     )
 
     assert len(Schedule.model_validate(schedule).clocks) == 5
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "0 9 * * FRI",
+        "0 0 1 MAR *",
+        "@daily",
+        "*/5 * * * *",
+        "0 0 L * *",
+        "0 0 * * mon#2",
+        " 0 0 * * * ",
+    ],
+)
+def test_a_cron_expression_is_read(expression: str) -> None:
+    Schedule.model_validate(a_schedule(a_cron(expression)))
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "",
+        "0 9 * *",
+        "61 * * * *",
+        "0 0 32 * *",
+        "@reboot",
+        "R R * * *",
+        "0 r(9-17) * * *",
+        "0 9,r * * *",
+    ],
+)
+def test_what_is_no_cron_expression_or_a_random_one_is_refused(expression: str) -> None:
+    with pytest.raises(ValidationError):
+        Schedule.model_validate(a_schedule(a_cron(expression)))
 
 
 @pytest.mark.parametrize(
