@@ -13,8 +13,8 @@ lost event costs one tick. A row is claimed with SKIP LOCKED, the proposal is pu
 * *Killed between publishing and committing:* the row is still due, the proposal is published again; the ledger's key
   (flow group, instant, hash) makes the second one a no-op.
 * *NATS gone:* publishing fails, the transaction rolls back, the row stays due.
-* *The WORK stream lost:* the ledger's newest scheduled run is older than the row's horizon; the next tick proposes
-  again.
+* *The WORK stream lost:* the ledger's newest scheduled run is older than the row's horizon, or a paused flow still has
+  pending runs; half a minute later it is said again.
 * *PostgreSQL gone:* ticks fail and go on when it is back. Runs that were due meanwhile are in the ledger already.
 * *Paused for an hour and resumed, or run twice:* instants that have passed are never proposed; two replicas share the
   rows.

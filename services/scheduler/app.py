@@ -40,13 +40,14 @@ class Ticked:
     changed: int = 0
     topped_up: int = 0
     proposed_again: int = 0
+    cleared_again: int = 0
     instants: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decided:
     settled: tuple[Settled, ...]
-    forgotten: tuple[UUID, ...]
+    paused: tuple[UUID, ...]
     messages: tuple[
         tuple[str, Message], ...
     ]  # in the order in which they must reach the stream, per flow
@@ -103,11 +104,13 @@ class Scheduler(Service):
         again, c = await self._settle_all(
             lambda store: store.claim_lost(batch, now=moment, patience=PATIENCE), moment
         )
+        cleared = await self._clear_again(moment)
         done = Ticked(
             adopted=adopted,
             changed=changed,
             topped_up=topped_up,
             proposed_again=again,
+            cleared_again=cleared,
             instants=a + b + c,
         )
         metrics.RUNS_SCHEDULED.inc(done.instants)
@@ -136,24 +139,38 @@ class Scheduler(Service):
                 decided = await asyncio.to_thread(self._decide, claimed, now)
                 await faults.reached(faults.Point.SCHEDULER_BEFORE_PROPOSE)
                 await self._publish(decided.messages)
-                await store.forget(list(decided.forgotten))
+                await store.pause(list(decided.paused), again=now + PATIENCE, now=now)
                 await store.settle(list(decided.settled), now=now)
             rows += len(claimed)
             instants += decided.instants
             if len(claimed) < self._settings.schedule_batch:
                 return rows, instants
 
+    async def _clear_again(self, now: datetime) -> int:
+        """Forget paused flows whose pending runs are gone; say it again where they are not."""
+        async with self.database.transaction() as connection:
+            store = Store(connection)
+            claimed = await store.claim_paused(self._settings.schedule_batch, now=now)
+            pending = [row for row in claimed if row.pending]
+            await self._publish(tuple(_clear(row.tenant_id, row.flow_id, None) for row in pending))
+            if pending:
+                flow_ids = [row.flow_id for row in pending]
+                await store.pause(flow_ids, again=now + PATIENCE, now=now)
+            if claimed:
+                await store.forget([row.flow_id for row in claimed if not row.pending])
+        return len(pending)
+
     def _decide(self, claimed: list[Claimed], now: datetime) -> _Decided:
         settled: list[Settled] = []
-        forgotten: list[UUID] = []
+        paused: list[UUID] = []
         messages: list[tuple[str, Message]] = []
         instants = 0
         for row in claimed:
             proposal = None if row.schedule is None else self._proposal(row, now)
             if row.changed:
-                messages.append(_clear(row, proposal))
+                messages.append(_clear(row.tenant_id, row.flow_id, proposal))
             if proposal is None:
-                forgotten.append(row.flow_id)
+                paused.append(row.flow_id)
                 continue
             fresh = [
                 instant
@@ -181,7 +198,7 @@ class Scheduler(Service):
             )
         return _Decided(
             settled=tuple(settled),
-            forgotten=tuple(forgotten),
+            paused=tuple(paused),
             messages=tuple(messages),
             instants=instants,
         )
@@ -243,11 +260,11 @@ def _body(subject: str) -> type[FlowEvent] | None:
     return next((e for e in _EVENTS if e.subject.template.rsplit(".", 1)[0] == prefix), None)
 
 
-def _clear(row: Claimed, proposal: Proposal | None) -> tuple[str, Message]:
+def _clear(tenant_id: UUID, flow_id: UUID, proposal: Proposal | None) -> tuple[str, Message]:
     keep = [] if proposal is None else [(i.start_time, i.schedule_hash) for i in proposal.instants]
     return (
-        subjects.WORK_CLEAR_SCHEDULED.at(flow_id=row.flow_id),
-        ClearScheduled(tenant_id=row.tenant_id, flow_id=row.flow_id, keep=keep),
+        subjects.WORK_CLEAR_SCHEDULED.at(flow_id=flow_id),
+        ClearScheduled(tenant_id=tenant_id, flow_id=flow_id, keep=keep),
     )
 
 

@@ -5,8 +5,6 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import asyncpg
-
 from libs.runtime.database import Connection, statement
 
 
@@ -24,6 +22,15 @@ class Claimed:
     fingerprint: str
     horizon: datetime | None
     changed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """A flow that is no longer followed. `pending`: the ledger still holds runs of its schedule."""
+
+    flow_id: UUID
+    tenant_id: UUID
+    pending: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,17 +80,26 @@ class Store:
     async def claim_stale(self, limit: int) -> list[Claimed]:
         """Rows that differ from the registry."""
         rows = await self.connection.fetch(statement(__file__, "claim_stale"), limit)
-        return [_claimed(row, changed=True) for row in rows]
+        return [Claimed(**dict(row)) for row in rows]
 
     async def claim_due(self, limit: int, *, now: datetime) -> list[Claimed]:
         """Rows whose first instant has passed."""
         rows = await self.connection.fetch(statement(__file__, "claim_due"), limit, now)
-        return [_claimed(row, changed=False) for row in rows]
+        return [Claimed(**dict(row)) for row in rows]
 
     async def claim_lost(self, limit: int, *, now: datetime, patience: timedelta) -> list[Claimed]:
         """Rows whose newest instant never reached the ledger."""
         rows = await self.connection.fetch(statement(__file__, "claim_lost"), limit, now, patience)
-        return [_claimed(row, changed=False) for row in rows]
+        return [Claimed(**dict(row)) for row in rows]
+
+    async def claim_paused(self, limit: int, *, now: datetime) -> list[Paused]:
+        """Rows of flows that are no longer followed, whose runs should be gone by now."""
+        rows = await self.connection.fetch(statement(__file__, "claim_paused"), limit, now)
+        return [Paused(**dict(row)) for row in rows]
+
+    async def pause(self, flow_ids: list[UUID], *, again: datetime, now: datetime) -> None:
+        """Note that these flows are no longer followed; they are looked at `again`."""
+        await self.connection.execute(statement(__file__, "pause"), flow_ids, again, now)
 
     async def settle(self, rows: list[Settled], *, now: datetime) -> None:
         """Write what was decided."""
@@ -98,7 +114,7 @@ class Store:
         )
 
     async def forget(self, flow_ids: list[UUID]) -> None:
-        """Delete rows of flows that are no longer followed."""
+        """Delete rows of flows that are no longer followed and have no pending runs."""
         await self.connection.execute(
             "DELETE FROM scheduler.schedule WHERE flow_id = ANY($1::uuid[])", flow_ids
         )
@@ -116,14 +132,3 @@ class Store:
             return []
         now = await self.now()
         return [(row["tenant_id"], row["due"], now) for row in rows]
-
-
-def _claimed(row: asyncpg.Record, *, changed: bool) -> Claimed:
-    return Claimed(
-        flow_id=row["flow_id"],
-        tenant_id=row["tenant_id"],
-        schedule=row["schedule"],
-        fingerprint=row["fingerprint"],
-        horizon=row["horizon"],
-        changed=changed,
-    )

@@ -6,12 +6,12 @@ then new flows at once, until the ledger holds ten runs of each (scheduler and r
 
 import argparse
 import asyncio
+import os
+import sys
 import time
 from datetime import timedelta
 
 from libs.runtime.ids import new_id
-from services.runs.app import build as build_runs
-from services.runs.settings import RunsSettings
 from services.scheduler.app import build
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack, postgres_for_tests, stack_on
@@ -51,13 +51,19 @@ async def main(schedules: int, new: int) -> None:
                 wake_tick=never,
             )
         )
-        runs = build_runs(
-            RunsSettings(postgres_url=stack.postgres_url("runs"), nats_url=stack.nats_url)
-        )
         for loop in scheduler.loops:
             loop._start_after = never.total_seconds()  # this script ticks
         await scheduler.start()
-        await runs.start()
+        runs = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "services.runs"),
+            env=os.environ
+            | {
+                "HEADWATER_POSTGRES_URL": stack.postgres_url("runs"),
+                "HEADWATER_NATS_URL": stack.nats_url,
+            },
+            stderr=asyncio.subprocess.DEVNULL,
+        )
         try:
             await many_flows(stack, schedules)
             began = time.perf_counter()
@@ -83,7 +89,8 @@ async def main(schedules: int, new: int) -> None:
             print(f"  until the ledger holds their {new * 10:,} runs: {since(began)}")
         finally:
             await scheduler.stop()
-            await runs.stop()
+            runs.terminate()
+            await runs.wait()
 
 
 async def many_flows(stack: Stack, count: int) -> None:

@@ -1,6 +1,6 @@
 -- Claim rows whose first instant has passed, oldest first.
 -- Race: as in claim_stale; the row's next_due moves on in the same transaction.
-SELECT s.flow_id, s.tenant_id, s.active AS was_active, s.horizon,
+SELECT s.flow_id, s.tenant_id, false AS changed, s.horizon,
        s.clocks AS schedule, s.fingerprint
 FROM scheduler.schedule s
 WHERE s.active AND s.next_due <= $2

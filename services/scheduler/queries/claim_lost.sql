@@ -1,7 +1,7 @@
 -- Claim rows whose newest proposed instant is not in the ledger: a proposal was lost (the WORK stream was deleted), or
 -- its run was (archived and unarchived within one tick). Rows of the last $3 are left alone: theirs is on its way.
 -- Race: as in claim_stale; `updated` moves on in the same transaction.
-SELECT s.flow_id, s.tenant_id, s.active AS was_active, NULL::timestamptz AS horizon,
+SELECT s.flow_id, s.tenant_id, false AS changed, NULL::timestamptz AS horizon,
        s.clocks AS schedule, s.fingerprint
 FROM scheduler.schedule s
 WHERE s.active AND s.horizon > $2 AND s.updated < $2 - $3::interval

@@ -1,7 +1,8 @@
--- Claim rows that differ from what the registry says now: changed, paused, archived, deleted.
+-- Claim rows that differ from what the registry says now: new, changed, paused, archived, deleted, resumed.
+-- A row that was just adopted is the only one without a fingerprint that is not active.
 -- Race: replicas share the rows by SKIP LOCKED; a row that another replica has just settled is re-checked by
 -- PostgreSQL when its lock is taken and no longer matches.
-SELECT s.flow_id, s.tenant_id, s.active AS was_active, s.horizon,
+SELECT s.flow_id, s.tenant_id, s.active OR s.fingerprint <> '' AS changed, s.horizon,
        now_is.schedule, coalesce(now_is.fingerprint, '') AS fingerprint
 FROM scheduler.schedule s
 LEFT JOIN LATERAL (
@@ -12,6 +13,7 @@ LEFT JOIN LATERAL (
     WHERE f.id = s.flow_id AND f.is_schedule_active AND NOT f.archived
       AND coalesce(nullif(g.schedule, 'null'), nullif(f.schedule, 'null')) IS NOT NULL
 ) AS now_is ON true
-WHERE s.fingerprint IS DISTINCT FROM now_is.fingerprint
+WHERE CASE WHEN now_is.fingerprint IS NULL THEN s.active
+           ELSE NOT s.active OR s.fingerprint <> now_is.fingerprint END
 LIMIT $1
 FOR UPDATE OF s SKIP LOCKED

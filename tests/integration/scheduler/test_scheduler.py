@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -15,7 +16,7 @@ from services.scheduler.app import Scheduler, build
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.flows import TENANT, a_flow
+from tests.support.flows import TENANT, a_flow, a_flow_run
 from tests.support.work import WorkReader, work_of_runs
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -112,7 +113,33 @@ async def test_a_paused_or_archived_flow_is_cleared_and_forgotten(
 
     [cleared] = await work.take_all(ClearScheduled, verb="clear_scheduled")
     assert (cleared.flow_id, cleared.keep) == (flow, [])
+    await scheduler.tick(NOW + timedelta(seconds=30))
     assert await stack.admin_pool.fetchval("SELECT count(*) FROM scheduler.schedule") == 0
+
+
+async def test_a_pause_that_never_reached_the_ledger_is_said_again(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    flow = await a_flow(stack.admin_pool, schedule=HOURLY)
+    await scheduler.tick(NOW)
+    await a_scheduled_run(stack, flow, NOW + timedelta(hours=1))
+    await stack.admin_pool.execute("UPDATE registry.flow SET is_schedule_active = false")
+    await scheduler.tick(NOW)
+    await scheduler.bus.js.purge_stream("WORK")
+
+    again = await scheduler.tick(NOW + timedelta(seconds=30))
+
+    [cleared] = await work.take_all(ClearScheduled, verb="clear_scheduled")
+    assert (again.cleared_again, cleared.flow_id) == (1, flow)
+
+
+async def a_scheduled_run(stack: Stack, flow: UUID, start: datetime) -> None:
+    run = await a_flow_run(stack.admin_pool, flow=flow, state="Scheduled")
+    await stack.admin_pool.execute(
+        "UPDATE runs.flow_run SET auto_scheduled = true, scheduled_start_time = $2 WHERE id = $1",
+        run,
+        start,
+    )
 
 
 async def test_the_schedule_of_the_group_wins_over_the_flows_own(
@@ -151,10 +178,11 @@ async def test_an_event_of_the_registry_brings_a_tick_at_once(
     stack: Stack, scheduler: Scheduler, work: WorkReader
 ) -> None:
     flow = await a_flow(stack.admin_pool, schedule=HOURLY)
-    scheduler.loops[0]._start_after = 0
-    await scheduler.loops[0].stop()
-    scheduler.loops[0].start()
-    await eventually(lambda: scheduler.loops[0].last_success)
+    loop = next(loop for loop in scheduler.loops if loop.name == "schedules")
+    await loop.stop()
+    loop._start_after = 0
+    loop.start()
+    await eventually(lambda: loop.last_success)
     await work.take()
 
     event = FlowScheduleChanged(
