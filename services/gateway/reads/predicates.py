@@ -305,10 +305,14 @@ def _negated(inner: Condition) -> Condition:
 
 
 def _column_term(table: Table, alias: str, name: str, value: Tree, *, is_own: bool) -> Ordered:
+    column = table.columns[name]
     direction = _direction(value)
+    if is_own and not column.nullable:
+        # Where nulls would go is nothing to a column that has none, but would keep its index from being used.
+        direction = _DIRECTIONS["desc" if direction.startswith("DESC") else "asc"]
     return Ordered(
         name if is_own else None,
-        f"{table.columns[name].of(alias)} {direction}",
+        f"{column.of(alias)} {direction}",
         descending=direction.startswith("DESC"),
     )
 
