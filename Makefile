@@ -12,7 +12,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
-GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql
+GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json
 SEED ?=
 
 .PHONY: help setup up down status logs demo fmt lint types check test test-unit test-integration test-system \
@@ -69,6 +69,7 @@ check: lint types ## All that needs no engine: format, lint, imports, types
 generate: $(READY) ## Write what is generated from the code, for review with it
 	$(BIN)/python -m tests.contracts.fingerprint
 	$(BIN)/python -m services.gateway.graphql.export
+	$(BIN)/python -m libs.contracts.asyncapi
 
 verify: $(READY) ## Fail if `make generate` would change anything
 	@before=$$(sha256sum $(GENERATED)); $(MAKE) --no-print-directory generate; \

@@ -24,8 +24,8 @@ class Code(StrEnum):
     FOREIGN_KEY_VIOLATION = "foreign_key_violation"
     UPDATE_FAILED = "update_failed"
 
-    SECRET_NOT_FOUND = "secret_not_found"
-    SECRET_SEALED_ELSEWHERE = "secret_sealed_elsewhere"
+    SECRET_NOT_FOUND = "secret_not_found"  # noqa: S105 - a code, not a secret
+    SECRET_SEALED_ELSEWHERE = "secret_sealed_elsewhere"  # noqa: S105 - as above
 
     # registry
     PROJECT_INVALID_ID = "project_invalid_id"
