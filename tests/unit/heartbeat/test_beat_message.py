@@ -1,0 +1,45 @@
+"""The one message that gateway, agents and the heartbeat service publish as a ping."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from libs.contracts.heartbeat import Silence, beat_message, disarm_message
+
+TENANT, RUN = UUID(int=1), UUID(int=2)
+SENT = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def test_a_ping_fires_after_two_minutes_unless_the_next_one_replaces_it() -> None:
+    subject, headers, body = beat_message(TENANT, RUN, SENT)
+
+    assert subject == f"hw.beat.{TENANT}.{RUN}"
+    assert headers["Nats-Schedule"] == "@every 120s"
+    assert headers["Nats-Schedule-Target"] == f"hw.silent.{RUN}"
+    assert Silence.model_validate_json(body) == Silence(
+        tenant_id=TENANT, flow_run_id=RUN, sent=SENT
+    )
+
+
+@pytest.mark.parametrize(
+    ("silence", "every", "kept"),
+    [
+        (timedelta(minutes=2), "@every 120s", "180s"),
+        (timedelta(seconds=2), "@every 2s", "4s"),
+        (timedelta(milliseconds=1), "@every 1s", "3s"),
+        (timedelta(milliseconds=2500), "@every 3s", "5s"),
+    ],
+)
+def test_it_is_kept_long_enough_to_fire_and_not_twice(
+    silence: timedelta, every: str, kept: str
+) -> None:
+    _, headers, _ = beat_message(TENANT, RUN, SENT, silence)
+
+    assert (headers["Nats-Schedule"], headers["Nats-TTL"]) == (every, kept)
+
+
+def test_disarming_puts_a_message_without_a_schedule_in_its_place() -> None:
+    subject, headers, body = disarm_message(TENANT, RUN)
+
+    assert (subject, headers, body) == (f"hw.beat.{TENANT}.{RUN}", {"Nats-TTL": "1s"}, b"")
