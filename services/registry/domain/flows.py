@@ -79,7 +79,7 @@ class Task(Part):
     auto_generated: bool = False
     tags: list[str] = []
     max_retries: Annotated[int, Field(ge=0, le=_MOST_RETRIES)] = 0
-    retry_delay: timedelta | None = None
+    retry_delay: Annotated[timedelta, Field(ge=timedelta(0))] | None = None
     cache_key: str | None = None
     trigger: Annotated[str, BeforeValidator(_trigger)] | None = None
     mapped: bool = False

@@ -69,7 +69,8 @@ async def test_the_longest_names_are_stored(office: Office) -> None:
     name = "".join(chr(0x20000 + n * 7) for n in range(500))
 
     made = await office.register(
-        a_flow(name, edges=[]) | {"tasks": [a_task(name)]}, version_group_id=name
+        a_flow(name, edges=[an_edge("a", name, key=name)]) | {"tasks": [a_task("a"), a_task(name)]},
+        version_group_id=name,
     )
 
     assert (await office.flow(made.id))["name"] == name

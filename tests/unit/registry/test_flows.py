@@ -142,6 +142,7 @@ BAD_FLOWS: list[tuple[Any, str]] = [
     ),
     (with_task(max_retries="many"), "tasks.1.max_retries: Input should be a valid integer"),
     (with_task(retry_delay="soon"), "tasks.1.retry_delay: Input should be a valid timedelta"),
+    (with_task(retry_delay=-1), "tasks.1.retry_delay: Input should be greater than or equal to 0"),
     (with_task(mapped="maybe"), "tasks.1.mapped: Input should be a valid boolean"),
     (
         with_task(trigger={"fn": "prefect.triggers.all_dancing"}),
