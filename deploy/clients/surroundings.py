@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from deploy.clients.install import Environment
 
-# Core before 0.10 knows no Server: it takes any address as its Cloud and wants some token.
-CLOUD_ONLY = frozenset({"0.9.8", "0.8.1"})
+# Core before 0.10 knows no Server, and from 0.10 to 0.12 it registers with a Server without a
+# project. Both take any address as their Cloud, and want some token.
+AS_CLOUD = frozenset({"0.12.6", "0.9.8", "0.8.1"})
 
 # Variables that would make the client import our packages, or end up in our environment.
 FOREIGN = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})
@@ -38,8 +39,9 @@ def variables(environment: Environment, *, url: str, home: Path) -> dict[str, st
 
 
 def _address(version: str, url: str) -> dict[str, str]:
-    if version in CLOUD_ONLY:
+    if version in AS_CLOUD:
         return {
+            "PREFECT__BACKEND": "cloud",
             "PREFECT__CLOUD__API": url,
             "PREFECT__CLOUD__AUTH_TOKEN": "any",
             "PREFECT__CLOUD__AGENT__AUTH_TOKEN": "any",

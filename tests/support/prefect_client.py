@@ -95,11 +95,14 @@ class PrefectClient:
     async def agent(self, *arguments: str) -> AsyncIterator[Agent]:
         """Run `prefect agent local start`, and end it and its runs with the body."""
         address = f"http://127.0.0.1:{free_port()}"
+        command = ["agent", "local", "start", "--agent-address", address, "--show-flow-logs"]
+        if self.environment.version.startswith(("0.8.", "0.9.", "0.12.")):
+            command = ["agent", "start", "local"]
         log = self.home / f"agent_{next(self._numbers)}.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
                 str(self.environment.prefect),
-                *("agent", "local", "start", "--agent-address", address, "--show-flow-logs"),
+                *command,
                 *arguments,
                 env=self._variables(),
                 stdout=output,

@@ -94,4 +94,4 @@ def test_a_client_that_knows_no_server_is_pointed_at_us_as_its_cloud(tmp_path: P
 
     assert seen["PREFECT__CLOUD__API"] == "http://127.0.0.1:4321"
     assert seen["PREFECT__CLOUD__AGENT__AUTH_TOKEN"]
-    assert "PREFECT__BACKEND" not in seen
+    assert seen["PREFECT__BACKEND"] == "cloud"
