@@ -10,7 +10,7 @@ from uuid import UUID
 
 from libs.contracts import subjects
 from libs.contracts.runs import Reschedule
-from libs.runtime import faults
+from libs.runtime import faults, metrics
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
@@ -51,6 +51,7 @@ class Lazarus(Service):
                 per_tenant=self._settings.lazarus_tenant_rate,
                 again=PROPOSE_AGAIN,
             )
+        metrics.DISTRESSED.set(len(found))
         random.shuffle(found)  # tenants share the interval; nobody's backlog comes first
         chunks = [found[i : i + CHUNK] for i in range(0, len(found), CHUNK)]
         pause = self._settings.lazarus_spread.total_seconds() / max(len(chunks), 1)
@@ -59,6 +60,8 @@ class Lazarus(Service):
             if number:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
             done += await self._propose(chunk, now)
+        for outcome, count in done.items():
+            metrics.RESURRECTIONS.labels(outcome).inc(count)
         ticked = Ticked(revived=done["revive"], given_up=done["give_up"])
         if found:
             self.log.info("runs_resurrected", revived=ticked.revived, given_up=ticked.given_up)
