@@ -56,11 +56,9 @@ async def main(runs: int, seconds: float, *, keep: bool) -> None:
             message = "the database has no scale; make one with --keep"
             raise SystemExit(message)
         counts = await owner.fetch(
-            "SELECT replace(n.nspname || '.' || c.relname, 'runs.', '') AS name, sum(greatest(l.reltuples, 0))::bigint"
-            " AS rows FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-            " CROSS JOIN LATERAL (SELECT k.reltuples FROM pg_partition_tree(c.oid) t JOIN pg_class k ON k.oid = t.relid)"
-            " l WHERE n.nspname = 'runs' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"
-            " GROUP BY 1 HAVING sum(greatest(l.reltuples, 0)) > 1000 ORDER BY 1"
+            r"SELECT regexp_replace(relname, '_(w\d+|default)$', '') AS name, sum(reltuples)::bigint AS rows"
+            " FROM pg_class WHERE relkind = 'r' AND relnamespace = 'runs'::regnamespace"
+            " GROUP BY 1 HAVING sum(reltuples) > 1000 ORDER BY 1"
         )
         print("rows:", ", ".join(f"{row['name']} {row['rows']:,}" for row in counts))
         load = os.getloadavg()[0]
@@ -68,7 +66,9 @@ async def main(runs: int, seconds: float, *, keep: bool) -> None:
         async with asking(url) as asker:
             await _shapes(asker, made["now"], made["runs"])
             await _beside(asker, owner, url)
-            await _dashboards(asker, made["now"], made["runs"], seconds)
+            backend = psutil.Process(await owner.fetchval("SELECT pg_backend_pid()"))
+            postmaster = psutil.Process(backend.ppid())
+            await _dashboards(asker, made["now"], made["runs"], seconds, postmaster=postmaster)
         await owner.close()
 
 
@@ -151,8 +151,10 @@ async def _beside(asker: Asker, owner: "asyncpg.Connection[asyncpg.Record]", url
         print(f"  {name:40}{value:8.2f} ms{value / theirs:8.2f} x")
 
 
-async def _dashboards(asker: Asker, now: datetime, runs: int, seconds: float) -> None:
-    """Fifty open dashboards: the summary and other shapes of theirs at their pace; CPU of this process and PostgreSQL."""
+async def _dashboards(
+    asker: Asker, now: datetime, runs: int, seconds: float, *, postmaster: psutil.Process
+) -> None:
+    """Fifty open dashboards: the summary and other shapes at their pace, and the CPU time that they take."""
     known = {shape.name: shape for shape in shapes(now, runs)}
     summary = known["the dashboard's summary"]
     others = [
@@ -165,7 +167,7 @@ async def _dashboards(asker: Asker, now: datetime, runs: int, seconds: float) ->
     for shape in (summary, *others):
         await _bytes(asker, shape)
     pace = _DASHBOARDS * _OPERATIONS_A_MINUTE / 60
-    before, began, done = _cpu_seconds(), time.perf_counter(), 0
+    before, began, done = _cpu_seconds(postmaster), time.perf_counter(), 0
     tasks: set[asyncio.Task[bytes]] = set()
     while (passed := time.perf_counter() - began) < seconds:
         while done < passed * pace:
@@ -178,21 +180,20 @@ async def _dashboards(asker: Asker, now: datetime, runs: int, seconds: float) ->
         await asyncio.sleep(0.005)
     await asyncio.gather(*tasks)
     passed = time.perf_counter() - began
-    used = _cpu_seconds() - before
+    used = _cpu_seconds(postmaster) - before
     print(f"\n{_DASHBOARDS} dashboards: {done / passed:.0f} operations/s of {pace:.0f} asked for,"
           f" {used / passed:.2f} cores for read path and PostgreSQL")  # fmt: skip
 
 
-def _cpu_seconds() -> float:
-    """CPU time of this process and of every server process of PostgreSQL."""
+def _cpu_seconds(postmaster: psutil.Process) -> float:
+    """CPU time of this process and of PostgreSQL; that of a connection that ends is missed, and none ends meanwhile."""
     total = 0.0
-    for process in psutil.process_iter(["name"]):
+    for process in (psutil.Process(), postmaster, *postmaster.children()):
         try:
-            if process.pid == os.getpid() or "postgres" in (process.info["name"] or ""):
-                times = process.cpu_times()
-                total += times.user + times.system
-        except psutil.Error:
-            continue  # it has ended
+            times = process.cpu_times()
+        except psutil.NoSuchProcess:
+            continue
+        total += times.user + times.system
     return total
 
 

@@ -24,6 +24,13 @@ _SETTINGS = {
     # Compiling a statement to machine code costs more than these statements.
     "jit": "off",
 }
+_LOST = (
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.InternalClientError,  # what a connection cut in idleness raises at its next use
+    ConnectionError,
+)
 _STATEMENTS = 500  # prepared per connection; one per compiled document
 _LONGEST_STATEMENT = 256 * 1024  # the driver's default of 15 KiB would leave dashboards unprepared
 
@@ -106,7 +113,12 @@ class Reader:
         if self._pool is None:
             msg = "the reader is not connected"
             raise asyncpg.InterfaceError(msg)
-        row = await self._pool.fetchrow(sql, tenant_id, *values)
+        try:
+            row = await self._pool.fetchrow(sql, tenant_id, *values)
+        except _LOST:
+            # The connection died while nobody looked (PostgreSQL was restarted). A read may be asked twice; the pool
+            # has thrown that connection away.
+            row = await self._pool.fetchrow(sql, tenant_id, *values)
         if row is None:
             msg = "a statement without FROM answered no row"
             raise RuntimeError(msg)
@@ -122,7 +134,7 @@ class Reader:
             return at_key(GraphQLError(text, extensions={"code": "STATEMENT_TIMEOUT"}), key)
         if isinstance(error, asyncpg.DataError):  # class 22, or refused by the driver
             return at_key(GraphQLError(str(error).split("\n", maxsplit=1)[0]), key)
-        if is_outage(error):
+        if is_outage(error) or isinstance(error, _LOST):
             self._log.warning("read_failed", reason=type(error).__name__, path=key)
             text = "Unable to connect to postgres; try again."
             return at_key(GraphQLError(text, extensions={"code": "API_ERROR"}), key)
@@ -143,7 +155,9 @@ def _answer(bound: Bound, text: str | None) -> bytes | GraphQLError:
 
 def _is_of_one_field(error: Exception) -> bool:
     """Whether asking the fields one by one may answer some of them."""
-    return isinstance(error, asyncpg.QueryCanceledError) or not is_outage(error)
+    return isinstance(error, asyncpg.QueryCanceledError) or not (
+        is_outage(error) or isinstance(error, _LOST)
+    )
 
 
 async def _nothing_to_reset(_connection: object) -> None:

@@ -192,7 +192,18 @@ class ReadPath:
     def _plan(
         self, entry: _Document, literals: tuple[Any, ...], variables: Mapping[str, Any] | None
     ) -> Plan:
-        given = check_variables(entry.declared, variables or {})
+        try:
+            return self._bound(entry, literals, variables or {})
+        except RecursionError:
+            msg = (
+                f"The document or its variables are nested deeper than {self._limits.depth} levels."
+            )
+            raise too_much(msg) from None
+
+    def _bound(
+        self, entry: _Document, literals: tuple[Any, ...], variables: Mapping[str, Any]
+    ) -> Plan:
+        given = check_variables(entry.declared, variables)
         inputs = Inputs(literals, given)
         shape = shape_of(entry.declared, given)
         program = entry.programs.get(shape)
