@@ -1,6 +1,6 @@
 """The gateway's own tables: tenants, keys, the audit trail. The only place of the gateway that writes rows."""
 
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import asyncpg
@@ -75,6 +75,26 @@ class Store:
             "SELECT slug, name FROM gateway.tenant WHERE id = $1", tenant_id
         )
         return (row["slug"], row["name"]) if row else None
+
+    async def ids_of(
+        self,
+        table: Literal["registry.project", "registry.flow_group", "runs.agent"],
+        tenant_id: UUID,
+    ) -> list[UUID]:
+        """The ids of a tenant's rows in another service's table, to ask that service about them."""
+        rows = await self._database.pool.fetch(
+            f"SELECT id FROM {table} WHERE tenant_id = $1", tenant_id
+        )
+        return [row["id"] for row in rows]
+
+    async def delete_tenant(self, tenant_id: UUID) -> None:
+        """Delete the tenant's rows of this service, its own last; the audit trail stays."""
+        async with self._database.transaction() as connection:
+            for table in ("api_key", "key_value", "secret", "cloud_hook", "message"):
+                await connection.execute(
+                    f"DELETE FROM gateway.{table} WHERE tenant_id = $1", tenant_id
+                )
+            await connection.execute("DELETE FROM gateway.tenant WHERE id = $1", tenant_id)
 
     # keys
 

@@ -13,6 +13,7 @@ FOR_ADMINISTRATORS = {
     "create_tenant",
     "delete_api_key",
     "delete_api_token",
+    "delete_tenant",
     "update_tenant_name",
     "update_tenant_settings",
     "update_tenant_slug",

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+from libs.contracts import registry, runs
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id
+from services.gateway.graphql.mutations.payloads import Id, Success
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
 
@@ -35,6 +36,43 @@ async def create_tenant(context: Context, input: CreateTenant) -> Id:
     )
     context.shared.tenants.forget()
     return _id(made)
+
+
+@dataclass
+class DeleteTenant:
+    """`confirm` must be true."""
+
+    tenant_id: UUID
+    confirm: bool = False
+
+
+@mutation("delete_tenant", guard=Guard.ADMIN)
+async def delete_tenant(context: Context, input: DeleteTenant) -> Success:
+    """Delete a tenant with everything in it. Cut short, it finishes when it is asked again."""
+    if not input.confirm:
+        raise compat.error_of(Refused(code=Code.NOT_CONFIRMED))
+    if input.tenant_id != context.tenant_id and not context.identity.any_tenant:
+        raise compat.error_of(Refused(code=Code.FORBIDDEN))
+    if not await context.shared.tenants.exists(input.tenant_id):
+        return Success(success=False)
+    store, tenant_id = context.shared.store, input.tenant_id
+    for project_id in await store.ids_of("registry.project", tenant_id):
+        await context.ask(
+            registry.DELETE_PROJECT,
+            registry.DeleteProject(tenant_id=tenant_id, project_id=project_id),
+        )
+    for flow_group_id in await store.ids_of("registry.flow_group", tenant_id):
+        await context.ask(
+            registry.DELETE_FLOW_GROUP,
+            registry.DeleteFlowGroup(tenant_id=tenant_id, flow_group_id=flow_group_id),
+        )
+    for agent_id in await store.ids_of("runs.agent", tenant_id):
+        await context.ask(
+            runs.DELETE_AGENT, runs.DeleteAgent(tenant_id=tenant_id, agent_id=agent_id)
+        )
+    await store.delete_tenant(tenant_id)
+    context.shared.tenants.forget()
+    return Success(success=True)
 
 
 @dataclass

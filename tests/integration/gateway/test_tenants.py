@@ -1,0 +1,114 @@
+"""Tenants over GraphQL, with keys off: made, changed, chosen by the header, deleted with all they hold."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from services.gateway.app import Gateway
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.gql import Gql
+from tests.support.serialized_flows import a_flow
+from tests.support.services import all_services
+
+TABLES = (
+    "registry.project", "registry.flow_group", "registry.flow", "registry.task", "runs.flow_run",
+    "runs.task_run", "runs.agent", "gateway.key_value", "gateway.tenant",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
+    async with all_services(stack) as gateway:
+        yield gateway
+
+
+@pytest.fixture
+async def api(gateway: Gateway) -> AsyncIterator[Gql]:
+    async with Gql(f"http://127.0.0.1:{gateway.port}") as gql:
+        yield gql
+
+
+async def make(api: Gql, slug: str) -> str:
+    made = await api(
+        "mutation($s: String!) { create_tenant(input: {name: $s, slug: $s}) { id } }", s=slug
+    )
+    tenant_id: str = made["create_tenant"]["id"]
+    return tenant_id
+
+
+async def test_the_header_chooses_the_tenant(gateway: Gateway, api: Gql) -> None:
+    tenant_id = await make(api, "chosen")
+
+    async with Gql(
+        f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": tenant_id}
+    ) as there:
+        seen = await there("{ tenant { id slug } }")
+
+    assert seen == {"tenant": [{"id": tenant_id, "slug": "chosen"}]}
+
+
+async def test_a_tenant_is_renamed_and_its_settings_are_merged(gateway: Gateway, api: Gql) -> None:
+    tenant_id = await make(api, "changing")
+    change = (
+        f'mutation {{ a: update_tenant_name(input: {{tenant_id: "{tenant_id}", name: "New"}}) {{ id }}'
+        f' b: update_tenant_slug(input: {{tenant_id: "{tenant_id}", slug: "new"}}) {{ id }}'
+        f' c: update_tenant_settings(input: {{tenant_id: "{tenant_id}", settings: "{{\\"x\\": 1}}"}}) {{ id }}'
+        f' d: update_tenant_settings(input: {{tenant_id: "{tenant_id}", settings: "{{\\"y\\": 2}}"}}) {{ id }} }}'
+    )
+
+    await api(change)
+
+    async with Gql(
+        f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": tenant_id}
+    ) as there:
+        seen = await there("{ tenant { name slug settings } }")
+    assert seen == {"tenant": [{"name": "New", "slug": "new", "settings": {"x": 1, "y": 2}}]}
+
+
+async def test_a_slug_is_given_once(api: Gql) -> None:
+    await make(api, "once")
+
+    errors = await api.errors('mutation { create_tenant(input: {name: "x", slug: "once"}) { id } }')
+
+    assert errors[0]["message"] == "Uniqueness violation."
+
+
+async def test_a_tenant_is_deleted_with_everything_in_it_and_only_when_confirmed(
+    stack: Stack, gateway: Gateway, api: Gql
+) -> None:
+    tenant_id = await make(api, "doomed")
+    async with Gql(
+        f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": tenant_id}
+    ) as there:
+        project = await there('mutation { create_project(input: {name: "p"}) { id } }')
+        flow = await there(
+            "mutation($f: JSON!, $p: UUID) { create_flow(input: {serialized_flow: $f, project_id: $p}) { id } }",
+            f=a_flow("doomed"),
+            p=project["create_project"]["id"],
+        )
+        await there(
+            f'mutation {{ create_flow_run(input: {{flow_id: "{flow["create_flow"]["id"]}"}}) {{ id }} }}'
+        )
+        await there('mutation { register_agent(input: {type: "LocalAgent"}) { id } }')
+        await there('mutation { set_key_value(input: {key: "k", value: "1"}) { id } }')
+    delete = f'mutation {{ delete_tenant(input: {{tenant_id: "{tenant_id}", confirm: CONFIRM}}) {{ success }} }}'
+
+    refused = await api.errors(delete.replace("CONFIRM", "false"))
+    deleted = await api(delete.replace("CONFIRM", "true"))
+    again = await api(delete.replace("CONFIRM", "true"))
+
+    async def nothing_left() -> bool:
+        counts = [
+            await stack.admin_pool.fetchval(
+                f"SELECT count(*) FROM {table} WHERE {'id' if table.endswith('tenant') else 'tenant_id'} = $1",
+                tenant_id,
+            )
+            for table in TABLES
+        ]
+        return not any(counts)
+
+    assert refused[0]["message"] == "Must pass `confirm=True` to proceed."
+    assert deleted == {"delete_tenant": {"success": True}}
+    assert again == {"delete_tenant": {"success": False}}
+    await eventually(nothing_left)
