@@ -13,7 +13,9 @@ import json
 import os
 import re
 import secrets
+import shutil
 import socket
+import tempfile
 import time
 from collections.abc import Set
 from pathlib import Path
@@ -23,6 +25,9 @@ from deploy.engines.errors import EngineError, explain_os_error
 
 _FIRST_PORT, _LAST_PORT = 15_000, 31_000
 """Below the ephemeral range, so that no outgoing connection takes the port of an engine that is down."""
+
+_OWNER = "belongs-to"
+"""In a store that is not in its data folder: the path of that folder."""
 
 _LOG_LIMIT = 20 << 20
 """Bytes; a larger log is set aside once at start, so that logs take at most twice this."""
@@ -137,6 +142,7 @@ class DataFolder:
         account = choose_account(existing_store=home / "postgres")
         if account is not None and not account.can_traverse(self.path):
             if not recorded.exists():
+                _sweep(SYSTEM_STORE)
                 home = SYSTEM_STORE / f"{_slug(self.path)}-{secrets.token_hex(4)}"
                 recorded.write_text(f"{home}\n")
             if not account.can_traverse(home):
@@ -150,6 +156,8 @@ class DataFolder:
                 if not folder.exists():
                     folder.mkdir(parents=True)
                     folder.chmod(0o700 if account is None else 0o711)
+            if home != self.path / "engines":
+                (home / _OWNER).write_text(f"{self.path}\n")
         except OSError as error:
             raise explain_os_error(error, path=home, wanted="create") from None
         return home, account
@@ -224,5 +232,18 @@ def free_port(*, exclude: Set[int] = frozenset()) -> int:
     raise EngineError(msg)
 
 
+def _sweep(stores: Path) -> None:
+    """Remove the stores of temporary data folders that are gone, as those of tests.
+
+    Of temporary ones only: another folder may be gone because its disk is not mounted.
+    """
+    for owner in stores.glob(f"*/{_OWNER}"):
+        data = Path(owner.read_text().strip())
+        recorded = data / "home"
+        is_used = recorded.exists() and recorded.read_text().strip() == str(owner.parent)
+        if data.is_relative_to(tempfile.gettempdir()) and not is_used:
+            shutil.rmtree(owner.parent, ignore_errors=True)
+
+
 def _slug(path: Path) -> str:
-    return re.sub(r"[^a-zA-Z0-9]+", "-", str(path)).strip("-")[-40:] or "data"
+    return re.sub(r"[^a-zA-Z0-9]+", "-", str(path))[-40:].strip("-") or "data"

@@ -88,6 +88,23 @@ async def test_under_root_a_data_folder_that_nobody_can_reach_stays_closed(path:
     assert answer == 42
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+async def test_a_store_outside_of_a_temporary_folder_goes_when_the_folder_is_gone(
+    path: Path,
+) -> None:
+    path.parent.chmod(0o700)
+    async with EngineParent(path) as first:
+        left_behind = Path(first.said["home"])
+    shutil.rmtree(path)
+
+    async with EngineParent(path) as second:
+        home = Path(second.said["home"])
+
+    shutil.rmtree(home)
+    assert home != left_behind
+    assert not left_behind.exists()
+
+
 async def test_postgres_killed_comes_back_on_its_port_with_what_was_committed(path: Path) -> None:
     async with Engines(path) as engines:
         url = engines.endpoints.postgres_url(database="postgres")
