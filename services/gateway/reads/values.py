@@ -4,6 +4,7 @@ Binding converts to what the driver expects and refuses in PostgreSQL's words; n
 statement's text.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,8 @@ from uuid import UUID
 
 import orjson
 from graphql import GraphQLError
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 Convert = Callable[[Any], Any]
 
@@ -61,8 +64,12 @@ def text_value(value: Any) -> str:
     if not isinstance(value, str):
         raise _invalid("String", value)
     if "\0" in value:
-        msg = "a string must not contain the character U+0000"
-        raise GraphQLError(msg)
+        raise _nul()
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            raise _invalid("String", value) from None
     return value
 
 
@@ -78,10 +85,12 @@ def bigint_value(value: Any) -> int:
 
 def json_value(value: Any) -> str:
     """Any JSON value, as its text."""
-    text = orjson.dumps(value).decode()
-    if "\\u0000" in text:
-        msg = "a string must not contain the character U+0000"
-        raise GraphQLError(msg)
+    try:
+        text = orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:  # half of a surrogate pair, or an integer of more than 64 bits
+        raise _invalid("jsonb", value) from None
+    if _ESCAPED_NUL.search(text):
+        raise _nul()
     return text
 
 
@@ -131,6 +140,10 @@ def _invalid(name: str, value: Any) -> GraphQLError:
     return GraphQLError(f"invalid input syntax for type {name}: {_shown(value)}")
 
 
+def _nul() -> GraphQLError:
+    return GraphQLError("a string must not contain the character U+0000")
+
+
 def _shown(value: Any) -> str:
-    text = str(value)
+    text = str(value).encode(errors="backslashreplace").decode()
     return f'"{text[:100]}…"' if len(text) > 100 else f'"{text}"'
