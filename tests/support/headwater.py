@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import psutil
+
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.ports import free_port
@@ -68,6 +70,16 @@ class Headwater:
         process = self._running()
         process.kill()
         await process.wait()
+
+    def kill_engine(self, name: str) -> None:
+        """kill -9 of one engine, `postgres` or `nats-server`; its supervisor is to notice."""
+        engines = [
+            child
+            for child in psutil.Process(self._running().pid).children()
+            if child.name() == name
+        ]
+        assert len(engines) == 1, f"{len(engines)} children of Headwater are called {name}"
+        engines[0].kill()
 
     async def stop(self) -> None:
         """End it politely; make sure that nothing of it is left."""

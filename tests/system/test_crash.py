@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import Any, Self
 
 import httpx
 import pytest
@@ -133,61 +134,95 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed_at_work(
         await eventually(all_there, timeout=30, pause=LOOK)
 
 
-async def test_a_run_in_progress_outlives_its_server(
-    mortal: Headwater, client: PrefectClient
-) -> None:
-    async with Gql(mortal.url) as api, client.agent() as agent:
-        run_id = await client.answer("""
-            import time
-            from prefect import Client, Flow, task
+PATIENT = """
+    import time
+    from prefect import Client, Flow, task
 
-            @task
-            def step(i):
-                time.sleep(2)
-                return i
+    @task
+    def step(i):
+        time.sleep(2)
+        return i
 
-            with Flow("patient") as flow:
-                last = step(0)
-                for i in range(4):
-                    last = step(i, upstream_tasks=[last])
+    with Flow("patient") as flow:
+        last = step(0)
+        for i in range(4):
+            last = step(i, upstream_tasks=[last])
 
-            Client().create_project("crash")
-            answer(Client().create_flow_run(flow_id=flow.register(project_name="crash")))
-        """)
-        await agent.poke()
+    Client().create_project("crash")
+    answer(Client().create_flow_run(flow_id=flow.register(project_name="crash")))
+"""
+
+
+class Patient:
+    """A real run of ten seconds that is under way, to be disturbed."""
+
+    def __init__(self, api: Gql, run_id: str) -> None:
+        self._api = api
+        self._run_id = run_id
+
+    @classmethod
+    @asynccontextmanager
+    async def under_way(cls, server: Headwater, client: PrefectClient) -> AsyncIterator[Self]:
+        """Start it; the body begins when its first task has succeeded."""
+        async with Gql(server.url) as api, client.agent() as agent:
+            patient = cls(api, await client.answer(PATIENT))
+            await agent.poke()
+
+            async def in_the_middle() -> bool:
+                tasks = (await patient.run())["task_runs"]
+                assert "Success" in {task["state"] for task in tasks}
+                return True
+
+            await eventually(in_the_middle, timeout=60, pause=LOOK)
+            yield patient
+
+    async def run(self) -> dict[str, Any]:
         query = """
         query($id: uuid!) {
           flow_run_by_pk(id: $id) {
-            state states(order_by: {version: asc}) { state }
-            task_runs { state states_aggregate(where: {state: {_eq: "Running"}}) {
-              aggregate { count }
-            } }
+            state
+            task_runs {
+              state
+              states_aggregate(where: {state: {_eq: "Running"}}) { aggregate { count } }
+            }
           }
         }"""
+        found: dict[str, Any] = (await self._api(query, id=self._run_id))["flow_run_by_pk"]
+        return found
 
-        async def run() -> dict[str, Any]:
-            found: dict[str, Any] = (await api(query, id=run_id))["flow_run_by_pk"]
-            return found
-
-        async def in_the_middle() -> bool:
-            assert "Success" in {task["state"] for task in (await run())["task_runs"]}
-            return True
-
+    async def succeeds_with_each_task_run_once(self) -> None:
         async def at_its_end() -> dict[str, Any]:
-            found = await run()
+            found = await self.run()
             assert is_finished(found["state"]), found["state"]
             return found
 
-        await eventually(in_the_middle, timeout=60, pause=LOOK)
+        ended = await eventually(at_its_end, timeout=120, pause=LOOK)
+        assert ended["state"] == "Success"
+        assert {task["state"] for task in ended["task_runs"]} == {"Success"}
+        starts = [task["states_aggregate"]["aggregate"]["count"] for task in ended["task_runs"]]
+        assert starts == [1] * 5
+
+
+async def test_a_run_in_progress_outlives_its_server(
+    mortal: Headwater, client: PrefectClient
+) -> None:
+    async with Patient.under_way(mortal, client) as patient:
         await mortal.kill()
         await mortal.start()
-        # The client waits up to a minute for an API that is gone.
-        ended = await eventually(at_its_end, timeout=120, pause=LOOK)
 
-    assert ended["state"] == "Success"
-    assert {task["state"] for task in ended["task_runs"]} == {"Success"}
-    # Each task ran once: the outage repeated nothing.
-    assert {task["states_aggregate"]["aggregate"]["count"] for task in ended["task_runs"]} == {1}
+        # The client waits up to a minute for an API that is gone.
+        await patient.succeeds_with_each_task_run_once()
+
+
+@pytest.mark.parametrize("engine", ["postgres", "nats-server"])
+async def test_a_run_in_progress_outlives_an_engine(
+    engine: str, mortal: Headwater, client: PrefectClient
+) -> None:
+    async with Patient.under_way(mortal, client) as patient:
+        mortal.kill_engine(engine)
+
+        # Requests in between are answered API_ERROR, at which the client sends them again.
+        await patient.succeeds_with_each_task_run_once()
 
 
 async def test_a_registration_that_was_cut_off_leaves_no_half_flow(
