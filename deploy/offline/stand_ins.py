@@ -137,7 +137,7 @@ def _wheels(context: Path) -> None:
 
 def service_requirements() -> str:
     """The lock without the embedded engines, by the very script that the image's build uses."""
-    script = CHECKOUT / "deploy/containers/without_engines.awk"
+    script = CHECKOUT / "deploy/containers/services_only.awk"
     return run(["awk", "-f", str(script), str(CHECKOUT / "requirements.lock")])
 
 

@@ -32,7 +32,8 @@ def test_it_has_no_root_and_an_init(docker: Docker, image: str) -> None:
 
 
 def test_it_holds_no_engine_no_pip_and_no_tests(docker: Docker, image: str) -> None:
-    find = "find /opt/headwater -name 'nats-server*' -o -name 'pixeltable*' -o -name tests -o -name pip -o -name '.env*'"
+    names = ("nats-server*", "pixeltable*", "tests", "pip", ".env*")
+    find = "find /opt/headwater -name " + " -o -name ".join(f"'{name}'" for name in names)
 
     found = docker.run("run", *LOCKED, "--entrypoint", "sh", image, "-c", find)
 

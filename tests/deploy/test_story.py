@@ -219,7 +219,10 @@ async def test_only_the_door_is_open_and_only_on_the_loopback_address(
         for name in LONG_RUNNING
         for container in await deployment.containers(name)
     }
-    published = {name: [b for bindings in found.values() for b in bindings or []] for name, found in ports.items()}  # fmt: skip
+    published = {
+        name: [b for bindings in found.values() for b in bindings or []]
+        for name, found in ports.items()
+    }
 
     assert {name for name, bindings in published.items() if bindings} == {"door"}
     assert published["door"] == [{"HostIp": "127.0.0.1", "HostPort": str(deployment.port)}]
@@ -281,7 +284,10 @@ async def test_two_ledgers_and_two_gateways_share_the_work(
     await deployment.up()
 
     async def both_serve() -> bool:
-        await asyncio.gather(*(start(api, flows["quick"], scheduled_start_time="2100-01-01T00:00:00Z") for _ in range(20)))  # fmt: skip
+        later = "2100-01-01T00:00:00Z"
+        await asyncio.gather(
+            *(start(api, flows["quick"], scheduled_start_time=later) for _ in range(20))
+        )
         return all([await answered(deployment, name) for name in ("runs", "gateway")])
 
     await eventually(both_serve, timeout=60, pause=0.5)

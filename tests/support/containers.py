@@ -112,8 +112,9 @@ class Deployment:
     def secrets(self) -> dict[str, str]:
         """What is in its `.env`."""
         lines = (self.folder / "env").read_text().splitlines()
-        pairs = [line.split("=", 1) for line in lines if line and not line.startswith("#")]
-        return {name: value for name, value in pairs}
+        parted = [line.partition("=") for line in lines if line and not line.startswith("#")]
+        pairs = [(name, value) for name, _, value in parted]
+        return dict(pairs)
 
     def api(self, key: str | None = None) -> Gql:
         """Its API, with the first key unless another is given."""
@@ -148,7 +149,7 @@ class Deployment:
         return found[0]
 
     async def kill(self, service: str) -> None:
-        """kill -9 of one container's PID 1 from outside, as the kernel's OOM killer does it; wait until it is well again.
+        """kill -9 of one container's PID 1 from outside, as the kernel does it; wait until it is well again.
 
         Not `docker kill`, after which Docker takes the container for stopped by its owner and leaves it so.
         """

@@ -1,0 +1,100 @@
+{{- define "headwater.labels" -}}
+app.kubernetes.io/name: headwater
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version }}
+{{- end }}
+
+{{/* Of one service: (dict "root" $ "name" "runs"). */}}
+{{- define "headwater.selector" -}}
+app.kubernetes.io/name: headwater
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .name }}
+{{- end }}
+
+{{- define "headwater.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "headwater.postgresPlace" -}}
+{{ .Values.postgres.host }}:{{ .Values.postgres.port }}/{{ .Values.postgres.database }}{{ with .Values.postgres.options }}?{{ . }}{{ end }}
+{{- end }}
+
+{{/* A variable from the Secret: (dict "root" $ "variable" "..." "key" "..."). */}}
+{{- define "headwater.secret" -}}
+- name: {{ .variable }}
+  valueFrom:
+    secretKeyRef:
+      name: {{ .root.Values.existingSecret }}
+      key: {{ .key }}
+      {{- if .optional }}
+      optional: true
+      {{- end }}
+{{- end }}
+
+{{/* PostgreSQL as a role; the password is put into the URL by the image's entry point. */}}
+{{- define "headwater.postgres" -}}
+- name: HEADWATER_POSTGRES_URL
+  value: {{ printf "postgresql://%s@%s" .role (include "headwater.postgresPlace" .root) | quote }}
+{{ include "headwater.secret" (dict "root" .root "variable" "HEADWATER_POSTGRES_PASSWORD" "key" .key) }}
+{{- end }}
+
+{{- define "headwater.nats" -}}
+- name: HEADWATER_NATS_URL
+  value: {{ printf "%s://%s@%s:%d" .root.Values.nats.scheme .user .root.Values.nats.host (int .root.Values.nats.port) | quote }}
+{{ include "headwater.secret" (dict "root" .root "variable" "HEADWATER_NATS_PASSWORD" "key" (printf "nats-%s" .user)) }}
+{{- with .root.Values.nats.tlsCa }}
+- name: HEADWATER_NATS_TLS_CA
+  value: {{ printf "/etc/headwater/tls/%s" . | quote }}
+{{- end }}
+{{- end }}
+
+{{/* What every pod has around its container. */}}
+{{- define "headwater.pod" -}}
+automountServiceAccountToken: false
+enableServiceLinks: false
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 10001
+  runAsGroup: 10001
+  fsGroup: 10001
+  seccompProfile: {type: RuntimeDefault}
+{{- with .Values.image.pullSecrets }}
+imagePullSecrets:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .Values.affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+volumes:
+  - name: tmp
+    emptyDir: {sizeLimit: 64Mi}
+  {{- with .Values.tls.existingSecret }}
+  - name: tls
+    secret: {secretName: {{ . }}}
+  {{- end }}
+{{- end }}
+
+{{- define "headwater.container" -}}
+image: {{ include "headwater.image" . | quote }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+volumeMounts:
+  - {name: tmp, mountPath: /tmp}
+  {{- if .Values.tls.existingSecret }}
+  - {name: tls, mountPath: /etc/headwater/tls, readOnly: true}
+  {{- end }}
+{{- end }}

@@ -1,0 +1,227 @@
+"""The Helm chart, linted and rendered by Helm and held to the schemas of Kubernetes."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from deploy.offline.daemon import run
+from deploy.offline.stand_ins import CHECKOUT
+from tests.support.containers import SERVICES, tools
+
+pytestmark = pytest.mark.slow
+
+CHART = CHECKOUT / "deploy/helm/headwater"
+
+LEAST: dict[str, Any] = {
+    "existingSecret": "headwater-secrets",
+    "postgres": {"host": "pg.example"},
+    "nats": {"host": "nats.example"},
+}
+EVERYTHING: dict[str, Any] = {
+    "existingSecret": "headwater-secrets",
+    "postgres": {
+        "host": "pg.example",
+        "options": "sslmode=verify-full&sslrootcert=/etc/headwater/tls/postgres-ca.crt",
+    },
+    "nats": {"host": "nats.example", "scheme": "tls", "tlsCa": "nats-ca.crt"},
+    "tls": {"existingSecret": "headwater-tls"},
+    "env": {"HEADWATER_DRAIN_TIMEOUT": 10},
+    "services": {"runs": {"replicas": 1, "env": {"HEADWATER_COMMIT_BATCH": 200}}},
+    "ingress": {"enabled": True, "host": "flows.example", "className": "nginx", "tlsSecret": "t"},
+    "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "networkPolicy": {"enabled": True, "metricsFrom": [{"podSelector": {}}]},
+    "podAnnotations": {"a": "b"},
+    "nodeSelector": {"disk": "fast"},
+    "tolerations": [{"operator": "Exists"}],
+    "affinity": {"podAntiAffinity": {}},
+}
+
+Report = dict[str, Any]
+
+
+async def report_on(values: dict[str, Any]) -> Report:
+    command = [
+        str(tools() / "bin/python"),
+        str(CHECKOUT / "tests/support/helm_report.py"),
+        str(CHART),
+    ]
+    said = await asyncio.to_thread(run, command, stdin=json.dumps(values).encode())
+    found: Report = json.loads(said)
+    return found
+
+
+@pytest.fixture(scope="module")
+async def least() -> Report:
+    return await report_on(LEAST)
+
+
+@pytest.fixture(scope="module")
+async def everything() -> Report:
+    return await report_on(EVERYTHING)
+
+
+@pytest.fixture(params=["least", "everything"])
+def report(request: pytest.FixtureRequest, least: Report, everything: Report) -> Report:
+    return {"least": least, "everything": everything}[request.param]
+
+
+def objects(report: Report, kind: str) -> dict[str, dict[str, Any]]:
+    found = [each for each in report["objects"] if each["kind"] == kind]
+    by_name = {each["metadata"]["name"]: each for each in found}
+    assert len(by_name) == len(found), f"two {kind} of one name"
+    return by_name
+
+
+def pods(report: Report) -> dict[str, dict[str, Any]]:
+    both = objects(report, "Deployment") | objects(report, "Job")
+    return {name: each["spec"]["template"]["spec"] for name, each in both.items()}
+
+
+def variables(pod: dict[str, Any]) -> dict[str, Any]:
+    [container] = pod["containers"]
+    names = [variable["name"] for variable in container["env"]]
+    assert len(set(names)) == len(names), "a variable is set twice"
+    return {v["name"]: v.get("value", v.get("valueFrom")) for v in container["env"]}
+
+
+def test_helm_lints_it_without_a_complaint(report: Report) -> None:
+    # 1 is information: that there is no icon.
+    assert report["lint"]["errors"] == []
+    assert [m for m in report["lint"]["messages"] if m["severity"] > 1] == []
+
+
+def test_every_object_is_valid_for_kubernetes(report: Report) -> None:
+    assert report["refused"] is None
+    assert report["objects"]
+    assert report["invalid"] == []
+
+
+def test_each_service_is_a_deployment_and_each_job_a_hook(report: Report) -> None:
+    jobs = objects(report, "Job")
+
+    assert set(objects(report, "Deployment")) == {f"hw-{name}" for name in SERVICES}
+    assert set(jobs) == {"hw-migrate", "hw-provision"}
+    for job in jobs.values():
+        assert job["metadata"]["annotations"]["helm.sh/hook"] == "pre-install,pre-upgrade"
+
+
+def test_every_pod_is_locked_down(report: Report) -> None:
+    for name, pod in pods(report).items():
+        [container] = pod["containers"]
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert pod["automountServiceAccountToken"] is False, name
+        assert container["securityContext"]["readOnlyRootFilesystem"] is True, name
+        assert container["securityContext"]["allowPrivilegeEscalation"] is False, name
+        assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, name
+        assert container["resources"]["limits"]["memory"], name
+        assert container["resources"]["requests"]["cpu"], name
+
+
+def test_every_service_is_probed(report: Report) -> None:
+    for name, deployment in objects(report, "Deployment").items():
+        [container] = deployment["spec"]["template"]["spec"]["containers"]
+        paths = [container[f"{p}Probe"]["httpGet"]["path"] for p in ("startup", "liveness", "readiness")]  # fmt: skip
+        assert paths == ["/health", "/health", "/ready"], name
+
+
+def test_no_password_is_in_the_chart(report: Report) -> None:
+    assert objects(report, "Secret") == {}
+    for name, pod in pods(report).items():
+        for variable, value in variables(pod).items():
+            if "PASSWORD" in variable or variable in {"HEADWATER_KEY_PEPPER", "HEADWATER_BOOTSTRAP_KEY"}:  # fmt: skip
+                assert value["secretKeyRef"]["name"] == "headwater-secrets", (name, variable)
+
+
+def test_each_service_logs_in_as_itself(least: Report) -> None:
+    for name in SERVICES:
+        found = variables(pods(least)[f"hw-{name}"])
+        assert found["HEADWATER_POSTGRES_URL"] == f"postgresql://headwater_{name}@pg.example:5432/headwater"  # fmt: skip
+        assert found["HEADWATER_POSTGRES_PASSWORD"]["secretKeyRef"]["key"] == f"postgres-{name}"
+        assert found["HEADWATER_NATS_URL"] == f"nats://{name}@nats.example:4222"
+        assert found["HEADWATER_NATS_PASSWORD"]["secretKeyRef"]["key"] == f"nats-{name}"
+
+
+def test_only_who_needs_them_gets_the_secrets(least: Report) -> None:
+    keys = {
+        name: {v["secretKeyRef"]["key"] for v in variables(pod).values() if isinstance(v, dict)}
+        for name, pod in pods(least).items()
+    }
+
+    assert keys["hw-runs"] == {"postgres-runs", "nats-runs"}
+    assert keys["hw-provision"] == {"nats-provision"}
+    assert "key-pepper" in keys["hw-gateway"]
+    assert [name for name in keys if "postgres-owner" in keys[name]] == ["hw-migrate"]
+
+
+def test_disruption_budgets_are_for_what_has_replicas(least: Report, everything: Report) -> None:
+    assert set(objects(least, "PodDisruptionBudget")) == {f"hw-{name}" for name in SERVICES}
+    assert "hw-runs" not in objects(everything, "PodDisruptionBudget")
+
+
+def test_every_selector_finds_its_pods_and_no_others(least: Report) -> None:
+    labels = {
+        name: each["spec"]["template"]["metadata"]["labels"]
+        for name, each in (objects(least, "Deployment") | objects(least, "Job")).items()
+    }
+
+    def found(selector: dict[str, str]) -> set[str]:
+        return {name for name, given in labels.items() if selector.items() <= given.items()}
+
+    for kind in ("Deployment", "PodDisruptionBudget"):
+        for name, each in objects(least, kind).items():
+            assert found(each["spec"]["selector"]["matchLabels"]) == {name}
+    assert found(objects(least, "Service")["hw"]["spec"]["selector"]) == {"hw-gateway"}
+
+
+def test_prometheus_finds_every_service(everything: Report) -> None:
+    [monitor] = objects(everything, "ServiceMonitor").values()
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    services = objects(everything, "Service")
+
+    found = {
+        name for name, each in services.items() if wanted.items() <= each["metadata"]["labels"].items()
+    }  # fmt: skip
+
+    assert found == {"hw-metrics"}
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+    assert monitor["spec"]["endpoints"][0]["port"] == services["hw-metrics"]["spec"]["ports"][0]["name"]  # fmt: skip
+
+
+def test_tls_and_variables_reach_the_pods(everything: Report) -> None:
+    pod = pods(everything)["hw-runs"]
+    found = variables(pod)
+
+    assert found["HEADWATER_NATS_URL"] == "tls://runs@nats.example:4222"
+    assert found["HEADWATER_NATS_TLS_CA"] == "/etc/headwater/tls/nats-ca.crt"
+    assert found["HEADWATER_POSTGRES_URL"].endswith(
+        "/headwater?sslmode=verify-full&sslrootcert=/etc/headwater/tls/postgres-ca.crt"
+    )
+    assert found["HEADWATER_COMMIT_BATCH"] == "200"
+    assert found["HEADWATER_DRAIN_TIMEOUT"] == "10"
+    assert {"name": "tls", "secret": {"secretName": "headwater-tls"}} in pod["volumes"]
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"existingSecret": ""}, "existingSecret"),
+        ({"postgres": {"host": ""}}, "postgres"),
+        ({"nats": {"host": "n", "scheme": "http"}}, "scheme"),
+        ({"nats": {"host": "n", "replicas": 7}}, "replicas"),
+        ({"services": {"runs": {"replicas": 0}}}, "replicas"),
+        ({"services": {"extra": {"replicas": 1, "resources": {}}}}, "extra"),
+        ({"ingress": {"enabled": True}}, "host"),
+        ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds"),
+    ],
+)
+async def test_wrong_values_are_refused_by_name(values: dict[str, Any], named: str) -> None:
+    report = await report_on(copy.deepcopy(LEAST) | values)
+
+    assert report["refused"] is not None
+    assert named in report["refused"]
