@@ -298,10 +298,10 @@ class _Batch:
         for place, command in enumerate(commands):
             needs.note(command, read.get(place, ()))
         flow_run_ids = needs.flow_runs | needs.reaching
-        if needs.bound:
-            flow_run_ids |= await store.flow_runs_of(self.connection, sorted(needs.bound))
-        if flow_run_ids:
-            self.flow_runs = await store.lock_flow_runs(self.connection, flow_run_ids)
+        if flow_run_ids or needs.bound:
+            self.flow_runs = await store.lock_flow_runs(
+                self.connection, flow_run_ids, of_task_runs=needs.bound
+            )
         task_run_ids = needs.task_runs
         if needs.reaching:
             task_run_ids |= await store.unfinished_task_runs(

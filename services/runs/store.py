@@ -207,14 +207,6 @@ async def insert_task_runs(
 # Runs under lock
 
 
-async def flow_runs_of(connection: Connection, task_run_ids: Sequence[UUID]) -> set[UUID]:
-    """The flow runs of task runs; a task run never changes its flow run, so no lock is needed to know."""
-    rows = await connection.fetch(
-        "SELECT DISTINCT flow_run_id FROM runs.task_run WHERE id = ANY($1::uuid[])", task_run_ids
-    )
-    return {row["flow_run_id"] for row in rows}
-
-
 async def unfinished_task_runs(connection: Connection, flow_run_ids: Sequence[UUID]) -> set[UUID]:
     """Task runs that a cancellation or a zombie's end would reach."""
     rows = await connection.fetch(
@@ -228,9 +220,13 @@ async def unfinished_task_runs(connection: Connection, flow_run_ids: Sequence[UU
     return {row["id"] for row in rows}
 
 
-async def lock_flow_runs(connection: Connection, ids: Iterable[UUID]) -> dict[UUID, FlowRun]:
-    """Lock flow runs in id order and read them."""
-    rows = await connection.fetch(statement(__file__, "lock_flow_runs"), list(ids))
+async def lock_flow_runs(
+    connection: Connection, ids: Iterable[UUID], *, of_task_runs: Iterable[UUID] = ()
+) -> dict[UUID, FlowRun]:
+    """Lock these flow runs, and those of these task runs, in id order, and read them."""
+    rows = await connection.fetch(
+        statement(__file__, "lock_flow_runs"), list(ids), list(of_task_runs)
+    )
     return {row["id"]: FlowRun(**row) for row in rows}
 
 

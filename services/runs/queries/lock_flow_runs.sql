@@ -11,6 +11,9 @@ SELECT
     coalesce(g.settings -> 'lazarus_enabled' <> 'false', true) AS lazarus_enabled
 FROM runs.flow_run r
 LEFT JOIN registry.flow_group g ON g.id = r.flow_group_id
-WHERE r.id = ANY ($1::uuid[])
+-- The flow runs of task runs, too; a task run never changes its flow run, so no lock is needed to know.
+WHERE r.id = ANY (
+    ARRAY(SELECT unnest($1::uuid[]) UNION SELECT t.flow_run_id FROM runs.task_run t WHERE t.id = ANY ($2::uuid[]))
+)
 ORDER BY r.id
 FOR NO KEY UPDATE OF r
