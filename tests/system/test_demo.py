@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.support.gql import Gql
+from tests.support.headwater import Headwater
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.client, pytest.mark.slow]
@@ -65,6 +67,17 @@ async def test_the_demo_ends_well_and_leaves_no_process(tmp_path: Path) -> None:
     ):
         assert sentence in said
     assert left_behind(tmp_path) == []
+
+
+async def test_the_demo_uses_the_headwater_that_runs_and_leaves_it_running(
+    headwater: Headwater, api: Gql, tmp_path: Path
+) -> None:
+    code, said = await end(await begin(tmp_path, port=headwater.port))
+
+    assert code == 0, said
+    assert f"using the Headwater that already runs at {headwater.url}" in said
+    assert left_behind(tmp_path) == []
+    assert await api.answers()
 
 
 async def test_ctrl_c_in_the_middle_of_the_demo_leaves_no_process(tmp_path: Path) -> None:

@@ -214,17 +214,33 @@ async def test_a_flow_whose_task_raises_ends_failed_and_so_does_what_depends_on_
     }
 
 
+async def under_way(api: Gql, run_id: str) -> dict[str, Any]:
+    """The flow run, once it is running and has been heard of."""
+    query = "query($id: uuid!) { flow_run_by_pk(id: $id) { state start_time heartbeat } }"
+
+    async def running() -> dict[str, Any]:
+        run: dict[str, Any] = (await api(query, id=run_id))["flow_run_by_pk"]
+        assert run["state"] == "Running"
+        assert run["heartbeat"] is not None
+        return run
+
+    return await eventually(running, timeout=RUN_WITHIN, pause=LOOK)
+
+
+async def test_a_run_in_progress_shows_when_it_was_last_heard_of(
+    api: Gql, day: dict[str, dict[str, str]]
+) -> None:
+    run = await under_way(api, day["runs"]["endless"])
+
+    assert run["heartbeat"] >= run["start_time"]
+
+
 async def test_a_cancelled_run_is_stopped_by_its_client_and_ends_cancelled(
     api: Gql, day: dict[str, dict[str, str]]
 ) -> None:
     run_id = day["runs"]["endless"]
-    state = "query($id: uuid!) { flow_run_by_pk(id: $id) { state } }"
+    await under_way(api, run_id)
 
-    async def running() -> bool:
-        assert (await api(state, id=run_id))["flow_run_by_pk"]["state"] == "Running"
-        return True
-
-    await eventually(running, timeout=RUN_WITHIN, pause=LOOK)
     cancel = "mutation($id: UUID!) { cancel_flow_run(input: {flow_run_id: $id}) { state } }"
     answered = await api(cancel, id=run_id)
     run = await finished(api, run_id)
