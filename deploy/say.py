@@ -5,6 +5,8 @@ from typing import NoReturn
 
 from pydantic import ValidationError
 
+from libs.runtime.settings import sentence_of
+
 
 def complain(error: Exception) -> NoReturn:
     """Say what is wrong and leave; no stack trace, since the sentence is for the person who runs Headwater."""
@@ -15,7 +17,5 @@ def complain(error: Exception) -> NoReturn:
 def sentence(error: Exception) -> str:
     """The error in words; for settings, the variable's name and what is wrong with it."""
     if isinstance(error, ValidationError):
-        first = error.errors()[0]
-        place = "HEADWATER_" + "_".join(str(part) for part in first["loc"]).upper()
-        return f"{place}: {first['msg'].lower()}; set this variable and start again."
+        return sentence_of(error)
     return str(error) or type(error).__name__

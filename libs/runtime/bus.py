@@ -14,7 +14,7 @@ What this module promises so that no handler has to:
 
 import asyncio
 import ssl
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -369,7 +369,7 @@ class Bus:
                     subscription = await self.js.pull_subscribe_bind(
                         durable=durable.name, stream=stream.name
                     )
-                messages = await subscription.fetch(batch, timeout=wait)
+                messages = await self._unless_stopping(subscription.fetch(batch, timeout=wait))
             except (TimeoutError, nats.errors.TimeoutError):
                 continue
             except (nats.errors.Error, nats.js.errors.Error, ConnectionError) as error:
@@ -398,6 +398,19 @@ class Bus:
             await asyncio.gather(
                 *(m.ack() for m in messages if not m._ackd), return_exceptions=True
             )
+
+    async def _unless_stopping(self, fetch: "Coroutine[Any, Any, list[Msg]]") -> list[Msg]:
+        """What the fetch brings; nothing when the bus stops first (what was on its way is delivered again)."""
+        fetching = asyncio.create_task(fetch)
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            await asyncio.wait({fetching, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if fetching.done():
+                return fetching.result()
+            raise TimeoutError
+        finally:
+            fetching.cancel()
+            stopping.cancel()
 
     # telling
 

@@ -6,11 +6,15 @@ A service subclasses `Service`, declares its verbs and consumers in `declare` (b
 
 import asyncio
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, ClassVar
 
+import asyncpg
+import nats.errors
 import structlog
+from pydantic import ValidationError
 
 from libs.contracts import subjects
 from libs.runtime import log, metrics
@@ -21,7 +25,7 @@ from libs.runtime.http import HttpServer, Probe, health_app
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.loop import Loop
 from libs.runtime.outbox import Relay
-from libs.runtime.settings import ServiceSettings
+from libs.runtime.settings import ServiceSettings, sentence_of
 
 
 class Service(Probe):
@@ -184,6 +188,17 @@ def run(service: Callable[[], Service], *, json_logs: bool) -> None:
     log.configure(json=json_logs)
 
     async def main() -> None:
-        await serve_until_signal(service())
+        await serve_until_signal(made)
 
-    uvloop.run(main())
+    try:
+        made = service()
+        uvloop.run(main())
+    except ValidationError as error:
+        sys.stderr.write(f"headwater: {sentence_of(error)}\n")
+        raise SystemExit(1) from None
+    except (OSError, asyncpg.PostgresError, nats.errors.Error) as error:
+        sys.stderr.write(
+            f"headwater: {made.name} cannot start: {error or type(error).__name__}. Do PostgreSQL and NATS answer at"
+            " HEADWATER_POSTGRES_URL and HEADWATER_NATS_URL?\n"
+        )
+        raise SystemExit(1) from None

@@ -6,7 +6,7 @@ default and reason. `deploy.local` passes the URLs explicitly, since each servic
 
 from datetime import timedelta
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -35,3 +35,12 @@ class ServiceSettings(BaseSettings):
     health_port: int | None = Field(
         default=None, description="none: no endpoint (the gateway serves its own)"
     )
+
+
+def sentence_of(error: ValidationError) -> str:
+    """What is wrong with the settings, in words, with the variable to set."""
+    first = error.errors()[0]
+    if not first["loc"]:
+        return first["msg"].removeprefix("Value error, ")
+    name = "HEADWATER_" + "_".join(str(part) for part in first["loc"]).upper()
+    return f"{name}: {first['msg'].lower()}; set this variable and start again."
