@@ -141,7 +141,8 @@ def test_no_password_is_in_the_chart(report: Report) -> None:
 def test_each_service_logs_in_as_itself(least: Report) -> None:
     for name in SERVICES:
         found = variables(pods(least)[f"hw-{name}"])
-        assert found["HEADWATER_POSTGRES_URL"] == f"postgresql://headwater_{name}@pg.example:5432/headwater"  # fmt: skip
+        place = "pg.example:5432/headwater"
+        assert found["HEADWATER_POSTGRES_URL"] == f"postgresql://headwater_{name}@{place}"
         assert found["HEADWATER_POSTGRES_PASSWORD"]["secretKeyRef"]["key"] == f"postgres-{name}"
         assert found["HEADWATER_NATS_URL"] == f"nats://{name}@nats.example:4222"
         assert found["HEADWATER_NATS_PASSWORD"]["secretKeyRef"]["key"] == f"nats-{name}"

@@ -10,7 +10,7 @@ from typing import Any
 
 import helm_python as helm  # type: ignore[import-not-found] # only in that environment
 import kubernetes_validate  # type: ignore[import-not-found] # as above
-import yaml  # type: ignore[import-untyped] # as above
+import yaml
 
 _KUBERNETES = "1.34"
 _OF_OTHERS = ("monitoring.coreos.com/",)

@@ -1,0 +1,112 @@
+"""docker-compose.yml is understood by Compose v2 and by Debian's 1.29, and says the same to both."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deploy.containers.write_env import completed
+from deploy.offline.daemon import run
+from deploy.offline.stand_ins import CHECKOUT, STAND_INS
+from tests.support.containers import (
+    LONG_RUNNING,
+    SERVICES,
+    compose_v1,
+    compose_v2,
+    docker_or_fail,
+)
+
+pytestmark = [pytest.mark.containers, pytest.mark.slow]
+
+FILE = CHECKOUT / "docker-compose.yml"
+
+
+def understood(compose: list[str], env: Path) -> dict[str, Any]:
+    text = run([*compose, "--file", str(FILE), "--env-file", str(env), "config"])
+    found: dict[str, Any] = yaml.safe_load(text)
+    return found
+
+
+@pytest.fixture(scope="module")
+def env(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("env") / "env"
+    path.write_text(completed(""))
+    return path
+
+
+@pytest.fixture(params=["v2", "1.29"])
+def config(request: pytest.FixtureRequest, env: Path) -> dict[str, Any]:
+    docker_or_fail()
+    compose = compose_v2() if request.param == "v2" else compose_v1()
+    if compose is None:
+        pytest.skip("there is no docker-compose 1.29 here: v1 is NOT tested")
+    return understood(compose, env)
+
+
+def test_it_has_everything_that_runs(config: dict[str, Any]) -> None:
+    assert set(config["services"]) == {*LONG_RUNNING, "migrate", "provision"}
+
+
+def test_services_wait_for_migration_and_provisioning(config: dict[str, Any]) -> None:
+    for name in SERVICES:
+        waits = config["services"][name]["depends_on"]
+        for job in ("migrate", "provision"):
+            assert waits[job]["condition"] == "service_completed_successfully", name
+
+
+def test_only_the_door_has_a_port(config: dict[str, Any]) -> None:
+    assert [name for name, each in config["services"].items() if each.get("ports")] == ["door"]
+    assert config["networks"]["inside"]["internal"] is True
+
+
+def test_nothing_keeps_it_from_being_scaled(config: dict[str, Any]) -> None:
+    for name in SERVICES:
+        assert "container_name" not in config["services"][name]
+        assert not config["services"][name].get("ports")
+
+
+def test_each_service_gets_its_own_secrets_only(config: dict[str, Any], env: Path) -> None:
+    secrets = dict(
+        line.split("=", 1) for line in env.read_text().splitlines() if not line.startswith("#")
+    )
+    for name in ("registry", "runs", "scheduler", "heartbeat", "lazarus"):
+        given = set(config["services"][name]["environment"].values())
+        held = {secret for secret, value in secrets.items() if value in given}
+        assert held == {
+            f"HEADWATER_POSTGRES_{name.upper()}_PASSWORD",
+            f"HEADWATER_NATS_{name.upper()}_PASSWORD",
+        }
+
+
+@pytest.mark.parametrize("compose", ["v2", "1.29"])
+def test_without_secrets_it_refuses_and_says_what_to_do(compose: str, tmp_path: Path) -> None:
+    docker_or_fail()
+    command = compose_v2() if compose == "v2" else compose_v1()
+    if command is None:
+        pytest.skip("there is no docker-compose 1.29 here: v1 is NOT tested")
+    (tmp_path / "env").touch()
+    shutil.copy(FILE, tmp_path)
+
+    said = run(
+        [
+            *command,
+            "--file",
+            str(tmp_path / FILE.name),
+            "--env-file",
+            str(tmp_path / "env"),
+            "config",
+        ],
+        check=False,
+    )
+
+    assert "run make env" in said
+
+
+def test_the_stand_ins_are_for_the_images_it_names(config: dict[str, Any]) -> None:
+    named = {each["image"] for each in config["services"].values()} - {"headwater:latest"}
+
+    assert named == {image.name for image in STAND_INS} - {"python:3.11", "python:3.11-slim"}
