@@ -12,11 +12,11 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
-GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json
+GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json deploy/containers/nats-users.conf
 SEED ?=
 
-.PHONY: help setup up down status logs demo fmt lint types check test test-unit test-integration test-system \
-	test-faults bench generate verify migration lock clean
+.PHONY: help setup up down status logs demo env image fmt lint types check test test-unit test-integration test-system \
+	test-containers test-faults bench generate verify migration lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,6 +50,14 @@ logs: $(READY) ## Follow its log
 demo: $(READY) ## Register, schedule and run real Prefect flows on it, and show what happened (DEMO_EXIT=1 ends then)
 	@$(BIN)/python -m deploy.demo
 
+# --- in containers ---------------------------------------------------------------------------------------------------
+
+env: ## Draw the secrets of docker-compose.yml into .env (what is there stays)
+	@$(PYTHON) deploy/containers/write_env.py .env
+
+image: ## Build the image that docker-compose.yml and the Helm chart run
+	docker build --file deploy/Dockerfile --tag headwater:latest .
+
 # --- changing it -----------------------------------------------------------------------------------------------------
 
 fmt: $(READY) ## Format, and repair what can be repaired
@@ -70,6 +78,7 @@ generate: $(READY) ## Write what is generated from the code, for review with it
 	$(BIN)/python -m tests.contracts.fingerprint
 	$(BIN)/python -m services.gateway.graphql.export
 	$(BIN)/python -m libs.contracts.asyncapi
+	$(BIN)/python -m deploy.nats_users --write
 
 verify: $(READY) ## Fail if `make generate` would change anything
 	@before=$$(sha256sum $(GENERATED)); $(MAKE) --no-print-directory generate; \
@@ -95,6 +104,9 @@ test-integration: $(READY) ## Each service on a real PostgreSQL and a real NATS
 
 test-system: $(READY) ## The stories, with a real Prefect client
 	$(BIN)/pytest tests/system
+
+test-containers: $(READY) ## Image, compose story and Helm chart; starts Docker if it can (HEADWATER_NO_DOCKER=1 goes without)
+	$(BIN)/pytest tests/deploy
 
 test-faults: $(READY) ## Kills, pauses and duplicates; SEED= replays a schedule of faults
 	$(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/pytest tests/faults
