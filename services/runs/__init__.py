@@ -1,1 +1,50 @@
-"""The run ledger."""
+"""The run ledger: the only writer of run state. Applies or refuses every proposed state, and hands out due runs.
+
+**Owns** flow runs, task runs, their histories, logs, artifacts, agents. **Reads** the registry's flows and groups and
+the heartbeat service's last signs of life. **Answers** the verbs of `libs/contracts/runs.py`; **consumes** what the
+scheduler and Lazarus want done, zombies, archived and deleted flows, and the LOGS stream; **emits** `state_changed` for
+every state of every flow run.
+
+    a client's request --\
+    work and events ------+--> GroupCommit --> Ledger: share flows, lock runs, decide each, write all, COMMIT
+    its own sweeps ------/                        |                               |
+                                            domain/: the rules          outbox --> relay --> EVENTS
+
+| to change | go to |
+|---|---|
+| whether a run may take a state | `domain/transitions.py` |
+| what a zombie, Lazarus or a deadline may do | `domain/safeguards.py` |
+| what is in a new run | `domain/creation.py` |
+| which runs an agent sees | `domain/queue.py`, `queries/runs_in_queue.sql` |
+| how native agents claim and lose runs | `dispatch/` |
+| what is kept for how long | `settings.py`, `upkeep.py` |
+
+Guarantees
+* A state, its history row and its event are one transaction; so are a run, its first state and its task runs. Versions
+  of a run are contiguous, and its history never goes back in time.
+* A due run is submitted once: Submitted is decided under the row's lock, whoever asks, on whichever replica.
+* Where a flow has version locking on, of many writes with one version one is applied, and the others are told the
+  version and state that are current. It covers task runs.
+* A finished run stays as it ended. Only a person takes it further: by a restart, or by naming the version at which it
+  had finished. A late report that agrees with the end is answered as done; any other is refused.
+* A service's proposal never touches a finished run, nor a version that it did not see.
+* No run is created for an archived flow from the moment the archiving has committed; an idempotency key, and an instant
+  of a schedule, make one run for ever.
+* A log line is stored once, though it may be delivered twice, and can be read within a second.
+
+What happens when
+* *NATS is gone:* nobody can ask. Committed events wait in the outbox. Clients' requests end with "unavailable".
+* *The JetStream store is lost:* log lines that had not been drained are lost, no state is. The sweep does what lost
+  events of archived and deleted flows would have done; the scheduler, the heartbeat service and Lazarus propose again.
+* *PostgreSQL is gone:* requests are refused as unavailable; the pool reconnects. Messages are put off, none is buried.
+* *Killed before a commit:* nothing happened. *Between commit and answer:* it happened and nobody was told; creating
+  with a key, claiming with a lease token and reporting an end can be repeated and are recognised.
+* *Paused for ten minutes and resumed:* a transaction that PostgreSQL has ended fails; nothing is decided on old facts,
+  because facts are read under the lock.
+* *Run twice:* replicas share the requests and lock in one order (`queries/lock_flow_runs.sql`), so they wait for each
+  other but never in a circle. Should PostgreSQL still end one, its commands are tried one by one.
+* *More is asked than it can do:* what would wait too long is told "busy" at once.
+
+What it will not do: judge who is dead (heartbeat), decide who is revived (Lazarus), compute schedules (scheduler), or
+retry a stale proposal.
+"""

@@ -159,7 +159,8 @@ class Runs(Service):
         return ended
 
     async def mark_late(self) -> int:
-        """Say of due runs why they have not started; how many have a new reason."""
+        """Say of due runs why they have not started, and show how many there are; how many have a new reason."""
+        await upkeep.show_due(self.database)
         return await upkeep.mark_late(
             self.database,
             late_after=self._settings.late_after,

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from libs.runtime import faults, log
+from libs.runtime import faults, log, metrics
 from libs.runtime.failures import is_outage
 
 Command = TypeVar("Command")
@@ -51,6 +51,7 @@ class GroupCommit(Generic[Command, Answer]):
         self._queue_limit = queue_limit
         self._lane_count = lanes
         self._log = log.get(service)
+        self._name = service
         self._queue: deque[_Waiting[Command, Answer]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
@@ -114,6 +115,8 @@ class GroupCommit(Generic[Command, Answer]):
             raise
 
     async def _try(self, batch: list[_Waiting[Command, Answer]]) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
         try:
             answers = await self._apply([waiting.command for waiting in batch])
         except Exception as error:
@@ -126,6 +129,8 @@ class GroupCommit(Generic[Command, Answer]):
             return
         self.batches += 1
         self.commands += len(batch)
+        metrics.COMMIT_SIZE.labels(self._name).observe(len(batch))
+        metrics.COMMIT_SECONDS.labels(self._name).observe(loop.time() - began)
         try:
             await faults.reached(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER)
         except Exception as error:

@@ -4,6 +4,7 @@ The order of locks is the same in every transaction of the ledger, so that repli
 circle: flows (shared), flow runs by id, task runs by id, then unique keys of new rows in key order.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,7 +32,7 @@ from libs.contracts.runs import (
     VersionConflict,
 )
 from libs.contracts.states import LIVE_FAMILY, SCHEDULED_FAMILY, State
-from libs.runtime import faults, log, outbox
+from libs.runtime import faults, log, metrics, outbox
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
@@ -154,6 +155,7 @@ class Ledger:
             )
             answers = await batch.run(commands)
             await faults.reached(faults.Point.RUNS_BEFORE_COMMIT)
+        batch.count()
         for line in batch.stale:
             self._log.info("proposal_stale", **line)
         self._told(batch.committed())
@@ -247,6 +249,8 @@ class _Batch:
     stale: list[dict[str, Any]] = field(default_factory=list)
     ready: set[UUID] = field(default_factory=set)
     cancelling: list[tuple[UUID, UUID]] = field(default_factory=list)
+    refused: Counter[tuple[str, str]] = field(default_factory=Counter)
+    waits: list[timedelta] = field(default_factory=list)
 
     async def run(self, commands: Sequence[Command]) -> list[Answer]:
         read = {
@@ -275,6 +279,18 @@ class _Batch:
         await logs.insert_entries(self.connection, self._tenanted_logs(), at=self.now, ids=self.ids)
         await outbox.add(self.connection, "runs", self.events)
         return [answers[place] for place in range(len(commands))]
+
+    def count(self) -> None:
+        """Show in metrics what has been committed and what was refused."""
+        for _, moved in self.flow_run_moves:
+            metrics.STATES_APPLIED.labels(RunKind.FLOW_RUN, moved.run.state).inc()
+        for waited in self.waits:
+            metrics.CLAIM_SECONDS.observe(max(0.0, waited.total_seconds()))
+        applied = Counter(moved.run.state for _, moved in self.task_run_moves)
+        for state, number in applied.items():
+            metrics.STATES_APPLIED.labels(RunKind.TASK_RUN, state).inc(number)
+        for (kind, code), number in self.refused.items():
+            metrics.STATES_REFUSED.labels(kind, code).inc(number)
 
     def committed(self) -> Committed:
         return Committed(frozenset(self.ready), tuple(self.cancelling))
@@ -335,6 +351,10 @@ class _Batch:
                 outcomes.append(
                     self._set_task_run_state(command.tenant_id, item.proposal, item.state)
                 )
+        for item, outcome in zip(read, outcomes, strict=True):
+            if not isinstance(outcome, StateApplied):
+                code = outcome.code if isinstance(outcome, Refused) else Code.VERSION_LOCKED
+                self.refused[item.proposal.run_kind, code] += 1
         return StatesSet(outcomes=outcomes)
 
     def _set_flow_run_state(
@@ -404,6 +424,9 @@ class _Batch:
         run = moved.run
         if run.state == State.CANCELLED:
             self._cancel_task_runs(run, moved.state)
+        due = self.flow_runs[run.id].state_start_time
+        if run.state == State.SUBMITTED and due is not None:
+            self.waits.append(run.state_timestamp - due)
         self.flow_runs[run.id] = run
         self.flow_run_moves.append((self.ids(), moved))
         self.events.append(

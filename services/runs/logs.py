@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from libs.contracts.runs import LogBatch
 from libs.contracts.streams import Durable
+from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database, statement
@@ -68,6 +69,7 @@ class LogDrain:
         if rows:
             await self.write(rows)
         self.lines += len(rows)
+        metrics.LOG_LINES_STORED.inc(len(rows))
 
     async def write(self, rows: Sequence[Row]) -> None:
         """Write rows that may be there already."""

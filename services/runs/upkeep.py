@@ -7,6 +7,7 @@ the ledger or lock as it does, so that two replicas doing the same at once are h
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from libs.runtime import metrics
 from libs.runtime.database import Database, statement
 from services.runs import removal
 from services.runs.commit import GroupCommit
@@ -14,6 +15,8 @@ from services.runs.ledger import Answer, CancelArchived, Command, Done, EndCance
 
 STEP = 500
 """Candidates per round."""
+DUE_SHOWN = 10_000
+"""Due runs that are counted; more are as alarming as so many."""
 LATE_STEP = 2000
 """Rows of one transaction that marks late runs: short enough not to be in the way of a claim."""
 WEEKS_AHEAD = 8
@@ -126,6 +129,22 @@ async def mark_late(
         total += marked
         if marked < LATE_STEP:
             return total
+
+
+async def show_due(database: Database) -> None:
+    """Show how many runs are due, and how long the oldest has waited."""
+    row = await database.pool.fetchrow(
+        """
+        SELECT count(*) AS runs, extract(epoch FROM now() - min(state_start_time)) AS waited FROM (
+            SELECT state_start_time FROM runs.flow_run
+            WHERE state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying') AND state_start_time <= now()
+            LIMIT $1
+        ) due
+        """,
+        DUE_SHOWN,
+    )
+    metrics.DUE_RUNS.set(row["runs"] if row else 0)
+    metrics.DUE_LAG.set(float(row["waited"] or 0) if row else 0)
 
 
 async def keep_partitions(database: Database, *, now: datetime) -> int:

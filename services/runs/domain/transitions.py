@@ -45,6 +45,7 @@ class FlowRun:
     version: int
     state: str
     state_timestamp: datetime
+    state_start_time: datetime | None = None
     start_time: datetime | None = None
     end_time: datetime | None = None
     heartbeat: datetime | None = None
@@ -233,6 +234,7 @@ def move_flow_run(run: FlowRun, state: RunState, *, now: datetime) -> FlowRunMov
         version=run.version + 1,
         state=state.name,
         state_timestamp=at,
+        state_start_time=state.start_time,
         start_time=_start_time(run.start_time, state, at),
         end_time=at if state.name in FINISHED_FAMILY else None,
         heartbeat=at if state.name in LIVE_FAMILY else run.heartbeat,

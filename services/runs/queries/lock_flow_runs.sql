@@ -4,8 +4,8 @@
 -- runs by id, then task runs by id, then unique keys of new rows in key order; so they wait for each other and never
 -- in a circle. NO KEY UPDATE, because inserting a task run takes a key share lock on its flow run.
 SELECT
-    r.id, r.tenant_id, r.flow_id, r.version, r.state, r.state_timestamp, r.start_time, r.end_time, r.heartbeat,
-    r.agent_id, r.times_resurrected, r.attempt, r.lease_token,
+    r.id, r.tenant_id, r.flow_id, r.version, r.state, r.state_timestamp, r.state_start_time, r.start_time,
+    r.end_time, r.heartbeat, r.agent_id, r.times_resurrected, r.attempt, r.lease_token,
     coalesce(g.settings -> 'version_locking_enabled' = 'true', false) AS version_locking,
     coalesce(g.settings -> 'heartbeat_enabled' <> 'false', true) AS heartbeat_enabled,
     coalesce(g.settings -> 'lazarus_enabled' <> 'false', true) AS lazarus_enabled
