@@ -27,8 +27,12 @@ class Narrator:
         began = time.monotonic()
         try:
             if self.console.is_terminal:
+                # One line: a spinner that wraps leaves its first half behind.
+                room = max(0, self.console.width - len(title) - 6)
                 with self.console.status(escape(title), spinner="dots") as status:
-                    yield lambda news: status.update(f"{escape(title)}  [dim]{escape(news)}[/dim]")
+                    yield lambda news: status.update(
+                        f"{escape(title)}  [dim]{escape(news[:room])}[/dim]"
+                    )
             else:
                 self._line("…", title)
                 yield self._throttled()

@@ -143,10 +143,16 @@ def _headwater(narrator: Narrator, settings: Settings, running: ExitStack) -> Ap
             "Headwater to answer",
             lambda: api.answers() or None,
             within=START_WITHIN,
-            tell=lambda _: tell(server.last_words(1).strip()),
+            tell=lambda _: tell(_progress(server)),
             alive=server,
         )
     return api
+
+
+def _progress(server: Child) -> str:
+    """What Headwater said last to a person; the rest of its log is for machines."""
+    said = [line for line in server.last_words(50).splitlines() if line.lstrip().startswith("·")]
+    return said[-1].strip(" ·") if said else "starting"
 
 
 def _register_both(narrator: Narrator, api: Api, client: Client) -> None:
