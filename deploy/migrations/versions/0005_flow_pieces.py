@@ -29,7 +29,9 @@ def upgrade() -> None:
         """
     )
     op.execute("CREATE INDEX flow_piece_flow_id_idx ON registry.flow_piece (flow_id)")
-    op.execute("CREATE INDEX flow_unarchived_idx ON registry.flow (flow_group_id) WHERE NOT archived")
+    op.execute(
+        "CREATE INDEX flow_unarchived_idx ON registry.flow (flow_group_id) WHERE NOT archived"
+    )
 
 
 def downgrade() -> None:
