@@ -19,7 +19,7 @@ def exposed() -> set[str]:
     """The names under which Prometheus sees the metrics."""
     names = set()
     for metric in DECLARED.values():
-        name, kind = metric._name, metric._type
+        name, kind = metric._name, str(metric._type)
         suffixes = {
             "counter": ("_total",),
             "gauge": ("",),

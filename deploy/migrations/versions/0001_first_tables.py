@@ -21,6 +21,9 @@ def upgrade() -> None:
     """Create everything."""
     script = Path(__file__).with_suffix(".sql").read_text()
     driver = op.get_bind().connection.driver_connection
+    if driver is None:
+        msg = "the migration's connection is closed"
+        raise RuntimeError(msg)
     await_only(
         driver.execute(script)
     )  # asyncpg runs a script of many statements only in its own dialect
