@@ -7,7 +7,7 @@ from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RunKind, UpdateRun, WriteArtifact
 from libs.runtime.database import Database
-from services.runs.domain.creation import canonical_labels
+from services.runs.domain.creation import canonical_labels, unstorable_name
 from services.runs.domain.states import to_json
 
 ARTIFACT_LIMIT = 1_000_000
@@ -36,7 +36,7 @@ async def write_artifact(
 
 async def update_run(database: Database, command: UpdateRun, *, at: datetime) -> Applied | Refused:
     """Set a run's name or labels. Labels are kept sorted, as the queue's index needs them."""
-    if command.name is not None and (not command.name or "\x00" in command.name):
+    if command.name is not None and (not command.name or unstorable_name(command.name)):
         return Refused(code=Code.NAME_INVALID)
     if command.labels is not None and command.run_kind is RunKind.TASK_RUN:
         return Refused(code=Code.INVALID, fields={"reason": "labels: a task run has none"})

@@ -14,7 +14,8 @@ from libs.runtime.ids import NewId
 from services.runs import artifacts, removal, upkeep
 from services.runs.agents import Agents
 from services.runs.commit import GroupCommit, QueueFullError
-from services.runs.domain.states import aware
+from services.runs.domain.creation import unstorable_name
+from services.runs.domain.states import aware, in_utc
 from services.runs.ledger import Answer, Command
 
 T = TypeVar("T", bound=Message)
@@ -63,6 +64,9 @@ class Handlers:
         self, request: runs.GetOrCreateTaskRun
     ) -> runs.TaskRunInfo | Refused:
         """Find or make a task run."""
+        if not -1 <= request.map_index < 1 << 31:
+            reason = f"map_index: {request.map_index} is not the place of a mapped child"
+            return Refused(code=Code.INVALID, fields={"reason": reason})
         return await self._ask(request, runs.TaskRunInfo)
 
     async def cancel_flow_run(self, request: runs.CancelFlowRun) -> runs.FlowRunCancelled | Refused:
@@ -81,10 +85,14 @@ class Handlers:
 
     # agents
 
-    async def get_runs_in_queue(self, request: runs.GetRunsInQueue) -> runs.RunsInQueue:
+    async def get_runs_in_queue(self, request: runs.GetRunsInQueue) -> runs.RunsInQueue | Refused:
         """Due runs for an agent."""
         if request.before is not None:
-            request = request.model_copy(update={"before": aware(request.before)})
+            before = in_utc(request.before)
+            if before is None:
+                reason = "before: beyond what a calendar holds"
+                return Refused(code=Code.INVALID, fields={"reason": reason})
+            request = request.model_copy(update={"before": before})
         found = await self.agents.queue(request)
         if request.agent_id is not None:
             self.seen(
@@ -100,9 +108,10 @@ class Handlers:
     async def register_agent(self, request: runs.RegisterAgent) -> Applied | Refused:
         """Register an agent."""
         texts = (request.type, request.name, request.core_version, *request.labels)
-        if any("\x00" in text for text in texts if text is not None):
+        identity = " ".join(text for text in texts if text is not None)
+        if (reason := unstorable_name(identity)) is not None:
             return Refused(
-                code=Code.INVALID, fields={"reason": "an agent cannot hold the character U+0000"}
+                code=Code.INVALID, fields={"reason": f"the agent's name with its labels {reason}"}
             )
         return Applied(id=await self.agents.register(request, id_=self.ids(), at=self.clock()))
 

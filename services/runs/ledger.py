@@ -43,6 +43,7 @@ from services.runs.domain.creation import (
     effective_parameters,
     effective_run_config,
     missing_parameters,
+    unstorable_name,
 )
 from services.runs.domain.safeguards import (
     Intervention,
@@ -57,6 +58,7 @@ from services.runs.domain.states import (
     InvalidState,
     RunState,
     TooLarge,
+    in_utc,
     make_state,
     read_state,
     to_json,
@@ -847,22 +849,23 @@ def _refusal_to_create(command: CreateFlowRun, flow: FlowFacts | None) -> Refuse
 
 
 def _unstorable(run: store.NewFlowRun) -> str | None:
-    """PostgreSQL holds neither U+0000 in text nor in JSON."""
-    texts = {
+    """Why PostgreSQL could not hold this run: one that fails in the database would fail its whole batch first."""
+    for name, text in {
         "parameters": run.parameters,
         "run_config": run.run_config or "",
         "context": run.context,
         "labels": run.labels,
-    }
-    for name, text in texts.items():
+    }.items():
         if "\\u0000" in text:
             return f"{name} cannot hold the character U+0000"
     for name, value in {
         "flow_run_name": run.name,
         "idempotency_key": run.idempotency_key or "",
     }.items():
-        if "\x00" in value:
-            return f"{name} cannot hold the character U+0000"
+        if (reason := unstorable_name(value)) is not None:
+            return f"{name} {reason}"
+    if in_utc(run.scheduled_start_time) is None:
+        return "scheduled_start_time is beyond what a calendar holds"
     return None
 
 

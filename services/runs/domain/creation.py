@@ -72,5 +72,18 @@ def canonical_labels(labels: Iterable[object]) -> list[str]:
     return sorted({str(label) for label in labels})
 
 
+NAME_LIMIT = 1000
+"""Bytes of a name or a key: what fits into an index row, and far beyond what people type."""
+
+
+def unstorable_name(name: str) -> str | None:
+    """Why a name or key cannot be kept, to follow the field's name; None when it can."""
+    if "\x00" in name:
+        return "cannot hold the character U+0000"
+    if len(name.encode(errors="replace")) > NAME_LIMIT:
+        return f"is longer than {NAME_LIMIT} bytes"
+    return None
+
+
 def _declared(flow: FlowFacts) -> list[JsonObject]:
     return [p for p in flow.parameters or [] if isinstance(p, dict) and "name" in p]

@@ -109,8 +109,16 @@ def parse_moment(value: object) -> datetime | None:
     if not isinstance(value, str):
         return None
     try:
-        return aware(datetime.fromisoformat(value)).astimezone(UTC)
-    except (ValueError, OverflowError):
+        return in_utc(datetime.fromisoformat(value))
+    except ValueError:
+        return None
+
+
+def in_utc(moment: datetime) -> datetime | None:
+    """The moment in UTC; None for one that UTC's calendar does not have (the year 9999, seen from the west)."""
+    try:
+        return aware(moment).astimezone(UTC)
+    except OverflowError:
         return None
 
 

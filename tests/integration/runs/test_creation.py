@@ -125,6 +125,14 @@ async def test_what_cannot_be_run_is_refused_and_leaves_nothing(stack: Stack, bu
         await client.ask_create(
             flow_id=flow.id, parameters={"a": 1, "b": 1}, flow_run_name="a\x00"
         ),
+        await client.ask_create(
+            flow_id=flow.id, parameters={"a": 1, "b": 1}, idempotency_key="k" * 1001
+        ),
+        await client.ask_create(
+            flow_id=flow.id,
+            parameters={"a": 1, "b": 1},
+            scheduled_start_time="9999-12-31T23:59:59-12:00",
+        ),
     ]
 
     assert [(r.code.value, r.fields) for r in replies if isinstance(r, Refused)] == [
@@ -135,6 +143,8 @@ async def test_what_cannot_be_run_is_refused_and_leaves_nothing(stack: Stack, bu
         ("parameters_missing", {"names": "{'a', 'b'}"}),
         ("invalid", {"reason": "parameters cannot hold the character U+0000"}),
         ("invalid", {"reason": "flow_run_name cannot hold the character U+0000"}),
+        ("invalid", {"reason": "idempotency_key is longer than 1000 bytes"}),
+        ("invalid", {"reason": "scheduled_start_time is beyond what a calendar holds"}),
     ]
     assert await _count(stack, flow) == 0
 
