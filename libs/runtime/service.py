@@ -5,6 +5,7 @@ A service subclasses `Service`, declares its verbs and consumers in `declare` (b
 """
 
 import asyncio
+import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable
@@ -181,11 +182,20 @@ async def serve_until_signal(service: Service) -> None:
         await service.stop()
 
 
+def collect_less_often() -> None:
+    """Let the cyclic garbage collector run much less often: it took a fifth of the ledger's CPU.
+
+    Requests and rows are freed by their reference counts; cycles are rare here and can wait. Once a process.
+    """
+    gc.set_threshold(50_000, 20, 50)
+
+
 def run(service: Callable[[], Service], *, json_logs: bool) -> None:
     """Run one service as this process, on uvloop."""
     import uvloop  # noqa: PLC0415 - only the process that runs a service needs it
 
     log.configure(json=json_logs)
+    collect_less_often()
 
     async def main() -> None:
         await serve_until_signal(made)
