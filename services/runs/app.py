@@ -114,6 +114,7 @@ class Runs(Service):
         """Partitions first: a week without one would go into the default partition."""
         await upkeep.keep_partitions(self.database, now=self.clock())
         self.commit.start()
+        self.dispatch.start()
 
     async def stop(self) -> None:
         """Send waiting claims elsewhere while the bus still speaks, then as every service."""

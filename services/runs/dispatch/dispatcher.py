@@ -50,10 +50,13 @@ class _Tenant:
     parked: dict[UUID, Parked] = field(default_factory=dict)
     due: set[Labels] = field(default_factory=set)
     """Label sets with due runs at the last look."""
+    soon: dict[Labels, float] = field(default_factory=dict)
+    """Label sets whose next run comes due within the horizon, and when, by the loop's clock."""
     looked: bool = False
+    must_look: bool = True
+    """Something may have come due that the last look could not know."""
     signalled: dict[Labels, float] = field(default_factory=dict)
     timer: "asyncio.TimerHandle | None" = None
-    timer_at: float = 0.0
     pass_: "asyncio.Task[None] | None" = None
     again: bool = False
 
@@ -89,8 +92,12 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         if wait > 0:
             parked.expires = loop.call_later(wait, self._expire, parked)
-        if wait <= 0 or not tenant.looked or _any_servable(tenant.due, parked.labels):
+        if wait <= 0 or not tenant.looked:
             self.due(parked.tenant_id)
+        elif _any_servable(tenant.due, parked.labels):
+            self._start_pass(parked.tenant_id)
+        else:
+            self._set_timer(parked.tenant_id, tenant)
 
     def drop(self, tenant_id: UUID, session: UUID) -> None:
         """The session wants nothing more."""
@@ -101,7 +108,13 @@ class Dispatcher:
     def due(self, tenant_id: UUID) -> None:
         """Something of the tenant may be due: make a pass, or one more after the present one."""
         tenant = self._tenants.get(tenant_id)
-        if tenant is None or not tenant.parked:
+        if tenant is not None:
+            tenant.must_look = True
+            self._start_pass(tenant_id)
+
+    def _start_pass(self, tenant_id: UUID) -> None:
+        tenant = self._tenants[tenant_id]
+        if not tenant.parked:
             return  # nobody waits here; the tick tells agents that wait elsewhere
         if tenant.pass_ is not None:
             tenant.again = True
@@ -115,7 +128,7 @@ class Dispatcher:
         """
         for tenant in self._tenants.values():
             if not tenant.parked:
-                tenant.looked = False  # nobody keeps its knowledge fresh
+                tenant.looked, tenant.must_look = False, True  # nobody keeps its knowledge fresh
         tenants = {id_ for id_, tenant in self._tenants.items() if tenant.parked}
         tenants |= await self._served_tenants()
         if tenants:
@@ -125,7 +138,7 @@ class Dispatcher:
             for id_ in tenants:
                 tenant = self._tenants[id_]
                 if self._servable_sets(tenant):
-                    self.due(id_)
+                    self._start_pass(id_)
                 elif tenant.due:
                     self._tell_others(id_, tenant)
         return len(tenants)
@@ -171,9 +184,15 @@ class Dispatcher:
             tenant.pass_ = None
 
     async def _pass(self, tenant_id: UUID, tenant: _Tenant) -> bool:
-        """Serve what can be served; whether it is worth looking again at once."""
+        """Serve what can be served; whether there is more for those who still wait.
+
+        Looks at the end rather than at the start where a timer says what is due: what comes next must be known anyway.
+        """
         self.passes += 1
-        self._learn([tenant_id], await self._leases.look([tenant_id], horizon=HORIZON))
+        if tenant.must_look:
+            await self._look(tenant_id, tenant)
+        now = asyncio.get_running_loop().time()
+        tenant.due |= {labels for labels, at in tenant.soon.items() if at <= now}
         sets = self._servable_sets(tenant)
         if not sets:
             if tenant.due:
@@ -201,29 +220,42 @@ class Dispatcher:
                     self._unpark(tenant, parked.claim.session)
                 self.claimed += len(runs)
                 self._deliver(parked, runs)
-        return bool(claimed)
+        await self._look(tenant_id, tenant)
+        return bool(claimed) and bool(self._servable_sets(tenant))
+
+    async def _look(self, tenant_id: UUID, tenant: _Tenant) -> None:
+        tenant.must_look = False
+        self._learn([tenant_id], await self._leases.look([tenant_id], horizon=HORIZON))
 
     def _learn(self, tenants: Iterable[UUID], found: Iterable[DueSet]) -> None:
         """Remember which sets are due, and set timers for those that soon will be."""
-        soonest: dict[UUID, float] = {}
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         for id_ in tenants:
-            self._tenants[id_].due = set()
-            self._tenants[id_].looked = True
+            tenant = self._tenants[id_]
+            tenant.due, tenant.soon, tenant.looked = set(), {}, True
         for each in found:
             tenant = self._tenants[each.tenant_id]
             if each.due_in <= 0:
                 tenant.due.add(each.labels)
-            elif any(is_servable(each.labels, p.labels) for p in tenant.parked.values()):
-                soonest[each.tenant_id] = min(soonest.get(each.tenant_id, each.due_in), each.due_in)
-        loop = asyncio.get_running_loop()
-        for id_, due_in in soonest.items():
+            else:
+                tenant.soon[each.labels] = now + each.due_in + _EARLY
+        for id_ in tenants:
             tenant = self._tenants[id_]
-            at = loop.time() + due_in + _EARLY
-            if tenant.timer is not None and loop.time() < tenant.timer_at <= at:
-                continue
             if tenant.timer is not None:
                 tenant.timer.cancel()
-            tenant.timer, tenant.timer_at = loop.call_at(at, self.due, id_), at
+                tenant.timer = None
+            self._set_timer(id_, tenant)
+
+    def _set_timer(self, tenant_id: UUID, tenant: _Tenant) -> None:
+        """A pass at the next instant, for those who wait."""
+        if tenant.timer is None and tenant.soon and tenant.parked:
+            at = min(tenant.soon.values())
+            tenant.timer = asyncio.get_running_loop().call_at(at, self._timed, tenant_id)
+
+    def _timed(self, tenant_id: UUID) -> None:
+        self._tenants[tenant_id].timer = None
+        self._start_pass(tenant_id)
 
     def _servable_sets(self, tenant: _Tenant) -> list[Labels]:
         agents = {parked.labels for parked in tenant.parked.values()}

@@ -201,19 +201,21 @@ class Leases:
             if row["lease_token"] == domain.lease_token(claim_id, row["id"])
         ]
 
-    async def renew(self, tenant_id: UUID, held: Sequence[Held]) -> list[Renewal]:
-        """Renew what is still held; how each lease stands, in order."""
-        tokens = {lease.flow_run_id: lease.lease_token for lease in held}
+    async def renew(self, requests: Sequence[tuple[UUID, Sequence[Held]]]) -> list[list[Renewal]]:
+        """Renew what (tenant, leases) requests still hold; how each lease stands, in order. One statement for all."""
+        held = [(tenant_id, lease) for tenant_id, leases in requests for lease in leases]
         rows = await self._database.pool.fetch(
             statement(__file__, "renew"),
-            tenant_id,
-            list(tokens),
-            list(tokens.values()),
+            [tenant_id for tenant_id, _ in held],
+            [lease.flow_run_id for _, lease in held],
+            [lease.lease_token for _, lease in held],
             self._settings.start_lease,
             self._settings.run_lease,
         )
-        found = {row["id"]: row for row in rows}
-        return [self._renewal(lease, found[lease.flow_run_id]) for lease in held]
+        renewals = iter(
+            [self._renewal(lease, row) for (_, lease), row in zip(held, rows, strict=True)]
+        )
+        return [[next(renewals) for _ in leases] for _, leases in requests]
 
     @staticmethod
     def _renewal(lease: Held, row: asyncpg.Record) -> Renewal:

@@ -1,7 +1,7 @@
 """What the ledger's app calls: declare the verbs, the signals and the loops; be told of due runs."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -12,12 +12,13 @@ from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from libs.contracts import agents, heartbeat, subjects
-from libs.contracts.agents import ClaimedRun, Outcome
+from libs.contracts.agents import ClaimedRun, Held, Outcome, Renewal
 from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
 from libs.runtime.failures import refusal_of
+from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
 from services.runs.dispatch.domain import Crashed, Labels, Proposed, Requeued
 from services.runs.dispatch.leases import AGENT_TYPE, Leases
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 CAPACITY_LIMIT = 1000
 """Runs that one claim may ask for; more than one machine starts at once."""
 LABELS_LIMIT = 100
+RENEWALS_TOGETHER = 500
+RENEWALS_WAITING = 50_000
 NAME_LIMIT = 200
 
 Req = TypeVar("Req", bound=Message)
@@ -54,6 +57,14 @@ class Dispatch:
             ids=service.ids,
             committed=service.committed,
         )
+        # Fifty agents that confirm at once are one statement, as with the ledger's states.
+        self._renewals: GroupCommit[tuple[UUID, Sequence[Held]], list[Renewal]] = GroupCommit(
+            self.leases.renew,
+            batch_limit=RENEWALS_TOGETHER,
+            queue_limit=RENEWALS_WAITING,
+            lanes=1,
+            service=service.name,
+        )
         self.dispatcher = Dispatcher(
             self.leases,
             deliver=self._deliver,
@@ -62,6 +73,10 @@ class Dispatch:
         )
 
     # for the ledger's app
+
+    def start(self) -> None:
+        """The database is there."""
+        self._renewals.start()
 
     def due(self, tenant_id: UUID) -> None:
         """Runs of this tenant are due, or soon will be: serve those who wait here, and let other replicas know."""
@@ -75,6 +90,7 @@ class Dispatch:
         await self.dispatcher.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=self._settings.acknowledge.total_seconds())
+        await self._renewals.stop()
         await self.write_presence()
 
     # loops
@@ -140,7 +156,11 @@ class Dispatch:
         self._hear_from(tenant_id, request.agent_id)
         if not request.held:
             return agents.Renewed(renewals=[])
-        return agents.Renewed(renewals=await self.leases.renew(tenant_id, request.held))
+        return agents.Renewed(
+            renewals=await self._renewals.submit(
+                (tenant_id, request.held), weight=len(request.held)
+            )
+        )
 
     async def report(self, tenant_id: UUID, request: agents.Report) -> agents.Reported | Refused:
         """A process is gone."""
@@ -332,6 +352,8 @@ class Dispatch:
             return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {protocol}")
         try:
             return await handler(tenant_id, request)
+        except QueueFullError:
+            return Refused(code=Code.BUSY, fields={"service": "runs"})
         except Exception as error:
             refusal = refusal_of(error, service="runs", error_id=self._service.ids())
             self._log.error(

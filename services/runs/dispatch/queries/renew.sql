@@ -4,19 +4,21 @@
 -- first left: a renewed lease that has not lapsed, or a token that is gone. Rows are locked in id order, as everywhere.
 -- A Running run's lease is written only once half of it is used up.
 WITH held AS (
-    SELECT * FROM unnest($2::uuid[], $3::uuid[]) AS h (id, token)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS h (tenant_id, id, token, place)
 ), locked AS (
-    SELECT r.id, r.state, r.lease_token, r.lease_expires FROM runs.flow_run r
-    WHERE r.tenant_id = $1 AND r.id = ANY ($2::uuid[])
+    SELECT r.id, r.tenant_id, r.state, r.lease_token, r.lease_expires FROM runs.flow_run r
+    WHERE r.id = ANY ($2::uuid[])
     ORDER BY r.id FOR NO KEY UPDATE
 ), renewed AS (
     UPDATE runs.flow_run r
     SET lease_expires = now() + CASE WHEN l.state = 'Submitted' THEN $4::interval ELSE $5::interval END
-    FROM locked l JOIN held h ON h.id = l.id AND h.token = l.lease_token
+    FROM locked l JOIN held h ON h.id = l.id AND h.tenant_id = l.tenant_id AND h.token = l.lease_token
     WHERE r.id = l.id AND (
         l.state = 'Submitted'
         OR l.state IN ('Running', 'Cancelling', 'Queued')
             AND (l.lease_expires IS NULL OR l.lease_expires < now() + $5::interval / 2)
     )
 )
-SELECT h.id, l.state, l.lease_token FROM held h LEFT JOIN locked l ON l.id = h.id
+SELECT l.state, l.lease_token
+FROM held h LEFT JOIN locked l ON l.id = h.id AND l.tenant_id = h.tenant_id
+ORDER BY h.place
