@@ -21,18 +21,16 @@ from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog, Relationship, Table
 from services.gateway.reads.inputs import Given, Inputs, Resolver, Tree
+from services.gateway.reads.pages import Arguments, Page, as_list
 from services.gateway.reads.predicates import (
-    Filters,
-    Ordered,
-    Ordering,
     aggregate_call,
     conjunction,
     join_on,
     tenant_guard,
 )
 from services.gateway.reads.selections import Fields, Selections
+from services.gateway.reads.sources import mapped_children, task_run_info, traversal
 from services.gateway.reads.statement import (
-    TENANT,
     Cost,
     Parameter,
     Statement,
@@ -40,12 +38,12 @@ from services.gateway.reads.statement import (
     too_much,
 )
 from services.gateway.reads.types import Types
-from services.gateway.reads.values import int_value, uuid_list_value, uuid_value
+from services.gateway.reads.values import int_value
 
-Arguments = dict[str, Tree]
+_SOURCES = {"mapped_children": mapped_children, "get_task_run_info": task_run_info}
+_MISSING = {"get_task_run_info": "Invalid task run ID"}  # the text that clients know
 _PARAMETER = re.compile(r"\$(\d+)")
 _LONGEST_IDENTIFIER = 63  # PostgreSQL cuts longer ones; a response key must not be
-_DEEPEST_TRAVERSAL = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +97,9 @@ class Compiler:
         writer = _Writer(self._catalog, self._types, self._resolver, self._selections, statement)
         arguments = writer.arguments(fields[0], self._types.fields[name])
         missing = None
-        if name in _SPECIAL:
-            sql = _SPECIAL[name](writer, arguments, fields)
+        if name in _SOURCES:
+            source = _SOURCES[name](statement, writer.given(arguments["task_run_id"]))
+            sql = writer.object(f"{name}_payload", fields, source)
             missing = _MISSING.get(name)
         elif name.startswith("utility_"):
             source = traversal(
@@ -178,7 +177,7 @@ class _Writer:
         depth: int = 1,
     ) -> str:
         """The rows (or their aggregate) of a table; `scope` ties them to an outer row."""
-        page = _Page(self, table, arguments, source=source, scope=scope)
+        page = Page(self._catalog, self.statement, table, arguments, source=source, scope=scope)
         if aggregate:
             return self._aggregate(page, fields, cost, depth)
         rows = self._cost_of_rows(table, arguments, cost, depth)
@@ -258,7 +257,7 @@ class _Writer:
 
     # aggregates
 
-    def _aggregate(self, page: "_Page", fields: list[FieldNode], cost: Cost, depth: int) -> str:
+    def _aggregate(self, page: Page, fields: list[FieldNode], cost: Cost, depth: int) -> str:
         self.statement.check_depth(depth + 1, "The document")
         found = []
         for key, nodes in self._selections.of(fields).items():
@@ -275,7 +274,7 @@ class _Writer:
             found.append((key, expression))
         return _one_object(found, "")
 
-    def _aggregate_values(self, page: "_Page", fields: list[FieldNode]) -> str:
+    def _aggregate_values(self, page: Page, fields: list[FieldNode]) -> str:
         found = []
         for key, nodes in self._selections.of(fields).items():
             self.statement.spend_field()
@@ -290,14 +289,15 @@ class _Writer:
         # HAVING makes it one row even if no aggregate is selected, only __typename.
         return _one_object(found, f"{page.unordered()} HAVING TRUE")
 
-    def _count(self, page: "_Page", node: FieldNode) -> str:
+    def _count(self, page: Page, node: FieldNode) -> str:
         kind = self._types.named(f"{page.table.name}_aggregate_fields")
         if not isinstance(kind, GraphQLObjectType):
             msg = f"{kind} is not an object type"
             raise TypeError(msg)
         arguments = self.arguments(node, kind.fields["count"])
         columns = [
-            page.table.columns[str(name)].of(page.alias) for name in _list(arguments.get("columns"))
+            page.table.columns[str(name)].of(page.alias)
+            for name in as_list(arguments.get("columns"))
         ]
         if not columns:
             return "count(*)"
@@ -305,7 +305,7 @@ class _Writer:
         what = columns[0] if len(columns) == 1 else f"({', '.join(columns)})"
         return f"count({'DISTINCT ' if arguments.get('distinct') is True else ''}{what})"
 
-    def _function(self, page: "_Page", function: str, fields: list[FieldNode]) -> str:
+    def _function(self, page: Page, function: str, fields: list[FieldNode]) -> str:
         pairs = []
         for key, nodes in self._selections.of(fields).items():
             self.statement.spend_field()
@@ -337,147 +337,6 @@ class _Writer:
         return rows
 
 
-class _Page:
-    """The rows that the arguments of a list choose."""
-
-    def __init__(
-        self,
-        writer: _Writer,
-        table: Table,
-        arguments: Arguments,
-        *,
-        source: str | None,
-        scope: Callable[[str], str] | None,
-    ) -> None:
-        statement = writer.statement
-        self.table = table
-        self.arguments = arguments
-        self.alias = statement.alias()
-        conditions = [tenant_guard(table, self.alias)]
-        if scope is not None:
-            conditions = [scope(self.alias)]
-        conditions.append(
-            Filters(writer._catalog, statement).where(table, self.alias, arguments.get("where"))
-        )
-        ordering = Ordering(writer._catalog, statement)
-        self._terms = ordering.terms(table, self.alias, arguments.get("order_by"))
-        self._distinct = [str(name) for name in _list(arguments.get("distinct_on"))]
-        _check_distinct(self._distinct, self._terms)
-        self._from = " ".join([f"FROM {source or table.source} {self.alias}", *ordering.joins])
-        self._where = "WHERE " + conjunction(conditions)
-        self._is_paged = bool(self._distinct) or any(
-            arguments.get(name) is not None for name in ("limit", "offset")
-        )
-        self._limit, self._offset = self._bounds(statement, arguments)
-
-    def rows(self) -> str:
-        """The chosen rows, all columns, in order."""
-        return self._select(self._limit)
-
-    def unordered(self) -> str:
-        """FROM and WHERE for an aggregate over the chosen rows; all of them, unless the client limits them."""
-        if not self._is_paged:
-            return f"{self._from} {self._where}"
-        chosen = self._limit if self.arguments.get("limit") is not None else ""
-        return f"FROM ({self._select(chosen)}) {self.alias}"
-
-    def _select(self, limit: str) -> str:
-        distinct = ""
-        if self._distinct:
-            columns = [self.table.columns[name].of(self.alias) for name in self._distinct]
-            distinct = f"DISTINCT ON ({', '.join(columns)}) "
-        terms = [term.sql for term in self._terms] + self._ties()
-        order = f" ORDER BY {', '.join(terms)}" if terms else ""
-        return f"SELECT {distinct}{self.alias}.* {self._from} {self._where}{order}{limit}{self._offset}"
-
-    def _ties(self) -> list[str]:
-        """What orders rows that the client's terms leave equal, where a table knows."""
-        if self.table.tie_breaker is None:
-            return []
-        follows, tie = self.table.tie_breaker
-        last = self._terms[-1] if self._terms else None
-        if last is None or last.column != follows:
-            return []
-        direction = "DESC NULLS FIRST" if last.descending else "ASC NULLS LAST"
-        return [f"{self.table.columns[tie].of(self.alias)} {direction}"]
-
-    def _bounds(self, statement: Statement, arguments: Arguments) -> tuple[str, str]:
-        limits, name = statement.limits, self.table.name
-        limit, offset = arguments.get("limit"), arguments.get("offset")
-        if isinstance(limit, Given):
-            bound = statement.bind_as(limit, _at_most(limits.maximum_of(name), name), "int")
-            limited = f" LIMIT {bound}"
-        else:
-            limited = f" LIMIT {limits.default_of(name)}"
-        if not isinstance(offset, Given):
-            return limited, ""
-        return limited, f" OFFSET {statement.bind_as(offset, _not_negative, 'int')}"
-
-
-def traversal(statement: Statement, args: Tree, *, upstream: bool) -> str:
-    """The tasks reached from some along the edges of their flows, each with the length of its longest path.
-
-    UNION drops what was reached twice at the same depth, so a graph of diamonds stays small.
-    """
-    given = args if isinstance(args, dict) else {}
-    starts, depth = given.get("start_task_ids"), given.get("depth_limit")
-    if not isinstance(starts, Given):
-        msg = "start_task_ids is required."
-        raise GraphQLError(msg)
-    here, there = ("downstream_task_id", "upstream_task_id")
-    if not upstream:
-        here, there = there, here
-    deepest = str(_DEEPEST_TRAVERSAL)
-    if isinstance(depth, Given):
-        deepest = f"LEAST({deepest}, {statement.bind(depth, 'Int')})"
-    return f"""(
-        WITH RECURSIVE walk (task_id, depth) AS (
-            SELECT k.id, 0 FROM registry.task k
-            WHERE k.tenant_id = {TENANT} AND k.id = ANY ({statement.bind_as(starts, uuid_list_value, "uuid[]")})
-            UNION
-            SELECT e.{there}, w.depth + 1 FROM walk w
-            JOIN registry.edge e ON e.{here} = w.task_id AND e.tenant_id = {TENANT}
-            WHERE w.depth < {deepest}
-        )
-        SELECT {TENANT}::uuid AS tenant_id, w.task_id, max(w.depth) AS depth FROM walk w
-        GROUP BY w.task_id ORDER BY max(w.depth), w.task_id)"""
-
-
-def _mapped_children(writer: _Writer, arguments: Arguments, fields: list[FieldNode]) -> str:
-    """Over the mapped children of a task run; nulls and `{}` when it has none or is a child itself."""
-    task_run_id = writer.statement.bind_as(
-        writer.given(arguments["task_run_id"]), uuid_value, "uuid"
-    )
-    source = f"""
-        SELECT min(s.first) AS min_start_time, max(s.last) AS max_end_time,
-               coalesce(jsonb_object_agg(s.state, s.runs) FILTER (WHERE s.state IS NOT NULL), '{{}}') AS state_counts
-        FROM (SELECT c.state, min(c.start_time) AS first, max(c.end_time) AS last, count(*) AS runs
-              FROM runs.task_run p
-              JOIN runs.task_run c ON c.flow_run_id = p.flow_run_id AND c.task_id = p.task_id
-                  AND c.map_index >= 0 AND c.tenant_id = {TENANT}
-              WHERE p.id = {task_run_id} AND p.map_index < 0 AND p.tenant_id = {TENANT}
-              GROUP BY c.state) s"""
-    return writer.object("mapped_children_payload", fields, source)
-
-
-def _task_run_info(writer: _Writer, arguments: Arguments, fields: list[FieldNode]) -> str:
-    task_run_id = writer.statement.bind_as(
-        writer.given(arguments["task_run_id"]), uuid_value, "uuid"
-    )
-    source = (
-        "SELECT r.id, r.version, r.serialized_state, r.state FROM runs.task_run r"
-        f" WHERE r.id = {task_run_id} AND r.tenant_id = {TENANT}"
-    )
-    return writer.object("get_task_run_info_payload", fields, source)
-
-
-_SPECIAL: dict[str, Callable[[_Writer, Arguments, list[FieldNode]], str]] = {
-    "mapped_children": _mapped_children,
-    "get_task_run_info": _task_run_info,
-}
-_MISSING = {"get_task_run_info": "Invalid task run ID"}  # the text that clients know
-
-
 def _one_object(columns: list[tuple[str, str]], source: str) -> str:
     return f"(SELECT row_to_json(o) FROM ({_selected(columns)} {source}) o)"
 
@@ -498,41 +357,6 @@ def _scope(relationship: Relationship, target: Table, *, ours: str) -> Callable[
     return lambda theirs: conjunction(
         [join_on(relationship, ours=ours, theirs=theirs), tenant_guard(target, theirs)]
     )
-
-
-def _check_distinct(distinct: list[str], terms: list[Ordered]) -> None:
-    """PostgreSQL's rule: the first terms of the ordering are the columns that must differ, in any order."""
-    left = set(distinct)
-    for term in terms:
-        if not left:
-            return
-        if term.column not in left and term.column not in distinct:
-            msg = '"distinct_on" columns must match initial "order_by" columns'
-            raise GraphQLError(msg)
-        left.discard(term.column or "")
-
-
-def _at_most(maximum: int, table: str) -> Callable[[Any], int]:
-    def convert(value: Any) -> int:
-        limit = _not_negative(value)
-        if limit > maximum:
-            msg = f"limit: {limit} is more than the {maximum} rows of {table} that one list may have; page with offset."
-            raise too_much(msg)
-        return limit
-
-    return convert
-
-
-def _not_negative(value: Any) -> int:
-    number = int_value(value)
-    if number < 0:
-        msg = f"limit and offset must not be negative: {number}"
-        raise GraphQLError(msg)
-    return number
-
-
-def _list(tree: Tree) -> list[Any]:
-    return tree if isinstance(tree, list) else []
 
 
 def _names(selected: Fields) -> list[tuple[str, str]]:
