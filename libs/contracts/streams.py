@@ -93,6 +93,9 @@ LOGS = Stream(
 BEATS = Stream(
     # The dead-man's switch (design.md section 6): a ping is a schedule that the next ping replaces; when none
     # does, it fires into `hw.silent`. The TTL clears the entries of finished runs.
+    # No consumer may filter `hw.beat`: replacing a schedule is a rollup, and nats-server 2.15.1 purges every such
+    # consumer's pending messages one by one, which takes a broker of 40,000 pings/s down to 1,000. The heartbeat
+    # service hears the pings on core NATS instead.
     name="BEATS",
     subjects=("hw.beat.>", "hw.silent.>"),
     max_msgs_per_subject=1,
@@ -101,10 +104,6 @@ BEATS = Stream(
     max_age=timedelta(days=1),
     duplicate_window=timedelta(seconds=1),
     durables=(
-        Durable(
-            name="heartbeat__pings", service="heartbeat", filter="hw.beat.>",
-            max_ack_pending=50_000,
-        ),
         Durable(
             name="heartbeat__silences", service="heartbeat", filter="hw.silent.>",
             ack_wait=timedelta(minutes=2),

@@ -11,6 +11,7 @@ from uuid import UUID
 import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from pydantic import ValidationError
 
 from libs.contracts import streams, subjects
@@ -42,11 +43,14 @@ from services.heartbeat.domain import (
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.store import Store
 
-PINGS = streams.BEATS.durables[0]
-SILENCES = streams.BEATS.durables[1]
+SILENCES = streams.BEATS.durables[0]
 STATES = next(d for d in streams.EVENTS.durables if d.name == "heartbeat__states")
 SWEEP_LIMIT = 1000
 LAPSE = 4  # confirmations of the watch that may be missed
+GATHER = timedelta(
+    seconds=1
+)  # in which pings gather into one statement; last_seen is late by as much
+MOST_WAITING = 500_000  # pings in our socket's queue, at most; beyond it we are deaf
 ASK_AT_ONCE = 50  # questions to the broker in flight
 
 
@@ -72,12 +76,14 @@ class Heartbeat(Service):
         self._settings = settings
         self._lapse = settings.heartbeat_watch * LAPSE
         self._gateway_heard: float | None = None
-        self._pings_handled = 0.0
+        self._pings: dict[tuple[str, str], None] = {}
+        self._hears: Subscription | None = None
         self._deaf: list[str] = ["pings are not heard yet"]
-        self._counts: deque[tuple[float, int]] = deque()  # (moment, beats delivered so far)
+        self._counts: deque[tuple[float, int]] = deque()  # (moment, beats so far)
         self._beats_of_ours: deque[float] = deque(maxlen=100_000)
         self._mass_since: float | None = None
         self._task_pings: dict[UUID, UUID] = {}
+        self.add_loop("pings", interval=GATHER, tick=self.note_pings)
         self.add_loop("watch", interval=settings.heartbeat_watch, tick=self.watch)
         self.add_loop(
             "sweep",
@@ -89,12 +95,21 @@ class Heartbeat(Service):
 
     def declare(self) -> None:
         """Consume pings, silences and states."""
-        batch = self._settings.heartbeat_batch
-        self.bus.consume_batches(PINGS, streams.BEATS, self.on_pings, batch=batch)
         self.bus.consume_batches(SILENCES, streams.BEATS, self.on_silences)
         self.bus.consume_batches(STATES, streams.EVENTS, self.on_states)
         self.bus.on_signal(subjects.SIG_TASK_BEAT.wildcard, self.on_task_ping, queue=self.name)
         self.bus.on_signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"), self.on_gateway_alive)
+
+    async def start(self) -> None:
+        """Also hear the pings: on core NATS, since a consumer of theirs would slow the broker (see `streams.BEATS`)."""
+        await super().start()
+        self._hears = await self.bus.client.subscribe(
+            subjects.BEAT.wildcard,
+            queue=self.name,
+            cb=self.on_ping,
+            pending_msgs_limit=MOST_WAITING,
+            pending_bytes_limit=-1,
+        )
 
     async def unready(self) -> list[str]:
         """Also when pings may not be heard."""
@@ -102,28 +117,36 @@ class Heartbeat(Service):
 
     # pings
 
-    async def on_pings(self, messages: Sequence[Msg]) -> None:
-        """Note who pinged; take the switch away from runs that are not to be guarded."""
+    async def on_ping(self, message: Msg) -> None:
+        """Remember who pinged, until the next statement. The hottest path here: no parsing."""
+        headers = message.headers
+        # A message without a schedule disarms, one that we sent ourselves is no sign of life.
+        if headers is not None and SCHEDULE_HEADER in headers and REARMED_HEADER not in headers:
+            _, _, tenant, run = message.subject.split(".")
+            self._pings[tenant, run] = None
+
+    async def note_pings(self) -> int:
+        """Write who pinged; take the switch away from runs that are not to be guarded."""
+        heard, self._pings = self._pings, {}
         pinged: dict[UUID, UUID] = {}
-        for message in messages:
-            # A message without a schedule disarms, one that we sent ourselves is no sign of life.
-            headers = message.headers or {}
-            if SCHEDULE_HEADER not in headers or REARMED_HEADER in headers:
-                continue
-            tenant, _, run = message.subject.removeprefix("hw.beat.").partition(".")
+        for tenant, run in heard:
             try:
                 pinged[UUID(run)] = UUID(tenant)
             except ValueError:
-                await self.bus.bury(PINGS, message, "the subject names no run")
-        if pinged:
+                self.log.warning("ping_unreadable", tenant=tenant, run=run)
+        runs = sorted(pinged)  # one order of locks for all replicas
+        for start in range(0, len(runs), self._settings.heartbeat_batch):
+            part = {
+                run: pinged[run] for run in runs[start : start + self._settings.heartbeat_batch]
+            }
             async with self.database.transaction() as connection:
                 store = Store(connection)
-                new = await store.see(pinged, coarse=self._settings.heartbeat_coarse)
+                new = await store.see(part, coarse=self._settings.heartbeat_coarse)
                 guarded = await store.guard(new, anew=False) if new else {}
             for run_id in new.keys() - guarded.keys():
                 await self._disarm(new[run_id], run_id)
-            metrics.PINGS_SEEN.inc(len(pinged))
-        self._pings_handled = self._moment()
+        metrics.PINGS_SEEN.inc(len(pinged))
+        return len(pinged)
 
     async def on_states(self, messages: Sequence[Msg]) -> None:
         """Guard and arm runs that begin to run; disarm those that have finished."""
@@ -350,14 +373,18 @@ class Heartbeat(Service):
             self._gateway_heard is None or now - self._gateway_heard > lapse
         ):
             reasons.append("no gateway is heard, so pings may not come through")
+        if self._hears is None or self._hears.pending_msgs > MOST_WAITING // 2:
+            reasons.append("pings come faster than they are heard")
         try:
-            consumer = await self.bus.js.consumer_info(streams.BEATS.name, PINGS.name)
+            stream = await self.bus.js.stream_info(streams.BEATS.name)
+            silences = await self.bus.js.consumer_info(streams.BEATS.name, SILENCES.name)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
             return [*reasons, f"the stream of pings does not answer: {type(error).__name__}"]
-        if (consumer.num_pending or 0) > 0 and now - self._pings_handled > lapse:
-            reasons.append("pings wait and are not consumed")
-        delivered = consumer.delivered.consumer_seq if consumer.delivered else 0
-        self._counts.append((now, delivered))
+        # What the stream took that is no silence was a ping: of all replicas, whoever heard it.
+        fired = (silences.num_pending or 0) + (
+            silences.delivered.consumer_seq if silences.delivered else 0
+        )
+        self._counts.append((now, stream.state.last_seq - fired))
         horizon = now - self._settings.heartbeat_interval.total_seconds()
         while len(self._counts) > 1 and self._counts[1][0] <= horizon:
             self._counts.popleft()
