@@ -125,7 +125,7 @@ def shapes(now: datetime, runs: int) -> list[Shape]:
                 }
             } }""",
             day,
-            "flow_run_flow_scheduled_idx",
+            "flow_run_state_idx",
         ),
         Shape(
             "the logs of a run",
