@@ -60,6 +60,21 @@ Guarantees
 * Null operands collapse to TRUE, as Hasura's setting `V1_BOOLEAN_NULL_COLLAPSE` does.
 * Every list has a limit (see `limits`).
 
+* Whatever a client sends is answered or refused with a reason; a value that cannot be is the error of its field alone.
+
+Where to look
+-------------
+    a table, column or relationship   catalog     a type, operator or argument        types
+    what a filter or ordering means   predicates  how the rows of a list are chosen   pages
+    how rows become JSON              compiler    a root field that is no table       sources
+    what a client may write           values      how much it may ask for             limits
+    what counts as the same document  documents, inputs
+
+Its answers are compared with a slow evaluator in Python (`tests/integration/gateway/reads/test_differential.py`), its
+plans with the indexes on a large database (`test_plans.py`), its speed in `tests/bench/reads.py`: on a million runs, 200
+of them with flow, project and task-run counts take about 1.1 times as long as SQL written by hand, and a twentieth of
+what resolvers with data loaders take.
+
 When PostgreSQL is gone every field of ours answers an error that says so and the next request tries again; NATS plays
 no part here. It never writes, never calls a service, and keeps no state but the cache of compiled documents.
 """

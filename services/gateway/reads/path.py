@@ -47,10 +47,13 @@ _LONGEST_REMEMBERED = (
 
 @dataclass(slots=True)
 class _Document:
-    """A document that was compiled: what binding another request to it needs."""
+    """A document that was compiled: what binding another request to it needs.
 
-    document: DocumentNode
-    operation: OperationDefinitionNode
+    `source` is the parsed document and its operation, for other structures of its variables. A document without
+    variables has one structure and lets go of it: a syntax tree is ten times as large as what it was compiled to.
+    """
+
+    source: tuple[DocumentNode, OperationDefinitionNode] | None
     declared: tuple[Declared, ...]
     slots: Mapping[int, int]
     is_only_ours: bool
@@ -74,7 +77,7 @@ class ReadPath:
         *,
         scalars: Mapping[str, GraphQLScalarType] | None = None,
         limits: Limits | None = None,
-        cache_size: int = 2_000,
+        cache_size: int = 1_000,
     ) -> "ReadPath":
         """The read path over the tables of `libs.schema`; `scalars` are types to share with the rest of the schema."""
         catalog = build_catalog()
@@ -137,14 +140,15 @@ class ReadPath:
         # Where the scan and the parser disagree, the whole text is the key and its literals are constants.
         key = (text if slots is None else lifted.skeleton, operation_name)
         entry = _Document(
-            document,
-            operation,
+            (document, operation),
             declared_variables(self._used_schema(), operation),
             slots or {},
             is_only_ours=self._is_only_ours(document, operation),
         )
         plan = self._plan(entry, () if slots is None else lifted.literals, variables)
         if entry.is_only_ours and len(text) <= _LONGEST_REMEMBERED:
+            if not entry.declared:
+                entry.source = None
             self._documents[key] = entry
             if len(self._documents) > self._cache_size:
                 self._documents.popitem(last=False)
@@ -215,10 +219,14 @@ class ReadPath:
         return program.bind(inputs, maximum_cost=self._limits.cost)
 
     def _program(self, entry: _Document, inputs: Inputs) -> Program:
+        if entry.source is None:
+            msg = "a document without variables has one structure"
+            raise RuntimeError(msg)
+        document, operation = entry.source
         resolver = Resolver(entry.declared, inputs, entry.slots)
-        selections = Selections(_fragments(entry.document), resolver)
+        selections = Selections(_fragments(document), resolver)
         compiler = Compiler(self._catalog, self._types, resolver, selections)
-        fields = selections.flat([entry.operation.selection_set])
+        fields = selections.flat([operation.selection_set])
         if len(fields) > self._limits.roots:
             msg = f"The document has more than {self._limits.roots} root fields."
             raise too_much(msg)
@@ -236,7 +244,7 @@ class ReadPath:
             tuple(roots),
             _together(roots),
             tuple(typenames),
-            _reduced(entry.document, entry.operation, foreign) if foreign else None,
+            _reduced(document, operation, foreign) if foreign else None,
         )
 
     def _statement(self, before: Statement | None) -> Statement:
