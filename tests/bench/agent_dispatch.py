@@ -78,7 +78,7 @@ class Crowd:
     def __init__(self, agents: list[RawAgent]) -> None:
         self._agents = agents
         self._confirming: set[asyncio.Task[None]] = set()
-        self.confirmed = 0
+        self.confirmed: dict[UUID, float] = {}
         self.latencies: dict[UUID, float] = {}
         self.twice = 0
 
@@ -99,7 +99,11 @@ class Crowd:
 
     async def _confirm(self, agent: RawAgent, runs: list[ClaimedRun]) -> None:
         """As before a start; the states that follow are the ledger's bench, not this one's."""
-        self.confirmed += len(await agent.renew(*runs))
+        await agent.renew(*runs)
+        now = utc_now()
+        for run in runs:
+            if run.due is not None:
+                self.confirmed[run.flow_run_id] = (now - run.due).total_seconds()
 
 
 async def scheduled(stack: Stack, bus: Bus, *, seconds: int) -> None:
@@ -121,9 +125,10 @@ async def scheduled(stack: Stack, bus: Bus, *, seconds: int) -> None:
     show(
         "due to claimed, 200/s, 50 agents", list(agents.latencies.values()), budget="<= 50, 250 ms"
     )
+    show("due to confirmed (then it starts)", list(agents.confirmed.values()))
     print(
         f"{'':<34} claimed {len(agents.latencies)} of {total}, {agents.twice} twice, "
-        f"{agents.confirmed} confirmed"
+        f"{len(agents.confirmed)} confirmed"
     )
 
 
@@ -143,6 +148,7 @@ async def ad_hoc(stack: Stack, bus: Bus, *, seconds: int) -> None:
         await finished(agents, total, within=60)
         working.cancel()
     show("created to claimed, 200/s", list(agents.latencies.values()))
+    show("created to confirmed", list(agents.confirmed.values()))
 
 
 async def polled(stack: Stack, bus: Bus) -> None:
@@ -244,7 +250,7 @@ async def crowd(stack: Stack, flow: Flow) -> AsyncIterator[Crowd]:
 
 
 async def finished(agents: Crowd, total: int, *, within: float) -> None:
-    await eventually(lambda: len(agents.latencies) >= total, timeout=within, pause=0.2)
+    await eventually(lambda: len(agents.confirmed) >= total, timeout=within, pause=0.2)
 
 
 async def main(postgres: TestPostgres, *, seconds: int, with_idle: bool) -> None:
