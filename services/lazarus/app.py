@@ -52,6 +52,7 @@ class Lazarus(Service):
                 again=PROPOSE_AGAIN,
             )
         metrics.DISTRESSED.set(len(found))
+        metrics.DISTRESSED.set(len(found))
         random.shuffle(found)  # tenants share the interval; nobody's backlog comes first
         chunks = [found[i : i + CHUNK] for i in range(0, len(found), CHUNK)]
         pause = self._settings.lazarus_spread.total_seconds() / max(len(chunks), 1)
@@ -75,9 +76,12 @@ class Lazarus(Service):
             mine = [one for one in decided if one[1].flow_run_id in ours]
             await faults.reached(faults.Point.LAZARUS_BEFORE_PROPOSE)
             await asyncio.gather(*(self._publish(*one) for one in mine))
-        return Counter(
+        outcomes = Counter(
             "give_up" if isinstance(decision, GiveUp) else "revive" for _, _, decision in mine
         )
+        for outcome, count in outcomes.items():
+            metrics.RESURRECTIONS.labels(outcome).inc(count)
+        return outcomes
 
     async def _publish(self, record_id: UUID, run: Distressed, decision: Revive | GiveUp) -> None:
         limit = self._settings.lazarus_limit
