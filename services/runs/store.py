@@ -141,11 +141,7 @@ async def runs_by_key(
 ) -> dict[tuple[UUID, str], UUID]:
     """The runs that (flow, idempotency key) pairs already name."""
     rows = await connection.fetch(
-        """
-        SELECT r.flow_id, r.idempotency_key, r.id
-        FROM unnest($1::uuid[], $2::text[]) AS k (flow_id, idempotency_key)
-        JOIN runs.flow_run r ON r.flow_id = k.flow_id AND r.idempotency_key = k.idempotency_key
-        """,
+        statement(__file__, "find_by_key"),
         [flow for flow, _ in keys],
         [key for _, key in keys],
     )
