@@ -71,9 +71,9 @@ Where to look
     what counts as the same document  documents, inputs
 
 Its answers are compared with a slow evaluator in Python (`tests/integration/gateway/reads/test_differential.py`), its
-plans with the indexes on a large database (`test_plans.py`), its speed in `tests/bench/reads.py`: on a million runs, 200
-of them with flow, project and task-run counts take about 1.1 times as long as SQL written by hand, and a twentieth of
-what resolvers with data loaders take.
+plans with the indexes of a large database (`test_plans.py`). `tests/bench/reads.py` measures it: of a million runs, 200
+with flow, project and task-run counts take about 1.1 times as long as SQL written by hand, and a twentieth of what
+resolvers with data loaders take.
 
 When PostgreSQL is gone every field of ours answers an error that says so and the next request tries again; NATS plays
 no part here. It never writes, never calls a service, and keeps no state but the cache of compiled documents.

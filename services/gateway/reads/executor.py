@@ -1,7 +1,7 @@
 """Runs plans as the role that may only read.
 
 All root fields of a document go in one statement: one round trip and one snapshot. If that fails, each is asked alone,
-so that one field's error (a regular expression that PostgreSQL does not take, a time-out) does not take the others.
+so that one field's error (a regular expression that PostgreSQL does not take) does not take the others.
 """
 
 import asyncio
@@ -154,10 +154,11 @@ def _answer(bound: Bound, text: str | None) -> bytes | GraphQLError:
 
 
 def _is_of_one_field(error: Exception) -> bool:
-    """Whether asking the fields one by one may answer some of them."""
-    return isinstance(error, asyncpg.QueryCanceledError) or not (
-        is_outage(error) or isinstance(error, _LOST)
-    )
+    """Whether asking the fields one by one may answer some of them.
+
+    Not after a time-out: the client would have gone before the second one.
+    """
+    return not (is_outage(error) or isinstance(error, _LOST))
 
 
 async def _nothing_to_reset(_connection: object) -> None:

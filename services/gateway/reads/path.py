@@ -77,7 +77,7 @@ class ReadPath:
         *,
         scalars: Mapping[str, GraphQLScalarType] | None = None,
         limits: Limits | None = None,
-        cache_size: int = 1_000,
+        cache_size: int = 2_000,
     ) -> "ReadPath":
         """The read path over the tables of `libs.schema`; `scalars` are types to share with the rest of the schema."""
         catalog = build_catalog()

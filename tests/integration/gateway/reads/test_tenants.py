@@ -96,7 +96,7 @@ async def test_no_field_shows_another_tenants_rows(asker: Asker, table: str) -> 
 
 @pytest.mark.parametrize("table", TABLES)
 async def test_a_tenant_without_rows_sees_none(asker: Asker, table: str) -> None:
-    text = f"{{ {table} {{ created }} {table}_aggregate {{ aggregate {{ count }} }} }}"
+    text = f"{{ {table} {{ id }} {table}_aggregate {{ aggregate {{ count }} }} }}"
 
     data = await asker.data(text, tenant=A_STRANGER)
 

@@ -33,6 +33,7 @@ _TABLES: dict[str, tuple[int, dict[str, str]]] = {
     "gateway.key_value": (5, {}),
     "gateway.cloud_hook": (4, {}),
     "gateway.message": (4, {}),
+    "gateway.audit_log": (4, {}),
     "registry.project": (5, {}),
     "registry.flow_group": (6, {}),
     "registry.flow": (10, {"project_id": "project", "flow_group_id": "flow_group"}),
