@@ -8,6 +8,7 @@ removed, because on a work queue it would keep its share of the messages for eve
 import asyncio
 import ssl
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +34,9 @@ from libs.contracts.streams import ALL, Durable, Retention, Stream
 from libs.contracts.subjects import inbox_of
 
 _POLL = 0.2  # seconds between two tries to reach NATS
+_CONNECT_WITHIN = (
+    5.0  # seconds; nats-py waits for ever when the server's certificate is not to be trusted
+)
 
 
 class ProvisionSettings(BaseSettings):
@@ -144,18 +148,19 @@ async def _connect(url: str, *, wait: timedelta, tls_ca: str | None) -> Client:
     while True:
         client = Client()
         try:
-            await client.connect(
-                url,
-                name="headwater-provision",
-                inbox_prefix=inbox_of("provision"),
-                **options,
-                connect_timeout=2,
-                allow_reconnect=False,
-                # The waiting is done here; nats-py would try 60 times with 2 s between, and log each.
-                max_reconnect_attempts=1,
-                reconnect_time_wait=0,
-                error_cb=_ignore,
-            )
+            async with asyncio.timeout(_CONNECT_WITHIN):
+                await client.connect(
+                    url,
+                    name="headwater-provision",
+                    inbox_prefix=inbox_of("provision"),
+                    **options,
+                    connect_timeout=2,
+                    allow_reconnect=False,
+                    # The waiting is done here; nats-py would try 60 times with 2 s between, and log each.
+                    max_reconnect_attempts=1,
+                    reconnect_time_wait=0,
+                    error_cb=_ignore,
+                )
         except (
             nats.errors.NoServersError,
             OSError,
@@ -165,14 +170,21 @@ async def _connect(url: str, *, wait: timedelta, tls_ca: str | None) -> Client:
             if asyncio.get_running_loop().time() > deadline:
                 msg = f"NATS does not answer ({error}); start it or correct HEADWATER_NATS_URL."
                 raise EngineError(msg) from None
-            await client.close()
+            await _close(client)
             await asyncio.sleep(_POLL)
         except nats.errors.Error as error:
-            await client.close()
+            await _close(client)
             msg = f"NATS refuses the connection ({error}); correct HEADWATER_NATS_URL."
             raise EngineError(msg) from None
         else:
             return client
+
+
+async def _close(client: Client) -> None:
+    """Close what may be half open, which can wait for ever too."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(1):
+            await client.close()
 
 
 async def _ignore(_: Exception) -> None:

@@ -14,6 +14,8 @@ FOLDER = Path(
 )
 _START_WITHIN = 60.0  # seconds; a daemon that was killed cleans up first
 _STOP_WITHIN = 30.0
+_children: list["subprocess.Popen[bytes]"] = []
+"""The daemon that this process started, kept so that it can be reaped; it outlives us all the same."""
 _PACKAGES = ("docker.io", "docker-compose", "debootstrap", "iptables", "ca-certificates")
 
 
@@ -94,6 +96,8 @@ def stop() -> None:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_WITHIN
     while _is_dockerd(pid):
+        for child in _children:
+            child.poll()
         if time.monotonic() > deadline:
             msg = f"dockerd (process {pid}) does not end; see {_log()}."
             raise NoDockerError(msg)
@@ -102,7 +106,7 @@ def stop() -> None:
 
 def _is_dockerd(pid: int) -> bool:
     try:
-        # A zombie has no command line: it has ended, and only waits for its parent to look.
+        # A zombie has no command line: it has ended, and only waits to be reaped.
         return b"dockerd" in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
@@ -166,6 +170,7 @@ def _start(environment: dict[str, str]) -> None:
             stderr=log,
             start_new_session=True,
         )
+    _children.append(process)
     deadline = time.monotonic() + _START_WITHIN
     while not _answers(environment):
         if process.poll() is not None or time.monotonic() > deadline:

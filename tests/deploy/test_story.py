@@ -113,7 +113,7 @@ def client(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module")
 async def agent(client: PrefectClient) -> AsyncIterator[Agent]:
-    async with client.agent("--no-hostname-label") as running:
+    async with client.agent() as running:
         yield running
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from deploy.engines.programs import nats_server_binary
 from deploy.nats_users import User, configuration, users
+from tests.support.certificates import Certificates
 from tests.support.engines import make_folder
 from tests.support.eventually import eventually
 from tests.support.ports import free_port
@@ -22,6 +23,7 @@ max_payload: 33554432
 jetstream {{ store_dir: {store} }}
 include "./users.conf"
 """
+_TLS = "tls {{ cert_file: {certificate}, key_file: {key} }}\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +81,20 @@ class GuardedNats:
 
 
 @asynccontextmanager
-async def guarded_nats(tenants: Iterable[UUID] = ()) -> AsyncIterator[GuardedNats]:
+async def guarded_nats(
+    tenants: Iterable[UUID] = (), *, tls: Certificates | None = None
+) -> AsyncIterator[GuardedNats]:
     """A server with everybody's users, the agents of these tenants included; gone afterwards."""
     folder = make_folder()
     everybody = users(tenants)
     port = free_port()
     (folder / "users.conf").write_text(configuration(everybody))
     store = json.dumps(str(folder / "store"))
-    (folder / "nats.conf").write_text(_CONFIGURATION.format(port=port, store=store))
+    text = _CONFIGURATION.format(port=port, store=store)
+    if tls is not None:
+        files = {"certificate": str(tls.certificate), "key": str(tls.key)}
+        text += _TLS.format(**{name: json.dumps(path) for name, path in files.items()})
+    (folder / "nats.conf").write_text(text)
     found = GuardedNats(
         port=port,
         log=folder / "log",
