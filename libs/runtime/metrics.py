@@ -67,6 +67,12 @@ CLAIM_SECONDS = Histogram(
 )
 DUE_LAG = Gauge("headwater_due_lag_seconds", "How long the oldest due run has waited")
 DUE_RUNS = Gauge("headwater_due_runs", "Runs that are due and not submitted, up to 10,000")
+CLAIMS_PARKED = Gauge("headwater_claims_parked", "Claims of native agents that wait for work")
+LEASES_ENDED = Counter(
+    "headwater_leases_ended",
+    "Leases of native agents that ended, by what was decided",
+    ["decision"],
+)
 LOG_LINES_STORED = Counter("headwater_log_lines_stored", "Log lines in PostgreSQL")
 
 # Scheduler

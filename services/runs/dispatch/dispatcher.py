@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from libs.contracts.agents import Claim, ClaimedRun
-from libs.runtime import log
+from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
 from services.runs.dispatch.domain import Labels, Waiting, is_servable
 from services.runs.dispatch.leases import DueSet, Leases
@@ -141,6 +141,7 @@ class Dispatcher:
                     self._start_pass(id_)
                 elif tenant.due:
                     self._tell_others(id_, tenant)
+        metrics.CLAIMS_PARKED.set(self.parked)
         return len(tenants)
 
     async def _served_tenants(self) -> set[UUID]:

@@ -8,9 +8,9 @@ from uuid import UUID
 import asyncpg
 
 from libs.contracts.agents import ClaimedRun, Held, Outcome, Renewal
-from libs.contracts.runs import FlowRunStateChanged
+from libs.contracts.runs import FlowRunStateChanged, RunKind
 from libs.contracts.states import State
-from libs.runtime import outbox
+from libs.runtime import metrics, outbox
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
@@ -110,6 +110,12 @@ class Leases:
             await self._write(connection, [moved for _, moved in taken if moved is not None])
             await self._lease(connection, [run for run, _ in taken])
         self._committed()
+        now = self._clock()
+        for run, moved in taken:
+            if moved is not None:
+                metrics.STATES_APPLIED.labels(RunKind.FLOW_RUN, run.state).inc()
+            waited = (now - rows[run.id]["due_at"]).total_seconds()
+            metrics.CLAIM_SECONDS.observe(max(0.0, waited))
         claimed: dict[UUID, list[ClaimedRun]] = {}
         for run, _ in taken:
             claimed.setdefault(claim_of[run.id], []).append(self._claimed(run, rows[run.id]))

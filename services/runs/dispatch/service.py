@@ -17,6 +17,7 @@ from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
+from libs.runtime import metrics
 from libs.runtime.failures import refusal_of
 from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
@@ -106,6 +107,7 @@ class Dispatch:
         """Queue again what agents took and never began; how many runs."""
         lapsed = await self.leases.take_back_lapsed()
         for each in lapsed:
+            metrics.LEASES_ENDED.labels("lapsed").inc()
             if isinstance(each.ending, Proposed):
                 await self._propose(each.run, each.ending)
             self._log.info(
@@ -176,6 +178,7 @@ class Dispatch:
         if decided is None:
             return Refused(code=Code.LEASE_LOST, fields={"id": str(request.flow_run_id)})
         run, ending = decided
+        metrics.LEASES_ENDED.labels(type(ending).__name__.lower()).inc()
         state = run.state
         match ending:
             case Requeued():
