@@ -22,6 +22,7 @@ from pathlib import Path
 from uuid import UUID
 
 from libs.contracts import streams, subjects
+from libs.contracts.streams import Stream
 from libs.contracts.subjects import Subject, agent_inbox, inbox_of
 
 CONFIGURATION = Path(__file__).parent / "containers" / "nats-users.conf"
@@ -82,10 +83,16 @@ HEARS: dict[str, tuple[Subject, ...]] = {
         *_AGENT_REQUESTS,
         subjects.SIG_RUN_DUE,
     ),
-    "heartbeat": (subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
+    # Pings are in a stream, and heard directly all the same: a durable of theirs would slow the broker.
+    "heartbeat": (subjects.BEAT, subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
     AGENTS: (subjects.SIG_AGENT_WORK_READY, subjects.SIG_AGENT_CANCEL),
 }
 """What each subscribes to directly. Streams are read through durables, which need no subscription to their subjects."""
+
+LOOKS_UP: dict[str, tuple[tuple[Stream, Subject], ...]] = {
+    "heartbeat": ((streams.BEATS, subjects.BEAT),),  # a run's newest ping, before it is announced
+}
+"""Whose newest message each may look up in a stream, one subject at a time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,10 @@ def service_user(name: str) -> User:
             f"$JS.ACK.{stream}.{durable}.>",
             subjects.DLQ.at(service=name, noun=durable),
         }
+    publish |= {
+        f"$JS.API.DIRECT.GET.{stream.name}.{subject.wildcard}"
+        for stream, subject in LOOKS_UP.get(name, ())
+    }
     heard = HEARS.get(name, ())
     publish |= {f"{inbox}.>" for inbox in _callers(heard)}
     return User(
