@@ -61,7 +61,6 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "scheduler": (
         subjects.WORK_CREATE_SCHEDULED,
         subjects.WORK_CLEAR_SCHEDULED,
-        subjects.SIG_AGENT_WORK_READY,
     ),
     "heartbeat": (
         subjects.FLOW_RUN_ZOMBIE_DETECTED,

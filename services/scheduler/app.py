@@ -65,18 +65,10 @@ class Scheduler(Service):
         super().__init__(settings, clock=clock, ids=ids)
         self._settings = settings
         self._ticks = self.add_loop("schedules", interval=settings.schedule_tick, tick=self.tick)
-        self.add_loop("wake", interval=settings.wake_tick, tick=self.wake)
-        self._wakes: dict[tuple[UUID, datetime], asyncio.TimerHandle] = {}
-        self._signals: set[asyncio.Task[None]] = set()
 
     def declare(self) -> None:
         """Follow the registry's events."""
         self.bus.consume(FLOWS, streams.EVENTS, _body, self.on_flow_event)
-
-    async def on_stop(self) -> None:
-        """Drop the wake-ups that are still to come; the next process looks them up."""
-        for wake in self._wakes.values():
-            wake.cancel()
 
     async def on_flow_event(self, event: FlowEvent) -> None:
         """Something happened to a flow: look at it anew, now."""
@@ -230,28 +222,6 @@ class Scheduler(Service):
                 for subject, body in messages
             )
         )
-
-    # waking agents when a run becomes due
-
-    async def wake(self) -> int:
-        """Arrange a signal for each moment, soon, at which a run of a tenant becomes due."""
-        within = self._settings.wake_tick * 2
-        async with self.database.transaction() as connection:
-            moments = await Store(connection).soon(within)
-        running = asyncio.get_running_loop()
-        for tenant_id, due, now in moments:
-            key = (tenant_id, due)
-            if key not in self._wakes:
-                delay = (due - now).total_seconds()
-                self._wakes[key] = running.call_later(delay, self._signal, key)
-        return len(moments)
-
-    def _signal(self, key: tuple[UUID, datetime]) -> None:
-        self._wakes.pop(key, None)
-        subject = subjects.SIG_AGENT_WORK_READY.at(tenant_id=key[0])
-        task = asyncio.create_task(self.bus.signal(subject))
-        self._signals.add(task)
-        task.add_done_callback(self._signals.discard)
 
 
 def _body(subject: str) -> type[FlowEvent] | None:

@@ -24,7 +24,3 @@ class SchedulerSettings(ServiceSettings):
     schedule_batch: int = Field(
         default=200, ge=1, description="rows of one transaction; it waits for as many publishes"
     )
-    wake_tick: timedelta = Field(
-        default=timedelta(seconds=1),
-        description="how often the runs that become due next are looked up, to wake agents on time",
-    )

@@ -124,11 +124,3 @@ class Store:
         await self.connection.execute(
             "UPDATE scheduler.schedule SET fingerprint = '' WHERE flow_id = $1", flow_id
         )
-
-    async def soon(self, within: timedelta) -> list[tuple[UUID, datetime, datetime]]:
-        """(tenant, moment a run becomes due, now) for the coming interval."""
-        rows = await self.connection.fetch(statement(__file__, "soon"), within)
-        if not rows:
-            return []
-        now = await self.now()
-        return [(row["tenant_id"], row["due"], now) for row in rows]

@@ -48,7 +48,6 @@ async def main(schedules: int, new: int) -> None:
                 postgres_url=stack.postgres_url("scheduler"),
                 nats_url=stack.nats_url,
                 schedule_tick=never,
-                wake_tick=never,
             )
         )
         for loop in scheduler.loops:

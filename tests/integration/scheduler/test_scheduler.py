@@ -33,7 +33,6 @@ async def scheduler(stack: Stack) -> AsyncIterator[Scheduler]:
             postgres_url=stack.postgres_url("scheduler"),
             nats_url=stack.nats_url,
             schedule_tick=NEVER,
-            wake_tick=NEVER,
         )
     )
     for loop in service.loops:

@@ -150,7 +150,6 @@ async def world(stack: Stack) -> AsyncIterator[World]:
                     postgres_url=stack.postgres_url("scheduler"),
                     nats_url=stack.nats_url,
                     schedule_tick=NEVER,
-                    wake_tick=NEVER,
                     schedule_batch=3,
                 )
             )
