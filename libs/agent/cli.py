@@ -26,8 +26,6 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
-_CONNECTION, _RUNS, _LIFE = "Connection", "Runs", "Life"
-
 
 @app.command()
 def version() -> None:
@@ -42,14 +40,12 @@ def start(
         str | None,
         typer.Option(
             envvar="HEADWATER_NATS_URL", help="nats://[user:password@]host:port",
-            rich_help_panel=_CONNECTION,
         ),
     ] = None,
     api: Annotated[
         str | None,
         typer.Option(
             envvar="HEADWATER_API_URL", help="GraphQL API that the runs report to",
-            rich_help_panel=_CONNECTION,
         ),
     ] = None,
     data: Annotated[
@@ -67,10 +63,16 @@ def start(
         typer.Option(envvar="PREFECT__CLOUD__TENANT_ID", help="tenant id; asked of the API by default"),
     ] = None,
     creds: Annotated[
-        Path | None, typer.Option(envvar="HEADWATER_NATS_CREDS", help="NATS credentials file")
+        Path | None,
+        typer.Option(
+            envvar="HEADWATER_NATS_CREDS", exists=True, dir_okay=False, help="NATS credentials file"
+        ),
     ] = None,
     tls_ca: Annotated[
-        Path | None, typer.Option(envvar="HEADWATER_NATS_TLS_CA", help="CA file when NATS speaks TLS")
+        Path | None,
+        typer.Option(
+            envvar="HEADWATER_NATS_TLS_CA", exists=True, dir_okay=False, help="CA file when NATS speaks TLS"
+        ),
     ] = None,
     name: Annotated[
         str, typer.Option(envvar="PREFECT__CLOUD__AGENT__NAME", help="name of the agent")
