@@ -54,7 +54,7 @@ MAY_HEAR = {
     "registry": ("hw.rpc.registry.",),
     "runs": ("hw.rpc.runs.", "hw.rpc.agents.", "hw.sig.runs.due."),
     "scheduler": (),
-    "heartbeat": ("hw.sig.heartbeat.task.", "hw.sig.service.alive."),
+    "heartbeat": ("hw.beat.", "hw.sig.heartbeat.task.", "hw.sig.service.alive."),
     "lazarus": (),
     "provision": (),
 }
