@@ -152,6 +152,9 @@ def propose_flow_run_state(
         return Denied(Code.RUN_FINISHED, {"id": str(run.id), "state": run.state})
     moved = move_flow_run(run, state, now=now)
     if not is_claim:
+        if state.name in _RESTART_STATES and state.name != State.QUEUED:
+            # Somebody starts the run anew; who held it writes nothing more. (A Queued run has a process that waits.)
+            return FlowRunMoved(replace(moved.run, lease_token=None), state, run.state)
         return moved
     claimed = replace(
         moved.run,

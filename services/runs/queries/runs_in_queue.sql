@@ -40,6 +40,8 @@ WITH RECURSIVE waiting_set (key, labels) AS (
     WHERE t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
         AND t.state_start_time <= coalesce($2, now())
         AND r.state = 'Running'
+        -- under a live lease a native agent's process sleeps until the retry itself
+        AND (r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
         AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
     GROUP BY r.id ORDER BY due_at LIMIT $5
 )

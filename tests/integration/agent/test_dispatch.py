@@ -257,6 +257,42 @@ async def test_a_state_with_a_stale_lease_is_refused(
     assert isinstance(fresh, StateApplied)
 
 
+async def test_a_restarted_run_is_no_longer_its_old_process_s(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    later = (utc_now() + timedelta(hours=1)).isoformat()
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await client.set(run_id, "Running", lease_token=run.lease_token)
+        await client.set(run_id, {"type": "Scheduled", "start_time": later})
+        late = await client.set(run_id, "Success", lease_token=run.lease_token)
+        [renewal] = await agent.renew(run)
+
+    assert isinstance(late, Refused)
+    assert late.code is Code.LEASE_LOST
+    assert renewal.standing is Standing.LOST
+    assert (await row(stack, run_id))["state"] == "Scheduled"
+
+
+async def test_a_stock_agent_is_not_offered_a_retry_that_a_native_ones_process_waits_for(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await agent.renew(run)
+        await client.set(run_id, "Running")
+        task = await client.task_run(run_id, flow.task_ids[0])
+        due = utc_now() - timedelta(seconds=4)
+        await client.set_task(task.id, {"type": "Retrying", "start_time": due.isoformat()})
+        while_alive = await client.queue()
+        await agent.report(run, Outcome.EXITED, exit_code=0)
+        after = await client.queue()
+
+    assert (while_alive, after) == ([], [run_id])
+
+
 async def test_the_run_of_an_agent_whose_connection_died_goes_back_at_once(
     stack: Stack, client: Client, flow: Flow
 ) -> None:
