@@ -55,7 +55,9 @@ compiled mutation splices the bytes instead: `reads.row_plan("flow_run", field_n
 
 Guarantees
 ----------
-* Every table that a statement touches carries `tenant_id = $1` (the tenant itself: `id = $1`).
+* Every table that a statement touches carries `tenant_id = $1` (the tenant itself: `id = $1`). One exception: the root
+  fields of `tenant` also list those given as `execute(..., visible_tenants=...)`, for callers who may choose among
+  several; by default there are none, and nothing below another tenant is shown.
 * Values are bound, never interpolated; identifiers come from the catalog, never from the client.
 * Null operands collapse to TRUE, as Hasura's setting `V1_BOOLEAN_NULL_COLLAPSE` does.
 * Every list has a limit (see `limits`).

@@ -26,6 +26,7 @@ from services.gateway.reads.predicates import (
     aggregate_call,
     conjunction,
     join_on,
+    root_guard,
     tenant_guard,
 )
 from services.gateway.reads.selections import Fields, Selections
@@ -161,7 +162,7 @@ class _Writer:
         alias = self.statement.alias()
         identity = f"{alias}.{table.key} = {self.statement.bind(key, 'uuid')}"
         columns = self._columns(table, alias, fields, self.statement.cost, depth=2)
-        where = conjunction([identity, tenant_guard(table, alias)])
+        where = conjunction([identity, root_guard(table, alias, self.statement)])
         return _one_object(columns, f"FROM {table.source} {alias} WHERE {where}")
 
     def many(

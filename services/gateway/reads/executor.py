@@ -15,6 +15,7 @@ from graphql import GraphQLError
 from libs.runtime import log
 from libs.runtime.failures import is_outage
 from services.gateway.reads.plans import Bound, Plan, RowPlan, at_key
+from services.gateway.reads.statement import VISIBLE_TENANTS
 
 _SETTINGS = {
     "application_name": "headwater-gateway-reads",
@@ -67,15 +68,21 @@ class Reader:
             await self._pool.close()
             self._pool = None
 
-    async def execute(self, plan: Plan, tenant_id: UUID) -> dict[str, bytes | GraphQLError]:
-        """The JSON of every root field that is ours, or its error."""
+    async def execute(
+        self, plan: Plan, tenant_id: UUID, *, visible_tenants: Sequence[UUID] = ()
+    ) -> dict[str, bytes | GraphQLError]:
+        """The JSON of every root field that is ours, or its error.
+
+        `visible_tenants` are the tenants that `tenant` lists, beside the caller's own: whoever may speak for several
+        must find them to choose one. Nothing else of theirs is shown.
+        """
         answers: dict[str, bytes | GraphQLError] = dict(plan.failed)
         if not plan.bound:
             return answers
         if len(plan.bound) > 1 and plan.is_whole:
             values = [value for bound in plan.bound for value in bound.values]
             try:
-                row = await self._row(plan.program.together, tenant_id, values)
+                row = await self._row(plan.program.together, tenant_id, values, visible_tenants)
             except Exception as error:
                 if not _is_of_one_field(error):
                     return answers | {
@@ -86,7 +93,9 @@ class Reader:
                     bound.root.key: _answer(bound, text)
                     for bound, text in zip(plan.bound, row, strict=True)
                 }
-        found = await asyncio.gather(*(self._alone(bound, tenant_id) for bound in plan.bound))
+        found = await asyncio.gather(
+            *(self._alone(bound, tenant_id, visible_tenants) for bound in plan.bound)
+        )
         return answers | {
             bound.root.key: answer for bound, answer in zip(plan.bound, found, strict=True)
         }
@@ -102,17 +111,26 @@ class Reader:
         text = row[0]
         return None if text is None else text.encode()
 
-    async def _alone(self, bound: Bound, tenant_id: UUID) -> bytes | GraphQLError:
+    async def _alone(
+        self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID]
+    ) -> bytes | GraphQLError:
         try:
-            row = await self._row(bound.sql, tenant_id, bound.values)
+            row = await self._row(bound.sql, tenant_id, bound.values, visible_tenants)
         except Exception as error:
             return self._told(error, bound.root.key)
         return _answer(bound, row[0])
 
-    async def _row(self, sql: str, tenant_id: UUID, values: Sequence[Any]) -> asyncpg.Record:
+    async def _row(
+        self,
+        sql: str,
+        tenant_id: UUID,
+        values: Sequence[Any],
+        visible_tenants: Sequence[UUID] = (),
+    ) -> asyncpg.Record:
         if self._pool is None:
             msg = "the reader is not connected"
             raise asyncpg.InterfaceError(msg)
+        values = [visible_tenants if value is VISIBLE_TENANTS else value for value in values]
         try:
             row = await self._pool.fetchrow(sql, tenant_id, *values)
         except _LOST:

@@ -12,7 +12,7 @@ from services.gateway.reads.predicates import (
     Ordered,
     Ordering,
     conjunction,
-    tenant_guard,
+    root_guard,
 )
 from services.gateway.reads.statement import Statement, too_much
 from services.gateway.reads.values import int_value
@@ -36,18 +36,14 @@ class Page:
         self.table = table
         self.arguments = arguments
         self.alias = statement.alias()
-        conditions = [tenant_guard(table, self.alias)]
-        if scope is not None:
-            conditions = [scope(self.alias)]
-        conditions.append(
-            Filters(catalog, statement).where(table, self.alias, arguments.get("where"))
-        )
+        guard = root_guard(table, self.alias, statement) if scope is None else scope(self.alias)
+        where = Filters(catalog, statement).where(table, self.alias, arguments.get("where"))
         ordering = Ordering(catalog, statement)
         self._terms = ordering.terms(table, self.alias, arguments.get("order_by"))
         self._distinct = [str(name) for name in as_list(arguments.get("distinct_on"))]
         _check_distinct(self._distinct, self._terms)
         self._from = " ".join([f"FROM {source or table.source} {self.alias}", *ordering.joins])
-        self._where = "WHERE " + conjunction(conditions)
+        self._where = "WHERE " + conjunction([guard, where])
         self._is_paged = bool(self._distinct) or any(
             arguments.get(name) is not None for name in ("limit", "offset")
         )

@@ -51,6 +51,14 @@ def tenant_guard(table: Table, alias: str) -> str:
     return f"{alias}.{table.tenant} = {TENANT}"
 
 
+def root_guard(table: Table, alias: str, statement: Statement) -> str:
+    """The predicate of a root field's table: the caller's tenant; of tenants, those whose names it may see."""
+    if table.tenant != table.key:
+        return tenant_guard(table, alias)
+    visible = statement.bind_visible_tenants()
+    return f"({tenant_guard(table, alias)} OR {alias}.{table.tenant} = ANY ({visible}))"
+
+
 def join_on(relationship: Relationship, *, ours: str, theirs: str) -> str:
     """The predicate of a relationship."""
     return f"{theirs}.{relationship.remote} = {ours}.{relationship.local}"

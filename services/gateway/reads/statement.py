@@ -13,6 +13,9 @@ from services.gateway.reads.values import BINDINGS
 TENANT = "$1"
 """The first parameter of every statement."""
 
+VISIBLE_TENANTS = object()
+"""A value that stands for the tenants whose names the caller may see; the executor knows them."""
+
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
@@ -67,6 +70,10 @@ class Statement:
     def bind_as(self, given: Given, convert: Callable[[Any], Any], cast: str) -> str:
         """A parameter with a conversion of its own."""
         return f"{self._parameter(given.get, convert)}::{cast}"
+
+    def bind_visible_tenants(self) -> str:
+        """A parameter for the tenants whose names the caller may see."""
+        return f"{self._parameter(lambda _inputs: VISIBLE_TENANTS, lambda value: value)}::uuid[]"
 
     def spend_field(self) -> None:
         """Count a selected field."""

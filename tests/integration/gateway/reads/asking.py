@@ -1,6 +1,6 @@
 """Asks the read path as the gateway does: recall, or parse, validate and compile; then execute and render."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +36,7 @@ class Asker:
         *,
         tenant: UUID = A_TENANT,
         operation_name: str | None = None,
+        visible_tenants: Sequence[UUID] = (),
     ) -> dict[str, Any]:
         """The whole response."""
         plan = self.path.recall(text, operation_name, variables)
@@ -45,7 +46,7 @@ class Asker:
             if errors:
                 raise errors[0]
             plan = self.path.compile(text, document, operation_name, variables)
-        answers = await self.reader.execute(plan, tenant)
+        answers = await self.reader.execute(plan, tenant, visible_tenants=visible_tenants)
         if plan.foreign is None:
             body = plan.render(answers)
         else:

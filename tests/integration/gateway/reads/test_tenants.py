@@ -172,3 +172,22 @@ async def test_the_children_and_the_state_of_another_tenants_task_run_stay_unkno
         "get_task_run_info": None,
     }
     assert [error["message"] for error in answer["errors"]] == ["Invalid task run ID"]
+
+
+async def test_whoever_may_choose_among_tenants_finds_them_and_nothing_else_of_theirs(
+    asker: Asker,
+) -> None:
+    text = f"""{{
+        tenant(order_by: {{slug: asc}}) {{ id flows {{ id }} projects_aggregate {{ aggregate {{ count }} }} }}
+        tenant_by_pk(id: "{ANOTHER_TENANT}") {{ flow_groups {{ id }} }}
+        flow {{ tenant_id }}
+    }}"""
+
+    answer = await asker.ask(text, visible_tenants=[ANOTHER_TENANT])
+
+    tenants = {tenant["id"]: tenant for tenant in answer["data"]["tenant"]}
+    assert set(tenants) == {str(A_TENANT), str(ANOTHER_TENANT)}
+    assert tenants[str(ANOTHER_TENANT)]["flows"] == []
+    assert tenants[str(ANOTHER_TENANT)]["projects_aggregate"] == {"aggregate": {"count": 0}}
+    assert answer["data"]["tenant_by_pk"] == {"flow_groups": []}
+    assert {flow["tenant_id"] for flow in answer["data"]["flow"]} == {str(A_TENANT)}
