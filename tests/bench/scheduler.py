@@ -38,6 +38,13 @@ SELECT flow, $1, $2, flow_group, 'flow ' || n, 1, flow_group::text,
 FROM numbered
 """
 
+THEIR_RUNS = """
+INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, scheduled_start_time, schedule_hash,
+                           auto_scheduled, state, state_timestamp, state_start_time, serialized_state)
+SELECT gen_random_uuid(), tenant_id, flow_id, flow_group_id, 'a run', at, 'hash', true, 'Scheduled', now(), at, '{}'
+FROM scheduler.schedule, generate_series(horizon - interval '9 hours', horizon, '1 hour') AS at
+"""
+
 
 async def main(schedules: int, new: int) -> None:
     """Print the figures."""
@@ -53,6 +60,21 @@ async def main(schedules: int, new: int) -> None:
         for loop in scheduler.loops:
             loop._start_after = never.total_seconds()  # this script ticks
         await scheduler.start()
+        await many_flows(stack, schedules)
+        began = time.perf_counter()
+        await scheduler.tick()
+        print(f"first tick, {schedules:,} schedules proposed: {since(began)}")
+        # The ledger's own speed is measured below; here its rows are put there at once.
+        await scheduler.bus.js.purge_stream("WORK")
+        await stack.admin_pool.execute(THEIR_RUNS)
+        await stack.admin_pool.execute("ANALYZE")
+        for _ in range(3):
+            began = time.perf_counter()
+            ticked = await scheduler.tick()
+            print(f"tick, {schedules:,} schedules, nothing due: {since(began)} {ticked}")
+        began = time.perf_counter()
+        await stack.admin_pool.fetch("SELECT id, schedule FROM registry.flow")
+        print(f"  beside it, the bare reading of the rows: {since(began)}")
         runs = await asyncio.create_subprocess_exec(
             sys.executable,
             *("-m", "services.runs"),
@@ -64,22 +86,6 @@ async def main(schedules: int, new: int) -> None:
             stderr=asyncio.subprocess.DEVNULL,
         )
         try:
-            await many_flows(stack, schedules)
-            began = time.perf_counter()
-            await scheduler.tick()
-            print(f"first tick, {schedules:,} schedules proposed: {since(began)}")
-            began = time.perf_counter()
-            await ledger_holds(stack, schedules * 10)
-            print(f"  until the ledger holds their {schedules * 10:,} runs: {since(began)}")
-            await stack.admin_pool.execute("ANALYZE")
-            for _ in range(3):
-                began = time.perf_counter()
-                ticked = await scheduler.tick()
-                print(f"tick, {schedules:,} schedules, nothing due: {since(began)} {ticked}")
-            began = time.perf_counter()
-            await stack.admin_pool.fetch("SELECT id, schedule FROM registry.flow")
-            print(f"  beside it, the bare reading of the rows: {since(began)}")
-
             await many_flows(stack, new)
             began = time.perf_counter()
             await scheduler.tick()
