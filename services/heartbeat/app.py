@@ -78,13 +78,14 @@ class Heartbeat(Service):
         self._gateway_heard: float | None = None
         self._pings: dict[tuple[str, str], None] = {}
         self._hears: Subscription | None = None
-        self._deaf: list[str] = ["pings are not heard yet"]
+        self._deaf: list[str] = []
+        self._deaf_since: float | None = None
         self._counts: deque[tuple[float, int]] = deque()  # (moment, beats so far)
         self._beats_of_ours: deque[float] = deque(maxlen=100_000)
         self._mass_since: float | None = None
         self._task_pings: dict[UUID, UUID] = {}
         self.add_loop("pings", interval=GATHER, tick=self.note_pings)
-        self.add_loop("watch", interval=settings.heartbeat_watch, tick=self.watch)
+        self._watch = self.add_loop("watch", interval=settings.heartbeat_watch, tick=self.watch)
         self.add_loop(
             "sweep",
             interval=settings.heartbeat_sweep,
@@ -112,8 +113,14 @@ class Heartbeat(Service):
         )
 
     async def unready(self) -> list[str]:
-        """Also when pings may not be heard."""
-        return [*await super().unready(), *self._deaf]
+        """Also when pings have not been heard for a while; a start, or a gateway's restart, is no reason."""
+        reasons = await super().unready()
+        if (
+            self._deaf_since is None
+            or self._moment() - self._deaf_since < self._lapse.total_seconds()
+        ):
+            return reasons
+        return [*reasons, *self._deaf]
 
     # pings
 
@@ -352,13 +359,20 @@ class Heartbeat(Service):
     async def on_gateway_alive(self, _message: Msg) -> None:
         """A gateway runs, so pings can come through."""
         self._gateway_heard = self._moment()
+        if self._deaf:
+            self._watch.poke()
 
     async def watch(self) -> list[str]:
         """Confirm that pings are heard, or say why they may not be."""
         self._deaf = await self._reasons_for_deafness()
         if self._deaf:
-            self.log.warning("pings_not_heard", reasons=self._deaf)
+            if self._deaf_since is None:
+                self._deaf_since = self._moment()
+                self.log.warning("pings_not_heard", reasons=self._deaf)
             return self._deaf
+        if self._deaf_since is not None:
+            self._deaf_since = None
+            self.log.info("pings_heard_again")
         async with self.database.transaction() as connection:
             await Store(connection).watch(self._lapse)
         return []

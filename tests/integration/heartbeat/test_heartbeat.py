@@ -229,7 +229,9 @@ async def test_whoever_is_silent_while_we_are_deaf_is_armed_again(stack: Stack) 
 
         await eventually(lambda: is_rearmed(deaf, run))
 
-        assert await deaf.unready() == ["no gateway is heard, so pings may not come through"]
+        assert await eventually(deaf.unready) == [
+            "no gateway is heard, so pings may not come through"
+        ]
     assert await zombies(stack) == {}
 
 
@@ -237,6 +239,19 @@ async def is_rearmed(service: Heartbeat, run: UUID) -> bool:
     subject = subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run)
     message = await service.bus.js.get_last_msg("BEATS", subject)
     return "Hw-Rearmed" in (message.headers or {})
+
+
+async def test_pings_are_heard_as_soon_as_a_gateway_is(stack: Stack) -> None:
+    await clean(stack)
+    async with running(stack, heartbeat_needs_gateway=True) as service:
+        await eventually(lambda: service._deaf)
+        assert not await stack.admin_pool.fetchval("SELECT count(*) FROM heartbeat.watch")
+
+        await service.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"))
+
+        assert await eventually(
+            lambda: stack.admin_pool.fetchval("SELECT count(*) FROM heartbeat.watch")
+        )
 
 
 async def test_the_sweep_finds_a_run_that_the_broker_lost(
