@@ -4,6 +4,7 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -201,10 +202,15 @@ class Link:
 
 def read_answer(body: bytes, reply: type[Rep]) -> Rep | wire.Refused:
     """An answer, or the refusal. One that cannot be read is as good as none: UnreachableError."""
-    adapter: TypeAdapter[Any] = TypeAdapter(reply | wire.Refused)  # type: ignore[arg-type] # a union made at run time
     try:
-        answer: Rep | wire.Refused = adapter.validate_json(body)
+        answer: Rep | wire.Refused = _adapter(reply).validate_json(body)
     except ValidationError as error:
         msg = f"an answer that cannot be read: {error.errors()[0]['msg']}"
         raise UnreachableError(msg) from error
     return answer
+
+
+@cache
+def _adapter(reply: type[wire.Message]) -> TypeAdapter[Any]:
+    """Made once per kind of answer: making one costs more than reading a thousand answers."""
+    return TypeAdapter(reply | wire.Refused)  # type: ignore[arg-type] # a union made at run time

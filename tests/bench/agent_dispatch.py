@@ -106,7 +106,7 @@ class Crowd:
                 self.confirmed[run.flow_run_id] = (now - run.due).total_seconds()
 
 
-async def scheduled(stack: Stack, bus: Bus, *, seconds: int) -> None:
+async def scheduled(stack: Stack, bus: Bus, ledger: Process, *, seconds: int) -> None:
     flow = await register_flow(stack.admin_pool)
     client = Client(bus, flow.tenant_id)
     total = RATE * seconds
@@ -120,8 +120,12 @@ async def scheduled(stack: Stack, bus: Bus, *, seconds: int) -> None:
         )
     async with crowd(stack, flow) as agents:
         working = asyncio.create_task(agents.work())
+        await asyncio.sleep(max(0.0, (begin - utc_now()).total_seconds()))
+        before = _used([psutil.Process(ledger.pid)])
         await finished(agents, total, within=seconds + 60)
+        spent = _used([psutil.Process(ledger.pid)]) - before
         working.cancel()
+    print(f"{'ledger CPU for claim and renewal':<34} {spent / total * 1000:.2f} ms a run")
     show(
         "due to claimed, 200/s, 50 agents", list(agents.latencies.values()), budget="<= 50, 250 ms"
     )
@@ -258,7 +262,7 @@ async def main(postgres: TestPostgres, *, seconds: int, with_idle: bool) -> None
     async with stack_on(postgres) as stack, ledger_process(stack) as ledger, bus_on(stack) as bus:
         probe = await register_flow(stack.admin_pool)
         await eventually(lambda: _answers(bus, probe), timeout=30)
-        await scheduled(stack, bus, seconds=seconds)
+        await scheduled(stack, bus, ledger, seconds=seconds)
         await ad_hoc(stack, bus, seconds=seconds)
         await polled(stack, bus)
         if with_idle:

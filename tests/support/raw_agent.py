@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -126,15 +127,19 @@ class RawAgent:
             request.model_dump_json().encode(),
             timeout=10,
         )
-        return rpc.adapter().validate_json(reply.data)
+        return _adapter(rpc).validate_json(reply.data)
 
     async def _on_claimed(self, message: Msg) -> None:
         if message.headers and message.headers.get("Status") == "503":
             return
         if message.reply and self.acknowledges:
             await message.respond(b"")
-        adapter: TypeAdapter[Any] = agents.CLAIM.adapter()
-        self.claimed.put_nowait(adapter.validate_json(message.data))
+        self.claimed.put_nowait(_adapter(agents.CLAIM).validate_json(message.data))
+
+
+@cache
+def _adapter(rpc: Rpc[Any, Any]) -> TypeAdapter[Any]:
+    return rpc.adapter()
 
 
 @asynccontextmanager
