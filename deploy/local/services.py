@@ -87,6 +87,9 @@ class InProcess:
 
     async def start(self) -> None:
         """Start all but the gateway together, then the gateway; if one cannot start, none is left running."""
+        from libs.runtime.service import collect_less_often  # noqa: PLC0415 - imported while the engines start
+
+        collect_less_often()
         try:
             outcomes = await asyncio.gather(
                 *(self._start(name) for name in NAMES if name != "gateway"), return_exceptions=True

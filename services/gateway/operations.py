@@ -36,6 +36,9 @@ from services.gateway.reads.documents import lift, slots_of
 
 Variables = dict[str, Any]
 
+TOKEN_LIMIT = (
+    100_000  # the longest document seen of a client, a batch of inlined states, has a tenth of it
+)
 _INTROSPECTIONS = 16  # answers kept; each tool asks its own document, half a megabyte the answer
 
 
@@ -114,7 +117,8 @@ class Operations:
             plan = self._reads.compile(
                 operation.query, document, operation.name, operation.variables
             )
-        answers = await self._reader.execute(plan, context.tenant_id)
+        visible = await context.shared.tenants.all() if context.identity.any_tenant else ()
+        answers = await self._reader.execute(plan, context.tenant_id, visible_tenants=visible)
         if plan.foreign is None:
             return Answer(plan.render(answers))
         rest = await self._resolve(plan.foreign, operation, context)
@@ -179,8 +183,12 @@ class Operations:
         if document is not None:
             self._documents.move_to_end(text)
             return document
-        document = parse(text, no_location=False)
-        errors = validate(self._schema, document)
+        try:
+            document = parse(text, max_tokens=TOKEN_LIMIT)
+            errors = validate(self._schema, document)
+        except RecursionError:
+            msg = "The document is nested too deeply to be read."
+            raise GraphQLError(msg) from None
         if errors:
             raise BadVariables(errors)
         self._documents[text] = document

@@ -94,6 +94,13 @@ _HIDDEN = {
 }
 
 _COMPUTED = {
+    "flow": {
+        # Archiving pauses the schedule (the founding document); the registry keeps the flag, to restore it later.
+        "is_schedule_active": Column(
+            name="is_schedule_active", scalar="Boolean", nullable=False,
+            sql="({t}.is_schedule_active AND NOT {t}.archived)",
+        ),
+    },
     "flow_run": {
         # Pings are kept apart from the ledger (design.md section 6); clients see the newest sign of life.
         "heartbeat": Column(

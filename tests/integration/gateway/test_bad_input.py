@@ -27,7 +27,7 @@ TABLES = (
 @pytest.fixture(scope="module")
 async def api(stack: Stack) -> AsyncIterator[Gql]:
     async with (
-        all_services(stack, body_limit=200_000) as gateway,
+        all_services(stack, body_limit=300_000) as gateway,
         Gql(f"http://127.0.0.1:{gateway.port}") as gql,
     ):
         yield gql
@@ -94,7 +94,7 @@ async def test_what_is_no_valid_request_is_http_400_with_a_reason(
 
 async def test_a_body_over_the_limit_is_refused_before_it_is_read(stack: Stack, api: Gql) -> None:
     before = await counts(stack)
-    query = json.dumps({"query": "{ hello }", "variables": {"x": "y" * 200_000}}).encode()
+    query = json.dumps({"query": "{ hello }", "variables": {"x": "y" * 300_000}}).encode()
 
     answer = await raw(api, query)
 
@@ -291,3 +291,17 @@ async def test_the_schema_tells_of_itself_and_the_second_answer_is_the_first(api
 
     assert "flow_run" in build_client_schema(first.json()["data"]).type_map
     assert second.content == first.content
+
+
+async def test_a_document_that_is_nested_too_deeply_is_refused(api: Gql) -> None:
+    answer = await api.post({"query": "{ flow " * 5000 + "{ id }" + "}" * 5000})
+
+    assert answer.status_code == 400
+    assert "deeply" in answer.json()["errors"][0]["message"]
+
+
+async def test_a_document_with_too_many_tokens_is_refused(api: Gql) -> None:
+    answer = await api.post({"query": "{" + "a " * 100_001 + "}"})
+
+    assert answer.status_code == 400
+    assert "token" in answer.json()["errors"][0]["message"]

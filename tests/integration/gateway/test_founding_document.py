@@ -9,7 +9,7 @@ import pytest
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
-from tests.support.serialized_flows import a_flow
+from tests.support.serialized_flows import a_flow, a_schedule, an_interval
 from tests.support.services import all_services
 
 CREATE_FLOW = """
@@ -72,7 +72,8 @@ def about(document: str, flow_id: str) -> str:
 async def flow_row(api: Gql, flow_id: str) -> dict[str, Any]:
     data = await api(
         "query($id: uuid!) { flow_by_pk(id: $id)"
-        " { name version archived version_group_id settings flow_group { id settings } tasks { slug } } }",
+        " { name version archived is_schedule_active version_group_id settings"
+        " flow_group { id settings } tasks { slug } } }",
         id=flow_id,
     )
     row: dict[str, Any] = data["flow_by_pk"]
@@ -131,6 +132,35 @@ async def test_no_run_can_be_created_for_an_archived_flow_until_it_is_unarchived
     assert errors[0]["message"] == f"Flow {flow_id} is archived."
     assert unarchived == {"unarchiveFlow": {"id": flow_id}}
     assert UUID(run["create_flow_run"]["id"])
+
+
+async def test_archiving_pauses_the_schedule_and_unarchiving_restores_it(
+    api: Gql, project_id: str
+) -> None:
+    flow_id = await register(
+        api, project_id, a_flow("scheduled", schedule=a_schedule(an_interval()))
+    )
+
+    async def has_runs_ahead() -> bool:
+        data = await api(
+            "query($id: uuid!) { flow_run_aggregate(where: {flow_id: {_eq: $id}}) { aggregate { count } } }",
+            id=flow_id,
+        )
+        return bool(data["flow_run_aggregate"]["aggregate"]["count"])
+
+    async def has_none() -> bool:
+        return not await has_runs_ahead()
+
+    await eventually(has_runs_ahead)
+    await api(about(ARCHIVE, flow_id))
+    paused = await flow_row(api, flow_id)
+    await eventually(has_none)
+    await api(about(UNARCHIVE, flow_id))
+    restored = await flow_row(api, flow_id)
+    await eventually(has_runs_ahead)
+
+    assert (paused["archived"], paused["is_schedule_active"]) == (True, False)
+    assert (restored["archived"], restored["is_schedule_active"]) == (False, True)
 
 
 async def test_archiving_cancels_the_runs_that_wait_and_says_why(api: Gql, project_id: str) -> None:

@@ -37,15 +37,19 @@ async def make(api: Gql, slug: str) -> str:
     return tenant_id
 
 
-async def test_the_header_chooses_the_tenant(gateway: Gateway, api: Gql) -> None:
+async def test_the_header_chooses_the_tenant_and_without_keys_all_are_listed(
+    gateway: Gateway, api: Gql
+) -> None:
     tenant_id = await make(api, "chosen")
 
     async with Gql(
         f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": tenant_id}
     ) as there:
-        seen = await there("{ tenant { id slug } }")
+        await api('mutation { create_project(input: {name: "of the default tenant"}) { id } }')
+        seen = await there("{ tenant { id slug } project { id } }")
 
-    assert seen == {"tenant": [{"id": tenant_id, "slug": "chosen"}]}
+    assert seen["project"] == []
+    assert {"id": tenant_id, "slug": "chosen"} in seen["tenant"]
 
 
 async def test_a_tenant_is_renamed_and_its_settings_are_merged(gateway: Gateway, api: Gql) -> None:
@@ -62,7 +66,9 @@ async def test_a_tenant_is_renamed_and_its_settings_are_merged(gateway: Gateway,
     async with Gql(
         f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": tenant_id}
     ) as there:
-        seen = await there("{ tenant { name slug settings } }")
+        seen = await there(
+            f'{{ tenant(where: {{id: {{_eq: "{tenant_id}"}}}}) {{ name slug settings }} }}'
+        )
     assert seen == {"tenant": [{"name": "New", "slug": "new", "settings": {"x": 1, "y": 2}}]}
 
 

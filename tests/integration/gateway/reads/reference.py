@@ -121,6 +121,8 @@ class Evaluator:
             seen["heartbeat"] = max(
                 [t for t in [row["heartbeat"], *times] if t is not None], default=None
             )
+        if table == "flow":
+            seen["is_schedule_active"] = row["is_schedule_active"] and not row["archived"]
         if table == "flow_run":
             both = row["start_time"] is not None and row["end_time"] is not None
             seen["duration"] = row["end_time"] - row["start_time"] if both else None
