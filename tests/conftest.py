@@ -7,6 +7,24 @@ import pytest
 from tests.support.engines import Stack, TestPostgres, postgres_for_tests, stack_on
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--infra` chooses the engines of the session."""
+    parser.addoption(
+        "--infra",
+        choices=("embedded", "containers"),
+        default="embedded",
+        help="engines from wheels as child processes, or from public images in Docker",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the containers before anything asks for an engine."""
+    if config.getoption("infra") == "containers":
+        from tests.support.infra import engines_in_containers  # noqa: PLC0415 - imports Docker's client
+
+        config.add_cleanup(engines_in_containers())
+
+
 @pytest.fixture(scope="session")
 async def postgres() -> AsyncIterator[TestPostgres]:
     """The session's PostgreSQL."""

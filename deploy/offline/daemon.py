@@ -96,12 +96,13 @@ def stop() -> None:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + _STOP_WITHIN
     while _is_dockerd(pid):
-        for child in _children:
-            child.poll()
         if time.monotonic() > deadline:
             msg = f"dockerd (process {pid}) does not end; see {_log()}."
             raise NoDockerError(msg)
         time.sleep(0.1)
+    for child in _children:
+        child.wait(timeout=_STOP_WITHIN)
+    _children.clear()
 
 
 def _is_dockerd(pid: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,6 +31,7 @@ RUN_WITHIN = 180.0  # seconds; beside nine containers on two cores
 FLOWS = """
     import time
     from datetime import timedelta
+    from pathlib import Path
 
     import pendulum
     from prefect import Client, Flow, Parameter, task
@@ -39,9 +41,14 @@ FLOWS = """
     def add(x, y):
         return x + y
 
-    @task(max_retries=3, retry_delay=timedelta(seconds=1))
+    @task
     def wait(seconds):
         time.sleep(seconds)
+
+    @task
+    def wait_for(path):
+        while not Path(path).exists():
+            time.sleep(0.5)
 
     with Flow("quick") as quick:
         add(Parameter("x", default=38), 4)
@@ -49,6 +56,7 @@ FLOWS = """
         before = None
         for _ in range(20):
             before = wait(2, upstream_tasks=[before] if before else [])
+        wait_for(Parameter("path"), upstream_tasks=[before])
     tomorrow = IntervalSchedule(
         start_date=pendulum.now("UTC").add(days=1), interval=timedelta(hours=1)
     )
@@ -261,9 +269,10 @@ async def test_nats_refused_nothing_to_the_services(deployment: Deployment) -> N
 
 
 async def test_a_run_survives_kill_9_of_every_container(
-    deployment: Deployment, api: Gql, agent: Agent, flows: dict[str, str]
+    deployment: Deployment, api: Gql, agent: Agent, flows: dict[str, str], tmp_path: Path
 ) -> None:
-    run_id = await start(api, flows["long"])
+    all_were_killed = tmp_path / "all were killed"
+    run_id = await start(api, flows["long"], parameters={"path": str(all_were_killed)})
     await agent.poke()
 
     async def is_running() -> bool:
@@ -273,6 +282,8 @@ async def test_a_run_survives_kill_9_of_every_container(
     for name in LONG_RUNNING:
         await deployment.kill(name)
         await deployment.answers()
+    assert await is_running()
+    all_were_killed.touch()
 
     assert await finished(api, run_id) == "Success"
 
@@ -311,17 +322,23 @@ async def answered(deployment: Deployment, service: str) -> bool:
     return len(counts) == 2 and all(count > 0 for count in counts)
 
 
-async def test_callers_do_not_notice_that_one_of_two_dies(
+async def test_callers_who_try_again_do_not_notice_that_one_of_two_dies(
     deployment: Deployment, api: Gql, flows: dict[str, str]
 ) -> None:
     stop = asyncio.Event()
     created: list[str] = []
 
+    async def create(key: str) -> str:
+        """As Prefect's clients do: what is answered with API_ERROR may have been done, and is asked again."""
+        later = "2101-01-01T00:00:00Z"
+        return await eventually(
+            lambda: start(api, flows["quick"], scheduled_start_time=later, idempotency_key=key),
+            timeout=30,
+        )
+
     async def keep_creating() -> None:
         while not stop.is_set():
-            created.append(
-                await start(api, flows["quick"], scheduled_start_time="2101-01-01T00:00:00Z")
-            )
+            created.append(await create(f"run {len(created)}"))
 
     caller = asyncio.create_task(keep_creating())
     try:
@@ -331,7 +348,9 @@ async def test_callers_do_not_notice_that_one_of_two_dies(
     await caller
 
     found = await api(
-        """{ flow_run(where: {scheduled_start_time: {_eq: "2101-01-01T00:00:00Z"}}) { id } }"""
+        """{ flow_run(
+             where: {scheduled_start_time: {_eq: "2101-01-01T00:00:00Z"}}
+           ) { id } }"""
     )
     assert created
     assert sorted(run["id"] for run in found["flow_run"]) == sorted(created)
