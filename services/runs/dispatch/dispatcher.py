@@ -17,8 +17,10 @@ Signal = Callable[[UUID, list[Labels]], None]
 
 HORIZON = timedelta(seconds=3)
 """How far ahead instants get a timer of their own; longer than the tick, so that none falls between two looks."""
-_EARLY = 0.001
+_EARLY = 0.002
 """Seconds that a timer waits beyond the instant, so that PostgreSQL's clock has reached it too."""
+_TIMER_RESOLUTION = 0.002
+"""Seconds that a timer may fire too soon: uvloop's count whole milliseconds."""
 PASS_ROOM = 200
 """Runs taken in one pass: a transaction of some ten milliseconds."""
 _PAUSE_AFTER_FAILURE = 1.0
@@ -192,10 +194,11 @@ class Dispatcher:
         self.passes += 1
         if tenant.must_look:
             await self._look(tenant_id, tenant)
-        now = asyncio.get_running_loop().time()
-        tenant.due |= {labels for labels, at in tenant.soon.items() if at <= now}
+        reached = asyncio.get_running_loop().time() + _TIMER_RESOLUTION
+        tenant.due |= {labels for labels, at in tenant.soon.items() if at <= reached}
         sets = self._servable_sets(tenant)
         if not sets:
+            self._set_timer(tenant_id, tenant)
             if tenant.due:
                 self._tell_others(tenant_id, tenant)
             return False
