@@ -29,7 +29,7 @@ class Docker:
 
     environment: dict[str, str] = field(repr=False)
     started: bool
-    """Whether it is ours; `stop` ends only such a one."""
+    """Whether this process started it; `stop` ends only such a one."""
 
     def run(
         self, *arguments: str, stdin: bytes | None = None, timeout: float = 600, check: bool = True
@@ -42,7 +42,7 @@ class Docker:
         return bool(self.run("image", "ls", "--quiet", name).strip())
 
     def stop(self) -> None:
-        """End the daemon if it is ours. Its images stay."""
+        """End the daemon if we started it. Its images stay."""
         if self.started:
             stop()
 
@@ -79,9 +79,10 @@ def docker() -> Docker:
     if _answers({}):
         return Docker(environment={}, started=False)
     environment = {"DOCKER_HOST": f"unix://{_socket()}", "DOCKER_BUILDKIT": "0"}
-    if not _answers(environment):
-        _install()
-        _start(environment)
+    if _answers(environment):
+        return Docker(environment=environment, started=False)  # another process of ours runs it
+    _install()
+    _start(environment)
     return Docker(environment=environment, started=True)
 
 

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from deploy.containers.write_env import completed
+from deploy.offline import Docker
 from deploy.offline.daemon import run
 from deploy.offline.stand_ins import CHECKOUT, STAND_INS
 from tests.support.containers import (
@@ -17,7 +18,6 @@ from tests.support.containers import (
     SERVICES,
     compose_v1,
     compose_v2,
-    docker_or_fail,
 )
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow]
@@ -39,8 +39,7 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["v2", "1.29"])
-def config(request: pytest.FixtureRequest, env: Path) -> dict[str, Any]:
-    docker_or_fail()
+def config(request: pytest.FixtureRequest, docker: Docker, env: Path) -> dict[str, Any]:
     compose = compose_v2() if request.param == "v2" else compose_v1()
     if compose is None:
         pytest.skip("there is no docker-compose 1.29 here: v1 is NOT tested")
@@ -83,8 +82,9 @@ def test_each_service_gets_its_own_secrets_only(config: dict[str, Any], env: Pat
 
 
 @pytest.mark.parametrize("compose", ["v2", "1.29"])
-def test_without_secrets_it_refuses_and_says_what_to_do(compose: str, tmp_path: Path) -> None:
-    docker_or_fail()
+def test_without_secrets_it_refuses_and_says_what_to_do(
+    docker: Docker, compose: str, tmp_path: Path
+) -> None:
     command = compose_v2() if compose == "v2" else compose_v1()
     if command is None:
         pytest.skip("there is no docker-compose 1.29 here: v1 is NOT tested")
