@@ -1,0 +1,53 @@
+"""Parked claims and timers, without a database."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from libs.contracts.agents import Claim
+from services.runs.dispatch.dispatcher import Dispatcher, Parked
+from services.runs.dispatch.leases import DueSet
+
+TENANT, AGENT = UUID(int=1), UUID(int=2)
+ANYTHING: frozenset[str] = frozenset()
+
+
+class FakeLeases:
+    """A run comes due `due_in` seconds after the look; what is claimed is noted."""
+
+    def __init__(self, due_in: float) -> None:
+        self._due_in = due_in
+        self.claimed = asyncio.Event()
+
+    async def look(self, tenants: Sequence[UUID], *, horizon: timedelta) -> list[DueSet]:
+        return [DueSet(tenant_id=t, labels=ANYTHING, due_in=self._due_in) for t in tenants]
+
+    async def claim(self, tenant: UUID, waiting: Any, agents: Any, sets: Iterable[Any]) -> Any:
+        self.claimed.set()
+        return {}
+
+
+async def test_a_timer_that_fires_a_millisecond_early_misses_nothing() -> None:
+    leases: Any = FakeLeases(due_in=3.0)
+    dispatcher = Dispatcher(
+        leases,
+        deliver=lambda parked, runs: None,
+        signal=lambda tenant, sets: None,
+        signal_again=timedelta(seconds=15),
+    )
+    claim = Claim(session=AGENT, agent_id=AGENT, claim_id=AGENT, capacity=1, wait=60)
+    parked = Parked(tenant_id=TENANT, claim=claim, labels=ANYTHING, reply="inbox")
+    dispatcher.park(parked, wait=60)
+    tenant = dispatcher._tenants[TENANT]
+    assert tenant.pass_ is not None
+    await tenant.pass_
+    assert not leases.claimed.is_set()
+
+    tenant.soon = {ANYTHING: asyncio.get_running_loop().time() + 0.001}
+    dispatcher._timed(TENANT)
+
+    async with asyncio.timeout(1):
+        await leases.claimed.wait()
+    await dispatcher.stop()
