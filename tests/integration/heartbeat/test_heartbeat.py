@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from nats.js.errors import NotFoundError
 
 from libs.contracts import subjects
-from libs.contracts.heartbeat import FlowRunZombieDetected, beat_message
+from libs.contracts.heartbeat import SCHEDULE_HEADER, FlowRunZombieDetected, beat_message
 from libs.contracts.runs import FlowRunStateChanged
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
@@ -75,6 +76,17 @@ async def has_listened(stack: Stack) -> bool:
 async def ping(service: Heartbeat, run: UUID, *, tenant: UUID = TENANT) -> None:
     subject, headers, body = beat_message(tenant, run, utc_now(), SILENCE)
     await service.bus.js.publish(subject, body, headers=headers)
+
+
+async def disarmed(service: Heartbeat, run: UUID) -> bool:
+    """Whether the service has taken the run's switch away."""
+    try:
+        newest = await service.bus.js.get_last_msg(
+            "BEATS", subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run)
+        )
+    except NotFoundError:
+        return True
+    return SCHEDULE_HEADER not in (newest.headers or {})
 
 
 async def changed(service: Heartbeat, run: UUID, state: str, version: int = 3) -> None:
@@ -182,6 +194,7 @@ async def test_switching_heartbeats_on_guards_future_runs_only(
     flow = await a_flow(stack.admin_pool, active=False, settings=OFF)
     before = await a_flow_run(stack.admin_pool, flow=flow)
     await ping(heartbeat, before)
+    await eventually(lambda: disarmed(heartbeat, before))
     await changed(heartbeat, before, "Running")
     consumer = await eventually(lambda: drained(heartbeat, "EVENTS", "heartbeat__states"))
     await stack.admin_pool.execute("UPDATE registry.flow_group SET settings = '{}'")
