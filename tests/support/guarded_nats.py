@@ -48,6 +48,17 @@ class GuardedNats:
         """What the server refused since it started."""
         return [line for line in self.log.read_text().splitlines() if "Violation" in line]
 
+    async def answer_to_login(self, **options: str) -> str:
+        """What the server says to somebody who logs in with these."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        try:
+            await reader.readline()
+            writer.write(f"CONNECT {json.dumps(options)}\r\nPING\r\n".encode())
+            async with asyncio.timeout(10):
+                return (await reader.readline()).decode().strip()
+        finally:
+            writer.close()
+
     async def refused(self, user: str, lines: Iterable[str]) -> list[str]:
         """Send protocol lines as this user; the server's errors, in order."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
