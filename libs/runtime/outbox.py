@@ -56,8 +56,10 @@ class Relay:
     async def _batch(self) -> int:
         async with self._database.transaction() as connection:
             # One relay per service at a time keeps the order per id; the lock ends with the transaction or its process.
+            # Nobody waits for the disk: a row that a crash brings back is published again under its own Nats-Msg-Id.
             if not await connection.fetchval(
-                "SELECT pg_try_advisory_xact_lock(hashtext($1))", f"outbox:{self._schema}"
+                "SELECT pg_try_advisory_xact_lock(hashtext($1)) FROM set_config('synchronous_commit', 'off', true)",
+                f"outbox:{self._schema}",
             ):
                 return 0
             rows = await connection.fetch(
