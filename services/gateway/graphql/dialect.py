@@ -8,8 +8,8 @@ name it in `relations`, and the table's own type is put there (`schema.py`).
 
 import dataclasses
 from collections.abc import Awaitable, Callable
-from enum import Enum
-from functools import cache
+from functools import cache, reduce
+from operator import or_
 from typing import Any, get_args, get_origin, get_type_hints
 
 import strawberry
@@ -135,7 +135,10 @@ def _input_type(source: type, name: str, convert: Callable[[str], str]) -> type:
     hints = get_type_hints(source)
     body: dict[str, Any] = {"__annotations__": {}}
     for field in dataclasses.fields(source):
-        body["__annotations__"][field.name] = _nested(hints[field.name], convert)
+        body["__annotations__"][field.name] = _mapped(
+            hints[field.name],
+            lambda nested: _input_type(nested, convert(f"{_words(nested)}_input"), convert),
+        )
         options: dict[str, Any] = {"name": convert(field.name)}
         if field.default is not dataclasses.MISSING:
             options["default"] = field.default
@@ -144,26 +147,22 @@ def _input_type(source: type, name: str, convert: Callable[[str], str]) -> type:
     return strawberry.input(type(name, (), body), name=name)
 
 
-def _nested(hint: Any, convert: Callable[[str], str]) -> Any:
-    """Replace dataclasses inside a hint (lists of inputs) by their input types."""
+def _mapped(hint: Any, convert: Callable[[type], type]) -> Any:
+    """The hint with each dataclass in it (lists and unions of them too) replaced by its GraphQL type."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _input_type(hint, convert(_type_name(hint)), convert)
+        return convert(hint)
     arguments = get_args(hint)
-    if not arguments or (isinstance(hint, type) and issubclass(hint, Enum)):
+    if not arguments:
         return hint
-    converted = tuple(_nested(argument, convert) for argument in arguments)
+    first, *others = (_mapped(argument, convert) for argument in arguments)
     if get_origin(hint) is list:
-        return list[converted[0]]  # type: ignore[valid-type] # made at run time
-    result = converted[0]
-    for argument in converted[1:]:
-        result |= argument
-    return result
+        return list[first]  # type: ignore[valid-type] # made at run time
+    return reduce(or_, others, first)
 
 
-def _type_name(source: type) -> str:
-    """`SetFlowRunState` is called `set_flow_run_state_input` (or `setFlowRunStateInput`)."""
-    words = "".join(f"_{c.lower()}" if c.isupper() else c for c in source.__name__).lstrip("_")
-    return f"{words}_input"
+def _words(source: type) -> str:
+    """`SetFlowRunState` in snake_case: `set_flow_run_state`."""
+    return "".join(f"_{c.lower()}" if c.isupper() else c for c in source.__name__).lstrip("_")
 
 
 @cache
@@ -171,26 +170,11 @@ def _payload_type(source: type, name: str) -> type:
     """A Strawberry type with the fields of a dataclass; values are read off the dataclass instance."""
     body: dict[str, Any] = {"__annotations__": dict(get_type_hints(source))}
     for field in dataclasses.fields(source):
-        body["__annotations__"][field.name] = _payload_hint(body["__annotations__"][field.name])
+        body["__annotations__"][field.name] = _mapped(
+            body["__annotations__"][field.name],
+            lambda nested: _payload_type(nested, _words(nested)),
+        )
         body[field.name] = strawberry.field(name=field.name)
     PAYLOADS[name] = frozenset(field.name for field in dataclasses.fields(source))
     body["is_type_of"] = classmethod(lambda _cls, _value, _info: True)
     return strawberry.type(type(name, (), body), name=name)
-
-
-def _payload_hint(hint: Any) -> Any:
-    """Replace a list of dataclasses in a payload by a list of their types."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _payload_type(
-            hint, "".join(f"_{c.lower()}" if c.isupper() else c for c in hint.__name__).lstrip("_")
-        )
-    arguments = get_args(hint)
-    if not arguments:
-        return hint
-    converted = tuple(_payload_hint(argument) for argument in arguments)
-    if get_origin(hint) is list:
-        return list[converted[0]]  # type: ignore[valid-type] # made at run time
-    result = converted[0]
-    for argument in converted[1:]:
-        result |= argument
-    return result
