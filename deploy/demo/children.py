@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Self
 
 from deploy.demo.failure import DemoFailedError
+from deploy.engines.spawn import dying_with_us
 
 # Longer than Headwater needs to drain (20 s), so that its databases are closed and not cut off.
 GRACE = 30.0
 
 
 class Child:
-    """A process with a session of its own and a log file.
+    """A process with a session of its own and a log file, which is told to end if the demo is killed.
 
     The session keeps a terminal's Ctrl-C from reaching it: the demo decides in which order things
     end. It is also how the agent's flow runs, which outlive their agent by design, are found.
@@ -36,9 +37,9 @@ class Child:
         """Run the command as long as the body lasts."""
         with log.open("wb") as output:
             process = subprocess.Popen(  # noqa: S603 - our own command lines, nobody's input
-                command,
+                dying_with_us(command, death_signal=signal.SIGTERM),
                 env=env,
-                stdin=subprocess.DEVNULL,
+                stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

@@ -30,17 +30,13 @@ async def spawn(
     environment: Mapping[str, str] = MappingProxyType({}),
 ) -> Process:
     """Start `command` as a child that dies with us; its output goes to the end of `log`."""
-    drop = [] if account is None else ["--uid", str(account.uid), "--gid", str(account.gid)]
     try:
         output = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     except OSError as error:
         raise explain_os_error(error, path=log, wanted="write") from None
     try:
         return await asyncio.create_subprocess_exec(
-            # -I -S: no site, no environment, no imports: 10 ms instead of 100.
-            *(sys.executable, "-I", "-S", launch.__file__),
-            *("--parent", str(os.getpid()), "--death-signal", death_signal.name, *drop, "--"),
-            *command,
+            *dying_with_us(command, death_signal=death_signal, account=account),
             stdin=asyncio.subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -51,6 +47,22 @@ async def spawn(
         )
     finally:
         os.close(output)
+
+
+def dying_with_us(
+    command: Sequence[str], *, death_signal: signal.Signals, account: Account | None = None
+) -> list[str]:
+    """The command line that runs `command` so that the kernel ends it when we die, even by kill -9.
+
+    Give it a pipe as standard input and never write to it (see `launch`).
+    """
+    drop = [] if account is None else ["--uid", str(account.uid), "--gid", str(account.gid)]
+    return [
+        # -I -S: no site, no environment, no imports: 10 ms instead of 100.
+        *(sys.executable, "-I", "-S", launch.__file__),
+        *("--parent", str(os.getpid()), "--death-signal", death_signal.name, *drop, "--"),
+        *command,
+    ]
 
 
 def _environment() -> dict[str, str]:
