@@ -8,9 +8,8 @@ from urllib.parse import urlsplit
 
 from deploy.clients.install import Environment
 
-# Core before 0.10 knows no Server, and from 0.10 to 0.12 it registers with a Server without a
-# project. Both take any address as their Cloud, and want some token.
-AS_CLOUD = frozenset({"0.12.6", "0.9.8", "0.8.1"})
+# Core before 0.10 knows no Server. It takes any address as its Cloud, and wants some token.
+AS_CLOUD = frozenset({"0.9.8", "0.8.1"})
 
 # Variables that would make the client import our packages, or end up in our environment.
 FOREIGN = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})

@@ -80,6 +80,16 @@ async def has_project(connection: Connection, tenant_id: UUID, project_id: UUID)
     )
 
 
+async def project_named(connection: Connection, tenant_id: UUID, name: str) -> UUID | None:
+    """The tenant's project of this name; it stays until the transaction ends."""
+    found: UUID | None = await connection.fetchval(
+        "SELECT id FROM registry.project WHERE tenant_id = $1 AND name = $2 FOR KEY SHARE",
+        tenant_id,
+        name,
+    )
+    return found
+
+
 async def update_project(
     connection: Connection, tenant_id: UUID, project_id: UUID, changes: Mapping[str, str | None]
 ) -> bool:

@@ -161,3 +161,12 @@ def conflict_error_of(conflict: VersionConflict) -> GraphQLError:
 def header_uuid(value: str | None) -> str | None:
     """A header that carries an id; the web UI sends the string "null" before it knows one (ui-client.md 1.3)."""
     return None if value is None or value.strip().lower() in {"", "null", "undefined"} else value
+
+
+def knows_no_projects(core_version: str | None) -> bool:
+    """Whether a client may register a flow without naming a project.
+
+    Core 0.10-0.12 talked to a Server that had no projects, and sends `project_id: null` (clients.md 3, 24). Their flows
+    go to the tenant's project "default". From everybody else a missing project is a mistake, and is refused.
+    """
+    return core_version is not None and core_version.startswith(("0.10.", "0.11.", "0.12."))

@@ -16,6 +16,10 @@ from services.registry.domain.parts import LONGEST_NAME
 
 KEY = "idempotency_key"
 
+# Where the flows of clients go that know no projects.
+DEFAULT_PROJECT = "default"
+ABOUT_DEFAULT_PROJECT = "Flows that Prefect Core 0.10 to 0.12 registered without a project."
+
 # What a flow shows of its group's settings: clients read them on the flow, operators set them for the group.
 SAFEGUARDS = (
     "heartbeat_enabled",

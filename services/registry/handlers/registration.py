@@ -11,6 +11,7 @@ from libs.contracts.registry import (
     FlowRegistered,
     FlowRegisteredReply,
     FlowScheduleChanged,
+    ProjectCreated,
     RegisterEdges,
     RegisterFlow,
     RegisterTasks,
@@ -40,17 +41,16 @@ class Registration:
         flow = await asyncio.to_thread(self._read, command)
         if isinstance(flow, Refused):
             return flow
-        if command.project_id is None:
-            return Refused(code=Code.PROJECT_INVALID_ID)
         async with self._bench.work(command.tenant_id) as work:
-            if not await store.has_project(work.connection, work.tenant_id, command.project_id):
-                return Refused(code=Code.PROJECT_NOT_FOUND)
-            group = await self._group_of(work, command, command.project_id, flow.name)
+            project_id = await _project_of(work, command)
+            if isinstance(project_id, Refused):
+                return project_id
+            group = await self._group_of(work, command, project_id, flow.name)
             if registration.repeats(group, command.idempotency_key) and (
                 newest := await store.newest_unarchived(work.connection, work.tenant_id, group.id)
             ):
                 return _reply(newest, group, existing=True)
-            made = await _insert(work, command, command.project_id, group, flow)
+            made = await _insert(work, command, project_id, group, flow)
             return _reply(made, group, existing=False)
 
     def _read(self, command: RegisterFlow) -> NewFlow | Refused:
@@ -123,6 +123,28 @@ def _argument_refusal(command: RegisterFlow) -> Refused | None:
         ("description", command.description, None),
         ("idempotency_key", command.idempotency_key, None),
     )
+
+
+async def _project_of(work: Work, command: RegisterFlow) -> UUID | Refused:
+    """The project that the flow goes into; it stays until the transaction ends."""
+    at = (work.connection, work.tenant_id)
+    if command.project_id is not None:
+        found = await store.has_project(*at, command.project_id)
+        return command.project_id if found else Refused(code=Code.PROJECT_NOT_FOUND)
+    if not command.default_project:
+        return Refused(code=Code.PROJECT_INVALID_ID)
+    made_id = work.ids()
+    if await store.insert_project(
+        *at,
+        made_id,
+        name=registration.DEFAULT_PROJECT,
+        description=registration.ABOUT_DEFAULT_PROJECT,
+    ):
+        work.tell(ProjectCreated, project_id=made_id)
+        return made_id
+    found_id = await store.project_named(*at, registration.DEFAULT_PROJECT)
+    # None: it was deleted between the two statements; the client may try again.
+    return found_id or Refused(code=Code.PROJECT_NOT_FOUND)
 
 
 def _reply(made: Registered, group: Group, *, existing: bool) -> FlowRegisteredReply:

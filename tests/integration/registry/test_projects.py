@@ -37,6 +37,35 @@ async def test_a_project_is_made_once_in_a_tenant(office: Office) -> None:
     assert {answer.code for answer in refused} == {Code.UNIQUENESS_VIOLATION}
 
 
+async def test_flows_of_clients_without_projects_share_the_default_project(office: Office) -> None:
+    flows = await asyncio.gather(
+        *(
+            office.register(a_flow(name=f"homeless {n % 2}"), project_id=None, default_project=True)
+            for n in range(8)
+        )
+    )
+
+    rows = await office.stack.admin_pool.fetch(
+        "SELECT p.name AS project, f.name, f.version FROM registry.flow f"
+        " JOIN registry.project p ON p.id = f.project_id WHERE f.id = ANY($1) ORDER BY 2, 3",
+        [flow.id for flow in flows],
+    )
+    assert [tuple(row) for row in rows] == [
+        ("default", name, version)
+        for name in ("homeless 0", "homeless 1")
+        for version in (1, 2, 3, 4)
+    ]
+
+
+async def test_a_default_project_does_not_stand_in_for_a_wrong_one(office: Office) -> None:
+    refused = await office.refusal(
+        contracts.REGISTER_FLOW,
+        office.registration(a_flow(), project_id=new_id(), default_project=True),
+    )
+
+    assert refused.code is Code.PROJECT_NOT_FOUND
+
+
 async def test_two_tenants_may_use_one_name(office: Office) -> None:
     stranger = await Office.open(office.stack, office.service)
 

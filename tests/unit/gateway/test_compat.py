@@ -133,3 +133,22 @@ def test_a_version_conflict_carries_the_code_and_the_current_state() -> None:
 @pytest.mark.parametrize("value", [None, "", "null", " NULL ", "undefined"])
 def test_a_header_that_says_null_says_nothing(value: str | None) -> None:
     assert compat.header_uuid(value) is None
+
+
+@pytest.mark.parametrize(
+    ("core_version", "knows_none"),
+    [
+        ("0.9.8", False),
+        ("0.10.0", True),
+        ("0.11.5", True),
+        ("0.12.6", True),
+        ("0.13.0", False),
+        ("0.100.0", False),
+        ("1.4.1", False),
+        (None, False),
+    ],
+)
+def test_only_core_0_10_to_0_12_may_register_without_a_project(
+    core_version: str | None, *, knows_none: bool
+) -> None:
+    assert compat.knows_no_projects(core_version) is knows_none

@@ -6,6 +6,7 @@ from uuid import UUID
 from libs.contracts import registry
 from libs.contracts.base import Applied, Rpc
 from services.gateway.context import Context
+from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, IdAndSuccess, Success
 from services.gateway.graphql.scalars import JSON
@@ -61,6 +62,7 @@ async def _register(
         registry.RegisterFlow(
             tenant_id=context.tenant_id,
             project_id=given.project_id,
+            default_project=compat.knows_no_projects(context.core_version),
             serialized_flow=serialized_flow,
             compressed_flow=compressed_flow,
             version_group_id=given.version_group_id,
