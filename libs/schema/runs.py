@@ -108,7 +108,8 @@ class FlowRun(Stamped, table=True):
     lease_expires: datetime | None = maybe_moment()
     created_by: UUID | None = None
     late_reason: str | None = None
-    """Why a run that is due has not started: no_matching_agent, agent_silent, not_claimed, limit_full or paused."""
+    """Why a run that is due has not started: no_matching_agent, agent_silent, not_claimed, paused, or limit_full with
+    the label and its limit (`limit_full: label gpu, limit 2`)."""
 
 
 class FlowRunState(SQLModel, table=True):
@@ -299,7 +300,11 @@ class FlowConcurrencyLimit(Stamped, table=True):
     """How many runs with this label may be active at once (Cloud's `flow_concurrency_limit`)."""
 
     __tablename__ = "flow_concurrency_limit"
-    __table_args__ = (UniqueConstraint("tenant_id", "name"), {"schema": SCHEMA})
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        CheckConstraint('"limit" >= 0', name="not_negative"),
+        {"schema": SCHEMA},
+    )
 
     tenant_id: UUID
     name: str
@@ -310,11 +315,39 @@ class TaskTagLimit(Stamped, table=True):
     """How many task runs with this tag may be Running at once (Cloud's `task_tag_limit`)."""
 
     __tablename__ = "task_tag_limit"
-    __table_args__ = (UniqueConstraint("tenant_id", "tag"), {"schema": SCHEMA})
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "tag"),
+        CheckConstraint('"limit" >= 0', name="not_negative"),
+        {"schema": SCHEMA},
+    )
 
     tenant_id: UUID
     tag: str
     limit: int
+
+
+class ConcurrencySlot(SQLModel, table=True):
+    """One slot of a limit, occupied by a run: a flow run under a `flow_concurrency_limit`, or a task run under a
+    `task_tag_limit`.
+
+    The row lives exactly as long as the run is live: it is written in the transaction that starts the run and deleted
+    in the one that ends it. For a flow run, `flow_run_id` is `run_id`. The limit is one of two tables, hence no key.
+    """
+
+    __tablename__ = "concurrency_slot"
+    __table_args__ = (
+        PrimaryKeyConstraint("limit_id", "run_id"),
+        ForeignKeyConstraint(["flow_run_id"], ["runs.flow_run.id"], ondelete="CASCADE"),
+        Index(None, "run_id"),
+        Index(None, "flow_run_id"),
+        {"schema": SCHEMA},
+    )
+
+    limit_id: UUID
+    run_id: UUID
+    flow_run_id: UUID
+    tenant_id: UUID
+    taken: datetime = moment()
 
 
 Outbox = outbox_table(SCHEMA)
