@@ -33,9 +33,10 @@ from libs.contracts import subjects
 from libs.contracts.base import Message, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.streams import Durable, Stream
-from libs.runtime import log, metrics
+from libs.runtime import log, metrics, trace
 from libs.runtime.failures import is_outage, refusal_of
 from libs.runtime.ids import new_id
+from libs.runtime.trace import Tracing
 
 Req = TypeVar("Req", bound=Message)
 Rep = TypeVar("Rep", bound=Message)
@@ -61,8 +62,10 @@ class Bus:
         rpc_timeout: float = 10.0,
         drain_timeout: float = 15.0,
         tls_ca: str | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self.service = service
+        self._tracing = tracing
         self._rpc_timeout = rpc_timeout
         self._log = log.get(service)
         self._batch_consumers: list[asyncio.Task[None]] = []
@@ -152,13 +155,29 @@ class Bus:
         timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
     ) -> Rep | Refused:
         """Ask a service. An absent or silent one is `Refused(UNAVAILABLE)`; it may have happened then."""
+        if self._tracing is None:
+            return await self._call(rpc, request, timeout=timeout, headers=None)
+        with self._tracing.span(f"request {rpc.subject.template}", "client") as span:
+            headers = self._tracing.headers()
+            answer = await self._call(rpc, request, timeout=timeout, headers=headers)
+            span.set_attribute(_OUTCOME, _outcome(answer))
+            return answer
+
+    async def _call(
+        self,
+        rpc: Rpc[Any, Rep],
+        request: Message,
+        *,
+        timeout: float | None,  # noqa: ASYNC109 - the wire's own deadline
+        headers: dict[str, str] | None,
+    ) -> Rep | Refused:
         deadline = asyncio.get_running_loop().time() + (timeout or self._rpc_timeout)
         body = request.model_dump_json().encode()
         while True:
             left = deadline - asyncio.get_running_loop().time()
             try:
                 reply = await self.client.request(
-                    rpc.subject.template, body, timeout=max(left, 0.01)
+                    rpc.subject.template, body, timeout=max(left, 0.01), headers=headers
                 )
             except nats.errors.NoRespondersError:
                 # Nobody took it, so asking again is safe: the service is starting, or changing hands.
@@ -184,7 +203,7 @@ class Bus:
         """Answer a verb, one handler call per request, in this service's queue group. Declare before `start`."""
 
         async def endpoint(message: NatsMessage) -> bytes:
-            return await self._answer(rpc, handler, message.body)
+            return await self._answer(rpc, handler, message.body, message.headers)
 
         self.broker.subscriber(rpc.subject.template, queue=self.service, max_workers=_RPC_WORKERS)(
             endpoint
@@ -196,7 +215,7 @@ class Bus:
         """Like `serve`, straight on nats-py: for verbs whose handler joins a group commit."""
 
         async def respond(message: Msg) -> None:
-            await message.respond(await self._answer(rpc, handler, message.data))
+            await message.respond(await self._answer(rpc, handler, message.data, message.headers))
 
         async def callback(message: Msg) -> None:
             task = asyncio.create_task(respond(message))
@@ -223,12 +242,19 @@ class Bus:
         rpc: Rpc[Req, Rep],
         handler: "Callable[[Req], Awaitable[Rep | Refused]]",
         body: bytes,
+        headers: dict[str, str] | None,
     ) -> bytes:
         started = asyncio.get_running_loop().time()
-        answer = await self._decide(rpc, handler, body)
-        outcome = answer.code.value if isinstance(answer, Refused) else "applied"
+        if self._tracing is None:
+            answer = await self._decide(rpc, handler, body)
+        else:
+            with self._tracing.span(
+                f"handle {rpc.subject.template}", "server", within=_traceparent(headers)
+            ) as span:
+                answer = await self._decide(rpc, handler, body)
+                span.set_attribute(_OUTCOME, _outcome(answer))
         verb = rpc.subject.template.rpartition(".")[2]
-        metrics.REQUEST_SECONDS.labels(self.service, verb, outcome).observe(
+        metrics.REQUEST_SECONDS.labels(self.service, verb, _outcome(answer)).observe(
             asyncio.get_running_loop().time() - started
         )
         return answer.model_dump_json().encode()
@@ -270,7 +296,14 @@ class Bus:
 
         async def endpoint(message: NatsMessage) -> None:
             raw = message.raw_message
-            await self._handle(durable, stream, raw, bodies(raw.subject), handler)
+            body_type = bodies(raw.subject)
+            if self._tracing is None or body_type is None:
+                await self._handle(durable, stream, raw, body_type, handler)
+                return
+            with self._tracing.span(
+                f"consume {durable.name}", "consumer", within=_traceparent(raw.headers)
+            ):
+                await self._handle(durable, stream, raw, body_type, handler)
 
         self.broker.subscriber(
             durable.filter,
@@ -379,7 +412,7 @@ class Bus:
                 await asyncio.sleep(1)
                 continue
             try:
-                await handler(messages)
+                await self._handle_batch(durable, messages, handler)
             except Exception as error:
                 failures += 1
                 delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
@@ -398,6 +431,18 @@ class Bus:
             await asyncio.gather(
                 *(m.ack() for m in messages if not m._ackd), return_exceptions=True
             )
+
+    async def _handle_batch(
+        self, durable: Durable, messages: list[Msg], handler: "BatchHandler"
+    ) -> None:
+        if self._tracing is None:
+            await handler(messages)
+            return
+        causes = [text for m in messages if (text := _traceparent(m.headers)) is not None]
+        with self._tracing.span(
+            f"consume {durable.name}", "consumer", links=causes, attributes={_SIZE: len(messages)}
+        ):
+            await handler(messages)
 
     async def _unless_stopping(self, fetch: "Coroutine[Any, Any, list[Msg]]") -> list[Msg]:
         """What the fetch brings; nothing when the bus stops first (what was on its way is delivered again)."""
@@ -421,8 +466,12 @@ class Bus:
             body.model_dump_json().encode(),
             stream="WORK",
             timeout=5,
-            headers={"Nats-Msg-Id": key},
+            headers={"Nats-Msg-Id": key} | (self.trace_headers() or {}),
         )
+
+    def trace_headers(self) -> dict[str, str] | None:
+        """Headers for what is published past this class, so that its consumer knows the cause; None when off."""
+        return None if self._tracing is None else self._tracing.headers() or None
 
     async def signal(self, subject: str, body: bytes = b"") -> None:
         """Publish on core NATS; may be lost."""
@@ -440,6 +489,17 @@ class Bus:
 
 
 BatchHandler = Callable[[Sequence[Msg]], Awaitable[None]]
+
+_OUTCOME = "headwater.outcome"
+_SIZE = "messaging.batch.message_count"
+
+
+def _outcome(answer: Message | Refused) -> str:
+    return answer.code.value if isinstance(answer, Refused) else "applied"
+
+
+def _traceparent(headers: dict[str, str] | None) -> str | None:
+    return headers.get(trace.HEADER) if headers else None
 
 
 def _first_error(error: ValidationError) -> str:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import orjson
 
+from libs.runtime.trace import Tracing
+
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
 else:  # the class is generic for type checkers only
@@ -50,13 +52,25 @@ async def _leave_as_is(connection: object) -> None:
     """
 
 
+def connection_class(tracing: Tracing | None) -> "type[asyncpg.Connection[asyncpg.Record]]":
+    """What a pool makes: asyncpg's own connections, or traced ones when traces are on."""
+    if tracing is None:
+        return asyncpg.Connection
+    from libs.runtime.trace_sql import traced_connection  # noqa: PLC0415 - only when on
+
+    return traced_connection(tracing, names)
+
+
 class Database:
     """A pool that is opened once and survives restarts of PostgreSQL (asyncpg replaces dead connections)."""
 
-    def __init__(self, url: str, *, pool_size: int, name: str) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int, name: str, tracing: Tracing | None = None
+    ) -> None:
         self._url = url
         self._pool_size = pool_size
         self._name = name
+        self._tracing = tracing
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
 
     async def connect(self) -> None:
@@ -67,6 +81,7 @@ class Database:
             max_size=self._pool_size,
             init=_prepare,
             reset=_leave_as_is,
+            connection_class=connection_class(self._tracing),
             command_timeout=30,
             server_settings={"application_name": f"headwater-{self._name}", "timezone": "UTC"},
         )
@@ -99,4 +114,11 @@ class Database:
 @cache
 def statement(module_file: str, name: str) -> str:
     """The text of `queries/<name>.sql` beside the module: `statement(__file__, "claim")`."""
-    return (Path(module_file).parent / "queries" / f"{name}.sql").read_text()
+    folder = Path(module_file).parent
+    text = (folder / "queries" / f"{name}.sql").read_text()
+    names[text] = f"{folder.name}/{name}"
+    return text
+
+
+names: dict[str, str] = {}
+"""The statements in files by their text, so that a trace can call them by name."""

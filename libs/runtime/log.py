@@ -5,12 +5,15 @@ import sys
 
 import structlog
 
+from libs.runtime import trace
+
 
 def configure(*, json: bool, level: str = "INFO") -> None:
     """Set up structlog and route the standard library's records of warning and above through it."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
+        _add_trace,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     renderer: structlog.typing.Processor = (
@@ -35,6 +38,16 @@ def configure(*, json: bool, level: str = "INFO") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _add_trace(
+    _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Name the trace that a line belongs to, so that the log is found from the trace and back."""
+    traceparent = trace.current()
+    if traceparent is not None:
+        _, event["trace_id"], event["span_id"], _ = traceparent.split("-")
+    return event
 
 
 def get(service: str) -> structlog.typing.FilteringBoundLogger:

@@ -8,9 +8,10 @@ Liveness: the service pokes its relay after a commit; the sweep finds what a cra
 """
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from libs.contracts.base import Event
-from libs.runtime import faults, metrics
+from libs.runtime import faults, metrics, trace
 from libs.runtime.bus import Bus
 from libs.runtime.database import Connection, Database
 
@@ -23,11 +24,12 @@ async def add(connection: Connection, schema: str, events: Iterable[Event]) -> N
     if not rows:
         return
     await connection.execute(
-        f"INSERT INTO {schema}.outbox (id, subject, body) "
-        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::bytea[])",
+        f"INSERT INTO {schema}.outbox (id, subject, body, traceparent) "
+        "SELECT *, $4::text FROM unnest($1::uuid[], $2::text[], $3::bytea[])",
         [e.event_id for e in rows],
         [subject_of(e) for e in rows],
         [e.model_dump_json().encode() for e in rows],
+        trace.current(),
     )
 
 
@@ -63,7 +65,7 @@ class Relay:
             ):
                 return 0
             rows = await connection.fetch(
-                "SELECT id, subject, body, extract(epoch FROM now() - created)::float8 AS waited "
+                "SELECT id, subject, body, traceparent, extract(epoch FROM now() - created)::float8 AS waited "
                 f"FROM {self._schema}.outbox ORDER BY seq LIMIT {BATCH}"
             )
             lag = max((row["waited"] for row in rows), default=0.0)
@@ -75,7 +77,7 @@ class Relay:
                     row["subject"],
                     row["body"],
                     stream="EVENTS",
-                    headers={"Nats-Msg-Id": str(row["id"])},
+                    headers=_headers(row["id"], row["traceparent"]),
                 )
                 for row in rows
             ]
@@ -88,3 +90,10 @@ class Relay:
             )
             metrics.OUTBOX_PUBLISHED.labels(self._schema).inc(len(rows))
             return len(rows)
+
+
+def _headers(event_id: UUID, traceparent: str | None) -> dict[str, str]:
+    headers = {"Nats-Msg-Id": str(event_id)}
+    if traceparent is not None:
+        headers[trace.HEADER] = traceparent
+    return headers

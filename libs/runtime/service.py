@@ -18,7 +18,7 @@ import structlog
 from pydantic import ValidationError
 
 from libs.contracts import subjects
-from libs.runtime import log, metrics
+from libs.runtime import log, metrics, trace
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
@@ -41,8 +41,12 @@ class Service(Probe):
         self.clock = clock
         self.ids = ids
         self.log: structlog.typing.FilteringBoundLogger = log.get(self.name)
+        self.tracing = trace.start(self.name, settings.traces)
         self.database = Database(
-            settings.postgres_url, pool_size=settings.postgres_pool_size, name=self.name
+            settings.postgres_url,
+            pool_size=settings.postgres_pool_size,
+            name=self.name,
+            tracing=self.tracing,
         )
         self.bus = Bus(
             settings.nats_url,
@@ -50,6 +54,7 @@ class Service(Probe):
             rpc_timeout=settings.rpc_timeout.total_seconds(),
             drain_timeout=settings.drain_timeout.total_seconds(),
             tls_ca=settings.nats_tls_ca,
+            tracing=self.tracing,
         )
         self.loops: list[Loop] = []
         self.relay: Relay | None = None
@@ -135,6 +140,8 @@ class Service(Probe):
         await self.database.close()
         if self._health is not None:
             await self._health.stop()
+        if self.tracing is not None:
+            await self.tracing.stop()
         self.log.info("service_stopped")
 
     async def unready(self) -> list[str]:

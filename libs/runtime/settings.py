@@ -35,6 +35,12 @@ class ServiceSettings(BaseSettings):
     health_port: int | None = Field(
         default=None, description="none: no endpoint (the gateway serves its own)"
     )
+    traces: str | None = Field(
+        default=None,
+        pattern=r"^https?://[^/\s]+",
+        description="base address of an OTLP/HTTP collector, http://collector:4318; none: no traces"
+        " (OTEL_EXPORTER_OTLP_ENDPOINT does as well)",
+    )
 
 
 def sentence_of(error: ValidationError) -> str:

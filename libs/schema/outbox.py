@@ -14,6 +14,7 @@ def outbox_table(schema: str) -> Table:
 
     `id` is the event id and the `Nats-Msg-Id`; `seq` gives the order of insertion (not of commit, so it is never
     used as a cursor); a row is deleted once JetStream acknowledged it, so that the table stays a few pages long.
+    `traceparent` (W3C) lets the event's consumers continue the trace of its cause; null when traces are off.
     """
     return Table(
         "outbox",
@@ -23,6 +24,7 @@ def outbox_table(schema: str) -> Table:
         Column("subject", Text, nullable=False),
         Column("body", LargeBinary, nullable=False),
         Column("created", TIMESTAMPTZ, nullable=False, server_default=func.now()),
+        Column("traceparent", Text),
         Index("outbox_seq_idx", text("seq")),
         schema=schema,
     )

@@ -37,9 +37,13 @@ class Gateway(Service):
         super().__init__(settings, clock=clock, ids=ids)
         self._settings = settings
         self._store = Store(self.database)
-        self._reader = Reader(settings.reader_postgres_url, pool_size=settings.reader_pool_size)
+        self._reader = Reader(
+            settings.reader_postgres_url,
+            pool_size=settings.reader_pool_size,
+            tracing=self.tracing,
+        )
         self._reader_database = Database(
-            settings.reader_postgres_url, pool_size=2, name="gateway-rows"
+            settings.reader_postgres_url, pool_size=2, name="gateway-rows", tracing=self.tracing
         )
         self._http = HttpServer(
             host=settings.host,
@@ -105,8 +109,9 @@ class Gateway(Service):
             self._reader,
             cache_size=self._settings.document_cache,
             ids=self.ids,
+            tracing=self.tracing,
         )
-        app = build_app(shared, door, operations, self)
+        app = build_app(shared, door, operations, self, tracing=self.tracing)
         await self._http.start(app)
         self.port = self._http.port
 

@@ -19,6 +19,7 @@ from graphql import GraphQLError
 from libs.contracts.base import Refused
 from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
+from libs.runtime.trace import HEADER, Tracing
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
 from services.gateway.identity import Door
@@ -44,6 +45,8 @@ def build_app(
     door: Door,
     operations: Operations,
     probe: Probe,
+    *,
+    tracing: Tracing | None = None,
 ) -> FastAPI:
     """The gateway's HTTP application."""
     app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
@@ -57,12 +60,25 @@ def build_app(
 
     async def graphql(request: Request) -> Response:
         started = asyncio.get_running_loop().time()
-        response = await answer_of(request)
+        response = await (answer_of(request) if tracing is None else traced(tracing, request))
         kind = "batch" if response.body[:1] == b"[" else "single"
         metrics.HTTP_SECONDS.labels(kind, str(response.status_code)).observe(
             asyncio.get_running_loop().time() - started
         )
         return response
+
+    async def traced(tracing: Tracing, request: Request) -> Response:
+        # The route's pattern, not the path: a leased path holds a token.
+        route = request.scope["route"].path
+        with tracing.span(
+            f"POST {route}",
+            "server",
+            within=request.headers.get(HEADER),
+            attributes={"http.request.method": "POST", "http.route": route},
+        ) as span:
+            response = await answer_of(request)
+            span.set_attribute("http.response.status_code", response.status_code)
+            return response
 
     async def answer_of(request: Request) -> Response:
         try:

@@ -5,6 +5,7 @@ is how clients tell their own mistakes from ours (clients.md section 11, item 4)
 """
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from graphql import (
 from libs.runtime import log
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
+from libs.runtime.trace import Tracing
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
@@ -38,6 +40,9 @@ Variables = dict[str, Any]
 
 TOKEN_LIMIT = (
     100_000  # the longest document seen of a client, a batch of inlined states, has a tenth of it
+)
+_HEAD = re.compile(
+    r"(?:\s|#[^\n]*\n)*(?:(query|mutation|subscription)\b\s*(\w+)?[^{]*)?\{\s*(?:\w+\s*:\s*)?(\w+)?"
 )
 _INTROSPECTIONS = 16  # answers kept; each tool asks its own document, half a megabyte the answer
 
@@ -71,7 +76,9 @@ class Operations:
         cache_size: int,
         ids: NewId,
         compile_mutations: bool = True,
+        tracing: Tracing | None = None,
     ) -> None:
+        self._tracing = tracing
         self._schema = schema
         self._reads = reads
         self._reader = reader
@@ -85,6 +92,14 @@ class Operations:
 
     async def run(self, operation: Operation, context: Context) -> Answer:
         """Answer one operation; never raises for what a client sent."""
+        if self._tracing is None:
+            return await self._answered(operation, context)
+        with self._tracing.span(f"graphql {title_of(operation)}") as span:
+            answer = await self._answered(operation, context)
+            span.set_attribute("headwater.refused", answer.status != 200)
+            return answer
+
+    async def _answered(self, operation: Operation, context: Context) -> Answer:
         try:
             return await self._run(operation, context)
         except BadVariables as error:
@@ -247,6 +262,16 @@ class Operations:
             path=error.path,
             extensions={"code": code, "error_id": error_id},
         )
+
+
+def title_of(operation: Operation) -> str:
+    """What a trace calls an operation: its kind and name, else its first field. No argument, no literal."""
+    head = _HEAD.match(operation.query[:2000])
+    if head is None:
+        return "operation"
+    asked = operation.name if operation.name and operation.name.isidentifier() else None
+    name = asked or head[2] or head[3] or "operation"
+    return f"{head[1] or 'query'} {name[:100]}"
 
 
 def _is_introspection(node: OperationDefinitionNode) -> bool:

@@ -54,6 +54,7 @@ class Runs(Service):
             queue_limit=settings.commit_queue,
             lanes=settings.commit_lanes,
             service=self.name,
+            tracing=self.tracing,
         )
         self.handlers = Handlers(
             database=self.database,

@@ -16,8 +16,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from libs.runtime import faults, log, metrics
+from libs.runtime import faults, log, metrics, trace
 from libs.runtime.failures import is_outage
+from libs.runtime.trace import Tracing
 
 Command = TypeVar("Command")
 Answer = TypeVar("Answer")
@@ -32,6 +33,8 @@ class _Waiting(Generic[Command, Answer]):
     command: Command
     weight: int
     answer: "asyncio.Future[Answer]"
+    traceparent: str | None
+    """The trace that the command belongs to; None when traces are off."""
 
 
 class GroupCommit(Generic[Command, Answer]):
@@ -45,8 +48,10 @@ class GroupCommit(Generic[Command, Answer]):
         queue_limit: int,
         lanes: int,
         service: str,
+        tracing: Tracing | None = None,
     ) -> None:
         self._apply = apply
+        self._tracing = tracing
         self._batch_limit = batch_limit
         self._queue_limit = queue_limit
         self._lane_count = lanes
@@ -86,7 +91,7 @@ class GroupCommit(Generic[Command, Answer]):
         if self._queued and self._queued + weight > self._queue_limit:
             raise QueueFullError
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(command, weight, answer))
+        self._queue.append(_Waiting(command, weight, answer, trace.current()))
         self._queued += weight
         self._arrived.set()
         return await answer
@@ -118,7 +123,7 @@ class GroupCommit(Generic[Command, Answer]):
         loop = asyncio.get_running_loop()
         began = loop.time()
         try:
-            answers = await self._apply([waiting.command for waiting in batch])
+            answers = await self._applied(batch)
         except Exception as error:
             if len(batch) == 1 or is_outage(error):
                 _fail(batch, error)
@@ -139,6 +144,20 @@ class GroupCommit(Generic[Command, Answer]):
         for waiting, answer in zip(batch, answers, strict=True):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
+
+    async def _applied(self, batch: list[_Waiting[Command, Answer]]) -> Sequence[Answer]:
+        """Apply the batch, in a span below the first command's that is linked to all commands it carries."""
+        commands = [waiting.command for waiting in batch]
+        if self._tracing is None:
+            return await self._apply(commands)
+        causes = [w.traceparent for w in batch if w.traceparent is not None]
+        with self._tracing.span(
+            "group commit",
+            within=causes[0] if causes else None,
+            links=causes,
+            attributes={"headwater.commands": len(batch)},
+        ):
+            return await self._apply(commands)
 
 
 def _fail(batch: Sequence[_Waiting[Command, Answer]], error: Exception) -> None:

@@ -27,7 +27,7 @@ from libs.runtime.ids import new_id
 from tests.support.engines import Stack, postgres_for_tests, stack_on
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, Flow, bus_on, register_flow
-from tests.support.ledger_process import ledger_process
+from tests.support.service_process import ledger_process
 
 T = TypeVar("T")
 RUNNING = {

@@ -27,7 +27,7 @@ from tests.faults.ledger_load import Load
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, bus_on, register_flow
-from tests.support.ledger_process import LedgerProcess, ledger_process
+from tests.support.service_process import ServiceProcess, ledger_process
 
 SEED = int(os.environ.get("HEADWATER_SEED", "0")) or secrets.randbits(32)
 KILLS = int(os.environ.get("HEADWATER_KILLS", "6"))
@@ -130,7 +130,7 @@ async def test_the_loss_of_the_whole_jetstream_store_loses_no_state(stack: Stack
 
 
 @asynccontextmanager
-async def two_ledgers(stack: Stack) -> AsyncIterator[list[LedgerProcess]]:
+async def two_ledgers(stack: Stack) -> AsyncIterator[list[ServiceProcess]]:
     """Two replicas."""
     async with ledger_process(stack) as one, ledger_process(stack) as other:
         yield [one, other]
@@ -149,7 +149,7 @@ async def progress(load: Load, *, runs: int) -> None:
     await eventually(lambda: len(load.finished) >= enough, timeout=60)
 
 
-async def kill(victim: str, stack: Stack, ledger: LedgerProcess) -> None:
+async def kill(victim: str, stack: Stack, ledger: ServiceProcess) -> None:
     """Kill -9, and have it started again as its supervisor does."""
     if victim == "ledger":
         await ledger.kill()

@@ -13,7 +13,9 @@ import asyncpg
 from graphql import GraphQLError
 
 from libs.runtime import log
+from libs.runtime.database import connection_class
 from libs.runtime.failures import is_outage
+from libs.runtime.trace import Tracing
 from services.gateway.reads.plans import Bound, Plan, RowPlan, at_key
 from services.gateway.reads.statement import VISIBLE_TENANTS
 
@@ -39,10 +41,18 @@ _LONGEST_STATEMENT = 256 * 1024  # the driver's default of 15 KiB would leave da
 class Reader:
     """A pool on the reader role."""
 
-    def __init__(self, url: str, *, pool_size: int = 8, statement_timeout: float = 10.0) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 8,
+        statement_timeout: float = 10.0,
+        tracing: Tracing | None = None,
+    ) -> None:
         self._url = url
         self._pool_size = pool_size
         self._statement_timeout = statement_timeout
+        self._tracing = tracing
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._log = log.get("gateway")
 
@@ -60,6 +70,7 @@ class Reader:
             server_settings=_SETTINGS
             | {"statement_timeout": str(int(self._statement_timeout * 1000))},
             reset=_nothing_to_reset,
+            connection_class=connection_class(self._tracing),
         )
 
     async def close(self) -> None:

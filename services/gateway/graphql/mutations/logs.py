@@ -84,7 +84,11 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
             batch = LogBatch(tenant_id=context.tenant_id, accepted=now, lines=chunk)
             publications.append(
                 context.shared.bus.js.publish(
-                    subject, batch.model_dump_json().encode(), stream="LOGS", timeout=10
+                    subject,
+                    batch.model_dump_json().encode(),
+                    stream="LOGS",
+                    timeout=10,
+                    headers=context.shared.bus.trace_headers(),
                 )
             )
     try:
