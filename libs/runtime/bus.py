@@ -71,6 +71,8 @@ class Bus:
         self._batch_consumers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
+        self._url = url
+        self._tls = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
         self._client: Client | None = None
         self._js: JetStreamContext | None = None
         self._hot: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
@@ -87,9 +89,7 @@ class Bus:
             pending_size=64 << 20,
             graceful_timeout=drain_timeout,
             logger=None,
-            security=BaseSecurity(ssl_context=ssl.create_default_context(cafile=tls_ca))
-            if tls_ca
-            else None,
+            security=BaseSecurity(ssl_context=self._tls) if self._tls else None,
         )
 
     # life
@@ -123,6 +123,21 @@ class Bus:
         if self._in_flight:
             await asyncio.wait(self._in_flight, timeout=10)
         await self.broker.stop()
+
+    async def open(self, client: Client) -> None:
+        """Connect another client as this service, for a lane that shares its socket with nothing else."""
+        await client.connect(
+            self._url,
+            name=f"headwater-{self.service}",
+            tls=self._tls,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            error_cb=self._note_error,
+        )
+
+    async def _note_error(self, error: Exception) -> None:
+        self._log.warning("nats_error", error=str(error) or type(error).__name__)
 
     @property
     def client(self) -> Client:

@@ -11,13 +11,11 @@ from uuid import UUID
 import nats.errors
 import nats.js.errors
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from pydantic import ValidationError
 
 from libs.contracts import streams, subjects
 from libs.contracts.heartbeat import (
     REARMED_HEADER,
-    SCHEDULE_HEADER,
     FlowRunZombieDetected,
     Silence,
     beat_message,
@@ -40,6 +38,7 @@ from services.heartbeat.domain import (
     Zombie,
     judge,
 )
+from services.heartbeat.ear import Ear
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.store import Store
 
@@ -50,7 +49,7 @@ LAPSE = 4  # confirmations of the watch that may be missed
 GATHER = timedelta(
     seconds=1
 )  # in which pings gather into one statement; last_seen is late by as much
-MOST_WAITING = 500_000  # pings in our socket's queue, at most; beyond it we are deaf
+LAG = 5  # seconds that a ping may wait to be heard; beyond it we are deaf
 ASK_AT_ONCE = 50  # questions to the broker in flight
 
 
@@ -76,11 +75,11 @@ class Heartbeat(Service):
         self._settings = settings
         self._lapse = settings.heartbeat_watch * LAPSE
         self._gateway_heard: float | None = None
-        self._pings: dict[tuple[str, str], None] = {}
-        self._hears: Subscription | None = None
+        self._ear = Ear()
         self._deaf: list[str] = []
         self._deaf_since: float | None = None
         self._counts: deque[tuple[float, int]] = deque()  # (moment, beats so far)
+        self._guarded = 0
         self._beats_of_ours: deque[float] = deque(maxlen=100_000)
         self._mass_since: float | None = None
         self._task_pings: dict[UUID, UUID] = {}
@@ -92,6 +91,7 @@ class Heartbeat(Service):
             tick=self.sweep,
             start_after=settings.heartbeat_silence,
         )
+        self.add_loop("census", interval=settings.heartbeat_interval, tick=self.census)
         self.add_loop("task_pings", interval=settings.heartbeat_watch, tick=self.note_task_pings)
 
     def declare(self) -> None:
@@ -101,16 +101,14 @@ class Heartbeat(Service):
         self.bus.on_signal(subjects.SIG_TASK_BEAT.wildcard, self.on_task_ping, queue=self.name)
         self.bus.on_signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"), self.on_gateway_alive)
 
-    async def start(self) -> None:
+    async def on_start(self) -> None:
         """Also hear the pings: on core NATS, since a consumer of theirs would slow the broker (see `streams.BEATS`)."""
-        await super().start()
-        self._hears = await self.bus.client.subscribe(
-            subjects.BEAT.wildcard,
-            queue=self.name,
-            cb=self.on_ping,
-            pending_msgs_limit=MOST_WAITING,
-            pending_bytes_limit=-1,
-        )
+        await self.bus.open(self._ear)
+        await self._ear.listen(self.name)
+
+    async def on_stop(self) -> None:
+        """Hear no more."""
+        await self._ear.close()
 
     async def unready(self) -> list[str]:
         """Also when pings have not been heard for a while; a start, or a gateway's restart, is no reason."""
@@ -124,27 +122,14 @@ class Heartbeat(Service):
 
     # pings
 
-    async def on_ping(self, message: Msg) -> None:
-        """Remember who pinged, until the next statement. The hottest path here: no parsing."""
-        headers = message.headers
-        # A message without a schedule disarms, one that we sent ourselves is no sign of life.
-        if headers is not None and SCHEDULE_HEADER in headers and REARMED_HEADER not in headers:
-            _, _, tenant, run = message.subject.split(".")
-            self._pings[tenant, run] = None
-
     async def note_pings(self) -> int:
         """Write who pinged; take the switch away from runs that are not to be guarded."""
-        heard, self._pings = self._pings, {}
-        pinged: dict[UUID, UUID] = {}
-        for tenant, run in heard:
-            try:
-                pinged[UUID(run)] = UUID(tenant)
-            except ValueError:
-                self.log.warning("ping_unreadable", tenant=tenant, run=run)
-        runs = sorted(pinged)  # one order of locks for all replicas
+        heard = self._ear.take()
+        runs = sorted(heard)  # one order of locks for all replicas
         for start in range(0, len(runs), self._settings.heartbeat_batch):
             part = {
-                run: pinged[run] for run in runs[start : start + self._settings.heartbeat_batch]
+                run.decode(): heard[run].decode()
+                for run in runs[start : start + self._settings.heartbeat_batch]
             }
             async with self.database.transaction() as connection:
                 store = Store(connection)
@@ -152,8 +137,8 @@ class Heartbeat(Service):
                 guarded = await store.guard(new, anew=False) if new else {}
             for run_id in new.keys() - guarded.keys():
                 await self._disarm(new[run_id], run_id)
-        metrics.PINGS_SEEN.inc(len(pinged))
-        return len(pinged)
+        metrics.PINGS_SEEN.inc(len(heard))
+        return len(heard)
 
     async def on_states(self, messages: Sequence[Msg]) -> None:
         """Guard and arm runs that begin to run; disarm those that have finished."""
@@ -387,7 +372,7 @@ class Heartbeat(Service):
             self._gateway_heard is None or now - self._gateway_heard > lapse
         ):
             reasons.append("no gateway is heard, so pings may not come through")
-        if self._hears is None or self._hears.pending_msgs > MOST_WAITING // 2:
+        if await self._ear.lags(LAG):
             reasons.append("pings come faster than they are heard")
         try:
             stream = await self.bus.js.stream_info(streams.BEATS.name)
@@ -408,7 +393,10 @@ class Heartbeat(Service):
         since = await store.hearing(self._lapse)
         if since is None:
             return Hearing(since=None)
-        silent = await self._is_chorus_silent(store)
+        silent = self._is_chorus_silent()
+        if silent:
+            await self.census()  # many may have finished since the last one
+            silent = self._is_chorus_silent()
         now = self._moment()
         if not silent:
             self._mass_since = None
@@ -423,12 +411,19 @@ class Heartbeat(Service):
         metrics.SILENCES_HELD.set(int(held))
         return Hearing(since=since, mass_silence=held)
 
-    async def _is_chorus_silent(self, store: Store) -> bool:
+    async def census(self) -> int:
+        """Count the guarded runs; once an interval, because a million of them take a second to count."""
+        async with self.database.transaction() as connection:
+            self._guarded = await Store(connection).guarded()
+        metrics.RUNS_GUARDED.set(self._guarded)
+        return self._guarded
+
+    def _is_chorus_silent(self) -> bool:
         if len(self._counts) < 2:
             return False
         (began, first), (_, last) = self._counts[0], self._counts[-1]
         ours = sum(1 for moment in self._beats_of_ours if moment >= began)
-        chorus = Chorus(guarded=await store.guarded(), pings=last - first - ours)
+        chorus = Chorus(guarded=self._guarded, pings=last - first - ours)
         return chorus.is_silent(
             least=self._settings.heartbeat_mass_runs, share=self._settings.heartbeat_mass_share
         )
