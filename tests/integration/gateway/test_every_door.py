@@ -1,0 +1,353 @@
+"""Every query and every mutation of the schema, in both dialects, tried with every kind of key.
+
+Two tenants: the victim has a row in every table that can be read; the intruder has keys of every role, knows every id
+of the victim's and names the victim's tenant wherever a tenant can be named. Whoever may not is told so in the words
+that clients take for a refusal (backend.md section 0), and nothing of the victim's changes or is shown.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.runtime.ids import new_id
+from libs.schema import metadata
+from services.gateway.app import Gateway
+from services.gateway.keys import Guard, Key, Role, fingerprint
+from tests.integration.gateway.every_field import (
+    Asked,
+    Objects,
+    every_mutation,
+    every_query,
+    schema,
+)
+from tests.integration.gateway.victim import MARK, furnished
+from tests.support.engines import Stack
+from tests.support.gql import Gql
+from tests.support.services import all_services
+
+SCHEMA = schema()
+QUERIES = sorted(SCHEMA.query_type.fields) if SCHEMA.query_type else []
+MUTATIONS = sorted(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else []
+FOR_ADMINISTRATORS = {"auth_api_key", "api_token"}
+FOR_THOSE_WHO_RUN = {"secret_value", "secretValue"}
+ABOUT_NOBODY = {"hello", "api", "reference_data", "authInfo"}
+"""Queries that show the same to every caller."""
+UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+KEYS = re.compile(r"hw_[\w-]{43}")
+FORBIDDEN = {"message": "Unauthorized: permission error.", "code": "FORBIDDEN"}
+DELETED_LAST = (
+    "artifact", "agent_config", "agent", "key_value", "secret", "schedule", "flow_run", "flow_group", "flow", "project",
+    "api", "tenant",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenants:
+    """Clients with keys of the victim by role, with the intruder's best key, and with none that anybody may let in."""
+
+    victim_id: UUID
+    victim: dict[str, Gql]
+    intruder: Gql
+    strangers: dict[str, Gql]
+    objects: Objects
+
+    @property
+    def ids(self) -> set[str]:
+        """The victim's, as far as requests name them."""
+        named = [str(value) for value in self.objects.arguments.values()]
+        return {str(self.victim_id), *self.objects.rows.values(), *filter(UUIDS.fullmatch, named)}
+
+
+@pytest.fixture(scope="module")
+async def tenants(stack: Stack) -> AsyncIterator[Tenants]:
+    async with AsyncExitStack() as exits:
+        gateway = await exits.enter_async_context(all_services(stack, auth="required"))
+
+        async def client(**headers: str) -> Gql:
+            url = f"http://127.0.0.1:{gateway.port}"
+            return await exits.enter_async_context(Gql(url, headers=headers))
+
+        async def holder(tenant_id: UUID, role: Role) -> Gql:
+            key = await _make_key(gateway, tenant_id, role)
+            return await client(authorization=f"Bearer {key}")
+
+        victim_id = await _make_tenant(gateway, "victim")
+        intruder_id = await _make_tenant(gateway, "intruder")
+        of_victim = {role.value: await holder(victim_id, role) for role in Role}
+        revoked = await _make_key(gateway, victim_id, Role.TENANT_ADMIN, revoked=True)
+        expired = await _make_key(gateway, victim_id, Role.TENANT_ADMIN, expired=True)
+        of_intruder = await _make_key(gateway, intruder_id, Role.TENANT_ADMIN)
+        strangers = {
+            "no key": await client(),
+            "a revoked key": await client(authorization=f"Bearer {revoked}"),
+            "an expired key": await client(authorization=f"Bearer {expired}"),
+            "another tenant's key": await client(
+                **{
+                    "authorization": f"Bearer {of_intruder}",
+                    "x-prefect-tenant-id": str(victim_id),
+                }
+            ),
+        }
+        yield Tenants(
+            victim_id=victim_id,
+            victim=of_victim,
+            intruder=await holder(intruder_id, Role.TENANT_ADMIN),
+            strangers=strangers,
+            objects=await furnished(stack, of_victim["tenant_admin"], victim_id),
+        )
+
+
+async def _make_tenant(gateway: Gateway, slug: str) -> UUID:
+    made = await gateway._store.create_tenant(gateway.ids(), name=slug, slug=slug)
+    assert isinstance(made, UUID)
+    return made
+
+
+async def _make_key(
+    gateway: Gateway, tenant_id: UUID, role: Role, *, revoked: bool = False, expired: bool = False
+) -> str:
+    """A key as the operator's bootstrap makes it; a revoked one was used before."""
+    text = f"hw_{gateway.ids()}"
+    key = Key(
+        id=gateway.ids(),
+        tenant_id=tenant_id,
+        user_id=gateway.ids(),
+        name=f"{role} of {tenant_id}",
+        role=role,
+        expires_at=gateway.clock() if expired else None,
+    )
+    await gateway._store.create_key(
+        key, fingerprint(text, gateway._settings.pepper), created_by=None
+    )
+    if revoked:
+        await gateway._store.revoke_key(tenant_id, key.id)
+    return text
+
+
+def _place(name: str) -> tuple[int, str]:
+    """What makes comes before what changes, and what destroys last, the parts before the whole."""
+    if not name.startswith("delete_"):
+        return (-1 if name.startswith(("create", "register", "get")) else 0, name)
+    return (1 + next(n for n, noun in enumerate(DELETED_LAST) if noun in name), name)
+
+
+def queries(objects: Objects) -> list[Asked]:
+    return list(every_query(SCHEMA, objects))
+
+
+def mutations(objects: Objects) -> list[Asked]:
+    return list(every_mutation(SCHEMA, objects))
+
+
+async def answers(caller: Gql, asked: Sequence[Asked]) -> dict[str, dict[str, Any]]:
+    """Each answer by the field's name. In batches, which are answered at once."""
+    found: dict[str, dict[str, Any]] = {}
+    for start in range(0, len(asked), 20):
+        batch = asked[start : start + 20]
+        answered = (await caller.post([each.body for each in batch])).json()
+        found |= {each.name: answer for each, answer in zip(batch, answered, strict=True)}
+    return found
+
+
+def refusal(answer: dict[str, Any]) -> dict[str, Any] | None:
+    """The one error of an answer that shows nothing; None when it shows something or failed in another way."""
+    data = answer.get("data") or {}
+    if any(value is not None for value in data.values()) or len(answer.get("errors", ())) != 1:
+        return None
+    [error] = answer["errors"]
+    return {"message": error["message"], "code": error.get("extensions", {}).get("code")}
+
+
+async def rows_of(stack: Stack, tenant_id: UUID) -> dict[str, str]:
+    """A digest of every row of a tenant, by table: what was changed, added or removed shows."""
+    found = {}
+    for name, table in metadata.tables.items():
+        column = "id" if name == "gateway.tenant" else "tenant_id"
+        if column not in table.columns:
+            continue
+        found[name] = await stack.admin_pool.fetchval(
+            f"SELECT count(*) || ' ' || coalesce(md5(string_agg(t::text, ',' ORDER BY t::text)), '')"
+            f" FROM {name} t WHERE {column} = $1",
+            tenant_id,
+        )
+    return found
+
+
+@pytest.mark.parametrize(
+    "stranger",
+    ["no key", "a revoked key", "an expired key", "another tenant's key"],
+)
+async def test_a_stranger_is_turned_away_from_every_field(
+    stack: Stack, tenants: Tenants, stranger: str
+) -> None:
+    before = await rows_of(stack, tenants.victim_id)
+
+    answered = {
+        # One by one: a batch of a stranger's is refused as a whole.
+        asked.name: (await tenants.strangers[stranger].post(asked.body)).json()
+        for asked in (*queries(tenants.objects), *mutations(tenants.objects))
+    }
+
+    let_in = {
+        name: answer
+        for name, answer in answered.items()
+        if answer["data"] is not None
+        or [error["extensions"]["code"] for error in answer["errors"]] != ["UNAUTHENTICATED"]
+        or "UNAUTHENTICATED" not in answer["errors"][0]["message"]
+    }
+    assert let_in == {}
+    assert answered.keys() == {*QUERIES, *MUTATIONS}
+    assert await rows_of(stack, tenants.victim_id) == before
+
+
+@pytest.mark.parametrize("path", ["/", "/graphql", "/graphql/", "/graphql/alpha"])
+@pytest.mark.parametrize("lease", ["", f"/lease/{new_id()}/{new_id()}"])
+async def test_a_stranger_is_turned_away_at_every_address(
+    tenants: Tenants, path: str, lease: str
+) -> None:
+    stranger = tenants.strangers["a revoked key"]
+
+    one = await stranger.post({"query": "{ hello }"}, path=lease + path)
+    several = await stranger.post([{"query": "{ hello }"}] * 2, path=lease + path)
+
+    for answer in (one.json(), several.json()):
+        assert answer["data"] is None
+        assert answer["errors"][0]["extensions"]["code"] == "UNAUTHENTICATED"
+
+
+@pytest.mark.parametrize("role", [Role.READ_ONLY, Role.AGENT, Role.USER])
+async def test_a_role_is_refused_every_mutation_that_is_not_for_it(
+    stack: Stack, tenants: Tenants, role: Role
+) -> None:
+    may_ask_for = {
+        Role.READ_ONLY: set[Guard](),
+        Role.AGENT: {Guard.RUN},
+        Role.USER: {Guard.RUN, Guard.WRITE},
+    }[role]
+    forbidden = [
+        asked
+        for asked in mutations(tenants.objects)
+        if asked.declared and asked.declared.guard not in may_ask_for
+    ]
+    before = await rows_of(stack, tenants.victim_id)
+
+    answered = await answers(tenants.victim[role], forbidden)
+
+    assert {name: refusal(answer) for name, answer in answered.items()} == dict.fromkeys(
+        (asked.name for asked in forbidden), FORBIDDEN
+    )
+    assert forbidden
+    assert await rows_of(stack, tenants.victim_id) == before
+
+
+@pytest.mark.parametrize(
+    ("role", "reserved"),
+    [
+        (Role.READ_ONLY, FOR_ADMINISTRATORS | FOR_THOSE_WHO_RUN),
+        (Role.AGENT, FOR_ADMINISTRATORS),
+        (Role.USER, FOR_ADMINISTRATORS),
+        (Role.TENANT_ADMIN, set[str]()),
+    ],
+)
+async def test_a_role_reads_all_of_its_tenant_but_what_is_reserved(
+    tenants: Tenants, role: Role, reserved: set[str]
+) -> None:
+    answered = await answers(tenants.victim[role], queries(tenants.objects))
+
+    refused = {name for name, answer in answered.items() if refusal(answer) == FORBIDDEN}
+    failed = {name: answer["errors"] for name, answer in answered.items() if "errors" in answer}
+    assert refused == reserved
+    assert failed.keys() == reserved, failed
+
+
+async def test_every_query_has_something_of_the_victims_to_show(tenants: Tenants) -> None:
+    answered = await answers(tenants.victim["tenant_admin"], queries(tenants.objects))
+
+    empty = {name for name, answer in answered.items() if not _shows(answer, tenants)}
+    assert empty == ABOUT_NOBODY | {"mapped_children"}
+
+
+def _shows(answer: dict[str, Any], tenants: Tenants) -> bool:
+    """Whether anything of the victim's is in an answer's data."""
+    text = json.dumps(answer.get("data"))
+    return MARK in text or not tenants.ids.isdisjoint(UUIDS.findall(text))
+
+
+async def test_no_query_shows_another_tenants_rows(tenants: Tenants) -> None:
+    answered = await answers(tenants.intruder, queries(tenants.objects))
+
+    assert [name for name, answer in answered.items() if _shows(answer, tenants)] == []
+
+
+@pytest.mark.parametrize("naming_the_tenant", [True, False], ids=["tenant named", "ids alone"])
+async def test_no_mutation_reaches_another_tenant_nor_tells_whether_its_objects_exist(
+    stack: Stack, tenants: Tenants, naming_the_tenant: bool
+) -> None:
+    asked = [each for each in mutations(tenants.objects) if each.is_about_objects]
+    if not naming_the_tenant:
+        asked = [_without_tenant(each) for each in asked if "tenant" not in each.name.lower()]
+        asked = [each for each in asked if each.is_about_objects]
+    before = await rows_of(stack, tenants.victim_id)
+
+    about_the_victims = await answers(tenants.intruder, asked)
+    about_nothing = await answers(tenants.intruder, [_with_ids_of_nothing(each) for each in asked])
+
+    told = {
+        name: (answer, about_nothing[name])
+        for name, answer in about_the_victims.items()
+        if _without_ids(answer) != _without_ids(about_nothing[name])
+    }
+    assert told == {}
+    assert await rows_of(stack, tenants.victim_id) == before
+    if naming_the_tenant:
+        of_tenants = [each.name for each in asked if "tenant" in json.dumps(each.variables).lower()]
+        assert of_tenants
+        assert {name: refusal(about_the_victims[name]) for name in of_tenants} == dict.fromkeys(
+            of_tenants, FORBIDDEN
+        )
+
+
+def _without_tenant(asked: Asked) -> Asked:
+    given = {
+        name: value
+        for name, value in asked.variables["input"].items()
+        if "tenant" not in name.lower()
+    }
+    return replace(asked, variables={"input": given})
+
+
+def _with_ids_of_nothing(asked: Asked) -> Asked:
+    unknown = UUIDS.sub(lambda _: str(new_id()), json.dumps(asked.variables))
+    return replace(asked, variables=json.loads(unknown))
+
+
+def _without_ids(answer: dict[str, Any]) -> str:
+    return KEYS.sub("...", UUIDS.sub("...", json.dumps(answer)))
+
+
+async def test_the_same_requests_are_served_to_those_who_may(tenants: Tenants) -> None:
+    """Else all of the above might be refused for being nonsense. Last, since it changes and deletes."""
+    least = {Guard.RUN: Role.AGENT, Guard.WRITE: Role.USER, Guard.ADMIN: Role.TENANT_ADMIN}
+    first_of_its_names = {
+        asked.declared.snake or asked.declared.camel: asked
+        for asked in reversed(mutations(tenants.objects))
+        if asked.declared and asked.name == (asked.declared.snake or asked.declared.camel)
+    }
+    ordered = sorted(first_of_its_names.values(), key=lambda asked: _place(asked.name))
+
+    refused = {}
+    for asked in ordered:
+        assert asked.declared
+        answer = (await tenants.victim[least[asked.declared.guard]].post(asked.body)).json()
+        if "errors" in answer or '"success": false' in json.dumps(answer):
+            refused[asked.name] = answer
+
+    assert refused.keys() == {"create_tenant"}, refused

@@ -1,0 +1,151 @@
+"""A tenant with a row in every table that can be read, and what a request about its objects has to say."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from libs.runtime.ids import new_id
+from services.gateway.reads.catalog import build_catalog
+from tests.integration.gateway.every_field import Objects
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.gql import Gql
+from tests.support.serialized_flows import a_flow, a_task, compressed
+
+MARK = "of the victim"
+"""In every text of the tenant's that can be chosen: where it shows, something of the tenant shows."""
+
+_LATER = "2100-01-01T00:00:00+00:00"
+_WITHOUT_A_MUTATION = (
+    "INSERT INTO gateway.cloud_hook (id, tenant_id, name, type) VALUES ($1, $2, $3, 'WEBHOOK')",
+    "INSERT INTO gateway.message (id, tenant_id, text) VALUES ($1, $2, $3)",
+    "INSERT INTO runs.agent_config (id, tenant_id, name) VALUES ($1, $2, $3)",
+    'INSERT INTO runs.flow_concurrency_limit (id, tenant_id, name, "limit") VALUES ($1, $2, $3, 5)',
+    'INSERT INTO runs.task_tag_limit (id, tenant_id, tag, "limit") VALUES ($1, $2, $3, 5)',
+)
+
+
+async def furnished(stack: Stack, admin: Gql, tenant_id: UUID) -> Objects:
+    """Make the rows, through the API wherever there is a way, and say what every argument means.
+
+    What a request destroys has an object of its own, so that all requests can be made one after another.
+    """
+
+    async def make(mutation: str, **given: Any) -> str:
+        text = f"mutation($i: {mutation}_input!) {{ {mutation}(input: $i) {{ id }} }}"
+        made: str = (await admin(text, i=given))[mutation]["id"]
+        return made
+
+    async def do(mutation: str, **given: Any) -> None:
+        text = f"mutation($i: {mutation}_input!) {{ {mutation}(input: $i) {{ success }} }}"
+        await admin(text, i=given)
+
+    async def flow(name: str) -> dict[str, str]:
+        flow_id = await make(
+            "create_flow",
+            serialized_flow=a_flow(f"{name} {MARK}"),
+            project_id=project,
+            set_schedule_active=False,
+        )
+        shown = f'{{ flow_by_pk(id: "{flow_id}") {{ id flow_group_id version_group_id }} }}'
+        found: dict[str, str] = (await admin(shown))["flow_by_pk"]
+        return found
+
+    async def run() -> str:
+        return await make("create_flow_run", flow_id=kept["id"], scheduled_start_time=_LATER)
+
+    async def has_its_log() -> bool:
+        return bool((await admin("{ log { message } }"))["log"])
+
+    project = await make("create_project", name=f"project {MARK}")
+    empty_project = await make("create_project", name=f"empty {MARK}")
+    kept, doomed, archived = await flow("kept"), await flow("doomed"), await flow("archived")
+    flow_run, doomed_run, cancelled_run = await run(), await run(), await run()
+    tasks = (await admin(f'{{ task(where: {{flow_id: {{_eq: "{kept["id"]}"}}}}) {{ id }} }}'))[
+        "task"
+    ]
+    task, other_task = (row["id"] for row in tasks)
+    task_run = await make("get_or_create_task_run", flow_run_id=flow_run, task_id=task)
+    artifact = {"task_run_id": task_run, "kind": "link", "data": {"at": MARK}}
+    kept_artifact = await make("create_task_run_artifact", **artifact)
+    doomed_artifact = await make("create_task_run_artifact", **artifact)
+    agent = await make("register_agent", type="LocalAgent", name=f"agent {MARK}")
+    key_value = await make("set_key_value", key=MARK, value=MARK)
+    await do("set_secret", name=MARK, value=MARK)
+    doomed_key = await make("create_api_key", name=f"doomed {MARK}")
+    doomed_token = await make("create_api_token", name=f"doomed {MARK}")
+    await do("write_run_logs", logs=[{"flow_run_id": flow_run, "message": MARK}])
+    for statement in _WITHOUT_A_MUTATION:
+        await stack.admin_pool.execute(statement, new_id(), tenant_id, MARK)
+    await eventually(has_its_log)
+
+    rows = {}
+    for table in (name for name, table in build_catalog().tables.items() if table.key):
+        found = (await admin(f"{{ {table}(limit: 1) {{ id }} }}"))[table]
+        assert found, f"the victim needs a row of {table}: make one here"
+        rows[table] = found[0]["id"]
+    start = {"args": {"start_task_ids": f"{{{task},{other_task}}}"}}
+    arguments = {
+        "agent_config_id": rows["agent_config"],
+        "agent_id": agent,
+        "cloud_hook_id": rows["cloud_hook"],
+        "confirm": True,
+        "cron_clocks": [{"cron": "0 0 1 1 *"}],
+        "data": {"at": "home"},
+        "default_tenant_id": str(tenant_id),
+        "flow_group_id": kept["flow_group_id"],
+        "flow_id": kept["id"],
+        "flow_run_id": flow_run,
+        "key": "asked",
+        "key_id": doomed_key,
+        "key_value_id": key_value,
+        "kind": "link",
+        "labels": ["asked"],
+        "message": "asked",
+        "message_id": rows["message"],
+        "name": "asked",
+        "parameters": {},
+        "project_id": project,
+        "run_config": {"type": "UniversalRun"},
+        "scheduled_start_time": _LATER,
+        "scope": "USER",
+        "serialized_edges": [],
+        "serialized_flow": a_flow("asked"),
+        "serialized_tasks": [a_task("asked-1")],
+        "set_active": False,
+        "settings": {"asked": True},
+        "slug": "asked",
+        "state": {"type": "Scheduled", "start_time": _LATER, "message": "asked"},
+        "task_id": task,
+        "task_run_artifact_id": kept_artifact,
+        "task_run_id": task_run,
+        "tenant_id": str(tenant_id),
+        "token_id": doomed_token,
+        "type": "LocalAgent",
+        "value": True,
+        "version_group_id": kept["version_group_id"],
+    }
+    of_one_field: dict[str, dict[str, Any]] = {
+        "archive_flow": {"flow_id": archived["id"]},
+        "cancel_flow_run": {"flow_run_id": cancelled_run},
+        # not a version of the flow that the others are about: the older one would be archived
+        "create_flow": {"version_group_id": None},
+        "create_flow_from_compressed_string": {
+            "serialized_flow": compressed(a_flow("packed")),
+            "version_group_id": None,
+        },
+        "delete_flow": {"flow_id": doomed["id"]},
+        "delete_flow_group": {"flow_group_id": archived["flow_group_id"]},
+        "delete_flow_run": {"flow_run_id": doomed_run},
+        "delete_project": {"project_id": empty_project},
+        "delete_task_run_artifact": {"task_run_artifact_id": doomed_artifact},
+        "secret_value": {"name": MARK},
+        "set_project_name": {"name": "asked otherwise"},
+        "unarchive_flow": {"flow_id": archived["id"]},
+        "utility_downstream_tasks": start,
+        "utility_downstream_tasks_aggregate": start,
+        "utility_upstream_tasks": start,
+        "utility_upstream_tasks_aggregate": start,
+    }
+    return Objects(rows=rows, arguments=arguments, of_one_field=of_one_field)
