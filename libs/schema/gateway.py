@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, UniqueConstraint, text
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import SQLModel
 
 from libs.schema.base import Stamped, document, flag, key, maybe_document, maybe_moment, moment
@@ -43,6 +43,28 @@ class ApiKey(Stamped, table=True):
     created_by: UUID | None = None
     expires_at: datetime | None = maybe_moment()
     revoked_at: datetime | None = maybe_moment()
+
+
+class Membership(Stamped, table=True):
+    """Another tenant that a user may enter with the keys of the home tenant; `role` is at most what they may do there.
+
+    A user is known by an id that the home tenant's administrators give to keys, so both ids together name somebody.
+    """
+
+    __tablename__ = "membership"
+    __table_args__ = (
+        UniqueConstraint("user_id", "home_tenant_id", "tenant_id"),
+        ForeignKeyConstraint(["tenant_id"], ["gateway.tenant.id"], ondelete="CASCADE"),
+        ForeignKeyConstraint(["home_tenant_id"], ["gateway.tenant.id"], ondelete="CASCADE"),
+        Index(None, "tenant_id"),
+        Index(None, "home_tenant_id"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    user_id: UUID
+    home_tenant_id: UUID
+    role: str
 
 
 class KeyValue(Stamped, table=True):

@@ -23,6 +23,7 @@ from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
 
 
@@ -51,6 +52,7 @@ class Gateway(Service):
             drain_timeout=settings.drain_timeout,
             variable="HEADWATER_PORT",
         )
+        self._seal = Seal(settings.pepper)
         self._door: Door | None = None
         self.port = settings.port
 
@@ -102,6 +104,7 @@ class Gateway(Service):
             tenants=tenants,
             rows=rows,
             vault=Vault(self._settings.pepper),
+            seal=self._seal,
         )
         operations = Operations(
             schema,
@@ -117,10 +120,11 @@ class Gateway(Service):
 
     def _make_door(self, tenants: Tenants) -> Door:
         if not self._settings.keys_required:
-            return OpenDoor(tenants)
+            return OpenDoor(tenants, seal=self._seal, clock=self.clock)
         return KeyedDoor(
             self._store,
             pepper=self._settings.pepper,
+            seal=self._seal,
             clock=self.clock,
             monotonic=asyncio.get_running_loop().time,
         )

@@ -15,6 +15,7 @@ from services.gateway.graphql import compat
 from services.gateway.identity import Door, Identity, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.settings import GatewaySettings
+from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ class Shared:
     tenants: Tenants
     rows: "Rows"
     vault: Vault
+    seal: Seal
 
 
 @dataclass(frozen=True, slots=True)

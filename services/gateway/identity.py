@@ -4,13 +4,14 @@ With keys on, the tenant is the key's own; `X-PREFECT-TENANT-ID` may repeat it a
 header chooses among all tenants, and without it the oldest answers.
 
 A key is looked up at most once a second: so long, at the most, does a revoked one still open the door, even if the
-signal that tells of the revocation is lost.
+signal that tells of the revocation is lost. A token (tokens.py) opens the one tenant that it names, and only as long as
+the key that it came from would.
 """
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from libs.contracts.base import Refused
@@ -19,20 +20,30 @@ from libs.runtime.clock import Clock
 from services.gateway.graphql.compat import header_uuid
 from services.gateway.keys import Key, Role, bearer, fingerprint
 from services.gateway.store import Store
+from services.gateway.tokens import Purpose, Seal, Token
 
 TRUST = timedelta(seconds=1)
 _REMEMBERED = 10_000  # keys, and guesses at keys
 
+NOWHERE = UUID(int=0)
+"""The tenant of callers who have none. It owns nothing, so reads are empty and writes are refused."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The caller: its tenant and role; `any_tenant` where keys are off. `key` is None there too."""
+    """The caller: its tenant and role; `any_tenant` where keys are off. `key` is None there too.
+
+    `may_enter` are further tenants that the caller may choose. `renewing` is the refresh token of a caller who showed
+    one: it is good for `refresh_token` and for nothing else.
+    """
 
     tenant_id: UUID
     any_tenant: bool
     role: Role = Role.TENANT_ADMIN
     user_id: UUID | None = None
     key: Key | None = None
+    may_enter: tuple[UUID, ...] = ()
+    renewing: Token | None = None
 
     @property
     def actor(self) -> str:
@@ -68,16 +79,25 @@ class Tenants:
 class OpenDoor:
     """Keys are off: every caller is an administrator of every tenant."""
 
-    def __init__(self, tenants: Tenants) -> None:
+    def __init__(self, tenants: Tenants, *, seal: Seal, clock: Clock) -> None:
         self._tenants = tenants
+        self._seal = seal
+        self._clock = clock
 
     async def identify(self, headers: Mapping[str, str]) -> Identity | Refused:
-        """The tenant that the header names, else the oldest. Refused when the header names none of ours."""
+        """The tenant of an access token, else that which the header names, else the oldest.
+
+        Refused when the header names none of ours. Anything but a token of ours in `Authorization` is not looked at.
+        """
+        token = self._token(headers)
+        if token is not None:
+            if token.is_expired(self._clock()) or not await self._tenants.exists(token.tenant_id):
+                return _refused("the token has expired, or its tenant is gone")
+            return _holder_of(token, role=Role.TENANT_ADMIN)
         everyone = await self._tenants.all()
         named = header_uuid(headers.get("x-prefect-tenant-id"))
         if named is None:
-            # No tenant at all: the nil id owns nothing, so reads are empty and writes are refused.
-            return Identity(tenant_id=everyone[0] if everyone else UUID(int=0), any_tenant=True)
+            return Identity(tenant_id=everyone[0] if everyone else NOWHERE, any_tenant=True)
         try:
             tenant_id = UUID(named)
         except ValueError:
@@ -85,6 +105,12 @@ class OpenDoor:
         if not await self._tenants.exists(tenant_id):
             return _refused(f"there is no tenant {named[:64]}")
         return Identity(tenant_id=tenant_id, any_tenant=True)
+
+    def _token(self, headers: Mapping[str, str]) -> Token | None:
+        try:
+            return self._seal.read(bearer(headers.get("authorization")) or "")
+        except ValueError:
+            return None
 
 
 class KeyedDoor:
@@ -95,27 +121,32 @@ class KeyedDoor:
         store: Store,
         *,
         pepper: bytes,
+        seal: Seal,
         clock: Clock,
         monotonic: Callable[[], float],
     ) -> None:
         self._store = store
         self._pepper = pepper
+        self._seal = seal
         self._clock = clock
         self._monotonic = monotonic
-        self._known: OrderedDict[bytes, tuple[float, Key | None]] = OrderedDict()
+        self._known: OrderedDict[bytes | UUID, tuple[float, Key | None]] = OrderedDict()
 
     async def identify(self, headers: Mapping[str, str]) -> Identity | Refused:
-        """The key's tenant and role. Refused(UNAUTHENTICATED) in words that every client takes for that."""
+        """The tenant and role of a key or token. Refused(UNAUTHENTICATED) in words that every client takes for that."""
         try:
             given = bearer(headers.get("authorization"))
         except ValueError as error:
             return _refused(str(error))
         if given is None:
             return _refused("an API key is required: Authorization: Bearer <key>")
+        named = header_uuid(headers.get("x-prefect-tenant-id"))
+        token = self._seal.read(given)
+        if token is not None:
+            return await self._bearer_of(token, named, now=self._clock())
         key = await self._key(fingerprint(given, self._pepper))
         if key is None or key.is_expired(self._clock()):
             return _refused("the API key is unknown, revoked or expired")
-        named = header_uuid(headers.get("x-prefect-tenant-id"))
         if named is not None and named.lower() != str(key.tenant_id):
             return _refused("the API key does not belong to the tenant of X-PREFECT-TENANT-ID")
         return Identity(
@@ -124,28 +155,63 @@ class KeyedDoor:
             role=key.role,
             user_id=key.user_id,
             key=key,
+            may_enter=tuple(key.memberships),
         )
 
-    async def _key(self, hashed: bytes) -> Key | None:
+    async def _bearer_of(
+        self, token: Token, named: str | None, *, now: datetime
+    ) -> Identity | Refused:
+        """The caller who shows a token: its key must still be good, and its holder still belong to the tenant."""
+        if token.is_expired(now):
+            return _refused("the token has expired")
+        key = await self._key(token.key_id)
+        if key is None or key.is_expired(now):
+            return _refused("the API key of this token is revoked or expired")
+        role = key.role_in(token.tenant_id)
+        if role is None:
+            return _refused("the holder of this token no longer belongs to its tenant")
+        if named is not None and named.lower() != str(token.tenant_id):
+            return _refused("the token does not belong to the tenant of X-PREFECT-TENANT-ID")
+        return _holder_of(token, role=role, key=key)
+
+    async def _key(self, known_by: bytes | UUID) -> Key | None:
+        """The key of this keyed hash or id."""
         now = self._monotonic()
-        cached = self._known.get(hashed)
+        cached = self._known.get(known_by)
         if cached is not None and now - cached[0] < TRUST.total_seconds():
             return cached[1]
-        key = await self._store.key_by_hash(hashed)
-        self._known[hashed] = (now, key)
-        self._known.move_to_end(hashed)
+        key = await (
+            self._store.key_by_id(known_by)
+            if isinstance(known_by, UUID)
+            else self._store.key_by_hash(known_by)
+        )
+        self._known[known_by] = (now, key)
+        self._known.move_to_end(known_by)
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return key
 
     def forget(self, key_id: UUID) -> None:
         """A key was revoked: look it up anew at its next use."""
-        for hashed, (_, key) in list(self._known.items()):
+        for known_by, (_, key) in list(self._known.items()):
             if key is not None and key.id == key_id:
-                del self._known[hashed]
+                del self._known[known_by]
 
 
 Door = OpenDoor | KeyedDoor
+
+
+def _holder_of(token: Token, *, role: Role, key: Key | None = None) -> Identity:
+    """Who shows a token that is good. A refresh token opens no tenant, only `refresh_token`."""
+    renews = token.purpose is Purpose.REFRESH
+    return Identity(
+        tenant_id=NOWHERE if renews else token.tenant_id,
+        any_tenant=False,
+        role=Role.READ_ONLY if renews else role,
+        user_id=key.user_id if key else None,
+        key=key,
+        renewing=token if renews else None,
+    )
 
 
 def _refused(reason: str) -> Refused:

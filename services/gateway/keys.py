@@ -6,7 +6,8 @@ pepper, which is not in the database.
 
 import base64
 import hmac
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
@@ -30,12 +31,14 @@ class Guard(StrEnum):
     ADMIN = "admin"  # keys, tenants: the tenant's administrators
     WRITE = "write"  # flows, projects, settings: people who register and operate flows
     RUN = "run"  # what agents and the runs they start must be able to do
+    LOG_IN = "log_in"  # what anybody with a key may: enter a tenant, and stay there
 
 
 ALLOWED: dict[Guard, frozenset[Role]] = {
     Guard.ADMIN: frozenset({Role.TENANT_ADMIN}),
     Guard.WRITE: frozenset({Role.TENANT_ADMIN, Role.USER}),
     Guard.RUN: frozenset({Role.TENANT_ADMIN, Role.USER, Role.AGENT}),
+    Guard.LOG_IN: frozenset(Role),
 }
 
 TOKEN_SCOPES: dict[str, Role] = {
@@ -48,7 +51,10 @@ TOKEN_SCOPES: dict[str, Role] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
-    """A key that exists, as the gateway knows it."""
+    """A key that exists, as the gateway knows it.
+
+    `memberships` are the other tenants that its holder may enter, and as what.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -56,10 +62,36 @@ class Key:
     name: str
     role: Role
     expires_at: datetime | None
+    memberships: Mapping[UUID, Role] = field(default_factory=dict)
 
     def is_expired(self, now: datetime) -> bool:
         """A key ends at the very moment it says."""
         return self.expires_at is not None and now >= self.expires_at
+
+    def role_in(self, tenant_id: UUID) -> Role | None:
+        """What the key may do in a tenant: elsewhere never more than at home; None where its holder is a stranger."""
+        if tenant_id == self.tenant_id:
+            return self.role
+        there = self.memberships.get(tenant_id)
+        return there and min(there, self.role, key=_reach)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """A user of the home tenant who may enter this tenant too.
+
+    Whoever makes keys in the home tenant can make one for that user, so a membership trusts its administrators.
+    """
+
+    tenant_id: UUID
+    user_id: UUID
+    home_tenant_id: UUID
+    role: Role
+
+
+def _reach(role: Role) -> int:
+    """How many guards let a role pass; each role may do all that those with less reach may."""
+    return sum(role in allowed for allowed in ALLOWED.values())
 
 
 def make(entropy: bytes) -> str:

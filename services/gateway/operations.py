@@ -26,6 +26,8 @@ from graphql import (
     validate,
 )
 
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
 from libs.runtime import log
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
@@ -112,6 +114,8 @@ class Operations:
             )
 
     async def _run(self, operation: Operation, context: Context) -> Answer:
+        if context.identity.renewing is not None:
+            return await self._renew(operation, context)
         plan = self._reads.recall(operation.query, operation.name, operation.variables)
         if plan is None:
             known = self._introspections.get((operation.query, operation.name))
@@ -132,7 +136,8 @@ class Operations:
             plan = self._reads.compile(
                 operation.query, document, operation.name, operation.variables
             )
-        visible = await context.shared.tenants.all() if context.identity.any_tenant else ()
+        identity = context.identity
+        visible = await context.shared.tenants.all() if identity.any_tenant else identity.may_enter
         answers = await self._reader.execute(plan, context.tenant_id, visible_tenants=visible)
         if plan.foreign is None:
             return Answer(plan.render(answers))
@@ -141,6 +146,16 @@ class Operations:
             return self._refusal(rest.errors or [])
         errors = [self._masked(error) for error in rest.errors or []]
         return Answer(plan.render(answers, data=rest.data, errors=errors))
+
+    async def _renew(self, operation: Operation, context: Context) -> Answer:
+        """Answer who shows a refresh token: it is good for new tokens alone."""
+        document = self._document(operation.query)
+        node = get_operation_ast(document, operation.name)
+        if node is None or not _asks_only(node, {"refresh_token", "refreshToken"}):
+            fields = {"reason": "UNAUTHENTICATED: a refresh token is good for refresh_token alone"}
+            refused = compat.error_of(Refused(code=Code.UNAUTHENTICATED, fields=fields))
+            return Answer(_body(None, [refused]))
+        return await self._execute(document, operation, context)
 
     async def _introspect(
         self, document: DocumentNode, operation: Operation, context: Context
@@ -276,8 +291,12 @@ def title_of(operation: Operation) -> str:
 
 def _is_introspection(node: OperationDefinitionNode) -> bool:
     """Whether the operation asks for the schema and nothing else."""
+    return _asks_only(node, {"__schema", "__type"})
+
+
+def _asks_only(node: OperationDefinitionNode, names: set[str]) -> bool:
     return all(
-        isinstance(field, FieldNode) and field.name.value in {"__schema", "__type"}
+        isinstance(field, FieldNode) and field.name.value in names
         for field in node.selection_set.selections
     )
 

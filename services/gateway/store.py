@@ -8,7 +8,14 @@ import asyncpg
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Database
-from services.gateway.keys import Key, Role
+from services.gateway.keys import Key, Membership, Role
+
+_KEY_WITH_MEMBERSHIPS = (
+    "SELECT k.id, k.tenant_id, k.user_id, k.name, k.role, k.expires_at, "
+    "(SELECT coalesce(jsonb_object_agg(m.tenant_id, m.role), '{}') FROM gateway.membership m "
+    "WHERE m.user_id = k.user_id AND m.home_tenant_id = k.tenant_id) AS memberships "
+    "FROM gateway.api_key k"
+)
 
 
 class Store:
@@ -103,9 +110,14 @@ class Store:
         cannot choose, so its time tells nothing of the key.
         """
         row = await self._database.pool.fetchrow(
-            "SELECT id, tenant_id, user_id, name, role, expires_at FROM gateway.api_key "
-            "WHERE hash = $1 AND revoked_at IS NULL",
-            hashed,
+            f"{_KEY_WITH_MEMBERSHIPS} WHERE k.hash = $1 AND k.revoked_at IS NULL", hashed
+        )
+        return _key(row) if row else None
+
+    async def key_by_id(self, key_id: UUID) -> Key | None:
+        """The key of this id unless it is revoked."""
+        row = await self._database.pool.fetchrow(
+            f"{_KEY_WITH_MEMBERSHIPS} WHERE k.id = $1 AND k.revoked_at IS NULL", key_id
         )
         return _key(row) if row else None
 
@@ -133,8 +145,8 @@ class Store:
     async def keys(self, tenant_id: UUID) -> list[Key]:
         """The tenant's keys that are not revoked, oldest first."""
         rows = await self._database.pool.fetch(
-            "SELECT id, tenant_id, user_id, name, role, expires_at FROM gateway.api_key "
-            "WHERE tenant_id = $1 AND revoked_at IS NULL ORDER BY created, id LIMIT 1000",
+            f"{_KEY_WITH_MEMBERSHIPS} WHERE k.tenant_id = $1 AND k.revoked_at IS NULL "
+            "ORDER BY k.created, k.id LIMIT 1000",
             tenant_id,
         )
         return [_key(row) for row in rows]
@@ -151,6 +163,53 @@ class Store:
                 key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed,
             )  # fmt: skip
         return made is not None
+
+    # memberships
+
+    async def create_membership(self, new_id: UUID, membership: Membership) -> UUID | Refused:
+        """The id of the membership, which stays when its role changes.
+
+        Refused(FOREIGN_KEY_VIOLATION) for an unknown tenant.
+        """
+        try:
+            made: UUID = await self._database.pool.fetchval(
+                "INSERT INTO gateway.membership (id, tenant_id, user_id, home_tenant_id, role) "
+                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, home_tenant_id, tenant_id) "
+                "DO UPDATE SET role = excluded.role, updated = now() RETURNING id",
+                new_id, membership.tenant_id, membership.user_id, membership.home_tenant_id,
+                membership.role.value,
+            )  # fmt: skip
+        except asyncpg.ForeignKeyViolationError:
+            return Refused(code=Code.FOREIGN_KEY_VIOLATION)
+        return made
+
+    async def delete_membership(self, tenant_id: UUID, membership_id: UUID) -> bool:
+        """False when the tenant has no such membership."""
+        deleted = await self._database.pool.fetchval(
+            "DELETE FROM gateway.membership WHERE tenant_id = $1 AND id = $2 RETURNING id",
+            tenant_id, membership_id,
+        )  # fmt: skip
+        return deleted is not None
+
+    async def memberships(self, tenant_id: UUID) -> list[tuple[UUID, Membership]]:
+        """Who may enter the tenant from another one, oldest first, with the ids."""
+        rows = await self._database.pool.fetch(
+            "SELECT id, tenant_id, user_id, home_tenant_id, role FROM gateway.membership "
+            "WHERE tenant_id = $1 ORDER BY created, id LIMIT 1000",
+            tenant_id,
+        )
+        return [
+            (
+                row["id"],
+                Membership(
+                    tenant_id=row["tenant_id"],
+                    user_id=row["user_id"],
+                    home_tenant_id=row["home_tenant_id"],
+                    role=Role(row["role"]),
+                ),
+            )
+            for row in rows
+        ]
 
     # key-values and secrets
 
@@ -229,4 +288,5 @@ def _key(row: asyncpg.Record) -> Key:
         name=row["name"],
         role=Role(row["role"]),
         expires_at=row["expires_at"],
+        memberships={UUID(tenant): Role(role) for tenant, role in row["memberships"].items()},
     )

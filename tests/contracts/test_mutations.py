@@ -10,14 +10,17 @@ from services.gateway.keys import Guard
 FOR_ADMINISTRATORS = {
     "create_api_key",
     "create_api_token",
+    "create_membership",
     "create_tenant",
     "delete_api_key",
     "delete_api_token",
+    "delete_membership",
     "delete_tenant",
     "update_tenant_name",
     "update_tenant_settings",
     "update_tenant_slug",
 }
+FOR_ANYBODY_WITH_A_KEY = {"refreshToken", "refresh_token", "switchTenant", "switch_tenant"}
 FOR_RUNS = {
     # what agents and the processes they start call (clients.md section 12, backend.md section 10.1)
     "cancel_flow_run",
@@ -61,12 +64,14 @@ def test_a_mutation_asks_for_the_role_that_was_reviewed(declared: Mutation) -> N
         expected = Guard.ADMIN
     if name_of(declared) in FOR_RUNS:
         expected = Guard.RUN
+    if name_of(declared) in FOR_ANYBODY_WITH_A_KEY:
+        expected = Guard.LOG_IN
 
     assert declared.guard is expected
 
 
 def test_every_reviewed_name_is_a_mutation() -> None:
-    assert {name_of(d) for d in REGISTRY} >= FOR_ADMINISTRATORS | FOR_RUNS
+    assert {name_of(d) for d in REGISTRY} >= FOR_ADMINISTRATORS | FOR_RUNS | FOR_ANYBODY_WITH_A_KEY
 
 
 @pytest.mark.parametrize("declared", REGISTRY, ids=name_of)

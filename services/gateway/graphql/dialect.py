@@ -84,11 +84,12 @@ def mutation(
 async def perform(declared: Mutation, context: Context, given: Any) -> Any:
     """Run a mutation for a caller who may; what people change leaves a line in the audit trail.
 
-    States and runs have histories of their own, so what agents and runs do is not repeated there.
+    States and runs have histories of their own, so what agents and runs do is not repeated there; a log-in writes its
+    own line.
     """
     context.require(declared.guard)
     payload = await declared.run(context, given)
-    if declared.guard is not Guard.RUN:
+    if declared.guard not in (Guard.RUN, Guard.LOG_IN):
         ids = {
             field.name: str(getattr(given, field.name))
             for field in dataclasses.fields(declared.input)

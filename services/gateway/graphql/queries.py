@@ -81,6 +81,17 @@ class ApiToken:
     name: str
 
 
+@strawberry.type(name="membership")
+@dataclass
+class MembershipRow:
+    """A user of another tenant who may enter this one."""
+
+    id: UUID
+    user_id: UUID
+    home_tenant_id: UUID
+    role: str
+
+
 @strawberry.type(name="user_membership")
 @dataclass
 class Membership:
@@ -171,6 +182,22 @@ class Query:
     async def api_token(self, info: Info[Context, None]) -> list[ApiToken]:
         """The same for Core <= 0.15."""
         return [ApiToken(id=key.id, name=key.name) for key in await _keys(info.context)]
+
+    @strawberry.field
+    async def membership(self, info: Info[Context, None]) -> list[MembershipRow]:
+        """The users of other tenants who may enter this one, for its administrators."""
+        info.context.require(Guard.ADMIN)
+        return [
+            MembershipRow(
+                id=membership_id,
+                user_id=member.user_id,
+                home_tenant_id=member.home_tenant_id,
+                role=member.role.value,
+            )
+            for membership_id, member in await info.context.shared.store.memberships(
+                info.context.tenant_id
+            )
+        ]
 
     @strawberry.field
     async def user(self, info: Info[Context, None]) -> list[User]:

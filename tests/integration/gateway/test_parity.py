@@ -23,6 +23,7 @@ from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
 from tests.support.engines import Stack
 
@@ -187,8 +188,9 @@ def operations_and_context(
     store = Store(database)
     tenants = Tenants(store)
     echo = Echo()
+    seal = Seal(b"pepper")
     shared = Shared(
-        door=OpenDoor(tenants),
+        door=OpenDoor(tenants, seal=seal, clock=utc_now),
         pepper=b"",
         bus=echo,  # type: ignore[arg-type] # stands for it
         clock=utc_now,
@@ -198,6 +200,7 @@ def operations_and_context(
         tenants=tenants,
         rows=Rows(reads, reader, database),
         vault=Vault(b"pepper"),
+        seal=seal,
     )
     context = Context(
         shared=shared,

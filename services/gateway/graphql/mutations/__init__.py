@@ -8,10 +8,12 @@ from services.gateway.graphql.mutations import (
     key_values,
     keys,
     logs,
+    memberships,
     projects,
     states,
     task_runs,
     tenants,
+    tokens,
 )
 
 __all__ = [
@@ -22,8 +24,10 @@ __all__ = [
     "key_values",
     "keys",
     "logs",
+    "memberships",
     "projects",
     "states",
     "task_runs",
     "tenants",
+    "tokens",
 ]

@@ -1,0 +1,61 @@
+"""Who may enter a tenant with the keys of another one."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from services.gateway.context import Context
+from services.gateway.graphql import compat
+from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.mutations.payloads import Id, Success
+from services.gateway.keys import Guard, Membership, Role
+
+
+@dataclass
+class CreateMembership:
+    """A user of another tenant, as `auth_info { user_id tenant_id }` tells them; `role` as for keys."""
+
+    user_id: UUID
+    home_tenant_id: UUID
+    role: str = Role.USER.value
+
+
+@mutation("create_membership", camel=None, guard=Guard.ADMIN)
+async def create_membership(context: Context, input: CreateMembership) -> Id:
+    """Let a user of another tenant into this one, or give them another role; it trusts that tenant's administrators."""
+    try:
+        role = Role(input.role)
+    except ValueError:
+        names = ", ".join(role.value for role in Role)
+        reason = f"role must be one of {names}, not {input.role!r}"
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason})) from None
+    if input.home_tenant_id == context.tenant_id:
+        reason = "home_tenant_id: users of this tenant need no membership in it"
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
+    made = await context.shared.store.create_membership(
+        context.shared.ids(),
+        Membership(
+            tenant_id=context.tenant_id,
+            user_id=input.user_id,
+            home_tenant_id=input.home_tenant_id,
+            role=role,
+        ),
+    )
+    if isinstance(made, Refused):
+        raise compat.error_of(made)
+    return Id(id=made)
+
+
+@dataclass
+class MembershipInput:
+    """A membership by its id."""
+
+    membership_id: UUID
+
+
+@mutation("delete_membership", camel=None, guard=Guard.ADMIN)
+async def delete_membership(context: Context, input: MembershipInput) -> Success:
+    """Let them in no longer; tokens that they hold are refused within a second."""
+    deleted = await context.shared.store.delete_membership(context.tenant_id, input.membership_id)
+    return Success(success=deleted)
