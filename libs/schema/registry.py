@@ -52,6 +52,8 @@ class FlowGroup(Stamped, table=True):
     settings: dict[str, Any] = document("{}")
     default_parameters: dict[str, Any] = document("{}")
     run_config: dict[str, Any] | None = maybe_document()
+    heartbeats_since: datetime | None = maybe_moment()
+    """When heartbeats were last switched on; null if they were never off. A run that began before sends no pings."""
     last_version: int = number(0)
     """The highest version ever given out, so that deleted versions do not free their numbers."""
 

@@ -62,6 +62,7 @@ class _PingParser(Parser):
     def __init__(self, client: Client) -> None:
         super().__init__(client)
         self.heard: dict[bytes, bytes] = {}
+        self._tenants: dict[bytes, bytes] = {}  # one object each, not one a ping
 
     def reset(self) -> None:
         super().reset()
@@ -90,6 +91,7 @@ class _PingParser(Parser):
     def _hear(self, data: bytes, at: int = 0) -> int:
         """Note the pings that stand at `at` one behind the other; where they end."""
         heard, beat, size = self.heard, _BEAT.match, len(data)
+        one_of = self._tenants.setdefault
         while (found := beat(data, at)) is not None:
             tenant, run, headers, total = found.groups()
             start = found.end()
@@ -99,6 +101,6 @@ class _PingParser(Parser):
             end = start + int(headers)
             # A message without a schedule disarms, one that the service sent itself is no sign of life.
             if data.find(_SCHEDULE, start, end) != -1 and data.find(_REARMED, start, end) == -1:
-                heard[run] = tenant
+                heard[run] = one_of(tenant, tenant)
             at = past
         return at

@@ -170,10 +170,10 @@ async def _measure(
     waits = sorted(r["at"] - last[r["flow_run_id"]] for r in rows if r["flow_run_id"] in last)
     false = len(rows) - len(waits)
     late = sum(wait > arguments.silence + 10 for wait in waits)
+    span = f"{waits[0]:.1f} to {waits[-1]:.1f} s after their last ping" if waits else "at all"
     print(
-        f"{arguments.stop:,} fell silent: {len(waits):,} announced {waits[0]:.1f} to {waits[-1]:.1f} s after their"
-        f" last ping (silence {arguments.silence:.0f} s), {late} of them more than 10 s after their cut-off,"
-        f" {false} false"
+        f"{arguments.stop:,} fell silent: {len(waits):,} announced {span} (silence {arguments.silence:.0f} s),"
+        f" {late} of them more than 10 s after their cut-off, {false} false"
     )
     return int(false > 0 or late > 0 or len(waits) < arguments.stop)
 

@@ -88,7 +88,7 @@ _SHOWN = (
 
 _HIDDEN = {
     "flow": ("created_by",),  # Cloud shows a user object under this name, not an id
-    "flow_group": ("last_version",),
+    "flow_group": ("last_version", "heartbeats_since"),
     "flow_run": ("created_by", "schedule_hash", "attempt", "lease_token", "lease_expires"),
     "task_run": ("retries",),
 }

@@ -2,9 +2,14 @@
 -- The race: two operators set different safeguards at once, or one does while a version is registered. `||` changes
 -- only the named keys of the row as it is by then, so neither is lost; a registration holds the group's row, so its
 -- version is either updated here or copies what is set here.
+-- When heartbeats come on is kept: a run that began before asked, was told to send none, and must not be missed.
 WITH changed AS (
     UPDATE registry.flow_group g
-    SET settings = g.settings || $3, updated = clock_timestamp()
+    SET settings = g.settings || $3, updated = clock_timestamp(),
+        heartbeats_since = CASE
+            WHEN g.settings @> '{"heartbeat_enabled": false}' AND $3 @> '{"heartbeat_enabled": true}'
+            THEN clock_timestamp() ELSE g.heartbeats_since
+        END
     FROM registry.flow f
     WHERE f.id = $1 AND f.tenant_id = $2 AND g.id = f.flow_group_id AND g.tenant_id = $2
     RETURNING g.id

@@ -195,16 +195,41 @@ async def test_switching_heartbeats_on_guards_future_runs_only(
     before = await a_flow_run(stack.admin_pool, flow=flow)
     await ping(heartbeat, before)
     await eventually(lambda: disarmed(heartbeat, before))
+    await switched_on(stack)
+    # What is heard only now of a run that began before: its last ping, and the event of its Running state.
+    await ping(heartbeat, before)
     await changed(heartbeat, before, "Running")
-    consumer = await eventually(lambda: drained(heartbeat, "EVENTS", "heartbeat__states"))
-    await stack.admin_pool.execute("UPDATE registry.flow_group SET settings = '{}'")
-    after = await a_flow_run(stack.admin_pool, flow=flow)
+    after = await a_flow_run(stack.admin_pool, flow=flow, state_timestamp=utc_now())
     await changed(heartbeat, after, "Running")
 
-    assert consumer
     assert await eventually(lambda: zombies(stack)) == {after: 3}
     await eventually(lambda: heartbeat_is_overdue(stack, after))
     assert (await heartbeat.sweep()).zombies == 0
+
+
+async def switched_on(stack: Stack) -> None:
+    """As the registry does it (`set_safeguards.sql`)."""
+    await stack.admin_pool.execute(
+        "UPDATE registry.flow_group SET settings = '{}', heartbeats_since = clock_timestamp()"
+    )
+
+
+async def test_an_attempt_that_began_with_heartbeats_off_is_not_judged_by_the_one_before(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    flow = await a_flow(stack.admin_pool, active=False)
+    run = await a_flow_run(stack.admin_pool, flow=flow)
+    await changed(heartbeat, run, "Running")
+    await eventually(lambda: last_seen(stack, run))
+
+    # Its second attempt began while they were off; we hear of it after they came on again.
+    await switched_on(stack)
+    await changed(heartbeat, run, "Running", 6)
+
+    async def is_forgotten() -> bool:
+        return await last_seen(stack, run) is None
+
+    assert await eventually(is_forgotten)
 
 
 async def heartbeat_is_overdue(stack: Stack, run: UUID) -> bool:
@@ -215,11 +240,6 @@ async def heartbeat_is_overdue(stack: Stack, run: UUID) -> bool:
             run,
         )
     )
-
-
-async def drained(service: Heartbeat, stream: str, durable: str) -> bool:
-    info = await service.bus.js.consumer_info(stream, durable)
-    return not info.num_pending and not info.num_ack_pending
 
 
 async def test_a_submitted_run_is_left_to_lazarus(stack: Stack, heartbeat: Heartbeat) -> None:

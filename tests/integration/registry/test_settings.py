@@ -1,6 +1,7 @@
 """Schedules that are started and paused, and safeguards that are switched."""
 
 import asyncio
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,31 @@ async def settle(office: Office, flow_id: UUID, **safeguards: bool) -> Applied |
         contracts.SET_FLOW_SETTINGS,
         contracts.SetFlowSettings(tenant_id=office.tenant_id, flow_id=flow_id, **safeguards),
     )
+
+
+async def test_the_moment_is_kept_in_which_heartbeats_came_on(office: Office) -> None:
+    made = await office.register(a_flow())
+
+    async def since() -> datetime | None:
+        when: datetime | None = await office.stack.admin_pool.fetchval(
+            "SELECT heartbeats_since FROM registry.flow_group g JOIN registry.flow f"
+            " ON f.flow_group_id = g.id WHERE f.id = $1",
+            made.id,
+        )
+        return when
+
+    await settle(office, made.id, heartbeat_enabled=True)
+    never_off = await since()
+    await settle(office, made.id, heartbeat_enabled=False)
+    off = await since()
+    await settle(office, made.id, heartbeat_enabled=True)
+    came_on = await since()
+    await settle(office, made.id, heartbeat_enabled=True, lazarus_enabled=False)
+
+    assert never_off is None
+    assert off is None
+    assert came_on is not None
+    assert await since() == came_on
 
 
 async def test_a_schedule_is_started_and_paused(office: Office) -> None:
