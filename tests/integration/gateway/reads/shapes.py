@@ -15,23 +15,55 @@ _RUN = "id name state scheduled_start_time start_time end_time flow { id name }"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One operation. `index` is one that its plan must use; no large table may be read from end to end."""
+    """One operation. `index` is one that its plan must use; no large table may be read from end to end.
+
+    `budget` is what it may take at a million runs, in milliseconds, where that is agreed.
+    """
 
     name: str
     text: str
     variables: dict[str, Any]
     index: str
+    budget: int | None = None
 
 
-def summary(column: str) -> str:
-    """The dashboard's counts by state since a moment."""
+_COUNTED_BY_HEARTBEAT = SUMMARY_STATES[7:]  # by the dashboards of 2020
+
+
+def summary(column: str, *, then: str | None = None) -> str:
+    """The dashboard's counts by state since a moment; of rare states by another column, if there is one."""
     counts = " ".join(
         f"""{state}: flow_run_aggregate(where: {{
-            flow: {{project_id: {{_eq: $project}}}}, {column}: {{_gte: $since}}, state: {{_eq: "{state}"}}
+            flow: {{project_id: {{_eq: $project}}}}, state: {{_eq: "{state}"}},
+            {then if then and state in _COUNTED_BY_HEARTBEAT else column}: {{_gte: $since}}
         }}) {{ aggregate {{ count }} }}"""
         for state in SUMMARY_STATES
     )
     return f"query Summary($project: uuid, $since: timestamptz) {{ {counts} }}"
+
+
+def flow_summary() -> str:
+    """The counts on the page of a flow, of one version or of all."""
+    counts = " ".join(
+        f"""{state}: flow_run_aggregate(where: {{
+            flow: {{flow_group_id: {{_eq: $group}}, id: {{_eq: $flow}}}}, updated: {{_gte: $since}},
+            state: {{_eq: "{state}"}}
+        }}) {{ aggregate {{ count }} }}"""
+        for state in SUMMARY_STATES
+    )
+    return f"query ($group: uuid, $flow: uuid, $since: timestamptz) {{ {counts} }}"
+
+
+def task_summary() -> str:
+    """The counts on the page of a task."""
+    counts = " ".join(
+        f"""{state}: task_run_aggregate(where: {{
+            task_id: {{_eq: $task}}, updated: {{_gte: $since}}, state: {{_eq: "{state}"}},
+            flow_run: {{state: {{_neq: "Scheduled"}}}}
+        }}, order_by: {{id: desc}}) {{ aggregate {{ count }} }}"""
+        for state in SUMMARY_STATES
+    )
+    return f"query ($task: uuid!, $since: timestamptz) {{ {counts} }}"
 
 
 TIMELINE = f"""query Timeline($project: uuid, $since: timestamptz, $until: timestamptz) {{
@@ -61,15 +93,80 @@ RUN_WITH_EVERYTHING = """query FlowRun($id: uuid!) {
 
 def shapes(now: datetime, runs: int) -> list[Shape]:
     """The shapes, for a database made by `scale` at this moment."""
-    since = (now - timedelta(days=1)).isoformat()
+    since, month = ((now - timedelta(days=days)).isoformat() for days in (1, 30))
     until = now.isoformat()
     run, flow = str(run_id(runs // 2 // 10 * 10, now=now)), str(flow_id(0))
+    task = str(flow_id(0)).replace("-7003-", "-7004-")
     day = {"since": since, "until": until, "project": None}
+    project = str(flow_id(0)).replace("-7003-", "-7001-")
+    of_2020 = summary("updated", then="heartbeat")
     return [
-        Shape("the dashboard's summary", summary("scheduled_start_time"), day, "flow_run_state_idx"),
-        Shape("a day's timeline", TIMELINE, day, "flow_run_scheduled_idx"),
+        Shape("the dashboard's summary", summary("scheduled_start_time"), day, "flow_run_state_idx", 150),
+        Shape(
+            "the dashboard's summary of a project's month", summary("scheduled_start_time"),
+            {"since": month, "project": project}, "flow_run_state_idx", 150,
+        ),
+        Shape("the dashboard's summary of 2020", of_2020, day, "flow_run_state_updated_idx", 150),
+        Shape(
+            "the dashboard's summary of 2020 of a project", of_2020, day | {"project": project},
+            "flow_run_state_updated_idx", 150,
+        ),
+        Shape(
+            "the dashboard's summary of 2020 of a month", of_2020, day | {"since": month},
+            "flow_run_state_updated_idx", 150,
+        ),
+        Shape(
+            "the summary of a flow", flow_summary(), {"since": since, "flow": flow},
+            "flow_run_flow_state_idx", 150,
+        ),
+        Shape(
+            "the summary of a flow's versions", flow_summary(),
+            {"since": since, "group": flow.replace("-7003-", "-7002-")}, "flow_run_flow_state_idx", 150,
+        ),
+        Shape(
+            "the summary of a task", task_summary(), {"since": since, "task": task},
+            "task_run_task_idx", 150,
+        ),
+        Shape("a day's timeline", TIMELINE, day, "flow_run_scheduled_idx", 150),
         Shape("the newest runs with counts", RUNS_WITH_COUNTS, {}, "flow_run_scheduled_idx"),
-        Shape("a run with everything", RUN_WITH_EVERYTHING, {"id": run}, "flow_run_pkey"),
+        Shape("a run with everything", RUN_WITH_EVERYTHING, {"id": run}, "flow_run_pkey", 10),
+        Shape(
+            "how many runs of each flow failed and were made since yesterday, of 2020",
+            """query ($project: uuid, $since: timestamptz) { flow(where: {project_id: {_eq: $project}}) {
+                failed: flow_runs_aggregate(where: {state: {_eq: "Failed"}, updated: {_gte: $since}}) {
+                    aggregate { count }
+                }
+                all: flow_runs_aggregate(where: {updated: {_gte: $since}}) { aggregate { count } }
+            } }""",
+            day,
+            "flow_run_flow_state_idx",
+        ),
+        Shape(
+            "how many runs changed since yesterday",
+            """query ($since: timestamptz) { flow_run_aggregate(
+                where: {updated: {_gte: $since}, state: {_neq: "Scheduled"}}) { aggregate { count } } }""",
+            day,
+            "updated_idx",
+        ),
+        Shape(
+            "the latest changes",
+            f"""query ($project: uuid, $since: timestamptz, $without: [String!]) {{ flow_run(
+                where: {{
+                    flow: {{project_id: {{_eq: $project}}}}, state_timestamp: {{_gte: $since}},
+                    state: {{_nin: $without}}
+                }}
+                order_by: {{updated: desc_nulls_last}}, limit: 10) {{ {_RUN} }} }}""",
+            day | {"without": "Scheduled"},
+            "flow_run_updated_idx",
+        ),
+        Shape(
+            "tasks that failed since yesterday",
+            """query ($since: timestamptz) { task_run(
+                where: {state: {_eq: "Failed"}, updated: {_gte: $since}}, distinct_on: task_id)
+                { id updated task { id name flow { name } } } }""",
+            day,
+            "task_run_failed_idx",
+        ),
         Shape(
             "runs in progress",
             f"""query ($project: uuid, $live: [String!]) {{ flow_run(
@@ -125,7 +222,7 @@ def shapes(now: datetime, runs: int) -> list[Shape]:
                 }
             } }""",
             day,
-            "flow_run_state_idx",
+            "flow_run_",
         ),
         Shape(
             "the logs of a run",
@@ -192,13 +289,13 @@ def shapes(now: datetime, runs: int) -> list[Shape]:
             "the runs of a task",
             """query ($task: uuid!) { task_run(
                 where: {task: {id: {_eq: $task}}}, order_by: {state_timestamp: desc}, limit: 25) { id state } }""",
-            {"task": str(flow_id(0)).replace("-7003-", "-7004-")},
+            {"task": task},
             "task_run_task_idx",
         ),
         Shape(
             "task runs of a busy day",
             """query ($since: timestamptz) { task_run_aggregate(
-                where: {state: {_eq: "Failed"}, state_timestamp: {_gte: $since}}) { aggregate { count } } }""",
+                where: {state: {_neq: "Success"}, state_timestamp: {_gte: $since}}) { aggregate { count } } }""",
             day,
             "task_run_changed_idx",
         ),

@@ -49,10 +49,8 @@ class Planner:
 
 @pytest.fixture(scope="module")
 async def planner(stack: Stack) -> AsyncIterator[Planner]:
-    owner = await asyncpg.connect(stack.postgres_url("owner"), timeout=60)
-    scale = Scale(runs=RUNS, task_runs_per_run=3, states_per_run=3, logs_per_run=2)
-    await make_runs(owner, scale, now=NOW)
-    await owner.close()
+    scale = Scale(runs=RUNS, task_runs_per_run=2, states_per_run=1, logs_per_run=1)
+    await make_runs(stack.postgres_url("owner"), scale, now=NOW)
     path = ReadPath.build()
     schema_of(path)
     reader = await asyncpg.connect(stack.postgres_url("reader"))
