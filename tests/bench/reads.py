@@ -1,28 +1,38 @@
-"""How fast the read path is: `python -m tests.bench.reads [--runs 1000000] [--seconds 20]`.
+"""How fast the read path is: `python -m tests.bench.reads [--runs 1000000] [--data FOLDER] [--seconds 30]`.
 
-Makes a database of its own on the embedded engine, or uses the one that HEADWATER_BENCH_POSTGRES_URL names, made by an
-earlier call with --keep. Prints, for the shapes of the web UI and the agents, the time from text to bytes; hand-written
-SQL and plain Strawberry resolvers with data loaders beside the compiled statement; and what fifty open dashboards cost.
+Fills a database of its own on embedded engines: for each flow run five task runs, ten states and ten log lines. That
+takes about ten minutes and 12 GB at a million runs, so `--data` keeps it for the next call; else all is removed again.
+
+Prints the time from text to bytes of the shapes of the web UI and the agents, each beside its budget if it has one;
+hand-written SQL and plain Strawberry resolvers with data loaders beside the compiled statement; and what fifty open
+dashboards cost over HTTP. Times end in the gateway's process; ratios are of the same run.
 """
 
 import argparse
 import asyncio
 import os
+import shutil
 import statistics
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 import asyncpg
 import psutil
 
-from deploy.migrate import with_database
+from deploy.engines import FOR_TESTS, DataFolder, EmbeddedEngines
+from deploy.migrate import migrate
+from deploy.provision import provision
+from tests.bench.reads_dashboards import Processes, measure
 from tests.bench.reads_resolvers import ResolverSchema
 from tests.integration.gateway.reads.asking import Asker, asking
 from tests.integration.gateway.reads.scale import BUSY_TENANT, Scale, make_runs
 from tests.integration.gateway.reads.shapes import RUNS_WITH_COUNTS, Shape, shapes
-from tests.support.engines import postgres_for_tests
+from tests.support.engines import PASSWORDS, Stack, make_folder
+from tests.support.service_process import gateway_process
 
 # What somebody who knows the schema would write for 200 runs with flow, project and task-run counts.
 BY_HAND = """
@@ -42,59 +52,105 @@ BY_HAND = """
         ORDER BY r.scheduled_start_time DESC
     ) o
 """
-_DASHBOARDS = 50
-_OPERATIONS_A_MINUTE = 139  # of one open dashboard (ui-client.md 1.10)
-_SUMMARIES_A_MINUTE = 17
+_MADE = "public.scale"  # exists when the database is whole
 
 
-async def main(runs: int, seconds: float, *, keep: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines with the bench's database, and their processes."""
+
+    stack: Stack
+    postgres: psutil.Process
+    nats: psutil.Process
+
+
+async def main(runs: int, seconds: float, data: Path | None) -> None:
     """Make or take the database, then measure."""
-    async with _database(runs, keep=keep) as url:
-        owner = await asyncpg.connect(url)
-        made = await owner.fetchrow("SELECT now, runs FROM public.scale")
-        if made is None:
-            message = "the database has no scale; make one with --keep"
-            raise SystemExit(message)
-        counts = await owner.fetch(
-            r"SELECT regexp_replace(relname, '_(w\d+|default)$', '') AS name, sum(reltuples)::bigint AS rows"
-            " FROM pg_class WHERE relkind = 'r' AND relnamespace = 'runs'::regnamespace"
-            " GROUP BY 1 HAVING sum(reltuples) > 1000 ORDER BY 1"
-        )
-        print("rows:", ", ".join(f"{row['name']} {row['rows']:,}" for row in counts))
-        load = os.getloadavg()[0]
-        print(f"load average before: {load:.1f} on {os.cpu_count()} cores\n")
-        async with asking(url) as asker:
-            await _shapes(asker, made["now"], made["runs"])
-            await _beside(asker, owner, url)
-            backend = psutil.Process(await owner.fetchval("SELECT pg_backend_pid()"))
-            postmaster = psutil.Process(backend.ppid())
-            await _dashboards(asker, made["now"], made["runs"], seconds, postmaster=postmaster)
-        await owner.close()
+    folder = data or make_folder()
+    try:
+        async with _engines(folder) as engines:
+            await _make(engines.stack.owner_url, runs)
+            await _measure(engines, seconds)
+    finally:
+        if data is None:
+            shutil.rmtree(folder)
+
+
+async def _measure(engines: Engines, seconds: float) -> None:
+    stack = engines.stack
+    owner = await asyncpg.connect(stack.owner_url)
+    [made] = await owner.fetch(f"SELECT now, runs FROM {_MADE}")
+    counts = await owner.fetch(
+        r"SELECT regexp_replace(relname, '_(w\d+|default)$', '') AS name, sum(reltuples)::bigint AS rows"
+        " FROM pg_class WHERE relkind = 'r' AND relnamespace = 'runs'::regnamespace"
+        " GROUP BY 1 HAVING sum(reltuples) > 1000 ORDER BY 1"
+    )
+    size = await owner.fetchval("SELECT pg_database_size(current_database())")
+    print("rows:", ", ".join(f"{row['name']} {row['rows']:,}" for row in counts))
+    print(f"{size / 1e9:.1f} GB; load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+    async with asking(stack.postgres_url("reader")) as asker:
+        await _shapes(asker, made["now"], made["runs"])
+        await _beside(asker, owner, stack.owner_url)
+    await owner.close()
+    await provision(stack.nats_url)
+    async with gateway_process(stack) as (process, url):
+        if process.process is None:
+            message = "the gateway did not start"
+            raise RuntimeError(message)
+        processes = Processes(psutil.Process(process.process.pid), engines.postgres, engines.nats)
+        port = int(url.rpartition(":")[2])
+        print(f"\n{await measure(port, processes, made['now'], seconds=seconds)}")
 
 
 @asynccontextmanager
-async def _database(runs: int, *, keep: bool) -> AsyncIterator[str]:
-    given = os.environ.get("HEADWATER_BENCH_POSTGRES_URL")
-    if given:
-        yield given
-        return
-    async with postgres_for_tests() as postgres:
-        url = with_database(postgres.owner_url, "headwater_bench")
-        owner = await asyncpg.connect(postgres.owner_url)
-        await owner.execute(f"CREATE DATABASE headwater_bench TEMPLATE {postgres.template}")
-        await owner.close()
-        connection = await asyncpg.connect(url)
+async def _engines(path: Path) -> AsyncIterator[Engines]:
+    folder = DataFolder(path)
+    folder.claim()
+    try:
+        async with EmbeddedEngines(folder, FOR_TESTS, tell=print) as engines:
+            endpoints = engines.endpoints
+            url = endpoints.postgres_url(database="headwater_bench")
+            await migrate(url, PASSWORDS)
+            children = {child.name(): child for child in psutil.Process().children()}
+            async with asyncpg.create_pool(url, min_size=0) as pool:
+                stack = Stack(
+                    owner_url=url,
+                    nats_url=endpoints.nats_url,
+                    admin_pool=pool,
+                    postgres=None,
+                    nats=None,
+                )
+                yield Engines(stack, children["postgres"], children["nats-server"])
+    finally:
+        folder.release()
+
+
+async def _make(url: str, runs: int) -> None:
+    """The database, unless an earlier call made it; one that was interrupted is made anew."""
+    owner = await asyncpg.connect(url)
+    try:
+        if await owner.fetchval("SELECT to_regclass($1)", _MADE):
+            return
+        if await owner.fetchval("SELECT EXISTS (SELECT FROM gateway.tenant)"):
+            message = "an earlier call did not finish making this database; remove the folder"
+            raise SystemExit(message)
+        now: datetime = await owner.fetchval("SELECT date_trunc('second', now())")
         began = time.perf_counter()
-        now = await connection.fetchval("SELECT date_trunc('second', now())")
-        await make_runs(connection, Scale(runs=runs), now=now)
-        await connection.execute("CREATE TABLE public.scale AS SELECT $1::timestamptz AS now, $2::int AS runs".replace(
-            "$1", f"'{now}'").replace("$2", str(runs)))  # fmt: skip
-        await connection.close()
+        scale = Scale(
+            runs=runs, task_runs_per_run=5, states_per_run=5, states_per_task_run=1, logs_per_run=10
+        )
+        await make_runs(
+            url,
+            scale,
+            now=now,
+            tell=lambda text: print(f"{time.perf_counter() - began:7.1f} s  {text}", flush=True),
+        )
+        await owner.execute(
+            f"CREATE TABLE {_MADE} AS SELECT '{now}'::timestamptz AS now, {runs}::int AS runs"
+        )
         print(f"made in {time.perf_counter() - began:.0f} s")
-        yield url
-        if keep:
-            print(f"HEADWATER_BENCH_POSTGRES_URL={url}  (until Ctrl-C)", flush=True)
-            await asyncio.Event().wait()
+    finally:
+        await owner.close()
 
 
 async def _timed(what: Callable[[], Awaitable[object]], *, times: int = 30) -> tuple[float, float]:
@@ -110,11 +166,12 @@ async def _timed(what: Callable[[], Awaitable[object]], *, times: int = 30) -> t
 
 
 async def _shapes(asker: Asker, now: datetime, runs: int) -> None:
-    print(f"{'shape':48}{'median ms':>10}{'p95 ms':>9}{'bytes':>10}")
+    print(f"{'shape':56}{'median ms':>10}{'p95 ms':>9}{'bytes':>10}{'budget ms':>11}")
     for shape in shapes(now, runs):
         size = len(await _bytes(asker, shape))
         median, late = await _timed(lambda shape=shape: _bytes(asker, shape))  # type: ignore[misc]  # bound now
-        print(f"{shape.name:48}{median:10.2f}{late:9.2f}{size:10,}", flush=True)
+        budget = "" if shape.budget is None else f"{shape.budget:11}"
+        print(f"{shape.name:56}{median:10.2f}{late:9.2f}{size:10,}{budget}", flush=True)
 
 
 async def _bytes(asker: Asker, shape: Shape) -> bytes:
@@ -151,58 +208,14 @@ async def _beside(asker: Asker, owner: "asyncpg.Connection[asyncpg.Record]", url
         print(f"  {name:40}{value:8.2f} ms{value / theirs:8.2f} x")
 
 
-async def _dashboards(
-    asker: Asker, now: datetime, runs: int, seconds: float, *, postmaster: psutil.Process
-) -> None:
-    """Fifty open dashboards: the summary and other shapes at their pace, and the CPU time that they take."""
-    known = {shape.name: shape for shape in shapes(now, runs)}
-    summary = known["the dashboard's summary"]
-    others = [
-        known[name]
-        for name in (
-            "a day's timeline", "runs in progress", "upcoming runs", "failures since yesterday",
-            "what went on since yesterday", "flows with their last runs", "the newest version of a flow",
-        )
-    ]  # fmt: skip
-    for shape in (summary, *others):
-        await _bytes(asker, shape)
-    pace = _DASHBOARDS * _OPERATIONS_A_MINUTE / 60
-    before, began, done = _cpu_seconds(postmaster), time.perf_counter(), 0
-    tasks: set[asyncio.Task[bytes]] = set()
-    while (passed := time.perf_counter() - began) < seconds:
-        while done < passed * pace:
-            every = _OPERATIONS_A_MINUTE // _SUMMARIES_A_MINUTE
-            shape = summary if done % every == 0 else others[done % len(others)]
-            task = asyncio.create_task(_bytes(asker, shape))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
-            done += 1
-        await asyncio.sleep(0.005)
-    await asyncio.gather(*tasks)
-    passed = time.perf_counter() - began
-    used = _cpu_seconds(postmaster) - before
-    print(f"\n{_DASHBOARDS} dashboards: {done / passed:.0f} operations/s of {pace:.0f} asked for,"
-          f" {used / passed:.2f} cores for read path and PostgreSQL")  # fmt: skip
-
-
-def _cpu_seconds(postmaster: psutil.Process) -> float:
-    """CPU time of this process and of PostgreSQL; that of a connection that ends is missed, and none ends meanwhile."""
-    total = 0.0
-    for process in (psutil.Process(), postmaster, *postmaster.children()):
-        try:
-            times = process.cpu_times()
-        except psutil.NoSuchProcess:
-            continue
-        total += times.user + times.system
-    return total
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=1_000_000)
-    parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument(
-        "--keep", action="store_true", help="leave the database up, for other calls"
+        "--seconds", type=float, default=30, help="how long the dashboards are open"
+    )
+    parser.add_argument(
+        "--data", type=Path, help="a folder that keeps the database for other calls"
     )
     arguments = parser.parse_args()
-    asyncio.run(main(arguments.runs, arguments.seconds, keep=arguments.keep))
+    asyncio.run(main(arguments.runs, arguments.seconds, arguments.data))
