@@ -197,6 +197,19 @@ class FlowRegistered(FlowEvent):
     version: int
 
 
+class FlowPieceRegistered(FlowEvent):
+    """A version that comes in pieces got so many new tasks or edges. A piece that adds nothing is not told.
+
+    `whole`: its document has all its pieces now; its schedule is not followed before. The last piece of edges makes a
+    version whole; if a client sends none, the registry does so after a few seconds, in an event that adds nothing.
+    """
+
+    subject: ClassVar[Subject] = subjects.FLOW_PIECE_REGISTERED
+    tasks: int
+    edges: int
+    whole: bool
+
+
 class FlowArchived(FlowEvent):
     """A version was archived: no run can be created for it from this moment."""
 

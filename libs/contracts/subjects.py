@@ -78,6 +78,7 @@ WORK_RESCHEDULE = Subject("hw.work.runs.reschedule.{flow_run_id}")
 
 # Facts
 FLOW_REGISTERED = Subject("hw.evt.flow.registered.{flow_id}")
+FLOW_PIECE_REGISTERED = Subject("hw.evt.flow.piece_registered.{flow_id}")
 FLOW_ARCHIVED = Subject("hw.evt.flow.archived.{flow_id}")
 FLOW_UNARCHIVED = Subject("hw.evt.flow.unarchived.{flow_id}")
 FLOW_SCHEDULE_CHANGED = Subject("hw.evt.flow.schedule_changed.{flow_id}")

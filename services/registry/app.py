@@ -23,13 +23,13 @@ class Registry(Service):
         self, settings: RegistrySettings, *, clock: Clock = utc_now, ids: NewId = new_id
     ) -> None:
         super().__init__(settings, clock=clock, ids=ids)
-        bench = Bench(self.database, clock=clock, ids=ids, committed=self.committed)
+        bench = self.bench = Bench(self.database, clock=clock, ids=ids, committed=self.committed)
         self._registration = Registration(bench, flow_json_limit=settings.flow_json_limit)
         self._flows = Flows(bench)
         self._groups = Groups(bench)
         self._projects = Projects(bench)
         self._upkeep_interval = settings.upkeep_interval
-        self.upkeep = Upkeep(self.database, left_after=settings.pieces_left_after)
+        self.upkeep = Upkeep(self.database, bench, left_after=settings.pieces_left_after)
 
     def declare(self) -> None:
         """One handler per verb, and the upkeep."""

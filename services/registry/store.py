@@ -1,5 +1,6 @@
 """The registry's SQL. Functions are named by question or change; none commits. Every statement names the tenant."""
 
+import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,6 +41,23 @@ class Schedulable:
     schedule: Mapping[str, Any] | None
     required_parameters: frozenset[str]
     default_parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A flow that gets a piece; its row is locked. `reference_tasks` are slugs."""
+
+    flow_group_id: UUID
+    reference_tasks: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """A task as the edges that are stored place it."""
+
+    id: UUID
+    has_upstream: bool
+    has_downstream: bool
 
 
 # Projects
@@ -263,30 +281,41 @@ async def insert_edges(
 # Registration in pieces
 
 
-async def hold_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> list[str] | None:
-    """Lock a flow for its next piece; the slugs of its reference tasks, or None for an unknown flow."""
+async def hold_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> Held | None:
+    """Lock a flow for its next piece; None for an unknown flow."""
     row = await connection.fetchrow(
-        "SELECT nullif(serialized_flow -> 'reference_tasks', 'null') AS given FROM registry.flow "
-        "WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE",
+        "SELECT flow_group_id, nullif(serialized_flow -> 'reference_tasks', 'null') AS given "
+        "FROM registry.flow WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE",
         flow_id,
         tenant_id,
     )
     if row is None:
         return None
-    return [task["slug"] if isinstance(task, dict) else task for task in row["given"] or ()]
+    return Held(
+        flow_group_id=row["flow_group_id"],
+        reference_tasks=[
+            task["slug"] if isinstance(task, dict) else task for task in row["given"] or ()
+        ],
+    )
 
 
 async def tasks_named(
     connection: Connection, tenant_id: UUID, flow_id: UUID, slugs: Collection[str]
-) -> dict[str, UUID]:
+) -> dict[str, Placed]:
     """Those of the flow's tasks that have these slugs."""
     rows = await connection.fetch(
-        "SELECT slug, id FROM registry.task WHERE flow_id = $1 AND tenant_id = $2 AND slug = ANY ($3)",
+        "SELECT slug, id, NOT is_root_task AS has_upstream, NOT is_terminal_task AS has_downstream "
+        "FROM registry.task WHERE flow_id = $1 AND tenant_id = $2 AND slug = ANY ($3)",
         flow_id,
         tenant_id,
         list(slugs),
     )
-    return {row["slug"]: row["id"] for row in rows}
+    return {
+        row["slug"]: Placed(
+            id=row["id"], has_upstream=row["has_upstream"], has_downstream=row["has_downstream"]
+        )
+        for row in rows
+    }
 
 
 async def slugs_of(
@@ -315,7 +344,7 @@ async def edges_of(
         flow_id,
         tenant_id,
     )
-    return [(packed[at : at + 16], packed[at + 16 : at + 32]) for at in range(0, len(packed), 32)]
+    return [*struct.iter_unpack("16s16s", packed)]
 
 
 async def place_tasks(
@@ -354,9 +383,10 @@ async def keep_piece(
         )
 
 
-async def join_pieces(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
-    """Join what waits to the flow's document; the caller holds the flow."""
-    await connection.execute(_sql("join_pieces"), flow_id, tenant_id)
+async def join_pieces(connection: Connection, tenant_id: UUID, flow_id: UUID) -> bool:
+    """Join what waits to the flow's document; the caller holds the flow. False when nothing waited."""
+    done: str = await connection.execute(_sql("join_pieces"), flow_id, tenant_id)
+    return not done.endswith(" 0")
 
 
 async def flows_with_old_pieces(

@@ -25,6 +25,7 @@ PATIENCE = timedelta(seconds=30)  # how long a proposal may be on its way to the
 
 _EVENTS: tuple[type[FlowEvent], ...] = (
     registry.FlowRegistered,
+    registry.FlowPieceRegistered,
     registry.FlowArchived,
     registry.FlowUnarchived,
     registry.FlowScheduleChanged,
@@ -72,6 +73,8 @@ class Scheduler(Service):
 
     async def on_flow_event(self, event: FlowEvent) -> None:
         """Something happened to a flow: look at it anew, now."""
+        if isinstance(event, registry.FlowPieceRegistered) and not event.whole:
+            return  # it is not followed before it is whole
         async with self.database.transaction() as connection:
             await Store(connection).doubt(event.flow_id)
         self._ticks.poke()

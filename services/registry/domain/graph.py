@@ -1,6 +1,6 @@
 """What tasks are to one another."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -50,19 +50,44 @@ class Shapes:
 
 def find_cycle(edges: Collection[tuple[Node, Node]]) -> list[Node]:
     """The tasks of one cycle in the order of its edges, the first one repeated at the end; empty if there is none."""
-    waiting: Counter[Node] = Counter()
+    stuck = _stuck(edges)
+    return _walk_back(stuck, edges) if stuck else []
+
+
+def may_close_cycle(
+    new: Collection[tuple[Node, Node]],
+    *,
+    with_upstream: Collection[Node],
+    with_downstream: Collection[Node],
+) -> bool:
+    """Whether new edges may be part of a cycle, told without looking at the edges that are there already.
+
+    `with_upstream` and `with_downstream` are the tasks that edges already there lead to, and away from. False is
+    certain: a cycle leads to each of its tasks and away again, so nothing is on one that only roots lead to, or that
+    leads to ends only. Edges that come in Core's order, all those of a task together, are mostly told apart by that.
+    """
+    waiting = _stuck(new, blocked=with_upstream)
+    backwards = [(target, source) for source, target in new if source in waiting]
+    waiting = _stuck(backwards, blocked=with_downstream)
+    return any(target in waiting for target, _ in backwards)
+
+
+def _stuck(edges: Collection[tuple[Node, Node]], *, blocked: Collection[Node] = ()) -> set[Node]:
+    """The tasks that wait for ever, if each waits for those upstream of it and the blocked ones for something else."""
+    waiting: dict[Node, int] = dict.fromkeys(blocked, 1)
     downstream: defaultdict[Node, list[Node]] = defaultdict(list)
     for source, target in edges:
-        waiting[target] += 1
+        waiting[target] = waiting.get(target, 0) + 1
         downstream[source].append(target)
-    ready = [node for node in downstream if not waiting[node]]
+    ready = [node for node in downstream if node not in waiting]
     while ready:
         for target in downstream.pop(ready.pop(), ()):
-            waiting[target] -= 1
-            if not waiting[target]:
+            if waiting[target] == 1:
+                del waiting[target]
                 ready.append(target)
-    stuck = {node for node, count in waiting.items() if count}
-    return _walk_back(stuck, edges) if stuck else []
+            else:
+                waiting[target] -= 1
+    return set(waiting)
 
 
 def _walk_back(stuck: set[Node], edges: Iterable[tuple[Node, Node]]) -> list[Node]:

@@ -8,6 +8,7 @@ from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.registry import (
     FlowArchived,
+    FlowPieceRegistered,
     FlowRegistered,
     FlowRegisteredReply,
     FlowScheduleChanged,
@@ -20,9 +21,10 @@ from services.registry import store
 from services.registry.domain import flows, registration, schedules
 from services.registry.domain.documents import invalid
 from services.registry.domain.flows import Edge, NewFlow, Pieces
-from services.registry.domain.graph import Shape, Shapes, find_cycle
+from services.registry.domain.graph import Shape, Shapes, find_cycle, may_close_cycle
 from services.registry.domain.parts import LONGEST_NAME
 from services.registry.domain.registration import Group, Registered
+from services.registry.store import Held, Placed
 from services.registry.work import Bench, Work
 
 
@@ -84,16 +86,15 @@ class Registration:
             return pieces
         async with self._bench.work(command.tenant_id) as work:
             at = (work.connection, work.tenant_id, command.flow_id)
-            reference_tasks = await store.hold_flow(*at)
-            if reference_tasks is None:
+            held = await store.hold_flow(*at)
+            if held is None:
                 return Refused(code=Code.FLOW_INVALID_ID)
             ids = [work.ids() for _ in pieces.parts]
-            alone = Shapes([], reference_tasks=reference_tasks)  # its edges come later
+            alone = Shapes([], reference_tasks=held.reference_tasks)  # its edges come later
             shapes = [alone.of(task.slug, mapped=task.mapped) for task in pieces.parts]
             new = await store.insert_tasks(*at, ids=ids, tasks=pieces.parts, shapes=shapes)
             await _keep(work, command.flow_id, "tasks", _only(new, ids, pieces.documents))
-            if pieces.is_last:
-                await store.join_pieces(*at)
+            _tell_piece(work, command.flow_id, held, tasks=len(new))
         return Applied(id=command.flow_id)
 
     async def register_edges(self, command: RegisterEdges) -> Applied | Refused:
@@ -103,15 +104,15 @@ class Registration:
             return pieces
         async with self._bench.work(command.tenant_id) as work:
             at = (work.connection, work.tenant_id, command.flow_id)
-            reference_tasks = await store.hold_flow(*at)
-            if reference_tasks is None:
+            held = await store.hold_flow(*at)
+            if held is None:
                 return Refused(code=Code.FLOW_INVALID_ID)
-            if pieces.parts and (
-                refused := await _add_edges(work, command.flow_id, pieces, reference_tasks)
-            ):
-                return refused
-            if pieces.is_last:
-                await store.join_pieces(*at)
+            added = await _add_edges(work, command.flow_id, pieces, held.reference_tasks)
+            if isinstance(added, Refused):
+                return added
+            # Core sends tasks first and edges after them, so the last piece of edges makes the flow whole.
+            joined = pieces.is_last and await store.join_pieces(*at)
+            _tell_piece(work, command.flow_id, held, edges=added, whole=joined)
         return Applied(id=command.flow_id)
 
 
@@ -214,8 +215,10 @@ async def _insert_parts(work: Work, flow_id: UUID, flow: NewFlow, shapes: Sequen
 
 async def _add_edges(
     work: Work, flow_id: UUID, pieces: Pieces, reference_tasks: Sequence[str]
-) -> Refused | None:
-    """Store edges and place the tasks at their ends; or why not."""
+) -> int | Refused:
+    """Store edges and place the tasks at their ends; how many are new, or why none was stored."""
+    if not pieces.parts:
+        return 0
     at = (work.connection, work.tenant_id, flow_id)
     ends = {slug for edge in pieces.parts for slug in edge.identity[:2]}
     tasks = await store.tasks_named(*at, ends)
@@ -224,26 +227,51 @@ async def _add_edges(
     if refused := await _cycle_refusal(work, flow_id, tasks, pieces.parts):
         return refused
     ids = [work.ids() for _ in pieces.parts]
-    new = await store.insert_edges(*at, ids=ids, edges=pieces.parts, tasks=tasks)
+    new = await store.insert_edges(
+        *at,
+        ids=ids,
+        edges=pieces.parts,
+        tasks={slug: task.id for slug, task in tasks.items()},
+    )
     await store.place_tasks(*at, new_edges=new, has_reference_tasks=bool(reference_tasks))
     await _keep(work, flow_id, "edges", _only(new, ids, pieces.documents))
-    return None
+    return len(new)
 
 
 async def _cycle_refusal(
-    work: Work, flow_id: UUID, tasks: dict[str, UUID], new: Sequence[Edge]
+    work: Work, flow_id: UUID, tasks: dict[str, Placed], new: Sequence[Edge]
 ) -> Refused | None:
-    """Old and new edges together must lead nowhere back."""
+    """Old and new edges together must lead nowhere back. The old ones are read only if the new ones do not tell."""
+    if not may_close_cycle(
+        [(edge.upstream_task, edge.downstream_task) for edge in new],
+        with_upstream=[slug for slug, task in tasks.items() if task.has_upstream],
+        with_downstream=[slug for slug, task in tasks.items() if task.has_downstream],
+    ):
+        return None
     at = (work.connection, work.tenant_id, flow_id)
+    packed = {slug: task.id.bytes for slug, task in tasks.items()}
     together = await store.edges_of(*at)
-    together += [
-        (tasks[edge.upstream_task].bytes, tasks[edge.downstream_task].bytes) for edge in new
-    ]
+    together += [(packed[edge.upstream_task], packed[edge.downstream_task]) for edge in new]
     cycle = [UUID(bytes=packed) for packed in await asyncio.to_thread(find_cycle, together)]
     if not cycle:
         return None
     slugs = await store.slugs_of(*at, cycle)
     return flows.told_cycle([slugs[task_id] for task_id in cycle])
+
+
+def _tell_piece(
+    work: Work, flow_id: UUID, held: Held, *, tasks: int = 0, edges: int = 0, whole: bool = False
+) -> None:
+    """Say what a piece added. A piece that is sent again adds nothing, and nothing is said of it."""
+    if tasks or edges or whole:
+        work.tell(
+            FlowPieceRegistered,
+            flow_id=flow_id,
+            flow_group_id=held.flow_group_id,
+            tasks=tasks,
+            edges=edges,
+            whole=whole,
+        )
 
 
 async def _keep(work: Work, flow_id: UUID, field: str, documents: Sequence[str]) -> None:

@@ -1,6 +1,6 @@
 -- Say of the ends of new edges what they are no longer: a root, a terminal task; and what they are: mapped.
 -- Edges are only ever added, so each flag changes at most once and nothing is counted anew. A flow that names no
--- reference tasks is judged by its terminal ones.
+-- reference tasks is judged by its terminal ones. Tasks whose flags say all that already are not written again.
 -- The race: none; the caller holds the flow's row, so two pieces cannot place the same task at once.
 UPDATE registry.task t
 SET is_root_task = t.is_root_task AND NOT e.has_upstream,
@@ -17,3 +17,4 @@ FROM (
     GROUP BY ends.id
 ) e
 WHERE t.id = e.id AND t.flow_id = $2 AND t.tenant_id = $1
+  AND (t.is_root_task AND e.has_upstream OR t.is_terminal_task AND e.has_downstream OR NOT t.mapped AND e.mapped)

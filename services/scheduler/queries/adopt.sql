@@ -8,4 +8,5 @@ JOIN registry.flow_group g ON g.id = f.flow_group_id
 WHERE f.is_schedule_active AND NOT f.archived
   AND coalesce(nullif(g.schedule, 'null'), nullif(f.schedule, 'null')) IS NOT NULL
   AND NOT EXISTS (SELECT FROM scheduler.schedule s WHERE s.flow_id = f.id)
+  AND NOT EXISTS (SELECT FROM registry.flow_piece p WHERE p.flow_id = f.id)
 ON CONFLICT (flow_id) DO NOTHING

@@ -1,4 +1,5 @@
 -- Claim rows that differ from what the registry says now: new, changed, paused, archived, deleted, resumed.
+-- A flow that still gets pieces is not followed: whoever starts its schedule too early has it followed when it is whole.
 -- A row that was just adopted is the only one without a fingerprint that is not active.
 -- Race: replicas share the rows by SKIP LOCKED; a row that another replica has just settled is re-checked by
 -- PostgreSQL when its lock is taken and no longer matches.
@@ -11,6 +12,7 @@ LEFT JOIN LATERAL (
     FROM registry.flow f
     JOIN registry.flow_group g ON g.id = f.flow_group_id
     WHERE f.id = s.flow_id AND f.is_schedule_active AND NOT f.archived
+      AND NOT EXISTS (SELECT FROM registry.flow_piece p WHERE p.flow_id = f.id)
       AND coalesce(nullif(g.schedule, 'null'), nullif(f.schedule, 'null')) IS NOT NULL
 ) AS now_is ON true
 WHERE CASE WHEN now_is.fingerprint IS NULL THEN s.active

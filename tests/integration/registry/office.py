@@ -5,6 +5,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from libs.contracts import registry as contracts
+from libs.contracts import subjects
 from libs.contracts.base import Applied, Message, Refused, Rpc
 from libs.contracts.registry import FlowRegisteredReply
 from libs.runtime.ids import new_id
@@ -107,6 +108,20 @@ class Office:
             "EVENTS", subjects_filter=f"hw.evt.{noun}.*.{about}"
         )
         return {subject.split(".")[3]: n for subject, n in (info.state.subjects or {}).items()}
+
+    async def pieces_told(self, flow_id: UUID) -> list[contracts.FlowPieceRegistered]:
+        """The events about a flow's pieces, in their order."""
+        count = (await self.told(flow_id)).get("piece_registered", 0)
+        subject = subjects.FLOW_PIECE_REGISTERED.at(flow_id=flow_id)
+        js = self.service.bus.js
+        found: list[contracts.FlowPieceRegistered] = []
+        seq = 1
+        for _ in range(count):
+            message = await js.get_msg("EVENTS", seq=seq, subject=subject, next=True)
+            assert message.seq is not None
+            seq = message.seq + 1
+            found.append(contracts.FlowPieceRegistered.model_validate_json(message.data or b""))
+        return found
 
     async def row(self, sql: str, *arguments: Any) -> dict[str, Any]:
         """The one row of a query."""

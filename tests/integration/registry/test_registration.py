@@ -173,13 +173,57 @@ async def test_pieces_that_a_client_left_waiting_are_joined(office: Office) -> N
     made = await office.register(head_of(serialized))
     await office.add_tasks(made.id, serialized["tasks"])
     waiting = (await office.flow(made.id))["serialized_flow"]
-    at_once = Upkeep(office.service.database, left_after=timedelta(0))
+    at_once = Upkeep(office.service.database, office.service.bench, left_after=timedelta(0))
 
     joined = await asyncio.gather(at_once.tick(), at_once.tick())
 
     assert "tasks" not in waiting
     assert max(joined) == 1
     assert (await office.flow(made.id))["serialized_flow"]["tasks"] == serialized["tasks"]
+
+
+async def test_each_piece_is_told_with_what_it_added_and_the_last_with_that_the_flow_is_whole(
+    office: Office,
+) -> None:
+    serialized = a_flow(tasks=[f"t-{n}" for n in range(501)])
+    made = await office.register(head_of(serialized))
+    for field, add in (("tasks", office.add_tasks), ("edges", office.add_edges)):
+        for start in (0, 0, 500):  # the first piece twice: what adds nothing is not told
+            await add(made.id, serialized[field][start : start + 500])
+
+    told = await office.pieces_told(made.id)
+
+    assert [(e.tasks, e.edges, e.whole) for e in told] == [
+        (500, 0, False),
+        (1, 0, False),
+        (0, 500, False),
+        (0, 0, True),
+    ]
+    assert {(e.tenant_id, e.flow_group_id) for e in told} == {
+        (office.tenant_id, made.flow_group_id)
+    }
+
+
+async def test_a_refused_piece_is_not_told(office: Office) -> None:
+    made = await office.register(a_flow(tasks=("a", "b", "c")))
+
+    await office.add_edges(made.id, [an_edge("c", "a")])
+    await office.add_tasks(made.id, [a_task("d") | {"max_retries": -1}])
+
+    assert await office.pieces_told(made.id) == []
+
+
+async def test_a_flow_whose_pieces_are_joined_by_the_upkeep_is_told_to_be_whole_once(
+    office: Office,
+) -> None:
+    made = await office.register(head_of(a_flow(tasks=())))
+    await office.add_tasks(made.id, [a_task("a")])
+    at_once = Upkeep(office.service.database, office.service.bench, left_after=timedelta(0))
+
+    await asyncio.gather(at_once.tick(), at_once.tick())
+
+    told = await office.pieces_told(made.id)
+    assert [(e.tasks, e.edges, e.whole) for e in told] == [(1, 0, False), (0, 0, True)]
 
 
 async def test_pieces_for_a_whole_flow_change_nothing(office: Office) -> None:
@@ -193,6 +237,7 @@ async def test_pieces_for_a_whole_flow_change_nothing(office: Office) -> None:
 
     assert (await office.flow(made.id))["serialized_flow"] == serialized
     assert await office.tasks(made.id) == before
+    assert await office.pieces_told(made.id) == []
 
 
 async def test_parallel_edges_with_different_keys_survive(office: Office) -> None:

@@ -159,6 +159,24 @@ async def test_the_schedule_of_the_group_wins_over_the_flows_own(
     assert [start for start, _ in cleared.keep] == [i.start_time for i in created.instants]
 
 
+async def test_a_flow_is_not_followed_before_its_last_piece_has_come(
+    stack: Stack, scheduler: Scheduler, work: WorkReader
+) -> None:
+    flow = await a_flow(stack.admin_pool, schedule=HOURLY)
+    await stack.admin_pool.execute(
+        "INSERT INTO registry.flow_piece (id, tenant_id, flow_id, field, documents) "
+        "VALUES ($1, $2, $3, 'tasks', '{}')",
+        new_id(), TENANT, flow,
+    )  # fmt: skip
+
+    half = await scheduler.tick(NOW)
+    await stack.admin_pool.execute("DELETE FROM registry.flow_piece")
+    whole = await scheduler.tick(NOW)
+
+    assert (half.adopted, half.instants) == (0, 0)
+    assert (whole.adopted, whole.instants) == (1, 10)
+
+
 async def test_a_schedule_that_cannot_be_read_does_not_hold_up_the_others(
     stack: Stack, scheduler: Scheduler, work: WorkReader
 ) -> None:

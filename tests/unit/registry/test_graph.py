@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.registry.domain.graph import Shapes, find_cycle
+from services.registry.domain.graph import Shapes, find_cycle, may_close_cycle
 
 EDGES = st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=14)
 
@@ -50,6 +50,24 @@ def test_a_cycle_is_found_exactly_when_a_task_reaches_itself(edges: list[tuple[i
         }
 
     assert bool(find_cycle(edges)) == any(start == end for start, end in reached)
+
+
+@given(EDGES, EDGES)
+def test_new_edges_that_close_a_cycle_with_old_ones_never_go_unnoticed(
+    old: list[tuple[int, int]], new: list[tuple[int, int]]
+) -> None:
+    noticed = may_close_cycle(
+        new,
+        with_upstream={target for _, target in old},
+        with_downstream={source for source, _ in old},
+    )
+
+    assert noticed or find_cycle(old) or not find_cycle(old + new)
+
+
+def test_a_task_whose_edges_all_come_together_is_seen_to_close_no_cycle() -> None:
+    assert not may_close_cycle([("b", "d"), ("b", "c")], with_upstream={"b"}, with_downstream={"a"})
+    assert may_close_cycle([("b", "a")], with_upstream={"b"}, with_downstream={"a"})
 
 
 def test_ten_thousand_tasks_in_a_row_are_no_trouble() -> None:
