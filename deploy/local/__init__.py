@@ -10,7 +10,11 @@ Environment
     HEADWATER_DATA    where everything is kept (.headwater in the checkout)
     HEADWATER_HOST    where the API listens (127.0.0.1)
     HEADWATER_PORT    its port (4200; 0 chooses one)
+    HEADWATER_HEALTH_PORT  where /health, /ready and /metrics are instead of the API's port. With --processes that is
+                      the gateway's; the five after it are those of registry, runs, scheduler, heartbeat and lazarus
     HEADWATER_AUTH    required or off: API keys (off on loopback, required elsewhere)
+
+Other HEADWATER_ variables (HEADWATER_TRACES, HEADWATER_LAZARUS_LIMIT, ...) and OTEL_ ones are the services' own.
 
 `run --processes` gives each service a process of its own, as in production, at the cost of memory. A service that then
 crashes is reported by its name and started again.

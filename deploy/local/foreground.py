@@ -93,6 +93,7 @@ async def _start_services(
         passwords=passwords,
         host=settings.host,
         port=port,
+        health_port=settings.health_port,
         keys=_keys(folder, required=settings.keys_required),
     )
     began = time.monotonic()

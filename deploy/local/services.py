@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from asyncio.subprocess import Process
 from collections.abc import Mapping
@@ -22,6 +23,7 @@ from deploy.migrate import role_url
 NAMES = ("registry", "runs", "scheduler", "heartbeat", "lazarus", "gateway")
 """In the order of their start; the gateway last, so that what it answers has somebody behind it."""
 
+_PORT_ORDER = ("gateway", *(name for name in NAMES if name != "gateway"))
 _STOP_WITHIN = 12.0  # seconds for all services together; engines and the rest keep it under 20
 _ANSWER_WITHIN = 60.0  # seconds a service's process has to come up
 _LONGEST_PAUSE = 5.0  # seconds between two starts of a service that keeps crashing
@@ -45,6 +47,8 @@ class Surroundings:
     passwords: Mapping[str, str]
     host: str
     port: int
+    health_port: int | None = None
+    """Where health and metrics are; None: on the gateway's public port."""
     keys: Mapping[str, Any]
     """The gateway's settings of API keys: auth, key_pepper, and bootstrap_key when keys are on."""
 
@@ -54,14 +58,23 @@ class Surroundings:
             "postgres_url": self._url(service),
             "nats_url": self.endpoints.nats_url,
             "drain_timeout": timedelta(seconds=_STOP_WITHIN - 2),
+            "health_port": None,
         }
         if service == "gateway":
             settings |= {
                 "reader_postgres_url": self._url("reader"),
                 "host": self.host,
                 "port": self.port,
+                "health_port": self.health_port,  # the one registry of this process has all six
                 **self.keys,
             }
+        return settings
+
+    def settings_of_process(self, service: str) -> dict[str, Any]:
+        """The settings of one service in a process of its own, which has health and metrics of its own."""
+        settings = self.settings_of(service)
+        if self.health_port is not None:
+            settings["health_port"] = self.health_port + _PORT_ORDER.index(service)
         return settings
 
     def _url(self, role: str) -> str:
@@ -178,10 +191,7 @@ class Processes:
             death_signal=Signals.SIGTERM,
             cwd=Path(__file__).parents[2],
             log=self.folder.log(name),
-            environment={
-                f"HEADWATER_{key.upper()}": _as_variable(value)
-                for key, value in self.surroundings.settings_of(name).items()
-            },
+            environment=_environment(self.surroundings.settings_of_process(name)),
         )
 
     async def _keep(self, name: str) -> None:
@@ -224,6 +234,17 @@ async def listens(host: str, port: int) -> bool:
 
 def _settings_class(service: str) -> str:
     return f"{service.capitalize()}Settings"
+
+
+def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
+    """What the person set for services, and over it what is decided here."""
+    given = {k: v for k, v in os.environ.items() if k.startswith(("HEADWATER_", "OTEL_"))}
+    given.pop("HEADWATER_HEALTH_PORT", None)
+    return given | {
+        f"HEADWATER_{key.upper()}": _as_variable(value)
+        for key, value in settings.items()
+        if value is not None
+    }
 
 
 def _as_variable(value: object) -> str:

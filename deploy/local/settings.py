@@ -10,13 +10,20 @@ _CHECKOUT = Path(__file__).parents[2]
 
 
 class LocalSettings(BaseSettings):
-    """The environment's HEADWATER_DATA, HEADWATER_HOST, HEADWATER_PORT and HEADWATER_AUTH."""
+    """The environment's HEADWATER_DATA, _HOST, _PORT, _HEALTH_PORT and _AUTH."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
     data: Path = Field(default=_CHECKOUT / ".headwater", description="the data folder")
     host: str = Field(default="127.0.0.1", description="where the API listens")
     port: int = Field(default=4200, ge=0, le=65535, description="Prefect Server's port")
+    health_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65530,
+        description="where /health, /ready and /metrics are on 127.0.0.1, with --processes the first of six ports;"
+        " unset: on the API's port",
+    )
     auth: Literal["off", "required"] | None = Field(
         default=None, description="API keys; unset: off on a loopback address, required on others"
     )

@@ -9,14 +9,17 @@ What this module promises so that no handler has to:
 * nobody listening is not an exception: `call` waits for a responder within its time-out, then answers `Refused`;
 * a consumer never loses a message: it is acknowledged after its handler, put off with a growing delay when the handler
   fails, and kept in the DLQ when it cannot be parsed or has failed `max_deliver` times;
-* the connection reconnects for ever. If it is ever *closed*, readiness fails (pitfalls.md F5).
+* the connection reconnects for ever, and what happens to it is logged and counted (`bus_watch`). If it is ever
+  *closed*, readiness fails (pitfalls.md F5).
 """
 
 import asyncio
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import cache
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import nats.errors
 import nats.js.errors
@@ -34,6 +37,7 @@ from libs.contracts.base import Message, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.streams import Durable, Stream
 from libs.runtime import log, metrics, trace
+from libs.runtime.bus_watch import BusWatch
 from libs.runtime.failures import is_outage, refusal_of
 from libs.runtime.ids import new_id
 from libs.runtime.trace import Tracing
@@ -61,11 +65,15 @@ class Bus:
         service: str,
         rpc_timeout: float = 10.0,
         drain_timeout: float = 15.0,
+        connect_timeout: float = 30.0,
         tls_ca: str | None = None,
         tracing: Tracing | None = None,
     ) -> None:
         self.service = service
         self._tracing = tracing
+        self._connect_timeout = connect_timeout
+        self._place = urlsplit(url).netloc.rpartition("@")[2]
+        self._watch = BusWatch(service, monotonic=time.monotonic)
         self._rpc_timeout = rpc_timeout
         self._log = log.get(service)
         self._batch_consumers: list[asyncio.Task[None]] = []
@@ -90,13 +98,17 @@ class Bus:
             graceful_timeout=drain_timeout,
             logger=None,
             security=BaseSecurity(ssl_context=self._tls) if self._tls else None,
+            error_cb=self._watch.on_error,
+            disconnected_cb=self._watch.on_disconnected,
+            reconnected_cb=self._watch.on_reconnected,
+            closed_cb=self._watch.on_closed,
         )
 
     # life
 
     async def start(self) -> None:
-        """Connect, then start every subscription that was declared before."""
-        self._client = await self.broker.connect()
+        """Connect, then start every subscription that was declared before. ConnectionError says why it cannot."""
+        self._client = await self._connected()
         self._js = self._client.jetstream(publish_async_max_pending=10_000)
         await self.broker.start()
         for subject, callback in self._hot:
@@ -112,8 +124,20 @@ class Bus:
                 )
             )
 
+    async def _connected(self) -> Client:
+        """The connection. nats-py itself would try for ever, so that a wrong address would look like a slow start."""
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                return await self.broker.connect()
+        except TimeoutError:
+            last = self._watch.last_error
+            why = f" ({str(last) or type(last).__name__})" if last is not None else ""
+            msg = f"NATS at {self._place} let nobody in for {self._connect_timeout:g} s{why}"
+            raise ConnectionError(msg) from None
+
     async def stop(self) -> None:
         """Take nothing new, finish what is in flight, close."""
+        self._watch.stopping()
         self._stopping.set()
         if self._batch_consumers:
             _, late = await asyncio.wait(self._batch_consumers, timeout=10)

@@ -22,6 +22,11 @@ READY = Gauge("headwater_ready", "1 when the service is ready", ["service"])
 DEPENDENCY_UP = Gauge(
     "headwater_dependency_up", "1 when PostgreSQL or NATS answers", ["service", "dependency"]
 )
+BUS_EVENTS = Counter(
+    "headwater_bus_events",
+    "What happened to the connection to NATS (libs/runtime/bus_watch.py lists the events)",
+    ["service", "event"],
+)
 REQUEST_SECONDS = Histogram(
     "headwater_request_seconds",
     "Time to answer a request on NATS",
@@ -73,7 +78,12 @@ LEASES_ENDED = Counter(
     "Leases of native agents that ended, by what was decided",
     ["decision"],
 )
-LOG_LINES_STORED = Counter("headwater_log_lines_stored", "Log lines in PostgreSQL")
+LOG_LINES_STORED = Counter(
+    "headwater_log_lines_stored", "Log lines taken from the stream, those beyond a cap among them"
+)
+LOG_LINES_DROPPED = Counter(
+    "headwater_log_lines_dropped", "Log lines beyond the cap of their run (HEADWATER_LOG_CAP)"
+)
 
 # Scheduler
 

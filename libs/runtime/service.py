@@ -53,6 +53,7 @@ class Service(Probe):
             service=self.name,
             rpc_timeout=settings.rpc_timeout.total_seconds(),
             drain_timeout=settings.drain_timeout.total_seconds(),
+            connect_timeout=settings.nats_connect_timeout.total_seconds(),
             tls_ca=settings.nats_tls_ca,
             tracing=self.tracing,
         )

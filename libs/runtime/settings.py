@@ -22,6 +22,10 @@ class ServiceSettings(BaseSettings):
         default=6, ge=1, description="connections; a group commit needs one at a time"
     )
     nats_url: str = Field(description="nats://user:password@host:port")
+    nats_connect_timeout: timedelta = Field(
+        default=timedelta(seconds=30),
+        description="how long a start waits for NATS before the process ends with a sentence",
+    )
     nats_tls_ca: str | None = Field(default=None, description="CA file when NATS speaks TLS")
     drain_timeout: timedelta = Field(
         default=timedelta(seconds=15), description="how long work in flight may take after SIGTERM"
@@ -33,7 +37,11 @@ class ServiceSettings(BaseSettings):
         default="127.0.0.1", description="where /health, /ready and /metrics listen"
     )
     health_port: int | None = Field(
-        default=None, description="none: no endpoint (the gateway serves its own)"
+        default=None,
+        ge=0,
+        le=65535,
+        description="none: no endpoint, but for the gateway, which then shows them on its public port;"
+        " set it wherever strangers reach that",
     )
     traces: str | None = Field(
         default=None,

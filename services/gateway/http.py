@@ -48,7 +48,7 @@ def build_app(
     *,
     tracing: Tracing | None = None,
 ) -> FastAPI:
-    """The gateway's HTTP application."""
+    """The gateway's HTTP application. Health and metrics are part of it unless they have a port of their own."""
     app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(
         CORSMiddleware,
@@ -116,7 +116,8 @@ def build_app(
         return FileResponse(PAGES / "index.html", media_type="text/html")
 
     app.mount("/pages", StaticFiles(directory=PAGES), name="pages")
-    app.router.routes.extend(health_routes(probe))
+    if shared.settings.health_port is None:
+        app.router.routes.extend(health_routes(probe))
     return app
 
 

@@ -82,10 +82,11 @@ class LogDrain:
 
     async def _write(self, rows: Sequence[Row]) -> None:
         async with self._database.transaction() as connection:
-            kept = await self._within_cap(connection, rows)
+            kept, dropped = await self._within_cap(connection, rows)
             await connection.copy_records_to_table(
                 "log", schema_name="runs", records=kept, columns=COLUMNS
             )
+        metrics.LOG_LINES_DROPPED.inc(dropped)
 
     async def _missing(self, rows: Sequence[Row]) -> list[Row]:
         found = await self._database.pool.fetch(
@@ -98,10 +99,13 @@ class LogDrain:
         known = {row["id"] for row in found}
         return [row for row in rows if row[0] not in known]
 
-    async def _within_cap(self, connection: Connection, rows: Sequence[Row]) -> list[Row]:
+    async def _within_cap(
+        self, connection: Connection, rows: Sequence[Row]
+    ) -> tuple[list[Row], int]:
+        """The rows to write, with a notice for each run that meets its cap now, and how many are dropped."""
         given = Counter((row[4], row[3]) for row in rows if row[4] is not None)
         if not given:
-            return list(rows)
+            return list(rows), 0
         runs = sorted(given)
         now = self._clock()
         usage = await connection.fetch(
@@ -114,8 +118,9 @@ class LogDrain:
         )
         capped = {row["flow_run_id"]: row["dropped"] for row in usage if row["dropped"]}
         if not capped:
-            return list(rows)
-        return [*self._cut(rows, given, capped), *self._notices(given, capped, at=now)]
+            return list(rows), 0
+        kept = self._cut(rows, given, capped)
+        return [*kept, *self._notices(given, capped, at=now)], len(rows) - len(kept)
 
     def _cut(
         self,

@@ -18,6 +18,7 @@ import pytest
 from deploy.offline import Docker
 from deploy.offline.image import build, build_commit, newest_release
 from libs.contracts.states import is_finished
+from libs.runtime.ids import new_id
 from tests.support.containers import LONG_RUNNING, Deployment, compose_v2, tell
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -214,9 +215,21 @@ async def test_a_stranger_gets_nothing(deployment: Deployment) -> None:
             ):
                 assert await api.errors(asked)
     async with httpx.AsyncClient(base_url=deployment.url) as http:
-        hidden = [await http.get(path) for path in ("/metrics", "/ready")]
+        hidden = [await http.get(path) for path in ("/metrics", "/ready", "/health")]
 
-    assert [answer.status_code for answer in hidden] == [404, 404]
+    assert [answer.status_code for answer in hidden] == [404, 404, 404]
+
+
+async def test_the_address_of_a_leased_run_passes_the_door(deployment: Deployment) -> None:
+    address = f"{deployment.url}/lease/{new_id()}/{new_id()}"
+    async with httpx.AsyncClient() as http:
+        answers = [
+            await http.post(address + path, json={"query": "{ hello }"})
+            for path in ("", "/", "/graphql", "/graphql/alpha")
+        ]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 200, 200]
+    assert all("errors" in answer.json() for answer in answers), "without a key"
 
 
 async def test_only_the_door_is_open_and_only_on_the_loopback_address(

@@ -65,7 +65,7 @@ class ServiceProcess:
 
 @asynccontextmanager
 async def service_process(
-    stack: Stack, name: str, *, log: Path | None = None, **environment: str
+    stack: Stack, name: str, environment: Mapping[str, str], *, log: Path | None = None
 ) -> AsyncIterator[ServiceProcess]:
     """A started service process, gone at the end."""
     process = ServiceProcess(stack=stack, name=name, environment=environment, log=log)
@@ -79,13 +79,13 @@ async def service_process(
 @asynccontextmanager
 async def ledger_process(stack: Stack, **environment: str) -> AsyncIterator[ServiceProcess]:
     """A started ledger, gone at the end."""
-    async with service_process(stack, "runs", **environment) as process:
+    async with service_process(stack, "runs", environment) as process:
         yield process
 
 
 @asynccontextmanager
 async def gateway_process(
-    stack: Stack, *, log: Path | None = None, **environment: str
+    stack: Stack, environment: Mapping[str, str], *, log: Path | None = None
 ) -> AsyncIterator[tuple[ServiceProcess, str]]:
     """A gateway that listens, and its URL; gone at the end. Without keys unless `environment` wants them."""
     port = free_port()
@@ -95,7 +95,7 @@ async def gateway_process(
         "HEADWATER_AUTH": "off",
         "HEADWATER_PORT": str(port),
     }
-    async with service_process(stack, "gateway", log=log, **settings | environment) as process:
+    async with service_process(stack, "gateway", {**settings, **environment}, log=log) as process:
         await eventually(lambda: _listens(port), timeout=60)
         yield process, f"http://127.0.0.1:{port}"
 

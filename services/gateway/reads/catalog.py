@@ -114,6 +114,12 @@ _COMPUTED = {
         "duration": Column(
             name="duration", scalar="interval", nullable=True, sql="({t}.end_time - {t}.start_time)",
         ),
+        # What the cap of log lines turned away, or nobody would know that the log is not whole.
+        "log_lines_dropped": Column(
+            name="log_lines_dropped", scalar="bigint", nullable=False,
+            sql="COALESCE((SELECT u.dropped FROM runs.log_usage u"
+                " WHERE u.flow_run_id = {t}.id AND u.tenant_id = $1), 0)",
+        ),
     },
     "task_run": {
         "heartbeat": Column(

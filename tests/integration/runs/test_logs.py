@@ -6,6 +6,7 @@ from uuid import UUID
 
 from libs.contracts import subjects
 from libs.contracts.runs import LogBatch, LogLine
+from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
@@ -140,6 +141,7 @@ async def test_a_run_that_prints_without_end_is_cut_off_and_says_so_once(
     drain = LogDrain(
         ledger.database, ledger.bus, ledger.drain.durable, cap=5, clock=utc_now, ids=new_id
     )
+    before = metrics.LOG_LINES_DROPPED._value.get()
 
     for sequence in (1, 2, 3):
         await drain.write(
@@ -162,6 +164,7 @@ async def test_a_run_that_prints_without_end_is_cut_off_and_says_so_once(
     )
     assert usage is not None
     assert tuple(usage) == (5, 4)
+    assert metrics.LOG_LINES_DROPPED._value.get() - before == 4
 
 
 async def test_lines_can_be_read_within_a_second(stack: Stack, bus: Bus, ledger: Runs) -> None:

@@ -49,13 +49,11 @@ async def told(stack: Stack) -> AsyncIterator[Told]:
         on = {"HEADWATER_TRACES": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
         async with AsyncExitStack() as processes:
             behind = [
-                await processes.enter_async_context(service_process(stack, name, **on))
+                await processes.enter_async_context(service_process(stack, name, on))
                 for name in ("runs", "registry")
             ]
             keyed = {"HEADWATER_AUTH": "required", "HEADWATER_BOOTSTRAP_KEY": KEY}
-            gateway, url = await processes.enter_async_context(
-                gateway_process(stack, **on, **keyed)
-            )
+            gateway, url = await processes.enter_async_context(gateway_process(stack, on | keyed))
             tenant = await stack.admin_pool.fetchval("SELECT id FROM gateway.tenant")
             flow = await register_flow(stack.admin_pool, tenant_id=tenant)
             async with httpx.AsyncClient(

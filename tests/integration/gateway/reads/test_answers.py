@@ -68,6 +68,9 @@ async def _fill(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     await insert(
         "heartbeat.last_seen", flow_run_id=RUN, tenant_id=A_TENANT, at=MOMENT + timedelta(hours=1)
     )
+    await insert(
+        "runs.log_usage", flow_run_id=RUN, tenant_id=A_TENANT, updated=MOMENT, lines=3, dropped=7
+    )
     for number, run in enumerate([PARENT, *CHILDREN]):
         await insert(
             "runs.task_run", id=run, tenant_id=A_TENANT, flow_run_id=RUN, task_id=TASKS[0],
@@ -127,6 +130,12 @@ async def test_moments_are_read_with_and_without_time_and_offset(
     )
 
     assert [run["name"] for run in data["flow_run"]] == found
+
+
+async def test_a_run_shows_how_many_of_its_log_lines_were_dropped(asker: Asker) -> None:
+    data = await asker.data("{ flow_run(order_by: {name: asc}) { log_lines_dropped } }")
+
+    assert data == {"flow_run": [{"log_lines_dropped": 7}, {"log_lines_dropped": 0}]}
 
 
 async def test_the_old_command_line_reads_a_duration(asker: Asker) -> None:
