@@ -28,8 +28,10 @@ LOOK = 0.25
 class Headwater:
     """All services and engines on a free port, on data of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        """`settings` are HEADWATER_ variables, without the prefix and in lower case."""
         self.folder = folder
+        self._settings = {f"HEADWATER_{name.upper()}": value for name, value in settings.items()}
         self.log = folder / "headwater.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -53,7 +55,8 @@ class Headwater:
                     "HEADWATER_DATA": str(self.folder / "data"),
                     "HEADWATER_HOST": "127.0.0.1",
                     "HEADWATER_PORT": str(self.port),
-                },
+                }
+                | self._settings,
                 stdout=output,
                 stderr=STDOUT,
                 start_new_session=True,

@@ -1,7 +1,10 @@
 """The pure parts of migrating."""
 
 import base64
+import re
+from pathlib import Path
 
+import deploy.migrate
 from deploy.migrate import role_url, scram_verifier, with_database, with_user
 from deploy.migration import next_revision
 
@@ -39,3 +42,17 @@ def test_a_password_with_a_slash_stays_a_password() -> None:
 def test_the_next_migration_follows_the_highest() -> None:
     assert next_revision(["0001_first_tables.py", "0001_first_tables.sql", "0007_x.py"]) == "0008"
     assert next_revision([]) == "0001"
+
+
+def test_there_is_one_newest_migration() -> None:
+    revised = re.findall(r'^(down_)?revision = "(\d+)"', _migrations(), re.MULTILINE)
+    numbers = [number for down, number in revised if not down]
+    followed = [number for down, number in revised if down]
+
+    assert len(set(followed)) == len(followed), "two follow the same one"
+    assert set(numbers) - set(followed) == {max(numbers)}
+
+
+def _migrations() -> str:
+    folder = Path(deploy.migrate.__file__).parent / "migrations" / "versions"
+    return "\n".join(file.read_text() for file in sorted(folder.glob("*.py")))
