@@ -14,9 +14,12 @@ READY := $(VENV)/.installed
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json deploy/containers/nats-users.conf
 SEED ?=
+# What the engines themselves decide: who wins a race, what is delivered twice, what a statement locks.
+ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integration/heartbeat tests/integration/lazarus \
+	tests/integration/deploy/test_provision.py tests/integration/gateway/test_founding_document.py
 
 .PHONY: help setup up down status logs demo env image fmt lint types check test test-unit test-integration test-system \
-	test-containers test-faults bench generate verify migration lock clean
+	test-containers test-on-containers test-faults bench generate verify migration lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -107,6 +110,9 @@ test-system: $(READY) ## The stories, with a real Prefect client
 
 test-containers: $(READY) ## Image, compose story and Helm chart; starts Docker if it can (HEADWATER_NO_DOCKER=1 goes without)
 	$(BIN)/pytest tests/deploy
+
+test-on-containers: $(READY) ## Delivery, locking and SQL on PostgreSQL and NATS in containers, not the embedded ones
+	$(BIN)/pytest --infra=containers $(ON_CONTAINERS)
 
 test-faults: $(READY) ## Kills, pauses and duplicates; SEED= replays a schedule of faults
 	$(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/pytest tests/faults

@@ -13,8 +13,9 @@ Owns
     log, the wheels and the Debian root file system that the stand-ins are made of. Delete it to start anew.
 
 Guarantees
-    * A daemon that answers already is used as it is, and never stopped. A started one is our child only: own socket,
-      own images, own pid file.
+    * A daemon that answers already is used as it is, and never stopped. A started one is ours only: own socket, own
+      images, own pid file. Processes may share it; the last to leave ends it, unless `up` was asked for. What a killed
+      run left in it (containers, networks, volumes, the daemon itself) is removed by the next.
     * A stand-in has the public image's name, places and variables, as far as Headwater uses them, and the same
       programs: PostgreSQL 18 and nats-server 2.15 from the wheels of the lock, Python 3.11 and HAProxy 2.6 of Debian.
     * An image that is there already under that name is used; a stand-in is made again when what it is made of changed.

@@ -2,7 +2,7 @@
 
 import sys
 
-from deploy.offline.daemon import NoDockerError, docker, stop
+from deploy.offline.daemon import NoDockerError, docker, keep, stop
 from deploy.offline.image import build
 from deploy.offline.stand_ins import provide
 from deploy.say import complain
@@ -17,6 +17,8 @@ def main(arguments: list[str]) -> None:
             stop()
         case ["up"] | ["build"]:
             found = docker()
+            if found.is_ours:
+                keep()
             provide(found, _tell)
             if arguments == ["build"]:
                 build(found, "headwater:latest", tell=_tell)

@@ -1,5 +1,7 @@
 """A Docker daemon: the one that answers, else one of our own."""
 
+import atexit
+import fcntl
 import os
 import shutil
 import signal
@@ -8,6 +10,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 FOLDER = Path(
     os.environ.get("HEADWATER_OFFLINE") or Path.home() / ".cache" / "headwater" / "offline"
@@ -16,6 +19,8 @@ _START_WITHIN = 60.0  # seconds; a daemon that was killed cleans up first
 _STOP_WITHIN = 30.0
 _children: list["subprocess.Popen[bytes]"] = []
 """The daemon that this process started, kept so that it can be reaped; it outlives us all the same."""
+_uses: list[IO[bytes]] = []
+"""The lock that says that this process uses our daemon; the kernel takes it back however the process ends."""
 _PACKAGES = ("docker.io", "docker-compose", "debootstrap", "iptables", "ca-certificates")
 
 
@@ -28,8 +33,8 @@ class Docker:
     """A daemon that answers. `environment` makes `docker` and compose speak to it."""
 
     environment: dict[str, str] = field(repr=False)
-    started: bool
-    """Whether this process started it; `stop` ends only such a one."""
+    is_ours: bool
+    """Whether it is the one of `FOLDER`; `stop` leaves any other alone."""
 
     def run(
         self, *arguments: str, stdin: bytes | None = None, timeout: float = 600, check: bool = True
@@ -42,9 +47,9 @@ class Docker:
         return bool(self.run("image", "ls", "--quiet", name).strip())
 
     def stop(self) -> None:
-        """End the daemon if we started it. Its images stay."""
-        if self.started:
-            stop()
+        """Leave the daemon; if it is ours and nobody else uses it, it ends. Its images stay."""
+        if self.is_ours:
+            _leave()
 
 
 def run(
@@ -75,19 +80,73 @@ def run(
 
 
 def docker() -> Docker:
-    """A daemon that answers, started if need be."""
+    """A daemon that answers, started if need be; `Docker.stop` when it is no longer needed."""
     if _answers({}):
-        return Docker(environment={}, started=False)
+        return Docker(environment={}, is_ours=False)
     environment = {"DOCKER_HOST": f"unix://{_socket()}", "DOCKER_BUILDKIT": "0"}
-    if _answers(environment):
-        return Docker(environment=environment, started=False)  # another process of ours runs it
-    _install()
-    _start(environment)
-    return Docker(environment=environment, started=True)
+    found = Docker(environment=environment, is_ours=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    lock = (FOLDER / "users").open("wb")
+    is_alone = _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if not is_alone:
+        # Whoever is alone starts the daemon and cleans it; the others wait here until that is done.
+        fcntl.flock(lock, fcntl.LOCK_SH)
+    try:
+        if not _answers(environment):
+            _install()
+            _start(environment)
+        if is_alone and not _kept().exists():
+            _clean(found)
+    except BaseException:
+        if is_alone and not _kept().exists():
+            _end()
+        lock.close()
+        raise
+    fcntl.flock(lock, fcntl.LOCK_SH)
+    _uses.append(lock)
+    atexit.register(_leave)  # for whoever fails before it comes to `Docker.stop`
+    return found
+
+
+def keep() -> None:
+    """Let the daemon run on when its users are gone, with what they made, until `stop`."""
+    _kept().touch()
 
 
 def stop() -> None:
-    """End the daemon that `docker` started, if it runs."""
+    """End our daemon, whoever uses it."""
+    _kept().unlink(missing_ok=True)
+    _end()
+
+
+def _leave() -> None:
+    while _uses:
+        lock = _uses.pop()
+        if not _uses and not _kept().exists() and _locked(lock, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            _end()
+        lock.close()
+
+
+def _locked(lock: IO[bytes], how: int) -> bool:
+    try:
+        fcntl.flock(lock, how)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _clean(docker: Docker) -> None:
+    """Remove what a run left that was killed: nobody else uses this daemon, and images are all that it keeps."""
+    left = docker.run("ps", "--all", "--quiet").split()
+    if left:
+        docker.run("rm", "--force", "--volumes", *left)
+    docker.run("network", "prune", "--force")
+    volumes = docker.run("volume", "ls", "--quiet").split()
+    if volumes:
+        docker.run("volume", "rm", "--force", *volumes)
+
+
+def _end() -> None:
     try:
         pid = int((FOLDER / "docker.pid").read_text())
     except (FileNotFoundError, ValueError):
@@ -116,6 +175,10 @@ def _is_dockerd(pid: int) -> bool:
 
 def _socket() -> Path:
     return FOLDER / "docker.sock"
+
+
+def _kept() -> Path:
+    return FOLDER / "kept"
 
 
 def _log() -> Path:
@@ -156,7 +219,6 @@ def _install() -> None:
 
 
 def _start(environment: dict[str, str]) -> None:
-    FOLDER.mkdir(parents=True, exist_ok=True)
     with _log().open("wb") as log:
         process = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
             [  # noqa: S607 - wherever the package put it
