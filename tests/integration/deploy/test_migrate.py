@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from deploy.engines import EngineError
 from deploy.migrate import MIGRATIONS, migrate, role_url, with_database
 from libs.schema import OWNERS, metadata
-from libs.schema.roles import HIDDEN_FROM_READERS
+from libs.schema.roles import DEFINER_FUNCTIONS, HIDDEN_FROM_READERS
 from tests.support.engines import PASSWORDS, Stack, TestPostgres
 
 ROLES = (*OWNERS, "reader")
@@ -171,16 +171,98 @@ async def test_no_role_changes_the_schema(stack: Stack, role: str) -> None:
     attempts = [
         "CREATE TABLE public.mine (id int)",
         "CREATE SCHEMA mine",
-        "ALTER TABLE runs.flow_run ADD COLUMN mine int",
-        "DROP TABLE heartbeat.last_seen",
-        "TRUNCATE runs.flow_run CASCADE",
         "CREATE ROLE mine",
+        "DROP EXTENSION plpgsql",
+        "CREATE FUNCTION public.mine() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "ALTER DATABASE postgres SET work_mem = '1GB'",
+        "DROP FUNCTION runs.ensure_partitions(timestamptz, int)",
+        *(
+            statement
+            for table in TABLES
+            for statement in (
+                f"ALTER TABLE {table} ADD COLUMN mine int",
+                f"DROP TABLE {table} CASCADE",
+                f"TRUNCATE {table} CASCADE",
+                f"CREATE TABLE {table.partition('.')[0]}.mine (id int)",
+                f"CREATE TRIGGER mine AFTER INSERT ON {table} EXECUTE FUNCTION pg_catalog.tsvector_update_trigger()",
+                f"ALTER TABLE {table} OWNER TO CURRENT_USER",
+            )
+        ),
     ]
 
     refused = {attempt: await _is_refused(connection, attempt) for attempt in attempts}
 
     await connection.close()
     assert refused == dict.fromkeys(attempts, True)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_no_role_reaches_the_server_it_runs_on_or_becomes_another(
+    stack: Stack, role: str
+) -> None:
+    connection = await asyncpg.connect(stack.postgres_url(role))
+    attempts = [
+        "COPY (SELECT 1) TO PROGRAM 'true'",
+        "COPY (SELECT 1) TO '/tmp/mine'",
+        "COPY runs.log (message) FROM PROGRAM 'id'",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_read_binary_file('/etc/passwd')",
+        "SELECT pg_ls_dir('/')",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT rolpassword FROM pg_authid",
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename NOT LIKE 'headwater\\_%'",
+        "SET session_replication_role = replica",
+        "SET ROLE headwater",
+        "ALTER ROLE CURRENT_USER SUPERUSER",
+        "ALTER ROLE headwater PASSWORD 'mine'",
+        "GRANT pg_read_server_files TO CURRENT_USER",
+        *(
+            statement
+            for other in ROLES
+            if other != role
+            for statement in (
+                f"SET ROLE headwater_{other}",
+                f"SET SESSION AUTHORIZATION headwater_{other}",
+                f"ALTER ROLE headwater_{other} PASSWORD 'mine'",
+                f"GRANT headwater_{other} TO CURRENT_USER",
+            )
+        ),
+    ]
+
+    refused = {attempt: await _is_refused(connection, attempt) for attempt in attempts}
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("ALTER SYSTEM SET fsync = off")  # refuses transactions first
+
+    await connection.close()
+    assert refused == dict.fromkeys(attempts, True)
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_is_nothing_but_a_login(stack: Stack, role: str) -> None:
+    found = await stack.admin_pool.fetchrow(
+        "SELECT rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls, rolcanlogin,"
+        " EXISTS (SELECT FROM pg_auth_members WHERE member = r.oid) AS is_member"
+        " FROM pg_roles r WHERE rolname = $1",
+        f"headwater_{role}",
+    )
+
+    assert found is not None
+    assert [name for name, value in found.items() if value] == ["rolcanlogin"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+async def test_a_role_calls_the_functions_that_were_granted_to_it_and_no_others(
+    stack: Stack, role: str
+) -> None:
+    may = await stack.admin_pool.fetch(
+        "SELECT p.oid::regprocedure::text AS name FROM pg_proc p"
+        " JOIN pg_namespace n ON n.oid = p.pronamespace WHERE p.prosecdef"
+        " AND has_function_privilege($1, p.oid, 'EXECUTE') AND n.nspname = ANY ($2)",
+        f"headwater_{role}", list(OWNERS),
+    )  # fmt: skip
+
+    granted = [signature for signature, callers in DEFINER_FUNCTIONS.items() if role in callers]
+    assert {_name(row["name"]) for row in may} == {_name(signature) for signature in granted}
 
 
 async def test_the_reader_cannot_even_leave_its_read_only_mode_and_write(stack: Stack) -> None:
@@ -191,6 +273,10 @@ async def test_the_reader_cannot_even_leave_its_read_only_mode_and_write(stack: 
 
     await connection.close()
     assert refused
+
+
+def _name(signature: str) -> str:
+    return signature.partition("(")[0]
 
 
 def _writes(table: str) -> dict[str, str]:
