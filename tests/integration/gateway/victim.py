@@ -26,8 +26,10 @@ _WITHOUT_A_MUTATION = (
 )
 
 
-async def furnished(stack: Stack, admin: Gql, tenant_id: UUID) -> Objects:
+async def furnished(stack: Stack, admin: Gql, tenant_id: UUID, *, another_id: UUID) -> Objects:
     """Make the rows, through the API wherever there is a way, and say what every argument means.
+
+    `another_id` is a tenant whose people may be let in.
 
     What a request destroys has an object of its own, so that all requests can be made one after another.
     """
@@ -75,6 +77,9 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID) -> Objects:
     await do("set_secret", name=MARK, value=MARK)
     doomed_key = await make("create_api_key", name=f"doomed {MARK}")
     doomed_token = await make("create_api_token", name=f"doomed {MARK}")
+    membership = await make(
+        "create_membership", user_id=str(new_id()), home_tenant_id=str(another_id)
+    )
     await do("write_run_logs", logs=[{"flow_run_id": flow_run, "message": MARK}])
     for statement in _WITHOUT_A_MUTATION:
         await stack.admin_pool.execute(statement, new_id(), tenant_id, MARK)
@@ -87,6 +92,7 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID) -> Objects:
         rows[table] = found[0]["id"]
     start = {"args": {"start_task_ids": f"{{{task},{other_task}}}"}}
     arguments = {
+        "access_token": "asked",
         "agent_config_id": rows["agent_config"],
         "agent_id": agent,
         "cloud_hook_id": rows["cloud_hook"],
@@ -97,11 +103,13 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID) -> Objects:
         "flow_group_id": kept["flow_group_id"],
         "flow_id": kept["id"],
         "flow_run_id": flow_run,
+        "home_tenant_id": str(another_id),
         "key": "asked",
         "key_id": doomed_key,
         "key_value_id": key_value,
         "kind": "link",
         "labels": ["asked"],
+        "membership_id": membership,
         "message": "asked",
         "message_id": rows["message"],
         "name": "asked",
@@ -123,6 +131,7 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID) -> Objects:
         "tenant_id": str(tenant_id),
         "token_id": doomed_token,
         "type": "LocalAgent",
+        "user_id": str(new_id()),
         "value": True,
         "version_group_id": kept["version_group_id"],
     }
