@@ -115,7 +115,10 @@ class Bus:
             await self._client.subscribe(subject, queue=self.service, cb=callback)
         for subject, queue, callback in self._heard:
             await self._client.subscribe(subject, queue=queue, cb=callback)
-        await self._client.flush()  # the server has the subscriptions: started means serving
+        # The server has the subscriptions: started means serving. Twice, because nats-py 2.16 writes the first PING
+        # past what it has queued, so that its PONG proves nothing about a SUB; the second PING comes after.
+        await self._client.flush()
+        await self._client.flush()
         for durable, stream, batch, wait, handler in self._batches:
             self._batch_consumers.append(
                 asyncio.create_task(
