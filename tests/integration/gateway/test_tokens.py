@@ -262,6 +262,19 @@ async def test_revoking_a_key_ends_its_tokens_within_a_second(
     await eventually(refused, timeout=1.5)
 
 
+async def test_the_scope_of_a_token_is_its_role_to_the_oldest_clients(
+    admin: Gql, as_caller: AsCaller
+) -> None:
+    make = "mutation($input: createAPITokenInput!) { createAPIToken(input: $input) { token } }"
+
+    made = await admin(make, input={"name": "old", "role": "RUNNER"})
+    agent = await as_caller(made["createAPIToken"]["token"])
+    errors = await admin.errors(make, input={"name": "old", "role": "KING"})
+
+    assert (await agent("{ auth_info { role } }"))["auth_info"]["role"] == "agent"
+    assert "scope must be one of" in errors[0]["message"]
+
+
 async def test_an_expired_token_is_refused_in_words_that_clients_know(
     gateway: Gateway, admin: Gql, as_caller: AsCaller
 ) -> None:

@@ -120,6 +120,44 @@ async def test_a_large_flow_is_a_batch_of_its_own(office: Office) -> None:
     assert len(batches) == 1 + 2 + 1  # it is there; two flows, one flow; the project
 
 
+async def test_other_work_goes_on_in_the_midst_of_a_deletion(office: Office) -> None:
+    """A batch of a deletion is held up before it commits, with all its locks; nobody else waits for it."""
+    for n in range(60):
+        await office.register(a_flow(f"doomed {n}"))
+    elsewhere = await office.do(
+        contracts.CREATE_PROJECT,
+        contracts.CreateProject(tenant_id=office.tenant_id, name="elsewhere"),
+    )
+    kept = await office.register(a_flow("kept"), project_id=elsewhere.id)
+    rounds: list[None] = []
+    in_the_midst, go_on = asyncio.Event(), asyncio.Event()
+
+    async def hold_the_first_batch() -> None:
+        rounds.append(None)
+        if len(rounds) == 2:
+            in_the_midst.set()
+            await go_on.wait()
+
+    faults.arm(faults.Point.REGISTRY_BEFORE_COMMIT, hold_the_first_batch)
+    try:
+        deletion = asyncio.create_task(delete_project(office, office.project_id))
+        await in_the_midst.wait()
+        again = await office.register(a_flow("kept"), project_id=elsewhere.id)
+        archived = await office.on_flow(contracts.ARCHIVE_FLOW, again.id)
+        still_there = await office.everything()
+        go_on.set()
+        deleted = await deletion
+    finally:
+        go_on.set()
+        faults.disarm()
+
+    assert (kept.version, again.version) == (1, 2)
+    assert archived.success
+    assert still_there["flow"] == 62
+    assert deleted == Applied(id=office.project_id)
+    assert (await office.everything())["flow"] == 2
+
+
 async def test_a_deletion_that_was_cut_short_is_finished_by_asking_again(office: Office) -> None:
     for _ in range(60):
         made = await office.register(a_flow())

@@ -74,10 +74,11 @@ async def delete_api_key(context: Context, input: KeyInput) -> Success:
 
 @dataclass
 class CreateApiToken:
-    """`scope` is RUNNER, USER or TENANT."""
+    """`scope` is RUNNER, USER (the default) or TENANT; Core 0.8-0.9 calls it `role`."""
 
     name: str
-    scope: str = "USER"
+    scope: str | None = None
+    role: str | None = None
     expires_at: datetime | None = None
 
 
@@ -92,9 +93,10 @@ class TokenPayload:
 @mutation("create_api_token", guard=Guard.ADMIN)
 async def create_api_token(context: Context, input: CreateApiToken) -> TokenPayload:
     """Make a token, as Core <= 0.15 calls a key."""
-    role = keys.TOKEN_SCOPES.get(input.scope.upper())
+    scope = input.scope or input.role or "USER"
+    role = keys.TOKEN_SCOPES.get(scope.upper())
     if role is None:
-        reason = f"scope must be one of {', '.join(keys.TOKEN_SCOPES)}, not {input.scope!r}"
+        reason = f"scope must be one of {', '.join(keys.TOKEN_SCOPES)}, not {scope!r}"
         raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
     key, text = await _create(
         context,
