@@ -1,35 +1,76 @@
-"""What the run ledger does: `python -m tests.bench.runs [old_runs]`, beside the raw SQL limit of the same run.
+"""What Headwater does for its clients: `python -m tests.bench.runs [--processes] [--old-runs N] [--only WORD]`.
 
-The ledger is a process of its own and is asked over NATS, as the gateway does. Everything shares the machine:
-PostgreSQL, nats-server, the ledger and this load. The embedded engines run without fsync; name engines of your own with
-HEADWATER_TEST_POSTGRES_URL and HEADWATER_TEST_NATS_URL to measure those. `old_runs` finished runs are written first,
-to see whether history slows anything down.
+A whole Headwater as users run it (`python -m deploy.local run`, with fsync; `--processes`: each service its own), asked
+by a process of its own that sends prepared bytes (`tests/support/wire_load.py`): Core 1.4.1's documents over HTTP, and
+the gateway's requests over NATS. Beside each figure stands the CPU that each process spent on one operation, which
+other work on the machine does not change; in the same run, the same rows are written by hand, which is the limit.
 """
 
-import asyncio
+import argparse
+import contextlib
+import json
 import statistics
-import sys
+import tempfile
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
+import orjson
 import psutil
 import uvloop
 
-from libs.contracts import runs, subjects
-from libs.contracts.runs import LogBatch, LogLine, RunKind, StateApplied, StateProposal
-from libs.runtime.bus import Bus
-from libs.runtime.clock import utc_now
-from libs.runtime.ids import new_id
-from tests.support.engines import Stack, postgres_for_tests, stack_on
+from deploy.engines import DataFolder
+from deploy.engines.nats import USER
+from deploy.engines.postgres import SUPERUSER
+from libs.contracts import runs
+from libs.contracts.base import Message, Rpc
+from libs.contracts.runs import RunKind, StateProposal
+from tests.bench import by_hand
+from tests.support.engines import json_as_values
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, Flow, bus_on, register_flow
-from tests.support.service_process import ledger_process
+from tests.support.gql import Gql
+from tests.support.headwater import Headwater
+from tests.support.ledger import Flow, register_flow
+from tests.support.wire_load import Answered, Load, http_request, load_process, nats_request
 
 T = TypeVar("T")
+
+SET_FLOW_RUN_STATES = """mutation($input: set_flow_run_states_input!) {
+    set_flow_run_states(input: $input) {
+        states {
+            id
+            message
+            status
+        }
+    }
+}"""
+SET_TASK_RUN_STATES = SET_FLOW_RUN_STATES.replace("flow_run", "task_run")
+CREATE_FLOW_RUN = """mutation($input: create_flow_run_input!) {
+    create_flow_run(input: $input) {
+        id
+    }
+}"""
+GET_OR_CREATE = """mutation {
+    get_or_create_task_run_info(input: { flow_run_id: "%s", task_id: "%s", map_index: %d }) {
+        id
+        version
+        serialized_state
+    }
+}"""
+GET_RUNS_IN_QUEUE = """mutation($input: get_runs_in_queue_input!) {
+    get_runs_in_queue(input: $input) {
+        flow_run_ids
+    }
+}"""
+WRITE_RUN_LOGS = """mutation($input: write_run_logs_input!) {
+    write_run_logs(input: $input) {
+        success
+    }
+}"""
 RUNNING = {
     "type": "Running",
     "message": "Starting task run.",
@@ -38,63 +79,33 @@ RUNNING = {
     "_result": {"type": "NoResultType", "__version__": "1.4.1"},
     "__version__": "1.4.1",
 }
+SUBMITTED = {
+    "type": "Submitted",
+    "message": "Submitted for execution",
+    "context": {},
+    "cached_inputs": {},
+    "state": {"type": "Scheduled", "message": "Flow run scheduled.", "__version__": "1.4.1"},
+    "__version__": "1.4.1",
+}
 SUCCESS = RUNNING | {"type": "Success", "message": "Task run succeeded."}
-
-RAW_SINGLE = """
-WITH run AS (
-    UPDATE runs.task_run SET version = version + 1, state = 'Running', state_timestamp = now(), serialized_state = $3
-    WHERE id = $1 AND version = $2 RETURNING id, tenant_id, version
-)
-INSERT INTO runs.task_run_state (id, created, tenant_id, task_run_id, timestamp, state, serialized_state, version)
-SELECT $4, now(), tenant_id, id, now(), 'Running', $3, version FROM run
-"""
-RAW_BATCH = """
-WITH moved AS (SELECT * FROM unnest($1::uuid[], $2::uuid[]) AS m (id, history_id)), run AS (
-    UPDATE runs.task_run t SET version = version + 1, state = 'Running', state_timestamp = now(), serialized_state = $3
-    FROM moved m WHERE t.id = m.id RETURNING t.id, t.tenant_id, t.version, m.history_id
-)
-INSERT INTO runs.task_run_state (id, created, tenant_id, task_run_id, timestamp, state, serialized_state, version)
-SELECT history_id, now(), tenant_id, id, now(), 'Running', $3, version FROM run
-"""
+ID = rb'"id":"([0-9a-f-]{36})"'
+APPLIED = b'"status":"SUCCESS"'
 
 
-class Meter:
-    """CPU that the ledger and PostgreSQL spent, which other work on the machine does not change."""
-
-    def __init__(self) -> None:
-        self._processes: dict[str, int | None] = {}
-        self._before: dict[str, float] = {}
-
-    def watch(self, ledger: int, postgres: int | None) -> None:
-        """Look at these processes and their children."""
-        self._processes = {"ledger": ledger, "postgres": postgres}
-
-    def begin(self) -> None:
-        """Forget what was spent before."""
-        self._before = {name: self._spent(pid) for name, pid in self._processes.items() if pid}
-
-    def each(self, count: int) -> str:
-        """Microseconds of each, for one of so many."""
-        spent = {
-            name: self._spent(pid) - self._before[name]
-            for name, pid in self._processes.items()
-            if pid
-        }
-        return ", ".join(f"{name} {1e6 * cpu / count:,.0f} us" for name, cpu in spent.items())
-
-    @staticmethod
-    def _spent(pid: int) -> float:
-        root = psutil.Process(pid)
-        times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-        return sum(time.user + time.system for time in times)
+def graphql(query: str, **given: Any) -> bytes:
+    """The request as prefect.Client sends it: `variables` is a string of JSON."""
+    variables = json.dumps({"input": given}) if given else "{}"
+    return http_request(orjson.dumps({"query": query, "variables": variables}))
 
 
-METER = Meter()
+def several(queries: Sequence[str]) -> bytes:
+    """Operations in one array, as the UI sends them."""
+    return http_request(orjson.dumps([{"query": query} for query in queries]))
 
 
-def say(what: str, figure: str, budget: str = "") -> None:
-    """One line of the report."""
-    print(f"{what:<56}{figure:<56}{budget}")
+def request(rpc: Rpc[Any, Any], message: Message) -> bytes:
+    """The request as the gateway sends it."""
+    return nats_request(rpc.subject.template, message.model_dump_json().encode())
 
 
 def parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
@@ -102,248 +113,360 @@ def parts(items: Sequence[T], size: int) -> list[Sequence[T]]:
     return [items[start : start + size] for start in range(0, len(items), size)]
 
 
-async def rate(count: int, work: Awaitable[object]) -> str:
-    """How many a second, and what each cost."""
-    METER.begin()
-    began = perf_counter()
-    await work
-    seconds = perf_counter() - began
-    return f"{count / seconds:,.0f}/s  ({METER.each(count)})"
+def lanes(items: Sequence[T], count: int) -> list[Sequence[T]]:
+    """So many lanes; neighbours are in different ones."""
+    return [items[first::count] for first in range(count)]
 
 
-async def by(callers: int, items: Sequence[T], work: Callable[[T], Awaitable[object]]) -> None:
-    """Do the work on every item, so many at a time."""
-    left = iter(items)
+@dataclass(slots=True)
+class Meter:
+    """CPU seconds of Headwater's processes, by what they are."""
 
-    async def caller() -> None:
-        for item in left:
-            await work(item)
+    root: int
 
-    await asyncio.gather(*(caller() for _ in range(callers)))
+    def read(self) -> dict[str, float]:
+        spent: dict[str, float] = {}
+        root = psutil.Process(self.root)
+        for process in (root, *root.children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                name = self._name(process)
+                times = process.cpu_times()
+                spent[name] = spent.get(name, 0.0) + times.user + times.system
+        return spent
 
-
-async def write_old_runs(pool: "asyncpg.Pool[asyncpg.Record]", flow: Flow, count: int) -> None:
-    """Finished runs with their histories, by plain SQL."""
-    for first in range(0, count, 50_000):
-        await pool.execute(
-            """
-            WITH made AS (
-                INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, version, scheduled_start_time,
-                    start_time, end_time, state, state_timestamp, serialized_state)
-                SELECT gen_random_uuid(), $1, $2, $3, 'old ' || n, 4, t, t, t, 'Success', t, '{"type": "Success"}'
-                FROM (SELECT n, now() - n * interval '1 second' AS t FROM generate_series($4::int, $5::int) n) s
-                RETURNING id, tenant_id
-            )
-            INSERT INTO runs.flow_run_state (id, tenant_id, flow_run_id, timestamp, state, serialized_state, version)
-            SELECT gen_random_uuid(), tenant_id, made.id, now(), 'Success', '{"type": "Success"}', v
-            FROM made, generate_series(1, 4) v
-            """,
-            flow.tenant_id,
-            flow.id,
-            flow.group_id,
-            first + 1,
-            min(first + 50_000, count),
-            timeout=600,
-        )
-    await pool.execute("ANALYZE runs.flow_run", timeout=600)
+    def _name(self, process: psutil.Process) -> str:
+        if process.name() in {"postgres", "nats-server"}:
+            return process.name().removesuffix("-server")
+        words = process.cmdline()
+        service = next((word for word in words if word.startswith("services.")), None)
+        if service is not None:
+            return service.removeprefix("services.")
+        return "headwater" if process.pid == self.root else "rest"
 
 
-async def raw_limits(stack: Stack, task_run_ids: Sequence[UUID]) -> None:
-    """The same rows and histories by hand: one transition a transaction, and 200 a statement."""
-    url = stack.postgres_url("runs")
-    async with asyncpg.create_pool(url, min_size=16, max_size=16) as pool:
-        state = '{"type": "Running"}'
+@dataclass(slots=True)
+class Bench:
+    """A Headwater, the load, a flow to run."""
 
-        async def single(id_: UUID) -> None:
-            await pool.execute(RAW_SINGLE, id_, 0, state, new_id())
+    server: Headwater
+    drive: Callable[[Load], Awaitable[Answered]]
+    meter: Meter
+    nats_url: str
+    pool: "asyncpg.Pool[asyncpg.Record]"
+    flow: Flow
 
-        async def batch(ids: Sequence[UUID]) -> None:
-            await pool.execute(RAW_BATCH, ids, [new_id() for _ in ids], state)
+    async def over_http(
+        self,
+        what: str,
+        work: Sequence[Sequence[bytes]],
+        *,
+        each: int = 1,
+        budget: str = "",
+        **load: Any,
+    ) -> Answered:
+        """Send it over HTTP; one line of the report. `each` request holds so many operations."""
+        return await self._run(what, Load(url=self.server.url, lanes=work, **load), each, budget)
 
-        say("raw SQL, one transition a transaction, 16 connections",
-            await rate(len(task_run_ids), by(16, task_run_ids, single)))  # fmt: skip
-        many = parts(task_run_ids, 200)
-        say("raw SQL, 200 transitions a statement, 2 connections",
-            await rate(len(task_run_ids), by(2, many, batch)))  # fmt: skip
+    async def over_nats(
+        self,
+        what: str,
+        work: Sequence[Sequence[bytes]],
+        *,
+        each: int = 1,
+        budget: str = "",
+        **load: Any,
+    ) -> Answered:
+        """Send it over NATS; the same."""
+        load = {"unwanted": b'"refused"'} | load
+        return await self._run(what, Load(url=self.nats_url, lanes=work, **load), each, budget)
+
+    async def _run(self, what: str, load: Load, each: int, budget: str) -> Answered:
+        before = self.meter.read()
+        answered = await self.drive(load)
+        after = self.meter.read()
+        count = len(answered.latencies) * each
+        cpu = {name: (after[name] - before.get(name, 0.0)) * 1e6 / count for name in after}
+        spent = ", ".join(f"{name} {us:,.0f}" for name, us in cpu.items() if us >= 1)
+        spent += f", load {answered.cpu * 1e6 / count:,.0f}"
+        say(what, f"{count / answered.seconds:,.0f}/s", f"us each: {spent}", budget)
+        return answered
 
 
-async def measure_creation(client: Client, flow: Flow, count: int) -> list[UUID]:
-    """Runs with one task each."""
-    made: list[UUID] = []
-
-    async def create(_: int) -> None:
-        made.append(await client.create(flow))
-
-    figure = await rate(count, by(16, range(count), create))
-    say("create_flow_run, 16 callers", figure, ">= 1,000/s over GraphQL")
-    return made
+def say(what: str, figure: str, detail: str = "", budget: str = "") -> None:
+    """One line of the report."""
+    print(f"{what:<58}{figure:>18}  {budget:<12}{detail}", flush=True)
 
 
-async def measure_single(client: Client, run_ids: Sequence[UUID], callers: int) -> None:
-    """Scheduled -> Submitted -> Running -> Success, each its own request."""
-
-    async def live(run_id: UUID) -> None:
-        for state in ("Submitted", RUNNING, SUCCESS):
-            outcome = await client.set(run_id, state)
-            assert isinstance(outcome, StateApplied), outcome
-
-    figure = await rate(3 * len(run_ids), by(callers, run_ids, live))
-    budget = ">= 1,500/s over GraphQL" if callers == 16 else ""
-    say(f"single transitions, {callers} callers", figure, budget)
+def of_run(
+    run_id: str, state: dict[str, Any], *, kind: str = "flow_run", **more: Any
+) -> dict[str, Any]:
+    """One state of a run as the client's variables have it."""
+    return {f"{kind}_id": run_id, "state": state, "version": None} | more
 
 
-async def measure_lone(client: Client, flow: Flow) -> None:
+async def measure_by_hand(bench: Bench) -> None:
+    """The same rows and histories by plain SQL: one transition a transaction, and 200 a statement."""
+    for what, move, group in (
+        ("plain SQL, a transition a transaction, 16 connections", by_hand.move_singly, 1),
+        ("plain SQL, 200 transitions a statement, 2 connections", by_hand.move_in_batches, 200),
+    ):
+        ids = [UUID(id_) for id_ in await fresh_task_runs(bench, 10_000 if group > 1 else 5_000)]
+        before, began = bench.meter.read(), perf_counter()
+        await move(bench.pool, ids if group == 1 else parts(ids, group))
+        seconds, after = perf_counter() - began, bench.meter.read()
+        spent = 1e6 * (after["postgres"] - before["postgres"]) / len(ids)
+        say(what, f"{len(ids) / seconds:,.0f}/s", f"us each: postgres {spent:,.0f}")
+
+
+async def measure_lone(bench: Bench) -> None:
     """One command at a time, nobody else there."""
-    run_id = await client.start(flow)
-    times = []
-    for _ in range(300):
-        began = perf_counter()
-        await client.set(run_id, RUNNING)
-        times.append((perf_counter() - began) * 1000)
+    run_id = await start_run(bench)
+    bodies = [graphql(SET_FLOW_RUN_STATES, states=[of_run(run_id, RUNNING)])] * 300
+    answered = await bench.drive(Load(url=bench.server.url, lanes=[bodies], expect=APPLIED))
+    times = [1000 * latency for latency in answered.latencies]
     p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-    say("a lone transition, p50 / p99", f"{p50:.1f} / {p99:.1f} ms", "p50 <= 5 ms")
+    say("a lone transition over GraphQL, p50 / p99", f"{p50:.1f} / {p99:.1f} ms", "", "p50 <= 5 ms")
 
 
-async def measure_mapped(client: Client, flow: Flow, children: int) -> list[UUID]:
-    """Children of a mapped task: made one by one as Core does, started and finished in batches of 100."""
-    run_id = await client.start(flow)
-    made: list[UUID] = []
+async def measure_runs(bench: Bench) -> None:
+    """Runs are made; then each is Submitted, Running and done."""
+    body = graphql(CREATE_FLOW_RUN, flow_id=str(bench.flow.id), parameters={"x": 1})
+    made = await bench.over_http(
+        "create_flow_run, 16 connections",
+        lanes([body] * 4_000, 16),
+        expect=b'"id"',
+        capture=ID,
+        budget=">= 1,000/s",
+    )
+    ids = [id_ for lane in made.captured for id_ in lane]
+    for connections, part in ((16, ids[:2_000]), (64, ids[2_000:])):
+        work = [
+            [
+                graphql(SET_FLOW_RUN_STATES, states=[of_run(id_, state)])
+                for id_ in lane
+                for state in (SUBMITTED, RUNNING, SUCCESS)
+            ]
+            for lane in lanes(part, connections)
+        ]
+        budget = ">= 1,500/s" if connections == 16 else ""
+        await bench.over_http(
+            f"single transitions of flow runs, {connections} connections",
+            work,
+            expect=APPLIED,
+            budget=budget,
+        )
 
-    async def child(index: int) -> None:
-        made.append((await client.task_run(run_id, flow.task_ids[0], index)).id)
 
-    began = perf_counter()
-    say(f"{children:,} mapped children, get_or_create, 64 callers",
-        await rate(children, by(64, range(children), child)))  # fmt: skip
-    seconds = perf_counter() - began
+async def measure_tasks(bench: Bench) -> None:
+    """Transitions of task runs, one a request and a hundred."""
+    for connections in (16, 64):
+        ids = await fresh_task_runs(bench, 3_000)
+        work = [
+            [
+                graphql(SET_TASK_RUN_STATES, states=[of_run(id_, state, kind="task_run")])
+                for id_ in lane
+                for state in (RUNNING, SUCCESS)
+            ]
+            for lane in lanes(ids, connections)
+        ]
+        budget = ">= 1,500/s" if connections == 16 else ""
+        await bench.over_http(
+            f"single transitions of task runs, {connections} connections",
+            work,
+            expect=APPLIED,
+            budget=budget,
+        )
+    ids = await fresh_task_runs(bench, 10_000)
     for state in (RUNNING, SUCCESS):
         bodies = [
-            runs.SetStates(
-                tenant_id=flow.tenant_id,
-                proposals=[
-                    StateProposal(run_kind=RunKind.TASK_RUN, run_id=id_, state=state) for id_ in part
-                ],
-            ).model_dump_json().encode()
-            for part in parts(made, 100)
-        ]  # fmt: skip
-        began = perf_counter()
-        ask = partial(client.bus.client.request, runs.SET_STATES.subject.template, timeout=30)
-        say(f"to {state['type']} in requests of 100, 8 callers",
-            await rate(children, by(8, bodies, ask)), ">= 10,000/s")  # fmt: skip
-        seconds += perf_counter() - began
-    say(f"{children:,} mapped children, made, started and finished", f"{seconds:.1f} s", "< 3 s")
-    return made
-
-
-async def measure_logs(stack: Stack, bus: Bus, tenant_id: UUID, lines: int) -> None:
-    """Lines on the stream in messages of 500 until they can be read."""
-    run_id, now = new_id(), utc_now()
-    subject = subjects.LOG.at(tenant_id=tenant_id, flow_run_id=run_id)
-    bodies = [
-        LogBatch(
-            tenant_id=tenant_id,
-            accepted=now,
-            lines=[
-                LogLine(id=new_id(), flow_run_id=run_id, timestamp=now, message=f"a line of usual length, {n}")
-                for n in part
-            ],
-        ).model_dump_json().encode()
-        for part in parts(range(lines), 500)
-    ]  # fmt: skip
-
-    async def drained() -> bool:
-        return bool(
-            lines
-            == await stack.admin_pool.fetchval(
-                "SELECT lines FROM runs.log_usage WHERE flow_run_id = $1", run_id
+            graphql(
+                SET_TASK_RUN_STATES, states=[of_run(id_, state, kind="task_run") for id_ in part]
             )
+            for part in parts(ids, 100)
+        ]
+        await bench.over_http(
+            f"to {state['type']} in requests of 100, 8 connections",
+            lanes(bodies, 8), expect=APPLIED, each=100, budget=">= 10,000/s",
+        )  # fmt: skip
+
+
+async def measure_over_nats(bench: Bench) -> None:
+    """The ledger alone: 10,000 mapped children are made one by one, started and finished."""
+    tenant_id, run_id = bench.flow.tenant_id, UUID(await start_run(bench))
+    asks = [
+        request(
+            runs.GET_OR_CREATE_TASK_RUN,
+            runs.GetOrCreateTaskRun(
+                tenant_id=tenant_id, flow_run_id=run_id, task_id=bench.flow.task_ids[0], map_index=index
+            ),
         )
-
-    async def write() -> None:
-        await by(32, bodies, lambda body: bus.js.publish(subject, body, stream="LOGS"))
-        await eventually(drained, timeout=120)
-
-    say(
-        "log lines, from the stream to the table",
-        await rate(lines, write()),
-        ">= 50,000/s",
+        for index in range(10_000)
+    ]  # fmt: skip
+    made = await bench.over_nats(
+        "NATS: 10,000 mapped children, get_or_create, 64 callers",
+        lanes(asks, 64),
+        expect=b'"Pending"',
+        capture=ID,
     )
+    ids = [UUID(id_) for lane in made.captured for id_ in lane]
+    seconds = made.seconds
+    for state in (RUNNING, SUCCESS):
+        bodies = [
+            request(
+                runs.SET_STATES,
+                runs.SetStates(
+                    tenant_id=tenant_id,
+                    proposals=[
+                        StateProposal(run_kind=RunKind.TASK_RUN, run_id=id_, state=state)
+                        for id_ in part
+                    ],
+                ),
+            )
+            for part in parts(ids, 100)
+        ]
+        moved = await bench.over_nats(
+            f"NATS: to {state['type']} in requests of 100, 8 callers",
+            lanes(bodies, 8), expect=APPLIED, each=100, budget=">= 10,000/s",
+        )  # fmt: skip
+        seconds += moved.seconds
+    say("NATS: 10,000 children made, started and finished", f"{seconds:.1f} s", "", "< 3 s")
 
 
-async def measure_queue(stack: Stack, client: Client, flow: Flow, waiting: int) -> None:
+async def measure_children(bench: Bench) -> None:
+    """Mapped children as Core asks for them, over HTTP."""
+    run_id, task_id = await start_run(bench), bench.flow.task_ids[0]
+    queries = [GET_OR_CREATE % (run_id, task_id, index) for index in range(6_000)]
+    expect = b'"Pending"'
+    await bench.over_http(
+        "get_or_create_task_run_info, 64 connections",
+        lanes([graphql(query) for query in queries[:3_000]], 64), expect=expect,
+    )  # fmt: skip
+    await bench.over_http(
+        "get_or_create_task_run_info, arrays of 25, 8 connections",
+        lanes([several(part) for part in parts(queries[3_000:], 25)], 8), expect=expect, each=25,
+    )  # fmt: skip
+
+
+async def measure_logs(bench: Bench, lines: int = 100_000) -> None:
+    """Lines accepted, and how long until the last of them can be read."""
+    run_id = await start_run(bench)
+    batch = [
+        {
+            "flow_run_id": run_id,
+            "timestamp": "2026-01-01T00:00:00.000000+00:00",
+            "name": "prefect.CloudTaskRunner",
+            "level": "INFO",
+            "message": f"Task 'a task[{line}]': Finished task run for task with final state: 'Success'",
+        }
+        for line in range(500)
+    ]
+    body = graphql(WRITE_RUN_LOGS, logs=batch)
+    await bench.over_http(
+        "log lines accepted, 500 a request, 8 connections",
+        lanes([body] * (lines // 500), 8), expect=b'"success":true', each=500, budget=">= 50,000/s",
+    )  # fmt: skip
+    began = perf_counter()
+
+    async def readable() -> bool:
+        query = "SELECT lines FROM runs.log_usage WHERE flow_run_id = $1"
+        return bool(await bench.pool.fetchval(query, UUID(run_id)) == lines)
+
+    await eventually(readable, timeout=60, pause=0.02)
+    say("... and the last of them can be read", f"{perf_counter() - began:.1f} s later")
+
+
+async def measure_queue(bench: Bench, waiting: int = 100_000) -> None:
     """One served run behind very many due ones that nobody serves."""
-    await stack.admin_pool.execute(
-        """
-        INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, labels, version,
-            scheduled_start_time, state, state_timestamp, state_start_time, serialized_state)
-        SELECT gen_random_uuid(), $1, $2, $3, 'late', jsonb_build_array('nobody ' || n % 50), 1,
-            '2020-01-01', 'Scheduled', now(), '2020-01-01', '{}'
-        FROM generate_series(1, $4::int) n
-        """,
-        flow.tenant_id,
-        flow.id,
-        flow.group_id,
-        waiting,
-        timeout=120,
+    await by_hand.write_due_runs(bench.pool, bench.flow, waiting)
+    create = graphql(CREATE_FLOW_RUN, flow_id=str(bench.flow.id), labels=["served"])
+    made = await bench.drive(
+        Load(url=bench.server.url, lanes=[[create]], expect=b'"id"', capture=ID)
     )
-    await stack.admin_pool.execute("ANALYZE runs.flow_run", timeout=120)
-    run_id = await client.create(flow, labels=["served"])
-    for kind, labels in (
-        ("4 labels", ["served", "a", "b", "c"]),
-        ("12 labels", ["served", *"abcdefghijk"]),
-    ):
-        times = []
-        for _ in range(300):
-            began = perf_counter()
-            found = await client.queue(*labels)
-            times.append((perf_counter() - began) * 1000)
-            assert found == [run_id]
-        p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-        say(
-            f"get_runs_in_queue, {waiting:,} unmatched due runs, {kind}",
-            f"{p50:.1f} / {p99:.1f} ms",
-            "p99 <= 20 ms",
+    body = graphql(GET_RUNS_IN_QUEUE, labels=["served", *"abcdefghijk"])
+    answered = await bench.drive(
+        Load(url=bench.server.url, lanes=[[body] * 500], expect=made.captured[0][0].encode())
+    )
+    times = [1000 * latency for latency in answered.latencies]
+    p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
+    say(
+        f"get_runs_in_queue, {waiting:,} unmatched due runs",
+        f"{p50:.1f} / {p99:.1f} ms",
+        "",
+        "p99 <= 20 ms",
+    )
+
+
+async def start_run(bench: Bench) -> str:
+    """A flow run that is Running."""
+    create = graphql(CREATE_FLOW_RUN, flow_id=str(bench.flow.id))
+    made = await bench.drive(
+        Load(url=bench.server.url, lanes=[[create]], expect=b'"id"', capture=ID)
+    )
+    [[run_id]] = made.captured
+    steps = [
+        graphql(SET_FLOW_RUN_STATES, states=[of_run(run_id, state)])
+        for state in (SUBMITTED, RUNNING)
+    ]
+    await bench.drive(Load(url=bench.server.url, lanes=[steps], expect=APPLIED))
+    return run_id
+
+
+async def fresh_task_runs(bench: Bench, count: int) -> list[str]:
+    """Pending task runs of a new flow run, written by hand."""
+    run_id = UUID(await start_run(bench))
+    made = await by_hand.fresh_task_runs(bench.pool, bench.flow, run_id, count)
+    return [str(id_) for id_ in made]
+
+
+@contextlib.asynccontextmanager
+async def a_bench(folder: Path, *, processes: bool) -> Any:
+    """Everything that a figure needs."""
+    async with Headwater(folder, processes=processes) as server, Gql(server.url) as api:
+        data = DataFolder(folder / "data")
+        record = json.loads((data.path / "running.json").read_text())
+        postgres = (
+            f"{SUPERUSER}:{data.secret('postgres')}@127.0.0.1:{record['postgres_port']}/headwater"
         )
+        nats_url = f"nats://{USER}:{data.secret('nats')}@127.0.0.1:{record['nats_port']}"
+        [tenant] = (await api("query { tenant { id } }"))["tenant"]
+        async with asyncpg.create_pool(
+            f"postgresql://{postgres}", min_size=1, max_size=16, init=json_as_values
+        ) as pool:
+            with load_process() as drive:
+                flow = await register_flow(pool, tenant_id=UUID(tenant["id"]))
+                bench = Bench(server, drive, Meter(server.pid), nats_url, pool, flow)
+                await start_run(bench)  # plans are compiled, connections open
+                yield bench
 
 
-async def main(old_runs: int) -> None:
-    """All figures."""
-    async with postgres_for_tests() as postgres, stack_on(postgres) as stack:
-        flow = await register_flow(stack.admin_pool)
-        if old_runs:
-            await write_old_runs(stack.admin_pool, flow, old_runs)
-        async with ledger_process(stack) as ledger, bus_on(stack) as bus:
-            assert ledger.process is not None
-            METER.watch(ledger.process.pid, stack.postgres.pid if stack.postgres else None)
-            client = Client(bus, flow.tenant_id)
-            say(f"--- with {old_runs:,} old runs", "")
-            await client.create(flow)
-            await stack.admin_pool.execute("ANALYZE")  # autovacuum, which does it elsewhere, is off
-            await measure_lone(client, flow)
-            made = await measure_creation(client, flow, 3_000)
-            await measure_single(client, made[:1_000], 16)
-            await measure_single(client, made[1_000:], 64)
-            children = await measure_mapped(client, flow, 10_000)
-            await raw_limits(stack, await fresh_task_runs(stack, flow, children))
-            await measure_logs(stack, bus, flow.tenant_id, 200_000)
-            await measure_queue(stack, client, flow, 100_000)
+async def main(*, processes: bool, old_runs: int, only: str) -> None:
+    """All figures, or those whose function has `only` in its name."""
+    with tempfile.TemporaryDirectory(prefix="hw-bench-") as folder:
+        Path(folder).chmod(0o711)
+        async with a_bench(Path(folder), processes=processes) as bench:
+            say(f"--- {'processes' if processes else 'one process'}, {old_runs:,} old runs", "")
+            if old_runs:
+                await by_hand.write_old_runs(bench.pool, bench.flow, old_runs)
+            for measure in MEASURES:
+                if only in measure.__name__:
+                    await measure(bench)
 
 
-async def fresh_task_runs(stack: Stack, flow: Flow, like: Sequence[UUID]) -> list[UUID]:
-    """As many Pending task runs of the same flow run, written by hand."""
-    rows = await stack.admin_pool.fetch(
-        """
-        INSERT INTO runs.task_run (id, tenant_id, flow_run_id, task_id, map_index, state, state_timestamp,
-            serialized_state)
-        SELECT gen_random_uuid(), t.tenant_id, t.flow_run_id, t.task_id, t.map_index + 1000000, 'Pending', now(), '{}'
-        FROM runs.task_run t WHERE t.id = ANY($1::uuid[])
-        RETURNING id
-        """,
-        list(like),
-        timeout=120,
-    )
-    return [row["id"] for row in rows]
-
+MEASURES = (
+    measure_by_hand,
+    measure_lone,
+    measure_runs,
+    measure_tasks,
+    measure_children,
+    measure_over_nats,
+    measure_logs,
+    measure_queue,
+)
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 0))
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--processes", action="store_true")
+    parser.add_argument("--old-runs", type=int, default=0)
+    parser.add_argument("--only", default="")
+    given = parser.parse_args()
+    uvloop.run(main(processes=given.processes, old_runs=given.old_runs, only=given.only))

@@ -134,7 +134,7 @@ async def stack_on(postgres: TestPostgres) -> AsyncIterator[Stack]:
         await owner.close()
     async with nats_for_tests() as (nats_url, nats_supervisor):
         await provision(nats_url)
-        pool = await asyncpg.create_pool(url, min_size=1, max_size=4, init=_json_as_values)
+        pool = await asyncpg.create_pool(url, min_size=1, max_size=4, init=json_as_values)
         try:
             yield Stack(
                 owner_url=url,
@@ -156,7 +156,8 @@ async def _drop(url: str, name: str) -> None:
         await owner.close()
 
 
-async def _json_as_values(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+async def json_as_values(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+    """Let a pool's connections take and give JSON as Python values."""
     for kind in ("json", "jsonb"):
         await connection.set_type_codec(
             kind,

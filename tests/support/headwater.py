@@ -28,10 +28,16 @@ LOOK = 0.25
 class Headwater:
     """All services and engines on a free port, on data of its own."""
 
+<<<<<<< HEAD
     def __init__(self, folder: Path, **settings: str) -> None:
         """`settings` are HEADWATER_ variables, without the prefix and in lower case."""
         self.folder = folder
         self._settings = {f"HEADWATER_{name.upper()}": value for name, value in settings.items()}
+=======
+    def __init__(self, folder: Path, *, processes: bool = False) -> None:
+        self.folder = folder
+        self._options = ("--processes",) if processes else ()
+>>>>>>> e52ee5f (Measure Headwater over GraphQL by a load that costs little)
         self.log = folder / "headwater.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -49,7 +55,7 @@ class Headwater:
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as output:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "deploy.local", "run"),
+                *(sys.executable, "-m", "deploy.local", "run", *self._options),
                 env=os.environ
                 | {
                     "HEADWATER_DATA": str(self.folder / "data"),
@@ -73,6 +79,11 @@ class Headwater:
         process = self._running()
         process.kill()
         await process.wait()
+
+    @property
+    def pid(self) -> int:
+        """The process whose children are all the others."""
+        return self._running().pid
 
     def kill_engine(self, name: str) -> None:
         """kill -9 of one engine, `postgres` or `nats-server`; its supervisor is to notice."""
