@@ -1,9 +1,10 @@
-"""What Headwater does for its clients: `python -m tests.bench.runs [--processes] [--old-runs N] [--only WORD]`.
+"""What Headwater does for its clients: `python -m tests.bench.runs`.
 
 A whole Headwater as users run it (`python -m deploy.local run`, with fsync; `--processes`: each service its own), asked
 by a process of its own that sends prepared bytes (`tests/support/wire_load.py`): Core 1.4.1's documents over HTTP, and
 the gateway's requests over NATS. Beside each figure stands the CPU that each process spent on one operation, which
 other work on the machine does not change; in the same run, the same rows are written by hand, which is the limit.
+`--old-runs N` writes a past first, `--only WORD` measures what has the word in its name, `--scale 0.3` does less of it.
 """
 
 import argparse
@@ -154,6 +155,11 @@ class Bench:
     nats_url: str
     pool: "asyncpg.Pool[asyncpg.Record]"
     flow: Flow
+    scale: float
+
+    def some(self, count: int) -> int:
+        """So many, or fewer in a shortened run."""
+        return max(200, int(count * self.scale))
 
     async def over_http(
         self,
@@ -206,16 +212,29 @@ def of_run(
 
 async def measure_by_hand(bench: Bench) -> None:
     """The same rows and histories by plain SQL: one transition a transaction, and 200 a statement."""
-    for what, move, group in (
-        ("plain SQL, a transition a transaction, 16 connections", by_hand.move_singly, 1),
-        ("plain SQL, 200 transitions a statement, 2 connections", by_hand.move_in_batches, 200),
-    ):
-        ids = [UUID(id_) for id_ in await fresh_task_runs(bench, 10_000 if group > 1 else 5_000)]
-        before, began = bench.meter.read(), perf_counter()
-        await move(bench.pool, ids if group == 1 else parts(ids, group))
-        seconds, after = perf_counter() - began, bench.meter.read()
-        spent = 1e6 * (after["postgres"] - before["postgres"]) / len(ids)
-        say(what, f"{len(ids) / seconds:,.0f}/s", f"us each: postgres {spent:,.0f}")
+    ids = [UUID(id_) for id_ in await fresh_task_runs(bench, bench.some(5_000))]
+    await by_hand_once(
+        bench,
+        "plain SQL, a transition a transaction, 16 connections",
+        by_hand.move_singly(bench.pool, ids),
+        len(ids),
+    )
+    ids = [UUID(id_) for id_ in await fresh_task_runs(bench, bench.some(10_000))]
+    await by_hand_once(
+        bench,
+        "plain SQL, 200 transitions a statement, 2 connections",
+        by_hand.move_in_batches(bench.pool, parts(ids, 200)),
+        len(ids),
+    )
+
+
+async def by_hand_once(bench: Bench, what: str, work: Awaitable[None], count: int) -> None:
+    """One line of the report for what this process does itself."""
+    before, began = bench.meter.read(), perf_counter()
+    await work
+    seconds, after = perf_counter() - began, bench.meter.read()
+    spent = 1e6 * (after["postgres"] - before["postgres"]) / count
+    say(what, f"{count / seconds:,.0f}/s", f"us each: postgres {spent:,.0f}")
 
 
 async def measure_lone(bench: Bench) -> None:
@@ -233,13 +252,13 @@ async def measure_runs(bench: Bench) -> None:
     body = graphql(CREATE_FLOW_RUN, flow_id=str(bench.flow.id), parameters={"x": 1})
     made = await bench.over_http(
         "create_flow_run, 16 connections",
-        lanes([body] * 4_000, 16),
+        lanes([body] * bench.some(4_000), 16),
         expect=b'"id"',
         capture=ID,
         budget=">= 1,000/s",
     )
     ids = [id_ for lane in made.captured for id_ in lane]
-    for connections, part in ((16, ids[:2_000]), (64, ids[2_000:])):
+    for connections, part in ((16, ids[::2]), (64, ids[1::2])):
         work = [
             [
                 graphql(SET_FLOW_RUN_STATES, states=[of_run(id_, state)])
@@ -260,7 +279,7 @@ async def measure_runs(bench: Bench) -> None:
 async def measure_tasks(bench: Bench) -> None:
     """Transitions of task runs, one a request and a hundred."""
     for connections in (16, 64):
-        ids = await fresh_task_runs(bench, 3_000)
+        ids = await fresh_task_runs(bench, bench.some(3_000))
         work = [
             [
                 graphql(SET_TASK_RUN_STATES, states=[of_run(id_, state, kind="task_run")])
@@ -276,7 +295,7 @@ async def measure_tasks(bench: Bench) -> None:
             expect=APPLIED,
             budget=budget,
         )
-    ids = await fresh_task_runs(bench, 10_000)
+    ids = await fresh_task_runs(bench, bench.some(10_000))
     for state in (RUNNING, SUCCESS):
         bodies = [
             graphql(
@@ -300,10 +319,10 @@ async def measure_over_nats(bench: Bench) -> None:
                 tenant_id=tenant_id, flow_run_id=run_id, task_id=bench.flow.task_ids[0], map_index=index
             ),
         )
-        for index in range(10_000)
+        for index in range(bench.some(10_000))
     ]  # fmt: skip
     made = await bench.over_nats(
-        "NATS: 10,000 mapped children, get_or_create, 64 callers",
+        f"NATS: {len(asks):,} mapped children, get_or_create, 64 callers",
         lanes(asks, 64),
         expect=b'"Pending"',
         capture=ID,
@@ -329,26 +348,28 @@ async def measure_over_nats(bench: Bench) -> None:
             lanes(bodies, 8), expect=APPLIED, each=100, budget=">= 10,000/s",
         )  # fmt: skip
         seconds += moved.seconds
-    say("NATS: 10,000 children made, started and finished", f"{seconds:.1f} s", "", "< 3 s")
+    say(f"NATS: {len(asks):,} children made, started and finished", f"{seconds:.1f} s", "", "< 3 s")
 
 
 async def measure_children(bench: Bench) -> None:
     """Mapped children as Core asks for them, over HTTP."""
     run_id, task_id = await start_run(bench), bench.flow.task_ids[0]
-    queries = [GET_OR_CREATE % (run_id, task_id, index) for index in range(6_000)]
+    queries = [GET_OR_CREATE % (run_id, task_id, index) for index in range(bench.some(6_000))]
+    singly, together = parts(queries, len(queries) // 2)[:2]
     expect = b'"Pending"'
     await bench.over_http(
         "get_or_create_task_run_info, 64 connections",
-        lanes([graphql(query) for query in queries[:3_000]], 64), expect=expect,
+        lanes([graphql(query) for query in singly], 64), expect=expect,
     )  # fmt: skip
     await bench.over_http(
         "get_or_create_task_run_info, arrays of 25, 8 connections",
-        lanes([several(part) for part in parts(queries[3_000:], 25)], 8), expect=expect, each=25,
+        lanes([several(part) for part in parts(together, 25)], 8), expect=expect, each=25,
     )  # fmt: skip
 
 
-async def measure_logs(bench: Bench, lines: int = 100_000) -> None:
+async def measure_logs(bench: Bench) -> None:
     """Lines accepted, and how long until the last of them can be read."""
+    lines = bench.some(100_000) // 500 * 500
     run_id = await start_run(bench)
     batch = [
         {
@@ -419,7 +440,7 @@ async def fresh_task_runs(bench: Bench, count: int) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def a_bench(folder: Path, *, processes: bool) -> Any:
+async def a_bench(folder: Path, *, processes: bool, scale: float) -> Any:
     """Everything that a figure needs."""
     async with Headwater(folder, processes=processes) as server, Gql(server.url) as api:
         data = DataFolder(folder / "data")
@@ -434,16 +455,16 @@ async def a_bench(folder: Path, *, processes: bool) -> Any:
         ) as pool:
             with load_process() as drive:
                 flow = await register_flow(pool, tenant_id=UUID(tenant["id"]))
-                bench = Bench(server, drive, Meter(server.pid), nats_url, pool, flow)
+                bench = Bench(server, drive, Meter(server.pid), nats_url, pool, flow, scale)
                 await start_run(bench)  # plans are compiled, connections open
                 yield bench
 
 
-async def main(*, processes: bool, old_runs: int, only: str) -> None:
+async def main(*, processes: bool, old_runs: int, only: str, scale: float) -> None:
     """All figures, or those whose function has `only` in its name."""
     with tempfile.TemporaryDirectory(prefix="hw-bench-") as folder:
         Path(folder).chmod(0o711)
-        async with a_bench(Path(folder), processes=processes) as bench:
+        async with a_bench(Path(folder), processes=processes, scale=scale) as bench:
             say(f"--- {'processes' if processes else 'one process'}, {old_runs:,} old runs", "")
             if old_runs:
                 await by_hand.write_old_runs(bench.pool, bench.flow, old_runs)
@@ -468,5 +489,5 @@ if __name__ == "__main__":
     parser.add_argument("--processes", action="store_true")
     parser.add_argument("--old-runs", type=int, default=0)
     parser.add_argument("--only", default="")
-    given = parser.parse_args()
-    uvloop.run(main(processes=given.processes, old_runs=given.old_runs, only=given.only))
+    parser.add_argument("--scale", type=float, default=1.0)
+    uvloop.run(main(**vars(parser.parse_args())))

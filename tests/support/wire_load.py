@@ -84,7 +84,7 @@ async def _drive(load: Load) -> Answered:
     )
     lanes = [kind(requests, load, done=loop.create_future()) for requests in load.lanes if requests]
     for lane in lanes:
-        await loop.create_connection(lambda lane=lane: lane, where.hostname, where.port)
+        await loop.create_connection(partial(_same, lane), where.hostname or "", where.port or 0)
         await lane.ready
     cpu, began = process_time(), perf_counter()
     for lane in lanes:
@@ -99,6 +99,10 @@ async def _drive(load: Load) -> Answered:
     for lane in lanes:
         lane.close()
     return answered
+
+
+def _same(lane: "_Lane") -> "_Lane":
+    return lane
 
 
 class _Lane(asyncio.Protocol):
