@@ -49,6 +49,7 @@ class HttpServer:
                 timeout_keep_alive=75,
                 timeout_graceful_shutdown=max(1, int(self._drain.total_seconds())),
                 server_header=False,
+                proxy_headers=False,  # nobody asks where a request came from
             )
         )
         self._serving = asyncio.create_task(self._server.serve(sockets=[listener]), name="http")

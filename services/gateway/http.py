@@ -5,16 +5,23 @@ JSON array of operations is answered in order, and one failing operation does no
 """
 
 import asyncio
+import re
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import orjson
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from graphql import GraphQLError
+from prometheus_client import Histogram
+from starlette.requests import ClientDisconnect
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.contracts.base import Refused
 from libs.runtime import metrics
@@ -26,10 +33,19 @@ from services.gateway.identity import Door
 from services.gateway.operations import Answer, Operation, Operations
 
 JSON = "application/json"
-LEASED = "/lease/{flow_run_id:uuid}/{lease_token:uuid}"
 BATCH_LIMIT = 100  # operations in one array; the web UI sends 25 at most
 
 PAGES = Path(__file__).with_name("pages")
+
+
+_JSON_HEADER = (b"content-type", JSON.encode())
+_PATHS = frozenset({"/", "/graphql", "/graphql/", "/graphql/alpha"})
+# Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
+_LEASED = re.compile(
+    r"/lease/(?P<flow_run_id>[0-9a-fA-F-]{36})/(?P<token>[0-9a-fA-F-]{36})(?P<path>/.*|)"
+)
+
+Headers = Mapping[str, str]
 
 
 class BadRequestError(Exception):
@@ -47,8 +63,13 @@ def build_app(
     probe: Probe,
     *,
     tracing: Tracing | None = None,
-) -> FastAPI:
-    """The gateway's HTTP application. Health and metrics are part of it unless they have a port of their own."""
+) -> ASGIApp:
+    """The gateway's HTTP application.
+
+    FastAPI has the pages, what browsers need (CORS), and health and metrics unless they have a port of their own.
+    GraphQL of everybody else goes past it: its routing and middleware cost more than a compiled mutation.
+    """
+    graphql = Endpoint(shared, door, operations, tracing)
     app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(
         CORSMiddleware,
@@ -58,58 +79,6 @@ def build_app(
         max_age=600,
     )
 
-    async def graphql(request: Request) -> Response:
-        started = asyncio.get_running_loop().time()
-        response = await (answer_of(request) if tracing is None else traced(tracing, request))
-        kind = "batch" if response.body[:1] == b"[" else "single"
-        metrics.HTTP_SECONDS.labels(kind, str(response.status_code)).observe(
-            asyncio.get_running_loop().time() - started
-        )
-        return response
-
-    async def traced(tracing: Tracing, request: Request) -> Response:
-        # The route's pattern, not the path: a leased path holds a token.
-        route = request.scope["route"].path
-        with tracing.span(
-            f"POST {route}",
-            "server",
-            within=request.headers.get(HEADER),
-            attributes={"http.request.method": "POST", "http.route": route},
-        ) as span:
-            response = await answer_of(request)
-            span.set_attribute("http.response.status_code", response.status_code)
-            return response
-
-    async def answer_of(request: Request) -> Response:
-        try:
-            given = _operations(await _read(request, shared.settings.body_limit))
-        except BadRequestError as error:
-            answer = _error(str(error), code="BAD_REQUEST", status=error.status)
-            return Response(answer.body, status_code=answer.status, media_type=JSON)
-        identity = await door.identify(request.headers)
-        if isinstance(identity, Refused):
-            refused = compat.error_of(identity)
-            body = orjson.dumps({"errors": [refused.formatted], "data": None})
-            return Response(body, media_type=JSON)
-        context = Context(
-            shared=shared,
-            identity=identity,
-            core_version=request.headers.get("x-prefect-core-version"),
-            agent_id=_uuid_header(request, "x-prefect-agent-id"),
-            lease=_lease(request),
-        )
-        if isinstance(given, Operation):
-            answer = await operations.run(given, context)
-            return Response(answer.body, status_code=answer.status, media_type=JSON)
-        answers = await asyncio.gather(*(_one(operations, item, context) for item in given))
-        return Response(b"[" + b",".join(a.body for a in answers) + b"]", media_type=JSON)
-
-    for path in ("/", "/graphql", "/graphql/", "/graphql/alpha"):
-        app.add_api_route(path, graphql, methods=["POST"], include_in_schema=False)
-        # Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
-        app.add_api_route(LEASED + path, graphql, methods=["POST"], include_in_schema=False)
-    app.add_api_route(LEASED, graphql, methods=["POST"], include_in_schema=False)
-
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         """The query editor, for people."""
@@ -118,24 +87,125 @@ def build_app(
     app.mount("/pages", StaticFiles(directory=PAGES), name="pages")
     if shared.settings.health_port is None:
         app.router.routes.extend(health_routes(probe))
-    return app
+    for path in (*sorted(_PATHS), "/lease/{rest:path}"):
+        app.router.routes.append(Route(path, graphql, methods=["POST"]))
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "POST"
+            and (scope["path"] in _PATHS or _LEASED.fullmatch(scope["path"]))
+            and not any(name == b"origin" for name, _ in scope["headers"])
+        ):
+            await graphql(scope, receive, send)
+        else:
+            await app(scope, receive, send)
+
+    return front
 
 
-async def _read(request: Request, limit: int) -> Any:
+class Endpoint:
+    """GraphQL as a bare ASGI application."""
+
+    def __init__(
+        self, shared: Shared, door: Door, operations: Operations, tracing: Tracing | None
+    ) -> None:
+        self._tracing = tracing
+        self._shared = shared
+        self._door = door
+        self._operations = operations
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one POST; nobody is answered who has left."""
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        # Of a header that comes twice the first counts, so it is put in last.
+        headers = {
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in reversed(scope["headers"])
+        }
+        try:
+            if self._tracing is None:
+                answer, kind = await self._answer(scope["path"], headers, receive)
+            else:
+                answer, kind = await self._traced(self._tracing, scope["path"], headers, receive)
+        except ClientDisconnect:
+            return
+        await send(
+            {
+                "type": "http.response.start",
+                "status": answer.status,
+                "headers": [(b"content-length", b"%d" % len(answer.body)), _JSON_HEADER],
+            }
+        )
+        await send({"type": "http.response.body", "body": answer.body})
+        _timer(kind, answer.status).observe(clock() - started)
+
+    async def _traced(
+        self, tracing: Tracing, path: str, headers: Headers, receive: Receive
+    ) -> tuple[Answer, str]:
+        # The pattern, not the path: a leased path holds a token.
+        route = _LEASED.sub(r"/lease/{flow_run_id}/{lease_token}\g<path>", path)
+        with tracing.span(
+            f"POST {route}",
+            "server",
+            within=headers.get(HEADER),
+            attributes={"http.request.method": "POST", "http.route": route},
+        ) as span:
+            answer, kind = await self._answer(path, headers, receive)
+            span.set_attribute("http.response.status_code", answer.status)
+            return answer, kind
+
+    async def _answer(self, path: str, headers: Headers, receive: Receive) -> tuple[Answer, str]:
+        try:
+            lease = _lease(path)
+            given = _operations(await _read(receive, headers, self._shared.settings.body_limit))
+        except BadRequestError as error:
+            return _error(str(error), code="BAD_REQUEST", status=error.status), "single"
+        identity = await self._door.identify(headers)
+        if isinstance(identity, Refused):
+            refused = compat.error_of(identity)
+            return Answer(orjson.dumps({"errors": [refused.formatted], "data": None})), "single"
+        context = Context(
+            shared=self._shared,
+            identity=identity,
+            core_version=headers.get("x-prefect-core-version"),
+            agent_id=_uuid_header(headers, "x-prefect-agent-id"),
+            lease=lease,
+        )
+        if isinstance(given, Operation):
+            return await self._operations.run(given, context), "single"
+        answers = await asyncio.gather(*(_one(self._operations, item, context) for item in given))
+        return Answer(b"[" + b",".join(a.body for a in answers) + b"]"), "batch"
+
+
+@cache
+def _timer(kind: str, status: int) -> Histogram:
+    """Found once: looking a label up costs more than the observation."""
+    return metrics.HTTP_SECONDS.labels(kind, str(status))
+
+
+async def _read(receive: Receive, headers: Headers, limit: int) -> Any:
     """The body as JSON, read no further than the limit."""
-    too_large = (
-        f"The request body is larger than the limit of {limit} bytes (HEADWATER_BODY_LIMIT)."
+    too_large = BadRequestError(
+        f"The request body is larger than the limit of {limit} bytes (HEADWATER_BODY_LIMIT).",
+        status=413,
     )
-    declared = request.headers.get("content-length")
+    declared = headers.get("content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise BadRequestError(too_large, status=413)
+        raise too_large
     body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    more = True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(body) > limit:
-            raise BadRequestError(too_large, status=413)
+            raise too_large
     try:
-        return orjson.loads(bytes(body))
+        return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         msg = f"The request body is not JSON: {error}."
         raise BadRequestError(msg) from None
@@ -200,15 +270,23 @@ def _error(text: str, *, code: str, status: int) -> Answer:
     return Answer(orjson.dumps({"errors": [error.formatted]}), status=status)
 
 
-def _lease(request: Request) -> Lease | None:
-    params = request.path_params
-    if "lease_token" not in params:
+def _lease(path: str) -> Lease | None:
+    """The lease that the address names; None for an address without one."""
+    if path in _PATHS:
         return None
-    return Lease(params["flow_run_id"], params["lease_token"])
+    found = _LEASED.fullmatch(path)
+    if found is None or found["path"] not in _PATHS | {""}:
+        msg = "GraphQL is answered at /graphql, and at /lease/<flow run id>/<token>/graphql."
+        raise BadRequestError(msg, status=404)
+    try:
+        return Lease(UUID(found["flow_run_id"]), UUID(found["token"]))
+    except ValueError:
+        msg = "The address of a lease is /lease/<flow run id>/<token>."
+        raise BadRequestError(msg, status=404) from None
 
 
-def _uuid_header(request: Request, name: str) -> UUID | None:
-    value = compat.header_uuid(request.headers.get(name))
+def _uuid_header(headers: Headers, name: str) -> UUID | None:
+    value = compat.header_uuid(headers.get(name))
     try:
         return UUID(value) if value else None
     except ValueError:

@@ -28,16 +28,11 @@ LOOK = 0.25
 class Headwater:
     """All services and engines on a free port, on data of its own."""
 
-<<<<<<< HEAD
-    def __init__(self, folder: Path, **settings: str) -> None:
+    def __init__(self, folder: Path, *, processes: bool = False, **settings: str) -> None:
         """`settings` are HEADWATER_ variables, without the prefix and in lower case."""
         self.folder = folder
-        self._settings = {f"HEADWATER_{name.upper()}": value for name, value in settings.items()}
-=======
-    def __init__(self, folder: Path, *, processes: bool = False) -> None:
-        self.folder = folder
         self._options = ("--processes",) if processes else ()
->>>>>>> e52ee5f (Measure Headwater over GraphQL by a load that costs little)
+        self._settings = {f"HEADWATER_{name.upper()}": value for name, value in settings.items()}
         self.log = folder / "headwater.log"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

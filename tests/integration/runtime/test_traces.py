@@ -118,7 +118,7 @@ def test_one_trace_leads_from_the_callers_span_through_nats_into_the_ledgers_sql
         ("runs", "handle hw.rpc.runs.create_flow_run"),
         ("gateway", "request hw.rpc.runs.create_flow_run"),
         ("gateway", "graphql mutation Start"),
-        ("gateway", "POST /lease/{flow_run_id:uuid}/{lease_token:uuid}/graphql"),
+        ("gateway", "POST /lease/{flow_run_id}/{lease_token}/graphql"),
     ]
     assert chain[-1].parent_id == CALLER
 
