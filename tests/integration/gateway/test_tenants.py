@@ -1,5 +1,6 @@
 """Tenants over GraphQL, with keys off: made, changed, chosen by the header, deleted with all they hold."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -70,6 +71,50 @@ async def test_a_tenant_is_renamed_and_its_settings_are_merged(gateway: Gateway,
             f'{{ tenant(where: {{id: {{_eq: "{tenant_id}"}}}}) {{ name slug settings }} }}'
         )
     assert seen == {"tenant": [{"name": "New", "slug": "new", "settings": {"x": 1, "y": 2}}]}
+
+
+async def test_settings_that_are_merged_at_once_are_all_kept(gateway: Gateway, api: Gql) -> None:
+    tenant_id = await make(api, "merging")
+    change = (
+        "mutation($t: UUID!, $s: JSON) {"
+        " update_tenant_settings(input: {tenant_id: $t, settings: $s}) { id } }"
+    )
+
+    await asyncio.gather(*(api(change, t=tenant_id, s={f"k{n}": n}) for n in range(20)))
+
+    async with Gql(
+        f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": tenant_id}
+    ) as there:
+        seen = await there(f'{{ tenant(where: {{id: {{_eq: "{tenant_id}"}}}}) {{ settings }} }}')
+    assert seen["tenant"] == [{"settings": {f"k{n}": n for n in range(20)}}]
+
+
+async def test_what_the_peer_fell_over_is_answered(api: Gql) -> None:
+    """backend.md section 9, item 21: an absent description, and lists that are null."""
+    project = await api('mutation { create_project(input: {name: "nulls"}) { id } }')
+    project_id = project["create_project"]["id"]
+    flow = await api(
+        "mutation($f: JSON!, $p: UUID) { create_flow(input: {serialized_flow: $f, project_id: $p}) { id } }",
+        f=a_flow("nulls"),
+        p=project_id,
+    )
+    group = await api(
+        "query($id: uuid!) { flow_by_pk(id: $id) { flow_group_id } }", id=flow["create_flow"]["id"]
+    )
+    group_id = group["flow_by_pk"]["flow_group_id"]
+
+    answered = await api(
+        f'mutation {{ a: set_project_description(input: {{project_id: "{project_id}"}}) {{ id }}'
+        " b: get_runs_in_queue(input: {labels: null}) { flow_run_ids }"
+        f' c: set_flow_group_schedule(input: {{flow_group_id: "{group_id}", cron_clocks: null,'
+        ' interval_clocks: [{interval: 3600}], timezone: "UTC"}) { success } }'
+    )
+
+    assert answered == {
+        "a": {"id": project_id},
+        "b": {"flow_run_ids": []},
+        "c": {"success": True},
+    }
 
 
 async def test_a_slug_is_given_once(api: Gql) -> None:
