@@ -60,3 +60,4 @@ class Code(StrEnum):
     ARTIFACT_TOO_LARGE = "artifact_too_large"
     TENANT_INVALID = "tenant_invalid"
     LEASE_LOST = "lease_lost"  # id
+    LIMIT_FULL = "limit_full"  # id, reason

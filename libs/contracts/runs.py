@@ -206,6 +206,26 @@ class WriteArtifact(Message):
     data: Any = None
 
 
+class SetConcurrencyLimit(Message):
+    """Let at most `limit` flow runs with the label `name`, or task runs with the tag, be at work at once.
+
+    One limit per name; its id stays when its number changes. Zero lets nobody start. Refused: INVALID.
+    """
+
+    tenant_id: UUID
+    run_kind: RunKind
+    name: str
+    limit: int
+
+
+class DeleteConcurrencyLimit(Message):
+    """Lift a limit. `success` is false for an unknown id."""
+
+    tenant_id: UUID
+    run_kind: RunKind
+    limit_id: UUID
+
+
 CREATE_FLOW_RUN = Rpc(subjects.CREATE_FLOW_RUN, CreateFlowRun, FlowRunCreated)
 SET_STATES = Rpc(subjects.SET_STATES, SetStates, StatesSet)
 GET_OR_CREATE_TASK_RUN = Rpc(subjects.GET_OR_CREATE_TASK_RUN, GetOrCreateTaskRun, TaskRunInfo)
@@ -216,6 +236,8 @@ DELETE_AGENT = Rpc(subjects.DELETE_AGENT, DeleteAgent, Applied)
 UPDATE_RUN = Rpc(subjects.UPDATE_RUN, UpdateRun, Applied)
 DELETE_FLOW_RUN = Rpc(subjects.DELETE_FLOW_RUN, DeleteFlowRun, Applied)
 WRITE_ARTIFACT = Rpc(subjects.WRITE_ARTIFACT, WriteArtifact, Applied)
+SET_CONCURRENCY_LIMIT = Rpc(subjects.SET_CONCURRENCY_LIMIT, SetConcurrencyLimit, Applied)
+DELETE_CONCURRENCY_LIMIT = Rpc(subjects.DELETE_CONCURRENCY_LIMIT, DeleteConcurrencyLimit, Applied)
 
 
 class ScheduledInstant(Message):

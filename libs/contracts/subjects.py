@@ -63,6 +63,8 @@ DELETE_AGENT = Subject("hw.rpc.runs.delete_agent")
 UPDATE_RUN = Subject("hw.rpc.runs.update_run")
 DELETE_FLOW_RUN = Subject("hw.rpc.runs.delete_flow_run")
 WRITE_ARTIFACT = Subject("hw.rpc.runs.write_artifact")
+SET_CONCURRENCY_LIMIT = Subject("hw.rpc.runs.set_concurrency_limit")
+DELETE_CONCURRENCY_LIMIT = Subject("hw.rpc.runs.delete_concurrency_limit")
 
 # Requests of native agents, served by the ledger (libs/contracts/agents.py)
 AGENT_HELLO = Subject("hw.rpc.agents.{tenant_id}.hello")

@@ -84,6 +84,15 @@ LOG_LINES_STORED = Counter(
 LOG_LINES_DROPPED = Counter(
     "headwater_log_lines_dropped", "Log lines beyond the cap of their run (HEADWATER_LOG_CAP)"
 )
+LIMITS_FULL = Counter(
+    "headwater_limits_full", "Starts put off because a concurrency limit was full", ["kind"]
+)
+SLOTS_REPAIRED = Counter(
+    "headwater_slots_repaired",
+    "Slots of concurrency limits that did not agree with the runs, by what was done",
+    ["repair"],
+)
+LOG_LINES_STORED = Counter("headwater_log_lines_stored", "Log lines in PostgreSQL")
 
 # Scheduler
 

@@ -1,5 +1,7 @@
 """The gateway's own tables: tenants, keys, the audit trail. The only place of the gateway that writes rows."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 from uuid import UUID
 
@@ -16,6 +18,19 @@ _KEY_WITH_MEMBERSHIPS = (
     "WHERE m.user_id = k.user_id AND m.home_tenant_id = k.tenant_id) AS memberships "
     "FROM gateway.api_key k"
 )
+
+_USAGES = 1000
+"""Labels or tags in one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How a label or tag stands: at work, allowed (None: any number), waiting for a slot."""
+
+    name: str
+    usage: int
+    limit: int | None
+    waiting: int
 
 
 class Store:
@@ -261,6 +276,57 @@ class Store:
             tenant_id, name,
         )  # fmt: skip
         return deleted is not None
+
+    async def flow_concurrency(self, tenant_id: UUID, labels: Sequence[str] | None) -> list[Usage]:
+        """How these labels stand, in the order given; None for every label that has a limit, by name."""
+        rows = await self._database.pool.fetch(
+            f"""
+            WITH asked AS (
+                SELECT name, place FROM unnest($2::text[]) WITH ORDINALITY AS a (name, place)
+                UNION ALL
+                SELECT name, 0 FROM runs.flow_concurrency_limit WHERE tenant_id = $1 AND $2::text[] IS NULL
+            )
+            SELECT a.name, l."limit",
+                CASE WHEN l.id IS NULL THEN (
+                    SELECT count(*) FROM runs.flow_run r
+                    WHERE r.tenant_id = $1 AND r.state IN ('Submitted', 'Running', 'Cancelling') AND r.labels ? a.name
+                ) ELSE (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) END AS usage,
+                CASE WHEN l.id IS NULL THEN 0 ELSE (
+                    SELECT count(*) FROM runs.flow_run r
+                    WHERE r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+                        AND (r.state_start_time <= now() OR r.state = 'Queued') AND r.labels ? a.name
+                ) END AS waiting
+            FROM asked a LEFT JOIN runs.flow_concurrency_limit l ON l.tenant_id = $1 AND l.name = a.name
+            ORDER BY a.place, a.name LIMIT {_USAGES}
+            """,
+            tenant_id,
+            labels,
+        )
+        return [Usage(**row) for row in rows]
+
+    async def task_concurrency(self, tenant_id: UUID, tags: Sequence[str] | None) -> list[Usage]:
+        """How these task tags stand; of a tag without a limit nobody counts the task runs, so it shows none."""
+        rows = await self._database.pool.fetch(
+            f"""
+            WITH asked AS (
+                SELECT name, place FROM unnest($2::text[]) WITH ORDINALITY AS a (name, place)
+                UNION ALL
+                SELECT tag, 0 FROM runs.task_tag_limit WHERE tenant_id = $1 AND $2::text[] IS NULL
+            )
+            SELECT a.name, l."limit",
+                (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) AS usage,
+                (
+                    SELECT count(*) FROM runs.task_run t
+                    WHERE t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+                        AND t.state = 'Queued' AND t.serialized_state -> 'context' -> 'tags' ? a.name
+                ) AS waiting
+            FROM asked a LEFT JOIN runs.task_tag_limit l ON l.tenant_id = $1 AND l.tag = a.name
+            ORDER BY a.place, a.name LIMIT {_USAGES}
+            """,
+            tenant_id,
+            tags,
+        )
+        return [Usage(**row) for row in rows]
 
     async def audit(
         self,

@@ -1,9 +1,9 @@
 """The run ledger: the only writer of run state. Applies or refuses every proposed state, and hands out due runs.
 
-**Owns** flow runs, task runs, their histories, logs, artifacts, agents. **Reads** the registry's flows and groups and
-the heartbeat service's last signs of life. **Answers** the verbs of `libs/contracts/runs.py`; **consumes** what the
-scheduler and Lazarus want done, zombies, archived and deleted flows, and the LOGS stream; **emits** `state_changed` for
-every state of every flow run.
+**Owns** flow runs, task runs, their histories, logs, artifacts, agents, concurrency limits and their slots. **Reads**
+the registry's flows and groups and the heartbeat service's last signs of life. **Answers** the verbs of
+`libs/contracts/runs.py`; **consumes** what the scheduler and Lazarus want done, zombies, archived and deleted flows,
+and the LOGS stream; **emits** `state_changed` for every state of every flow run.
 
     a client's request --\
     work and events ------+--> GroupCommit --> Ledger: share flows, lock runs, decide each, write all, COMMIT
@@ -15,6 +15,7 @@ every state of every flow run.
 | whether a run may take a state | `domain/transitions.py` |
 | what a zombie, Lazarus or a deadline may do | `domain/safeguards.py` |
 | what is in a new run | `domain/creation.py` |
+| who waits at a concurrency limit | `domain/limits.py`, `queries/lock_limits.sql` |
 | which runs an agent sees | `domain/queue.py`, `queries/runs_in_queue.sql` |
 | how native agents claim and lose runs | `dispatch/` |
 | what is kept for how long | `settings.py`, `upkeep.py` |
@@ -27,6 +28,8 @@ Guarantees
   version and state that are current. It covers task runs.
 * A finished run stays as it ended. Only a person takes it further: by a restart, or by naming the version at which it
   had finished. A late report that agrees with the end is answered as done; any other is refused.
+* A concurrency limit is never exceeded by who starts under it, whichever replica decides: the limit's row is locked
+  until the start has committed, and the slot is a row that comes and goes in the same transaction as the state.
 * A service's proposal never touches a finished run, nor a version that it did not see.
 * No run is created for an archived flow from the moment the archiving has committed; an idempotency key, and an instant
   of a schedule, make one run for ever.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 from typing import ClassVar
+from uuid import UUID
 
 import coolname
 
@@ -11,7 +12,7 @@ from libs.contracts.base import Message
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
-from services.runs import dispatch, upkeep
+from services.runs import dispatch, limits, upkeep
 from services.runs.agents import Agents
 from services.runs.commit import GroupCommit
 from services.runs.handlers import Handlers
@@ -64,6 +65,7 @@ class Runs(Service):
             ids=ids,
             monotonic=lambda: asyncio.get_running_loop().time(),
             seen=self._in_background,
+            due=self._due,
         )
         self.drain = LogDrain(
             self.database,
@@ -75,6 +77,7 @@ class Runs(Service):
         )
         self.add_loop("upkeep", interval=settings.upkeep_tick, tick=self.upkeep)
         self.add_loop("sweep", interval=settings.sweep_tick, tick=self.sweep)
+        self.add_loop("slots", interval=settings.sweep_tick, tick=self.repair_slots)
         self.add_loop("lateness", interval=settings.late_tick, tick=self.mark_late)
         self.add_loop("cancellations", interval=settings.cancel_tick, tick=self.end_cancellations)
 
@@ -151,6 +154,15 @@ class Runs(Service):
             self.log.info("runs_swept", count=touched)
         return touched
 
+    async def repair_slots(self) -> int:
+        """Make slots of concurrency limits agree with the runs; how many did not."""
+        done = await limits.repair_slots(self.database, at=self.clock())
+        if done.freed or done.counted:
+            self.log.warning("slots_repaired", freed=done.freed, counted=done.counted)
+        for tenant_id in done.tenants:
+            self._due(tenant_id)
+        return done.freed + done.counted
+
     async def end_cancellations(self) -> int:
         """Cancel what was asked to stop and did not; how many."""
         ended = await upkeep.end_cancellations(
@@ -176,9 +188,12 @@ class Runs(Service):
         """After a commit: publish the outbox now, and give the hints that nothing depends on."""
         self.committed()
         for tenant_id in committed.work_ready:
-            self.dispatch.due(tenant_id)
+            self._due(tenant_id)
         for tenant_id, flow_run_id in committed.cancelling:
             self._signal(subjects.SIG_AGENT_CANCEL.at(tenant_id=tenant_id, flow_run_id=flow_run_id))
+
+    def _due(self, tenant_id: UUID) -> None:
+        self.dispatch.due(tenant_id)
 
     def _signal(self, subject: str) -> None:
         self._in_background(self.bus.signal(subject))

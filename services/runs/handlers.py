@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 from libs.contracts import heartbeat, registry, runs
 from libs.contracts.base import Applied, Message, Refused
@@ -11,7 +12,7 @@ from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database
 from libs.runtime.ids import NewId
-from services.runs import artifacts, removal, upkeep
+from services.runs import artifacts, limits, removal, upkeep
 from services.runs.agents import Agents
 from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.domain.creation import unstorable_name
@@ -33,6 +34,8 @@ class Handlers:
     monotonic: Callable[[], float]
     seen: Callable[[Awaitable[None]], None]
     """Runs something in the background: an agent's presence must not delay its answer."""
+    due: Callable[[UUID], None]
+    """Told of a tenant whose waiting runs may start now."""
 
     def serve(self, bus: Bus) -> None:
         """Declare the verbs. The hot ones join the group commit."""
@@ -46,6 +49,8 @@ class Handlers:
         bus.serve(runs.UPDATE_RUN, self.update_run)
         bus.serve(runs.DELETE_FLOW_RUN, self.delete_flow_run)
         bus.serve(runs.WRITE_ARTIFACT, self.write_artifact)
+        bus.serve(runs.SET_CONCURRENCY_LIMIT, self.set_concurrency_limit)
+        bus.serve(runs.DELETE_CONCURRENCY_LIMIT, self.delete_concurrency_limit)
 
     # states and creation
 
@@ -136,6 +141,18 @@ class Handlers:
         return await artifacts.write_artifact(
             self.database, request, id_=self.ids(), at=self.clock()
         )
+
+    async def set_concurrency_limit(self, request: runs.SetConcurrencyLimit) -> Applied | Refused:
+        """Make or change a limit."""
+        answer = await limits.set_limit(self.database, request, id_=self.ids(), at=self.clock())
+        self.due(request.tenant_id)
+        return answer
+
+    async def delete_concurrency_limit(self, request: runs.DeleteConcurrencyLimit) -> Applied:
+        """Lift a limit."""
+        done = await limits.delete_limit(self.database, request)
+        self.due(request.tenant_id)
+        return Applied(id=request.limit_id, success=done)
 
     # work and events
 

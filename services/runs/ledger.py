@@ -1,7 +1,8 @@
 """One batch of commands as one transaction: share and lock, read, decide each in order, write all, commit.
 
 The order of locks is the same in every transaction of the ledger, so that replicas wait for each other but never in a
-circle: flows (shared), flow runs by id, task runs by id, then unique keys of new rows in key order.
+circle: flows (shared), flow runs by id, task runs by id, concurrency limits by id, then unique keys of new rows in key
+order.
 """
 
 from collections import Counter
@@ -37,6 +38,7 @@ from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
 from services.runs import logs, removal, store
+from services.runs.domain import limits
 from services.runs.domain.creation import (
     FlowFacts,
     effective_labels,
@@ -45,6 +47,7 @@ from services.runs.domain.creation import (
     missing_parameters,
     unstorable_name,
 )
+from services.runs.domain.limits import Limit
 from services.runs.domain.safeguards import (
     Intervention,
     LeftAlone,
@@ -74,10 +77,12 @@ from services.runs.domain.transitions import (
     cancel_flow_run,
     cancel_task_run,
     move_flow_run,
+    move_task_run,
     needs_flow_run,
     propose_flow_run_state,
     propose_task_run_state,
 )
+from services.runs.slots import Slots
 
 
 class EndCancellation(Message):
@@ -153,7 +158,12 @@ class Ledger:
         """Decide and commit a batch; the answers, in order. Raises with nothing committed."""
         async with self._database.transaction() as connection:
             batch = _Batch(
-                connection, now=self._clock(), ids=self._ids, names=self._names, policy=self._policy
+                connection,
+                now=self._clock(),
+                clock=self._clock,
+                ids=self._ids,
+                names=self._names,
+                policy=self._policy,
             )
             answers = await batch.run(commands)
             await faults.reached(faults.Point.RUNS_BEFORE_COMMIT)
@@ -185,6 +195,8 @@ class _Needs:
     """Flow runs whose decision may reach their unfinished task runs."""
     claimants: set[UUID] = field(default_factory=set)
     zombies: set[UUID] = field(default_factory=set)
+    entering: dict[UUID, list[RunState]] = field(default_factory=dict)
+    """States for which runs need slots of concurrency limits, if there are any."""
 
     def note(self, command: Command, read: Iterable[_Read]) -> None:
         match command:
@@ -203,6 +215,8 @@ class _Needs:
                 pass
 
     def _note_state(self, proposal: StateProposal, state: RunState, agent_id: UUID | None) -> None:
+        if limits.enters(proposal.run_kind, state.name):
+            self.entering.setdefault(proposal.run_id, []).append(state)
         if proposal.run_kind is RunKind.TASK_RUN:
             self.task_runs.add(proposal.run_id)
             if needs_flow_run(
@@ -233,6 +247,7 @@ class _Batch:
 
     connection: Connection
     now: datetime
+    clock: Clock
     ids: NewId
     names: Callable[[], str]
     policy: Policy
@@ -242,6 +257,7 @@ class _Batch:
     policies: dict[UUID, TaskPolicy] = field(default_factory=dict)
     last_seen: dict[UUID, datetime] = field(default_factory=dict)
     agents: set[UUID] = field(default_factory=set)
+    slots: Slots = field(default_factory=Slots)
     flow_run_moves: list[tuple[UUID, FlowRunMoved]] = field(default_factory=list)
     task_run_moves: list[tuple[UUID, TaskRunMoved]] = field(default_factory=list)
     creations: list[_Creation] = field(default_factory=list)
@@ -276,6 +292,7 @@ class _Batch:
             await store.write_flow_run_states(self.connection, self.flow_run_moves)
         if self.task_run_moves:
             await store.write_task_run_states(self.connection, self.task_run_moves)
+        await self.slots.write(self.connection, at=self.now)
         await self._insert_flow_runs(commands, answers)
         await self._get_or_create_task_runs(commands, answers)
         await logs.insert_entries(self.connection, self._tenanted_logs(), at=self.now, ids=self.ids)
@@ -329,11 +346,36 @@ class _Batch:
             self.task_runs = await store.lock_task_runs(self.connection, task_run_ids)
             for task_run in self.task_runs.values():
                 self.task_runs_of.setdefault(task_run.flow_run_id, []).append(task_run.id)
+        await self._load_slots(needs)
         if needs.claimants:
             self.agents = await store.known_agents(self.connection, needs.claimants)
         if needs.zombies:
             self.last_seen = await store.last_seen(self.connection, sorted(needs.zombies))
             self.policies = await store.task_policies(self.connection, sorted(self.task_runs))
+
+    async def _load_slots(self, needs: _Needs) -> None:
+        """Lock the limits that this batch may touch: after all runs, before anything is decided."""
+        decided = needs.flow_runs | needs.reaching
+        limited: dict[UUID, FlowRun | TaskRun] = {
+            id_: task_run for id_, task_run in self.task_runs.items() if task_run.limited
+        }
+        limited |= {
+            id_: run for id_, run in self.flow_runs.items() if run.limited and id_ in decided
+        }
+        if limited:
+            self.slots = await Slots.load(
+                self.connection,
+                entering=[
+                    (run, states)
+                    for id_, states in needs.entering.items()
+                    if (run := limited.get(id_)) is not None
+                ],
+                leaving=limited,
+                ending=limited.keys() & self.flow_runs,
+            )
+            # Who held the limits before wrote its times before it let them go. Ours must be later, or histories would
+            # show more runs at work than there ever were.
+            self.now = max(self.now, self.clock())
 
     # states
 
@@ -375,6 +417,8 @@ class _Batch:
         )
         match decision:
             case FlowRunMoved():
+                if run.limited and (full := self._enter(run, state)) is not None:
+                    return self._queue_flow_run(run, state, full)
                 self._move_flow_run(decision)
                 return StateApplied(
                     id=run.id, version=decision.run.version, state=decision.run.state
@@ -403,6 +447,8 @@ class _Batch:
         )
         match decision:
             case TaskRunMoved():
+                if run.limited and (full := self._enter(run, state)) is not None:
+                    return self._queue_task_run(run, state, full)
                 self._move_task_run(decision)
                 return StateApplied(
                     id=run.id, version=decision.run.version, state=decision.run.state
@@ -411,6 +457,44 @@ class _Batch:
                 return VersionConflict(id=run.id, given=given, current=run.version, state=run.state)
             case Denied(code, fields):
                 return Refused(code=code, fields=fields)
+
+    def _enter(self, run: FlowRun | TaskRun, state: RunState) -> Limit | None:
+        """The limit that is too full for the run to take this state, if there is one."""
+        kind = RunKind.FLOW_RUN if isinstance(run, FlowRun) else RunKind.TASK_RUN
+        if not limits.enters(kind, state.name):
+            return None
+        full = self.slots.enter(run, state, is_at_work=limits.occupies(kind, run.state))
+        if full is None:
+            return None
+        metrics.LIMITS_FULL.labels(kind).inc()
+        return full.limit
+
+    def _queue_flow_run(
+        self, run: FlowRun, state: RunState, limit: Limit
+    ) -> StateApplied | Refused:
+        """A process that would run waits; a claim is refused, because agents start the process all the same."""
+        if state.name == State.SUBMITTED or run.is_finished:
+            fields = {"id": str(run.id), "reason": limit.sentence}
+            return Refused(code=Code.LIMIT_FULL, fields=fields)
+        waiting = self.slots.waiting[run.id]
+        if not limits.still_waits(run.state, run.state_start_time, now=self.now):
+            document = limits.queued(limit, waiting.serialized_state, names=(), now=self.now)
+            moved = move_flow_run(run, document, now=self.now)
+            self._move_flow_run(moved)
+            run = moved.run
+        return _waits(run, limit)
+
+    def _queue_task_run(self, run: TaskRun, state: RunState, limit: Limit) -> StateApplied:
+        """The task's process sleeps and asks again."""
+        waiting = self.slots.waiting[run.id]
+        if not limits.still_waits(run.state, waiting.state_start_time, now=self.now):
+            names = limits.names_of(RunKind.TASK_RUN, waiting.names, state)
+            document = limits.queued(limit, waiting.serialized_state, names=names, now=self.now)
+            moved = move_task_run(run, document, now=self.now)
+            self._move_task_run(moved)
+            waiting.state_start_time = document.start_time
+            run = moved.run
+        return _waits(run, limit)
 
     def _cancel(self, command: CancelFlowRun) -> FlowRunCancelled | Refused:
         run = self.flow_runs.get(command.flow_run_id)
@@ -429,6 +513,9 @@ class _Batch:
         due = self.flow_runs[run.id].state_start_time
         if run.state == State.SUBMITTED and due is not None:
             self.waits.append(run.state_timestamp - due)
+        is_at_work = limits.occupies(RunKind.FLOW_RUN, run.state)
+        if run.limited and not is_at_work and self.slots.end(run.id):
+            self.ready.add(run.tenant_id)  # the slot is somebody else's now
         self.flow_runs[run.id] = run
         self.flow_run_moves.append((self.ids(), moved))
         self.events.append(
@@ -456,6 +543,8 @@ class _Batch:
                 self._move_task_run(moved)
 
     def _move_task_run(self, moved: TaskRunMoved) -> None:
+        if moved.run.limited and not limits.occupies(RunKind.TASK_RUN, moved.run.state):
+            self.slots.leave(moved.run.id)
         self.task_runs[moved.run.id] = moved.run
         self.task_run_moves.append((self.ids(), moved))
 
@@ -826,6 +915,12 @@ def _lease_token(proposal: StateProposal, flow_run_id: UUID) -> UUID | None:
 
 def _is_soon(moment: datetime | None, now: datetime) -> bool:
     return moment is not None and moment <= now + _SOON
+
+
+def _waits(run: FlowRun | TaskRun, limit: Limit) -> StateApplied:
+    return StateApplied(
+        id=run.id, version=run.version, state=run.state, status="QUEUED", message=limit.sentence
+    )
 
 
 def _not_found(proposal: StateProposal) -> Refused:

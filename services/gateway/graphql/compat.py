@@ -98,6 +98,8 @@ TEXTS: dict[Code, Text] = {
     Code.LEASE_LOST: Text(
         "State update failed for run ID {id}: the run was handed to another agent."
     ),
+    # agents of every generation start the process when they are told QUEUED; so a claim is refused, and they drop it
+    Code.LIMIT_FULL: Text("State update failed for run ID {id}: no slot is free. {reason}"),
     Code.STATE_INVALID: Text("{reason}"),
     Code.STATE_TOO_LARGE: Text("State payload is too large."),
     Code.FLOW_RUN_INVALID_ID: Text("Invalid flow run ID: {id}."),

@@ -120,6 +120,28 @@ class User:
     default_membership: Membership | None
 
 
+@strawberry.type(name="flow_concurrency")
+@dataclass
+class FlowConcurrency:
+    """How many flow runs with a label are at work, out of how many that may (null: any number), and how many wait."""
+
+    label: str
+    usage: int
+    limit: int | None
+    waiting: int
+
+
+@strawberry.type(name="task_concurrency")
+@dataclass
+class TaskConcurrency:
+    """The same of task runs with a tag."""
+
+    name: str
+    usage: int
+    limit: int | None
+    waiting: int
+
+
 VERSION = "0.1.0"
 AGENT_SCOPE = "RUNNER"
 
@@ -224,6 +246,28 @@ class Query:
     async def secretValue(self, info: Info[Context, None], name: str) -> JSON | None:  # noqa: N802 - the wire's name
         """The same for Core 0.8-0.9."""
         return await _secret(info.context, name)
+
+    @strawberry.field
+    async def flow_concurrency(
+        self, info: Info[Context, None], labels: list[str] | None = None
+    ) -> list[FlowConcurrency]:
+        """How full the limits of these labels are, in the order given; null asks for every label with a limit."""
+        rows = await info.context.shared.store.flow_concurrency(info.context.tenant_id, labels)
+        return [
+            FlowConcurrency(label=row.name, usage=row.usage, limit=row.limit, waiting=row.waiting)
+            for row in rows
+        ]
+
+    @strawberry.field
+    async def task_concurrency(
+        self, info: Info[Context, None], names: list[str] | None = None
+    ) -> list[TaskConcurrency]:
+        """The same for task tags."""
+        rows = await info.context.shared.store.task_concurrency(info.context.tenant_id, names)
+        return [
+            TaskConcurrency(name=row.name, usage=row.usage, limit=row.limit, waiting=row.waiting)
+            for row in rows
+        ]
 
     @strawberry.field
     def authInfo(self) -> AuthInfoCamel:  # noqa: N802 - the wire's name

@@ -202,7 +202,8 @@ _TIE_BREAKERS = {"log": ("timestamp", "sequence")}
 
 def build_catalog() -> Catalog:
     """Derive the catalog; raises when the declaration names what the tables do not have."""
-    tables = [_table(metadata.tables[name]) for name in _SHOWN] + [_traversal()]
+    tables = [_table(metadata.tables[name]) for name in _SHOWN]
+    tables += [_task_concurrency_limit(), _traversal()]
     by_name = {table.name: table for table in tables}
     related = {
         name: replace(table, relationships=_relationships(table, by_name))
@@ -277,6 +278,14 @@ def _relationships(table: Table, tables: Mapping[str, Table]) -> Mapping[str, Re
         msg = f"{table.name} has columns and relationships of the same name: {sorted(clash)}"
         raise ValueError(msg)
     return MappingProxyType(found)
+
+
+def _task_concurrency_limit() -> Table:
+    """`task_tag_limit` as Cloud's web UI knows it, where the tag is a name."""
+    table = _table(metadata.tables["runs.task_tag_limit"])
+    columns = dict(table.columns)
+    columns["name"] = replace(columns.pop("tag"), name="name")
+    return replace(table, name="task_concurrency_limit", columns=MappingProxyType(columns))
 
 
 def _traversal() -> Table:

@@ -26,8 +26,10 @@ from services.runs.dispatch.domain import (
     Waiting,
 )
 from services.runs.dispatch.settings import DispatchSettings
+from services.runs.domain.limits import occupies
 from services.runs.domain.states import to_json
 from services.runs.domain.transitions import FlowRun, FlowRunMoved, propose_flow_run_state
+from services.runs.slots import Slots
 
 AGENT_TYPE = "HeadwaterAgent"
 LAPSES = 500
@@ -103,10 +105,14 @@ class Leases:
             if not claim_of:
                 return {}
             facts = await store.lock_flow_runs(connection, claim_of)
-            taken = [
-                self._submit(facts[id_], rows[id_], claim, agents[claim])
-                for id_, claim in claim_of.items()
-            ]
+            taken = await self._within_limits(
+                connection,
+                [
+                    self._submit(facts[id_], rows[id_], claim_of[id_], agents[claim_of[id_]])
+                    for id_ in rows
+                    if id_ in claim_of
+                ],
+            )
             await self._write(connection, [moved for _, moved in taken if moved is not None])
             await self._lease(connection, [run for run, _ in taken])
         self._committed()
@@ -143,6 +149,26 @@ class Leases:
             msg = f"a due run that is locked could not be submitted: {decided}"
             raise TypeError(msg)
         return decided.run, decided
+
+    async def _within_limits(
+        self, connection: Connection, taken: Sequence[tuple[FlowRun, FlowRunMoved | None]]
+    ) -> list[tuple[FlowRun, FlowRunMoved | None]]:
+        """Those that have their slots now; the others, oldest first, wait on as if nobody had looked at them."""
+        entering = [
+            (run, [moved.state]) for run, moved in taken if moved is not None and run.limited
+        ]
+        if not entering:
+            return list(taken)
+        slots = await Slots.load(connection, entering=entering)
+        fitting = [
+            (run, moved)
+            for run, moved in taken
+            if moved is None
+            or not run.limited
+            or slots.enter(run, moved.state, is_at_work=False) is None
+        ]
+        await slots.write(connection, at=self._clock())
+        return fitting
 
     async def _lease(self, connection: Connection, runs: Sequence[FlowRun]) -> None:
         await connection.execute(
@@ -303,9 +329,19 @@ class Leases:
         )
 
     async def _write(self, connection: Connection, moves: Sequence[FlowRunMoved]) -> None:
-        """State row, history row and outbox row, in the caller's transaction."""
+        """State row, history row, outbox row and freed slots, in the caller's transaction."""
         if not moves:
             return
+        stopped = [
+            moved.run.id
+            for moved in moves
+            if moved.run.limited and not occupies(RunKind.FLOW_RUN, moved.run.state)
+        ]
+        if stopped:
+            slots = await Slots.load(connection, ending=stopped)
+            for id_ in stopped:
+                slots.end(id_)
+            await slots.write(connection, at=self._clock())
         await store.write_flow_run_states(connection, [(self._ids(), moved) for moved in moves])
         await outbox.add(
             connection,

@@ -56,6 +56,8 @@ class FlowRun:
     version_locking: bool = False
     heartbeat_enabled: bool = True
     lazarus_enabled: bool = True
+    limited: bool = False
+    """Whether its tenant has concurrency limits at all (see `limits`)."""
 
     @property
     def is_finished(self) -> bool:
@@ -79,6 +81,7 @@ class TaskRun:
     retries: int = 0
     cached_inputs: JsonObject | None = None
     version_locking: bool = False
+    limited: bool = False
 
     @property
     def is_finished(self) -> bool:
@@ -248,6 +251,7 @@ def move_flow_run(run: FlowRun, state: RunState, *, now: datetime) -> FlowRunMov
         version_locking=run.version_locking,
         heartbeat_enabled=run.heartbeat_enabled,
         lazarus_enabled=run.lazarus_enabled,
+        limited=run.limited,
     )
     return FlowRunMoved(moved, state, run.state)
 
@@ -270,6 +274,7 @@ def move_task_run(run: TaskRun, state: RunState, *, now: datetime) -> TaskRunMov
         retries=run.retries + (state.name == State.RETRYING),
         cached_inputs=state.document.get("cached_inputs"),
         version_locking=run.version_locking,
+        limited=run.limited,
     )
     return TaskRunMoved(moved, state)
 

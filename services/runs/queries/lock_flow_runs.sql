@@ -8,7 +8,11 @@ SELECT
     r.end_time, r.heartbeat, r.agent_id, r.times_resurrected, r.attempt, r.lease_token,
     coalesce(g.settings -> 'version_locking_enabled' = 'true', false) AS version_locking,
     coalesce(g.settings -> 'heartbeat_enabled' <> 'false', true) AS heartbeat_enabled,
-    coalesce(g.settings -> 'lazarus_enabled' <> 'false', true) AS lazarus_enabled
+    coalesce(g.settings -> 'lazarus_enabled' <> 'false', true) AS lazarus_enabled,
+    -- Asked once for the whole statement: who has no limits pays for an empty list.
+    r.tenant_id IN (
+        SELECT tenant_id FROM runs.flow_concurrency_limit UNION ALL SELECT tenant_id FROM runs.task_tag_limit
+    ) AS limited
 FROM runs.flow_run r
 LEFT JOIN registry.flow_group g ON g.id = r.flow_group_id
 -- The flow runs of task runs, too; a task run never changes its flow run, so no lock is needed to know.

@@ -1,25 +1,41 @@
 -- Say why runs that are due have not started. Answers how many rows were changed, a bounded step at a time.
 --
--- The reason depends on the labels only, so it is found once per label set. The race: a run starts while it is being
--- marked. Its row is locked and looked at again first, whoever holds it already is left alone, and every state that a
--- run takes clears the reason (write_flow_run_states.sql); so no run that has started keeps one.
+-- The reason depends on the labels only, so it is found once per label set. A full concurrency limit comes before agents:
+-- however many of them wait, it is what the run waits for. A Queued run has waited since it was told so; its start time
+-- is when agents are offered it again, and until then its own process asks.
+--
+-- The race: a run starts while it is being marked. Its row is locked and looked at again first, whoever holds it already
+-- is left alone, and every state that a run takes clears the reason (write_flow_run_states.sql); so no run that has
+-- started keeps one.
 WITH late AS MATERIALIZED (
-    SELECT id, tenant_id, labels, state, late_reason FROM runs.flow_run
+    SELECT id, tenant_id, labels, state, state_start_time, late_reason FROM runs.flow_run
     WHERE state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
-        AND (state_start_time <= $1 OR (state_start_time IS NULL AND state = 'Paused' AND scheduled_start_time <= $1))
+        AND (state_start_time <= $1 OR state = 'Queued' AND state_timestamp <= $1
+            OR (state_start_time IS NULL AND state = 'Paused' AND scheduled_start_time <= $1))
+), full_limit AS MATERIALIZED (
+    SELECT l.tenant_id, l.name, l."limit" FROM runs.flow_concurrency_limit l
+    WHERE l."limit" <= (SELECT count(*) FROM runs.concurrency_slot c WHERE c.limit_id = l.id)
 ), agents AS (
-    SELECT s.tenant_id, s.labels, CASE
-        WHEN count(a.id) = 0 THEN 'no_matching_agent'
-        WHEN coalesce(max(a.last_queried), '-infinity') < $2 THEN 'agent_silent'
-        ELSE 'not_claimed'
-    END AS reason
+    SELECT s.tenant_id, s.labels,
+        min(format('limit_full: label %s, limit %s', f.name, f."limit")) FILTER (WHERE f.name IS NOT NULL) AS limit_full,
+        CASE
+            WHEN count(a.id) = 0 THEN 'no_matching_agent'
+            WHEN coalesce(max(a.last_queried), '-infinity') < $2 THEN 'agent_silent'
+            ELSE 'not_claimed'
+        END AS unclaimed
     FROM (SELECT DISTINCT tenant_id, labels FROM late) s
+    LEFT JOIN full_limit f ON f.tenant_id = s.tenant_id AND s.labels ? f.name
     LEFT JOIN runs.agent a ON a.tenant_id = s.tenant_id AND s.labels <@ a.labels AND (s.labels <> '[]' OR a.labels = '[]')
     GROUP BY s.tenant_id, s.labels
 ), wrong AS (
     SELECT late.id, r.reason FROM late JOIN agents USING (tenant_id, labels)
     CROSS JOIN LATERAL (
-        SELECT CASE late.state WHEN 'Paused' THEN 'paused' WHEN 'Queued' THEN 'limit_full' ELSE agents.reason END AS reason
+        SELECT CASE
+            WHEN late.state = 'Paused' THEN 'paused'
+            WHEN limit_full IS NOT NULL THEN limit_full
+            WHEN late.state = 'Queued' AND late.state_start_time > $1 THEN 'not_claimed'
+            ELSE unclaimed
+        END AS reason
     ) r
     WHERE late.late_reason IS DISTINCT FROM r.reason
     LIMIT $3

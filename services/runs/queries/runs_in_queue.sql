@@ -5,8 +5,15 @@
 -- oldest due runs. $4 are those sets where they are few; where it is null, the sets that wait are walked by skipping
 -- through the index, one descent per distinct set, however many runs each has.
 --
+-- A run of a full concurrency limit is not handed out, and of others no more than there is room for: each due run
+-- counts, oldest first, against the free slots of every limit on one of its labels. This is only a courtesy, which spares
+-- agents claims that would be refused; the limit is kept when the run is claimed (lock_limits.sql).
+--
 -- A Running flow run is due again when a task run of it is: a retry of more than ten minutes, whose process has left.
-WITH RECURSIVE waiting_set (key, labels) AS (
+WITH RECURSIVE room AS MATERIALIZED (
+    SELECT l.name, l."limit" - (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) AS free
+    FROM runs.flow_concurrency_limit l WHERE l.tenant_id = $1
+), waiting_set (key, labels) AS (
     (
         SELECT jsonb_hash_extended(r.labels, 0), r.labels FROM runs.flow_run r
         WHERE $4::text[] IS NULL AND r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
@@ -20,20 +27,29 @@ WITH RECURSIVE waiting_set (key, labels) AS (
             AND jsonb_hash_extended(r.labels, 0) > w.key
         ORDER BY jsonb_hash_extended(r.labels, 0) LIMIT 1
     ) next
-), servable (key) AS (
-    SELECT jsonb_hash_extended(given::jsonb, 0) FROM unnest($4::text[]) AS given
+), matching (key, labels) AS (
+    SELECT jsonb_hash_extended(given::jsonb, 0), given::jsonb FROM unnest($4::text[]) AS given
     UNION ALL
-    SELECT key FROM waiting_set WHERE labels <@ $3::jsonb AND (labels <> '[]' OR $3::jsonb = '[]')
+    SELECT key, labels FROM waiting_set WHERE labels <@ $3::jsonb AND (labels <> '[]' OR $3::jsonb = '[]')
+), servable (key) AS (
+    SELECT key FROM matching m WHERE NOT EXISTS (SELECT FROM room WHERE m.labels ? room.name AND room.free <= 0)
 ), scheduled AS (
-    SELECT due.id, due.state_start_time AS due_at FROM servable
+    SELECT due.id, due.state_start_time AS due_at, due.labels FROM servable
     CROSS JOIN LATERAL (
-        SELECT r.id, r.state_start_time FROM runs.flow_run r
+        SELECT r.id, r.state_start_time, r.labels FROM runs.flow_run r
         WHERE r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
             AND jsonb_hash_extended(r.labels, 0) = servable.key
             AND r.state_start_time <= coalesce($2, now())
             AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
         ORDER BY r.state_start_time LIMIT $5
     ) due
+), fitting AS (
+    SELECT id, due_at FROM scheduled
+    EXCEPT
+    SELECT id, due_at FROM (
+        SELECT s.id, s.due_at, room.free, row_number() OVER (PARTITION BY room.name ORDER BY s.due_at, s.id) AS place
+        FROM scheduled s JOIN room ON s.labels ? room.name
+    ) ranked WHERE place > free
 ), retrying AS (
     SELECT r.id, min(t.state_start_time) AS due_at
     FROM runs.task_run t JOIN runs.flow_run r ON r.id = t.flow_run_id
@@ -45,5 +61,5 @@ WITH RECURSIVE waiting_set (key, labels) AS (
         AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
     GROUP BY r.id ORDER BY due_at LIMIT $5
 )
-SELECT id FROM (SELECT * FROM scheduled UNION ALL SELECT * FROM retrying) due
+SELECT id FROM (SELECT * FROM fitting UNION ALL SELECT * FROM retrying) due
 ORDER BY due_at, id LIMIT $5

@@ -2,7 +2,8 @@
 --
 -- The race: several replicas, each with agents that wait, and stock agents that submit. SKIP LOCKED lets replicas take
 -- different runs without waiting for each other; what is returned is locked, so nobody else submits it before we commit.
--- Rows are not locked in id order, which is safe because this statement never waits and its transaction locks no others.
+-- Rows are not locked in id order, which is safe because this statement never waits, and its transaction locks nothing
+-- else but concurrency limits, whose holders wait for no runs.
 WITH wanted AS (
     SELECT jsonb_hash_extended(given::jsonb, 0) AS key, given::jsonb AS labels FROM unnest($2::text[]) AS given
 ), scheduled AS (

@@ -3,7 +3,8 @@
 -- Starvation and cost are the dangers, as in runs_in_queue.sql: the sets are found by skipping through the queue's index,
 -- and of each set only its earliest run is read, so a million runs that wait cost what their label sets cost.
 -- A run under a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process sleeps
--- before a retry. The three seconds are the peer's: a process that wakes by itself is given a moment to do so.
+-- before a retry. Nor is a set due whose concurrency limit is full: who frees a slot has the tenant looked at again.
+-- The three seconds are the peer's: a process that wakes by itself is given a moment to do so.
 WITH RECURSIVE waiting_set (tenant_id, key, labels) AS (
     SELECT t.tenant_id, first.key, first.labels
     FROM unnest($1::uuid[]) AS t (tenant_id)
@@ -20,6 +21,10 @@ WITH RECURSIVE waiting_set (tenant_id, key, labels) AS (
             AND jsonb_hash_extended(r.labels, 0) > w.key
         ORDER BY jsonb_hash_extended(r.labels, 0) LIMIT 1
     ) next
+), full_limit AS MATERIALIZED (
+    SELECT l.tenant_id, l.name FROM runs.flow_concurrency_limit l
+    WHERE l.tenant_id = ANY ($1::uuid[])
+        AND l."limit" <= (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id)
 )
 SELECT w.tenant_id, w.labels, extract(epoch FROM earliest.at - clock_timestamp())::float8 AS due_in
 FROM waiting_set w
@@ -31,6 +36,7 @@ CROSS JOIN LATERAL (
         AND (r.state <> 'Queued' OR r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
     ORDER BY r.state_start_time LIMIT 1
 ) earliest
+WHERE NOT EXISTS (SELECT FROM full_limit f WHERE f.tenant_id = w.tenant_id AND w.labels ? f.name)
 UNION ALL
 SELECT DISTINCT r.tenant_id, r.labels, 0::float8
 FROM runs.task_run t JOIN runs.flow_run r ON r.id = t.flow_run_id

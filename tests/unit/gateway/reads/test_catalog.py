@@ -10,7 +10,8 @@ from tests.unit.gateway.reads.compiling import PATH, SCHEMA
 _TABLES = {
     "tenant", "project", "flow_group", "flow", "task", "edge", "flow_run", "flow_run_state", "task_run",
     "task_run_state", "log", "cloud_hook", "message", "agent", "agent_config", "task_run_artifact",
-    "audit_log", "key_value", "task_tag_limit", "flow_concurrency_limit", "utility_traversal",
+    "audit_log", "key_value", "task_tag_limit", "task_concurrency_limit", "flow_concurrency_limit",
+    "utility_traversal",
 }  # fmt: skip
 
 

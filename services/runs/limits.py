@@ -1,0 +1,119 @@
+"""Concurrency limits as people set them, and the sweep that keeps slots and runs in agreement.
+
+Setting, lowering or deleting a limit acts from its commit: whoever starts a run reads the limit's row under its lock.
+Runs that are at work already stay so and are counted; a lowered limit lets nobody in until enough have left.
+"""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts.base import Applied, Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import DeleteConcurrencyLimit, RunKind, SetConcurrencyLimit
+from libs.runtime import metrics
+from libs.runtime.database import Connection, Database, statement
+from services.runs.domain.creation import unstorable_name
+
+STEP = 500
+"""Limits repaired in one round."""
+HIGHEST = 2**31 - 1
+"""What the column holds, and GraphQL's Int."""
+
+_TABLES = {
+    RunKind.FLOW_RUN: ("runs.flow_concurrency_limit", "name"),
+    RunKind.TASK_RUN: ("runs.task_tag_limit", "tag"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """Slots that nobody occupied and that were freed, runs that had none and are counted now."""
+
+    freed: int
+    counted: int
+    tenants: frozenset[UUID]
+    """Tenants with freed slots."""
+
+
+async def set_limit(
+    database: Database, command: SetConcurrencyLimit, *, id_: UUID, at: datetime
+) -> Applied | Refused:
+    """Make the limit or change its number; its id stays. Runs at work are counted at once."""
+    if (reason := _unacceptable(command)) is not None:
+        return Refused(code=Code.INVALID, fields={"reason": reason})
+    table, column = _TABLES[command.run_kind]
+    async with database.transaction() as connection:
+        limit_id: UUID = await connection.fetchval(
+            f"""
+            INSERT INTO {table} (id, created, updated, tenant_id, {column}, "limit") VALUES ($1, $2, $2, $3, $4, $5)
+            ON CONFLICT (tenant_id, {column}) DO UPDATE SET "limit" = excluded."limit", updated = excluded.updated
+            RETURNING id
+            """,
+            id_,
+            at,
+            command.tenant_id,
+            command.name,
+            command.limit,
+        )
+        await _repair(connection, [limit_id], at=at)
+    return Applied(id=limit_id)
+
+
+async def delete_limit(database: Database, command: DeleteConcurrencyLimit) -> bool:
+    """Delete a limit with its slots; False for an unknown id."""
+    table, _ = _TABLES[command.run_kind]
+    async with database.transaction() as connection:
+        # The limit first: its lock waits for those who are taking slots of it, and nobody takes one afterwards.
+        tag = await connection.execute(
+            f"DELETE FROM {table} WHERE id = $1 AND tenant_id = $2",
+            command.limit_id,
+            command.tenant_id,
+        )
+        if tag == "DELETE 0":
+            return False
+        await connection.execute(
+            "DELETE FROM runs.concurrency_slot WHERE limit_id = $1", command.limit_id
+        )
+    return True
+
+
+async def repair_slots(database: Database, *, at: datetime) -> Repaired:
+    """Free slots that no run occupies, and count runs that work without one."""
+    rows = await database.pool.fetch(statement(__file__, "limits_in_doubt"), STEP)
+    freed = counted = 0
+    tenants: frozenset[UUID] = frozenset()
+    for row in rows:  # one at a time: locks of several would have to be in the ledger's order
+        async with database.transaction() as connection:
+            for table, _ in _TABLES.values():
+                await connection.execute(
+                    f"SELECT FROM {table} WHERE id = $1 FOR NO KEY UPDATE", row["limit_id"]
+                )
+            done = await _repair(connection, [row["limit_id"]], at=at)
+        freed, counted = freed + done.freed, counted + done.counted
+        tenants |= done.tenants
+    metrics.SLOTS_REPAIRED.labels("freed").inc(freed)
+    metrics.SLOTS_REPAIRED.labels("counted").inc(counted)
+    return Repaired(freed=freed, counted=counted, tenants=tenants)
+
+
+async def _repair(connection: Connection, limit_ids: Collection[UUID], *, at: datetime) -> Repaired:
+    row = await connection.fetchrow(statement(__file__, "repair_slots"), list(limit_ids), at)
+    if row is None:
+        msg = "an aggregate always answers one row"
+        raise TypeError(msg)
+    return Repaired(
+        freed=row["freed"], counted=row["counted"], tenants=frozenset(row["tenants"] or ())
+    )
+
+
+def _unacceptable(command: SetConcurrencyLimit) -> str | None:
+    _, column = _TABLES[command.run_kind]
+    if not command.name.strip():
+        return f"{column}: a limit needs a name"
+    if (reason := unstorable_name(command.name)) is not None:
+        return f"{column} {reason}"
+    if not 0 <= command.limit <= HIGHEST:
+        return "limit: Concurrency limits must be >= 0"
+    return None

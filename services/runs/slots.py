@@ -1,0 +1,203 @@
+"""The slots that one transaction takes and frees. The rules: `domain/limits.py`; the race: `queries/lock_limits.sql`.
+
+Used by whatever writes states, once it has locked its runs: `load` the limits that matter, ask `enter` for each run
+that starts and tell `leave` of each that does not work any more, in the order of the decisions; `write` at the end.
+A tenant without limits needs none of it: `FlowRun.limited` and `TaskRun.limited` say so.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from libs.contracts.base import JsonObject
+from libs.contracts.runs import RunKind
+from libs.runtime.database import Connection, statement
+from services.runs.domain import limits
+from services.runs.domain.limits import Full, Limit
+from services.runs.domain.states import RunState
+from services.runs.domain.transitions import FlowRun, TaskRun
+
+LimitKey = tuple[UUID, RunKind, str]
+SlotKey = tuple[UUID, UUID]
+"""(limit, run), the primary key."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Waiting:
+    """A run that may enter: its labels or tags, and the state that it waits in."""
+
+    names: frozenset[str]
+    serialized_state: JsonObject
+    state_start_time: datetime | None
+
+
+@dataclass(slots=True)
+class Slots:
+    """The limits that this transaction holds locked, and their slots as they evolve."""
+
+    waiting: dict[UUID, Waiting] = field(default_factory=dict)
+    _limits: dict[LimitKey, Limit] = field(default_factory=dict)
+    _used: Counter[UUID] = field(default_factory=Counter)
+    _stored: set[SlotKey] = field(default_factory=set)
+    """Slots of ours that are in the table."""
+    _held: dict[SlotKey, tuple[UUID, UUID]] = field(default_factory=dict)
+    """Slots of ours that shall be in the table, each with its (flow run, tenant)."""
+    _of_run: dict[UUID, set[UUID]] = field(default_factory=dict)
+    _of_flow_run: dict[UUID, set[UUID]] = field(default_factory=dict)
+
+    @classmethod
+    async def load(
+        cls,
+        connection: Connection,
+        *,
+        entering: Sequence[tuple[FlowRun | TaskRun, Sequence[RunState]]] = (),
+        leaving: Collection[UUID] = (),
+        ending: Collection[UUID] = (),
+    ) -> "Slots":
+        """Lock and read what these runs may touch.
+
+        `entering` are runs with the states proposed for them; `leaving` runs that may free slots of their own; `ending`
+        flow runs that may free their own and those of all their task runs.
+        """
+        slots = cls()
+        wanted = await slots._read_entering(connection, entering)
+        touched = [*leaving, *slots.waiting]
+        rows = await connection.fetch(
+            statement(__file__, "lock_limits"),
+            [tenant_id for tenant_id, _, _ in wanted],
+            [kind.value for _, kind, _ in wanted],
+            [name for _, _, name in wanted],
+            touched,
+            list(ending),
+        )
+        for row in rows:
+            limit = Limit(
+                id=row["id"],
+                tenant_id=row["tenant_id"],
+                kind=RunKind(row["kind"]),
+                name=row["name"],
+                limit=row["limit"],
+            )
+            slots._limits[limit.tenant_id, limit.kind, limit.name] = limit
+        if rows:
+            await slots._read_slots(connection, touched, list(ending))
+        return slots
+
+    def enter(self, run: FlowRun | TaskRun, state: RunState, *, is_at_work: bool) -> Full | None:
+        """Take the slots that `run` needs for `state`; None when it has them all."""
+        kind, flow_run_id = _kind_of(run)
+        names = limits.names_of(kind, self.waiting[run.id].names, state)
+        found = [
+            (limit, self._used[limit.id])
+            for name in names
+            if (limit := self._limits.get((run.tenant_id, kind, name))) is not None
+        ]
+        answer = limits.enter(
+            found, held=frozenset(self._of_run.get(run.id, ())), is_at_work=is_at_work
+        )
+        if isinstance(answer, Full):
+            return answer
+        for limit in answer.taken:
+            self._used[limit.id] += 1
+            self._hold(limit.id, run.id, flow_run_id, run.tenant_id)
+        return None
+
+    def leave(self, run_id: UUID) -> int:
+        """Free the slots of one run; how many."""
+        freed = self._of_run.pop(run_id, set())
+        for limit_id in freed:
+            flow_run_id, _ = self._held.pop((limit_id, run_id))
+            self._of_flow_run[flow_run_id].discard(run_id)
+            self._used[limit_id] -= 1
+        return len(freed)
+
+    def end(self, flow_run_id: UUID) -> int:
+        """Free the slots of a flow run and of all its task runs; how many."""
+        return sum(self.leave(run_id) for run_id in [*self._of_flow_run.get(flow_run_id, ())])
+
+    async def write(self, connection: Connection, *, at: datetime) -> None:
+        """Write what changed, in the transaction of the states that changed it."""
+        freed = sorted(self._stored - self._held.keys())
+        taken = sorted(self._held.keys() - self._stored)
+        if freed:
+            await connection.execute(
+                """
+                DELETE FROM runs.concurrency_slot s USING unnest($1::uuid[], $2::uuid[]) AS f (limit_id, run_id)
+                WHERE (s.limit_id, s.run_id) = (f.limit_id, f.run_id)
+                """,
+                [limit_id for limit_id, _ in freed],
+                [run_id for _, run_id in freed],
+            )
+        if taken:
+            await connection.execute(
+                """
+                INSERT INTO runs.concurrency_slot (limit_id, run_id, flow_run_id, tenant_id, taken)
+                SELECT t.*, $5 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])
+                    AS t (limit_id, run_id, flow_run_id, tenant_id)
+                """,
+                [limit_id for limit_id, _ in taken],
+                [run_id for _, run_id in taken],
+                [self._held[key][0] for key in taken],
+                [self._held[key][1] for key in taken],
+                at,
+            )
+
+    async def _read_entering(
+        self,
+        connection: Connection,
+        entering: Sequence[tuple[FlowRun | TaskRun, Sequence[RunState]]],
+    ) -> list[LimitKey]:
+        """Remember what runs that may enter wait in; the limits that may apply to them."""
+        if not entering:
+            return []
+        rows = await connection.fetch(
+            statement(__file__, "entering_runs"),
+            [run.id for run, _ in entering if isinstance(run, FlowRun)],
+            [run.id for run, _ in entering if isinstance(run, TaskRun)],
+        )
+        proposed = {run.id: (run, states) for run, states in entering}
+        wanted: set[LimitKey] = set()
+        for row in rows:
+            run, states = proposed[row["id"]]
+            stored = frozenset(map(str, row["names"]))
+            self.waiting[run.id] = Waiting(
+                names=stored,
+                serialized_state=row["serialized_state"],
+                state_start_time=row["state_start_time"],
+            )
+            kind, _ = _kind_of(run)
+            for state in states:
+                names = limits.names_of(kind, stored, state)
+                wanted |= {(run.tenant_id, kind, name) for name in names}
+        return sorted(wanted)
+
+    async def _read_slots(
+        self, connection: Connection, run_ids: Sequence[UUID], flow_run_ids: Sequence[UUID]
+    ) -> None:
+        rows = await connection.fetch(
+            statement(__file__, "slots_in_use"),
+            [limit.id for limit in self._limits.values()],
+            run_ids,
+            flow_run_ids,
+        )
+        tenants = {limit.id: limit.tenant_id for limit in self._limits.values()}
+        for row in rows:
+            self._used[row["limit_id"]] = row["used"]
+            ours = zip(row["run_ids"] or (), row["flow_run_ids"] or (), strict=True)
+            for run_id, flow_run_id in ours:
+                self._stored.add((row["limit_id"], run_id))
+                self._hold(row["limit_id"], run_id, flow_run_id, tenants[row["limit_id"]])
+
+    def _hold(self, limit_id: UUID, run_id: UUID, flow_run_id: UUID, tenant_id: UUID) -> None:
+        self._held[limit_id, run_id] = (flow_run_id, tenant_id)
+        self._of_run.setdefault(run_id, set()).add(limit_id)
+        self._of_flow_run.setdefault(flow_run_id, set()).add(run_id)
+
+
+def _kind_of(run: FlowRun | TaskRun) -> tuple[RunKind, UUID]:
+    """Whether it is a flow run or a task run, and the flow run that it is or belongs to."""
+    if isinstance(run, FlowRun):
+        return RunKind.FLOW_RUN, run.id
+    return RunKind.TASK_RUN, run.flow_run_id
