@@ -92,7 +92,6 @@ SLOTS_REPAIRED = Counter(
     "Slots of concurrency limits that did not agree with the runs, by what was done",
     ["repair"],
 )
-LOG_LINES_STORED = Counter("headwater_log_lines_stored", "Log lines in PostgreSQL")
 
 # Scheduler
 

@@ -50,8 +50,8 @@ UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 KEYS = re.compile(r"hw_[\w-]{43}")
 FORBIDDEN = {"message": "Unauthorized: permission error.", "code": "FORBIDDEN"}
 DELETED_LAST = (
-    "artifact", "membership", "agent_config", "agent", "key_value", "secret", "schedule", "flow_run", "flow_group",
-    "flow", "project", "api", "tenant",
+    "limit", "artifact", "membership", "agent_config", "agent", "key_value", "secret", "schedule", "flow_run",
+    "flow_group", "flow", "project", "api", "tenant",
 )  # fmt: skip
 
 

@@ -21,8 +21,6 @@ _WITHOUT_A_MUTATION = (
     "INSERT INTO gateway.cloud_hook (id, tenant_id, name, type) VALUES ($1, $2, $3, 'WEBHOOK')",
     "INSERT INTO gateway.message (id, tenant_id, text) VALUES ($1, $2, $3)",
     "INSERT INTO runs.agent_config (id, tenant_id, name) VALUES ($1, $2, $3)",
-    'INSERT INTO runs.flow_concurrency_limit (id, tenant_id, name, "limit") VALUES ($1, $2, $3, 5)',
-    'INSERT INTO runs.task_tag_limit (id, tenant_id, tag, "limit") VALUES ($1, $2, $3, 5)',
 )
 
 
@@ -75,6 +73,11 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID, *, another_id: UU
     agent = await make("register_agent", type="LocalAgent", name=f"agent {MARK}")
     key_value = await make("set_key_value", key=MARK, value=MARK)
     await do("set_secret", name=MARK, value=MARK)
+    await make("update_flow_concurrency_limit", label=MARK, limit=5)
+    await make("update_task_tag_limit", tag=MARK, limit=5)
+    doomed_label = await make("update_flow_concurrency_limit", label=f"doomed {MARK}", limit=5)
+    doomed_tag = await make("update_task_tag_limit", tag=f"doomed {MARK}", limit=5)
+    other_tag = await make("update_task_concurrency_limit", name=f"other {MARK}", limit=5)
     doomed_key = await make("create_api_key", name=f"doomed {MARK}")
     doomed_token = await make("create_api_token", name=f"doomed {MARK}")
     membership = await make(
@@ -145,13 +148,20 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID, *, another_id: UU
             "version_group_id": None,
         },
         "delete_flow": {"flow_id": doomed["id"]},
+        "delete_flow_concurrency_limit": {"limit_id": doomed_label},
         "delete_flow_group": {"flow_group_id": archived["flow_group_id"]},
         "delete_flow_run": {"flow_run_id": doomed_run},
         "delete_project": {"project_id": empty_project},
+        "delete_task_concurrency_limit": {"limit_id": other_tag},
+        "delete_task_tag_limit": {"limit_id": doomed_tag},
         "delete_task_run_artifact": {"task_run_artifact_id": doomed_artifact},
+        "flow_concurrency": {"labels": None},  # of every label: one that is named is echoed
         "secret_value": {"name": MARK},
         "set_project_name": {"name": "asked otherwise"},
         "unarchive_flow": {"flow_id": archived["id"]},
+        "update_flow_concurrency_limit": {"label": "asked", "limit": 5},
+        "update_task_concurrency_limit": {"limit": 5},
+        "update_task_tag_limit": {"tag": "asked", "limit": 5},
         "utility_downstream_tasks": start,
         "utility_downstream_tasks_aggregate": start,
         "utility_upstream_tasks": start,

@@ -87,6 +87,15 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
     (Code.ARTIFACT_TOO_LARGE, {}, "Artifact data payload exceeds 1000000 bytes limit."),
     (Code.TENANT_INVALID, {}, "Invalid tenant ID."),
     (Code.INVALID, {"reason": "labels must be a list"}, "labels must be a list"),
+    (
+        Code.LIMIT_FULL,
+        {
+            "id": RUN,
+            "reason": "Waiting for a slot: 1 flow runs with the label 'gpu' may run at once.",
+        },
+        f"State update failed for run ID {RUN}: no slot is free. "
+        "Waiting for a slot: 1 flow runs with the label 'gpu' may run at once.",
+    ),
 ]
 
 

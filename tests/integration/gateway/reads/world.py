@@ -62,6 +62,7 @@ _UNIQUE_NAMES = {  # columns that make a key: they get a number
     "key_value": "key", "project": "name", "flow_group": "name", "task": "slug", "agent": "name", "edge": "key",
     "flow_concurrency_limit": "name", "task_tag_limit": "tag",
 }  # fmt: skip
+_SEEN_AS = {"task_concurrency_limit": "task_tag_limit"}  # two names of one table
 _CLOSED = {"flow_run.state": STATES, "task_run.state": STATES, "flow_run_state.state": STATES}
 
 
@@ -74,7 +75,7 @@ class World:
     def of(self, table: str, tenant: UUID) -> list[Row]:
         """The rows of one tenant."""
         column = "id" if table == "tenant" else "tenant_id"
-        return [row for row in self.rows[table] if row[column] == tenant]
+        return [row for row in self.rows[_SEEN_AS.get(table, table)] if row[column] == tenant]
 
 
 def make_world(seed: int) -> World:
