@@ -117,10 +117,7 @@ async def runs(
         asking = asyncio.create_task(_asks_often(agent))
         try:
             for name in flows:
-                pid = int(
-                    (await eventually(lambda n=name: noted(notes, n, "dies"), timeout=WITHIN))[0]
-                )  # type: ignore[misc]  # bound at once
-                kill_with_children(pid)
+                kill_with_children(await at_work(notes, name))
             yield started
         finally:
             asking.cancel()
@@ -150,6 +147,11 @@ def noted(notes: Path, flow: str, what: str) -> list[str]:
     """What the flow's tasks noted, by the first word."""
     lines = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
     return [words[-1] for words in lines if words[:2] == [flow, what]]
+
+
+async def at_work(notes: Path, flow: str) -> int:
+    """The process that runs the flow's deadly task."""
+    return int((await eventually(lambda: noted(notes, flow, "dies"), timeout=WITHIN))[0])
 
 
 def kill_with_children(pid: int) -> None:
