@@ -19,7 +19,8 @@ from services.lazarus.settings import LazarusSettings
 from services.lazarus.store import Store
 
 PROPOSE_AGAIN = timedelta(hours=1)  # a proposal that the ledger has not answered by then was lost
-CHUNK = 50  # proposals of one transaction, and of one breath
+CHUNK = 20  # proposals of one transaction, and of one breath
+BREATH = 3.0  # seconds between two, at most: a small outage is over soon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,17 +53,15 @@ class Lazarus(Service):
                 again=PROPOSE_AGAIN,
             )
         metrics.DISTRESSED.set(len(found))
-        metrics.DISTRESSED.set(len(found))
         random.shuffle(found)  # tenants share the interval; nobody's backlog comes first
         chunks = [found[i : i + CHUNK] for i in range(0, len(found), CHUNK)]
-        pause = self._settings.lazarus_spread.total_seconds() / max(len(chunks), 1)
+        spread = self._settings.lazarus_spread.total_seconds()
+        pause = min(spread / max(len(chunks), 1), BREATH)
         done: Counter[str] = Counter()
         for number, chunk in enumerate(chunks):
             if number:
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - spreads load, guards nothing
             done += await self._propose(chunk, now)
-        for outcome, count in done.items():
-            metrics.RESURRECTIONS.labels(outcome).inc(count)
         ticked = Ticked(revived=done["revive"], given_up=done["give_up"])
         if found:
             self.log.info("runs_resurrected", revived=ticked.revived, given_up=ticked.given_up)

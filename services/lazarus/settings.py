@@ -21,9 +21,10 @@ class LazarusSettings(ServiceSettings):
         default=10, ge=0, description="resurrections of a run before it is marked failed"
     )
     lazarus_tenant_rate: int = Field(
-        default=1000, ge=1, description="proposals of one tick for one tenant; the rest wait a tick"
+        default=5000, ge=1, description="proposals of one tick for one tenant; the rest wait a tick"
     )
     lazarus_spread: timedelta = Field(
-        default=timedelta(minutes=1),
-        description="the proposals of a tick are spread at random over this long, against a stampede",
+        default=timedelta(minutes=8),
+        description="many proposals of a tick are spread at random over this long, against a stampede:"
+        " with the rate above ten a second, so 50,000 runs are back within two hours",
     )

@@ -1,0 +1,307 @@
+"""Whatever of ours is away for longer than the silence: no live run is announced, and a dead one is found afterwards.
+
+The heartbeat service and the ledger are processes of their own; a silence is four seconds. Outages are pauses
+(SIGSTOP), which are worse than ends: what wakes up believes that no time has passed.
+"""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from functools import partial
+from uuid import UUID
+
+import nats
+import nats.errors
+import psutil
+import pytest
+from nats.aio.client import Client
+
+from deploy.engines.supervisor import Supervisor
+from libs.contracts import subjects
+from libs.contracts.heartbeat import beat_message
+from libs.runtime.clock import utc_now
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.flows import TENANT, a_flow, a_flow_run, a_task_run
+from tests.support.service_process import ServiceProcess
+
+SILENCE = timedelta(seconds=4)
+LONGER = 2.5 * SILENCE.total_seconds()
+SETTINGS = {
+    "HEADWATER_HEARTBEAT_INTERVAL": "PT1S",
+    "HEADWATER_HEARTBEAT_SILENCE": "PT4S",
+    "HEADWATER_HEARTBEAT_COARSE": "PT1S",
+    "HEADWATER_HEARTBEAT_WATCH": "PT0.3S",
+    "HEADWATER_HEARTBEAT_SWEEP": "PT1S",
+    "HEADWATER_HEARTBEAT_SWEEP_GRACE": "PT1S",
+}
+
+
+@dataclass
+class Crowd:
+    """Live runs that ping over a connection of their own, and the word of a gateway that lives."""
+
+    stack: Stack
+    living: set[UUID] = field(default_factory=set)
+    way_is_open: asyncio.Event = field(default_factory=asyncio.Event)
+    off_by: timedelta = timedelta(0)
+    _client: Client | None = None
+
+    async def run(self) -> None:
+        """Ping for ever. What cannot be sent is lost, as Core's pings are."""
+
+        async def quiet(_error: Exception) -> None: ...
+
+        self.way_is_open.set()
+        self._client = await nats.connect(
+            self.stack.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=quiet
+        )
+        while True:
+            await self.way_is_open.wait()
+            with suppress(nats.errors.Error):
+                await self._client.publish(subjects.SIG_SERVICE_ALIVE.at(service="gateway"))
+                for run in self.living:
+                    await self.ping(run)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await asyncio.Future()
+
+    async def ping(self, run: UUID) -> None:
+        """One ping."""
+        assert self._client is not None
+        subject, headers, body = beat_message(TENANT, run, utc_now() + self.off_by, SILENCE)
+        await self._client.publish(subject, body, headers=headers)
+
+
+@dataclass
+class World:
+    """A running heartbeat service and ledger, a crowd, and what was announced."""
+
+    stack: Stack
+    heartbeat: ServiceProcess
+    ledger: ServiceProcess
+    crowd: Crowd
+    flow: UUID
+
+    async def a_live_run(self) -> UUID:
+        run = await a_flow_run(self.stack.admin_pool, flow=self.flow)
+        await a_task_run(self.stack.admin_pool, run)
+        self.crowd.living.add(run)
+        return run
+
+    async def announced(self) -> set[UUID]:
+        rows = await self.stack.admin_pool.fetch("SELECT flow_run_id FROM heartbeat.zombie")
+        return {row["flow_run_id"] for row in rows}
+
+    async def has_listened(self) -> bool:
+        found = await self.stack.admin_pool.fetchval(
+            "SELECT now() - since > $1 AND now() - at < '2 s' FROM heartbeat.watch", SILENCE
+        )
+        return bool(found)
+
+    async def dead_one_is_found_and_nobody_else(self) -> None:
+        """After the outage: everybody pings on, one falls silent, and it alone is announced and answered."""
+        await eventually(self.has_listened, timeout=60)
+        assert await self.announced() == set()
+        dead = self.crowd.living.pop()
+
+        async def found() -> bool:
+            return dead in await self.announced()
+
+        await eventually(found, timeout=60)
+        await eventually(lambda: self._task_failed(dead), timeout=30)
+        assert await self.announced() == {dead}
+
+    async def _task_failed(self, run: UUID) -> bool:
+        state = await self.stack.admin_pool.fetchval(
+            "SELECT state FROM runs.task_run WHERE flow_run_id = $1", run
+        )
+        return bool(state == "Failed")
+
+
+@pytest.fixture
+async def world(stack: Stack) -> AsyncIterator[World]:
+    async with a_world(stack) as made:
+        yield made
+
+
+@asynccontextmanager
+async def a_world(stack: Stack) -> AsyncIterator[World]:
+    await stack.admin_pool.execute(
+        "TRUNCATE runs.flow_run, heartbeat.last_seen, heartbeat.zombie, heartbeat.watch CASCADE"
+    )
+    heartbeat = ServiceProcess(stack=stack, name="heartbeat", environment=SETTINGS)
+    ledger = ServiceProcess(stack=stack, name="runs")
+    async with AsyncExitStack() as exits:
+        for process in (heartbeat, ledger):
+            await process.start()
+            exits.push_async_callback(process.kill)
+        crowd = Crowd(stack)
+        flow = await a_flow(stack.admin_pool, active=False)
+        world = World(stack, heartbeat, ledger, crowd, flow)
+        for _ in range(10):
+            await world.a_live_run()
+        pinging = asyncio.create_task(crowd.run())
+        exits.callback(pinging.cancel)
+        await eventually(world.has_listened, timeout=60)
+        yield world
+
+
+def _pid(engine: Supervisor) -> int:
+    return engine.pid or 0
+
+
+@contextmanager
+def paused(*pids: int | None) -> Iterator[None]:
+    """SIGSTOP to them and to their children; SIGCONT at the end, whatever happened."""
+    processes = [psutil.Process(pid) for pid in pids if pid is not None]
+    assert processes, "there is nothing to pause"
+    family = [each for one in processes for each in (one, *one.children(recursive=True))]
+    try:
+        for each in family:
+            os.kill(each.pid, signal.SIGSTOP)
+        yield
+    finally:
+        for each in family:
+            with suppress(ProcessLookupError):
+                os.kill(each.pid, signal.SIGCONT)
+
+
+async def passes(seconds: float) -> None:
+    """An outage takes its time: nothing tells when it has lasted long enough, so it is waited for."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await asyncio.Future()
+
+
+PAUSES: dict[str, Callable[[World], int | None]] = {
+    "the heartbeat service": lambda w: w.heartbeat.process.pid if w.heartbeat.process else None,
+    "PostgreSQL": lambda w: w.stack.postgres.pid if w.stack.postgres else None,
+    "the broker": lambda w: w.stack.nats.pid if w.stack.nats else None,
+    "the ledger": lambda w: w.ledger.process.pid if w.ledger.process else None,
+}
+
+
+@pytest.mark.parametrize("who", PAUSES)
+async def test_a_pause_longer_than_the_silence_costs_no_live_run(world: World, who: str) -> None:
+    if world.stack.postgres is None or world.stack.nats is None:
+        pytest.skip("these engines are not ours to pause")
+
+    with paused(PAUSES[who](world)):
+        await passes(LONGER)
+
+    await world.dead_one_is_found_and_nobody_else()
+
+
+async def test_a_gateway_that_is_away_takes_the_pings_with_it_and_nobody_is_judged(
+    world: World,
+) -> None:
+    world.crowd.way_is_open.clear()
+    await passes(LONGER)
+    world.crowd.way_is_open.set()
+
+    await world.dead_one_is_found_and_nobody_else()
+
+
+@pytest.mark.parametrize("victim", ["heartbeat", "postgres", "nats"])
+async def test_whoever_is_killed_again_and_again_costs_no_live_run(
+    world: World, victim: str
+) -> None:
+    if world.stack.postgres is None or world.stack.nats is None:
+        pytest.skip("these engines are not ours to kill")
+    for _ in range(3):
+        if victim == "heartbeat":
+            await world.heartbeat.kill()
+            await world.heartbeat.start()
+        else:
+            engine = world.stack.postgres if victim == "postgres" else world.stack.nats
+            os.kill(await eventually(partial(_pid, engine), timeout=60), signal.SIGKILL)
+        await passes(SILENCE.total_seconds() / 2)
+
+    await world.dead_one_is_found_and_nobody_else()
+
+
+@pytest.mark.parametrize("jump", [timedelta(hours=1), -timedelta(hours=1)], ids=["ahead", "back"])
+async def test_a_clock_of_the_database_that_jumps_costs_no_live_run(
+    world: World, jump: timedelta
+) -> None:
+    """Seen from the rows: a clock that jumps an hour ahead makes all that was written an hour older."""
+    async with world.stack.admin_pool.acquire() as connection, connection.transaction():
+        await connection.execute("UPDATE heartbeat.last_seen SET at = at - $1::interval", jump)
+        await connection.execute(
+            "UPDATE heartbeat.watch SET at = at - $1::interval, since = since - $1::interval", jump
+        )
+
+    await world.dead_one_is_found_and_nobody_else()
+
+
+@pytest.mark.parametrize("off", [timedelta(hours=1), -timedelta(hours=1)], ids=["ahead", "behind"])
+async def test_a_gateway_whose_clock_is_wrong_neither_kills_nor_hides(
+    world: World, off: timedelta
+) -> None:
+    world.crowd.off_by = off
+    await passes(SILENCE.total_seconds())
+
+    await world.dead_one_is_found_and_nobody_else()
+
+
+async def test_a_run_that_speaks_again_before_the_ledger_answers_is_left_alone(
+    world: World,
+) -> None:
+    await world.ledger.kill()
+    silent = world.crowd.living.pop()
+
+    async def announced() -> bool:
+        return silent in await world.announced()
+
+    await eventually(announced, timeout=60)
+    world.crowd.living.add(silent)  # its network is back
+
+    async def was_seen() -> bool:
+        return bool(
+            await world.stack.admin_pool.fetchval(
+                "SELECT s.at > z.detected FROM heartbeat.last_seen s"
+                " JOIN heartbeat.zombie z USING (flow_run_id) WHERE s.flow_run_id = $1",
+                silent,
+            )
+        )
+
+    await eventually(was_seen, timeout=30)
+    await world.ledger.start()
+    dead = next(run for run in world.crowd.living if run != silent)
+    world.crowd.living.remove(dead)
+    await eventually(lambda: world._task_failed(dead), timeout=60)
+
+    assert not await world._task_failed(silent), "it was announced first, so it was answered first"
+
+
+async def test_a_second_sign_of_life_is_enough(world: World) -> None:
+    """The run's own thread hangs; the agent that watches its process pings on (design.md section 9)."""
+    watched = world.crowd.living.pop()
+    dead = world.crowd.living.pop()
+
+    async def dead_one_is_found_while_the_agent_pings() -> bool:
+        await world.crowd.ping(watched)
+        return dead in await world.announced()
+
+    await eventually(dead_one_is_found_while_the_agent_pings, timeout=60, pause=1)
+
+    assert watched not in await world.announced()
+
+
+async def test_a_run_that_finishes_is_never_touched_however_its_pings_end(world: World) -> None:
+    finished = world.crowd.living.pop()
+    await world.stack.admin_pool.execute(
+        "UPDATE runs.flow_run SET state = 'Success', version = version + 1 WHERE id = $1", finished
+    )
+
+    await world.dead_one_is_found_and_nobody_else()
+
+    state = await world.stack.admin_pool.fetchval(
+        "SELECT state FROM runs.flow_run WHERE id = $1", finished
+    )
+    assert state == "Success"
