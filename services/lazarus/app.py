@@ -69,9 +69,15 @@ class Lazarus(Service):
 
     async def _propose(self, runs: list[Distressed], now: datetime | None) -> Counter[str]:
         limit = self._settings.lazarus_limit
-        decided = [(self.ids(), run, decide(run, limit=limit)) for run in runs]
         async with self.database.transaction() as connection:
-            ours = await Store(connection).record(decided, now=now, again=PROPOSE_AGAIN)
+            store = Store(connection)
+            still = await store.still_distressed(runs, now=now, after=self._settings.lazarus_after)
+            decided = [
+                (self.ids(), run, decide(run, limit=limit))
+                for run in runs
+                if run.flow_run_id in still
+            ]
+            ours = await store.record(decided, now=now, again=PROPOSE_AGAIN)
             mine = [one for one in decided if one[1].flow_run_id in ours]
             await faults.reached(faults.Point.LAZARUS_BEFORE_PROPOSE)
             await asyncio.gather(*(self._publish(*one) for one in mine))

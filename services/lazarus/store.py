@@ -1,5 +1,6 @@
 """Lazarus' SQL. Methods are named for the question they answer; none commits."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -24,6 +25,15 @@ class Store:
             statement(__file__, "distressed"), now, after, per_tenant, again, HEARD_WITHIN
         )
         return [Distressed(**dict(row)) for row in rows]
+
+    async def still_distressed(
+        self, runs: Collection[Distressed], *, now: datetime | None, after: timedelta
+    ) -> set[UUID]:
+        """Those that nobody heard and nobody switched off since they were found."""
+        rows = await self.connection.fetch(
+            statement(__file__, "still_distressed"), [run.flow_run_id for run in runs], now, after
+        )
+        return {row["id"] for row in rows}
 
     async def record(
         self,

@@ -10,6 +10,7 @@ import pytest
 from libs.contracts.runs import Reschedule
 from services.lazarus.app import Lazarus, Ticked, build
 from services.lazarus.settings import LazarusSettings
+from services.lazarus.store import Store
 from tests.support.engines import Stack
 from tests.support.flows import LONG_AGO, TENANT, a_flow_run, a_task_run
 from tests.support.work import WorkReader, work_of_runs
@@ -217,3 +218,22 @@ async def test_a_tick_proposes_no_more_than_the_rate_of_a_tenant(
 
     assert await lazarus.tick(NOW) == Ticked(revived=100)
     assert await lazarus.tick(NOW) == Ticked(revived=5)
+
+
+async def test_a_run_that_pings_again_while_it_waits_its_turn_is_left_alone(
+    stack: Stack, lazarus: Lazarus, work: WorkReader
+) -> None:
+    run = await a_flow_run(stack.admin_pool, state="Submitted")
+    async with lazarus.database.transaction() as connection:
+        found = await Store(connection).distressed(
+            now=NOW, after=timedelta(minutes=10), per_tenant=10, again=timedelta(hours=1)
+        )
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.last_seen VALUES ($1, $2, $3)", run, TENANT, NOW
+    )
+
+    outcome = await lazarus._propose(found, NOW)
+
+    assert [each.flow_run_id for each in found] == [run]
+    assert not outcome
+    assert await work.take() == []
