@@ -7,7 +7,9 @@ fails a test. Deny by default: a user has what is listed and nothing else.
 * Each service has an inbox of its own, so nobody reads answers meant for another.
 * Nobody but `provision` may create or change a stream or a consumer, and nobody may delete or read a whole stream.
   Services may look at the streams they consume, and fetch from their own durables.
-* Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all.
+* Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all. They are not
+  listed: nats-server asks the gateway about everybody who is not, and it answers for those who show an API key. A
+  tenant's agents can have a user here all the same (`--tenant`), for programs that cannot have a key.
 
 Passwords are not here: the configuration refers to `$HEADWATER_NATS_<USER>_PASSWORD` in nats-server's environment. The
 value must be in double quotes there, since nats-server reads it as a piece of configuration.
@@ -21,21 +23,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from libs.contracts import streams, subjects
+from libs.contracts import agent_access, streams, subjects
 from libs.contracts.streams import Stream
-from libs.contracts.subjects import Subject, agent_inbox, inbox_of
+from libs.contracts.subjects import AUTH_CALLOUT, Subject, agent_inbox, inbox_of
 
 CONFIGURATION = Path(__file__).parent / "containers" / "nats-users.conf"
 """The committed result for the six services and the provisioner; tests hold it to this module."""
 
 SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
 PROVISION = "provision"
+ISSUER_VARIABLE = "HEADWATER_NATS_ISSUER"
 AGENTS = "agents"
 """In this table: the agents of the tenant that takes the place of `{tenant_id}`."""
-
-_AGENT_REQUESTS = tuple(
-    s for s in subjects.ALL if s.template.startswith("hw.rpc.agents.{tenant_id}.")
-)
 
 PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "gateway": (
@@ -67,7 +66,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
         subjects.BEAT,  # it re-arms the switch of a run that it does not give up yet
     ),
     "lazarus": (subjects.WORK_RESCHEDULE,),
-    AGENTS: (*_AGENT_REQUESTS, subjects.LOG, subjects.BEAT),
+    AGENTS: agent_access.SAYS,
 }
 """What each says of its own accord. Answers, acknowledgements and the DLQ are added for whoever consumes."""
 
@@ -79,14 +78,17 @@ HEARS: dict[str, tuple[Subject, ...]] = {
     "registry": (*(s for s in subjects.ALL if s.template.startswith("hw.rpc.registry.")),),
     "runs": (
         *(s for s in subjects.ALL if s.template.startswith("hw.rpc.runs.")),
-        *_AGENT_REQUESTS,
+        *agent_access.REQUESTS,
         subjects.SIG_RUN_DUE,
     ),
     # Pings are in a stream, and heard directly all the same: a durable of theirs would slow the broker.
     "heartbeat": (subjects.BEAT, subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
-    AGENTS: (subjects.SIG_AGENT_WORK_READY, subjects.SIG_AGENT_CANCEL),
+    AGENTS: agent_access.HEARS,
 }
 """What each subscribes to directly. Streams are read through durables, which need no subscription to their subjects."""
+
+LETS_AGENTS_IN = "gateway"
+"""Whom nats-server asks about everybody that is no user of its configuration (`services/gateway/agent_login.py`)."""
 
 LOOKS_UP: dict[str, tuple[tuple[Stream, Subject], ...]] = {
     "heartbeat": ((streams.BEATS, subjects.BEAT),),  # a run's newest ping, before it is announced
@@ -134,10 +136,12 @@ def service_user(name: str) -> User:
     }
     heard = HEARS.get(name, ())
     publish |= {f"{inbox}.>" for inbox in _callers(heard)}
+    asked = (AUTH_CALLOUT,) if name == LETS_AGENTS_IN else ()
     return User(
         name=name,
         publish=tuple(sorted(publish)),
-        subscribe=(f"{inbox_of(name)}.>", *sorted(subject.wildcard for subject in heard)),
+        subscribe=(f"{inbox_of(name)}.>", *asked, *sorted(subject.wildcard for subject in heard)),
+        answers=bool(asked),
     )
 
 
@@ -151,20 +155,13 @@ def _callers(served: Iterable[Subject]) -> set[str]:
 
 
 def agent_user(tenant_id: UUID) -> User:
-    """The agents of a tenant: its own subjects, and answers to what they ask."""
-
-    def of_tenant(subject: Subject) -> str:
-        tokens = dict.fromkeys(subject.tokens, "*") | {"tenant_id": str(tenant_id)}
-        return subject.at(**tokens)
-
+    """The agents of a tenant, where they have a user in the configuration."""
+    access = agent_access.access_of(tenant_id)
     return User(
         name=f"agent-{tenant_id}",
-        publish=tuple(sorted(of_tenant(subject) for subject in PUBLISHES[AGENTS])),
-        subscribe=(
-            f"{agent_inbox(tenant_id)}.>",
-            *sorted(of_tenant(subject) for subject in HEARS[AGENTS]),
-        ),
-        answers=True,  # the ledger wants to know that claimed runs arrived
+        publish=access.publish,
+        subscribe=access.subscribe,
+        answers=True,
     )
 
 
@@ -196,8 +193,19 @@ def users(tenants: Iterable[UUID] = ()) -> tuple[User, ...]:
 
 def configuration(everybody: Iterable[User]) -> str:
     """The `authorization` block of nats-server."""
+    everybody = tuple(everybody)
     head = "# Generated by `python -m deploy.nats_users`; a test fails when it is stale. Who may say and hear what.\n"
-    return head + "authorization {\n  users: [\n" + "".join(map(_entry, everybody)) + "  ]\n}\n"
+    return (
+        head
+        + "authorization {\n  users: [\n"
+        + "".join(map(_entry, everybody))
+        + "  ]\n"
+        + "  # Agents log in with an API key, about which the gateway is asked.\n"
+        + "  auth_callout {\n"
+        + f"    issuer: ${ISSUER_VARIABLE}\n"
+        + f"    auth_users: [{', '.join(json.dumps(user.name) for user in everybody)}]\n"
+        + "  }\n}\n"
+    )
 
 
 def _entry(user: User) -> str:

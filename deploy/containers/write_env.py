@@ -4,6 +4,9 @@ Standard library only, so that it needs no environment. A file that is there is 
 because what it holds may be in use.
 """
 
+import base64
+import binascii
+import hashlib
 import os
 import secrets
 import sys
@@ -17,6 +20,9 @@ SECRETS = (
     "HEADWATER_KEY_PEPPER",
     "HEADWATER_BOOTSTRAP_KEY",
 )
+ISSUER_SEED, ISSUER = "HEADWATER_NATS_ISSUER_SEED", "HEADWATER_NATS_ISSUER"
+"""The key that the gateway signs agents' log-ins with, and the half of it that nats-server knows; a pair."""
+NAMES = (*SECRETS, ISSUER_SEED, ISSUER)
 _HEAD = """\
 # Secrets of Headwater's containers; whoever has them has everything. Keep HEADWATER_KEY_PEPPER for as long as the keys.
 # HEADWATER_BOOTSTRAP_KEY is the first API key, an administrator's.
@@ -30,9 +36,46 @@ def completed(present: str) -> str:
     if not text.endswith("\n"):
         text += "\n"
     # Hexadecimal: no character means anything to a shell, to compose or to nats-server.
-    return text + "".join(
-        f"{name}={secrets.token_hex(24)}\n" for name in SECRETS if name not in known
-    )
+    text += "".join(f"{name}={secrets.token_hex(24)}\n" for name in SECRETS if name not in known)
+    if not {ISSUER_SEED, ISSUER} <= known:
+        seed = secrets.token_bytes(32)
+        text += f"{ISSUER_SEED}={seed.hex()}\n{ISSUER}={issuer_of(seed)}\n"
+    return text
+
+
+def issuer_of(seed: bytes) -> str:
+    """The public half, as an nkey, of the key that the gateway signs agents' log-ins with: nats-server wants it."""
+    body = b"\0" + _public_key(seed)  # the prefix of an account
+    check = binascii.crc_hqx(body, 0).to_bytes(2, "little")
+    return base64.b32encode(body + check).rstrip(b"=").decode()
+
+
+def _public_key(seed: bytes) -> bytes:
+    """Ed25519 (RFC 8032, section 5.1.5), by its book: slow, and needed once."""
+    p = 2**255 - 19
+    d = -121665 * pow(121666, -1, p) % p
+    y = 4 * pow(5, -1, p) % p
+    x2 = (y * y - 1) * pow(d * y * y + 1, -1, p) % p
+    x = pow(x2, (p + 3) // 8, p)
+    if (x * x - x2) % p:
+        x = x * pow(2, (p - 1) // 4, p) % p
+    base = (x if x % 2 == 0 else p - x, y)
+
+    def sum_of(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
+        product = d * a[0] * b[0] * a[1] * b[1]
+        return (
+            (a[0] * b[1] + b[0] * a[1]) * pow(1 + product, -1, p) % p,
+            (a[1] * b[1] + a[0] * b[0]) * pow(1 - product, -1, p) % p,
+        )
+
+    scalar = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little")
+    scalar = scalar & ((1 << 254) - 8) | (1 << 254)
+    point = (0, 1)
+    for bit in reversed(range(255)):
+        point = sum_of(point, point)
+        if scalar >> bit & 1:
+            point = sum_of(point, base)
+    return (point[1] | (point[0] & 1) << 255).to_bytes(32, "little")
 
 
 def write(path: Path) -> bool:

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 from uuid import UUID
@@ -56,7 +57,7 @@ def start(
     ] = None,
     api_key: Annotated[
         str | None,
-        typer.Option(envvar="PREFECT__CLOUD__API_KEY", help="API key of the runs"),
+        typer.Option(envvar="PREFECT__CLOUD__API_KEY", help="API key of the agent and its runs"),
     ] = None,
     tenant: Annotated[
         str | None,
@@ -122,7 +123,7 @@ def start(
             tenant_id=tenant_id,
             labels=_labels(label or [], with_hostname=hostname_label),
             capacity=capacity,
-            address=address,
+            address=_with_key(address, key),
             surroundings=Surroundings(
                 api_url=api_url,
                 labels=_labels(label or [], with_hostname=hostname_label),
@@ -176,6 +177,13 @@ def _where(
         )
         raise DiscoveryError(msg)
     return Address(url=nats, credentials=creds, tls_ca=tls_ca), api
+
+
+def _with_key(address: Address, key: str | None) -> Address:
+    """The API key is the log-in to NATS too, unless a user was named."""
+    if address.user is not None or address.credentials is not None or "@" in address.url:
+        return address
+    return replace(address, api_key=key)
 
 
 def _tenant(given: str | None) -> UUID | None:

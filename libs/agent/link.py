@@ -42,6 +42,18 @@ class Address:
     tls_ca: Path | None = None
     user: str | None = None
     password: str | None = None
+    api_key: str | None = None
+    """Shown where neither a user nor credentials are given: Headwater lets in the agents of the key's tenant."""
+
+
+class _Client(Client):
+    """Reconnects when a log-in with an API key has run out. nats-py closes for good at every error but a stale one."""
+
+    async def _process_err(self, err_msg: str) -> None:
+        if "authentication expired" in err_msg.lower():
+            await self._process_op_err(nats.errors.StaleConnectionError())
+            return
+        await super()._process_err(err_msg)
 
 
 class Link:
@@ -79,7 +91,9 @@ class Link:
         options = self._options()
         while True:
             try:
-                self._client = await nats.connect(**options)
+                client = _Client()
+                await client.connect(**options)
+                self._client = client
             except (OSError, nats.errors.Error, TimeoutError) as error:
                 self._tell_failure(str(error) or type(error).__name__)
                 await asyncio.sleep(_PAUSE)
@@ -126,6 +140,8 @@ class Link:
         }
         if self._address.credentials is not None:
             options["user_credentials"] = str(self._address.credentials)
+        if self._address.api_key is not None:
+            options["token"] = self._address.api_key
         if self._address.user is not None:
             options["user"], options["password"] = self._address.user, self._address.password
         if self._address.tls_ca is not None:

@@ -114,6 +114,10 @@ DLQ = Subject("hw.dlq.{service}.{noun}")
 ALL: tuple[Subject, ...] = tuple(v for v in dict(globals()).values() if isinstance(v, Subject))
 
 
+AUTH_CALLOUT = "$SYS.REQ.USER.AUTH"
+"""Where nats-server itself asks who may log in; not of our grammar."""
+
+
 def inbox_of(user: str) -> str:
     """Where the answers to a NATS user's requests go: its own prefix, so that no other user can be let read them."""
     return f"_INBOX.{user}"

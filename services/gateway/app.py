@@ -13,6 +13,7 @@ from libs.runtime.database import Database
 from libs.runtime.http import HttpServer
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
+from services.gateway.agent_login import Issuer, knock_of
 from services.gateway.context import Shared
 from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
@@ -137,6 +138,36 @@ class Gateway(Service):
                 self._door.forget(UUID(message.subject.rpartition(".")[2]))
 
         self.bus.on_signal(subjects.SIG_KEY_CHANGED.wildcard, on_key_changed)
+        if self._settings.keys_required and self._settings.nats_issuer_seed is not None:
+            seed = bytes.fromhex(self._settings.nats_issuer_seed.get_secret_value())
+            self._answer_nats(Issuer(seed))
+
+    def _answer_nats(self, issuer: Issuer) -> None:
+        """Answer nats-server about agents that log in to it with an API key."""
+
+        async def on_knock(message: Msg) -> None:
+            now = self.clock()
+            try:
+                knock = knock_of(message.data)
+            except ValueError as error:
+                self.log.warning("login_not_understood", error=str(error))
+                return
+            # Before the port is open there is no door: the server asks in vain, and the agent tries again.
+            if not isinstance(self._door, KeyedDoor):
+                return
+            key = await self._door.agent(knock.key)
+            if key is None:
+                self.log.info("agent_turned_away", agent=knock.name)
+                reason = "the API key is unknown, revoked, expired or not for agents"
+                answer = issuer.turn_away(knock, reason, jti=self.ids(), now=now)
+            else:
+                until = now + self._settings.nats_login_lifetime
+                if key.expires_at is not None:
+                    until = min(until, key.expires_at)
+                answer = issuer.let_in(knock, key.tenant_id, jti=self.ids(), now=now, until=until)
+            await message.respond(answer)
+
+        self.bus.on_signal(subjects.AUTH_CALLOUT, on_knock, queue=self.name)
 
     async def stop(self) -> None:
         """Close the port first, answer what is in flight, then close the rest."""

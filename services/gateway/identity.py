@@ -18,7 +18,7 @@ from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.clock import Clock
 from services.gateway.graphql.compat import header_uuid
-from services.gateway.keys import Key, Role, bearer, fingerprint
+from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
 from services.gateway.store import Store
 from services.gateway.tokens import Purpose, Seal, Token
 
@@ -157,6 +157,13 @@ class KeyedDoor:
             key=key,
             may_enter=tuple(key.memberships),
         )
+
+    async def agent(self, given: str) -> Key | None:
+        """The key of an agent that logs in to NATS; None when it is none, or may not serve runs."""
+        key = await self._key(fingerprint(given, self._pepper))
+        if key is None or key.is_expired(self._clock()) or not may(key.role, Guard.RUN):
+            return None
+        return key
 
     async def _bearer_of(
         self, token: Token, named: str | None, *, now: datetime

@@ -1,6 +1,7 @@
 """The gateway's settings."""
 
 import ipaddress
+import re
 from datetime import timedelta
 from typing import Literal, Self
 
@@ -9,6 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 from libs.runtime.settings import ServiceSettings
 
 PEPPER_BYTES = 16
+_SEED = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class GatewaySettings(ServiceSettings):
@@ -45,6 +47,17 @@ class GatewaySettings(ServiceSettings):
         default=None,
         description="text of the first administrator's key, made when there is no key at all",
     )
+    nats_issuer_seed: SecretStr | None = Field(
+        default=None,
+        description="64 hexadecimal digits; the key that agents' log-ins to NATS are signed with. None: they need users"
+        " in nats-server's configuration",
+    )
+    nats_login_lifetime: timedelta = Field(
+        default=timedelta(minutes=2),
+        gt=timedelta(0),
+        description="how long a log-in of an agent to NATS holds before it shows its key again: so long, at the most,"
+        " does a revoked key stay connected",
+    )
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
 
     @model_validator(mode="after")
@@ -60,6 +73,10 @@ class GatewaySettings(ServiceSettings):
                 f"HEADWATER_KEY_PEPPER must be a secret of at least {PEPPER_BYTES} characters that stays the same:"
                 " API keys are hashed and secrets are sealed with it"
             )
+            raise ValueError(msg)
+        seed = self.nats_issuer_seed
+        if seed is not None and not _SEED.fullmatch(seed.get_secret_value()):
+            msg = "HEADWATER_NATS_ISSUER_SEED must be 64 hexadecimal digits; `make env` draws one"
             raise ValueError(msg)
         return self
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from uuid import UUID
 
 from deploy.engines.programs import nats_server_binary
-from deploy.nats_users import User, configuration, users
+from deploy.nats_users import ISSUER_VARIABLE, User, configuration, users
+from services.gateway.agent_login import Issuer
 from tests.support.certificates import Certificates
 from tests.support.engines import make_folder
 from tests.support.eventually import eventually
@@ -23,6 +24,8 @@ max_payload: 33554432
 jetstream {{ store_dir: {store} }}
 include "./users.conf"
 """
+ISSUER_SEED = bytes(range(32))
+"""What the gateway signs agents' log-ins with."""
 _TLS = "tls {{ cert_file: {certificate}, key_file: {key} }}\n"
 
 
@@ -59,12 +62,14 @@ class GuardedNats:
         finally:
             writer.close()
 
-    async def refused(self, user: str, lines: Iterable[str]) -> list[str]:
-        """Send protocol lines as this user; the server's errors, in order."""
+    async def refused(self, user: str | dict[str, str], lines: Iterable[str]) -> list[str]:
+        """Send protocol lines as this user, or with these options of CONNECT; the server's errors, in order."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             await reader.readline()
-            options = {"user": user, "pass": self.password(user), "verbose": False}
+            if isinstance(user, str):
+                user = {"user": user, "pass": self.password(user)}
+            options = user | {"verbose": False}
             text = [f"CONNECT {json.dumps(options)}", *lines, "PING", ""]
             writer.write("\r\n".join(text).encode())
             errors: list[str] = []
@@ -77,13 +82,13 @@ class GuardedNats:
         finally:
             writer.close()
 
-    async def may_publish(self, user: str, subjects: Iterable[str]) -> set[str]:
+    async def may_publish(self, user: str | dict[str, str], subjects: Iterable[str]) -> set[str]:
         """Those of the subjects that this user may publish to."""
         tried = list(subjects)
         errors = "\n".join(await self.refused(user, (f"PUB {name} 0\r\n" for name in tried)))
         return {name for name in tried if f'Publish to "{name}"' not in errors}
 
-    async def may_subscribe(self, user: str, subjects: Iterable[str]) -> set[str]:
+    async def may_subscribe(self, user: str | dict[str, str], subjects: Iterable[str]) -> set[str]:
         """Those of the subjects that this user may subscribe to."""
         tried = list(subjects)
         lines = (f"SUB {name} {place}" for place, name in enumerate(tried))
@@ -116,6 +121,7 @@ async def guarded_nats(
         process = await asyncio.create_subprocess_exec(
             *(str(nats_server_binary(None)), "--config", str(folder / "nats.conf")),
             env=os.environ
+            | {ISSUER_VARIABLE: Issuer(ISSUER_SEED).public}
             | {user.password_variable: json.dumps(found.password(user.name)) for user in everybody},
             stdout=log,
             stderr=log,

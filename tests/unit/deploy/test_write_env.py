@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.containers.write_env import SECRETS, completed, write
+from deploy.containers.write_env import NAMES, completed, write
 from deploy.nats_users import users
 from libs.schema.roles import ROLE_PREFIX, ROLES
 from services.gateway.settings import PEPPER_BYTES
@@ -19,8 +19,8 @@ def values(text: str) -> dict[str, str]:
 def test_every_secret_is_long_and_unlike_the_others() -> None:
     found = values(completed(""))
 
-    assert set(found) == set(SECRETS)
-    assert len(set(found.values())) == len(SECRETS)
+    assert set(found) == set(NAMES)
+    assert len(set(found.values())) == len(NAMES)
     assert min(map(len, found.values())) >= max(PEPPER_BYTES, 48)
 
 
@@ -30,7 +30,7 @@ def test_every_role_and_every_nats_user_has_one() -> None:
     }
     nats = {user.password_variable for user in users()}
 
-    assert roles | nats <= set(SECRETS)
+    assert roles | nats <= set(NAMES)
 
 
 def test_what_is_there_stays() -> None:
@@ -63,7 +63,7 @@ def test_a_file_that_others_could_read_is_closed_when_it_is_completed(tmp_path: 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-@pytest.mark.parametrize("name", SECRETS)
+@pytest.mark.parametrize("name", NAMES)
 def test_compose_has_a_use_and_no_default_for_it(name: str) -> None:
     compose = (Path(__file__).parents[3] / "docker-compose.yml").read_text()
     optional = name == "HEADWATER_BOOTSTRAP_KEY"

@@ -1,0 +1,37 @@
+"""What the agents of a tenant may say and hear on NATS (design.md section 3).
+
+Said once, because two hand it out: `deploy/nats_users.py` as configuration, and the gateway when an agent logs in.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.contracts import subjects
+from libs.contracts.subjects import Subject, agent_inbox
+
+REQUESTS: tuple[Subject, ...] = tuple(
+    s for s in subjects.ALL if s.template.startswith("hw.rpc.agents.{tenant_id}.")
+)
+SAYS: tuple[Subject, ...] = (*REQUESTS, subjects.LOG, subjects.BEAT)
+HEARS: tuple[Subject, ...] = (subjects.SIG_AGENT_WORK_READY, subjects.SIG_AGENT_CANCEL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentAccess:
+    """Subject patterns. An agent may also answer what it hears, once: the ledger wants to know that runs arrived."""
+
+    publish: tuple[str, ...]
+    subscribe: tuple[str, ...]
+
+
+def access_of(tenant_id: UUID) -> AgentAccess:
+    """The tenant's own subjects, and answers to what its agents ask."""
+
+    def of_tenant(subject: Subject) -> str:
+        tokens = dict.fromkeys(subject.tokens, "*") | {"tenant_id": str(tenant_id)}
+        return subject.at(**tokens)
+
+    return AgentAccess(
+        publish=tuple(sorted(map(of_tenant, SAYS))),
+        subscribe=(f"{agent_inbox(tenant_id)}.>", *sorted(map(of_tenant, HEARS))),
+    )
