@@ -94,6 +94,9 @@ class Bus:
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=5,
+            # A server that hangs without closing is noticed within 15 s; nats-py's own defaults need six minutes.
+            ping_interval=5,
+            max_outstanding_pings=2,
             pending_size=64 << 20,
             graceful_timeout=drain_timeout,
             logger=None,
@@ -160,6 +163,9 @@ class Bus:
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=5,
+            # A server that hangs without closing is noticed within 15 s; nats-py's own defaults need six minutes.
+            ping_interval=5,
+            max_outstanding_pings=2,
             error_cb=self._note_error,
         )
 

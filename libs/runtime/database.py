@@ -3,6 +3,7 @@
 Stores never commit; the shell opens `Database.transaction()` and the statement files do the rest.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -20,6 +21,7 @@ else:  # the class is generic for type checkers only
     Connection = asyncpg.pool.PoolConnectionProxy
 
 
+_PROBE_LIMIT = 3.0  # seconds
 JSONB_VERSION = b"\x01"  # what PostgreSQL puts before the text when it sends jsonb in binary
 
 
@@ -72,6 +74,7 @@ class Database:
         self._name = name
         self._tracing = tracing
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._probe: asyncio.Task[Any] | None = None
 
     async def connect(self) -> None:
         """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
@@ -88,6 +91,9 @@ class Database:
 
     async def close(self) -> None:
         """Close the pool after what is in flight."""
+        if self._probe is not None:
+            self._probe.cancel()
+            await asyncio.gather(self._probe, return_exceptions=True)
         if self._pool is not None:
             await self._pool.close()
             self._pool = None
@@ -107,8 +113,17 @@ class Database:
             yield connection
 
     async def ping(self) -> None:
-        """Raise unless PostgreSQL answers."""
-        await self.pool.fetchval("SELECT 1", timeout=2)
+        """Raise unless PostgreSQL answers within a few seconds, however it hangs.
+
+        The question is a task of its own that is left behind: with a server that hangs, asyncpg would not let go of it,
+        nor give us a connection where all wait for answers.
+        """
+        if self._probe is None or self._probe.done():
+            self._probe = asyncio.create_task(self.pool.fetchval("SELECT 1", timeout=2))
+        answered, _ = await asyncio.wait({self._probe}, timeout=_PROBE_LIMIT)
+        if not answered:
+            raise TimeoutError
+        await self._probe
 
 
 @cache

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -36,11 +37,16 @@ class Loop:
         self.last_success: float | None = None
         self._service = service
         self._started = 0.0
+        self._now: Callable[[], float] = lambda: 0.0
         self.failures = 0
 
     def start(self) -> None:
         """Begin; the first tick comes after a short random wait, so that replicas do not march in step."""
-        self._started = asyncio.get_running_loop().time()
+        self._now = asyncio.get_running_loop().time
+        self._started = self._now()
+        # Asked when they are scraped, so that they tell the truth of a process in which nothing else moves.
+        metrics.TICK_AGE.labels(self._service, self.name).set_function(lambda: self.age)
+        metrics.LOOP_STALE.labels(self._service, self.name).set_function(lambda: self.is_stale)
         self._task = asyncio.create_task(self._run(), name=f"loop:{self.name}")
 
     async def stop(self) -> None:
@@ -49,6 +55,11 @@ class Loop:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
+            for gauge in (metrics.TICK_AGE, metrics.LOOP_STALE):
+                with suppress(
+                    KeyError
+                ):  # another replica in this process, as in tests, has done it
+                    gauge.remove(self._service, self.name)
 
     def poke(self) -> None:
         """Tick soon rather than at the interval."""
@@ -56,16 +67,17 @@ class Loop:
 
     @property
     def is_stale(self) -> bool:
-        """True when the last success is more than three intervals (and ten seconds) ago."""
+        """True when the last success is more than three intervals (and ten seconds) ago, or three ticks failed."""
+        patience = max(3 * self._interval, 10.0)
         if self.last_success is None:
-            return self.failures > 2
-        return self.age > max(3 * self._interval, 10.0)
+            return self.failures > 2 or self.age > patience + self._start_after
+        return self.age > patience
 
     @property
     def age(self) -> float:
         """Seconds since the last success; since the start where there was none."""
         since = self.last_success if self.last_success is not None else self._started
-        return asyncio.get_running_loop().time() - since
+        return self._now() - since
 
     async def _run(self) -> None:
         await asyncio.sleep(self._start_after)
@@ -86,7 +98,7 @@ class Loop:
                 )
             else:
                 self.failures = 0
-                self.last_success = asyncio.get_running_loop().time()
+                self.last_success = self._now()
             pause = self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - as above
             if self.failures:
                 pause = min(pause, 2.0 ** min(self.failures, 5))

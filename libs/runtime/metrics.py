@@ -44,6 +44,11 @@ TICK_FAILURES = Counter("headwater_tick_failures", "Ticks that raised", ["servic
 TICK_AGE = Gauge(
     "headwater_tick_age_seconds", "Time since the loop's last success", ["service", "loop"]
 )
+LOOP_STALE = Gauge(
+    "headwater_loop_stale",
+    "1 when the loop has not succeeded for three of its intervals",
+    ["service", "loop"],
+)
 OUTBOX_PUBLISHED = Counter("headwater_outbox_published", "Events published", ["service"])
 OUTBOX_LAG = Gauge(
     "headwater_outbox_lag_seconds", "Age of the oldest event not yet published", ["service"]

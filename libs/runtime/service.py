@@ -170,8 +170,6 @@ class Service(Probe):
         up.labels(self.name, "nats").set(int(self.bus.connected))
         up.labels(self.name, "postgres").set(int(await self._database_failure() is None))
         metrics.READY.labels(self.name).set(int(not await self.unready()))
-        for loop in self.loops:
-            metrics.TICK_AGE.labels(self.name, loop.name).set(loop.age)
         if self.bus.connected:
             # The heartbeat service judges nobody while it does not hear the gateway: pings may not get through.
             await self.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service=self.name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -10,6 +11,7 @@ from asyncio.subprocess import STDOUT, Process
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
+from urllib.parse import quote
 
 import psutil
 
@@ -80,15 +82,26 @@ class Headwater:
         """The process whose children are all the others."""
         return self._running().pid
 
+    def postgres_url(self, role: str) -> str:
+        """The database as a service's role."""
+        port = json.loads((self.folder / "data" / "running.json").read_text())["postgres_port"]
+        secrets = json.loads((self.folder / "data" / "secrets.json").read_text())
+        password = quote(secrets[f"postgres.{role}"], safe="")
+        return f"postgresql://headwater_{role}:{password}@127.0.0.1:{port}/headwater"
+
     def kill_engine(self, name: str) -> None:
         """kill -9 of one engine, `postgres` or `nats-server`; its supervisor is to notice."""
+        self.engine(name).kill()
+
+    def engine(self, name: str) -> psutil.Process:
+        """One engine's process, `postgres` or `nats-server`."""
         engines = [
             child
             for child in psutil.Process(self._running().pid).children()
             if child.name() == name
         ]
         assert len(engines) == 1, f"{len(engines)} children of Headwater are called {name}"
-        engines[0].kill()
+        return engines[0]
 
     async def stop(self) -> None:
         """End it politely; make sure that nothing of it is left."""

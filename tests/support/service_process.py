@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -15,6 +16,7 @@ from tests.support.ports import free_port
 
 _ROOT = Path(__file__).parents[2]
 _PEPPER = "a pepper for tests"
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +87,7 @@ async def ledger_process(stack: Stack, **environment: str) -> AsyncIterator[Serv
 
 @asynccontextmanager
 async def gateway_process(
-    stack: Stack, environment: Mapping[str, str], *, log: Path | None = None
+    stack: Stack, environment: Mapping[str, str] = _NOTHING, *, log: Path | None = None
 ) -> AsyncIterator[tuple[ServiceProcess, str]]:
     """A gateway that listens, and its URL; gone at the end. Without keys unless `environment` wants them."""
     port = free_port()
