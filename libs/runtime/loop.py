@@ -12,7 +12,10 @@ from libs.runtime.failures import is_outage
 
 
 class Loop:
-    """Calls `tick` every `interval`, or at once when poked. Tests call the tick themselves."""
+    """Calls `tick` every `interval`, or when poked: at once, but not within `rest` of the one before.
+
+    Tests call the tick themselves.
+    """
 
     def __init__(
         self,
@@ -22,8 +25,10 @@ class Loop:
         tick: Callable[[], Awaitable[Any]],
         service: str,
         start_after: timedelta | None = None,
+        rest: timedelta = timedelta(0),
     ) -> None:
         self.name = name
+        self._rest = rest.total_seconds()
         self._interval = interval.total_seconds()
         self._tick = tick
         self._log = log.get(service)
@@ -106,6 +111,7 @@ class Loop:
                 continue
             try:
                 async with asyncio.timeout(pause):
+                    await asyncio.sleep(self._rest)
                     await self._poked.wait()
             except TimeoutError:
                 pass

@@ -28,6 +28,9 @@ from libs.runtime.loop import Loop
 from libs.runtime.outbox import Relay
 from libs.runtime.settings import ServiceSettings, sentence_of
 
+_RELAY_REST = timedelta(milliseconds=20)
+"""Between two ticks of a poked relay: its transaction costs the same for one event as for a hundred."""
+
 
 class Service(Probe):
     """One of the six. Subclasses give `name`, and override `declare` and (rarely) `on_start` and `on_stop`."""
@@ -63,7 +66,10 @@ class Service(Probe):
         if self.has_outbox:
             self.relay = Relay(self.database, self.bus, self.name)
             self._relay_loop = self.add_loop(
-                "outbox", interval=timedelta(seconds=1), tick=self.relay.tick
+                "outbox",
+                interval=timedelta(seconds=1),
+                tick=self.relay.tick,
+                rest=_RELAY_REST,
             )
         self._started = False
         self._health = (
@@ -98,6 +104,7 @@ class Service(Probe):
         interval: timedelta,
         tick: Callable[[], Awaitable[Any]],
         start_after: timedelta | None = None,
+        rest: timedelta = timedelta(0),
     ) -> Loop:
         """Add a loop that starts with the service."""
         loop = Loop(
@@ -106,6 +113,7 @@ class Service(Probe):
             tick=tick,
             service=self.name,
             start_after=start_after,
+            rest=rest,
         )
         self.loops.append(loop)
         return loop

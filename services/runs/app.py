@@ -186,7 +186,8 @@ class Runs(Service):
 
     def _tell(self, committed: Committed) -> None:
         """After a commit: publish the outbox now, and give the hints that nothing depends on."""
-        self.committed()
+        if committed.has_events:
+            self.committed()
         for tenant_id in committed.work_ready:
             self._due(tenant_id)
         for tenant_id, flow_run_id in committed.cancelling:

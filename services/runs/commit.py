@@ -1,8 +1,10 @@
 """Group commit: whatever arrives while a transaction runs becomes the next transaction (design.md section 4).
 
 A lone command starts at once. Under load the batches grow by themselves, because a transaction takes longer than the
-commands need to arrive; nothing waits for a timer. A lane is one transaction at a time; two lanes let one batch be
-decoded while PostgreSQL commits the other.
+commands need to arrive. A transaction costs the same for one command as for ten, so a batch waits for company where
+that delays nobody: while more commands come in with every turn of the event loop, and while another lane's transaction
+is on its way and little has gathered (for `PATIENCE` at most, as that one may be held up by a lock). A lane is one
+transaction at a time; two lanes let one full batch be decoded while PostgreSQL commits the other.
 
 * Bounded: a command that finds the queue full is told to try again, at once.
 * One bad command harms nobody: when a batch fails and is known to be rolled back, its commands are tried one by one.
@@ -13,12 +15,16 @@ decoded while PostgreSQL commits the other.
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from libs.runtime import faults, log, metrics, trace
 from libs.runtime.failures import is_outage
 from libs.runtime.trace import Tracing
+
+PATIENCE = 0.01
+"""Seconds; about two transactions. Longer, and one that waits for a lock would hold up commands that need not."""
 
 Command = TypeVar("Command")
 Answer = TypeVar("Answer")
@@ -53,6 +59,7 @@ class GroupCommit(Generic[Command, Answer]):
         self._apply = apply
         self._tracing = tracing
         self._batch_limit = batch_limit
+        self._worth = max(1, batch_limit // 8)
         self._queue_limit = queue_limit
         self._lane_count = lanes
         self._log = log.get(service)
@@ -60,6 +67,8 @@ class GroupCommit(Generic[Command, Answer]):
         self._queue: deque[_Waiting[Command, Answer]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
+        self._applying = 0
+        self._finished = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
         self.batches = 0
         self.commands = 0
@@ -94,6 +103,8 @@ class GroupCommit(Generic[Command, Answer]):
         self._queue.append(_Waiting(command, weight, answer, trace.current()))
         self._queued += weight
         self._arrived.set()
+        if self._queued >= self._worth:
+            self._finished.set()  # enough for a transaction beside the one on its way
         return await answer
 
     async def _lane(self) -> None:
@@ -101,7 +112,24 @@ class GroupCommit(Generic[Command, Answer]):
             while not self._queue:
                 self._arrived.clear()
                 await self._arrived.wait()
-            await self._commit(self._take())
+            await self._gather()
+            if self._queue:
+                await self._commit(self._take())
+
+    async def _gather(self) -> None:
+        """Wait for more commands to share the transaction, as long as that delays nobody."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + PATIENCE
+        while self._queued < self._worth and loop.time() < until:
+            if self._applying:
+                self._finished.clear()
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(until):
+                        await self._finished.wait()
+            seen = self._queued
+            await asyncio.sleep(0)
+            if self._queued == seen and not self._applying:
+                return
 
     def _take(self) -> list[_Waiting[Command, Answer]]:
         batch = [self._queue.popleft()]
@@ -113,11 +141,15 @@ class GroupCommit(Generic[Command, Answer]):
         return batch
 
     async def _commit(self, batch: list[_Waiting[Command, Answer]]) -> None:
+        self._applying += 1
         try:
             await self._try(batch)
         except asyncio.CancelledError:
             _fail(batch, ConnectionError("the ledger is stopping"))
             raise
+        finally:
+            self._applying -= 1
+            self._finished.set()
 
     async def _try(self, batch: list[_Waiting[Command, Answer]]) -> None:
         loop = asyncio.get_running_loop()

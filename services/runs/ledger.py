@@ -125,12 +125,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What to tell others after the commit. Both are hints: who misses them finds out by asking."""
+    """What to tell others after the commit. All are hints: who misses them finds out by asking."""
 
     work_ready: frozenset[UUID]
     """Tenants whose agents have something to fetch."""
     cancelling: tuple[tuple[UUID, UUID], ...]
     """(tenant, flow run) that a process should stop."""
+    has_events: bool
+    """Whether the outbox has something to publish; task runs alone give it nothing."""
 
 
 class Ledger:
@@ -312,7 +314,9 @@ class _Batch:
             metrics.STATES_REFUSED.labels(kind, code).inc(number)
 
     def committed(self) -> Committed:
-        return Committed(frozenset(self.ready), tuple(self.cancelling))
+        return Committed(
+            frozenset(self.ready), tuple(self.cancelling), has_events=bool(self.events)
+        )
 
     # reading and locking
 

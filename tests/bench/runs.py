@@ -442,7 +442,10 @@ async def fresh_task_runs(bench: Bench, count: int) -> list[str]:
 @contextlib.asynccontextmanager
 async def a_bench(folder: Path, *, processes: bool, scale: float) -> Any:
     """Everything that a figure needs."""
-    async with Headwater(folder, processes=processes) as server, Gql(server.url) as api:
+    async with (
+        Headwater(folder, *(["--processes"] if processes else [])) as server,
+        Gql(server.url) as api,
+    ):
         data = DataFolder(folder / "data")
         record = json.loads((data.path / "running.json").read_text())
         postgres = (

@@ -30,10 +30,10 @@ LOOK = 0.25
 class Headwater:
     """All services and engines on a free port, on data of its own."""
 
-    def __init__(self, folder: Path, *, processes: bool = False, **settings: str) -> None:
-        """`settings` are HEADWATER_ variables, without the prefix and in lower case."""
+    def __init__(self, folder: Path, *options: str, **settings: str) -> None:
+        """`options` are those of `run`; `settings` HEADWATER_ variables, without the prefix and in lower case."""
         self.folder = folder
-        self._options = ("--processes",) if processes else ()
+        self._options = options
         self._settings = {f"HEADWATER_{name.upper()}": value for name, value in settings.items()}
         self.log = folder / "headwater.log"
         self.port = free_port()

@@ -65,6 +65,36 @@ async def test_what_arrives_during_a_transaction_becomes_the_next_one() -> None:
     assert answers == [10, 20, 30, 40]
 
 
+async def test_a_transaction_that_is_held_up_does_not_hold_up_the_other_lane() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with committing(recorder.apply, lanes=2) as commit:
+        first = asyncio.create_task(commit.submit(1))
+        await recorder.entered.wait()
+        others = [asyncio.create_task(commit.submit(n)) for n in (2, 3)]
+        await _until(lambda: len(recorder.batches) == 2)
+        recorder.gate.set()
+        await asyncio.gather(first, *others)
+
+    assert recorder.batches == [[1], [2, 3]]
+
+
+async def test_what_is_little_shares_one_transaction_though_a_lane_is_free() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with committing(recorder.apply, lanes=2) as commit:
+        first = asyncio.create_task(commit.submit(1))
+        await recorder.entered.wait()
+        second = asyncio.create_task(commit.submit(2))
+        await _until(lambda: commit.queued == 1)
+        third = asyncio.create_task(commit.submit(3))
+        await _until(lambda: commit.queued == 2)
+        recorder.gate.set()
+        await asyncio.gather(first, second, third)
+
+    assert recorder.batches == [[1], [2, 3]]
+
+
 async def test_a_batch_is_bounded_by_weight_but_never_empty() -> None:
     recorder = Recorder()
     recorder.gate.clear()
