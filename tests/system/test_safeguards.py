@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.client, pytest.mark.slow]
 
 SILENCE = 8
 WITHIN = 90.0
-IMPATIENT = {
+IMPATIENT: dict[str, Any] = {
     "heartbeat_interval_seconds": "2",
     "heartbeat_misses": "4",
     "heartbeat_interval": "PT2S",
