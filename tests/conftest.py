@@ -4,7 +4,14 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from tests.support.engines import Stack, TestPostgres, postgres_for_tests, stack_on
+from tests.support.engines import (
+    Database,
+    Stack,
+    TestPostgres,
+    database_on,
+    postgres_for_tests,
+    stack_on,
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -36,4 +43,11 @@ async def postgres() -> AsyncIterator[TestPostgres]:
 async def stack(postgres: TestPostgres) -> AsyncIterator[Stack]:
     """A migrated database and provisioned streams, for this test module alone."""
     async with stack_on(postgres) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+async def database(postgres: TestPostgres) -> AsyncIterator[Database]:
+    """A migrated database for this test module alone, where no bus is needed."""
+    async with database_on(postgres) as found:
         yield found

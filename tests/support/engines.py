@@ -38,20 +38,26 @@ class TestPostgres:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stack:
-    """A migrated database and provisioned streams that no other test module uses."""
+class Database:
+    """A migrated database that no other test module uses."""
 
     owner_url: str
-    nats_url: str
     admin_pool: "asyncpg.Pool[asyncpg.Record]"
     postgres: Supervisor | None
-    nats: Supervisor | None
 
     def postgres_url(self, role: str) -> str:
         """The URL of a service's role ("runs", "reader", ...) or of the "owner"."""
         if role == "owner":
             return self.owner_url
         return role_url(self.owner_url, role=role, password=PASSWORDS[role])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack(Database):
+    """Such a database and provisioned streams."""
+
+    nats_url: str
+    nats: Supervisor | None
 
 
 def make_folder() -> Path:
@@ -123,6 +129,20 @@ async def nats_for_tests() -> AsyncIterator[tuple[str, Supervisor | None]]:
 @asynccontextmanager
 async def stack_on(postgres: TestPostgres) -> AsyncIterator[Stack]:
     """A fresh database from the template, and a fresh bus."""
+    async with database_on(postgres) as database, nats_for_tests() as (nats_url, nats_supervisor):
+        await provision(nats_url)
+        yield Stack(
+            owner_url=database.owner_url,
+            nats_url=nats_url,
+            admin_pool=database.admin_pool,
+            postgres=database.postgres,
+            nats=nats_supervisor,
+        )
+
+
+@asynccontextmanager
+async def database_on(postgres: TestPostgres) -> AsyncIterator[Database]:
+    """A fresh database from the template."""
     name = f"headwater_test_{secrets.token_hex(6)}"
     url = with_database(postgres.owner_url, name)
     owner = await asyncpg.connect(postgres.owner_url)
@@ -132,20 +152,12 @@ async def stack_on(postgres: TestPostgres) -> AsyncIterator[Stack]:
         )
     finally:
         await owner.close()
-    async with nats_for_tests() as (nats_url, nats_supervisor):
-        await provision(nats_url)
-        pool = await asyncpg.create_pool(url, min_size=1, max_size=4, init=json_as_values)
-        try:
-            yield Stack(
-                owner_url=url,
-                nats_url=nats_url,
-                admin_pool=pool,
-                postgres=postgres.supervisor,
-                nats=nats_supervisor,
-            )
-        finally:
-            pool.terminate()
-            await _drop(postgres.owner_url, name)
+    pool = await asyncpg.create_pool(url, min_size=1, max_size=4, init=json_as_values)
+    try:
+        yield Database(owner_url=url, admin_pool=pool, postgres=postgres.supervisor)
+    finally:
+        pool.terminate()
+        await _drop(postgres.owner_url, name)
 
 
 async def _drop(url: str, name: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from services.gateway.reads.catalog import Catalog, Column, Table
-from services.gateway.reads.types import AGGREGATES, aggregated
+from services.gateway.reads.types import AGGREGATES, JSON_COMPARISONS, aggregated
 from tests.integration.gateway.reads.reference import Root, Selected, Word, shown
 from tests.integration.gateway.reads.world import JSON, NAMES, STATES, World
 
@@ -13,6 +13,7 @@ _DIRECTIONS = (
     "asc", "desc", "asc_nulls_first", "asc_nulls_last", "desc_nulls_first", "desc_nulls_last",
 )  # fmt: skip
 _COMPARISONS = ("_eq", "_neq", "_gt", "_gte", "_lt", "_lte")
+_KEY_COMPARISONS = ("_has_key", "_has_keys_any", "_has_keys_all")
 _PATTERNS = {
     "_like": ("a%", "%a", "_eta", r"a\%b", "%A%"),
     "_similar": ("(alpha|beta)", "a%", "delta.1"),
@@ -155,7 +156,8 @@ class Queries:
         target = self._catalog[relationship.target]
         if not relationship.many:
             return {relationship.name: self._order(draw, target, depth - 1)}
-        function = draw(st.sampled_from(["count", "max", "min"]))
+        functions = [name for name in AGGREGATES if aggregated(target, name)]
+        function = draw(st.sampled_from(["count", *functions]))
         if function == "count":
             return {f"{relationship.name}_aggregate": {"count": self._direction(draw)}}
         column = draw(st.sampled_from(aggregated(target, function)))
@@ -215,18 +217,12 @@ class Queries:
 
     def _json_operator(self, draw: Any) -> tuple[str, Any]:
         operator = draw(
-            st.sampled_from(
-                [
-                    "_eq",
-                    "_neq",
-                    "_contains",
-                    "_contained_in",
-                    "_has_key",
-                    "_has_keys_any",
-                    "_has_keys_all",
-                ]
-            )
+            st.sampled_from([*_COMPARISONS, *JSON_COMPARISONS, *_KEY_COMPARISONS, "_cast"])
         )
+        if operator == "_cast":
+            texts = st.sampled_from(['%"a"%', "{}", "[%]", '{"a": 2, "b": [1, 2]}', "1"])
+            matching = st.sampled_from(["_eq", "_neq", "_like", "_nlike", "_ilike", "_gt"])
+            return operator, {"String": {draw(matching): draw(texts)}}
         if operator == "_has_key":
             return operator, draw(st.sampled_from("ab"))
         if operator.startswith("_has_keys"):

@@ -449,7 +449,7 @@ def _compare(scalar: str, value: Any, operator: str, operand: Any) -> Truth:
     if operator == "_cast":
         return _and(
             [
-                _compare("String", None if value is None else "?", o, v)
+                _compare("String", None if value is None else _json_text(value), o, v)
                 for o, v in operand["String"].items()
             ]
         )
@@ -463,6 +463,8 @@ def _compare(scalar: str, value: Any, operator: str, operand: Any) -> Truth:
     other = _read(scalar, operand)
     if operator in ("_eq", "_neq"):
         return _equal(value, other) is (operator == "_eq")
+    if scalar == "jsonb":
+        return bool(_ORDERINGS[operator](_json_order(value), _json_order(other)))
     return bool(_ORDERINGS[operator](value, other))
 
 
@@ -493,6 +495,44 @@ def _equal(one: Any, other: Any) -> bool:
     if isinstance(one, list) and isinstance(other, list):
         return len(one) == len(other) and all(_equal(a, b) for a, b in zip(one, other, strict=True))
     return bool(one == other)
+
+
+def _keys_in_order(value: dict[str, Any]) -> list[str]:
+    """Keys as jsonb stores them: the shorter first."""
+    return sorted(value, key=lambda key: (len(key.encode()), key.encode()))
+
+
+def _json_text(value: Any) -> str:
+    """A JSON value as PostgreSQL writes jsonb."""
+    if isinstance(value, dict):
+        pairs = [f"{_json_text(key)}: {_json_text(value[key])}" for key in _keys_in_order(value)]
+        return "{" + ", ".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(_json_text(one) for one in value) + "]"
+    return orjson.dumps(value).decode()
+
+
+def _json_order(value: Any) -> tuple[Any, ...]:
+    """What sorts JSON values as jsonb does: kinds first, then fewer members before more, then member by member.
+
+    With one exception, which PostgreSQL keeps for the sake of old indexes: an empty array at the top is the least.
+    """
+    return (-1,) if value == [] and isinstance(value, list) else _inner_order(value)
+
+
+def _inner_order(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return (0,)
+    if isinstance(value, str):
+        return (1, value.encode())
+    if isinstance(value, bool):
+        return (3, value)
+    if isinstance(value, int | float):
+        return (2, value)
+    if isinstance(value, list):
+        return (4, len(value), *(_inner_order(one) for one in value))
+    pairs = [(_inner_order(key), _inner_order(value[key])) for key in _keys_in_order(value)]
+    return (5, len(value), *pairs)
 
 
 def _contains(whole: Any, part: Any, *, top: bool = True) -> bool:

@@ -69,11 +69,9 @@ async def make_runs(
         async with asyncio.TaskGroup() as workers:
             for _ in range(_WORKERS):
                 workers.create_task(work())
-        for schema in ("gateway", "registry"):
-            for name in await owner.fetch(
-                "SELECT tablename FROM pg_tables WHERE schemaname = $1", schema
-            ):
-                await owner.execute(f"VACUUM (ANALYZE) {schema}.{name['tablename']}")
+        # Not before: pages that are younger than another worker's transaction are not yet visible to all.
+        tell("all tables: vacuum")
+        await owner.execute("VACUUM (ANALYZE)")
     finally:
         await owner.close()
 
@@ -110,8 +108,6 @@ async def _fill(
     for index in indexes:
         await connection.execute(index["definition"].replace(" ON ONLY ", " ON "))  # partitions too
         tell(f"{table}: {index['name']}")
-    await connection.execute(f"VACUUM (ANALYZE) {table}")
-    tell(f"{table}: done")
 
 
 _FUNCTIONS = """

@@ -12,7 +12,7 @@ from graphql import GraphQLError, GraphQLResolveInfo, execute, parse
 from services.gateway.reads import BadVariables, Limits
 from tests.integration.gateway.reads.asking import Asker, asking
 from tests.integration.gateway.reads.world import A_TENANT, EPOCH
-from tests.support.engines import Stack
+from tests.support.engines import Database
 
 
 def an_id(number: int) -> UUID:
@@ -26,9 +26,9 @@ MOMENT = datetime(2021, 5, 12, 17, 59, 58, 338040, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-async def asker(stack: Stack) -> AsyncIterator[Asker]:
-    await _fill(stack.admin_pool)
-    async with asking(stack.postgres_url("reader")) as found:
+async def asker(database: Database) -> AsyncIterator[Asker]:
+    await _fill(database.admin_pool)
+    async with asking(database.postgres_url("reader")) as found:
         yield found
 
 
@@ -495,8 +495,8 @@ async def test_a_page_of_pages_that_costs_too_much_is_refused(asker: Asker) -> N
     assert answer["errors"][0]["extensions"] == {"code": "LIMIT_EXCEEDED"}
 
 
-async def test_a_list_without_a_limit_ends_at_the_default(stack: Stack, asker: Asker) -> None:
-    async with asking(stack.postgres_url("reader"), limits=Limits(default_rows=1)) as narrow:
+async def test_a_list_without_a_limit_ends_at_the_default(database: Database, asker: Asker) -> None:
+    async with asking(database.postgres_url("reader"), limits=Limits(default_rows=1)) as narrow:
         data = await narrow.data(
             "{ flow_run { id } flow_run_aggregate { aggregate { count } nodes { id } } }"
         )
@@ -507,10 +507,10 @@ async def test_a_list_without_a_limit_ends_at_the_default(stack: Stack, asker: A
 
 
 async def test_a_query_that_takes_too_long_says_so_and_the_next_one_is_answered(
-    stack: Stack,
+    database: Database,
 ) -> None:
-    async with asking(stack.postgres_url("reader"), statement_timeout=0.05) as hurried:
-        async with stack.admin_pool.acquire() as blocker, blocker.transaction():
+    async with asking(database.postgres_url("reader"), statement_timeout=0.05) as hurried:
+        async with database.admin_pool.acquire() as blocker, blocker.transaction():
             await blocker.execute("LOCK TABLE runs.log IN ACCESS EXCLUSIVE MODE")
             answer = await hurried.ask("{ log { id } project { id } }")
         again = await hurried.data("{ project { name } }")

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.gateway.reads.asking import Asker, asking
 from tests.integration.gateway.reads.world import A_TENANT, World, make_world, store
-from tests.support.engines import Stack
+from tests.support.engines import Database
 
 _SECTIONS = re.split(
     r"^### ", Path(__file__).with_name("client_operations.graphql").read_text(), flags=re.MULTILINE
@@ -21,9 +21,9 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-async def asker(stack: Stack, world: World) -> AsyncIterator[Asker]:
-    await store(world, stack.admin_pool)
-    async with asking(stack.postgres_url("reader")) as found:
+async def asker(database: Database, world: World) -> AsyncIterator[Asker]:
+    await store(world, database.admin_pool)
+    async with asking(database.postgres_url("reader")) as found:
         yield found
 
 

@@ -17,10 +17,11 @@ from tests.integration.gateway.reads.world import (
     make_world,
     store,
 )
-from tests.support.engines import Stack
+from tests.support.engines import Database
+from tests.support.examples import examples
 
 _EXAMPLES = settings(
-    max_examples=150,
+    max_examples=examples(80),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     print_blob=True,
@@ -37,10 +38,10 @@ class Compared:
 
 
 @pytest.fixture(scope="module", params=[11, 12, 13])
-async def compared(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[Compared]:
+async def compared(database: Database, request: pytest.FixtureRequest) -> AsyncIterator[Compared]:
     world = make_world(request.param)
-    await store(world, stack.admin_pool)
-    async with asking(stack.postgres_url("reader")) as asker:
+    await store(world, database.admin_pool)
+    async with asking(database.postgres_url("reader")) as asker:
         yield Compared(asker, world, Queries(asker.path.catalog, world))
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from services.gateway.reads import BadVariables
 from tests.integration.gateway.reads.asking import Asker, asking
 from tests.integration.gateway.reads.world import make_world, store
-from tests.support.engines import Stack
+from tests.support.engines import Database
+from tests.support.examples import examples
 
 _TEXTS = [
     section.split("\n", maxsplit=1)[1]
@@ -31,7 +32,10 @@ _TOKENS = (
     "query Q($x: uuid = null)", "mutation", '"""', "#", "\\", "\x00", "é",
 )  # fmt: skip
 _EXAMPLES = settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+    max_examples=examples(120),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    print_blob=True,
 )
 _VALUES = st.recursive(
     st.one_of(
@@ -52,9 +56,9 @@ _VALUES = st.recursive(
 
 
 @pytest.fixture(scope="module")
-async def asker(stack: Stack) -> AsyncIterator[Asker]:
-    await store(make_world(31), stack.admin_pool)
-    async with asking(stack.postgres_url("reader")) as found:
+async def asker(database: Database) -> AsyncIterator[Asker]:
+    await store(make_world(31), database.admin_pool)
+    async with asking(database.postgres_url("reader")) as found:
         yield found
 
 
@@ -117,11 +121,11 @@ async def test_broken_values_are_answered_or_refused(
 
 
 async def test_the_next_request_is_answered_after_the_connections_were_cut(
-    stack: Stack, asker: Asker
+    database: Database, asker: Asker
 ) -> None:
     await asker.data("{ project { id } }")
 
-    cut = await stack.admin_pool.fetch(
+    cut = await database.admin_pool.fetch(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
         " WHERE usename = 'headwater_reader' AND datname = current_database()"
     )

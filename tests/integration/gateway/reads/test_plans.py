@@ -19,7 +19,7 @@ from services.gateway.reads import ReadPath
 from tests.integration.gateway.reads.asking import schema_of
 from tests.integration.gateway.reads.scale import BUSY_TENANT, Scale, make_runs
 from tests.integration.gateway.reads.shapes import Shape, shapes
-from tests.support.engines import Stack
+from tests.support.engines import Database
 
 RUNS = int(os.environ.get("HEADWATER_TEST_RUNS", "30000"))
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -48,12 +48,12 @@ class Planner:
 
 
 @pytest.fixture(scope="module")
-async def planner(stack: Stack) -> AsyncIterator[Planner]:
+async def planner(database: Database) -> AsyncIterator[Planner]:
     scale = Scale(runs=RUNS, task_runs_per_run=2, states_per_run=1, logs_per_run=1)
-    await make_runs(stack.postgres_url("owner"), scale, now=NOW)
+    await make_runs(database.postgres_url("owner"), scale, now=NOW)
     path = ReadPath.build()
     schema_of(path)
-    reader = await asyncpg.connect(stack.postgres_url("reader"))
+    reader = await asyncpg.connect(database.postgres_url("reader"))
     large = await reader.fetch(
         "SELECT relname FROM pg_class WHERE relkind = 'r' AND reltuples > $1", _LARGE
     )

@@ -16,7 +16,7 @@ from tests.integration.gateway.reads.world import (
     make_world,
     store,
 )
-from tests.support.engines import Stack
+from tests.support.engines import Database
 
 CATALOG = build_catalog()
 TABLES = [name for name in CATALOG.tables if name != TRAVERSAL]
@@ -45,9 +45,9 @@ def _mark(table: str, row: dict[str, Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-async def asker(stack: Stack, world: World) -> AsyncIterator[Asker]:
-    await store(world, stack.admin_pool)
-    async with asking(stack.postgres_url("reader")) as found:
+async def asker(database: Database, world: World) -> AsyncIterator[Asker]:
+    await store(world, database.admin_pool)
+    async with asking(database.postgres_url("reader")) as found:
         yield found
 
 
