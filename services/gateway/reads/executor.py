@@ -26,6 +26,9 @@ _SETTINGS = {
     "intervalstyle": "postgres",
     # Compiling a statement to machine code costs more than these statements.
     "jit": "off",
+    # A count over months may take one core, not every core from the writers beside it; and starting helpers costs more
+    # than most of these statements.
+    "max_parallel_workers_per_gather": "0",
 }
 _LOST = (
     asyncpg.PostgresConnectionError,
