@@ -10,8 +10,11 @@ from typing import Any
 import httpx
 import pytest
 from graphql import build_client_schema, get_introspection_query
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from tests.support.engines import Stack
+from tests.support.examples import examples
 from tests.support.gql import Gql
 from tests.support.serialized_flows import a_flow
 from tests.support.services import all_services
@@ -38,6 +41,14 @@ async def project_id(api: Gql) -> str:
     made = await api('mutation { create_project(input: {name: "bad flows"}) { id } }')
     found: str = made["create_project"]["id"]
     return found
+
+
+@pytest.fixture(scope="module")
+async def poster(api: Gql) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=api.url, timeout=30, headers={"content-type": "application/json"}
+    ) as client:
+        yield client
 
 
 async def raw(api: Gql, body: bytes, **headers: str) -> httpx.Response:
@@ -90,6 +101,42 @@ async def test_what_is_no_valid_request_is_http_400_with_a_reason(
     assert answer.status_code == 400
     assert says in answer.json()["errors"][0]["message"]
     assert await counts(stack) == before
+
+
+_KEYS = st.sampled_from(["query", "variables", "operationName", "extensions", "id", ""])
+_ANYTHING = st.recursive(
+    st.one_of(
+        st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(max_size=8),
+        st.sampled_from(["{ hello }", "{ flow { id } }", "query A { hello }", "{", "A", "{}", "null"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.dictionaries(_KEYS, inner, max_size=4)
+    ),
+    max_leaves=8,
+)  # fmt: skip
+_BODIES = st.one_of(
+    st.binary(max_size=40),
+    _ANYTHING.map(lambda value: json.dumps(value).encode()),
+    st.builds(  # cut short, or with a byte that does not belong there
+        lambda value, place, byte: (body := json.dumps(value).encode())[:place] + byte + body[place + 1 :],
+        _ANYTHING, st.integers(0, 60), st.binary(max_size=2),
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=list(HealthCheck))
+@given(body=_BODIES)
+async def test_whatever_is_posted_is_answered_or_refused_with_a_reason(
+    api: Gql, poster: httpx.AsyncClient, body: bytes
+) -> None:
+    answer = await poster.post("/graphql", content=body)
+
+    assert answer.status_code in (200, 400)
+    for one in found if isinstance(found := answer.json(), list) else [found]:
+        assert set(one) <= {"data", "errors"}
+        codes = [(error.get("extensions") or {}).get("code") for error in one.get("errors", [])]
+        assert all(error["message"] for error in one.get("errors", []))
+        assert not {"INTERNAL_SERVER_ERROR", "API_ERROR"} & set(codes)
 
 
 async def test_a_body_over_the_limit_is_refused_before_it_is_read(stack: Stack, api: Gql) -> None:

@@ -300,3 +300,54 @@ async def test_the_key_value_store_keeps_what_clients_put_there(admin: Gql) -> N
     assert read["key_value"] == [{"id": first["set_key_value"]["id"], "key": "k", "value": "text"}]
     assert "at most 10000" in too_big[0]["message"]
     assert deleted == {"delete_key_value": {"success": True}}
+
+
+async def test_what_recorded_clients_ask_about_themselves_is_answered_in_their_words(
+    admin: Gql,
+) -> None:
+    await admin(
+        'mutation($v: JSON!) { set_secret(input: {name: "S", value: $v}) { success } }', v="v"
+    )
+    [tenant] = (await admin("query { tenant { id slug } }"))["tenant"]
+    questions = [
+        "query { hello }",
+        "query { authInfo { apiTokenScope } }",
+        "query { auth_info { api_token_scope } }",
+        "query { auth_info { tenant_id } }",
+        "query { auth_info { user_id } }",
+        "query { user { default_membership { tenant_id } } }",
+        "query { user { default_membership { tenant { slug } } } }",
+    ]
+
+    hello, old, scope, of, user, member, slug = [await admin(text) for text in questions]
+    keys = await admin("query { auth_api_key { id name expires_at } }")
+    tokens = await admin("query { api_token { id name } }")
+    secret = await admin("query($name: String!) { secret_value(name: $name) }", name="S")
+    old_secret = await admin("query($name: String!) { secretValue(name: $name) }", name="S")
+
+    assert hello == {"hello": "👋"}
+    assert old == {"authInfo": {"apiTokenScope": "RUNNER"}}
+    assert scope == {"auth_info": {"api_token_scope": "RUNNER"}}
+    assert of == {"auth_info": {"tenant_id": tenant["id"]}}
+    assert user["auth_info"]["user_id"] is not None
+    assert member == {"user": [{"default_membership": {"tenant_id": tenant["id"]}}]}
+    assert slug == {"user": [{"default_membership": {"tenant": {"slug": tenant["slug"]}}}]}
+    assert {"first"} <= {key["name"] for key in keys["auth_api_key"]}
+    assert {"first"} <= {token["name"] for token in tokens["api_token"]}
+    assert (secret, old_secret) == ({"secret_value": "v"}, {"secretValue": "v"})
+
+
+async def test_reference_data_and_api_say_what_the_web_ui_and_clients_expect(admin: Gql) -> None:
+    data = (await admin("query { reference_data { state_hierarchy state_info } }"))[
+        "reference_data"
+    ]
+    api = (await admin("query { api { backend mode version core_version release_timestamp } }"))[
+        "api"
+    ]
+
+    assert data["state_info"]["Running"] == {"color": "#3d67ff"}
+    assert data["state_info"]["Scheduled"] == {"color": "#ffab00"}
+    assert set(data["state_hierarchy"]["Running"]) >= {"Running", "Cancelling"}
+    assert set(data["state_hierarchy"]["_MetaState"]) >= {"Submitted", "Queued", "ClientFailed"}
+    assert (api["backend"], api["mode"], api["core_version"]) == ("SERVER", "normal", "1.4.1")
+    assert api["release_timestamp"] is None
