@@ -55,8 +55,10 @@ class GroupCommit(Generic[Command, Answer]):
         lanes: int,
         service: str,
         tracing: Tracing | None = None,
+        patience: float = PATIENCE,
     ) -> None:
         self._apply = apply
+        self._patience = patience
         self._tracing = tracing
         self._batch_limit = batch_limit
         self._worth = max(1, batch_limit // 8)
@@ -119,7 +121,7 @@ class GroupCommit(Generic[Command, Answer]):
     async def _gather(self) -> None:
         """Wait for more commands to share the transaction, as long as that delays nobody."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + PATIENCE
+        until = loop.time() + self._patience
         while self._queued < self._worth and loop.time() < until:
             if self._applying:
                 self._finished.clear()

@@ -13,10 +13,20 @@ Apply = Callable[[Sequence[int]], Awaitable[Sequence[int]]]
 
 @asynccontextmanager
 async def committing(
-    apply: Apply, *, batch_limit: int = 100, queue_limit: int = 1000, lanes: int = 1
+    apply: Apply,
+    *,
+    batch_limit: int = 100,
+    queue_limit: int = 1000,
+    lanes: int = 1,
+    patience: float = 60.0,
 ) -> AsyncIterator[GroupCommit[int, int]]:
     commit: GroupCommit[int, int] = GroupCommit(
-        apply, batch_limit=batch_limit, queue_limit=queue_limit, lanes=lanes, service="test"
+        apply,
+        batch_limit=batch_limit,
+        queue_limit=queue_limit,
+        lanes=lanes,
+        service="test",
+        patience=patience,
     )
     commit.start()
     try:
@@ -68,7 +78,7 @@ async def test_what_arrives_during_a_transaction_becomes_the_next_one() -> None:
 async def test_a_transaction_that_is_held_up_does_not_hold_up_the_other_lane() -> None:
     recorder = Recorder()
     recorder.gate.clear()
-    async with committing(recorder.apply, lanes=2) as commit:
+    async with committing(recorder.apply, lanes=2, patience=0.0) as commit:
         first = asyncio.create_task(commit.submit(1))
         await recorder.entered.wait()
         others = [asyncio.create_task(commit.submit(n)) for n in (2, 3)]
