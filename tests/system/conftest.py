@@ -29,6 +29,8 @@ async def client(headwater: Headwater, tmp_path_factory: pytest.TempPathFactory)
         home=tmp_path_factory.mktemp("home"),
         # Seconds. Clients look every 15 whether they were cancelled; tests have less patience.
         PREFECT__CLOUD__CHECK_CANCELLATION_INTERVAL="1",
+        # Nor for the 30 seconds after which they ask again for a slot of a concurrency limit.
+        PREFECT__CLOUD__QUEUE_INTERVAL="0.5",
     )
 
 

@@ -6,6 +6,7 @@ tests wait for theirs; each test looks at one.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from tests.support.prefect_client import Agent, PrefectClient
 
 pytestmark = [pytest.mark.client, pytest.mark.slow]
 
-# Eight runs on two cores, each of which imports Prefect in a process of its own.
+# Nine runs on two cores, each of which imports Prefect in a process of its own.
 RUN_WITHIN = 120.0
 
 START = """
@@ -28,6 +29,7 @@ START = """
     import pendulum
     import prefect
     from prefect import Client, Flow, Parameter, task
+    from prefect.executors import LocalDaskExecutor
     from prefect.schedules import IntervalSchedule
 
     @task
@@ -57,6 +59,11 @@ START = """
         while True:
             time.sleep(0.2)
 
+    @task(tags=["one at a time"])
+    def load(x):
+        time.sleep(0.3)
+        return x
+
     @task
     def talk():
         logger = prefect.context.get("logger")
@@ -76,12 +83,16 @@ START = """
         sleep_for_ever()
     with Flow("talkative") as talkative:
         talk()
+    with Flow("limited", executor=LocalDaskExecutor(scheduler="threads", num_workers=3)) as limited:
+        load.map([1, 2, 3])
 
     client = Client()
+    client.update_task_tag_limit("one at a time", 1)
+    assert client.get_task_tag_limit("one at a time") == 1
     client.create_project("runs")
     flows = {}
     runs = {}
-    for flow in (sums, mapped, retried, broken, endless, talkative):
+    for flow in (sums, mapped, retried, broken, endless, talkative, limited):
         flows[flow.name] = flow.register(project_name="runs")
         runs[flow.name] = client.create_flow_run(
             flow_id=flows[flow.name],
@@ -200,6 +211,24 @@ async def test_a_task_that_fails_once_is_retried_to_success(
         "Running",
         "Success",
     ]
+
+
+async def test_mapped_children_under_a_tag_limit_of_one_run_one_after_the_other(
+    api: Gql, day: dict[str, dict[str, str]]
+) -> None:
+    run = await finished(api, day["runs"]["limited"])
+
+    spans = await api(
+        """query($id: uuid!) { task_run(where: {flow_run_id: {_eq: $id}, map_index: {_gte: 0}},
+        order_by: {start_time: asc}) { state start_time end_time states { state } } }""",
+        id=run["id"],
+    )
+    children = spans["task_run"]
+    assert [child["state"] for child in children] == ["Success"] * 3
+    for one, next_one in pairwise(children):
+        assert one["end_time"] <= next_one["start_time"]
+    # All three began at once, so at least one of them was told to wait.
+    assert "Queued" in {state["state"] for child in children for state in child["states"]}
 
 
 async def test_a_flow_whose_task_raises_ends_failed_and_so_does_what_depends_on_it(

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from nats.aio.msg import Msg
 
-from libs.contracts import agents
+from libs.contracts import agents, runs
 from libs.contracts.agents import Outcome, Standing, Welcome
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
@@ -519,3 +519,53 @@ async def test_presence_is_written_down(stack: Stack, ledger: Runs, flow: Flow) 
         )
 
     assert await eventually(written)
+
+
+async def test_a_freed_slot_wakes_the_agent_that_waits_for_it(
+    stack: Stack, ledger: Runs, client: Client, flow: Flow
+) -> None:
+    await client.bus.call(
+        runs.SET_CONCURRENCY_LIMIT,
+        runs.SetConcurrencyLimit(
+            tenant_id=flow.tenant_id, run_kind=runs.RunKind.FLOW_RUN, name="gpu", limit=2
+        ),
+    )
+    run_ids = [await client.create(flow, labels=["gpu"]) for _ in range(5)]
+    async with raw_agent(stack.nats_url, flow.tenant_id, "gpu") as agent:
+        first = await agent.take(capacity=5)
+        assert {run.flow_run_id for run in first} == set(run_ids[:2])
+        await agent.claim(wait=20, capacity=5)
+
+        freed_at = utc_now()
+        await client.set(run_ids[0], "Failed", lease_token=first[0].lease_token)
+        [third] = await agent.claimed_runs()
+
+        assert third.flow_run_id == run_ids[2]
+        assert utc_now() - freed_at < timedelta(seconds=1)
+        assert [(await row(stack, id_))["state"] for id_ in run_ids[3:]] == ["Scheduled"] * 2
+
+
+async def test_a_claim_that_lapses_gives_its_slot_back(
+    stack: Stack, ledger: Runs, client: Client, flow: Flow
+) -> None:
+    await client.bus.call(
+        runs.SET_CONCURRENCY_LIMIT,
+        runs.SetConcurrencyLimit(
+            tenant_id=flow.tenant_id, run_kind=runs.RunKind.FLOW_RUN, name="gpu", limit=1
+        ),
+    )
+    one, other = [await client.create(flow, labels=["gpu"]) for _ in range(2)]
+    async with raw_agent(stack.nats_url, flow.tenant_id, "gpu") as agent:
+        [taken] = await agent.take(capacity=5)
+        assert taken.flow_run_id == one
+        await client.cancel(one)
+        await client.set(one, "Cancelled")
+        [held] = await agent.take(capacity=5)
+        assert held.flow_run_id == other
+        await lapse(stack, other)
+        [again] = await agent.take(capacity=5, wait=20)
+
+    assert (again.flow_run_id, again.attempt) == (other, 2)
+    assert await stack.admin_pool.fetchval(
+        "SELECT array_agg(run_id) FROM runs.concurrency_slot WHERE tenant_id = $1", flow.tenant_id
+    ) == [other]
