@@ -15,12 +15,18 @@ from tests.support.engines import (
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--infra` chooses the engines of the session."""
+    """`--infra` chooses the engines of the session, `--clients` how much of the matrix of clients is played."""
     parser.addoption(
         "--infra",
         choices=("embedded", "containers"),
         default="embedded",
         help="engines from wheels as child processes, or from public images in Docker",
+    )
+    parser.addoption(
+        "--clients",
+        choices=("compact", "whole"),
+        default="compact",
+        help="four cells of tests/clients with the scenarios that share runs, or all of them",
     )
 
 

@@ -28,11 +28,14 @@ LOOK = 0.25
 
 
 class Headwater:
-    """All services and engines on a free port, on data of its own."""
+    """All services and engines on a free port, on data of its own.
+
+    `options` are those of `run`; `settings` are HEADWATER_ variables, without the prefix and in lower case.
+    """
 
     def __init__(self, folder: Path, *options: str, **settings: str) -> None:
-        """`options` are those of `run`; `settings` HEADWATER_ variables, without the prefix and in lower case."""
         self.folder = folder
+        self.data = folder / "data"
         self._options = options
         self._settings = {f"HEADWATER_{name.upper()}": value for name, value in settings.items()}
         self.log = folder / "headwater.log"
@@ -55,7 +58,7 @@ class Headwater:
                 *(sys.executable, "-m", "deploy.local", "run", *self._options),
                 env=os.environ
                 | {
-                    "HEADWATER_DATA": str(self.folder / "data"),
+                    "HEADWATER_DATA": str(self.data),
                     "HEADWATER_HOST": "127.0.0.1",
                     "HEADWATER_PORT": str(self.port),
                 }
@@ -65,8 +68,7 @@ class Headwater:
                 start_new_session=True,
             )
         try:
-            async with Gql(self.url) as api:
-                await eventually(lambda: self._up(api), timeout=START_WITHIN, pause=LOOK / 5)
+            await eventually(self._up, timeout=START_WITHIN, pause=LOOK / 5)
         except BaseException:
             await self.stop()
             raise
@@ -116,12 +118,24 @@ class Headwater:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
 
-    async def _up(self, api: Gql) -> bool:
+    async def _up(self) -> bool:
         process = self._running()
         assert process.returncode is None, (
             f"Headwater ended with {process.returncode}:\n{self.said()}"
         )
-        return await api.answers()
+        async with Gql(self.url, headers=self.first_key_header()) as api:
+            return await api.answers()
+
+    def secret(self, name: str) -> str | None:
+        """One of the secrets that Headwater drew for itself; None before it did."""
+        secrets = self.data / "secrets.json"
+        found: str | None = json.loads(secrets.read_text()).get(name) if secrets.exists() else None
+        return found
+
+    def first_key_header(self) -> dict[str, str]:
+        """What the first administrator shows; nothing where keys are off."""
+        key = self.secret("gateway.first_key")
+        return {} if key is None else {"authorization": f"Bearer {key}"}
 
     def said(self) -> str:
         """The end of its log."""

@@ -80,10 +80,14 @@ class PrefectClient:
 
     async def answer(self, code: str, *, within: float = 60.0) -> Any:
         """Run a script and return what it passed to `answer(...)`."""
-        output = (await self.python(code, within=within)).output
-        answers = [line for line in output.splitlines() if line.startswith(MARKER)]
-        assert answers, f"the script did not call answer(...). It printed:\n{output}"
-        return json.loads(answers[-1].removeprefix(MARKER))
+        return _answer_in((await self.python(code, within=within)).output)
+
+    async def answer_of(self, script: Path, *arguments: str, within: float = 60.0) -> Any:
+        """Run a script that is a file and return what it printed after the marker."""
+        finished = await self._run(
+            str(self.environment.python), str(script), *arguments, within=within, check=True
+        )
+        return _answer_in(finished.output)
 
     async def cli(self, *arguments: str, within: float = 60.0, check: bool = True) -> Finished:
         """Run the `prefect` command."""
@@ -140,6 +144,12 @@ class PrefectClient:
 
     def _variables(self) -> dict[str, str]:
         return variables(self.environment, url=self.url, home=self.home) | self.settings
+
+
+def _answer_in(output: str) -> Any:
+    answers = [line for line in output.splitlines() if line.startswith(MARKER)]
+    assert answers, f"the script did not call answer(...). It printed:\n{output}"
+    return json.loads(answers[-1].removeprefix(MARKER))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,47 @@
+"""One Headwater per mode, and all stories begun together: a story waits a good part of its time."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.clients.matrix import Cell
+from tests.clients.story import Fleet, Stage
+
+
+@pytest.fixture(scope="session")
+async def fleet(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Fleet]:
+    """The stories of the cells that were selected, under way."""
+    cells = list(dict.fromkeys(_cells(request.session.items)))
+    async with AsyncExitStack() as exits:
+        stages = {
+            mode: await exits.enter_async_context(
+                Stage.open(mode, tmp_path_factory.mktemp(f"headwater-{mode}"))
+            )
+            for mode in {cell.mode for cell in cells}
+        }
+        fleet = Fleet(
+            folder=tmp_path_factory.mktemp("homes"),
+            whole=request.config.getoption("clients") == "whole",
+            stages=stages,
+            exits=exits,
+        )
+        exits.push_async_callback(fleet.stop)
+        fleet.begin(cells)
+        yield fleet
+
+
+def _cells(items: list[pytest.Item]) -> list[Cell]:
+    return [
+        item.callspec.params["cell"]
+        for item in items
+        if isinstance(item, pytest.Function) and "cell" in getattr(item, "callspec", _NoParams).params
+    ]
+
+
+class _NoParams:
+    """Of a test without parameters."""
+
+    params: dict[str, object] = {}
