@@ -19,7 +19,7 @@ ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integrat
 	tests/integration/deploy/test_provision.py tests/integration/gateway/test_founding_document.py
 
 .PHONY: help setup up down status logs demo env image fmt lint types check test test-unit test-integration test-system \
-	test-containers test-on-containers test-faults bench generate verify migration lock clean
+	test-clients test-containers test-on-containers test-faults bench generate verify migration lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,8 +96,8 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 
 # --- testing it ------------------------------------------------------------------------------------------------------
 
-test: $(READY) ## Unit, contract, integration and system tests
-	$(BIN)/pytest tests/unit tests/contracts tests/integration tests/system
+test: $(READY) ## Unit, contract, integration and system tests, and four old clients
+	$(BIN)/pytest tests/unit tests/contracts tests/integration tests/system tests/clients
 
 test-unit: $(READY) ## Rules and contracts; no engine, seconds
 	$(BIN)/pytest tests/unit tests/contracts
@@ -107,6 +107,9 @@ test-integration: $(READY) ## Each service on a real PostgreSQL and a real NATS
 
 test-system: $(READY) ## The stories, with a real Prefect client
 	$(BIN)/pytest tests/system
+
+test-clients: $(READY) ## Every generation of real clients, in each mode, through every scenario
+	$(BIN)/pytest tests/clients --clients=whole
 
 test-containers: $(READY) ## Image, compose story and Helm chart; starts Docker if it can (HEADWATER_NO_DOCKER=1 goes without)
 	$(BIN)/pytest tests/deploy

@@ -34,14 +34,5 @@ async def fleet(
 
 
 def _cells(items: list[pytest.Item]) -> list[Cell]:
-    return [
-        item.callspec.params["cell"]
-        for item in items
-        if isinstance(item, pytest.Function) and "cell" in getattr(item, "callspec", _NoParams).params
-    ]
-
-
-class _NoParams:
-    """Of a test without parameters."""
-
-    params: dict[str, object] = {}
+    params = [item.callspec.params for item in items if hasattr(item, "callspec")]
+    return [cell for given in params if isinstance(cell := given.get("cell"), Cell)]

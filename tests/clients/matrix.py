@@ -34,23 +34,35 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Lack:
+    """Why some cells have no such thing: those `below` one version, `since` one, in one `mode`; all given must hold."""
+
+    why: str
+    below: tuple[int, ...] | None = None
+    since: tuple[int, ...] | None = None
+    mode: Mode | None = None
+
+    def covers(self, cell: Cell) -> bool:
+        """Whether the cell is one of them."""
+        return (
+            (self.below is None or cell.number < self.below)
+            and (self.since is None or cell.number >= self.since)
+            and (self.mode is None or cell.mode is self.mode)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Scenario:
-    """Something that users do. `since` is the first generation that can; `why` says what the older ones lack."""
+    """Something that users do."""
 
     name: str
-    since: str = "0.8.1"
-    why: str = ""
-    only: Mode | None = None
-    """The mode that has it, with the reason in `why`."""
+    lacks: tuple[Lack, ...] = ()
     in_suite: bool = True
     """Whether the compact story has it, too; what costs further runs is left to `make test-clients`."""
 
     def absence(self, cell: Cell) -> str | None:
         """Why this cell lacks the scenario; None when it has it."""
-        older = cell.number < tuple(int(part) for part in self.since.split("."))
-        if older or (self.only is not None and cell.mode is not self.only):
-            return self.why
-        return None
+        return next((lack.why for lack in self.lacks if lack.covers(cell)), None)
 
 
 NO_SERVER = "Core before 0.10 knows Cloud only"
@@ -69,19 +81,26 @@ IN_SUITE = [
 ]
 """Both dialects, keys and tokens, with and without projects."""
 
+NO_KEY_VALUES = (
+    Lack(why="the key-value store came with 0.14", below=(0, 14)),
+    Lack(why="the client refuses to use the key-value store of a Server", mode=Mode.SERVER),
+)
+
 SCENARIOS = [
     Scenario(name="projects"),
     Scenario(name="registration"),
     Scenario(name="versions"),
     Scenario(
         name="idempotent_registration",
-        since="0.13.19",
-        why="flow.register takes an idempotency key since 0.13",
+        lacks=(Lack(why="flow.register takes an idempotency key since 0.13", below=(0, 13)),),
     ),
     Scenario(
-        name="script_storage", since="0.12.6", why="Local storage keeps scripts since 0.12"
+        name="script_storage",
+        lacks=(Lack(why="Local storage keeps scripts since 0.12", below=(0, 12)),),
     ),
-    Scenario(name="module_storage", since="0.14.22", why="Module storage came with 0.14"),
+    Scenario(
+        name="module_storage", lacks=(Lack(why="Module storage came with 0.14", below=(0, 14)),)
+    ),
     Scenario(name="success"),
     Scenario(name="failure"),
     Scenario(name="mapped"),
@@ -90,39 +109,46 @@ SCENARIOS = [
     Scenario(name="cancellation"),
     Scenario(name="idempotent_runs"),
     Scenario(name="logs"),
-    Scenario(name="secrets"),
     Scenario(
-        name="key_values",
-        since="0.14.22",
-        why="the key-value store came with 0.14, for Cloud",
-        only=Mode.CLOUD,
+        name="secrets",
+        lacks=(
+            Lack(
+                why="since 0.14 the client reads a Server's secrets from its own configuration",
+                since=(0, 14),
+                mode=Mode.SERVER,
+            ),
+        ),
     ),
-    Scenario(name="artifacts", since="0.13.19", why="artifacts came with 0.13"),
+    Scenario(name="key_values", lacks=NO_KEY_VALUES),
+    Scenario(name="artifacts", lacks=(Lack(why="artifacts came with 0.13", below=(0, 13)),)),
     Scenario(name="version_locking"),
     Scenario(name="stale_write"),
     Scenario(name="heartbeats_off"),
     Scenario(name="lazarus", in_suite=False),
     Scenario(
         name="wait_for_flow_run",
-        since="0.12.6",
-        why="no task of 0.8 or 0.9 waits for another flow's run",
+        lacks=(Lack(why="no task before 0.12 waits for another flow's run", below=(0, 12)),),
         in_suite=False,
     ),
     Scenario(name="tenants"),
-    Scenario(name="views", since="0.15.13", why="prefect.backend has views since 0.15"),
+    Scenario(
+        name="views", lacks=(Lack(why="prefect.backend has views since 0.15", below=(0, 15)),)
+    ),
     Scenario(name="cli_get"),
     Scenario(name="cli_describe"),
     Scenario(name="cli_create"),
-    Scenario(name="cli_delete", since="0.13.19", why="`prefect delete` came with 0.13"),
-    Scenario(name="cli_register", since="0.12.6", why="`prefect register` came with 0.12"),
-    Scenario(name="cli_heartbeat", since="0.9.8", why="0.8 beats in threads, by no command"),
-    Scenario(name="cli_agent"),
     Scenario(
-        name="cli_key_values",
-        since="0.14.22",
-        why="the key-value store came with 0.14, for Cloud",
-        only=Mode.CLOUD,
+        name="cli_delete", lacks=(Lack(why="`prefect delete` came with 0.13", below=(0, 13)),)
     ),
+    Scenario(
+        name="cli_register", lacks=(Lack(why="`prefect register` came with 0.12", below=(0, 12)),)
+    ),
+    Scenario(
+        name="cli_heartbeat",
+        lacks=(Lack(why="0.8 beats in threads, by no command", below=(0, 9)),),
+    ),
+    Scenario(name="cli_agent"),
+    Scenario(name="cli_key_values", lacks=NO_KEY_VALUES),
     Scenario(name="cli_run", in_suite=False),
 ]
-"""By the name of the function in test_matrix.py that looks at the outcome."""
+"""By the name of the function in scenarios.py that looks at the outcome."""

@@ -278,8 +278,10 @@ class Fleet:
         if hears_cancellations(story.cell):
             process = int(pid.read_text())
             await eventually(
-                lambda: not psutil.pid_exists(process)
-                or psutil.Process(process).status() == psutil.STATUS_ZOMBIE,
+                lambda: (
+                    not psutil.pid_exists(process)
+                    or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+                ),
                 timeout=30,
                 pause=LOOK,
             )
@@ -304,6 +306,9 @@ def settings_of(
     }
     if cell.number < (0, 9):
         settings["PREFECT__CLOUD__HEARTBEAT_INTERVAL"] = "2"
+    if cell.number < (0, 10):
+        # A run of Local storage would wait for the schedule that was pickled with the flow.
+        settings["PREFECT__FLOWS__RUN_ON_SCHEDULE"] = "false"
     if cell.mode is Mode.SERVER:
         return settings
     settings |= {"PREFECT__BACKEND": "cloud", "PREFECT__CLOUD__API": url}

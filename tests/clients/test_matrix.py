@@ -21,7 +21,9 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         if whole or (scenario.in_suite and scenario.absence(cell) is None)
     ]
     metafunc.parametrize(
-        ("cell", "scenario"), chosen, ids=[f"{cell.name}-{scenario.name}" for cell, scenario in chosen]
+        ("cell", "scenario"),
+        chosen,
+        ids=[f"{cell.name}-{scenario.name}" for cell, scenario in chosen],
     )
 
 

@@ -9,6 +9,7 @@ from prefect.cli import cli
 
 PROJECT = given["project"]
 RUN = given["runs"]["work"]
+QUICK = "quick of " + given["label"]
 
 # One beat of `prefect heartbeat` is followed by this pause, in seconds.
 prefect.config.cloud.heartbeat_interval = 0
@@ -18,7 +19,9 @@ def say(*arguments, stdin=None):
     """What the command prints; a command that does not end with 0 is an error of the chapter."""
     result = CliRunner().invoke(cli, [str(one) for one in arguments], input=stdin)
     if result.exit_code:
-        raise RuntimeError(f"{arguments} ended with {result.exit_code}: {result.output}\n{result.exception!r}")
+        raise RuntimeError(
+            f"{arguments} ended with {result.exit_code}: {result.output}\n{result.exception!r}"
+        )
     return result.output
 
 
@@ -65,8 +68,10 @@ def cli_register():
     from pathlib import Path
 
     script = Path(given["home"]) / "by_command.py"
-    script.write_text("from prefect import Flow, task\n\n@task\ndef one():\n    return 1\n\n"
-                      "flow = Flow('by command', tasks=[one])\n")
+    script.write_text(
+        "from prefect import Flow, task\n\n@task\ndef one():\n    return 1\n\n"
+        "flow = Flow('by command', tasks=[one])\n"
+    )
     if VERSION >= (0, 14):
         return [say("register", "--project", PROJECT, "--path", script) for _ in range(2)]
     return [say("register", "flow", "--file", script, "--name", "by command", "--project", PROJECT)]
@@ -89,8 +94,12 @@ def cli_key_values():
 
     if not CLOUD:
         return None
-    return [say("kv", "set", "by-hand", "7"), say("kv", "get", "by-hand"), say("kv", "list"),
-            say("kv", "delete", "by-hand")]
+    return [
+        say("kv", "set", "by-hand", "7"),
+        say("kv", "get", "by-hand"),
+        say("kv", "list"),
+        say("kv", "delete", "by-hand"),
+    ]
 
 
 @chapter
@@ -112,12 +121,12 @@ def cli_run():
     if not given["whole"]:
         return None
     if VERSION >= (0, 15):
-        return say("run", "--project", PROJECT, "--name", "quick", "--watch")
+        return say("run", "--project", PROJECT, "--name", QUICK, "--watch")
     if VERSION >= (0, 13):
-        return say("run", "flow", "--project", PROJECT, "--name", "quick", "--watch")
+        return say("run", "flow", "--project", PROJECT, "--name", QUICK, "--watch")
     if CLOUD:
-        return say("run", "cloud", "--project", PROJECT, "--name", "quick", "--watch")
-    return say("run", "server", "--name", "quick", "--watch")
+        return say("run", "cloud", "--project", PROJECT, "--name", QUICK, "--watch")
+    return say("run", "server", "--name", QUICK, "--watch")
 
 
 @chapter

@@ -41,6 +41,11 @@ def tell():
 def mutate(snake, camel, **fields):
     """A mutation that no method of this client sends, in its own dialect, through its own connection."""
     name = camel if CAMEL else snake
-    keys = {key.split("_")[0] + key.split("_")[1].title() if CAMEL else key: value for key, value in fields.items()}
+    keys = {
+        key.split("_")[0] + key.split("_")[1].title() if CAMEL else key: value
+        for key, value in fields.items()
+    }
     arguments = ", ".join(f"{key}: {json.dumps(value)}" for key, value in keys.items())
-    return prefect.Client().graphql(f"mutation {{ {name}(input: {{ {arguments} }}) {{ success }} }}")
+    return prefect.Client().graphql(
+        f"mutation {{ {name}(input: {{ {arguments} }}) {{ success }} }}"
+    )

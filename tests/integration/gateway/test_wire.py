@@ -1,0 +1,134 @@
+"""What clients put on the wire beside their documents: headers, sizes, nulls, single objects."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from libs.runtime.clock import utc_now
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.gql import Gql
+from tests.support.serialized_flows import a_flow
+from tests.support.services import all_services
+
+
+@pytest.fixture(scope="module")
+async def api(stack: Stack) -> AsyncIterator[Gql]:
+    async with all_services(stack) as gateway, Gql(f"http://127.0.0.1:{gateway.port}") as gql:
+        yield gql
+
+
+@pytest.fixture(scope="module")
+async def run_id(api: Gql) -> str:
+    """A run of a flow of two tasks."""
+    project = await api('mutation { create_project(input: {name: "wire"}) { id } }')
+    flow = await api(
+        "mutation($input: create_flow_input!) { create_flow(input: $input) { id } }",
+        input={"project_id": project["create_project"]["id"], "serialized_flow": a_flow()},
+    )
+    run = await api(
+        "mutation($input: create_flow_run_input!) { create_flow_run(input: $input) { id } }",
+        input={"flow_id": flow["create_flow"]["id"]},
+    )
+    found: str = run["create_flow_run"]["id"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-prefect-core-version": "1.4.1", "x-prefect-nebula": "no such thing"},
+        {"x-prefect-core-version": "not a version", "x-prefect-agent-id": "null"},
+        {"x-prefect-heartbeat-id": "x", "authorization": "Bearer any"},
+    ],
+)
+async def test_unknown_headers_change_nothing(api: Gql, headers: dict[str, str]) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        answer = await client.post("/", json={"query": "query { hello }"}, headers=headers)
+
+    assert answer.json() == {"data": {"hello": "👋"}}
+
+
+async def test_a_request_of_ten_megabytes_is_taken(api: Gql, run_id: str) -> None:
+    line = {"flow_run_id": run_id, "message": "x" * 999_000, "level": "INFO", "name": "large"}
+
+    written = await api(
+        "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }",
+        input={"logs": [line | {"name": f"large {n}"} for n in range(11)]},
+    )
+
+    assert written["write_run_logs"]["success"] is True
+
+    async def kept() -> bool:
+        found = await api(
+            'query($id: uuid!) { log_aggregate(where: {flow_run_id: {_eq: $id}, name: {_like: "large%"}})'
+            " { aggregate { count } } }",
+            id=run_id,
+        )
+        return bool(found["log_aggregate"]["aggregate"]["count"] == 11)
+
+    await eventually(kept, timeout=30)
+
+
+async def test_a_line_without_a_moment_gets_ours_and_one_object_is_a_batch(
+    api: Gql, run_id: str
+) -> None:
+    """What `prefect execute flow-run` sends when it cannot load the flow."""
+    before = utc_now()
+
+    await api(
+        "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }",
+        input={
+            "logs": {
+                "flow_run_id": run_id,
+                "name": "execute",
+                "message": "it broke",
+                "level": "ERROR",
+            }
+        },
+    )
+
+    async def kept() -> dict[str, Any]:
+        found = await api(
+            'query($id: uuid!) { log(where: {flow_run_id: {_eq: $id}, name: {_eq: "execute"}})'
+            " { message level timestamp task_run_id } }",
+            id=run_id,
+        )
+        (line,) = found["log"]
+        answer: dict[str, Any] = line
+        return answer
+
+    line = await eventually(kept, timeout=30)
+    assert (line["message"], line["level"], line["task_run_id"]) == ("it broke", "ERROR", None)
+    moment = datetime.fromisoformat(line["timestamp"])
+    assert abs(moment - before) < timedelta(minutes=1)
+
+
+async def test_agents_of_every_year_find_what_they_ask_before_they_start(api: Gql) -> None:
+    asked = await api(
+        "query { hello auth_info { api_token_scope tenant_id } authInfo { apiTokenScope } tenant { id } }"
+    )
+
+    assert asked["auth_info"]["api_token_scope"] == "RUNNER"
+    assert asked["authInfo"] == {"apiTokenScope": "RUNNER"}
+    # Clients compare the two as strings.
+    assert asked["tenant"] == [{"id": str(UUID(asked["auth_info"]["tenant_id"]))}]
+
+
+async def test_an_agent_registers_with_nothing_but_nulls(api: Gql) -> None:
+    made = await api(
+        "mutation($input: register_agent_input!) { register_agent(input: $input) { id } }",
+        input={
+            "type": "LocalAgent",
+            "name": None,
+            "labels": None,
+            "tenant_id": None,
+            "agent_config_id": None,
+        },
+    )
+
+    assert UUID(made["register_agent"]["id"])
