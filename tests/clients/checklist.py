@@ -21,7 +21,7 @@ GATEWAY = "tests/integration/gateway"
 BAD_INPUT = f"{GATEWAY}/test_bad_input.py"
 READS = f"{GATEWAY}/reads/test_answers.py"
 RECORDED = f"{GATEWAY}/reads/test_client_operations.py::test_a_recorded_query_is_answered_whatever_its_literals"
-OPERATIONS = "tests/unit/gateway/test_client_mutations.py::test_a_recorded_mutation_fits_the_schema"
+OPERATIONS = "tests/contracts/test_client_operations.py::test_a_recorded_operation_is_valid"
 DIFFERENTIAL = (
     f"{GATEWAY}/reads/test_differential.py::test_every_query_is_answered_as_by_the_slow_evaluator"
 )
@@ -268,6 +268,14 @@ POINTS: dict[int, Point] = {
         "no task runs while its flow run does not",
         (f"{TRANSITIONS}::test_a_task_run_runs_only_while_its_flow_run_is_running", REFUSED),
     ),
+    36: Point(
+        "QUEUED, where a concurrency limit is reached",
+        (
+            f"{LEDGER}/test_limits.py::test_a_queued_task_keeps_what_it_was_and_says_what_it_waits_for",
+            f"{LEDGER}/test_limits.py::test_a_flow_run_that_was_started_by_hand_waits_in_its_process",
+            f"{LEDGER}/test_limits.py::test_a_process_that_still_asks_moves_its_place_in_the_queue_on",
+        ),
+    ),
     37: Point(
         "mapped children are made on demand, each once",
         (
@@ -361,6 +369,15 @@ POINTS: dict[int, Point] = {
             f"{LEDGER}/test_upkeep.py::test_names_and_labels_can_be_set",
             "matrix:key_values",
             "matrix:artifacts",
+        ),
+    ),
+    51: Point(
+        "logging in to a tenant with a token, and renewing it",
+        (
+            f"{GATEWAY}/test_tokens.py::test_real_clients_log_in_renew_their_tokens_and_log_out",
+            f"{GATEWAY}/test_tokens.py::test_the_refresh_token_gives_the_next_tokens_and_opens_nothing_else",
+            f"{GATEWAY}/test_tokens.py::test_revoking_a_key_ends_its_tokens_within_a_second",
+            OPERATIONS,
         ),
     ),
     52: Point(

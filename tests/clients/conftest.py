@@ -1,5 +1,6 @@
 """One Headwater per mode, and all stories begun together: a story waits a good part of its time."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -16,12 +17,16 @@ async def fleet(
     """The stories of the cells that were selected, under way."""
     cells = list(dict.fromkeys(_cells(request.session.items)))
     async with AsyncExitStack() as exits:
-        stages = {
-            mode: await exits.enter_async_context(
-                Stage.open(mode, tmp_path_factory.mktemp(f"headwater-{mode}"))
+        modes = list({cell.mode for cell in cells})
+        opened = await asyncio.gather(
+            *(
+                exits.enter_async_context(
+                    Stage.open(mode, tmp_path_factory.mktemp(f"headwater-{mode}"))
+                )
+                for mode in modes
             )
-            for mode in {cell.mode for cell in cells}
-        }
+        )
+        stages = dict(zip(modes, opened, strict=True))
         fleet = Fleet(
             folder=tmp_path_factory.mktemp("homes"),
             whole=request.config.getoption("clients") == "whole",

@@ -343,18 +343,15 @@ async def views(story: Story) -> None:
 async def cli_get(story: Story) -> None:
     told = story.of("cli_get")
     prints_ids = story.cell.number >= (0, 12)
-    one_of_ours = story.flows["work"] if prints_ids else ""
-    run_of_ours = story.runs["work"] if prints_ids else ""
 
     assert story.of("cli_version").strip() == story.cell.version
     assert "of the matrix" in row_of(told["projects"], f"matrix {story.cell.name}")
-    assert re.match(r"work\s+1\s", row_of(told["flows"], "work", one_of_ours))
-    if prints_ids:
-        assert all(flow_id in told["all versions"] for flow_id in story.of("versions"))
-    else:
-        assert len(re.findall(r"^versions ", told["all versions"], re.MULTILINE)) == 2
+    if project_of(story) != "default":  # Core 0.12 lists the flows of a Server without a project
+        assert re.match(r"work\s+1\s", row_of(told["flows"], "work"))
+    assert len(re.findall(r"^versions ", told["all versions"], re.MULTILINE)) >= 2
     assert re.match(r"double\s+work\s+1\s", row_of(told["tasks"], "double"))
-    assert "Success" in row_of(told["flow-runs"], "work of the day", run_of_ours)
+    run = row_of(told["flow-runs"], "work of the day", story.runs["work"] if prints_ids else "")
+    assert "Success" in run
     assert "the sum is 42" in told["logs"]
 
 

@@ -315,10 +315,10 @@ def settings_of(
     if cell.number >= (0, 15):
         assert tenant_id is not None
         return settings | {
-            "PREFECT__CLOUD__API_KEY": keys[Role.USER],
+            "PREFECT__CLOUD__API_KEY": keys[Role.TENANT_ADMIN],
             "PREFECT__CLOUD__TENANT_ID": tenant_id,
         }
     return settings | {
-        "PREFECT__CLOUD__AUTH_TOKEN": keys[Role.USER],
+        "PREFECT__CLOUD__AUTH_TOKEN": keys[Role.TENANT_ADMIN],
         "PREFECT__CLOUD__AGENT__AUTH_TOKEN": keys[Role.AGENT],
     }

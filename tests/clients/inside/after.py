@@ -35,7 +35,7 @@ def cli_get():
     logs = ("--id", RUN) if VERSION >= (0, 12) else ("--name", "work of the day")
     return {
         "projects": say("get", "projects"),
-        "flows": say("get", "flows", "--limit", 100),
+        "flows": say("get", "flows", "--limit", 100, "--project", PROJECT),
         "all versions": say("get", "flows", "--name", "versions", "--all-versions"),
         "tasks": say("get", "tasks", "--flow-name", "work", "--limit", 100),
         "flow-runs": say("get", "flow-runs", "--flow", "work"),
