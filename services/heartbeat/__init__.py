@@ -20,7 +20,8 @@ Silence is not death until proven:
 
 * *We were deaf.* `watch` says since when pings are heard without a gap: NATS connected, PostgreSQL writing, a gateway
   alive, pings heard as fast as they come. Whoever is silent over a time in which we did not listen is armed again. So
-  an outage, a restart, a paused process or a jump of the database's clock costs one silence, not a run.
+  an outage, a restart, a paused process or a jump of the database's clock costs one silence, not a run. After a clock
+  that went back, signs of life that lie in the future are set to the moment, or they would hide the dead.
 * *Everybody is silent.* When fewer than half of the guarded runs ping, the fault is likely between them and us (a load
   balancer, a network). Silences are held, reported and armed again; only what is silent for another whole period is
   announced.

@@ -391,7 +391,8 @@ class Heartbeat(Service):
 
     async def _hearing(self, store: Store) -> Hearing:
         since = await store.hearing(self._lapse)
-        if since is None:
+        # What we know already, the row says only when its last confirmation has lapsed: too late by up to a ping.
+        if since is None or self._deaf:
             return Hearing(since=None)
         silent = self._is_chorus_silent()
         if silent:

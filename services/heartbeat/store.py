@@ -65,10 +65,11 @@ class Store:
         )
         return {row["flow_run_id"] for row in rows}
 
-    async def watch(self, lapse: timedelta) -> datetime:
-        """Confirm that pings are heard; since when."""
-        since: datetime = await self.connection.fetchval(statement(__file__, "watch"), lapse)
-        return since
+    async def watch(self, lapse: timedelta) -> None:
+        """Confirm that pings are heard. After a gap, or a jump of the clock, the watch begins anew."""
+        begins: bool = await self.connection.fetchval(statement(__file__, "watch"), lapse)
+        if begins:
+            await self.connection.execute(statement(__file__, "forgive"))
 
     async def hearing(self, lapse: timedelta) -> datetime | None:
         """Since when pings are heard; None when they are not."""

@@ -1,8 +1,9 @@
--- What is known of silent runs. "Seen" is the newest of the last ping and of what a state write called a heartbeat.
+-- What is known of silent runs. "Seen" is the newest of the last ping and of what a state write called a heartbeat; one
+-- in the future is of a clock that has gone back since, and says nothing.
 SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.state,
        NOT g.settings @> '{"heartbeat_enabled": false}' AS enabled,
        s.flow_run_id IS NOT NULL AS guarded,
-       coalesce(greatest(s.at, r.heartbeat), r.state_timestamp) AS seen
+       coalesce(greatest(s.at, CASE WHEN r.heartbeat <= now() THEN r.heartbeat END), r.state_timestamp) AS seen
 FROM runs.flow_run r
 JOIN registry.flow_group g ON g.id = r.flow_group_id
 LEFT JOIN heartbeat.last_seen s ON s.flow_run_id = r.id

@@ -3,4 +3,4 @@
 INSERT INTO heartbeat.watch AS w (id, since, at) VALUES (1, now(), now())
 ON CONFLICT (id) DO UPDATE
     SET since = CASE WHEN now() - w.at BETWEEN interval '0' AND $1::interval THEN w.since ELSE now() END, at = now()
-RETURNING since
+RETURNING since = now()
