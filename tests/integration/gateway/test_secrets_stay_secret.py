@@ -66,7 +66,7 @@ async def traces(stack: Stack) -> Traces:
             guesser = await exits.enter_async_context(
                 Gql(url, headers={"authorization": f"Bearer {GUESS}"})
             )
-            drawn, answered = await _story(api, guesser)
+            drawn, answered = await _story(stack, api, guesser)
             commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
             events = await _messages(stack.nats_url)
             dump = await _dump(stack.owner_url)
@@ -83,7 +83,7 @@ async def traces(stack: Stack) -> Traces:
     )  # fmt: skip
 
 
-async def _story(api: Gql, guesser: Gql) -> tuple[dict[str, str], str]:
+async def _story(stack: Stack, api: Gql, guesser: Gql) -> tuple[dict[str, str], str]:
     """Use every kind of secret, well and badly. The secrets drawn on the way, and all error answers."""
     errors: list[Any] = []
     project = await api(f'mutation {{ create_project(input: {{name: "{OPEN}"}}) {{ id }} }}')
@@ -100,6 +100,9 @@ async def _story(api: Gql, guesser: Gql) -> tuple[dict[str, str], str]:
     # refusals and failures, each with a secret at hand
     errors += await api.errors(put, i={"name": "nul\0", "value": VALUE})
     errors += await api.errors(put.replace("set_secret(", "set_secret_(", 1), i={"value": VALUE})
+    await stack.admin_pool.execute("ALTER TABLE gateway.secret RENAME TO mislaid")
+    errors += await api.errors(put, i={"name": "s", "value": VALUE})
+    await stack.admin_pool.execute("ALTER TABLE gateway.mislaid RENAME TO secret")
     errors += await guesser.errors(put, i={"name": "s", "value": VALUE})
     errors += await guesser.errors("{ hello }")
     for header in (f"Basic {GUESS}", GUESS, f"Bearer {GUESS} {GUESS}"):
