@@ -164,6 +164,9 @@ class Echo:
     async def publish(self, *_args: Any, **_options: Any) -> None:
         return None
 
+    def trace_headers(self) -> None:
+        return None
+
 
 @pytest.fixture(scope="module")
 async def reader(stack: Stack) -> AsyncIterator[Reader]:
