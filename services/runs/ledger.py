@@ -876,14 +876,22 @@ class _Batch:
             rows = await store.find_task_runs(self.connection, list(asked.values()))
             found = dict(zip(asked, rows, strict=True))
             missing = self._missing(asked, found)
+        made: set[UUID] = set()
         if self.new_task_runs or missing:
-            await store.insert_task_runs(
+            made = await store.insert_task_runs(
                 self.connection, [*self.new_task_runs, *missing.values()], at=self.now
             )
-        if missing:
-            places = [place for place, key in asked.items() if key in missing]
-            again = await store.find_task_runs(self.connection, [asked[p] for p in places])
-            found |= dict(zip(places, again, strict=True))
+        lost: list[int] = []
+        for place, key in asked.items():
+            if (new := missing.get(key)) is None:
+                continue
+            if new.id in made:
+                found[place] = store.as_made(new)
+            else:
+                lost.append(place)  # another replica was first
+        if lost:
+            again = await store.find_task_runs(self.connection, [asked[place] for place in lost])
+            found |= dict(zip(lost, again, strict=True))
         answers |= {place: _task_run_info(found[place], key) for place, key in asked.items()}
 
     def _missing(

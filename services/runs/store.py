@@ -178,10 +178,20 @@ async def find_task_runs(connection: Connection, keys: Sequence[TaskRunKey]) -> 
         [key.task_id for key in keys],
         [key.map_index for key in keys],
     )
-    return [
-        FoundTaskRun(**{name: row[name] for name in FoundTaskRun.__dataclass_fields__})
-        for row in rows
-    ]
+    return [FoundTaskRun(**row) for row in rows]
+
+
+def as_made(run: NewTaskRun) -> FoundTaskRun:
+    """What `find_task_runs` would find of a task run that this transaction has inserted."""
+    return FoundTaskRun(
+        flow_run_id=run.flow_run_id,
+        task_id=run.task_id,
+        cache_key=run.cache_key,
+        id=run.id,
+        version=0,
+        state=PENDING.name,
+        serialized_state=PENDING.document,
+    )
 
 
 async def insert_task_runs(

@@ -4,7 +4,7 @@
 -- Each look-up is one descent of the one index meant for it, whatever the planner believes of a table that has just
 -- grown; it once read all 10,000 children of a mapped task for every child. What is only checked stands outside the
 -- LIMIT, and "at or after the key, in the key's order" is a question that only the key's own index answers at once.
-SELECT k.place, r.id AS flow_run_id, t.id AS task_id, t.cache_key, x.id, x.version, x.state, x.serialized_state
+SELECT r.id AS flow_run_id, t.id AS task_id, t.cache_key, x.id, x.version, x.state, x.serialized_state
 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[]) WITH ORDINALITY
     AS k (tenant_id, flow_run_id, task_id, map_index, place)
 LEFT JOIN LATERAL (SELECT * FROM runs.flow_run WHERE id = k.flow_run_id LIMIT 1) r ON r.tenant_id = k.tenant_id
