@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NewType
 from uuid import UUID
 
@@ -26,10 +27,16 @@ def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> A
 
 def _uuid(value: object) -> UUID:
     try:
-        return UUID(str(value))
+        return _known_uuid(str(value))
     except ValueError:
         msg = f"Could not parse UUID: {value}"
         raise GraphQLError(msg) from None
+
+
+@lru_cache(maxsize=8192)
+def _known_uuid(text: str) -> UUID:
+    """A batch of log lines names its run in each of them, and a run's client its run in each request."""
+    return UUID(text)
 
 
 def _moment(value: object) -> datetime:
@@ -37,12 +44,23 @@ def _moment(value: object) -> datetime:
     if not isinstance(value, str):
         msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg)
+    text = value.strip().replace(" ", "T", 1)
     try:
-        moment = isoparse(value.strip().replace(" ", "T", 1))
+        moment = _usual_moment(text) or isoparse(text)
     except ValueError:
         msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg) from None
     return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def _usual_moment(text: str) -> datetime | None:
+    """What every client writes, read in a fraction of the time that all of ISO 8601 takes; None for the rest."""
+    if text[10:11] != "T":
+        return None
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
 
 
 SCALARS: dict[Any, Any] = {

@@ -76,7 +76,7 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
     if not await context.shared.rows.flow_runs_exist(context.tenant_id, run_ids):
         raise compat.error_of(Refused(code=Code.FOREIGN_KEY_VIOLATION))
     now = context.shared.clock()
-    by_run = sorted(logs, key=lambda log: str(log.flow_run_id or ""))
+    by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
     publications = []
     for run_id, lines in groupby(by_run, key=lambda log: log.flow_run_id):
         subject = subjects.LOG.at(tenant_id=context.tenant_id, flow_run_id=run_id or "none")

@@ -1,0 +1,42 @@
+"""Moments as clients write them: what is read quickly must be read as before."""
+
+from datetime import UTC, datetime
+
+import pytest
+from dateutil.parser import isoparse
+from graphql import GraphQLError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.gateway.graphql.scalars import SCALARS
+
+parse = SCALARS[datetime].parse_value
+
+
+@pytest.mark.parametrize(
+    ("text", "moment"),
+    [
+        ("2026-01-02T03:04:05.678901+00:00", datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)),
+        ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02 03:04:05", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T05:04:05+02:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02T24:00", datetime(2026, 1, 3, tzinfo=UTC)),
+        ("20260102T030405Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02", datetime(2026, 1, 2, tzinfo=UTC)),
+    ],
+)
+def test_a_moment_is_read_in_every_form_of_iso_8601(text: str, moment: datetime) -> None:
+    assert parse(text) == moment
+
+
+@pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-02T25:00:00Z"])
+def test_what_is_no_moment_is_refused(text: str) -> None:
+    with pytest.raises(GraphQLError, match="DateTime cannot represent"):
+        parse(text)
+
+
+@given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)))  # noqa: DTZ001 - as text
+def test_the_quick_reading_agrees_with_the_thorough_one(moment: datetime) -> None:
+    text = moment.isoformat()
+
+    assert parse(text) == isoparse(text).replace(tzinfo=UTC)
