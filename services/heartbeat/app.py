@@ -372,7 +372,9 @@ class Heartbeat(Service):
             self._gateway_heard is None or now - self._gateway_heard > lapse
         ):
             reasons.append("no gateway is heard, so pings may not come through")
-        if await self._ear.lags(LAG):
+        if not self._ear.is_connected:
+            reasons.append("the connection that hears pings is not up")
+        elif await self._ear.lags(LAG):
             reasons.append("pings come faster than they are heard")
         try:
             stream = await self.bus.js.stream_info(streams.BEATS.name)

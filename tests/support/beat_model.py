@@ -28,6 +28,7 @@ INTERVAL, SILENCE, COARSE, LAPSE, STEP = 30, 120, 60, 20, 5
 SWEEP, SWEEP_AFTER = 60, SILENCE + COARSE + INTERVAL + 60
 MOST_LOST = 1  # pings in a row; an outage too short to be noticed swallows one more, a pause delays the third by 25 s
 PAUSE = 25
+RETRIES = 30  # Core's HTTP session tries six times, with pauses of 0 to 32 s; so a short outage delays its ping
 
 
 @dataclass(slots=True)
@@ -129,6 +130,10 @@ class World:
             run = self._runs[number]
             if run.dies is not None and run.dies <= at:
                 heapq.heapreplace(pings, (float("inf"), number))
+                continue
+            back = max(self._down.get("gateway", 0), self._down.get("broker", 0))
+            if second < back <= at + RETRIES:
+                heapq.heapreplace(pings, (max(back, at) + 0.001, number))
                 continue
             if run.lost < MOST_LOST and chance.random() < 0.05:
                 run.lost += 1
