@@ -66,6 +66,44 @@ SENTENCES: dict[str, str] = {
         SELECT flow_group_id, scheduled_start_time, schedule_hash FROM runs.flow_run WHERE schedule_hash IS NOT NULL
         GROUP BY 1, 2, 3 HAVING count(*) > 1
     """,
+    "A slot of a limit is occupied by a run that is at work": """
+        SELECT s.limit_id, s.run_id FROM runs.concurrency_slot s
+        LEFT JOIN runs.flow_run r ON r.id = s.flow_run_id AND r.state IN ('Submitted', 'Running', 'Cancelling')
+        LEFT JOIN runs.task_run t ON t.id = s.run_id AND t.state IN ('Running', 'Cancelling')
+        WHERE r.id IS NULL OR s.run_id <> s.flow_run_id AND t.id IS NULL
+    """,
+    "A run at work occupies a slot of each of its limits": """
+        SELECT l.id, r.id FROM runs.flow_concurrency_limit l
+        JOIN runs.flow_run r ON r.tenant_id = l.tenant_id AND r.labels ? l.name AND r.state IN ('Submitted', 'Running')
+        WHERE NOT EXISTS (SELECT FROM runs.concurrency_slot s WHERE (s.limit_id, s.run_id) = (l.id, r.id))
+        UNION ALL
+        SELECT l.id, t.id FROM runs.task_tag_limit l
+        JOIN runs.task_run t ON t.tenant_id = l.tenant_id AND t.state = 'Running'
+        JOIN runs.flow_run r ON r.id = t.flow_run_id AND r.state IN ('Running', 'Cancelling')
+        JOIN registry.task k ON k.id = t.task_id AND k.tags ? l.tag
+        WHERE NOT EXISTS (SELECT FROM runs.concurrency_slot s WHERE (s.limit_id, s.run_id) = (l.id, t.id))
+    """,
+    "No more runs are at work than their limit allows": """
+        SELECT s.limit_id, count(*), max(l."limit") FROM runs.concurrency_slot s
+        JOIN (
+            SELECT id, "limit" FROM runs.flow_concurrency_limit UNION ALL SELECT id, "limit" FROM runs.task_tag_limit
+        ) l ON l.id = s.limit_id
+        GROUP BY s.limit_id HAVING count(*) > max(l."limit")
+    """,
+    "At no time did more task runs run than their tag allows": """
+        SELECT limit_id, allowed, max(at_once) FROM (
+            SELECT limit_id, allowed, sum(by) OVER (PARTITION BY limit_id ORDER BY timestamp, by) AS at_once FROM (
+                SELECT l.id AS limit_id, l."limit" AS allowed, s.timestamp, (s.state = 'Running')::int
+                    - coalesce(lag(s.state = 'Running') OVER (PARTITION BY l.id, t.id ORDER BY s.version), false)::int
+                    AS by
+                FROM runs.task_tag_limit l
+                JOIN registry.task k ON k.tenant_id = l.tenant_id AND k.tags ? l.tag
+                JOIN runs.task_run t ON t.task_id = k.id
+                JOIN runs.task_run_state s ON s.task_run_id = t.id
+            ) step
+        ) history
+        GROUP BY limit_id, allowed HAVING max(at_once) > allowed
+    """,
     "Every committed event was published": "SELECT id, subject FROM runs.outbox",
 }
 

@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 from uuid import UUID
 
 from libs.contracts import runs
-from libs.contracts.base import Refused
+from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RunKind, StateApplied, StateProposal
 from libs.runtime.bus import Bus
@@ -14,6 +15,8 @@ from libs.runtime.ids import new_id
 from tests.support.ledger import Flow
 
 TRY_AGAIN = {Code.UNAVAILABLE, Code.INTERNAL, Code.BUSY}
+LIMITED = "limited"
+"""The label of every run and the tag of every task that runs."""
 _PATIENCE = 2.0  # seconds for one request; what is killed meanwhile does not answer
 
 
@@ -27,6 +30,22 @@ class Load:
     applied: set[tuple[UUID, int, str]] = field(default_factory=set)
     finished: set[UUID] = field(default_factory=set)
     unanswered: int = 0
+    waited: int = 0
+    """How often a concurrency limit was full."""
+
+    @classmethod
+    async def of(cls, bus: Bus, flow: Flow, *, label_limit: int, tag_limit: int) -> "Load":
+        """A load under concurrency limits; the flow's tasks have the tag."""
+        load = cls(bus=bus, flow=flow)
+        for kind, limit in ((RunKind.FLOW_RUN, label_limit), (RunKind.TASK_RUN, tag_limit)):
+            command = runs.SetConcurrencyLimit(
+                tenant_id=flow.tenant_id, run_kind=kind, name=LIMITED, limit=limit
+            )
+            reply = await load._answered(
+                partial(bus.call, runs.SET_CONCURRENCY_LIMIT, command, timeout=_PATIENCE)
+            )
+            assert isinstance(reply, Applied), reply
+        return load
 
     async def drive(self, *, until: asyncio.Event) -> None:
         """One client: run after run, until told to stop; the last one is finished too."""
@@ -50,7 +69,10 @@ class Load:
 
     async def _create(self, key: str) -> UUID:
         command = runs.CreateFlowRun(
-            tenant_id=self.flow.tenant_id, flow_id=self.flow.id, idempotency_key=key
+            tenant_id=self.flow.tenant_id,
+            flow_id=self.flow.id,
+            idempotency_key=key,
+            labels=[LIMITED],
         )
         reply = await self._answered(
             lambda: self.bus.call(runs.CREATE_FLOW_RUN, command, timeout=_PATIENCE)
@@ -79,13 +101,20 @@ class Load:
             reply = await self.bus.call(runs.SET_STATES, command, timeout=_PATIENCE)
             return reply if isinstance(reply, Refused) else reply.outcomes[0]
 
-        outcome = await self._answered(ask)
-        if isinstance(outcome, StateApplied):
-            self.applied.add((run_id, outcome.version, outcome.state))
-        else:
-            # Only a claim whose first answer was lost may be told that it stands.
-            assert isinstance(outcome, Refused), outcome
-            assert (name, outcome.code) == ("Submitted", Code.ALREADY_SUBMITTED), outcome
+        while True:
+            outcome = await self._answered(ask)
+            if isinstance(outcome, StateApplied):
+                self.applied.add((run_id, outcome.version, outcome.state))
+                if outcome.status == "SUCCESS":
+                    return
+                self.waited += 1  # for a slot, as Core's runners do
+            else:
+                assert isinstance(outcome, Refused), outcome
+                if (name, outcome.code) == ("Submitted", Code.ALREADY_SUBMITTED):
+                    return  # the first answer was lost; the claim stands
+                assert (name, outcome.code) == ("Submitted", Code.LIMIT_FULL), outcome
+                self.waited += 1
+            await asyncio.sleep(0.01)
 
     async def _answered(self, ask: Callable[[], Awaitable[object]]) -> object:
         while True:

@@ -23,7 +23,7 @@ from libs.contracts.runs import FlowRunStateChanged
 from libs.runtime.bus import Bus
 from libs.runtime.faults import Point
 from tests.faults.ledger_invariants import check_ledger
-from tests.faults.ledger_load import Load
+from tests.faults.ledger_load import LIMITED, Load
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, bus_on, register_flow
@@ -138,7 +138,12 @@ async def two_ledgers(stack: Stack) -> AsyncIterator[list[ServiceProcess]]:
 
 async def loaded(stack: Stack, bus: Bus) -> Load:
     """A load whose first run has been through, so that everything is known to be up."""
-    load = Load(bus=bus, flow=await register_flow(stack.admin_pool, tasks=2))
+    flow = await register_flow(stack.admin_pool, tasks=2)
+    await stack.admin_pool.execute(
+        "UPDATE registry.task SET tags = $2 WHERE flow_id = $1", flow.id, [LIMITED]
+    )
+    # Eight clients: some wait at the label, and of those that run some wait at the tag.
+    load = await Load.of(bus, flow, label_limit=6, tag_limit=2)
     await load.one_run()
     return load
 
