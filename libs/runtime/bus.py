@@ -1,7 +1,8 @@
 """NATS as services use it: request/reply, durable consumers, batches, signals.
 
-FastStream carries request/reply and one-by-one consumers. Hot lanes (states, logs, pings) use nats-py under it on the
-same connection, because a handler call per message costs more there than the work itself.
+FastStream carries one-by-one consumers and signals. Requests and hot lanes (states, logs, pings) use nats-py under it
+on the same connection: its handler call per message costs more there than the work itself, and when it is stopped it
+throws away what has arrived.
 
 What this module promises so that no handler has to:
 * a request is always answered: a body that does not parse is `Refused(INVALID)`, a surprise is logged once and answered
@@ -17,6 +18,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from faststream.security import BaseSecurity
 from nats.aio.client import Client
 from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
 from pydantic import TypeAdapter, ValidationError
@@ -83,6 +86,7 @@ class Bus:
         self._tls = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
         self._client: Client | None = None
         self._js: JetStreamContext | None = None
+        self._subscriptions: list[Subscription] = []
         self._hot: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
         self._heard: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
         self._batches: list[tuple[Durable, Stream, int, float, BatchHandler]] = []
@@ -99,6 +103,7 @@ class Bus:
             max_outstanding_pings=2,
             pending_size=64 << 20,
             graceful_timeout=drain_timeout,
+            drain_timeout=5,  # what matters has been drained before (`_leave`)
             logger=None,
             security=BaseSecurity(ssl_context=self._tls) if self._tls else None,
             error_cb=self._watch.on_error,
@@ -114,14 +119,12 @@ class Bus:
         self._client = await self._connected()
         self._js = self._client.jetstream(publish_async_max_pending=10_000)
         await self.broker.start()
-        for subject, callback in self._hot:
-            await self._client.subscribe(subject, queue=self.service, cb=callback)
-        for subject, queue, callback in self._heard:
-            await self._client.subscribe(subject, queue=queue, cb=callback)
-        # The server has the subscriptions: started means serving. Twice, because nats-py 2.16 writes the first PING
-        # past what it has queued, so that its PONG proves nothing about a SUB; the second PING comes after.
-        await self._client.flush()
-        await self._client.flush()
+        heard = [(subject, self.service, callback) for subject, callback in self._hot]
+        for subject, queue, callback in [*heard, *self._heard]:
+            self._subscriptions.append(
+                await self._client.subscribe(subject, queue=queue, cb=callback)
+            )
+        await self._settle(timeout=10)  # started means serving
         for durable, stream, batch, wait, handler in self._batches:
             self._batch_consumers.append(
                 asyncio.create_task(
@@ -145,6 +148,7 @@ class Bus:
         """Take nothing new, finish what is in flight, close."""
         self._watch.stopping()
         self._stopping.set()
+        await self._leave()
         if self._batch_consumers:
             _, late = await asyncio.wait(self._batch_consumers, timeout=10)
             for task in late:
@@ -166,11 +170,32 @@ class Bus:
             # A server that hangs without closing is noticed within 15 s; nats-py's own defaults need six minutes.
             ping_interval=5,
             max_outstanding_pings=2,
-            error_cb=self._note_error,
+            error_cb=self._watch.on_error,
         )
 
-    async def _note_error(self, error: Exception) -> None:
-        self._log.warning("nats_error", error=str(error) or type(error).__name__)
+    async def _leave(self) -> None:
+        """Leave the queue groups: the server sends what follows to others, and what it has sent is answered here.
+
+        Not by nats-py's own `drain`: its PING overtakes the UNSUB (see `_settle`), and what then comes is thrown away.
+        """
+        if not self.connected:
+            return
+        with suppress(nats.errors.Error, TimeoutError):
+            for subscription in self._subscriptions:
+                await self.client._send_unsubscribe(subscription._id)
+            await self._settle(timeout=2)
+            async with asyncio.timeout(5):
+                for subscription in self._subscriptions:
+                    await subscription._pending_queue.join()
+
+    async def _settle(self, *, timeout: int) -> None:  # noqa: ASYNC109 - of each of the two
+        """Return when the server has done all that was written before.
+
+        Two flushes, because nats-py 2.16 writes the first PING past what it has queued, so that its PONG proves nothing
+        about a SUB or UNSUB; the second PING comes after.
+        """
+        for _ in range(2):
+            await self.client.flush(timeout=timeout)
 
     @property
     def client(self) -> Client:
@@ -250,17 +275,18 @@ class Bus:
     ) -> None:
         """Answer a verb, one handler call per request, in this service's queue group. Declare before `start`."""
 
-        async def endpoint(message: NatsMessage) -> bytes:
-            return await self._answer(rpc, handler, message.body, message.headers)
+        workers = asyncio.Semaphore(_RPC_WORKERS)
 
-        self.broker.subscriber(rpc.subject.template, queue=self.service, max_workers=_RPC_WORKERS)(
-            endpoint
-        )
+        async def bounded(request: Req) -> Rep | Refused:
+            async with workers:
+                return await handler(request)
+
+        self.serve_hot(rpc, bounded)
 
     def serve_hot(
         self, rpc: Rpc[Req, Rep], handler: "Callable[[Req], Awaitable[Rep | Refused]]"
     ) -> None:
-        """Like `serve`, straight on nats-py: for verbs whose handler joins a group commit."""
+        """Like `serve`, as many at once as come: for verbs whose handler joins a group commit."""
 
         async def respond(message: Msg) -> None:
             await message.respond(await self._answer(rpc, handler, message.data, message.headers))

@@ -25,6 +25,7 @@ from libs.contracts.runs import FlowRunStateChanged
 from libs.contracts.states import State, is_finished
 from libs.runtime import faults, metrics, outbox
 from libs.runtime.clock import Clock, utc_now
+from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
 from services.heartbeat.domain import (
@@ -107,8 +108,15 @@ class Heartbeat(Service):
         await self._ear.listen(self.name)
 
     async def on_stop(self) -> None:
-        """Hear no more."""
-        await self._ear.close()
+        """Hear no more, and write what was heard until now."""
+        await self._ear.end()
+        try:
+            await self.note_pings()
+            await self.note_task_pings()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            self.log.warning("last_pings_not_written", error=str(error))
 
     async def unready(self) -> list[str]:
         """Also when pings have not been heard for a while; a start, or a gateway's restart, is no reason."""
@@ -125,6 +133,15 @@ class Heartbeat(Service):
     async def note_pings(self) -> int:
         """Write who pinged; take the switch away from runs that are not to be guarded."""
         heard = self._ear.take()
+        try:
+            await self._note(heard)
+        except asyncio.CancelledError:
+            self._ear.give_back(heard)  # a drain cancels this tick; `on_stop` writes them
+            raise
+        metrics.PINGS_SEEN.inc(len(heard))
+        return len(heard)
+
+    async def _note(self, heard: dict[bytes, bytes]) -> None:
         runs = sorted(heard)  # one order of locks for all replicas
         for start in range(0, len(runs), self._settings.heartbeat_batch):
             part = {
@@ -137,8 +154,6 @@ class Heartbeat(Service):
                 guarded = await store.guard(new, anew=False) if new else {}
             for run_id in new.keys() - guarded.keys():
                 await self._disarm(new[run_id], run_id)
-        metrics.PINGS_SEEN.inc(len(heard))
-        return len(heard)
 
     async def on_states(self, messages: Sequence[Msg]) -> None:
         """Guard and arm runs that begin to run; disarm those that have finished."""

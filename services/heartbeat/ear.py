@@ -7,9 +7,11 @@ parser of this connection takes the ids out of the socket's bytes and skips the 
 """
 
 import re
+from contextlib import suppress
 
 import nats.errors
 from nats.aio.client import Client
+from nats.aio.subscription import Subscription
 from nats.protocol.parser import Parser
 
 from libs.contracts import subjects
@@ -33,16 +35,31 @@ class Ear(Client):
     def __init__(self) -> None:
         super().__init__()
         self._ps: _PingParser = _PingParser(self)
+        self._beats: Subscription
 
     async def listen(self, queue: str) -> None:
         """Begin to hear, sharing the pings with the other replicas of the queue group."""
-        await self.subscribe(subjects.BEAT.wildcard, queue=queue)
+        self._beats = await self.subscribe(subjects.BEAT.wildcard, queue=queue)
         await self.flush()
+
+    async def end(self) -> None:
+        """Hear no more: the broker sends what follows to others, and what it has sent until then can be taken."""
+        with suppress(nats.errors.Error, TimeoutError):
+            await self._beats.unsubscribe()
+            await self.flush(
+                timeout=2
+            )  # nats-py writes this PING past the UNSUB that it has queued,
+            await self.flush(timeout=2)  # and this one behind it
+        await self.close()
 
     def take(self) -> dict[bytes, bytes]:
         """Run to tenant, as they stood in the subject: lower-case UUIDs with hyphens."""
         heard, self._ps.heard = self._ps.heard, {}
         return heard
+
+    def give_back(self, heard: dict[bytes, bytes]) -> None:
+        """What was taken and could not be used, for the next `take`."""
+        self._ps.heard = heard | self._ps.heard
 
     async def lags(self, seconds: int) -> bool:
         """Whether what the broker sends now is not read within so long.
