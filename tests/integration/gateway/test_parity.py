@@ -1,33 +1,49 @@
 """The compiled path of a mutation answers what graphql-core answers, whatever the document looks like."""
 
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
 from uuid import UUID
 
 import orjson
 import pytest
-from pydantic import SecretStr
+from graphql import (
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInputType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    get_named_type,
+    is_leaf_type,
+)
+from pydantic import BaseModel, SecretStr
+from structlog.testing import capture_logs
 
 from libs.contracts import runs
-from libs.contracts.base import Applied, Refused
+from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime.clock import utc_now
 from libs.runtime.database import Database
-from libs.runtime.ids import new_id
 from services.gateway.context import Context, Shared
+from services.gateway.graphql.dialect import REGISTRY
 from services.gateway.graphql.schema import build_schema
 from services.gateway.identity import Identity, OpenDoor, Tenants
 from services.gateway.keys import Role
 from services.gateway.operations import Operation, Operations
-from services.gateway.reads import Reader
+from services.gateway.reads import Reader, ReadPath
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
+from tests.integration.gateway.reads.reference import Word, literal
 from tests.support.engines import Stack
 
 RUN = "0190a0a0-0000-7000-8000-000000000001"
+NOW = datetime(2026, 11, 22, 5, tzinfo=UTC)
 OTHER = "0190a0a0-0000-7000-8000-000000000002"
 STATE = r'"{\"type\": \"Running\"}"'
 
@@ -159,10 +175,41 @@ class Echo:
             return runs.FlowRunCreated(id=UUID(int=9))
         if rpc is runs.GET_RUNS_IN_QUEUE:
             return runs.RunsInQueue(flow_run_ids=[UUID(int=8)])
-        return Applied(id=UUID(int=7))
+        return filled(rpc.reply)
 
-    async def publish(self, *_args: Any, **_options: Any) -> None:
-        return None
+    async def publish(self, *args: Any, **options: Any) -> None:
+        self.asked.append(repr((args, options)))
+
+
+def filled(kind: Any) -> Any:
+    """A value of an annotation, the simplest that has something in every place."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        fields = kind.model_fields.items()
+        return kind(
+            **{
+                n: filled(f.annotation)
+                for n, f in fields
+                if get_origin(f.annotation) is not Literal
+            }
+        )
+    arguments = [one for one in get_args(kind) if one is not type(None)]
+    match get_origin(kind):
+        case None:
+            supertype = getattr(kind, "__supertype__", kind)
+            if isinstance(supertype, type) and issubclass(supertype, Enum):
+                return next(iter(supertype))
+            return _FILLERS.get(supertype, {"x": 1})
+        case origin if origin in (list, tuple):
+            return [filled(arguments[0])]
+        case origin if origin in (dict, Mapping):
+            return {"x": 1}
+        case _:  # a union, or something annotated
+            return filled(arguments[0])
+
+
+_FILLERS: dict[Any, Any] = {
+    UUID: UUID(int=7), str: "text", int: 3, bool: True, float: 1.5, datetime: NOW, timedelta: timedelta(minutes=1),
+}  # fmt: skip
 
     def trace_headers(self) -> None:
         return None
@@ -176,8 +223,14 @@ async def reader(stack: Stack) -> AsyncIterator[Reader]:
     await reader.close()
 
 
+@cache
+def the_schema() -> tuple[GraphQLSchema, ReadPath]:
+    """Built once: it takes longer than all that is asked of it here."""
+    return build_schema(lambda _table, _attribute: lambda _payload, _info: None)
+
+
 def operations_and_context(
-    stack: Stack, reader: Reader, *, compile_mutations: bool
+    stack: Stack, reader: Reader, *, compile_mutations: bool, role: Role = Role.USER
 ) -> tuple[Operations, Context, Echo]:
     settings = GatewaySettings(
         postgres_url=stack.postgres_url("gateway"),
@@ -186,18 +239,18 @@ def operations_and_context(
         auth="off",
         key_pepper=SecretStr("a pepper for tests"),
     )
-    schema, reads = build_schema(lambda _table, _attribute: lambda _payload, _info: None)
+    schema, reads = the_schema()
     database = Database(stack.postgres_url("reader"), pool_size=1, name="test")
     store = Store(database)
     tenants = Tenants(store)
     echo = Echo()
     seal = Seal(b"pepper")
     shared = Shared(
-        door=OpenDoor(tenants, seal=seal, clock=utc_now),
+        door=OpenDoor(tenants, seal=seal, clock=lambda: NOW),
         pepper=b"",
         bus=echo,  # type: ignore[arg-type] # stands for it
-        clock=utc_now,
-        ids=new_id,
+        clock=lambda: NOW,
+        ids=lambda: UUID(int=5),
         settings=settings,
         store=store,
         tenants=tenants,
@@ -207,10 +260,15 @@ def operations_and_context(
     )
     context = Context(
         shared=shared,
-        identity=Identity(tenant_id=UUID(int=1), any_tenant=False, role=Role.USER),
+        identity=Identity(tenant_id=UUID(int=1), any_tenant=False, role=role),
     )
     operations = Operations(
-        schema, reads, reader, cache_size=100, ids=new_id, compile_mutations=compile_mutations
+        schema,
+        reads,
+        reader,
+        cache_size=100,
+        ids=lambda: UUID(int=5),
+        compile_mutations=compile_mutations,
     )
     return operations, context, echo
 
@@ -230,6 +288,83 @@ async def test_both_ways_answer_the_same_and_ask_the_same(
     assert first.status == again.status == expected.status
     assert _comparable(first.body) == _comparable(again.body) == _comparable(expected.body)
     assert fast_echo.asked == slow_echo.asked * 2
+
+
+Way = tuple[Operations, Context, Echo]
+
+
+@pytest.fixture
+def silence() -> Iterator[None]:
+    """Nothing is printed: writing down a surprise takes longer than asking, and the store here has no database."""
+    with capture_logs():
+        yield
+
+
+@pytest.fixture(scope="module")
+def both_ways(stack: Stack, reader: Reader) -> tuple[Way, Way]:
+    """graphql-core's and the compiled one, for an administrator."""
+    slow, fast = (
+        operations_and_context(stack, reader, compile_mutations=c, role=Role.TENANT_ADMIN)
+        for c in (False, True)
+    )
+    return slow, fast
+
+
+def _given(kind: GraphQLInputType, *, required: bool, inline: bool) -> Any:
+    """A value for an input: all of its fields or the required ones, for a variable or to be written in the document."""
+    if isinstance(kind, GraphQLNonNull):
+        return _given(kind.of_type, required=required, inline=inline)
+    if isinstance(kind, GraphQLList):
+        return [_given(kind.of_type, required=required, inline=inline)]
+    if isinstance(kind, GraphQLInputObjectType):
+        return {
+            name: _given(field.type, required=required, inline=inline)
+            for name, field in kind.fields.items()
+            if not required or isinstance(field.type, GraphQLNonNull)
+        }
+    if isinstance(kind, GraphQLEnumType):
+        return Word(next(iter(kind.values))) if inline else next(iter(kind.values))
+    document = {"type": "Running"}
+    return {
+        "JSON": orjson.dumps(document).decode() if inline else document,
+        "UUID": RUN, "DateTime": "2026-11-22T05:40:30+00:00", "Int": 3, "Float": 1.5, "Boolean": True,
+    }.get(kind.name, "text")  # fmt: skip
+
+
+@pytest.mark.usefixtures("silence")
+@pytest.mark.parametrize(
+    "name", sorted(name for one in REGISTRY for name in (one.snake, one.camel) if name)
+)
+async def test_every_mutation_is_answered_alike_with_all_its_fields_or_few(
+    both_ways: tuple[Way, Way], name: str
+) -> None:
+    (slow, slow_context, slow_echo), (fast, fast_context, fast_echo) = both_ways
+    schema, _ = the_schema()
+    assert schema.mutation_type is not None
+    field = schema.mutation_type.fields[name]
+    kind, payload = field.args["input"].type, get_named_type(field.type)
+    assert isinstance(payload, GraphQLObjectType)
+    leaves = [key for key, one in payload.fields.items() if is_leaf_type(get_named_type(one.type))]
+    selected = " ".join(["__typename", *leaves])
+    by_variable = f"mutation($input: {kind}) {{ {name}(input: $input) {{ {selected} }} }}"
+    inline = literal(_given(kind, required=False, inline=True))
+    asked: list[tuple[str, Any]] = [
+        (by_variable, {"input": _given(kind, required=True, inline=False)}),
+        (by_variable, {"input": _given(kind, required=False, inline=False)}),
+        (f"mutation {{ {name}(input: {inline}) {{ {selected} }} }}", None),
+    ]
+
+    for document, variables in asked:
+        operation = Operation(query=document, variables=variables, name=None)
+        slow_echo.asked.clear()
+        fast_echo.asked.clear()
+        expected = await slow.run(operation, slow_context)
+        first = await fast.run(operation, fast_context)
+        again = await fast.run(operation, fast_context)
+
+        assert _comparable(first.body) == _comparable(again.body) == _comparable(expected.body)
+        assert first.status == again.status == expected.status
+        assert fast_echo.asked == slow_echo.asked * 2
 
 
 def _comparable(body: bytes) -> Any:
