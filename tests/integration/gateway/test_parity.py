@@ -180,6 +180,9 @@ class Echo:
     async def publish(self, *args: Any, **options: Any) -> None:
         self.asked.append(repr((args, options)))
 
+    def trace_headers(self) -> None:
+        return None
+
 
 def filled(kind: Any) -> Any:
     """A value of an annotation, the simplest that has something in every place."""
@@ -210,9 +213,6 @@ def filled(kind: Any) -> Any:
 _FILLERS: dict[Any, Any] = {
     UUID: UUID(int=7), str: "text", int: 3, bool: True, float: 1.5, datetime: NOW, timedelta: timedelta(minutes=1),
 }  # fmt: skip
-
-    def trace_headers(self) -> None:
-        return None
 
 
 @pytest.fixture(scope="module")
