@@ -131,7 +131,7 @@ def shapes(now: datetime, runs: int) -> list[Shape]:
         Shape("the newest runs with counts", RUNS_WITH_COUNTS, {}, "flow_run_scheduled_idx"),
         Shape("a run with everything", RUN_WITH_EVERYTHING, {"id": run}, "flow_run_pkey", 10),
         Shape(
-            "how many runs of each flow failed and were made since yesterday, of 2020",
+            "the runs and failures of each flow, of 2020",
             """query ($project: uuid, $since: timestamptz) { flow(where: {project_id: {_eq: $project}}) {
                 failed: flow_runs_aggregate(where: {state: {_eq: "Failed"}, updated: {_gte: $since}}) {
                     aggregate { count }
