@@ -193,6 +193,7 @@ async def test_a_task_whose_process_died_is_retried_and_the_run_finishes(
         "No heartbeat detected from the remote task; retrying the run. This will be retry 1 of 1."
         in run["messages"]
     )
+    assert any("The last heartbeat of this run was received at" in m for m in run["messages"])
     assert len(noted(notes, "retried", "before")) == 1, "a finished task was repeated"
     assert len(noted(notes, "retried", "dies")) == 2
 

@@ -85,6 +85,23 @@ def answer_zombie(
         return LeftAlone("heartbeat_disabled")
     if last_seen is not None and last_seen > silent_since:
         return LeftAlone("alive")
+    found = _end_of_zombie(run, task_runs, resurrection_limit=resurrection_limit, now=now)
+    if not found.task_runs and found.flow_run is None:
+        return found  # an event that comes twice says nothing twice
+    heard = (
+        f"The last heartbeat of this run was received at {silent_since:%Y-%m-%d %H:%M:%S} UTC, "
+        f"{(now - silent_since).total_seconds():.0f} seconds ago."
+    )
+    return replace(found, logs=(*found.logs, _entry(run, ZOMBIE_FLOW_LOGGER, "ERROR", heard)))
+
+
+def _end_of_zombie(
+    run: FlowRun,
+    task_runs: list[tuple[TaskRun, TaskPolicy]],
+    *,
+    resurrection_limit: int,
+    now: datetime,
+) -> Intervention:
     if run.state == State.CANCELLING:
         return _failed_flow_run(run, (), (), now=now)
     moves: list[TaskRunMoved] = []

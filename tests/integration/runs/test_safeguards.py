@@ -65,14 +65,16 @@ async def test_a_zombies_tasks_fail_and_the_run_is_left_to_lazarus(
 
     assert await eventually(answered)
     await caught_up(bus, "EVENTS", "runs__zombies")
-    assert await log_lines(stack, run_id) == [
-        (
-            "ERROR",
-            "No heartbeat detected from the remote task; "
-            f"marking the task run {running.id} (task 0) as failed.",
-            running.id,
-        )
-    ]
+    why, when = await log_lines(stack, run_id)
+    assert why == (
+        "ERROR",
+        "No heartbeat detected from the remote task; "
+        f"marking the task run {running.id} (task 0) as failed.",
+        running.id,
+    )
+    assert when[1].startswith(
+        f"The last heartbeat of this run was received at {event.last_seen:%Y-%m-%d %H:%M:%S} UTC, "
+    )
 
 
 async def test_a_zombies_task_with_retries_left_brings_the_run_back_to_the_queue(

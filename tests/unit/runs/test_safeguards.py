@@ -95,7 +95,7 @@ def test_a_zombies_running_task_with_retries_left_is_retried() -> None:
     assert moved.run.state == "Retrying"
     assert moved.state.start_time == NOW + timedelta(seconds=30)
     assert moved.state.document["run_count"] == 2
-    [entry] = found.logs
+    entry = found.logs[0]
     assert entry.message == (
         "No heartbeat detected from the remote task; retrying the run. This will be retry 2 of 2."
     )
@@ -111,6 +111,21 @@ def test_a_zombies_running_task_without_retries_left_fails() -> None:
         "No heartbeat detected from the remote task; marking the task run "
         "00000000-0000-0000-0000-000000000002 (load) as failed."
     )
+
+
+@pytest.mark.parametrize("state", ["Running", "Cancelling"])
+def test_a_zombies_log_says_when_it_was_last_heard(state: str) -> None:
+    found = zombie(a_run(state), (a_task_run("Running"), NO_RETRIES))
+
+    assert isinstance(found, Intervention)
+    assert found.logs[-1].message == (
+        f"The last heartbeat of this run was received at {SILENT:%Y-%m-%d %H:%M:%S} UTC, 120 seconds ago."
+    )
+    assert found.logs[-1].name == "prefect-server.ZombieKiller.FlowRun"
+
+
+def test_a_zombie_that_is_told_again_is_not_logged_again() -> None:
+    assert zombie(a_run("Running"), (a_task_run("Failed"), NO_RETRIES)) == Intervention()
 
 
 @pytest.mark.parametrize("state", [s for s in State if s not in ("Running", "Cancelling")])
