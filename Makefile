@@ -18,7 +18,7 @@ SEED ?=
 ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integration/heartbeat tests/integration/lazarus \
 	tests/integration/deploy/test_provision.py tests/integration/gateway/test_founding_document.py
 
-.PHONY: help setup up down status logs demo env image fmt lint types check test test-unit test-integration test-system \
+.PHONY: help setup up down status logs demo env image images fmt lint types check test test-unit test-integration test-system \
 	test-clients test-containers test-on-containers test-faults bench generate verify migration lock clean
 
 help: ## List these commands
@@ -110,6 +110,10 @@ test-system: $(READY) ## The stories, with a real Prefect client
 
 test-clients: $(READY) ## Every generation of real clients, in each mode, through every scenario
 	$(BIN)/pytest tests/clients --clients=whole
+
+images: $(READY) ## Make the images that the tests of the containers need; minutes, where nothing is cached
+	@if [ "$${HEADWATER_NO_DOCKER:-}" = 1 ]; then echo "HEADWATER_NO_DOCKER=1: the containers are NOT tested" >&2; \
+	else $(BIN)/python -m deploy.offline images; fi
 
 test-containers: $(READY) ## Image, compose story and Helm chart; starts Docker if it can (HEADWATER_NO_DOCKER=1 goes without)
 	$(BIN)/pytest tests/deploy

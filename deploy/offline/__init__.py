@@ -1,6 +1,7 @@
 """Docker where nothing can be pulled: a daemon if none answers, and stand-ins for the public base images.
 
     python -m deploy.offline up        start what is missing; prints `export DOCKER_HOST=...` where a daemon was started
+    python -m deploy.offline images    make what the tests of the containers need, and leave no daemon behind
     python -m deploy.offline down      end the daemon that `up` started
     python -m deploy.offline build     up, and Headwater's image
 

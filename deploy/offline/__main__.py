@@ -1,20 +1,34 @@
-"""`python -m deploy.offline up | build | down`."""
+"""`python -m deploy.offline up | build | images | down`."""
 
 import sys
 
 from deploy.offline.daemon import NoDockerError, docker, keep, stop
-from deploy.offline.image import build
+from deploy.offline.image import build, size_mb
 from deploy.offline.stand_ins import provide
 from deploy.say import complain
 
-_USAGE = "usage: python -m deploy.offline up | build | down"
+_USAGE = "usage: python -m deploy.offline up | build | images | down"
 
 
 def main(arguments: list[str]) -> None:
-    """Do one of the three; 0, or 1 and a sentence."""
+    """Do one of the four; 0, or 1 and a sentence."""
     match arguments:
         case ["down"]:
             stop()
+        case ["images"]:
+            found = docker()
+            try:
+                provide(found, _tell)
+                build(found, "headwater:latest", tell=_tell)
+                # What each step of the image weighs, where CI's readers see it.
+                _tell(
+                    found.run(
+                        "history", "--format", "{{.Size}}\t{{.CreatedBy}}", "headwater:latest"
+                    )
+                )
+                _tell(f"headwater:latest: {size_mb(found, 'headwater:latest'):.0f} MB")
+            finally:
+                found.stop()
         case ["up"] | ["build"]:
             found = docker()
             if found.is_ours:
