@@ -51,6 +51,17 @@ def provide(docker: Docker, tell: Callable[[str], None] = lambda _line: None) ->
     return True
 
 
+def provide_postgres_with_tls(
+    docker: Docker, tell: Callable[[str], None] = lambda _line: None
+) -> str:
+    """The image of a PostgreSQL that speaks TLS: the public one, or Debian's where that is a stand-in."""
+    if not provide(docker, tell):
+        return "postgres:18"
+    with _alone():
+        _build(docker, POSTGRES_WITH_TLS, tell)
+    return POSTGRES_WITH_TLS.name
+
+
 def _is_public(docker: Docker, name: str) -> bool:
     """Here, and not of our making."""
     return docker.has_image(name) and not _label_of(docker, name)
@@ -146,6 +157,10 @@ def _postgres(context: Path) -> None:
     for source in (package, package.with_name(package.name + ".libs")):
         if source.exists():
             shutil.copytree(source, context / "postgres" / source.name, symlinks=True)
+    _entrypoint(context)
+
+
+def _entrypoint(context: Path) -> None:
     shutil.copy2(_IMAGES / "postgres-entrypoint.sh", context)
 
 
@@ -174,3 +189,11 @@ STAND_INS = (
     StandIn(name="haproxy:2.6", recipe="haproxy", fill=_nothing, made_of=_always),
 )
 """In the order of their making: the second is made from the first."""
+
+POSTGRES_WITH_TLS = StandIn(
+    name="headwater-offline/postgres-tls:15",
+    recipe="postgres-tls",
+    fill=_entrypoint,
+    made_of=(_IMAGES / "postgres-entrypoint.sh").read_text,
+)
+"""Stands in for nothing that Headwater runs on; tests of TLS need it."""
