@@ -17,9 +17,11 @@ SEED ?=
 # What the engines themselves decide: who wins a race, what is delivered twice, what a statement locks.
 ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integration/heartbeat tests/integration/lazarus \
 	tests/integration/deploy/test_provision.py tests/integration/gateway/test_founding_document.py
+RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
+	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
 .PHONY: help setup up down status logs demo env image images fmt lint types check test test-unit test-integration test-system \
-	test-clients test-containers test-on-containers test-faults bench generate verify migration lock clean
+	test-clients test-containers test-on-containers test-races test-faults bench generate verify migration lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -120,6 +122,9 @@ test-containers: $(READY) ## Image, compose story and Helm chart; starts Docker 
 
 test-on-containers: $(READY) ## Delivery, locking and SQL on PostgreSQL and NATS in containers, not the embedded ones
 	$(BIN)/pytest --infra=containers $(ON_CONTAINERS)
+
+test-races: $(READY) ## The races of the ledger at their full size: 1,000 rounds, 10,000 runs; half an hour
+	HEADWATER_RACE_ROUNDS=1000 $(BIN)/pytest $(RACES)
 
 test-faults: $(READY) ## Kills, pauses and duplicates; SEED= replays a schedule of faults
 	$(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/pytest tests/faults

@@ -1,6 +1,7 @@
 """Claims, leases and fencing on the real ledger."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -21,6 +22,9 @@ from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow
 from tests.support.raw_agent import RawAgent, raw_agent
+
+ROUNDS = int(os.environ.get("HEADWATER_RACE_ROUNDS", "10"))
+"""`make test-races` asks for 1,000: 10,000 due runs."""
 
 
 @pytest.fixture(scope="module")
@@ -455,13 +459,19 @@ async def test_an_agent_that_drains_is_given_nothing_more(
     assert leaving.claimed.empty()
 
 
+@pytest.mark.timeout(300 + ROUNDS)
 async def test_fifty_agents_and_two_replicas_start_each_run_once(stack: Stack, flow: Flow) -> None:
     async with ledger_on(stack), bus_on(stack) as bus:
         client = Client(bus, flow.tenant_id)
         start = utc_now() + timedelta(seconds=2)
-        wanted = await asyncio.gather(
-            *(client.create(flow, scheduled_start_time=start) for _ in range(300))
-        )
+        todo = iter(range(ROUNDS * 10))
+
+        async def make() -> list[UUID]:
+            return [await client.create(flow, scheduled_start_time=start) for _ in todo]
+
+        wanted = [
+            run for made in await asyncio.gather(*(make() for _ in range(100))) for run in made
+        ]
 
         async def work(agent: RawAgent) -> list[UUID]:
             got: list[UUID] = []
