@@ -24,7 +24,7 @@ from pathlib import Path
 from uuid import UUID
 
 from libs.contracts import agent_access, streams, subjects
-from libs.contracts.streams import Stream
+from libs.contracts.streams import Durable, Stream
 from libs.contracts.subjects import AUTH_CALLOUT, Subject, agent_inbox, inbox_of
 
 CONFIGURATION = Path(__file__).parent / "containers" / "nats-users.conf"
@@ -95,6 +95,11 @@ LOOKS_UP: dict[str, tuple[tuple[Stream, Subject], ...]] = {
 }
 """Whose newest message each may look up in a stream, one subject at a time."""
 
+WATCHES: dict[str, tuple[tuple[Stream, Durable], ...]] = {
+    "gateway": ((streams.LOGS, streams.LOG_DRAIN),),  # how far the ledger has come with the lines
+}
+"""Whose progress with a stream each may ask for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
@@ -133,6 +138,10 @@ def service_user(name: str) -> User:
     publish |= {
         f"$JS.API.DIRECT.GET.{stream.name}.{subject.wildcard}"
         for stream, subject in LOOKS_UP.get(name, ())
+    }
+    publish |= {
+        f"$JS.API.CONSUMER.INFO.{stream.name}.{durable.name}"
+        for stream, durable in WATCHES.get(name, ())
     }
     heard = HEARS.get(name, ())
     publish |= {f"{inbox}.>" for inbox in _callers(heard)}

@@ -78,8 +78,8 @@ def stream_config(stream: Stream, *, replicas: int = 1) -> StreamConfig:
         name=stream.name,
         subjects=list(stream.subjects),
         retention=_RETENTION[stream.retention],
-        # An interest in the newest: a full stream forgets its oldest message rather than refuse a service's write.
-        discard=DiscardPolicy.OLD,
+        # An interest in the newest, as a rule: a full stream forgets its oldest rather than refuse a service's write.
+        discard=DiscardPolicy.NEW if stream.refuses_when_full else DiscardPolicy.OLD,
         max_age=stream.max_age.total_seconds(),
         max_bytes=stream.max_bytes,
         max_msgs_per_subject=stream.max_msgs_per_subject,

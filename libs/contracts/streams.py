@@ -40,6 +40,8 @@ class Stream:
     allow_schedules: bool = False
     allow_msg_ttl: bool = False
     memory: bool = False
+    refuses_when_full: bool = False
+    """Whether a full stream turns away what is new, or forgets what is oldest."""
     durables: tuple[Durable, ...] = field(default=())
 
 
@@ -80,14 +82,16 @@ WORK = Stream(
     durables=(Durable(name="runs__work", service="runs", filter="hw.work.runs.>"),),
 )
 
+LOG_DRAIN = Durable(name="runs__logs", service="runs", filter="hw.log.>", max_ack_pending=20_000)
+
 LOGS = Stream(
     name="LOGS",
     subjects=("hw.log.>",),
     retention=Retention.WORK_QUEUE,
     max_bytes=4 << 30,
-    durables=(
-        Durable(name="runs__logs", service="runs", filter="hw.log.>", max_ack_pending=20_000),
-    ),
+    # Lines that were acknowledged are not given up for new ones; a client that is refused sends again.
+    refuses_when_full=True,
+    durables=(LOG_DRAIN,),
 )
 
 BEATS = Stream(

@@ -60,6 +60,13 @@ HTTP_SECONDS = Histogram(
     "headwater_http_seconds", "Time to answer a GraphQL request", ["kind", "status"], buckets=_FAST
 )
 LOG_LINES_ACCEPTED = Counter("headwater_log_lines_accepted", "Log lines that JetStream has")
+LOG_MESSAGES_RESTORED = Counter(
+    "headwater_log_messages_restored", "Log messages that the stream had lost, published again"
+)
+LOG_COPIES_DROPPED = Counter(
+    "headwater_log_copies_dropped",
+    "Copies of log messages given up for want of room; the stream still has the messages",
+)
 PINGS_ACCEPTED = Counter("headwater_pings_accepted", "Heartbeats passed on by the gateway")
 
 # Runs

@@ -10,14 +10,15 @@ Owns `gateway.*`: tenants, API keys, key-values, secrets, hooks and messages, th
 
 Guarantees
 * Nothing is written here but the gateway's own tables; a mutation is done when its service has committed.
-* Logs are accepted when JetStream has them on disk. Heartbeats are hints and are never waited for.
+* Logs are accepted when JetStream has them, and copies are kept until PostgreSQL does (`log_copies`): a lost
+  JetStream store loses none. Heartbeats are hints and are never waited for.
 * A surprise never shows its text: the client gets an id, the log has the rest. Texts that old clients match on are in
   `graphql/compat.py` and nowhere else.
 
 When NATS is gone, mutations answer API_ERROR within the time-out and queries go on. When PostgreSQL is gone, queries
 answer API_ERROR and the pools reconnect by themselves. When a service is gone, its mutations wait a few seconds for it
 to come back, then answer API_ERROR; nothing is half done, as each command is one transaction of its service.
-Any number of gateways may run: they hold caches only.
+Any number of gateways may run: they hold caches, and copies of the lines of the last second.
 
 It will not: decide about runs or flows, hold a lock, or speak any other dialect than the clients'.
 """

@@ -7,7 +7,7 @@ from uuid import UUID
 import asyncpg
 from nats.aio.msg import Msg
 
-from libs.contracts import subjects
+from libs.contracts import streams, subjects
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
 from libs.runtime.http import HttpServer
@@ -19,6 +19,7 @@ from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
 from services.gateway.identity import Door, KeyedDoor, OpenDoor, Tenants
 from services.gateway.keys import Key, Role, fingerprint
+from services.gateway.log_copies import LogCopies
 from services.gateway.operations import Operations
 from services.gateway.reads import Reader
 from services.gateway.rows import Rows
@@ -54,6 +55,8 @@ class Gateway(Service):
             variable="HEADWATER_PORT",
         )
         self._seal = Seal(settings.pepper)
+        self._log_copies = LogCopies(self.bus, streams.LOGS, streams.LOG_DRAIN)
+        self.add_loop("log_copies", interval=settings.log_copies_tick, tick=self._log_copies.tick)
         self._door: Door | None = None
         self.port = settings.port
 
@@ -106,6 +109,7 @@ class Gateway(Service):
             rows=rows,
             vault=Vault(self._settings.pepper),
             seal=self._seal,
+            log_copies=self._log_copies,
         )
         operations = Operations(
             schema,

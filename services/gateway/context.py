@@ -14,6 +14,7 @@ from libs.runtime.ids import NewId
 from services.gateway.graphql import compat
 from services.gateway.identity import Door, Identity, Tenants
 from services.gateway.keys import Guard, may
+from services.gateway.log_copies import LogCopies
 from services.gateway.settings import GatewaySettings
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
@@ -44,6 +45,7 @@ class Shared:
     rows: "Rows"
     vault: Vault
     seal: Seal
+    log_copies: LogCopies
 
 
 @dataclass(frozen=True, slots=True)

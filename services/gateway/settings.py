@@ -58,6 +58,10 @@ class GatewaySettings(ServiceSettings):
         description="how long a log-in of an agent to NATS holds before it shows its key again: so long, at the most,"
         " does a revoked key stay connected",
     )
+    log_copies_tick: timedelta = Field(
+        default=timedelta(seconds=0.5),
+        description="how often to look which log lines the ledger has; a line is there within a second",
+    )
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
 
     @model_validator(mode="after")

@@ -20,10 +20,11 @@ from graphql import (
     get_named_type,
     is_leaf_type,
 )
+from nats.js.api import PubAck
 from pydantic import BaseModel, SecretStr
 from structlog.testing import capture_logs
 
-from libs.contracts import runs
+from libs.contracts import runs, streams
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Database
@@ -32,6 +33,7 @@ from services.gateway.graphql.dialect import REGISTRY
 from services.gateway.graphql.schema import build_schema
 from services.gateway.identity import Identity, OpenDoor, Tenants
 from services.gateway.keys import Role
+from services.gateway.log_copies import LogCopies
 from services.gateway.operations import Operation, Operations
 from services.gateway.reads import Reader, ReadPath
 from services.gateway.rows import Rows
@@ -177,8 +179,9 @@ class Echo:
             return runs.RunsInQueue(flow_run_ids=[UUID(int=8)])
         return filled(rpc.reply)
 
-    async def publish(self, *args: Any, **options: Any) -> None:
+    async def publish(self, *args: Any, **options: Any) -> PubAck:
         self.asked.append(repr((args, options)))
+        return PubAck(stream="LOGS", seq=len(self.asked))
 
     def trace_headers(self) -> None:
         return None
@@ -246,6 +249,7 @@ def operations_and_context(
     echo = Echo()
     seal = Seal(b"pepper")
     shared = Shared(
+        log_copies=LogCopies(echo, streams.LOGS, streams.LOG_DRAIN),  # type: ignore[arg-type] # as below
         door=OpenDoor(tenants, seal=seal, clock=lambda: NOW),
         pepper=b"",
         bus=echo,  # type: ignore[arg-type] # stands for it

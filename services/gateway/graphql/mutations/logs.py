@@ -83,13 +83,7 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
         for chunk in _chunks(_line(context, log, now) for log in lines):
             batch = LogBatch(tenant_id=context.tenant_id, accepted=now, lines=chunk)
             publications.append(
-                context.shared.bus.js.publish(
-                    subject,
-                    batch.model_dump_json().encode(),
-                    stream="LOGS",
-                    timeout=10,
-                    headers=context.shared.bus.trace_headers(),
-                )
+                context.shared.log_copies.publish(subject, batch.model_dump_json().encode())
             )
     try:
         await asyncio.gather(*publications)

@@ -1,0 +1,119 @@
+"""Copies of accepted log messages, kept until the ledger has them in PostgreSQL: about a second.
+
+JetStream has a line when its client is told so, and PostgreSQL a second later. In that second the stream is the only
+place where the line is, and streams do get lost: a wiped volume, a power cut before the disk was asked to sync. So the
+gateway that accepted a message keeps a copy, and looks twice a second how far the ledger's durable has acknowledged.
+
+    accepted --keep--> held --the durable's floor has passed it--> forgotten
+                        |  ^
+                        |  +-- published again, under a new place in the stream
+                        +-- the durable is another one, or has nothing left and never saw it
+
+A message that is published again though it was stored adds nothing: its lines have the ids and the time of acceptance
+that they had, and the drain writes each (id, created) once.
+
+What it does not cover: the store and this gateway lost in the same second, and what does not fit in `limit` bytes while
+PostgreSQL is away. The oldest copies go first then, counted; their messages are still in the stream.
+"""
+
+from collections import deque
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from libs.contracts.streams import Durable, Stream
+from libs.runtime import log, metrics
+from libs.runtime.bus import Bus
+
+LIMIT = 64 << 20
+"""Bytes; two seconds of 50,000 lines/s with their JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    """A message, and its place in the stream."""
+
+    subject: str
+    body: bytes
+    place: int
+
+
+class LogCopies:
+    """What this gateway has accepted and the ledger has not yet."""
+
+    def __init__(self, bus: Bus, stream: Stream, durable: Durable, *, limit: int = LIMIT) -> None:
+        self._bus = bus
+        self._stream = stream
+        self._durable = durable
+        self._limit = limit
+        self._held: deque[_Copy] = deque()
+        self._bytes = 0
+        self._made: datetime | None = None
+        """When the durable was made, at the last look: the store that it lives in is known by it."""
+        self._log = log.get("gateway")
+
+    @property
+    def held(self) -> int:
+        """How many messages it has copies of."""
+        return len(self._held)
+
+    async def publish(self, subject: str, body: bytes) -> None:
+        """Put a message on the stream and keep a copy. Raises when the stream does not acknowledge it."""
+        place = await self._publish(subject, body)
+        self._keep(_Copy(subject, body, place))
+
+    async def tick(self) -> int:
+        """Forget what the ledger has, publish again what the stream has lost; how many messages that is."""
+        if self._made is not None and not self._held:
+            return 0
+        # A copy that comes while the answer is on its way may be of a message that the answer knows nothing about.
+        told = len(self._held)
+        info = await self._bus.js.consumer_info(self._stream.name, self._durable.name)
+        if self._made is None:
+            self._made = info.created
+        floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
+        is_another = info.created != self._made
+        is_idle = not info.num_pending and not info.num_ack_pending
+        lost: list[_Copy] = []
+        for _ in range(min(told, len(self._held))):
+            copy = self._held.popleft()
+            self._bytes -= len(copy.body)
+            if is_another or (is_idle and copy.place > floor):
+                lost.append(copy)
+            elif copy.place > floor:
+                self._keep(copy)
+        await self._restore(lost)
+        self._made = info.created
+        return len(lost)
+
+    async def _restore(self, lost: list[_Copy]) -> None:
+        if not lost:
+            return
+        self._log.warning("log_messages_lost", count=len(lost), stream=self._stream.name)
+        waiting = deque(lost)
+        try:
+            while waiting:
+                copy = waiting[0]
+                place = await self._publish(copy.subject, copy.body)
+                waiting.popleft()
+                self._keep(replace(copy, place=place))
+                metrics.LOG_MESSAGES_RESTORED.inc()
+        finally:
+            for copy in waiting:  # the stream is away again; the next look finds them missing still
+                self._keep(copy)
+
+    async def _publish(self, subject: str, body: bytes) -> int:
+        answer = await self._bus.js.publish(
+            subject,
+            body,
+            stream=self._stream.name,
+            timeout=10,
+            headers=self._bus.trace_headers(),
+        )
+        return answer.seq
+
+    def _keep(self, copy: _Copy) -> None:
+        self._held.append(copy)
+        self._bytes += len(copy.body)
+        while self._bytes > self._limit:
+            self._bytes -= len(self._held.popleft().body)
+            metrics.LOG_COPIES_DROPPED.inc()
