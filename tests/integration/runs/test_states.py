@@ -14,6 +14,7 @@ from libs.contracts.runs import (
     StateProposal,
     VersionConflict,
 )
+from libs.contracts.states import State
 from libs.runtime import faults
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
@@ -47,6 +48,93 @@ async def test_a_run_goes_from_scheduled_to_success_one_version_a_state(
     assert row["start_time"] is not None
     assert row["end_time"] > row["start_time"]
     assert row["heartbeat"] is not None
+
+
+async def test_every_state_is_kept_as_sent_and_a_run_has_an_end_exactly_while_it_is_finished(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    finished = {
+        "Finished", "Looped", "Success", "Cached", "Mapped", "Skipped", "Cancelled", "Failed", "TimedOut",
+        "TriggerFailed", "ValidationFailed",
+    }  # fmt: skip
+    waiting = {"Scheduled", "Paused", "Resume", "Retrying", "Queued"}
+
+    for state in State:
+        run_id = await client.create(flow) if state == "Submitted" else await client.start(flow)
+        task = await client.task_run(run_id, flow.task_ids[0])
+        sent = {"type": state.value, "message": "so it is", "context": {"tags": ["a"]}}
+        sent |= {"start_time": "2026-01-01T00:00:00+00:00"} if state in waiting else {}
+        outcomes = [await client.set_task(task.id, sent), await client.set(run_id, sent)]
+        rows = await stack.admin_pool.fetch(
+            """
+            SELECT state, serialized_state, state_message, state_start_time, end_time FROM runs.flow_run WHERE id = $1
+            UNION ALL
+            SELECT state, serialized_state, state_message, state_start_time, end_time FROM runs.task_run WHERE id = $2
+            """,
+            run_id,
+            task.id,
+        )
+
+        # A task of a run that is only being submitted waits for it, as its own state does not.
+        assert all(isinstance(outcome, StateApplied) for outcome in outcomes), state
+        for row in rows:
+            assert row["state"] == state
+            assert sent.items() <= row["serialized_state"].items()
+            assert row["state_message"] == "so it is"
+            assert (row["end_time"] is not None) is (state in finished)
+            assert (row["state_start_time"] is not None) is (state in waiting)
+
+
+async def test_a_person_who_saw_the_end_marks_the_run_and_its_end_follows(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    await client.set(run_id, "Failed")
+
+    unseen = await client.set(run_id, "Success")
+    marked = await client.set(run_id, "Success", seen_version=4)
+
+    assert [_word(unseen), _word(marked)] == ["run_finished", "Success"]
+    ends = await stack.admin_pool.fetchrow(
+        """
+        SELECT r.state, r.end_time = s.timestamp AS follows FROM runs.flow_run r
+        JOIN runs.flow_run_state s ON s.flow_run_id = r.id AND s.version = 5 WHERE r.id = $1
+        """,
+        run_id,
+    )
+    assert ends is not None
+    assert tuple(ends) == ("Success", True)
+
+
+async def test_a_run_that_ends_cancelled_takes_a_thousand_children_with_it_in_one_statement(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    children = await asyncio.gather(
+        *(client.task_run(run_id, flow.task_ids[0], index) for index in range(1000))
+    )
+    await client.set_task(children[0].id, "Success")
+
+    await client.set(run_id, {"type": "Cancelled", "message": "enough"})
+
+    rows = await stack.admin_pool.fetch(
+        """
+        SELECT t.state, t.state_message, count(*), count(DISTINCT t.xmin::text) AS transactions,
+            count(DISTINCT t.cmin::text) AS statements
+        FROM runs.task_run t WHERE flow_run_id = $1 AND t.state <> 'Pending' GROUP BY 1, 2 ORDER BY 1
+        """,
+        run_id,
+    )
+    assert [tuple(row) for row in rows] == [
+        ("Cancelled", "enough", 1000, 1, 1),  # 999 children and the task that they are of
+        ("Success", None, 1, 1, 1),
+    ]
 
 
 async def test_a_run_is_claimed_once(stack: Stack, bus: Bus) -> None:
