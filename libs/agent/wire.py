@@ -233,8 +233,8 @@ class Silence(Message):
     sent: datetime
 
 
-SILENCE = 120
-"""Seconds without a ping after which a run is silent."""
+SILENCE = 121
+"""Seconds after which a silent run is told of: two minutes, and one because the broker may fire a little early."""
 
 
 def rpc_subject(tenant_id: UUID, verb: str) -> str:

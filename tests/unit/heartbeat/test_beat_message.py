@@ -11,11 +11,11 @@ TENANT, RUN = UUID(int=1), UUID(int=2)
 SENT = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def test_a_ping_fires_after_two_minutes_unless_the_next_one_replaces_it() -> None:
+def test_a_ping_fires_not_before_two_minutes_unless_the_next_one_replaces_it() -> None:
     subject, headers, body = beat_message(TENANT, RUN, SENT)
 
     assert subject == f"hw.beat.{TENANT}.{RUN}"
-    assert headers["Nats-Schedule"] == "@every 120s"
+    assert headers["Nats-Schedule"] == "@every 121s"
     assert headers["Nats-Schedule-Target"] == f"hw.silent.{RUN}"
     assert Silence.model_validate_json(body) == Silence(
         tenant_id=TENANT, flow_run_id=RUN, sent=SENT
@@ -25,10 +25,10 @@ def test_a_ping_fires_after_two_minutes_unless_the_next_one_replaces_it() -> Non
 @pytest.mark.parametrize(
     ("silence", "every", "kept"),
     [
-        (timedelta(minutes=2), "@every 120s", "180s"),
-        (timedelta(seconds=2), "@every 2s", "4s"),
-        (timedelta(milliseconds=1), "@every 1s", "3s"),
-        (timedelta(milliseconds=2500), "@every 3s", "5s"),
+        (timedelta(minutes=2), "@every 121s", "181s"),
+        (timedelta(seconds=2), "@every 3s", "5s"),
+        (timedelta(milliseconds=1), "@every 2s", "4s"),
+        (timedelta(milliseconds=2500), "@every 4s", "6s"),
     ],
 )
 def test_it_is_kept_long_enough_to_fire_and_not_twice(
