@@ -274,6 +274,7 @@ POINTS: dict[int, Point] = {
             f"{LEDGER}/test_limits.py::test_a_queued_task_keeps_what_it_was_and_says_what_it_waits_for",
             f"{LEDGER}/test_limits.py::test_a_flow_run_that_was_started_by_hand_waits_in_its_process",
             f"{LEDGER}/test_limits.py::test_a_process_that_still_asks_moves_its_place_in_the_queue_on",
+            "matrix:task_limits",
         ),
     ),
     37: Point(
@@ -378,6 +379,7 @@ POINTS: dict[int, Point] = {
             f"{GATEWAY}/test_tokens.py::test_the_refresh_token_gives_the_next_tokens_and_opens_nothing_else",
             f"{GATEWAY}/test_tokens.py::test_revoking_a_key_ends_its_tokens_within_a_second",
             OPERATIONS,
+            "matrix:cli_auth",
         ),
     ),
     52: Point(

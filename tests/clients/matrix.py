@@ -125,6 +125,7 @@ SCENARIOS = [
     Scenario(name="stale_write"),
     Scenario(name="heartbeats_off"),
     Scenario(name="lazarus", in_suite=False),
+    Scenario(name="task_limits", in_suite=False),
     Scenario(
         name="wait_for_flow_run",
         lacks=(Lack(why="no task before 0.12 waits for another flow's run", below=(0, 12)),),
@@ -150,5 +151,10 @@ SCENARIOS = [
     Scenario(name="cli_agent"),
     Scenario(name="cli_key_values", lacks=NO_KEY_VALUES),
     Scenario(name="cli_run", in_suite=False),
+    Scenario(
+        name="cli_auth",
+        lacks=(Lack(why="a Server asks nobody to log in", mode=Mode.SERVER),),
+        in_suite=False,
+    ),
 ]
 """By the name of the function in scenarios.py that looks at the outcome."""

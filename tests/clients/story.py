@@ -138,14 +138,17 @@ class Stage:
         ):
             yield cls(mode=mode, headwater=headwater, database=database)
 
-    async def tenant(self, name: str) -> tuple[str, dict[Role, str]]:
+    async def tenant(self, cell: Cell) -> tuple[str, dict[Role, str]]:
         """A tenant of its own for a cell, with a key of each role.
 
         Written by the database's owner: where keys are required, no key reaches beyond its own tenant.
         """
-        tenant_id, slug = new_id(), name.replace(".", "-")
+        tenant_id, slug = new_id(), slug_of(cell)
         await self.database.execute(
-            "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, $2, $3)", tenant_id, name, slug
+            "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, $2, $3)",
+            tenant_id,
+            cell.name,
+            slug,
         )
         pepper = (self.headwater.secret("gateway.key_pepper") or "").encode()
         found = {}
@@ -205,7 +208,7 @@ class Fleet:
             keys: dict[Role, str] = {}
             tenant_id = None
             if cell.mode is Mode.CLOUD:
-                tenant_id, keys = await stage.tenant(cell.name)
+                tenant_id, keys = await stage.tenant(cell)
             headers = {"authorization": f"Bearer {keys[Role.TENANT_ADMIN]}"} if keys else {}
             api = await self.exits.enter_async_context(Gql(stage.headwater.url, headers=headers))
             client = PrefectClient.installed(
@@ -254,10 +257,11 @@ class Fleet:
             waited_for.append((await story.scheduled_runs())[0]["id"])
             if self.whole and (parent := story.told["parent"].get("ok")):
                 waited_for.append(parent)
+            to_do = [self._cancel(story, given)]
+            if self.whole:
+                to_do.append(self._widen(story))
             try:
-                await asyncio.gather(
-                    self._cancel(story, given), *(story.finished(run_id) for run_id in waited_for)
-                )
+                await asyncio.gather(*to_do, *(story.finished(run_id) for run_id in waited_for))
             except AssertionError as error:
                 error.add_note(f"The agent of {story.cell.name} said:\n{agent.output()[-4000:]}")
                 raise
@@ -266,6 +270,41 @@ class Fleet:
                 json.dumps(given | {"runs": story.runs}),
                 within=SCRIPT_WITHIN,
             )
+        if self.whole and keys:
+            story.told |= await self._log_in(story, stage, given, keys[Role.TENANT_ADMIN])
+
+    async def _log_in(
+        self, story: Story, stage: Stage, given: dict[str, Any], key: str
+    ) -> dict[str, dict[str, Any]]:
+        """On another machine, where nothing is configured but the address."""
+        person = PrefectClient.installed(
+            story.cell.version,
+            url=stage.headwater.url,
+            home=self.folder / f"{story.cell.name}-logs-in",
+            PREFECT__BACKEND="cloud",
+            PREFECT__CLOUD__API=stage.headwater.url,
+            PREFECT__CLOUD__AUTH_TOKEN="",
+        )
+        slug = slug_of(story.cell)
+        told: dict[str, dict[str, Any]] = await person.answer_of(
+            INSIDE / "login.py",
+            json.dumps(given | {"key": key, "slug": slug}),
+            within=SCRIPT_WITHIN,
+        )
+        return told
+
+    async def _widen(self, story: Story) -> None:
+        """Allow one task of the limited tag at a time, once the run waits for it."""
+
+        async def queued() -> bool:
+            run = await story.run(story.runs["narrow"])
+            return "Queued" in [task["state"] for task in run["task_runs"]]
+
+        await eventually(queued, timeout=RUNS_WITHIN, pause=LOOK)
+        widen = (
+            "mutation($tag: String!) { update_task_tag_limit(input: {tag: $tag, limit: 1}) { id } }"
+        )
+        await story.api(widen, tag=f"narrow-{story.cell.name}")
 
     async def _cancel(self, story: Story, given: dict[str, Any]) -> None:
         """Cancel the endless run, once it is at it."""
@@ -288,6 +327,11 @@ class Fleet:
             story.process_ended = True
 
 
+def slug_of(cell: Cell) -> str:
+    """The slug of the cell's tenant."""
+    return cell.name.replace(".", "-")
+
+
 def hears_cancellations(cell: Cell) -> bool:
     """Whether its runs find out that they were cancelled: 0.8 with a heartbeat, 0.13 and later by asking.
 
@@ -303,6 +347,8 @@ def settings_of(
     settings = {
         # Seconds. Clients look every 15 whether they were cancelled, and 0.8 with each heartbeat, every 30.
         "PREFECT__CLOUD__CHECK_CANCELLATION_INTERVAL": "1",
+        # And every 30 whether there is room for a task that a limit keeps waiting.
+        "PREFECT__CLOUD__QUEUE_INTERVAL": "1",
     }
     if cell.number < (0, 9):
         settings["PREFECT__CLOUD__HEARTBEAT_INTERVAL"] = "2"

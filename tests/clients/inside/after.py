@@ -9,6 +9,7 @@ from prefect.cli import cli
 
 PROJECT = given["project"]
 RUN = given["runs"]["work"]
+RUN_NAME = "work of " + given["label"]
 QUICK = "quick of " + given["label"]
 
 # One beat of `prefect heartbeat` is followed by this pause, in seconds.
@@ -32,7 +33,7 @@ def cli_version():
 
 @chapter
 def cli_get():
-    logs = ("--id", RUN) if VERSION >= (0, 12) else ("--name", "work of the day")
+    logs = ("--id", RUN) if VERSION >= (0, 12) else ("--name", RUN_NAME)
     return {
         "projects": say("get", "projects"),
         "flows": say("get", "flows", "--limit", 100, "--project", PROJECT),
@@ -48,7 +49,7 @@ def cli_describe():
     return {
         "flows": say("describe", "flows", "--name", "work"),
         "tasks": say("describe", "tasks", "--name", "work"),
-        "flow-runs": say("describe", "flow-runs", "--name", "work of the day"),
+        "flow-runs": say("describe", "flow-runs", "--name", RUN_NAME),
     }
 
 

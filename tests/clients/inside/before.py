@@ -26,6 +26,7 @@ LABEL = given["label"]
 PROJECT = given["project"]
 HOME = Path(given["home"])
 PIN = given["secret"]
+NARROW = f"narrow-{LABEL}"
 client = Client()
 
 
@@ -55,9 +56,12 @@ def look_around():
 
     import psutil
 
-    helpers = [
-        child for child in psutil.Process().children() if "heartbeat" in " ".join(child.cmdline())
-    ]
+    helpers = []
+    for child in psutil.Process().children():
+        try:
+            helpers += ["heartbeat"] * ("heartbeat" in " ".join(child.cmdline()))
+        except psutil.Error:  # that of a task that has just ended
+            continue
     threads = [thread for thread in threading.enumerate() if "Heartbeat" in thread.name]
     prefect.context.get("logger").info("heartbeats: %s", "on" if helpers or threads else "off")
 
@@ -102,6 +106,11 @@ def wait_to_be_cancelled():
 @task
 def explode():
     raise ValueError("boom")
+
+
+@task(tags=[NARROW])
+def squeeze():
+    pass
 
 
 def placed(flow, storage=None):
@@ -175,6 +184,7 @@ def flows():
     ids["broken"] = register(broken_flow())
     if given["whole"]:
         ids["lost"] = register(placed(Flow("lost", tasks=[look_around])))
+        ids["narrow"] = register(placed(Flow("narrow", tasks=[squeeze])))
         ids["given up"] = register(placed(Flow("given up", tasks=[look_around])))
     return ids
 
@@ -210,6 +220,15 @@ def secrets():
 
 
 @chapter
+def tag_limits():
+    """A limit of none at first: the run below waits in its process until somebody allows one."""
+    client.update_task_tag_limit(NARROW, 2)
+    made = client.get_task_tag_limit(NARROW)
+    client.update_task_tag_limit(NARROW, 0)
+    return [made, client.get_task_tag_limit(NARROW), client.get_task_tag_limit("no such tag")]
+
+
+@chapter
 def key_values():
     from prefect.backend import kv_store
 
@@ -229,12 +248,13 @@ def key_values():
 def runs():
     started = {
         "work": client.create_flow_run(
-            flow_id=ids["work"], parameters={"numbers": [1, 2, 18]}, run_name="work of the day"
+            flow_id=ids["work"], parameters={"numbers": [1, 2, 18]}, run_name=f"work of {LABEL}"
         ),
         "broken": client.create_flow_run(flow_id=ids["broken"]),
         "endless": client.create_flow_run(flow_id=ids["endless"]),
     }
     if given["whole"]:
+        started["narrow"] = client.create_flow_run(flow_id=ids["narrow"])
         for name in ("lost", "given up"):
             run = started[name] = client.create_flow_run(flow_id=ids[name])
             # As if an agent had taken it and died with it.
