@@ -53,15 +53,14 @@ def total(xs):
 def look_around():
     """Say which heartbeats this process keeps going: a child process, or a thread in Core 0.8."""
     import threading
+    from contextlib import suppress
 
     import psutil
 
-    helpers = []
+    helpers = 0
     for child in psutil.Process().children():
-        try:
-            helpers += ["heartbeat"] * ("heartbeat" in " ".join(child.cmdline()))
-        except psutil.Error:  # that of a task that has just ended
-            continue
+        with suppress(psutil.Error):  # that of a task that has just ended
+            helpers += "heartbeat" in " ".join(child.cmdline())
     threads = [thread for thread in threading.enumerate() if "Heartbeat" in thread.name]
     prefect.context.get("logger").info("heartbeats: %s", "on" if helpers or threads else "off")
 
