@@ -287,6 +287,13 @@ async def test_pings_are_heard_as_soon_as_a_gateway_is(stack: Stack) -> None:
         )
 
 
+async def test_it_is_not_ready_when_pings_are_not_heard(stack: Stack) -> None:
+    async with running(stack) as service:
+        await service._ear.close()
+
+        assert await eventually(service.unready) == ["the connection that hears pings is not up"]
+
+
 async def test_the_sweep_finds_a_run_that_the_broker_lost(
     stack: Stack, heartbeat: Heartbeat
 ) -> None:
