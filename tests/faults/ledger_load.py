@@ -13,7 +13,10 @@ from libs.contracts.runs import RunKind, StateApplied, StateProposal
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from tests.support.ledger import Flow
+from tests.support.wire_client import Wire, request
 
+WRITE = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
+LOGGER = "load"
 TRY_AGAIN = {Code.UNAVAILABLE, Code.INTERNAL, Code.BUSY}
 LIMITED = "limited"
 """The label of every run and the tag of every task that runs."""
@@ -123,3 +126,27 @@ class Load:
                 return reply
             self.unanswered += 1
             await asyncio.sleep(0.05)
+
+
+@dataclass(slots=True, kw_only=True)
+class Lines:
+    """Log lines of one run, sent through a gateway until each is accepted."""
+
+    run_id: UUID
+    accepted: set[str] = field(default_factory=set)
+    accepted_at_once: set[str] = field(default_factory=set)
+    """Those that were sent once; a line that is sent again because its answer was lost may be there twice."""
+
+    async def drive(self, wire: Wire, *, until: asyncio.Event) -> None:
+        """One client: line after line, until told to stop."""
+        while not until.is_set():
+            message = str(new_id())
+            line = {"flow_run_id": str(self.run_id), "message": message, "name": LOGGER}
+            prepared = request(WRITE, input={"logs": [line]})
+            tries = 1
+            while b'"errors"' in await wire.send(prepared):
+                tries += 1
+                await asyncio.sleep(0.05)
+            self.accepted.add(message)
+            if tries == 1:
+                self.accepted_at_once.add(message)

@@ -10,6 +10,7 @@ import random
 import secrets
 import shutil
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import UUID
@@ -23,18 +24,28 @@ from libs.contracts.runs import FlowRunStateChanged
 from libs.runtime.bus import Bus
 from libs.runtime.faults import Point
 from tests.faults.ledger_invariants import check_ledger
-from tests.faults.ledger_load import LIMITED, Load
+from tests.faults.ledger_load import LIMITED, LOGGER, Lines, Load
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, bus_on, register_flow
-from tests.support.service_process import ServiceProcess, ledger_process
+from tests.support.service_process import ServiceProcess, gateway_process, ledger_process
+from tests.support.wire_client import wires
 
 SEED = int(os.environ.get("HEADWATER_SEED", "0")) or secrets.randbits(32)
 KILLS = int(os.environ.get("HEADWATER_KILLS", "6"))
 
 
+POINTS = (
+    Point.RUNS_BEFORE_COMMIT,
+    Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER,
+    Point.RELAY_AFTER_PUBLISH_BEFORE_MARK,
+)
+
+
 @pytest.mark.parametrize(
-    "victims", [("ledger",), ("postgres",), ("nats",), ("ledger", "postgres", "nats")]
+    "victims",
+    [("ledger",), ("postgres",), ("nats",), POINTS, ("ledger", "postgres", "nats", *POINTS)],
+    ids=("ledger", "postgres", "nats", "named instants", "everything"),
 )
 async def test_nothing_acknowledged_is_lost_whoever_is_killed(
     stack: Stack, victims: tuple[str, ...]
@@ -107,19 +118,36 @@ async def test_a_relay_that_dies_between_publishing_and_forgetting_tells_each_ev
     assert told == [(reply.id, 1, "Scheduled")]
 
 
-async def test_the_loss_of_the_whole_jetstream_store_loses_no_state(stack: Stack) -> None:
+async def test_the_loss_of_the_whole_jetstream_store_loses_nothing_that_was_acknowledged(
+    stack: Stack,
+) -> None:
     if stack.nats is None:
         pytest.skip("this nats-server is not ours to empty")
-    async with two_ledgers(stack), bus_on(stack) as bus:
-        load = await loaded(stack, bus)
+    async with (
+        two_ledgers(stack) as ledgers,
+        gateway_process(stack, {}) as (_, url),
+        wires([url], count=2) as connections,
+        bus_on(stack) as bus,
+    ):
+        tenant_id = await stack.admin_pool.fetchval("SELECT id FROM gateway.tenant")
+        load = await loaded(stack, bus, tenant_id=tenant_id)
+        [run_id] = load.finished
+        lines = Lines(run_id=run_id)
         stop = asyncio.Event()
         clients = [asyncio.create_task(load.drive(until=stop)) for _ in range(4)]
+        clients += [asyncio.create_task(lines.drive(wire, until=stop)) for wire in connections]
         await progress(load, runs=10)
+        await eventually(lambda: len(lines.accepted) >= 20, timeout=60)
 
+        # With nobody to drain them, the next lines are nowhere but in the store that is about to go.
+        await asyncio.gather(*(ledger.kill() for ledger in ledgers))
+        enough = len(lines.accepted) + 20
+        await eventually(lambda: len(lines.accepted) >= enough, timeout=60)
         await stack.nats.stop()
         shutil.rmtree(stack.nats.program.store / "jetstream")
         await stack.nats.start()
         await provision(stack.nats_url)
+        await asyncio.gather(*(ledger.start() for ledger in ledgers))
         await progress(load, runs=10)
         stop.set()
         await asyncio.gather(*clients)
@@ -127,6 +155,7 @@ async def test_the_loss_of_the_whole_jetstream_store_loses_no_state(stack: Stack
 
         await check_ledger(stack.admin_pool)
         await assert_applied(stack, load)
+        await eventually(lambda: all_stored(stack, lines), timeout=60)
 
 
 @asynccontextmanager
@@ -136,9 +165,9 @@ async def two_ledgers(stack: Stack) -> AsyncIterator[list[ServiceProcess]]:
         yield [one, other]
 
 
-async def loaded(stack: Stack, bus: Bus) -> Load:
+async def loaded(stack: Stack, bus: Bus, *, tenant_id: UUID | None = None) -> Load:
     """A load whose first run has been through, so that everything is known to be up."""
-    flow = await register_flow(stack.admin_pool, tasks=2)
+    flow = await register_flow(stack.admin_pool, tasks=2, tenant_id=tenant_id)
     await stack.admin_pool.execute(
         "UPDATE registry.task SET tags = $2 WHERE flow_id = $1", flow.id, [LIMITED]
     )
@@ -155,7 +184,13 @@ async def progress(load: Load, *, runs: int) -> None:
 
 
 async def kill(victim: str, stack: Stack, ledger: ServiceProcess) -> None:
-    """Kill -9, and have it started again as its supervisor does."""
+    """Kill -9, and have it started again as its supervisor does. A point is where the ledger dies of itself."""
+    if victim in POINTS:
+        await ledger.kill()
+        await ledger.start(HEADWATER_FAULTS=f"{victim}=die")
+        assert await ledger.ended() == -signal.SIGKILL
+        await ledger.start()
+        return
     if victim == "ledger":
         await ledger.kill()
         await ledger.start()
@@ -211,6 +246,18 @@ async def assert_applied(stack: Stack, load: Load) -> None:
     )
     assert {row["id"] for row in ends} == load.created
     assert {row["state"] for row in ends} == {"Success"}
+
+
+async def all_stored(stack: Stack, lines: Lines) -> bool:
+    """Whether every line that was accepted is there, once."""
+    rows = await stack.admin_pool.fetch(
+        "SELECT message FROM runs.log WHERE flow_run_id = $1 AND name = $2", lines.run_id, LOGGER
+    )
+    found = Counter(row["message"] for row in rows)
+    missing = lines.accepted - set(found)
+    assert not missing, f"{len(missing)} of {len(lines.accepted)} lines are missing"
+    assert all(found[line] == 1 for line in lines.accepted_at_once)
+    return True
 
 
 async def events(bus: Bus, run_ids: set[UUID]) -> list[tuple[UUID, int, str]]:
