@@ -12,11 +12,11 @@ from nats.aio.msg import Msg
 from . import VERSION, metrics, wire
 from .child import Child, Phase, Reason, Workshop
 from .claims import Claims
-from .environment import Surroundings, parse_version
 from .folder import StateFolder
 from .link import Address, Link, UnreachableError
 from .metrics import Metrics
 from .moment import new_id
+from .processes import Executor
 from .say import Say
 
 _RETRY = 2.0
@@ -31,9 +31,8 @@ class Settings:
     labels: tuple[str, ...]
     capacity: int
     address: Address
-    surroundings: Surroundings
-    python: str
-    prefect_version: str
+    executor: Executor
+    sends_logs: bool = True
     state: Path
     metrics_port: int | None = None
     drain_for: float = 600.0
@@ -78,9 +77,8 @@ class Agent:
         self._shop = Workshop(
             link=self._link,
             state=self._state,
-            surroundings=settings.surroundings,
-            python=settings.python,
-            prefect=parse_version(settings.prefect_version),
+            executor=settings.executor,
+            sends_logs=settings.sends_logs,
             session=self._session,
             metrics=self._metrics,
             say=say,
@@ -187,7 +185,7 @@ class Agent:
             labels=list(settings.labels),
             capacity=settings.capacity,
             version=VERSION,
-            core_version=settings.prefect_version,
+            core_version=settings.executor.version,
         )
         try:
             answer = await self._link.ask("hello", hello, wire.Welcome)
@@ -212,7 +210,9 @@ class Agent:
 
     async def _renew_all(self) -> None:
         """Renew the leases of all processes, and do what the ledger says of each."""
-        children = [c for c in self._children.values() if c.phase is Phase.RUNNING]
+        children = [
+            c for c in self._children.values() if c.phase in (Phase.PREPARING, Phase.RUNNING)
+        ]
         if not children:
             return
         request = wire.Renew(
@@ -277,11 +277,12 @@ class Agent:
 
     def _adopt(self) -> None:
         """Take over what an earlier agent on this state folder left: processes that live, and ends to report."""
-        for folder in self._state.found():
+        executor = self._settings.executor
+        for folder in executor.find(self._state):
             child = Child(folder.record.run, self._shop, folder=folder, phase=Phase.RUNNING)
-            if folder.exit_code() is None:
+            if executor.exit_code(folder) is None:
                 self._metrics.count("adopted")
-                self._say(f"{child.name}: found its process {folder.pid}")
+                self._say(f"{child.name}: found its {executor.noun}{_named(folder.pid)}")
             child.renewed_at = asyncio.get_running_loop().time()
             self._hold(child)
 
@@ -321,6 +322,10 @@ class Agent:
             self.failed = True
             self._stop.set()
             self._leave.set()  # whatever supervises us starts the agent anew, which adopts the processes
+
+
+def _named(pid: int | None) -> str:
+    return "" if pid is None else f" {pid}"
 
 
 def _reason(refused: wire.Refused, tenant_id: UUID) -> str:

@@ -1,21 +1,20 @@
 """One run, from the claim to the report: confirm, start, forward its output, watch, stop, report."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from pathlib import Path
 from uuid import UUID
 
-from . import environment, wire
-from .environment import Surroundings, UnstartableError, Version
+from . import wire
+from .environment import UnstartableError
 from .folder import VANISHED, RunFolder, StateFolder
 from .link import Link, UnreachableError
 from .metrics import Metrics
 from .moment import new_id, utc_now
 from .output import CHUNK, Sieve, whole_lines
+from .processes import Executor
 from .say import Say
 from .wire import ClaimedRun, Outcome, Standing
 
@@ -35,6 +34,7 @@ class Phase(StrEnum):
     """Where a run is with this agent."""
 
     CLAIMED = "claimed"
+    PREPARING = "preparing"  # its image is pulled: the lease is renewed, nothing can be stopped yet
     RUNNING = "running"
     ENDED = "ended"
 
@@ -54,9 +54,8 @@ class Workshop:
 
     link: Link
     state: StateFolder
-    surroundings: Surroundings
-    python: str
-    prefect: Version
+    executor: Executor
+    sends_logs: bool
     session: UUID
     metrics: Metrics
     say: Say
@@ -107,7 +106,7 @@ class Child:
             await self._report_end(code)
             await self._forward_rest()
         if self.folder is not None:
-            self.folder.remove()
+            await self.shop.executor.remove(self.folder)
 
     def _end(self) -> None:
         self.phase = Phase.ENDED
@@ -120,22 +119,24 @@ class Child:
         if not await self._confirm():
             return False
         try:
-            pid = self._start()
+            what = await self._start()
         except UnstartableError as error:
             self.shop.say(f"{self.name}: {error}", flow_run_id=self.run.flow_run_id)
             await self._log([str(error)], level="ERROR", name=LOGGER)
             await self._report(Outcome.UNSTARTED, message=str(error))
         except OSError as error:
-            message = f"The process could not be started: {error.strerror or error}."
+            noun = self.shop.executor.noun
+            message = f"The {noun} could not be started: {error.strerror or error}."
             self.shop.say(f"{self.name}: {message}", flow_run_id=self.run.flow_run_id)
             await self._report(Outcome.EXITED, exit_code=126, message=message)
         else:
-            self.phase = Phase.RUNNING
-            if self.shop.surroundings.send_logs:
-                await self._log([f"Submitted for execution: PID: {pid}"], name=LOGGER)
-            return True
+            if what is not None:
+                self.phase = Phase.RUNNING
+                if self.shop.sends_logs:
+                    await self._log([f"Submitted for execution: {what}"], name=LOGGER)
+                return True
         if self.folder is not None:
-            self.folder.remove()
+            await self.shop.executor.remove(self.folder)
         return False
 
     async def _confirm(self) -> bool:
@@ -176,22 +177,26 @@ class Child:
         self.renewed_at = _now()
         self.state = renewal.state or self.state
 
-    def _start(self) -> int:
-        """Start the process; its pid."""
+    async def _start(self) -> str | None:
+        """Start it; its name for people, None if the run went to another while it was prepared."""
         run, shop = self.run, self.shop
-        working_folder = environment.working_folder(run)
-        env = environment.variables(
-            run, shop.surroundings, inherited=os.environ, here=Path.cwd(), prefect=shop.prefect
-        )
-        self.folder = shop.state.add(run)
-        pid = self.folder.start(environment.command(shop.python, shop.prefect), env, working_folder)
+        executor = shop.executor
+        self.folder = shop.state.add(run, noun=executor.noun)
+        self.phase = Phase.PREPARING
+        self.renewed_at = _now()
+        if await executor.prepare(self.folder) and not await self._confirm():
+            return None
+        what = await executor.start(self.folder)
         late = (utc_now() - run.due).total_seconds() if run.due is not None else 0.0
         shop.metrics.started(max(0.0, late))
         attempt = f", attempt {run.attempt}" if run.attempt > 1 else ""
+        short = what.rpartition(" ")[2][:12]
         shop.say(
-            f"{self.name} started, process {pid}{attempt}", flow_run_id=run.flow_run_id, pid=pid
+            f"{self.name} started, {executor.noun} {short}{attempt}",
+            flow_run_id=run.flow_run_id,
+            **{executor.noun: what.rpartition(" ")[2]},
         )
-        return pid
+        return what
 
     # watching
 
@@ -201,7 +206,7 @@ class Child:
             msg = f"{self.name} has no folder"
             raise RuntimeError(msg)
         while True:
-            code = self.folder.exit_code()
+            code = self.shop.executor.exit_code(self.folder)
             if code is not None:
                 return code
             if not await self._forward():
@@ -219,7 +224,7 @@ class Child:
             return False
         sieve = Sieve(self._sieve.in_record)
         lines = sieve.keep(data.decode(errors="replace").replace("\x00", "\ufffd"))
-        if self.shop.surroundings.send_logs and not await self._log(lines):
+        if self.shop.sends_logs and not await self._log(lines):
             return False
         self._sieve = sieve
         folder.record.forwarded += len(data)
@@ -256,7 +261,7 @@ class Child:
         """Vouch for the run's life while its process lives."""
         if self.phase is not Phase.RUNNING or self.folder is None:
             return
-        if self.folder.exit_code() is not None:
+        if not await self.shop.executor.is_alive(self.folder):
             return
         subject, headers, body = wire.ping(
             self.shop.link.tenant_id, self.run.flow_run_id, utc_now()
@@ -302,25 +307,27 @@ class Child:
         self._stopping = asyncio.create_task(self._stop(self.folder), name="stop")
 
     async def _stop(self, folder: RunFolder) -> None:
+        send = self.shop.executor.signal
         if self.reason is not Reason.LOST:
             half = self.shop.kill_after() / 2
-            folder.signal(signal.SIGINT)  # Prefect cleans up and says goodbye
+            await send(folder, signal.SIGINT)  # Prefect cleans up and says goodbye
             await asyncio.sleep(half)
-            folder.signal(signal.SIGTERM)
+            await send(folder, signal.SIGTERM)
             await asyncio.sleep(half)
-        folder.signal(signal.SIGKILL)
+        await send(folder, signal.SIGKILL)
 
     # ending
 
     def _tell_end(self, code: int) -> None:
+        noun = self.shop.executor.noun
         if code == 0:
-            said, how = "its process ended", "ok"
+            said, how = f"its {noun} ended", "ok"
         elif code == VANISHED:
-            said, how = "its process has vanished", "vanished"
+            said, how = f"its {noun} has vanished", "vanished"
         elif code > 128:
-            said, how = f"its process was ended by signal {code - 128}", "signal"
+            said, how = f"its {noun} was ended by signal {code - 128}", "signal"
         else:
-            said, how = f"its process ended with exit code {code}", "error"
+            said, how = f"its {noun} ended with exit code {code}", "error"
         self.shop.metrics.count("exited", how=how)
         self.shop.say(f"{self.name}: {said}", flow_run_id=self.run.flow_run_id)
 
@@ -328,7 +335,8 @@ class Child:
         if code == VANISHED:
             await self._report(Outcome.VANISHED)
             return
-        message = f"The agent stopped its process: {self.reason}." if self.reason else None
+        noun = self.shop.executor.noun
+        message = f"The agent stopped its {noun}: {self.reason}." if self.reason else None
         await self._report(Outcome.EXITED, exit_code=code, message=message)
 
     async def _report(

@@ -14,10 +14,12 @@ import typer
 
 from . import VERSION, discovery
 from .agent import Agent, Settings
+from .container import LOCAL, DockerOptions, VolumeError, parse_volumes
 from .discovery import DiscoveryError
-from .environment import Surroundings
+from .environment import Surroundings, parse_version
 from .folder import StateFolderTakenError
 from .link import Address
+from .processes import Executor, Processes
 from .say import Say
 
 app = typer.Typer(
@@ -82,8 +84,12 @@ def start(
         list[str] | None, typer.Option("--label", "-l", help="may be given several times")
     ] = None,
     hostname_label: Annotated[
-        bool, typer.Option(help="label the agent with this machine's name, as Prefect's LocalAgent does")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--hostname-label/--no-hostname-label",
+            help="label the agent with this machine's name; without --docker the default, as with Prefect's agents",
+        ),
+    ] = None,
     capacity: Annotated[
         int, typer.Option("--capacity", "-c", min=1, max=1000, help="runs at a time")
     ] = 2 * (os.cpu_count() or 1),
@@ -95,6 +101,24 @@ def start(
     ] = None,
     import_path: Annotated[
         list[str] | None, typer.Option("--import-path", "-p", help="folder to import from")
+    ] = None,
+    docker: Annotated[
+        bool, typer.Option("--docker", help="run flow runs in containers, as Prefect's DockerAgent does")
+    ] = False,
+    docker_url: Annotated[
+        str, typer.Option(envvar="DOCKER_HOST", help="Docker daemon")
+    ] = LOCAL,
+    network: Annotated[
+        list[str] | None, typer.Option(help="Docker network of the containers; may be given several times")
+    ] = None,
+    volume: Annotated[
+        list[str] | None, typer.Option(help="[HOST:]CONTAINER[:MODE]; may be given several times")
+    ] = None,
+    pull: Annotated[
+        bool, typer.Option(help="pull images whose name has a registry or a user")
+    ] = True,
+    reg_allow_list: Annotated[
+        list[str] | None, typer.Option(help="registry to pull from, and no other; may be given several times")
     ] = None,
     no_cloud_logs: Annotated[bool, typer.Option("--no-cloud-logs", help="keep no logs of the runs")] = False,
     fence: Annotated[
@@ -118,31 +142,52 @@ def start(
         address, api_url = _where(nats, api, data, creds, tls_ca)
         key = api_key or None
         tenant_id = _tenant(tenant) or discovery.tenant_of(api_url, key)
+        labels = _labels(
+            label or [], with_hostname=not docker if hostname_label is None else hostname_label
+        )
+        surroundings = Surroundings(
+            api_url=api_url,
+            labels=labels,
+            api_key=key,
+            tenant_id=tenant_id if key else None,
+            backend="cloud" if key else "server",
+            given=_variables(env or []),
+            import_paths=tuple(import_path or ()),
+            send_logs=not no_cloud_logs,
+            fences=fence,
+        )
+        executor: Executor
+        if docker:
+            options = DockerOptions(
+                url=docker_url,
+                networks=tuple(network or ()),
+                volumes=parse_volumes(volume or []),
+                pulls=pull,
+                registries=tuple(reg_allow_list or ()),
+            )
+            executor = _containers(options, surroundings, owner=f"{tenant_id}/{name}", say=say)
+        else:
+            version = discovery.prefect_version(python)
+            executor = Processes(
+                surroundings=surroundings,
+                python=python,
+                prefect=parse_version(version),
+                version=version,
+            )
         settings = Settings(
             name=name,
             tenant_id=tenant_id,
-            labels=_labels(label or [], with_hostname=hostname_label),
+            labels=labels,
             capacity=capacity,
             address=_with_key(address, key),
-            surroundings=Surroundings(
-                api_url=api_url,
-                labels=_labels(label or [], with_hostname=hostname_label),
-                api_key=key,
-                tenant_id=tenant_id if key else None,
-                backend="cloud" if key else "server",
-                given=_variables(env or []),
-                import_paths=tuple(import_path or ()),
-                send_logs=not no_cloud_logs,
-                fences=fence,
-            ),
-            python=python,
-            prefect_version=discovery.prefect_version(python),
+            executor=executor,
+            sends_logs=not no_cloud_logs,
             state=state or Path.home() / ".headwater" / "agents" / name,
             metrics_port=metrics_port,
             drain_for=drain_for,
         )
         asyncio.run(_run(settings, say))
-    except (DiscoveryError, StateFolderTakenError) as error:
+    except (DiscoveryError, StateFolderTakenError, VolumeError) as error:
         _complain(str(error))
     except OSError as error:
         _complain(f"{error.strerror or error}: {error.filename or 'see --metrics-port'}.")
@@ -154,7 +199,9 @@ def main() -> None:
 
 
 async def _run(settings: Settings, say: Say) -> None:
-    say(f"headwater-agent {VERSION} {settings.name}, Prefect {settings.prefect_version}")
+    version = settings.executor.version
+    how = f"Prefect {version}" if version else f"{settings.executor.noun}s"
+    say(f"headwater-agent {VERSION} {settings.name}, {how}")
     agent = Agent(settings, say=say)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -163,6 +210,20 @@ async def _run(settings: Settings, say: Say) -> None:
     say("stopped")
     if agent.failed:
         raise typer.Exit(1)
+
+
+def _containers(
+    options: DockerOptions, surroundings: Surroundings, *, owner: str, say: Say
+) -> Executor:
+    try:
+        from .containers import DaemonError, connected  # noqa: PLC0415 - docker-py is an extra
+    except ImportError:
+        msg = "--docker needs docker-py; install headwater-agent[docker]."
+        raise DiscoveryError(msg) from None
+    try:
+        return connected(options, surroundings, owner=owner, say=say)
+    except DaemonError as error:
+        raise DiscoveryError(str(error)) from None
 
 
 def _where(

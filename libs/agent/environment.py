@@ -15,7 +15,7 @@ END_OF_RECORD = "\x1f"
 """Ends each of Prefect's own log records in the output, so that they are told from what else is printed (`output`)."""
 
 _FORMAT = "[%(asctime)s] %(levelname)s - %(name)s | %(message)s" + END_OF_RECORD
-_RUNNERS = "prefect.engine.cloud.CloudFlowRunner", "prefect.engine.cloud.CloudTaskRunner"
+RUNNERS = "prefect.engine.cloud.CloudFlowRunner", "prefect.engine.cloud.CloudTaskRunner"
 
 Version = tuple[int, ...]
 
@@ -73,13 +73,13 @@ def variables(
     given = surroundings.given
     env = dict(inherited)
     env["PREFECT__LOGGING__LEVEL"] = inherited.get("PREFECT__LOGGING__LEVEL", "INFO")
-    env.setdefault("PREFECT__LOGGING__FORMAT", _FORMAT)
+    env["PREFECT__LOGGING__FORMAT"] = record_format(inherited)
     paths = [str(working_folder(run) or here)]
     if inherited.get("PYTHONPATH"):
         paths.append(inherited["PYTHONPATH"])
     env["PYTHONPATH"] = os.pathsep.join([*paths, *surroundings.import_paths])
     env |= given
-    env |= _texts((run.run_config or {}).get("env"))
+    env |= texts((run.run_config or {}).get("env"))
     if not surroundings.send_logs or "PREFECT__CLOUD__SEND_FLOW_RUN_LOGS" not in env:
         env["PREFECT__CLOUD__SEND_FLOW_RUN_LOGS"] = str(surroundings.send_logs).lower()
     env |= _required(run, surroundings, prefect)
@@ -95,10 +95,10 @@ def _required(run: ClaimedRun, surroundings: Surroundings, prefect: Version) -> 
         "PREFECT__CONTEXT__FLOW_RUN_ID": str(run.flow_run_id),
         "PREFECT__CONTEXT__FLOW_ID": str(run.flow_id),
         "PREFECT__CLOUD__USE_LOCAL_SECRETS": "false",
-        "PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS": _RUNNERS[0],
+        "PREFECT__ENGINE__FLOW_RUNNER__DEFAULT_CLASS": RUNNERS[0],
     }
     if prefect < (0, 13):
-        env["PREFECT__ENGINE__TASK_RUNNER__DEFAULT_CLASS"] = _RUNNERS[1]
+        env["PREFECT__ENGINE__TASK_RUNNER__DEFAULT_CLASS"] = RUNNERS[1]
     if surroundings.api_key is not None:
         name = "API_KEY" if prefect >= (0, 15) else "AUTH_TOKEN"
         env[f"PREFECT__CLOUD__{name}"] = surroundings.api_key
@@ -111,8 +111,14 @@ def _required(run: ClaimedRun, surroundings: Surroundings, prefect: Version) -> 
 
 def api_url(run: ClaimedRun, surroundings: Surroundings) -> str:
     """Where the process sends its GraphQL. Unchanged clients carry no lease, so the address carries it."""
-    base = surroundings.api_url.rstrip("/")
-    return f"{base}/lease/{run.flow_run_id}/{run.lease_token}" if surroundings.fences else base
+    return leased(surroundings.api_url.rstrip("/"), run, surroundings)
+
+
+def leased(url: str, run: ClaimedRun, surroundings: Surroundings) -> str:
+    """An address of the API with the run's lease behind it, where runs are fenced."""
+    if not surroundings.fences:
+        return url
+    return f"{url.rstrip('/')}/lease/{run.flow_run_id}/{run.lease_token}"
 
 
 def command(python: str, prefect: Version) -> list[str]:
@@ -132,7 +138,13 @@ def parse_version(text: str) -> Version:
     return tuple(numbers)
 
 
-def _texts(given: JsonObject | Any) -> dict[str, str]:
+def record_format(inherited: Mapping[str, str]) -> str:
+    """How Prefect prints its records, so that `output` tells them from what else is printed."""
+    return inherited.get("PREFECT__LOGGING__FORMAT", _FORMAT)
+
+
+def texts(given: JsonObject | Any) -> dict[str, str]:
+    """The variables of a run's config as the environment takes them."""
     if not isinstance(given, dict):
         return {}
     return {str(key): str(value) for key, value in given.items() if value is not None}

@@ -1,12 +1,13 @@
 """What is on disk of a run while it has a process: enough for the next agent to go on.
 
 runs/<flow run>.<attempt>/
-    record.json   the claim, and how much of the output was forwarded
+    record.json   the claim, what runs it (a process or a container), and how much of the output was forwarded
     pid           of the shell that waits for the process, written by itself
     output        what the process printed
     exit          its exit code, written by the shell; its being there means that the process is gone
 
 The shell is there because only a parent learns how a process ended, and the agent may not be there to be one.
+Of a run in a container there is no pid; `containers` writes the output and the exit.
 """
 
 import fcntl
@@ -35,12 +36,15 @@ echo $? > "$folder/exit.new" && mv "$folder/exit.new" "$folder/exit"
 """
 _NAME = "headwater-run"
 
+PROCESS = "process"
+CONTAINER = "container"
+
 VANISHED = -1
 """The exit code of a process that nobody saw end."""
 
 
 class StateFolderTakenError(Exception):
-    """Another agent uses the state folder."""
+    """Another agent uses the state folder, or one of another kind has left runs in it."""
 
 
 class Record(BaseModel):
@@ -48,6 +52,7 @@ class Record(BaseModel):
 
     run: ClaimedRun
     forwarded: int = 0
+    noun: str = PROCESS
 
 
 @dataclass(slots=True)
@@ -93,11 +98,11 @@ class RunFolder:
         """How the process ended; None while it lives. A signal n is 128 + n."""
         if self.process is not None:
             self.process.poll()  # reaps the shell
-        if (code := self._written_exit()) is not None:
+        if (code := self.written_exit()) is not None:
             return code
         if self._shell_lives():
             return None
-        return code if (code := self._written_exit()) is not None else VANISHED
+        return code if (code := self.written_exit()) is not None else VANISHED
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process and all that it started; one that is gone is left alone."""
@@ -115,15 +120,22 @@ class RunFolder:
         except FileNotFoundError:
             return b""
 
-    def remove(self) -> None:
-        """Forget the run."""
-        shutil.rmtree(self.path, ignore_errors=True)
-
-    def _written_exit(self) -> int | None:
+    def written_exit(self) -> int | None:
+        """The exit code that was written down, if it was."""
         try:
             return int((self.path / "exit").read_text())
         except (OSError, ValueError):
             return None
+
+    def write_exit(self, code: int) -> None:
+        """Write the exit code down where no shell does. Raises OSError when the folder is gone."""
+        new = self.path / "exit.new"
+        new.write_text(f"{code}\n")
+        new.rename(self.path / "exit")
+
+    def remove(self) -> None:
+        """Forget the run."""
+        shutil.rmtree(self.path, ignore_errors=True)
 
     def _shell_lives(self) -> bool:
         if self.process is not None:
@@ -161,21 +173,31 @@ class StateFolder:
         """Let another agent have it."""
         os.close(self._lock)
 
-    def add(self, run: ClaimedRun) -> RunFolder:
+    def add(self, run: ClaimedRun, *, noun: str = PROCESS) -> RunFolder:
         """A folder for a run that is about to start."""
         path = self._runs / f"{run.flow_run_id}.{run.attempt}"
         shutil.rmtree(path, ignore_errors=True)  # of a claim that never came to a start
         path.mkdir(mode=0o700)
-        folder = RunFolder(path, Record(run=run))
+        folder = RunFolder(path, Record(run=run, noun=noun))
         folder.save()
         return folder
 
-    def found(self) -> Iterator[RunFolder]:
-        """The folders that an earlier agent left; one that cannot be read is removed, for it never started."""
+    def found(self, *, noun: str = PROCESS) -> Iterator[RunFolder]:
+        """The folders that an earlier agent left; one that cannot be read is removed, for it never started.
+
+        Raises StateFolderTakenError for what another kind of agent started: here it would look dead, and run twice.
+        """
         for path in sorted(self._runs.iterdir()):
             try:
                 record = Record.model_validate(json.loads((path / "record.json").read_text()))
             except (OSError, ValueError):
                 shutil.rmtree(path, ignore_errors=True)
                 continue
+            if record.noun != noun:
+                kind = "with" if record.noun == CONTAINER else "without"
+                msg = (
+                    f"The state folder {self.path} holds the run {record.run.name} in a {record.noun}. "
+                    f"Start the agent {kind} --docker to take it over, or give this one its own --state."
+                )
+                raise StateFolderTakenError(msg)
             yield RunFolder(path, record)
