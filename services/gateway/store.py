@@ -19,6 +19,8 @@ _KEY_WITH_MEMBERSHIPS = (
     "FROM gateway.api_key k"
 )
 
+_LEASE_WITHIN = 2.0
+"""Seconds; a ping is not held up by a slow database."""
 _USAGES = 1000
 """Labels or tags in one answer."""
 
@@ -97,6 +99,16 @@ class Store:
             "SELECT slug, name FROM gateway.tenant WHERE id = $1", tenant_id
         )
         return (row["slug"], row["name"]) if row else None
+
+    async def is_leased(self, tenant_id: UUID, flow_run_id: UUID, token: UUID) -> bool:
+        """Whether the run is still the attempt's that was given this token."""
+        return bool(
+            await self._database.pool.fetchval(
+                "SELECT lease_token = $3 FROM runs.flow_run WHERE id = $1 AND tenant_id = $2",
+                flow_run_id, tenant_id, token,
+                timeout=_LEASE_WITHIN,
+            )
+        )  # fmt: skip
 
     async def ids_of(
         self,

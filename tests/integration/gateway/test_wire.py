@@ -6,9 +6,12 @@ from typing import Any
 from uuid import UUID
 
 import httpx
+import nats
 import pytest
+from nats.aio.msg import Msg
 
 from libs.runtime.clock import utc_now
+from libs.runtime.ids import new_id
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -132,3 +135,37 @@ async def test_an_agent_registers_with_nothing_but_nulls(api: Gql) -> None:
     )
 
     assert UUID(made["register_agent"]["id"])
+
+
+async def test_a_ping_of_a_process_that_lost_its_run_vouches_for_nobody(
+    stack: Stack, api: Gql, run_id: str
+) -> None:
+    """It says yes all the same: what an orphaned process pings must stay harmless."""
+    mine, other = new_id(), new_id()
+    await stack.admin_pool.execute(
+        "UPDATE runs.flow_run SET lease_token = $2 WHERE id = $1", UUID(run_id), mine
+    )
+    ping = f'mutation {{ update_flow_run_heartbeat(input: {{flow_run_id: "{run_id}"}}) {{ success }} }}'
+    heard: list[str] = []
+
+    async def hear(message: Msg) -> None:
+        heard.append(message.subject.rpartition(".")[2])
+
+    async with await nats.connect(stack.nats_url) as ear:
+        await ear.subscribe("hw.beat.>", cb=hear)
+        await ear.flush()
+        answers = [
+            await api.post({"query": ping}, path=path)
+            for path in (
+                f"/lease/{run_id}/{other}",
+                f"/lease/{new_id()}/{other}",
+                f"/lease/{run_id}/{mine}",
+                "/",
+            )
+        ]
+        await eventually(lambda: len(heard) == 3)
+
+    assert heard == [run_id] * 3
+    assert [a.json() for a in answers] == [
+        {"data": {"update_flow_run_heartbeat": {"success": True}}}
+    ] * 4

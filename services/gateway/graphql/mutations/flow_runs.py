@@ -11,6 +11,7 @@ from libs.contracts.errors import Code
 from libs.contracts.heartbeat import beat_message
 from libs.contracts.runs import RunKind
 from libs.runtime import metrics
+from libs.runtime.failures import is_outage
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
@@ -149,9 +150,28 @@ async def _update(
     return Success(success=reply.success)
 
 
+async def _is_fenced(context: Context, run_id: UUID) -> bool:
+    """Whether the caller's process has lost this run: its ping must not vouch for the attempt that has it now.
+
+    Asked of leased processes only, for the others carry no token. When PostgreSQL does not say, the ping counts:
+    a wrong one is a delay of one silence, a missing one costs a run its life.
+    """
+    lease = context.lease
+    if lease is None or lease.flow_run_id != run_id:
+        return False
+    try:
+        return not await context.shared.store.is_leased(context.tenant_id, run_id, lease.token)
+    except Exception as error:
+        if not is_outage(error):
+            raise
+        return False
+
+
 @mutation("update_flow_run_heartbeat", guard=Guard.RUN)
 async def update_flow_run_heartbeat(context: Context, input: FlowRunInput) -> Success:
     """A sign of life. Always true, for unknown and finished runs too: orphaned pingers must stay harmless."""
+    if await _is_fenced(context, input.flow_run_id):
+        return Success(success=True)
     settings = context.shared.settings
     subject, headers, body = beat_message(
         tenant_id=context.tenant_id,
