@@ -48,8 +48,17 @@ from libs.runtime.trace import Tracing
 Req = TypeVar("Req", bound=Message)
 Rep = TypeVar("Rep", bound=Message)
 Body = TypeVar("Body", bound=Message)
+Connected = TypeVar("Connected")
 
 RETRY_DELAYS = (0.2, 1.0, 5.0, 15.0, 30.0)  # seconds; the last one repeats
+_ENDURANCE: dict[str, Any] = {
+    "max_reconnect_attempts": -1,
+    "reconnect_time_wait": 1,
+    "connect_timeout": 5,
+    # A server that hangs without closing is noticed within 15 s; nats-py's own defaults need six minutes.
+    "ping_interval": 5,
+    "max_outstanding_pings": 2,
+}
 _RPC_WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
 
 
@@ -95,12 +104,7 @@ class Bus:
             name=f"headwater-{service}",
             inbox_prefix=subjects.inbox_of(service),  # the only one that its NATS user may read
             ack_policy=AckPolicy.MANUAL,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            connect_timeout=5,
-            # A server that hangs without closing is noticed within 15 s; nats-py's own defaults need six minutes.
-            ping_interval=5,
-            max_outstanding_pings=2,
+            **_ENDURANCE,
             pending_size=64 << 20,
             graceful_timeout=drain_timeout,
             drain_timeout=5,  # what matters has been drained before (`_leave`)
@@ -134,10 +138,13 @@ class Bus:
             )
 
     async def _connected(self) -> Client:
-        """The connection. nats-py itself would try for ever, so that a wrong address would look like a slow start."""
+        return await self._patiently(self.broker.connect())
+
+    async def _patiently(self, connecting: Awaitable[Connected]) -> Connected:
+        """What connecting brings. nats-py would try for ever, so that a wrong address would look like a slow start."""
         try:
             async with asyncio.timeout(self._connect_timeout):
-                return await self.broker.connect()
+                return await connecting
         except TimeoutError:
             last = self._watch.last_error
             why = f" ({str(last) or type(last).__name__})" if last is not None else ""
@@ -159,18 +166,18 @@ class Bus:
         await self.broker.stop()
 
     async def open(self, client: Client) -> None:
-        """Connect another client as this service, for a lane that shares its socket with nothing else."""
-        await client.connect(
-            self._url,
-            name=f"headwater-{self.service}",
-            tls=self._tls,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            connect_timeout=5,
-            # A server that hangs without closing is noticed within 15 s; nats-py's own defaults need six minutes.
-            ping_interval=5,
-            max_outstanding_pings=2,
-            error_cb=self._watch.on_error,
+        """Connect another client as this service, for a lane that shares its socket with nothing else.
+
+        ConnectionError says why it cannot.
+        """
+        await self._patiently(
+            client.connect(
+                self._url,
+                name=f"headwater-{self.service}",
+                tls=self._tls,
+                error_cb=self._watch.on_error,
+                **_ENDURANCE,
+            )
         )
 
     async def _leave(self) -> None:

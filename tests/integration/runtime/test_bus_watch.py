@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from nats.aio.client import Client
 
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
@@ -96,3 +97,11 @@ async def test_a_server_that_is_not_there_ends_the_start_with_its_address() -> N
     said = str(refused.value)
     assert said.startswith(f"NATS at 127.0.0.1:{port} let nobody in for 0.5 s (")
     assert "whisper" not in said
+
+
+async def test_a_client_beside_the_bus_waits_no_longer_for_its_server() -> None:
+    port = free_port()
+    bus = Bus(f"nats://heartbeat@127.0.0.1:{port}", service="heartbeat", connect_timeout=0.5)
+
+    with pytest.raises(ConnectionError, match=r"let nobody in for 0\.5 s"):
+        await bus.open(Client())
