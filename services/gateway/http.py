@@ -162,7 +162,10 @@ class Endpoint:
             given = _operations(await _read(receive, headers, self._shared.settings.body_limit))
         except BadRequestError as error:
             return _error(str(error), code="BAD_REQUEST", status=error.status), "single"
-        identity = await self._door.identify(headers)
+        try:
+            identity = await self._door.identify(headers)
+        except Exception as error:  # PostgreSQL is gone, say
+            return self._operations.failed(error), "single"
         if isinstance(identity, Refused):
             refused = compat.error_of(identity)
             return Answer(orjson.dumps({"errors": [refused.formatted], "data": None})), "single"

@@ -109,9 +109,11 @@ class Operations:
         except GraphQLError as error:
             return self._refusal([error])
         except Exception as error:
-            return Answer(
-                _body(None, [self._masked(GraphQLError(str(error), original_error=error))])
-            )
+            return self.failed(error)
+
+    def failed(self, error: Exception) -> Answer:
+        """What a client is told about a surprise: API_ERROR for an outage, else an id that the log has too."""
+        return Answer(_body(None, [self._masked(GraphQLError(str(error), original_error=error))]))
 
     async def _run(self, operation: Operation, context: Context) -> Answer:
         if context.identity.renewing is not None:

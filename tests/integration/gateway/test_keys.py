@@ -351,3 +351,22 @@ async def test_reference_data_and_api_say_what_the_web_ui_and_clients_expect(adm
     assert set(data["state_hierarchy"]["_MetaState"]) >= {"Submitted", "Queued", "ClientFailed"}
     assert (api["backend"], api["mode"], api["core_version"]) == ("SERVER", "normal", "1.4.1")
     assert api["release_timestamp"] is None
+
+
+async def test_a_key_that_cannot_be_looked_up_gets_an_answer_with_an_id(
+    stack: Stack, as_caller: AsCaller
+) -> None:
+    stranger = await as_caller("hw_nobody-has-seen-this-one")
+    await stack.admin_pool.execute("ALTER TABLE gateway.api_key RENAME TO mislaid")
+
+    try:
+        response = await stranger.post({"query": "{ hello }"})
+    finally:
+        await stack.admin_pool.execute("ALTER TABLE gateway.mislaid RENAME TO api_key")
+
+    [error] = response.json()["errors"]
+    assert response.status_code == 200
+    assert error["extensions"]["code"] == "INTERNAL_SERVER_ERROR"
+    assert error["extensions"]["error_id"] in error["message"]
+    assert "mislaid" not in response.text
+    assert "api_key" not in response.text
