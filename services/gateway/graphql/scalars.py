@@ -25,9 +25,14 @@ def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> A
         raise GraphQLError(msg, node) from None
 
 
+_UUID_LENGTH = 36
+
+
 def _uuid(value: object) -> UUID:
     try:
-        return _known_uuid(str(value))
+        text = str(value)
+        # Python skips hyphens wherever they are: of a megabyte of them nothing is to be kept.
+        return _known_uuid(text) if len(text) == _UUID_LENGTH else UUID(text)
     except ValueError:
         msg = f"Could not parse UUID: {value}"
         raise GraphQLError(msg) from None

@@ -1,6 +1,7 @@
 """Moments as clients write them: what is read quickly must be read as before."""
 
 from datetime import UTC, datetime
+from uuid import UUID
 
 import pytest
 from dateutil.parser import isoparse
@@ -8,6 +9,7 @@ from graphql import GraphQLError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.gateway.graphql import scalars
 from services.gateway.graphql.scalars import SCALARS
 
 parse = SCALARS[datetime].parse_value
@@ -40,3 +42,12 @@ def test_the_quick_reading_agrees_with_the_thorough_one(moment: datetime) -> Non
     text = moment.isoformat()
 
     assert parse(text) == isoparse(text).replace(tzinfo=UTC)
+
+
+def test_an_id_of_a_megabyte_of_hyphens_is_read_and_not_remembered() -> None:
+    remembered = scalars._known_uuid.cache_info().currsize
+
+    found = SCALARS[UUID].parse_value("-" * 1_000_000 + "0" * 32)
+
+    assert found == UUID(int=0)
+    assert scalars._known_uuid.cache_info().currsize == remembered
