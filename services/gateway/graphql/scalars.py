@@ -52,10 +52,13 @@ def _moment(value: object) -> datetime:
     text = value.strip().replace(" ", "T", 1)
     try:
         moment = _usual_moment(text) or isoparse(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except ValueError:
         msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except OverflowError:
+        msg = f"DateTime cannot represent {value!r}: in UTC it is not in the years 1 to 9999"
+        raise GraphQLError(msg) from None
 
 
 def _usual_moment(text: str) -> datetime | None:

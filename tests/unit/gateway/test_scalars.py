@@ -44,6 +44,12 @@ def test_the_quick_reading_agrees_with_the_thorough_one(moment: datetime) -> Non
     assert parse(text) == isoparse(text).replace(tzinfo=UTC)
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_moment_that_utc_has_no_year_for_is_refused(text: str) -> None:
+    with pytest.raises(GraphQLError, match="in UTC it is not in the years 1 to 9999"):
+        parse(text)
+
+
 def test_an_id_of_a_megabyte_of_hyphens_is_read_and_not_remembered() -> None:
     remembered = scalars._known_uuid.cache_info().currsize
 
