@@ -20,13 +20,13 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import nats.errors
 import nats.js.errors
 from faststream import AckPolicy
-from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats import JStream, NatsMessage, PullSub
 from faststream.security import BaseSecurity
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -43,6 +43,7 @@ from libs.runtime import log, metrics, trace
 from libs.runtime.bus_watch import BusWatch
 from libs.runtime.failures import is_outage, refusal_of
 from libs.runtime.ids import new_id
+from libs.runtime.nats_client import LeanBroker, LeanClient, Take
 from libs.runtime.trace import Tracing
 
 Req = TypeVar("Req", bound=Message)
@@ -93,13 +94,13 @@ class Bus:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._url = url
         self._tls = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
-        self._client: Client | None = None
+        self._client: LeanClient | None = None
         self._js: JetStreamContext | None = None
         self._subscriptions: list[Subscription] = []
-        self._hot: list[tuple[str, Callable[[Msg], Awaitable[None]]]] = []
+        self._hot: list[tuple[str, Take]] = []
         self._heard: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
         self._batches: list[tuple[Durable, Stream, int, float, BatchHandler]] = []
-        self.broker = NatsBroker(
+        self.broker = LeanBroker(
             url,
             name=f"headwater-{service}",
             inbox_prefix=subjects.inbox_of(service),  # the only one that its NATS user may read
@@ -123,8 +124,9 @@ class Bus:
         self._client = await self._connected()
         self._js = self._client.jetstream(publish_async_max_pending=10_000)
         await self.broker.start()
-        heard = [(subject, self.service, callback) for subject, callback in self._hot]
-        for subject, queue, callback in [*heard, *self._heard]:
+        for subject, take in self._hot:
+            self._subscriptions.append(await self._client.take(subject, take, queue=self.service))
+        for subject, queue, callback in self._heard:
             self._subscriptions.append(
                 await self._client.subscribe(subject, queue=queue, cb=callback)
             )
@@ -137,8 +139,8 @@ class Bus:
                 )
             )
 
-    async def _connected(self) -> Client:
-        return await self._patiently(self.broker.connect())
+    async def _connected(self) -> LeanClient:
+        return cast("LeanClient", await self._patiently(self.broker.connect()))
 
     async def _patiently(self, connecting: Awaitable[Connected]) -> Connected:
         """What connecting brings. nats-py would try for ever, so that a wrong address would look like a slow start."""
@@ -205,7 +207,7 @@ class Bus:
             await self.client.flush(timeout=timeout)
 
     @property
-    def client(self) -> Client:
+    def client(self) -> LeanClient:
         """The nats-py connection, for hot lanes."""
         if self._client is None:
             msg = f"the bus of {self.service} is not started"
@@ -296,14 +298,16 @@ class Bus:
         """Like `serve`, as many at once as come: for verbs whose handler joins a group commit."""
 
         async def respond(message: Msg) -> None:
-            await message.respond(await self._answer(rpc, handler, message.data, message.headers))
+            answer = await self._answer(rpc, handler, message.data, message.headers)
+            if message.reply:
+                await self.client.publish(message.reply, answer)
 
-        async def callback(message: Msg) -> None:
+        def take(message: Msg) -> None:
             task = asyncio.create_task(respond(message))
             self._in_flight.add(task)
             task.add_done_callback(self._in_flight.discard)
 
-        self._hot.append((rpc.subject.template, callback))
+        self._hot.append((rpc.subject.template, take))
 
     def hear(
         self,

@@ -1,0 +1,203 @@
+"""nats-py with a short way for requests: Headwater asks and answers thousands of times a second.
+
+nats-py spends some 200 us on a request that one process sends and another answers: each message goes through two
+regular expressions on a bytearray, a queue and a task of its subscription; each write wakes a flusher task by a future;
+each wait for an answer makes a task. Here
+
+* messages are cut out of the socket's bytes by `find` and `split`;
+* answers go straight to the future of who asked, requests straight to a callback that may not wait (`take`);
+* what is published within one turn of the event loop is one write; a full socket is left to nats-py's flusher, which
+  waits for it;
+* a deadline is one timer.
+
+Everything else stays nats-py's business: connecting, TLS, permissions, reconnecting, drain, JetStream, and the
+subscriptions that have a queue, with their slow consumers.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+import nats.errors
+from faststream.nats import NatsBroker
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
+from nats.protocol.parser import Parser
+
+Take = Callable[[Msg], None]
+
+_M, _H = b"MH"
+
+
+class LeanClient(Client):
+    """A connection to NATS that can do all that nats-py's can."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ps: Parser = _LeanParser(self)
+        self._takers: dict[int, Take] = {}
+        self._inbox = ""
+        self._asked = 0
+        self._write_due = False
+
+    async def take(self, subject: str, callback: Take, *, queue: str = "") -> Subscription:
+        """Hand each message to `callback` while it is read: no queue, no task. It must be quick and may not wait."""
+        subscription = await self.subscribe(subject, queue=queue)
+        self._takers[subscription._id] = callback
+        return subscription
+
+    def _remove_sub(self, sid: int, max_msgs: int = 0) -> None:
+        super()._remove_sub(sid, max_msgs)
+        self._takers.pop(sid, None)
+
+    # in
+
+    async def deliver(
+        self, sid: int, subject: bytes, reply: bytes, body: bytes, headers: bytes
+    ) -> None:
+        """One message, as the parser found it."""
+        taker = self._takers.get(sid)
+        if taker is None:
+            await self._process_msg(sid, subject, reply, body, headers)
+            return
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(body)
+        parsed = await self._process_headers(headers) if headers else None
+        try:
+            taker(self._build_message(sid, subject, reply, body, parsed))
+        except Exception as error:  # a callback's surprise must not end the reading
+            await self._error_cb(error)
+
+    # out
+
+    async def _flush_pending(self, force_flush: bool = False) -> None:
+        if force_flush:
+            await super()._flush_pending(force_flush=True)
+        elif not self._write_due:
+            self._write_due = True
+            asyncio.get_running_loop().call_soon(self._write)
+
+    def _write(self) -> None:
+        """Write what this turn of the loop has published. Without a connection it waits for the next one."""
+        self._write_due = False
+        if not self._pending or not self.is_connected:
+            return
+        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
+        socket = writer.transport if writer is not None else None
+        if socket is None or socket.is_closing() or socket.get_write_buffer_size():
+            if self._flush_queue is not None and self._flush_queue.empty():
+                self._flush_queue.put_nowait(asyncio.get_running_loop().create_future())
+            return
+        pending, self._pending, self._pending_data_size = self._pending, [], 0
+        socket.write(b"".join(pending))
+
+    # asking
+
+    async def _init_request_sub(self) -> None:
+        self._resp_map = {}
+        self._resp_sub_prefix = self._inbox_prefix + b"." + self._nuid.next() + b"."
+        self._inbox = self._resp_sub_prefix.decode()
+        await self.take(f"{self._inbox}*", self._take_answer)
+
+    def _take_answer(self, message: Msg) -> None:
+        answer = self._resp_map.get(message.subject.rpartition(".")[2])
+        if answer is not None and not answer.done():
+            answer.set_result(message)
+
+    async def begin(
+        self,
+        subject: str,
+        payload: bytes,
+        timeout: float,  # noqa: ASYNC109 - the wire's own deadline
+        headers: dict[str, str] | None = None,
+    ) -> "asyncio.Future[Msg]":
+        """Send a request; what it gives brings the answer, or raises nats' TimeoutError. 503 says nobody listens."""
+        if self.is_draining_pubs:
+            raise nats.errors.ConnectionDrainingError
+        if not self._resp_sub_prefix:
+            await self._init_request_sub()
+        self._asked += 1
+        token = str(self._asked)  # the prefix is random, and only this service may read below it
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Msg] = loop.create_future()
+        await self.publish(subject, payload, reply=self._inbox + token, headers=headers)
+        self._resp_map[token] = answer
+        late = loop.call_later(timeout, _expire, answer)
+
+        def end(_: object) -> None:
+            late.cancel()
+            del self._resp_map[token]
+
+        answer.add_done_callback(end)
+        return answer
+
+    async def _request_new_style(
+        self,
+        subject: str,
+        payload: bytes,
+        timeout: float = 1,  # noqa: ASYNC109 - nats-py's signature
+        headers: dict[str, str] | None = None,
+    ) -> Msg:
+        return await (await self.begin(subject, payload, timeout, headers))
+
+
+class LeanBroker(NatsBroker):
+    """FastStream's broker on a `LeanClient`."""
+
+    async def _connect(self) -> Client:
+        connection = LeanClient()
+        await connection.connect(**self._connection_kwargs)
+        self.config.connect(connection)
+        return connection
+
+
+class _LeanParser(Parser):
+    """nats-py's parser, but for messages. Lines (INFO, PING, PONG, -ERR) are its own business."""
+
+    nc: LeanClient
+
+    def reset(self) -> None:
+        super().reset()
+        self._rest = bytearray()
+        self._wanted = 0  # bytes without which the next message is not whole
+        self._resets = getattr(self, "_resets", 0) + 1
+
+    async def parse(self, data: bytes = b"") -> None:
+        """Take the whole messages and lines; keep the rest until more has come."""
+        if self._rest:
+            self._rest += data
+            if len(self._rest) < self._wanted:
+                return
+            data = bytes(self._rest)
+        resets, size, at, self._wanted = self._resets, len(data), 0, 0
+        deliver = self.nc.deliver
+        while (end := data.find(b"\r\n", at)) != -1:
+            kind, start = data[at], end + 2
+            if kind in (_M, _H):
+                words = data[
+                    at:end
+                ].split()  # MSG subject sid [reply] size; HMSG has the header's before it
+                plain = kind == _M
+                try:
+                    sid, past = int(words[2]), start + int(words[-1])
+                    body = start if plain else start + int(words[-2])
+                except (ValueError, IndexError):
+                    raise nats.errors.ProtocolError from None
+                if past + 2 > size:
+                    self._wanted = past + 2 - at
+                    break
+                at = past + 2
+                reply = words[3] if len(words) == (5 if plain else 6) else b""
+                await deliver(sid, words[1], reply, data[body:past], data[start:body])
+            else:
+                line, at = data[at:start], start
+                await super().parse(line)
+            if resets != self._resets:
+                return  # the connection was given up: what is left came from the old one
+        self._rest = bytearray(data[at:])
+
+
+def _expire(answer: "asyncio.Future[Msg]") -> None:
+    if not answer.done():
+        answer.set_exception(nats.errors.TimeoutError())
