@@ -120,10 +120,17 @@ class Database:
         """
         if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self.pool.fetchval("SELECT 1", timeout=2))
+            self._probe.add_done_callback(_look_at)
         answered, _ = await asyncio.wait({self._probe}, timeout=_PROBE_LIMIT)
         if not answered:
             raise TimeoutError
         await self._probe
+
+
+def _look_at(probe: "asyncio.Task[Any]") -> None:
+    """Of a probe that was left behind, asyncio would log the failure with its stack: one every few seconds."""
+    if not probe.cancelled():
+        probe.exception()
 
 
 @cache

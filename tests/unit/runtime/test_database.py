@@ -1,0 +1,41 @@
+"""A PostgreSQL that hangs, as a service's question whether it is there meets it."""
+
+import asyncio
+import gc
+from typing import Any
+
+import pytest
+
+from libs.runtime import database
+from libs.runtime.database import Database
+
+
+class HangingPool:
+    """A pool whose answers come when the test says so, and then are failures."""
+
+    def __init__(self) -> None:
+        self.over = asyncio.Event()
+
+    async def fetchval(self, _sql: str, *, timeout: float) -> Any:  # noqa: ASYNC109 - asyncpg's own
+        await self.over.wait()
+        raise ConnectionResetError(timeout)
+
+
+async def test_a_question_that_was_left_behind_fails_without_a_word(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(database, "_PROBE_LIMIT", 0.01)
+    asked = Database("postgresql://nobody@localhost/none", pool_size=1, name="test")
+    pool: Any = HangingPool()
+    asked._pool = pool
+    with pytest.raises(TimeoutError):
+        await asked.ping()
+    left_behind = asked._probe
+    assert left_behind is not None
+
+    pool.over.set()
+    await asyncio.wait({left_behind})
+    asked._probe = left_behind = None
+    gc.collect()
+
+    assert not caplog.records
