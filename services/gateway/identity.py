@@ -222,4 +222,4 @@ def _holder_of(token: Token, *, role: Role, key: Key | None = None) -> Identity:
 
 
 def _refused(reason: str) -> Refused:
-    return Refused(code=Code.UNAUTHENTICATED, fields={"reason": f"UNAUTHENTICATED: {reason}"})
+    return Refused(code=Code.UNAUTHENTICATED, fields={"reason": reason})

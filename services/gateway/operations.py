@@ -154,7 +154,7 @@ class Operations:
         document = self._document(operation.query)
         node = get_operation_ast(document, operation.name)
         if node is None or not _asks_only(node, {"refresh_token", "refreshToken"}):
-            fields = {"reason": "UNAUTHENTICATED: a refresh token is good for refresh_token alone"}
+            fields = {"reason": "a refresh token is good for refresh_token alone"}
             refused = compat.error_of(Refused(code=Code.UNAUTHENTICATED, fields=fields))
             return Answer(_body(None, [refused]))
         return await self._execute(document, operation, context)

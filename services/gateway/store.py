@@ -318,6 +318,7 @@ class Store:
 
     async def task_concurrency(self, tenant_id: UUID, tags: Sequence[str] | None) -> list[Usage]:
         """How these task tags stand; of a tag without a limit nobody counts the task runs, so it shows none."""
+        # Only Queued ones wait for a slot; the list of states beside it is that of the index to be used.
         rows = await self._database.pool.fetch(
             f"""
             WITH asked AS (

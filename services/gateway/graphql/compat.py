@@ -46,7 +46,7 @@ TEXTS: dict[Code, Text] = {
         API_ERROR,
     ),
     Code.INVALID: Text("{reason}"),
-    Code.UNAUTHENTICATED: Text("{reason}", UNAUTHENTICATED),
+    Code.UNAUTHENTICATED: Text("UNAUTHENTICATED: {reason}", UNAUTHENTICATED),
     Code.FORBIDDEN: Text("Unauthorized: permission error.", "FORBIDDEN"),
     Code.SLUG_NOT_SLUGIFIED: Text('Slug must be "slugified" (lowercase; no spaces)'),
     Code.NOT_CONFIRMED: Text("Must pass `confirm=True` to proceed."),

@@ -133,5 +133,4 @@ def _camel(given: Tokens) -> TokensCamel:
 
 
 def _refused(reason: str) -> Exception:
-    fields = {"reason": f"UNAUTHENTICATED: {reason}"}
-    return compat.error_of(Refused(code=Code.UNAUTHENTICATED, fields=fields))
+    return compat.error_of(Refused(code=Code.UNAUTHENTICATED, fields={"reason": reason}))
