@@ -101,14 +101,16 @@ class Store:
         return (row["slug"], row["name"]) if row else None
 
     async def is_leased(self, tenant_id: UUID, flow_run_id: UUID, token: UUID) -> bool:
-        """Whether the run is still the attempt's that was given this token."""
-        return bool(
-            await self._database.pool.fetchval(
-                "SELECT lease_token = $3 FROM runs.flow_run WHERE id = $1 AND tenant_id = $2",
-                flow_run_id, tenant_id, token,
-                timeout=_LEASE_WITHIN,
-            )
-        )  # fmt: skip
+        """Whether the run is still the attempt's that was given this token. TimeoutError when nobody answers soon."""
+        # The pool's own time-out is of the statement: where all connections hang, the wait is for one of them.
+        async with self._database.pool.acquire(timeout=_LEASE_WITHIN) as connection:
+            return bool(
+                await connection.fetchval(
+                    "SELECT lease_token = $3 FROM runs.flow_run WHERE id = $1 AND tenant_id = $2",
+                    flow_run_id, tenant_id, token,
+                    timeout=_LEASE_WITHIN,
+                )
+            )  # fmt: skip
 
     async def ids_of(
         self,

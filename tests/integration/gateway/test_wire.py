@@ -11,7 +11,9 @@ import pytest
 from nats.aio.msg import Msg
 
 from libs.runtime.clock import utc_now
+from libs.runtime.database import Database
 from libs.runtime.ids import new_id
+from services.gateway import store
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -169,3 +171,17 @@ async def test_a_ping_of_a_process_that_lost_its_run_vouches_for_nobody(
     assert [a.json() for a in answers] == [
         {"data": {"update_flow_run_heartbeat": {"success": True}}}
     ] * 4
+
+
+async def test_a_ping_waits_briefly_where_every_connection_hangs(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_LEASE_WITHIN", 0.1)
+    database = Database(stack.postgres_url("gateway"), pool_size=1, name="test")
+    await database.connect()
+
+    async with database.pool.acquire():
+        with pytest.raises(TimeoutError):
+            await store.Store(database).is_leased(new_id(), new_id(), new_id())
+
+    await database.close()
