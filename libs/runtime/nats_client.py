@@ -69,6 +69,24 @@ class LeanClient(Client):
         except Exception as error:  # a callback's surprise must not end the reading
             await self._error_cb(error)
 
+    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
+        """None for a header that does not parse: a stranger may send any bytes, and nats-py would stop reading."""
+        try:
+            return await super()._process_headers(headers)
+        except (UnicodeDecodeError, IndexError) as error:
+            await self._error_cb(error)
+            return None
+
+    def _build_message(
+        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
+    ) -> Msg:
+        """What is no UTF-8 in a stranger's subject is replaced; its message fails where it is handled."""
+        try:
+            message: Msg = super()._build_message(sid, subject, reply, data, headers)
+        except UnicodeDecodeError:
+            message = super()._build_message(sid, _text(subject), _text(reply), data, headers)
+        return message
+
     # out
 
     async def _flush_pending(self, force_flush: bool = False) -> None:
@@ -175,9 +193,9 @@ class _LeanParser(Parser):
         while (end := data.find(b"\r\n", at)) != -1:
             kind, start = data[at], end + 2
             if kind in (_M, _H):
-                words = data[
-                    at:end
-                ].split()  # MSG subject sid [reply] size; HMSG has the header's before it
+                # MSG subject sid [reply] size; HMSG has the header's before it. Other white space than a space may be
+                # in a stranger's subject: split there, it would cost the connection.
+                words = data[at:end].split(b" ")
                 plain = kind == _M
                 try:
                     sid, past = int(words[2]), start + int(words[-1])
@@ -201,3 +219,7 @@ class _LeanParser(Parser):
 def _expire(answer: "asyncio.Future[Msg]") -> None:
     if not answer.done():
         answer.set_exception(nats.errors.TimeoutError())
+
+
+def _text(name: bytes) -> bytes:
+    return name.decode(errors="replace").encode()

@@ -24,7 +24,8 @@ _SUBJECT = (
     .replace(rb"\{flow_run_id\}", b"(" + _ID + b")")
 )
 _BEAT = re.compile(rb"HMSG " + _SUBJECT + rb" \d+ (?:\S+ )?(\d+) (\d+)\r\n")
-_MESSAGE = re.compile(rb"H?MSG \S+ \d+ (?:\S+ )??(?:\d+ )?(\d+)\r\n")
+# Only the space ends a name: whatever else is white may be in a stranger's subject.
+_MESSAGE = re.compile(rb"H?MSG [^ \r\n]+ \d+ (?:[^ \r\n]+ )??(?:\d+ )?(\d+)\r\n")
 _SCHEDULE = f"\r\n{SCHEDULE_HEADER}:".encode()
 _REARMED = f"\r\n{REARMED_HEADER}:".encode()
 

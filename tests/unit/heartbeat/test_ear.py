@@ -83,3 +83,10 @@ async def test_what_was_taken_is_not_taken_again() -> None:
     await heard(ear, a_ping(new_id()))
 
     assert ear.take() == {}
+
+
+@pytest.mark.parametrize("odd", ["a\x0bb", "a\x0cb", "a\x1cb", "\u00ff"])
+async def test_a_strangers_subject_hides_no_ping_behind_it(odd: str) -> None:
+    run = new_id()
+
+    assert await heard(Ear(), a_ping(odd) + a_ping(run)) == {str(run)}
