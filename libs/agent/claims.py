@@ -18,8 +18,6 @@ from .metrics import Metrics
 from .moment import new_id
 from .say import Say
 
-_SLACK = 5.0
-"""Seconds beyond the wait after which an answer is no longer expected."""
 _PAUSE = 1.0
 """Seconds before asking again when nobody answers at all."""
 _REFUSED_PAUSE = 10.0
@@ -53,7 +51,9 @@ class Claims:
         self._park = 0.0
         self._wake = asyncio.Event()
         self._waiting: UUID | None = None
-        self._overdue_at = 0.0
+        self._was_lost = (
+            self._waiting is not None
+        )  # asked under its own id: a lost answer is given again
         self._not_before = 0.0
         self._looked_at = 0.0
         self._was_lost = False
@@ -80,8 +80,8 @@ class Claims:
         while True:
             self._wake.clear()
             now = _now()
-            if self._waiting is not None and now >= self._overdue_at:
-                self._was_lost = True  # asked again under its own id: a lost answer is given again
+            if self._waiting is not None and now >= self._overdue_at and not self._was_lost:
+                self._waiting = None  # nothing came due; should the answer be on its way, its runs are welcome too
             is_free = self._waiting is None or self._was_lost
             if (
                 is_free
@@ -100,12 +100,13 @@ class Claims:
     def _next(self, now: float) -> float:
         if self._not_before > now:
             return self._not_before
-        return self._overdue_at if self._waiting is not None else now + 60.0
+        is_waiting = self._waiting is not None and not self._was_lost
+        return self._overdue_at if is_waiting else now + 60.0
 
     async def _send(self) -> None:
         if self._agent_id is None:
             return
-        wait = self._park * random.uniform(0.85, 1.0)  # noqa: S311 - so that agents do not come back in step
+        wait = self._park * random.uniform(0.9, 1.0)  # noqa: S311 - so that agents do not come back in step
         claim = wire.Claim(
             session=self._session,
             agent_id=self._agent_id,
@@ -114,6 +115,7 @@ class Claims:
             capacity=self._room(),
             wait=wait,
             is_repeated=self._was_lost and self._waiting is not None,
+            expires_silently=True,
         )
         try:
             await self._link.post("claim", claim, reply=self._inbox)
@@ -123,7 +125,7 @@ class Claims:
         self._metrics.count("claims")
         self._waiting = claim.claim_id
         self._was_lost = False
-        self._overdue_at = _now() + wait + _SLACK
+        self._overdue_at = _now() + wait
 
     async def _on_answer(self, message: Msg) -> None:
         if message.headers and message.headers.get("Status"):  # nobody serves claims right now

@@ -46,6 +46,11 @@ class AgentProcess:
     async def start(self) -> None:
         """Start it, and return when it is ready for runs."""
         before = self.said().count("ready for")
+        await self.spawn()
+        await eventually(lambda: self._is_ready(before), timeout=20)
+
+    async def spawn(self) -> None:
+        """Start it, ready or not."""
         with (self.folder / "agent.log").open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 *self.command,
@@ -53,7 +58,6 @@ class AgentProcess:
                 stderr=STDOUT,
                 env=os.environ | {"HOME": str(self.folder)},
             )
-        await eventually(lambda: self._is_ready(before), timeout=20)
 
     def signal(self, number: signal.Signals) -> None:
         """Send the agent a signal."""
@@ -104,12 +108,15 @@ class AgentProcess:
 
 @asynccontextmanager
 async def agent_process(
-    folder: Path, nats_url: str, tenant_id: UUID, *arguments: str
+    folder: Path, nats_url: str, tenant_id: UUID, *arguments: str, program: str = _FAKE
 ) -> AsyncIterator[AgentProcess]:
-    """A started agent without labels; it and its processes are gone afterwards."""
+    """A started agent without labels; it and its processes are gone afterwards.
+
+    `program` stands in for the interpreter with Prefect; `{starts}` in it is where `started` looks.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     fake = folder / "python"
-    fake.write_text(_FAKE.format(starts=folder / "starts"))
+    fake.write_text(program.format(starts=folder / "starts"))
     fake.chmod(0o755)
     agent = AgentProcess(
         folder=folder,

@@ -64,6 +64,7 @@ class RawAgent:
         wait: float = 0.0,
         claim_id: UUID | None = None,
         is_repeated: bool = False,
+        expires_silently: bool = False,
     ) -> UUID:
         """Send a claim; its id."""
         claim_id = claim_id or new_id()
@@ -75,6 +76,7 @@ class RawAgent:
             capacity=capacity,
             wait=wait,
             is_repeated=is_repeated,
+            expires_silently=expires_silently,
         )
         await self.client.publish(
             agents.CLAIM.subject.at(tenant_id=self.tenant_id),

@@ -1,7 +1,7 @@
 """Claims that wait, and the passes that serve them (see the package's page)."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
@@ -85,6 +85,12 @@ class Dispatcher:
         """How many claims wait."""
         return sum(len(tenant.parked) for tenant in self._tenants.values())
 
+    def waiting_agents(self) -> Iterator[tuple[UUID, UUID]]:
+        """Whose claims wait, as (tenant, agent)."""
+        for tenant_id, tenant in self._tenants.items():
+            for parked in tenant.parked.values():
+                yield tenant_id, parked.claim.agent_id
+
     def park(self, parked: Parked, *, wait: float) -> None:
         """Let a claim wait. It is served at once if something it may have is known to be due."""
         tenant = self._tenants.setdefault(parked.tenant_id, _Tenant())
@@ -93,7 +99,8 @@ class Dispatcher:
         tenant.parked[session] = parked
         loop = asyncio.get_running_loop()
         if wait > 0:
-            parked.expires = loop.call_later(wait, self._expire, parked)
+            end = self._forget if parked.claim.expires_silently else self._expire
+            parked.expires = loop.call_later(wait, end, parked)
         if wait <= 0 or not tenant.looked:
             self.due(parked.tenant_id)
         elif _any_servable(tenant.due, parked.labels):
@@ -262,6 +269,8 @@ class Dispatcher:
         self._start_pass(tenant_id)
 
     def _servable_sets(self, tenant: _Tenant) -> list[Labels]:
+        if not tenant.due:
+            return []  # ten thousand may wait, and are looked through once a second
         agents = {parked.labels for parked in tenant.parked.values()}
         return [
             labels for labels in tenant.due if any(is_servable(labels, agent) for agent in agents)
@@ -293,6 +302,12 @@ class Dispatcher:
         if tenant.parked.get(parked.claim.session) is parked:
             self._unpark(tenant, parked.claim.session)
             self._deliver(parked, [])
+
+    def _forget(self, parked: Parked) -> None:
+        """As `_expire`, for an agent that keeps the time itself."""
+        tenant = self._tenants[parked.tenant_id]
+        if tenant.parked.get(parked.claim.session) is parked:
+            self._unpark(tenant, parked.claim.session)
 
     @staticmethod
     def _unpark(tenant: _Tenant, session: UUID) -> None:

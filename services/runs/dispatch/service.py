@@ -103,6 +103,13 @@ class Dispatch:
             await self.leases.seen(seen)
         return len(seen)
 
+    async def note_parked(self) -> int:
+        """Agents whose claims wait here are present without a word; how many."""
+        now = self._service.clock()
+        waiting = dict.fromkeys(self.dispatcher.waiting_agents(), now)
+        self._seen |= waiting
+        return len(waiting)
+
     async def take_back(self) -> int:
         """Queue again what agents took and never began; how many runs."""
         lapsed = await self.leases.take_back_lapsed()
@@ -390,6 +397,7 @@ def declare(service: "Runs", settings: DispatchSettings | None = None) -> Dispat
     hear(agents.DRAIN.subject, agents.Drain, dispatch.drain)
     service.add_loop("dispatch", interval=settings.tick, tick=dispatch.dispatcher.tick)
     service.add_loop("leases", interval=settings.lapse_tick, tick=dispatch.take_back)
+    service.add_loop("parked", interval=settings.parked_tick, tick=dispatch.note_parked)
     service.add_loop("presence", interval=settings.presence_tick, tick=dispatch.write_presence)
     return dispatch
 

@@ -12,8 +12,8 @@ class DispatchSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="HEADWATER_DISPATCH_", frozen=True, extra="ignore")
 
     park: timedelta = Field(
-        default=timedelta(seconds=45),
-        description="how long a claim waits here; below the minute after which an agent counts as gone",
+        default=timedelta(minutes=3),
+        description="how long a claim waits here: what idle agents cost, and how long a killed one shows as present",
     )
     first_lease: timedelta = Field(
         default=timedelta(seconds=5),
@@ -57,6 +57,10 @@ class DispatchSettings(BaseSettings):
     presence_tick: timedelta = Field(
         default=timedelta(seconds=5),
         description="how often signs of life are written down, together",
+    )
+    parked_tick: timedelta = Field(
+        default=timedelta(seconds=30),
+        description="how often agents whose claims wait here are noted as present; clients believe it for a minute",
     )
     signal_again: timedelta = Field(
         default=timedelta(seconds=15),

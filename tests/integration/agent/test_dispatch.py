@@ -509,7 +509,15 @@ async def test_claims_of_a_replica_that_died_are_made_again_on_a_signal(
     assert signal == b'{"labels":[["gpu"]]}'
 
 
-async def test_presence_is_written_down(stack: Stack, ledger: Runs, flow: Flow) -> None:
+@pytest.mark.parametrize("waits", [False, True], ids=["asks", "waits"])
+async def test_presence_is_written_down(
+    stack: Stack, ledger: Runs, flow: Flow, *, waits: bool
+) -> None:
+    async def forget() -> None:
+        await stack.admin_pool.execute(
+            "UPDATE runs.agent SET last_queried = NULL WHERE id = $1", agent.agent_id
+        )
+
     await stack.admin_pool.execute(
         "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'b', $2)",
         flow.tenant_id,
@@ -517,10 +525,20 @@ async def test_presence_is_written_down(stack: Stack, ledger: Runs, flow: Flow) 
     )
     async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
         await agent.hello()
-        await stack.admin_pool.execute(
-            "UPDATE runs.agent SET last_queried = NULL WHERE id = $1", agent.agent_id
-        )
-        await agent.take()
+        await forget()
+        if waits:
+            await agent.claim(wait=60)
+            await eventually(
+                lambda: (
+                    (flow.tenant_id, agent.agent_id)
+                    in set(ledger.dispatch.dispatcher.waiting_agents())
+                )
+            )
+            await ledger.dispatch.write_presence()  # what the claim itself said
+            await forget()
+            await ledger.dispatch.note_parked()
+        else:
+            await agent.take()
         await ledger.dispatch.write_presence()
 
     async def written() -> object:

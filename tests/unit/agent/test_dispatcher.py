@@ -9,6 +9,7 @@ from uuid import UUID
 from libs.contracts.agents import Claim
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
 from services.runs.dispatch.leases import DueSet
+from tests.support.eventually import eventually
 
 TENANT, AGENT = UUID(int=1), UUID(int=2)
 ANYTHING: frozenset[str] = frozenset()
@@ -27,6 +28,31 @@ class FakeLeases:
     async def claim(self, tenant: UUID, waiting: Any, agents: Any, sets: Iterable[Any]) -> Any:
         self.claimed.set()
         return {}
+
+
+async def test_a_claim_that_expires_silently_is_forgotten_without_a_word() -> None:
+    leases: Any = FakeLeases(due_in=3.0)
+    answered: list[UUID] = []
+    dispatcher = Dispatcher(
+        leases,
+        deliver=lambda parked, runs: answered.append(parked.claim.claim_id),
+        signal=lambda tenant, sets: None,
+        signal_again=timedelta(seconds=15),
+    )
+    silent, spoken = UUID(int=3), UUID(int=4)
+    for claim_id in (silent, spoken):
+        claim = Claim(
+            session=claim_id, agent_id=claim_id, claim_id=claim_id, capacity=1, wait=0.01,
+            expires_silently=claim_id == silent,
+        )  # fmt: skip
+        parked = Parked(tenant_id=TENANT, claim=claim, labels=ANYTHING, reply="inbox")
+        dispatcher.park(parked, wait=0.01)
+    assert set(dispatcher.waiting_agents()) == {(TENANT, silent), (TENANT, spoken)}
+
+    await eventually(lambda: dispatcher.parked == 0)
+
+    assert answered == [spoken]
+    await dispatcher.stop()
 
 
 async def test_a_timer_that_fires_a_millisecond_early_misses_nothing() -> None:

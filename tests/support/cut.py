@@ -1,0 +1,80 @@
+"""A TCP proxy that can be cut: what goes through it is dropped, and nobody gets through until it is mended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit, urlunsplit
+
+
+@dataclass(slots=True, kw_only=True)
+class Cut:
+    """The way to `host:port`; `url` leads through it."""
+
+    host: str
+    port: int
+    url: str = ""
+    is_open: bool = True
+    cuts: int = 0
+    _through: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    def cut(self) -> None:
+        """Drop every connection, and every new one until `mend`."""
+        self.is_open = False
+        self.cuts += 1
+        for writer in list(self._through):
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        """Let connections through again."""
+        self.is_open = True
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until either side ends it."""
+        try:
+            if not self.is_open:
+                return
+            far_reader, far_writer = await asyncio.open_connection(self.host, self.port)
+            self._through |= {writer, far_writer}
+            try:
+                await asyncio.wait(
+                    {
+                        asyncio.create_task(_copy(reader, far_writer)),
+                        asyncio.create_task(_copy(far_reader, writer)),
+                    },
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+            finally:
+                self._through -= {writer, far_writer}
+                far_writer.transport.abort()
+        except OSError:
+            pass  # the far side is down
+        finally:
+            writer.transport.abort()
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(64 << 10):
+            writer.write(data)
+            await writer.drain()
+
+
+@asynccontextmanager
+async def cut_before(url: str) -> AsyncIterator[Cut]:
+    """A proxy before this address, on a port of its own."""
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    cut = Cut(host=parts.hostname, port=parts.port)
+    server = await asyncio.start_server(cut.carry, "127.0.0.1", 0)
+    user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
+    port = server.sockets[0].getsockname()[1]
+    cut.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))
+    try:
+        yield cut
+    finally:
+        cut.cut()
+        server.close()
