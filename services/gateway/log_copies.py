@@ -23,6 +23,7 @@ from datetime import datetime
 from libs.contracts.streams import Durable, Stream
 from libs.runtime import log, metrics
 from libs.runtime.bus import Bus
+from libs.runtime.failures import is_outage
 
 LIMIT = 64 << 20
 """Bytes; two seconds of 50,000 lines/s with their JSON."""
@@ -62,9 +63,22 @@ class LogCopies:
         self._keep(_Copy(subject, body, place))
 
     async def tick(self) -> int:
-        """Forget what the ledger has, publish again what the stream has lost; how many messages that is."""
+        """Forget what the ledger has, publish again what the stream has lost; how many messages that is.
+
+        While the stream is away the copies wait, and that is no failure of this gateway: a loop that fails makes its
+        service unready, and a gateway without JetStream still answers all but new lines.
+        """
         if self._made is not None and not self._held:
             return 0
+        try:
+            return await self._look()
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            self._log.warning("log_copies_wait", held=len(self._held), error=str(error))
+            return 0
+
+    async def _look(self) -> int:
         # A copy that comes while the answer is on its way may be of a message that the answer knows nothing about.
         told = len(self._held)
         info = await self._bus.js.consumer_info(self._stream.name, self._durable.name)

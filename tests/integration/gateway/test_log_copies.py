@@ -101,6 +101,19 @@ async def test_lines_that_are_stored_and_published_again_are_there_once(
     assert await stored(stack, run_id) == ["once"]
 
 
+async def test_copies_wait_for_a_stream_that_is_away_and_their_gateway_stays_well(
+    stack: Stack, bus: Bus, copies: LogCopies
+) -> None:
+    await accept(copies, new_id(), "a line")
+    await bus.js.delete_stream("LOGS")
+
+    away = (await copies.tick(), copies.held)
+    await provision(stack.nats_url)
+    back = await copies.tick()
+
+    assert (away, back) == ((0, 1), 1)
+
+
 async def test_a_copy_is_kept_until_the_ledger_has_its_lines(
     stack: Stack, bus: Bus, copies: LogCopies
 ) -> None:
