@@ -65,6 +65,10 @@ class LogDrain:
             except ValidationError as error:
                 await self._bus.bury(self.durable, message, str(error))
                 continue
+            # Permissions confine an agent to its tenant's subjects; what it writes into the body, nobody has looked at.
+            if message.subject.split(".")[2] != str(batch.tenant_id):
+                await self._bus.bury(self.durable, message, "the tenant is not that of the subject")
+                continue
             rows += rows_of(batch, sequence=message.metadata.sequence.stream)
         if rows:
             await self.write(rows)
@@ -97,7 +101,9 @@ class LogDrain:
             [row[1] for row in rows],
         )
         known = {row["id"] for row in found}
-        return [row for row in rows if row[0] not in known]
+        # A message that was published again may be beside the first: each line once.
+        new = {row[:2]: row for row in reversed(rows) if row[0] not in known}
+        return [*reversed(new.values())]
 
     async def _within_cap(
         self, connection: Connection, rows: Sequence[Row]

@@ -84,6 +84,31 @@ async def test_a_batch_with_old_and_new_lines_adds_the_new_ones(
     assert await messages(stack, run_id) == ["line 0", "line 1", "line 2", "line 0", "line 1"]
 
 
+async def test_new_lines_that_come_twice_in_one_batch_are_written_once(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id = new_id()
+    lines = batch(run_id, 3, tenant_id=new_id())
+
+    await ledger.drain.write([*rows_of(lines, sequence=1), *rows_of(lines, sequence=2)])
+
+    assert await messages(stack, run_id) == ["line 0", "line 1", "line 2"]
+
+
+async def test_lines_in_the_name_of_another_tenant_are_buried(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id, intruder = new_id(), new_id(), new_id()
+    forged = batch(run_id, 1, tenant_id=tenant_id, message="forged").model_dump_json().encode()
+
+    await publish(bus, forged, tenant_id=intruder, run_id=run_id)
+    await eventually(lambda: drained(bus))
+
+    assert await messages(stack, run_id) == []
+    buried = await bus.js.get_last_msg("DLQ", subjects.DLQ.at(service="runs", noun="runs__logs"))
+    assert buried.data == forged
+
+
 async def test_a_message_that_is_no_log_batch_is_buried_alone(
     stack: Stack, bus: Bus, ledger: Runs
 ) -> None:
