@@ -19,12 +19,11 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import nats.errors
-import nats.js.errors
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
 from faststream.security import BaseSecurity
@@ -43,7 +42,7 @@ from libs.runtime import log, metrics, trace
 from libs.runtime.bus_watch import BusWatch
 from libs.runtime.failures import is_outage, refusal_of
 from libs.runtime.ids import new_id
-from libs.runtime.nats_client import LeanBroker, LeanClient, Take
+from libs.runtime.nats_client import LeanBroker, LeanClient, Pull, Take
 from libs.runtime.trace import Tracing
 
 Req = TypeVar("Req", bound=Message)
@@ -122,7 +121,7 @@ class Bus:
     async def start(self) -> None:
         """Connect, then start every subscription that was declared before. ConnectionError says why it cannot."""
         self._client = await self._connected()
-        self._js = self._client.jetstream(publish_async_max_pending=10_000)
+        self._js = self._client.jetstream()
         await self.broker.start()
         for subject, take in self._hot:
             self._subscriptions.append(await self._client.take(subject, take, queue=self.service))
@@ -474,26 +473,26 @@ class Bus:
     async def _consume_batches(
         self, durable: Durable, stream: Stream, batch: int, wait: float, handler: "BatchHandler"
     ) -> None:
-        subscription: JetStreamContext.PullSubscription | None = None
+        pull: Pull | None = None
         failures = 0
         while True:
             if self._stopping.is_set():
-                if subscription is not None:
-                    # Or the connection's drain waits, until it gives up, for what nobody reads.
-                    await subscription.unsubscribe()
+                if pull is not None and self.connected:
+                    with suppress(nats.errors.Error, TimeoutError):
+                        await pull.close(settled=partial(self._settle, timeout=2))
                 return
             try:
-                if subscription is None:
-                    subscription = await self.js.pull_subscribe_bind(
-                        durable=durable.name, stream=stream.name
-                    )
-                messages = await self._unless_stopping(subscription.fetch(batch, timeout=wait))
-            except (TimeoutError, nats.errors.TimeoutError):
+                if pull is None:
+                    pull = await Pull.open(self.client, stream.name, durable.name)
+                messages = await self._unless_stopping(pull.fetch(batch, wait=wait))
+            except TimeoutError:
                 continue
-            except (nats.errors.Error, nats.js.errors.Error, ConnectionError) as error:
+            except (nats.errors.Error, ConnectionError) as error:
                 # The broker is away, or came back without the consumer: bind anew after a pause.
                 self._log.warning("fetch_failed", durable=durable.name, error=str(error))
-                subscription = None
+                if pull is not None:
+                    await pull.abandon()
+                    pull = None
                 await asyncio.sleep(1)
                 continue
             try:
@@ -513,9 +512,10 @@ class Bus:
                 )
                 continue
             failures = 0
-            await asyncio.gather(
-                *(m.ack() for m in messages if not m._ackd), return_exceptions=True
-            )
+            with suppress(nats.errors.Error):  # what is not acknowledged is delivered again
+                for message in messages:
+                    if not message._ackd:
+                        await message.ack()
 
     async def _handle_batch(
         self, durable: Durable, messages: list[Msg], handler: "BatchHandler"

@@ -3,7 +3,6 @@
 Arm in-process with `arm(Point.X, effect)`, or for a child process with HEADWATER_FAULTS="point_name=die,other=raise".
 """
 
-import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -58,12 +57,6 @@ async def reached(point: Point) -> None:
     """The code is at `point`; nothing happens unless it is armed."""
     if _armed and (effect := _armed.get(point)) is not None:
         await effect()
-
-
-async def within(awaitable: Awaitable[T], *, seconds: float) -> T:
-    """Await with a deadline; TimeoutError after it."""
-    async with asyncio.timeout(seconds):
-        return await awaitable
 
 
 def _arm_from_environment() -> None:

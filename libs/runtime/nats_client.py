@@ -8,16 +8,20 @@ each wait for an answer makes a task. Here
 * answers go straight to the future of who asked, requests straight to a callback that may not wait (`take`);
 * what is published within one turn of the event loop is one write; a full socket is left to nats-py's flusher, which
   waits for it;
-* a deadline is one timer.
+* a deadline is one timer;
+* a batch of a durable consumer is what has arrived, not a task a message (`Pull`).
 
 Everything else stays nats-py's business: connecting, TLS, permissions, reconnecting, drain, JetStream, and the
 subscriptions that have a queue, with their slow consumers.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import nats.errors
+import nats.js.errors
+import orjson
 from faststream.nats import NatsBroker
 from nats.aio.client import Client
 from nats.aio.msg import Msg
@@ -28,6 +32,8 @@ from nats.protocol.parser import Parser
 Take = Callable[[Msg], None]
 
 _M, _H = b"MH"
+_RUN_OUT = frozenset({"404", "408"})  # there was nothing, or not in time
+_GRACE = 1.0  # seconds after which a request that the server should have ended counts as lost
 
 
 class LeanClient(Client):
@@ -158,6 +164,101 @@ class LeanClient(Client):
         headers: dict[str, str] | None = None,
     ) -> Msg:
         return await (await self.begin(subject, payload, timeout, headers))
+
+    async def begin_event(
+        self,
+        subject: str,
+        body: bytes,
+        *,
+        stream: str,
+        headers: dict[str, str],
+        timeout: float,  # noqa: ASYNC109 - the wire's own deadline
+    ) -> "asyncio.Future[Msg]":
+        """Publish on JetStream; `acknowledged` reads the answer, which many can be waited for together."""
+        expected = headers | {"Nats-Expected-Stream": stream}
+        return await self.begin(subject, body, timeout, expected)
+
+
+def acknowledged(answer: Msg) -> None:
+    """Return where the answer says that the stream holds the message; raise what it says otherwise."""
+    if answer.headers and answer.headers.get("Status") == "503":
+        raise nats.js.errors.NoStreamResponseError
+    said = orjson.loads(answer.data)
+    if "error" in said:
+        raise nats.js.errors.APIError.from_error(said["error"])
+
+
+class Pull:
+    """Messages of a durable consumer, taken straight from the socket.
+
+    nats-py's `fetch` asks twice and makes a task for each message. Here one request stands at the server until it is
+    used up or has expired, and what arrives meanwhile is the next batch.
+    """
+
+    def __init__(self, client: LeanClient, stream: str, durable: str) -> None:
+        self._client = client
+        self._ask = f"$JS.API.CONSUMER.MSG.NEXT.{stream}.{durable}"
+        self._inbox = client.new_inbox()
+        self._subscription: Subscription
+        self._got: list[Msg] = []
+        self._outstanding = 0  # messages that the server may still send for what was asked
+        self._expires = 0.0
+        self._failure: nats.errors.Error | None = None
+        self._waiting: asyncio.Future[None] | None = None
+
+    @classmethod
+    async def open(cls, client: LeanClient, stream: str, durable: str) -> "Pull":
+        """A pull on a consumer that exists; where it does not, `fetch` says so."""
+        pull = cls(client, stream, durable)
+        pull._subscription = await client.take(pull._inbox, pull._take)
+        return pull
+
+    async def fetch(self, batch: int, *, wait: float) -> list[Msg]:
+        """What has arrived, at most `batch`; TimeoutError when nothing does for `wait` seconds, nats' Error when the
+        server refuses or nobody serves the consumer.
+        """
+        loop = asyncio.get_running_loop()
+        if not self._got and self._failure is None:
+            if self._outstanding <= 0 or loop.time() >= self._expires:
+                self._outstanding = batch
+                self._expires = loop.time() + wait
+                asked = orjson.dumps({"batch": batch, "expires": int(wait * 1e9)})
+                await self._client.publish(self._ask, asked, reply=self._inbox)
+            self._waiting = loop.create_future()
+            async with asyncio.timeout(wait + _GRACE):
+                await self._waiting
+        if self._got:
+            taken, self._got = self._got[:batch], self._got[batch:]
+            return taken
+        failure, self._failure = self._failure, None
+        raise failure or TimeoutError
+
+    async def close(self, *, settled: Callable[[], Awaitable[None]]) -> None:
+        """Ask no more; what the server has sent until then is given back at once. `settled` waits until it has."""
+        await self._client._send_unsubscribe(self._subscription._id)
+        await settled()
+        for message in self._got:
+            await message.nak()
+        self._client._remove_sub(self._subscription._id)
+
+    async def abandon(self) -> None:
+        """Ask no more, of a server that may be gone; what it has sent is delivered again."""
+        with suppress(nats.errors.Error):
+            await self._subscription.unsubscribe()
+
+    def _take(self, message: Msg) -> None:
+        if message.reply:
+            self._got.append(message)
+            self._outstanding -= 1
+        else:
+            self._outstanding = 0
+            headers = message.headers or {}
+            status = headers.get("Status")
+            if status not in _RUN_OUT:
+                text = f"nats: the pull was refused: {status} {headers.get('Description', '')}"
+                self._failure = nats.errors.Error(text)
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
 
 class LeanBroker(NatsBroker):

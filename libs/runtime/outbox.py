@@ -7,6 +7,7 @@ holds the advisory lock of its service, so they are published in `seq` order. `s
 Liveness: the service pokes its relay after a commit; the sweep finds what a crash left. If NATS is gone, rows wait.
 """
 
+import asyncio
 from collections.abc import Iterable
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from libs.contracts.base import Event
 from libs.runtime import faults, metrics, trace
 from libs.runtime.bus import Bus
 from libs.runtime.database import Connection, Database
+from libs.runtime.nats_client import acknowledged
 
 BATCH = 500
 
@@ -73,16 +75,17 @@ class Relay:
             if not rows:
                 return 0
             acknowledgements = [
-                await self._bus.js.publish_async(
+                await self._bus.client.begin_event(
                     row["subject"],
                     row["body"],
                     stream="EVENTS",
                     headers=_headers(row["id"], row["traceparent"]),
+                    timeout=5,
                 )
                 for row in rows
             ]
-            for acknowledgement in acknowledgements:
-                await faults.within(acknowledgement, seconds=5)
+            for answer in await asyncio.gather(*acknowledgements):
+                acknowledged(answer)
             await faults.reached(faults.Point.RELAY_AFTER_PUBLISH_BEFORE_MARK)
             await connection.execute(
                 f"DELETE FROM {self._schema}.outbox WHERE id = ANY($1::uuid[])",
