@@ -12,7 +12,7 @@ The plan covers what can go right. Whatever it does not cover (`compile_plan` an
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
 
@@ -356,11 +356,9 @@ def from_json(kind: GraphQLInputType) -> FromJson:
 
 
 def _object_from_json(kind: GraphQLInputObjectType) -> FromJson:
-    build = _builder(kind)
-    parts = {
-        name: (from_json(field.type), isinstance(field.type, GraphQLNonNull))
-        for name, field in kind.fields.items()
-    }
+    source, attributes, required = _declared(kind)
+    parts = {name: (attributes[name], from_json(field.type)) for name, field in kind.fields.items()}
+    needed = {attributes[name] for name in required}
 
     def convert(value: Any) -> Any:
         if value is None:
@@ -369,21 +367,18 @@ def _object_from_json(kind: GraphQLInputObjectType) -> FromJson:
             raise NotCoveredError
         values = {}
         for name, item in value.items():
-            known = parts.get(name)
-            if known is None:
-                raise NotCoveredError
-            values[name] = known[0](item)
-        return build(values)
+            attribute, from_item = parts[name]  # a KeyError does not fit either
+            values[attribute] = from_item(item)
+        if not needed <= values.keys():
+            raise NotCoveredError
+        return source(**values)
 
     return convert
 
 
 def _builder(kind: GraphQLInputObjectType) -> Callable[[dict[str, Any]], Any]:
     """Makes the declared dataclass from values by the dialect's names; what is missing gets its default."""
-    if kind.name not in INPUTS:
-        raise NotCoveredError
-    source, attributes = INPUTS[kind.name]
-    required = {name for name, field in kind.fields.items() if _is_required(field)}
+    source, attributes, required = _declared(kind)
 
     def build(values: dict[str, Any]) -> Any:
         if not required <= values.keys():
@@ -391,6 +386,16 @@ def _builder(kind: GraphQLInputObjectType) -> Callable[[dict[str, Any]], Any]:
         return source(**{attributes[name]: value for name, value in values.items()})
 
     return build
+
+
+def _declared(
+    kind: GraphQLInputObjectType,
+) -> tuple[Callable[..., Any], Mapping[str, str], set[str]]:
+    """The dataclass of an input, its attributes by the dialect's names, and the names that must be given."""
+    if kind.name not in INPUTS:
+        raise NotCoveredError
+    source, attributes = INPUTS[kind.name]
+    return source, attributes, {name for name, f in kind.fields.items() if _is_required(f)}
 
 
 def _is_required(field: Any) -> bool:

@@ -39,8 +39,17 @@ class Lifted:
     offsets: tuple[int, ...]
 
 
+_PLAIN_DOCUMENTS = 256
+_PLAIN_LENGTH = 10_000  # characters; with the number above, 10 MB at the very most
+_plain: dict[str, Lifted] = {}
+"""Documents without literals, as clients that send variables repeat them: found by their text instead of scanned."""
+
+
 def lift(text: str) -> Lifted:
     """Split a document into its skeleton and its literals."""
+    known = _plain.get(text)
+    if known is not None:
+        return known
     literals: list[Any] = []
     offsets: list[int] = []
     pieces: list[str] = []
@@ -60,7 +69,12 @@ def lift(text: str) -> Lifted:
         literals.append(value)
         offsets.append(match.start())
     pieces.append(text[last:])
-    return Lifted("".join(pieces), tuple(literals), tuple(offsets))
+    lifted = Lifted("".join(pieces), tuple(literals), tuple(offsets))
+    if not literals and len(text) <= _PLAIN_LENGTH:
+        if len(_plain) >= _PLAIN_DOCUMENTS:
+            _plain.clear()
+        _plain[text] = lifted
+    return lifted
 
 
 def _groups(match: "re.Match[str]") -> tuple[str, ...]:

@@ -1,0 +1,64 @@
+"""Log lines as the gateway puts them on the stream are what the ledger reads."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from asyncpg.pgproto import pgproto
+
+from libs.contracts.runs import LogBatch, LogLine
+from services.gateway.graphql.mutations.logs import BATCH_BYTES, LogLevel, WriteRunLog, bodies_of
+from services.gateway.graphql.scalars import JSON
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
+TENANT, RUN, TASK_RUN, ID = (UUID(int=number) for number in range(1, 5))
+
+
+def batches_of(*lines: WriteRunLog) -> list[LogBatch]:
+    bodies = bodies_of(lines, tenant_id=TENANT, now=NOW, ids=lambda: ID)
+    return [LogBatch.model_validate_json(body) for body in bodies]
+
+
+def test_every_field_arrives() -> None:
+    moment = datetime(2025, 12, 31, tzinfo=UTC)
+    line = WriteRunLog(
+        flow_run_id=RUN,
+        task_run_id=TASK_RUN,
+        timestamp=moment,
+        message="Zürich: 5 °C\n",
+        name="prefect",
+        level=LogLevel.ERROR,
+        info=JSON({"a": [1, None, 0.5]}),
+    )
+    expected = LogLine(
+        id=ID,
+        flow_run_id=RUN,
+        task_run_id=TASK_RUN,
+        timestamp=moment,
+        message="Zürich: 5 °C\n",
+        name="prefect",
+        level="ERROR",
+        info={"a": [1, None, 0.5]},
+    )
+    assert batches_of(line) == [LogBatch(tenant_id=TENANT, accepted=NOW, lines=[expected])]
+
+
+def test_ids_as_the_database_driver_makes_them_arrive() -> None:
+    tenant, run = pgproto.UUID(str(TENANT)), pgproto.UUID(str(RUN))
+    lines = [WriteRunLog(flow_run_id=run)]
+    [body] = bodies_of(lines, tenant_id=tenant, now=NOW, ids=lambda: ID)
+    batch = LogBatch.model_validate_json(body)
+    assert (batch.tenant_id, batch.lines[0].flow_run_id) == (TENANT, RUN)
+
+
+def test_what_a_line_leaves_out_is_now_and_info() -> None:
+    [batch] = batches_of(WriteRunLog(message="a\x00b"))
+    assert batch.lines == [LogLine(id=ID, timestamp=NOW, level="INFO", message="a\ufffdb")]
+
+
+def test_many_lines_are_cut_into_messages_that_are_acknowledged_quickly() -> None:
+    lines = [WriteRunLog(message=str(number) + "x" * 100_000) for number in range(12)]
+    bodies = list(bodies_of(lines, tenant_id=TENANT, now=NOW, ids=lambda: ID))
+    assert 1 < len(bodies) < len(lines)
+    assert all(len(body) < BATCH_BYTES for body in bodies)
+    read = [line.message for body in bodies for line in LogBatch.model_validate_json(body).lines]
+    assert read == [line.message for line in lines]
