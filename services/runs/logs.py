@@ -26,7 +26,7 @@ from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
 from services.runs.domain.safeguards import LogEntry
-from services.runs.domain.states import aware, to_json
+from services.runs.domain.states import aware, in_utc, to_json
 
 COLUMNS = (
     "id", "created", "updated", "tenant_id", "flow_run_id", "task_run_id", "timestamp", "name", "level", "message",
@@ -65,9 +65,8 @@ class LogDrain:
             except ValidationError as error:
                 await self._bus.bury(self.durable, message, str(error))
                 continue
-            # Permissions confine an agent to its tenant's subjects; what it writes into the body, nobody has looked at.
-            if message.subject.split(".")[2] != str(batch.tenant_id):
-                await self._bus.bury(self.durable, message, "the tenant is not that of the subject")
+            if (fault := _fault(batch, message.subject)) is not None:
+                await self._bus.bury(self.durable, message, fault)
                 continue
             rows += rows_of(batch, sequence=message.metadata.sequence.stream)
         if rows:
@@ -167,14 +166,21 @@ class LogDrain:
         ]  # fmt: skip
 
 
+def _fault(batch: LogBatch, subject: str) -> str | None:
+    """Why a batch cannot be stored: permissions confine an agent's subjects, and nobody has looked at the body."""
+    if subject.split(".")[2] != str(batch.tenant_id):
+        return "the tenant is not that of the subject"
+    return "`accepted` is no moment in UTC" if in_utc(batch.accepted) is None else None
+
+
 def rows_of(batch: LogBatch, *, sequence: int) -> list[Row]:
-    """A batch as rows in the order of COLUMNS."""
+    """A batch as rows in the order of COLUMNS. A line of a moment that UTC does not have bears that of acceptance."""
     first = sequence * _LINES_PER_MESSAGE
     accepted = aware(batch.accepted)
     return [
         (
             line.id, accepted, accepted, batch.tenant_id, line.flow_run_id, line.task_run_id,
-            aware(line.timestamp), _storable(line.name), _storable(line.level), _storable(line.message),
+            in_utc(line.timestamp) or accepted, _storable(line.name), _storable(line.level), _storable(line.message),
             _storable_info(line.info), first + place,
         )
         for place, line in enumerate(batch.lines)

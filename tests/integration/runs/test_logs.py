@@ -109,6 +109,22 @@ async def test_lines_in_the_name_of_another_tenant_are_buried(
     assert buried.data == forged
 
 
+async def test_moments_that_utc_does_not_have_hold_nobodys_lines_up(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id = new_id(), new_id()
+    beyond = datetime.fromisoformat("9999-12-31T23:59:59-12:00")
+    odd = batch(run_id, 1, tenant_id=tenant_id, message="odd line", timestamp=beyond)
+    never = batch(run_id, 1, tenant_id=tenant_id).model_copy(update={"accepted": beyond})
+
+    for given in (odd, never, batch(run_id, 1, tenant_id=tenant_id, message="a line")):
+        body = given.model_dump_json().encode()
+        await publish(bus, body, tenant_id=tenant_id, run_id=run_id)
+    await eventually(lambda: drained(bus))
+
+    assert await messages(stack, run_id) == ["odd line", "a line"]
+
+
 async def test_a_message_that_is_no_log_batch_is_buried_alone(
     stack: Stack, bus: Bus, ledger: Runs
 ) -> None:
