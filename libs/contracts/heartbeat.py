@@ -1,9 +1,11 @@
 """What the heartbeat service hears and tells."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
+
+from pydantic import field_validator
 
 from libs.contracts import subjects
 from libs.contracts.base import Event, Message
@@ -29,6 +31,12 @@ class Silence(Message):
     tenant_id: UUID
     flow_run_id: UUID
     sent: datetime
+
+    @field_validator("sent")
+    @classmethod
+    def _in_utc(cls, sent: datetime) -> datetime:
+        """An agent's moment without an offset is UTC; compared with ours, it would fail the batch that it comes in."""
+        return sent if sent.tzinfo is not None else sent.replace(tzinfo=UTC)
 
 
 class FlowRunZombieDetected(Event):

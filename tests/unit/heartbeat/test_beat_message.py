@@ -43,3 +43,9 @@ def test_disarming_puts_a_message_without_a_schedule_in_its_place() -> None:
     subject, headers, body = disarm_message(TENANT, RUN)
 
     assert (subject, headers, body) == (f"hw.beat.{TENANT}.{RUN}", {"Nats-TTL": "1s"}, b"")
+
+
+def test_a_ping_of_a_moment_without_an_offset_was_sent_in_utc() -> None:
+    body = f'{{"tenant_id": "{TENANT}", "flow_run_id": "{RUN}", "sent": "2026-01-01T00:00:00"}}'
+
+    assert Silence.model_validate_json(body).sent == datetime(2026, 1, 1, tzinfo=UTC)
