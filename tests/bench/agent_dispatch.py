@@ -6,6 +6,8 @@ and a nats-server of the test profile (no fsync). Everything shares the box, the
 * scheduled: 200 runs/s come due, 50 agents; from the due moment to the claim in the agent's hands.
 * ad hoc: the same runs per second, created when they are due; from the creation to the claim.
 * polled: what a loop with the stock agent's back-off (0.25 to 10 s) sees of ad-hoc runs, one every two seconds.
+* started: 20 scheduled runs/s, 4 real agents; from the scheduled moment to the first word of the run's own process
+  (bash in place of Prefect), beside it the same shell started by hand.
 * idle: 10,000 agents whose claims wait; CPU of the ledger, the broker and PostgreSQL, with the same without agents.
 """
 
@@ -16,10 +18,12 @@ import asyncio
 import os
 import statistics
 import sys
+import tempfile
 from asyncio.subprocess import Process
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from uuid import UUID
 
 import nats
@@ -29,6 +33,7 @@ from libs.contracts.agents import ClaimedRun
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from services.runs.dispatch.settings import DispatchSettings
+from tests.support.agent_process import AgentProcess, agent_process
 from tests.support.engines import Stack, TestPostgres, postgres_for_tests, stack_on
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, Flow, bus_on, register_flow
@@ -38,7 +43,13 @@ RATE = 200
 AGENTS = 50
 IDLE = 10_000
 CONNECTIONS = 10
-PARTS = ("scheduled", "ad_hoc", "polled", "idle")
+PARTS = ("scheduled", "ad_hoc", "polled", "started", "idle")
+STARTS = 200
+_SAYS_WHEN = """\
+#!/bin/bash
+if [ "$1" = "-c" ]; then echo 1.4.1; exit 0; fi
+echo "$PREFECT__CONTEXT__FLOW_RUN_ID $EPOCHREALTIME" >> "{starts}"
+"""
 PARK = DispatchSettings().park.total_seconds() * 0.95
 """Seconds between two claims of an idle agent, on average."""
 POLLS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
@@ -186,6 +197,54 @@ async def polled(stack: Stack, bus: Bus) -> None:
     show("created to seen by a stock poll", list(latencies.values()))
 
 
+async def started(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    await stack.admin_pool.execute(
+        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'bench', $2)",
+        flow.tenant_id,
+        str(flow.tenant_id),
+    )
+    client = Client(bus, flow.tenant_id)
+    with tempfile.TemporaryDirectory() as folder:
+        async with AsyncExitStack() as exits:
+            agents = [
+                await exits.enter_async_context(
+                    agent_process(
+                        Path(folder) / str(n), stack.nats_url, flow.tenant_id,
+                        *("--name", f"agent-{n}", "--capacity", "20"), program=_SAYS_WHEN,
+                    )
+                )
+                for n in range(4)
+            ]  # fmt: skip
+            begin = utc_now() + timedelta(seconds=15)
+            moments = [begin + timedelta(seconds=n / 20) for n in range(STARTS)]
+            due = {
+                await client.create(flow, scheduled_start_time=at): at.timestamp() for at in moments
+            }
+            await eventually(
+                lambda: sum(len(agent.started()) for agent in agents) >= STARTS,
+                timeout=STARTS / 20 + 60,
+                pause=0.5,
+            )
+            jitter = [
+                float(line.split()[1]) - due[UUID(line.split()[0])]
+                for agent in agents
+                for line in (agent.folder / "starts").read_text().splitlines()
+            ]
+            by_hand = [await _started_by_hand(agents[0]) for _ in range(20)]
+    show("scheduled moment to process, 20/s", jitter, budget="<= 200 ms at p99")
+    show("the same shell started by hand", by_hand)
+
+
+async def _started_by_hand(agent: AgentProcess) -> float:
+    before = utc_now().timestamp()
+    process = await asyncio.create_subprocess_exec(
+        "/bin/sh", "-c", f"{agent.folder / 'python'} -m x", stdout=asyncio.subprocess.DEVNULL
+    )
+    await process.wait()
+    return float((agent.folder / "starts").read_text().split()[-1]) - before
+
+
 async def idle(stack: Stack, ledger: Process, *, seconds: int) -> None:
     tenant_id = (await register_flow(stack.admin_pool)).tenant_id
     before = await cpu(stack, ledger, seconds=seconds)
@@ -274,6 +333,8 @@ async def main(postgres: TestPostgres, *, seconds: int, parts: Sequence[str]) ->
             await ad_hoc(stack, bus, seconds=seconds)
         if "polled" in parts:
             await polled(stack, bus)
+        if "started" in parts:
+            await started(stack, bus)
         if "idle" in parts:
             await idle(stack, ledger, seconds=20)
 

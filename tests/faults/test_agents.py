@@ -27,4 +27,4 @@ async def test_each_accepted_start_is_one_and_no_run_is_lost(stack: Stack, tmp_p
     )
 
     sys.stderr.write(f"seed {SEED}: {dict(world.faults)}, {await world.states()}\n")
-    check(world, runs=RUNS, states=await world.states())
+    await check(world, runs=RUNS)

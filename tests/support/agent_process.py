@@ -47,7 +47,7 @@ class AgentProcess:
         """Start it, and return when it is ready for runs."""
         before = self.said().count("ready for")
         await self.spawn()
-        await eventually(lambda: self._is_ready(before), timeout=20)
+        await eventually(lambda: self._is_ready(before), timeout=60)
 
     async def spawn(self) -> None:
         """Start it, ready or not."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import UUID
 
+import httpx
 import psutil
 import pytest
 
@@ -13,9 +14,11 @@ from libs.contracts.runs import StateApplied
 from libs.runtime.bus import Bus
 from services.runs.app import Runs
 from tests.support.agent_process import AgentProcess, agent_process, does
+from tests.support.cut import cut_before
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow
+from tests.support.ports import free_port
 from tests.support.raw_agent import raw_agent
 
 
@@ -379,3 +382,46 @@ async def test_a_restarted_broker_is_found_again(
     later = await eventually(create, timeout=30)
     await agent.has_started(later)
     assert agent.started().count(str(patient)) == 1
+
+
+async def test_output_waits_on_disk_while_the_way_to_the_broker_is_cut_and_health_says_so(
+    stack: Stack, client: Client, flow: Flow, tmp_path: Path
+) -> None:
+    port, go, done = free_port(), tmp_path / "go", tmp_path / "done"
+    lines = [str(n) for n in range(3000)]
+
+    def asked(path: str) -> httpx.Response:
+        return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5)
+
+    async with (
+        cut_before(stack.nats_url) as way,
+        agent_process(
+            tmp_path / "cut", way.url, flow.tenant_id, "--metrics-port", str(port)
+        ) as agent,
+    ):
+        run_id = await client.create(
+            flow,
+            run_config=does(
+                f"while [ ! -e {go} ]; do sleep 0.05; done; seq 0 2999; touch {done}; sleep 60"
+            ),
+        )
+        await agent.has_started(run_id)
+        await begins(client, run_id)
+        assert asked("/health").status_code == 200
+        way.cut()
+        go.touch()
+
+        await eventually(done.exists, timeout=20)  # nobody reads what it prints, and it goes on
+        await eventually(lambda: asked("/health").status_code == 503, timeout=20)
+        way.mend()
+
+        async def kept() -> bool:
+            assert await lines_of(stack, run_id) == lines
+            return True
+
+        await eventually(kept, timeout=40)
+        metrics = asked("/metrics").text
+        assert "headwater_agent_started_total 1" in metrics
+        assert "headwater_agent_running 1" in metrics
+        assert asked("/elsewhere").status_code == 404
+        assert agent.started() == [str(run_id)]

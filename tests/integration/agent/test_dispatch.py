@@ -597,3 +597,30 @@ async def test_a_claim_that_lapses_gives_its_slot_back(
     assert await stack.admin_pool.fetchval(
         "SELECT array_agg(run_id) FROM runs.concurrency_slot WHERE tenant_id = $1", flow.tenant_id
     ) == [other]
+
+
+async def test_every_request_may_be_made_twice(stack: Stack, client: Client, flow: Flow) -> None:
+    """An agent that got no answer repeats what it asked, and nothing is done again."""
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        claim_id = await agent.claim()
+        [run] = await agent.claimed_runs()
+        await agent.claim(claim_id=claim_id, is_repeated=True)
+        assert await agent.claimed_runs() == [run]
+        for _ in range(2):
+            [renewal] = await agent.renew(run)
+            assert renewal.standing is Standing.HELD
+        assert isinstance(await client.set(run_id, "Running"), StateApplied)
+        assert isinstance(await agent.report(run, Outcome.EXITED, exit_code=0), agents.Reported)
+        before = await row(stack, run_id)
+
+        again = await agent.report(run, Outcome.EXITED, exit_code=1)
+        drains = [
+            await agent.ask(agents.DRAIN, agents.Drain(session=agent.session)) for _ in range(2)
+        ]
+
+    assert isinstance(again, Refused)
+    assert again.code == Code.LEASE_LOST
+    assert drains[0] == drains[1]
+    assert await row(stack, run_id) == before
+    assert await history(stack, run_id) == ["Scheduled", "Submitted", "Running"]

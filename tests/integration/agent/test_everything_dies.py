@@ -17,4 +17,4 @@ async def test_each_accepted_start_is_one_and_no_run_is_lost(stack: Stack, tmp_p
     )
 
     assert len(world.faults) == 7, world.faults
-    check(world, runs=RUNS, states=await world.states())
+    await check(world, runs=RUNS)

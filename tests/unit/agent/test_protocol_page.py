@@ -26,6 +26,14 @@ def test_an_example_is_a_message_with_no_field_that_it_does_not_have(name: str, 
     assert json.loads(read.model_dump_json(include=set(given))).keys() == given.keys()
 
 
+@pytest.mark.parametrize(("name", "text"), EXAMPLES, ids=[name for name, _ in EXAMPLES])
+def test_fields_that_nobody_knows_are_ignored_on_both_sides(name: str, text: str) -> None:
+    later = json.dumps(json.loads(text) | {"of_a_later_version": {"deep": [1]}})
+
+    for model in (MODELS[name], getattr(wire, name)):
+        assert model.model_validate_json(later) == model.model_validate_json(text)
+
+
 def test_every_request_and_answer_has_an_example() -> None:
     spoken = {
         model.__name__
