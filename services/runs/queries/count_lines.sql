@@ -9,4 +9,6 @@ ON CONFLICT (flow_run_id) DO UPDATE SET
     updated = excluded.updated,
     lines = least(u.lines + excluded.lines + excluded.dropped, $4),
     dropped = u.dropped + greatest(u.lines + excluded.lines + excluded.dropped - $4, 0)
+-- An agent that names a run of another tenant shall not use that run's cap up.
+WHERE u.tenant_id = excluded.tenant_id
 RETURNING flow_run_id, lines, dropped

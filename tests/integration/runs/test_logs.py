@@ -109,6 +109,20 @@ async def test_lines_in_the_name_of_another_tenant_are_buried(
     assert buried.data == forged
 
 
+async def test_lines_under_a_run_of_another_tenant_use_up_nothing_of_its_cap(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id, intruder = new_id(), new_id(), new_id()
+
+    await ledger.drain.write(rows_of(batch(run_id, 2, tenant_id=tenant_id), sequence=1))
+    await ledger.drain.write(rows_of(batch(run_id, 3, tenant_id=intruder), sequence=2))
+
+    used = await stack.admin_pool.fetchval(
+        "SELECT lines FROM runs.log_usage WHERE flow_run_id = $1", run_id
+    )
+    assert used == 2
+
+
 async def test_moments_that_utc_does_not_have_hold_nobodys_lines_up(
     stack: Stack, bus: Bus, ledger: Runs
 ) -> None:
