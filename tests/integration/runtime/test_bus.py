@@ -1,5 +1,6 @@
 """What the bus promises to handlers, on a real nats-server: answers, redelivery, the DLQ, batches."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
@@ -151,3 +152,44 @@ async def test_a_batch_that_fails_is_put_off_and_delivered_whole(
     await eventually(lambda: len(kept) == 5)
     await consumer.stop()
     assert sorted(kept) == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_what_a_consumer_that_stops_has_not_handled_is_at_once_another_ones(
+    stack: Stack, asker: Bus
+) -> None:
+    durable = streams.LOGS.durables[0]
+    began, goes_on = asyncio.Event(), asyncio.Event()
+    handled: list[bytes] = []
+
+    async def slow(messages: Sequence[Msg]) -> None:
+        began.set()
+        await goes_on.wait()
+        handled.extend(m.data for m in messages)
+
+    async def put(number: int) -> None:
+        await asker.js.publish("hw.log.t.r", str(number).encode(), stream="LOGS", timeout=5)
+
+    leaving = Bus(stack.nats_url, service="runs")
+    leaving.consume_batches(durable, streams.LOGS, slow, batch=10, wait=5)
+    await leaving.start()
+    await put(0)
+    await began.wait()
+    for number in range(1, 6):  # its request stands still: these go to it
+        await put(number)
+
+    stopping = asyncio.create_task(leaving.stop())
+    goes_on.set()
+    await stopping
+    assert b"0" in handled
+
+    async def quick(messages: Sequence[Msg]) -> None:
+        handled.extend(m.data for m in messages)
+
+    staying = Bus(stack.nats_url, service="runs")
+    staying.consume_batches(durable, streams.LOGS, quick, batch=10, wait=0.2)
+    await staying.start()
+    # Without being given back they would come after the durable's ack_wait.
+    assert durable.ack_wait.total_seconds() > 10
+    await eventually(lambda: len(handled) >= 6, timeout=8)
+    await staying.stop()
+    assert sorted(handled) == [b"0", b"1", b"2", b"3", b"4", b"5"]
