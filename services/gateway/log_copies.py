@@ -50,6 +50,8 @@ class LogCopies:
         self._bytes = 0
         self._made: datetime | None = None
         """When the durable was made, at the last look: the store that it lives in is known by it."""
+        self._floor = -1
+        """How far the durable had acknowledged then."""
         self._log = log.get("gateway")
 
     @property
@@ -87,6 +89,9 @@ class LogCopies:
         floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
         is_another = info.created != self._made
         is_idle = not info.num_pending and not info.num_ack_pending
+        if floor == self._floor and not is_another and not is_idle:
+            return 0  # nothing moved: a walk over 64 MiB twice a second would only cost time
+        self._floor = floor
         lost: list[_Copy] = []
         for _ in range(min(told, len(self._held))):
             copy = self._held.popleft()

@@ -5,9 +5,12 @@ Runs that are at work already stay so and are counted; a lowered limit lets nobo
 """
 
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from asyncpg import ForeignKeyViolationError
 
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
@@ -18,6 +21,8 @@ from services.runs.domain.creation import unstorable_name
 
 STEP = 500
 """Limits repaired in one round."""
+TRIES = 5
+"""To set one limit, while counted runs are deleted."""
 HIGHEST = 2**31 - 1
 """What the column holds, and GraphQL's Int."""
 
@@ -43,6 +48,16 @@ async def set_limit(
     """Make the limit or change its number; its id stays. Runs at work are counted at once."""
     if (reason := _unacceptable(command)) is not None:
         return Refused(code=Code.INVALID, fields={"reason": reason})
+    for _ in range(TRIES - 1):
+        # A run that is counted may be deleted before its slot is there; without that run it is another count.
+        with suppress(ForeignKeyViolationError):
+            return await _set_limit(database, command, id_=id_, at=at)
+    return await _set_limit(database, command, id_=id_, at=at)
+
+
+async def _set_limit(
+    database: Database, command: SetConcurrencyLimit, *, id_: UUID, at: datetime
+) -> Applied:
     table, column = _TABLES[command.run_kind]
     async with database.transaction() as connection:
         limit_id: UUID = await connection.fetchval(
