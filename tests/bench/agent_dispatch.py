@@ -49,6 +49,7 @@ _SAYS_WHEN = """\
 #!/bin/bash
 if [ "$1" = "-c" ]; then echo 1.4.1; exit 0; fi
 echo "$PREFECT__CONTEXT__FLOW_RUN_ID $EPOCHREALTIME" >> "{starts}"
+[ "$2" = by-hand ] || exec sleep 60  # one that ended before its run began would be started again
 """
 PARK = DispatchSettings().park.total_seconds() * 0.95
 """Seconds between two claims of an idle agent, on average."""
@@ -211,7 +212,7 @@ async def started(stack: Stack, bus: Bus) -> None:
                 await exits.enter_async_context(
                     agent_process(
                         Path(folder) / str(n), stack.nats_url, flow.tenant_id,
-                        *("--name", f"agent-{n}", "--capacity", "20"), program=_SAYS_WHEN,
+                        *("--name", f"agent-{n}", "--capacity", "60"), program=_SAYS_WHEN,
                     )
                 )
                 for n in range(4)
@@ -239,7 +240,7 @@ async def started(stack: Stack, bus: Bus) -> None:
 async def _started_by_hand(agent: AgentProcess) -> float:
     before = utc_now().timestamp()
     process = await asyncio.create_subprocess_exec(
-        "/bin/sh", "-c", f"{agent.folder / 'python'} -m x", stdout=asyncio.subprocess.DEVNULL
+        "/bin/sh", "-c", f"{agent.folder / 'python'} -m by-hand", stdout=asyncio.subprocess.DEVNULL
     )
     await process.wait()
     return float((agent.folder / "starts").read_text().split()[-1]) - before
