@@ -265,22 +265,25 @@ class Containers:
         state = self.api.inspect_container(id_)["State"]
         if state["Status"] == "created":
             return VANISHED  # its agent died before the start, which is nobody's any more
+        self._copy(folder, id_, follow=True)
+        code = int(self.api.wait(id_, timeout=None)["StatusCode"])
+        # Docker before 23 often stops following before the last line of one that ends: read what is still missing.
+        self._copy(folder, id_, follow=False)
+        return code
+
+    def _copy(self, folder: RunFolder, id_: str, *, follow: bool) -> None:
+        """Append to `output` what is not there yet: the daemon tells a container's log the same way each time."""
         try:
-            self._copy(folder, id_)
+            told = self.api.logs(
+                container=id_, stdout=True, stderr=True, stream=True, follow=follow
+            )
         except APIError as error:
             if isinstance(error, NotFound) or "reading" not in str(error):
                 raise
-            # The daemon's log driver keeps nothing to read; how it ends is known all the same.
-        return int(self.api.wait(id_, timeout=None)["StatusCode"])
-
-    def _copy(self, folder: RunFolder, id_: str) -> None:
-        """Append to `output` what is not there yet: the daemon tells a container's log the same way each time."""
-        path = folder.path / "output"
-        with path.open("ab") as output:
+            return  # The daemon's log driver keeps nothing to read; how it ends is known all the same.
+        with (folder.path / "output").open("ab") as output:
             known = output.tell()
-            for chunk in self.api.logs(
-                container=id_, stdout=True, stderr=True, stream=True, follow=True
-            ):
+            for chunk in told:
                 fresh = chunk[known:]
                 known = max(0, known - len(chunk))
                 if fresh:
