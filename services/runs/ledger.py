@@ -94,7 +94,7 @@ class EndCancellation(Message):
 
 
 class CancelArchived(Message):
-    """The ledger's own proposal: an ad-hoc run that waits is cancelled, because its flow was archived."""
+    """The ledger's own proposal: an ad-hoc run that never began is cancelled, because its flow was archived."""
 
     tenant_id: UUID
     flow_run_id: UUID
@@ -610,7 +610,7 @@ class _Batch:
                     now=self.now,
                 )
             case CancelArchived():
-                if run.state != State.SCHEDULED:
+                if run.state != State.SCHEDULED or run.start_time is not None:
                     return LeftAlone("moved_on")
                 state = make_state(State.CANCELLED, f"Flow {run.flow_id} was archived.")
                 return Intervention(flow_run=move_flow_run(run, state, now=self.now))

@@ -28,6 +28,7 @@ Commit = GroupCommit[Command, Answer]
 async def clear_archived(database: Database, commit: Commit, flow_id: UUID) -> int:
     """Delete an archived flow's pending auto-scheduled runs and cancel the ad-hoc ones that wait; how many.
 
+    A run that has begun goes on, also while it waits for a retry or after Lazarus: archiving ends no work.
     The event may be late: a flow that has been unarchived since keeps its runs.
     """
     total = 0
@@ -40,7 +41,10 @@ async def clear_archived(database: Database, commit: Commit, flow_id: UUID) -> i
                 return total
             total += await removal.delete_pending_of_archived(connection, [group])
         rows = await database.pool.fetch(
-            "SELECT id, tenant_id FROM runs.flow_run WHERE flow_id = $1 AND state = 'Scheduled' LIMIT $2",
+            """
+            SELECT id, tenant_id FROM runs.flow_run
+            WHERE flow_id = $1 AND state = 'Scheduled' AND start_time IS NULL LIMIT $2
+            """,
             flow_id,
             STEP,
         )
@@ -67,7 +71,7 @@ async def sweep(database: Database, commit: Commit) -> int:
     archived = await database.pool.fetch(
         """
         SELECT DISTINCT r.flow_id FROM runs.flow_run r JOIN registry.flow f ON f.id = r.flow_id
-        WHERE r.state = 'Scheduled' AND f.archived LIMIT $1
+        WHERE r.state = 'Scheduled' AND r.start_time IS NULL AND f.archived LIMIT $1
         """,
         STEP,
     )

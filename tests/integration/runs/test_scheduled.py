@@ -149,7 +149,14 @@ async def test_archiving_deletes_pending_runs_and_cancels_ad_hoc_ones_with_a_mes
     client = Client(bus, flow.tenant_id)
     await create(bus, flow, instants(3))
     await settled(ledger, bus)
-    waiting, running = await client.create(flow), await client.start(flow)
+    waiting, running, begun = (
+        await client.create(flow),
+        await client.start(flow),
+        await client.start(flow),
+    )
+    await client.set(
+        begun, "Scheduled"
+    )  # as Core does for a task's long retry, and Lazarus for a dead run
     await archive(stack, flow)
 
     await ledger.handlers.on_flow_archived(event(flow))
@@ -162,7 +169,9 @@ async def test_archiving_deletes_pending_runs_and_cancels_ad_hoc_ones_with_a_mes
     assert [tuple(row) for row in rows] == [
         (waiting, "Cancelled", f"Flow {flow.id} was archived.", 2),
         (running, "Running", None, 3),
+        (begun, "Scheduled", None, 4),
     ]
+    assert await ledger.sweep() == 0
 
 
 async def test_an_archiving_that_was_taken_back_touches_nothing(

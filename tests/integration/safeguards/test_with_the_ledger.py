@@ -120,6 +120,26 @@ async def test_a_dead_process_is_found_its_task_failed_and_its_run_brought_back(
     assert "Rescheduled by a Lazarus process. This is attempt 1." in await safeguards.logs(run)
 
 
+async def test_a_dead_run_of_a_flow_that_was_archived_meanwhile_is_brought_back_too(
+    safeguards: Safeguards,
+) -> None:
+    """A new version was registered while the run ran: it is no new run (fault 18 of the peer)."""
+    run = await a_flow_run(safeguards.pool)
+    await safeguards.pool.execute(
+        "UPDATE registry.flow SET archived = true WHERE id = (SELECT flow_id FROM runs.flow_run WHERE id = $1)",
+        run,
+    )
+    task = await a_task_run(safeguards.pool, run)
+    await safeguards.ping(run)
+
+    async def is_revived() -> bool:
+        await safeguards.lazarus.tick()
+        return bool((await safeguards.flow_run(run))["state"] == "Scheduled")
+
+    await eventually(is_revived, pause=0.3)
+    assert await safeguards.task_state(task) == "Failed"
+
+
 async def test_with_lazarus_off_the_run_of_a_dead_process_is_failed(
     safeguards: Safeguards,
 ) -> None:
