@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, Union
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from libs.contracts.errors import Code
 from libs.contracts.subjects import Subject
@@ -59,4 +59,7 @@ class Rpc(Generic[Req, Rep]):
 
     def adapter(self) -> TypeAdapter[Any]:
         """What a reply may be, told apart by `kind`."""
-        return TypeAdapter(self.reply | Refused)  # type: ignore[arg-type] # a union made at run time
+        # By `kind` alone: pydantic would otherwise read each reply as either and compare, at twice the cost.
+        by_kind = Field(discriminator="kind")
+        either: Any = Annotated[Union[self.reply, Refused], by_kind]  # noqa: UP007 - a union made at run time
+        return TypeAdapter(either)

@@ -36,7 +36,7 @@ from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
 from services.gateway.reads import BadVariables, Reader, ReadPath
-from services.gateway.reads.documents import lift, slots_of
+from services.gateway.reads.documents import Lifted, lift, slots_of
 
 Variables = dict[str, Any]
 
@@ -118,12 +118,13 @@ class Operations:
     async def _run(self, operation: Operation, context: Context) -> Answer:
         if context.identity.renewing is not None:
             return await self._renew(operation, context)
-        plan = self._reads.recall(operation.query, operation.name, operation.variables)
+        lifted = lift(operation.query)
+        plan = self._reads.recall(lifted, operation.name, operation.variables)
         if plan is None:
             known = self._introspections.get((operation.query, operation.name))
             if known is not None:
                 return known
-            done = await self._run_plan(operation, context)
+            done = await self._run_plan(operation, lifted, context)
             if done is not None:
                 return done
             document = self._document(operation.query)
@@ -177,9 +178,10 @@ class Operations:
             self._introspections.popitem(last=False)
         return answer
 
-    async def _run_plan(self, operation: Operation, context: Context) -> Answer | None:
+    async def _run_plan(
+        self, operation: Operation, lifted: Lifted, context: Context
+    ) -> Answer | None:
         """Answer a mutation by its compiled plan; None when there is none or the request does not fit it."""
-        lifted = lift(operation.query)
         plan = self._plans.get((lifted.skeleton, operation.name))
         literals = lifted.literals
         if plan is None:

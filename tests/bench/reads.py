@@ -26,6 +26,7 @@ import psutil
 from deploy.engines import FOR_TESTS, DataFolder, EmbeddedEngines
 from deploy.migrate import migrate
 from deploy.provision import provision
+from services.gateway.reads.documents import lift
 from tests.bench.reads_dashboards import Processes, measure
 from tests.bench.reads_resolvers import ResolverSchema
 from tests.integration.gateway.reads.asking import Asker, asking
@@ -175,10 +176,10 @@ async def _shapes(asker: Asker, now: datetime, runs: int) -> None:
 
 
 async def _bytes(asker: Asker, shape: Shape) -> bytes:
-    plan = asker.path.recall(shape.text, None, shape.variables)
+    plan = asker.path.recall(lift(shape.text), None, shape.variables)
     if plan is None:
         await asker.data(shape.text, shape.variables, tenant=BUSY_TENANT)
-        plan = asker.path.recall(shape.text, None, shape.variables)
+        plan = asker.path.recall(lift(shape.text), None, shape.variables)
         if plan is None:
             message = f"{shape.name} is not remembered"
             raise RuntimeError(message)

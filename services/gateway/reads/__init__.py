@@ -26,7 +26,7 @@ At start:
 
 Each request that is a query:
 
-    plan = reads.recall(text, operation_name, variables)       # no parsing; None: not seen, or not only reads
+    plan = reads.recall(lift(text), operation_name, variables)       # no parsing; None: not seen, or not only reads
     if plan is None:
         document = ...                                          # parse and validate against the schema: your code
         plan = reads.compile(text, document, operation_name, variables)

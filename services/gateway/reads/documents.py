@@ -20,11 +20,15 @@ from graphql import (
     visit,
 )
 
-# Comments and block strings are matched so that quotes inside them are not taken for strings; both stay in place.
+# One group, so that `split` gives what stands between the literals and the literals, by turns. The pattern begins with
+# the characters that a literal may begin with, which makes the search for them a search for bytes; the lookbehinds then
+# say which it was. Comments and block strings are matched so that quotes inside them are not taken for strings.
 _LITERAL = re.compile(
-    r'(?P<kept>"""(?:\\"""|[^"]|"(?!""))*"""|\#[^\n\r]*)'
-    r'|(?P<string>"(?:[^"\\\n\r]|\\.)*")'
-    r"|(?P<number>(?<![\w$])-?\d+(?P<fraction>\.\d+)?(?P<exponent>[eE][+-]?\d+)?(?![\w.]))"
+    r'(["#\-0-9](?:'
+    r'(?<=")(?:""(?:\\"""|[^"]|"(?!""))*"""|[^"\\\n\r]*(?:\\.[^"\\\n\r]*)*")'
+    r"|(?<=#)[^\n\r]*"
+    r"|(?<![\w$].)(?:(?<=-)[0-9]+|(?<=[0-9])[0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.])"
+    r"))"
 )
 _INT_MAX = 2**31 - 1
 _INT_MIN = -(2**31)
@@ -32,11 +36,11 @@ _INT_MIN = -(2**31)
 
 @dataclass(frozen=True, slots=True)
 class Lifted:
-    """A skeleton, and the literals that were lifted out of it, in order, with the offsets they stood at."""
+    """A document, its skeleton, and the literals that were lifted out of it, in order."""
 
+    text: str
     skeleton: str
     literals: tuple[Any, ...]
-    offsets: tuple[int, ...]
 
 
 _PLAIN_DOCUMENTS = 256
@@ -50,26 +54,14 @@ def lift(text: str) -> Lifted:
     known = _plain.get(text)
     if known is not None:
         return known
+    pieces = _LITERAL.split(text)
     literals: list[Any] = []
-    offsets: list[int] = []
-    pieces: list[str] = []
-    last = 0
-    for match in _LITERAL.finditer(text):
-        kind = match.lastgroup
-        if kind == "kept":
-            continue
-        token = match.group()
-        mark, value = _decode(
-            token, is_string=kind == "string", is_float="fraction" in _groups(match)
-        )
-        if mark is None:
-            continue
-        pieces += (text[last : match.start()], mark)
-        last = match.end()
-        literals.append(value)
-        offsets.append(match.start())
-    pieces.append(text[last:])
-    lifted = Lifted("".join(pieces), tuple(literals), tuple(offsets))
+    for place in range(1, len(pieces), 2):
+        mark, value = _decode(pieces[place])
+        if mark is not None:
+            pieces[place] = mark
+            literals.append(value)
+    lifted = Lifted(text, "".join(pieces), tuple(literals))
     if not literals and len(text) <= _PLAIN_LENGTH:
         if len(_plain) >= _PLAIN_DOCUMENTS:
             _plain.clear()
@@ -77,24 +69,31 @@ def lift(text: str) -> Lifted:
     return lifted
 
 
-def _groups(match: "re.Match[str]") -> tuple[str, ...]:
-    return ("fraction",) if match["fraction"] or match["exponent"] else ()
+def _decode(token: str) -> tuple[str | None, Any]:
+    """The mark that stands for the literal (control characters, which no document contains) and its value.
 
-
-def _decode(token: str, *, is_string: bool, is_float: bool) -> tuple[str | None, Any]:
-    """The mark that stands for the literal (control characters, which no document contains) and its value."""
-    if is_string:
+    No mark for what stays in place: comments, block strings, and what only validation can refuse.
+    """
+    if token[0] == '"':
+        if token.startswith('"""'):
+            return None, None
         if "\\" not in token:
             return "\x01", token[1:-1]
         try:
             return "\x01", orjson.loads(token)
         except orjson.JSONDecodeError:
             return _decode_rare(token)
-    if is_float:
+    if token[0] == "#":
+        return None, None
+    if not token.lstrip("-").isdigit():
         return "\x03", float(token)
-    value = int(token)
     # Out of range stays in place, so that validation refuses it whether or not the skeleton is known.
-    return ("\x02", value) if _INT_MIN <= value <= _INT_MAX else (None, None)
+    return ("\x02", int(token)) if _is_int(token) else (None, None)
+
+
+def _is_int(digits: str) -> bool:
+    """Whether GraphQL's Int holds it. Python itself refuses to read thousands of digits."""
+    return len(digits) <= len(str(_INT_MIN)) and _INT_MIN <= int(digits) <= _INT_MAX
 
 
 def _decode_rare(token: str) -> tuple[str | None, Any]:
@@ -118,7 +117,7 @@ class _Literals(Visitor):
             self.found[node.loc.start] = node.value
 
     def enter_int_value(self, node: IntValueNode, *_: Any) -> None:
-        if node.loc is not None and _INT_MIN <= int(node.value) <= _INT_MAX:
+        if node.loc is not None and _is_int(node.value):
             self.found[node.loc.start] = int(node.value)
 
     def enter_float_value(self, node: FloatValueNode, *_: Any) -> None:
@@ -133,6 +132,12 @@ def slots_of(lifted: Lifted, document: DocumentNode) -> dict[int, int] | None:
     """
     visitor = _Literals()
     visit(document, visitor)
-    if visitor.found != dict(zip(lifted.offsets, lifted.literals, strict=True)):
+    offsets: list[int] = []
+    offset = 0
+    for place, piece in enumerate(_LITERAL.split(lifted.text)):
+        if place % 2 and _decode(piece)[0] is not None:
+            offsets.append(offset)
+        offset += len(piece)
+    if visitor.found != dict(zip(offsets, lifted.literals, strict=True)):
         return None
-    return {offset: index for index, offset in enumerate(lifted.offsets)}
+    return {offset: index for index, offset in enumerate(offsets)}

@@ -24,7 +24,7 @@ from graphql import (
 
 from services.gateway.reads.catalog import Catalog, build_catalog
 from services.gateway.reads.compiler import Compiler, Root
-from services.gateway.reads.documents import lift, slots_of
+from services.gateway.reads.documents import Lifted, lift, slots_of
 from services.gateway.reads.inputs import (
     Declared,
     Inputs,
@@ -113,14 +113,13 @@ class ReadPath:
     # queries
 
     def recall(
-        self, text: str, operation_name: str | None, variables: Mapping[str, Any] | None
+        self, lifted: Lifted, operation_name: str | None, variables: Mapping[str, Any] | None
     ) -> Plan | None:
         """The plan of a document that was compiled before (with whatever literals), or None. Parses nothing."""
-        lifted = lift(text)
         found = self._recalled((lifted.skeleton, operation_name))
         if found is not None:
             return self._plan(found, lifted.literals, variables)
-        found = self._recalled((text, operation_name))
+        found = self._recalled((lifted.text, operation_name))
         return None if found is None else self._plan(found, (), variables)
 
     def compile(

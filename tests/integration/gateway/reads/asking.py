@@ -18,6 +18,7 @@ from graphql import (
 )
 
 from services.gateway.reads import Limits, Reader, ReadPath
+from services.gateway.reads.documents import lift
 from tests.integration.gateway.reads.world import A_TENANT
 
 
@@ -39,7 +40,7 @@ class Asker:
         visible_tenants: Sequence[UUID] = (),
     ) -> dict[str, Any]:
         """The whole response."""
-        plan = self.path.recall(text, operation_name, variables)
+        plan = self.path.recall(lift(text), operation_name, variables)
         if plan is None:
             document = parse(text)
             errors = validate(self.schema, document)

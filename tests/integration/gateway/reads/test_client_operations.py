@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.gateway.reads.documents import lift
 from tests.integration.gateway.reads.asking import Asker, asking
 from tests.integration.gateway.reads.world import A_TENANT, World, make_world, store
 from tests.support.engines import Database
@@ -44,7 +45,7 @@ async def test_a_recorded_query_is_answered_whatever_its_literals(
     again = again.replace('"b""', '"b\\""')
 
     await asker.data(first)
-    recalled = asker.path.recall(again, None, None)
+    recalled = asker.path.recall(lift(again), None, None)
     answer = await asker.ask(again)
 
     assert recalled is not None

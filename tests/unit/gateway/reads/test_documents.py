@@ -47,6 +47,9 @@ def test_documents_that_mean_something_else_have_other_skeletons(one: str, other
         'query ($x: String = "default", $n: Int = 3) { a(x: $x) @include(if: true) }',
         "{ a(x: 2147483648, y: -2147483649, z: 2147483647) }",
         "{ a(x: 0.5 y: -0) }",
+        f"{{ a(x: {'9' * 5000}, y: 1) }}",
+        '{ a(x: "one" y: "", z: """""" w: 1)}',
+        'query q1($v2: Int){a1b(x:"-2#3",y:-2)}#4',
     ],
 )
 def test_the_scan_agrees_with_the_parser(text: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog
+from services.gateway.reads.documents import lift
 from tests.unit.gateway.reads.compiling import PATH, SCHEMA, a_read_path, compiled
 
 CATALOG = PATH.catalog
@@ -153,7 +154,7 @@ def test_a_document_is_compiled_once_for_all_its_literals() -> None:
     path, _ = a_read_path()
     first = compiled('{ flow(where: {name: {_eq: "x"}}) { id } }', path=path)
 
-    recalled = path.recall('{ flow(where: {name: {_eq: "y"}}) { id } }', None, None)
+    recalled = path.recall(lift('{ flow(where: {name: {_eq: "y"}}) { id } }'), None, None)
 
     assert recalled is not None
     assert recalled.program is first.program
@@ -166,7 +167,7 @@ def test_a_document_is_compiled_once_for_each_shape_of_its_variables() -> None:
     compiled(text, {"n": "x", "w": {}}, path=path)
 
     plans = [
-        path.recall(text, None, {"n": name, "w": where})
+        path.recall(lift(text), None, {"n": name, "w": where})
         for name, where in [
             ("a", {}),
             ("b", {}),
@@ -191,7 +192,7 @@ def test_a_document_with_a_field_of_somebody_else_is_not_recalled() -> None:
     assert schema is not SCHEMA
     compiled("{ __schema { queryType { name } } flow { id } }", path=path)
 
-    assert path.recall("{ __schema { queryType { name } } flow { id } }", None, None) is None
+    assert path.recall(lift("{ __schema { queryType { name } } flow { id } }"), None, None) is None
 
 
 def test_the_cache_forgets_what_was_not_used() -> None:
@@ -201,5 +202,5 @@ def test_the_cache_forgets_what_was_not_used() -> None:
     for name in ("flow", "task", "edge"):
         compiled(f"{{ {name} {{ id }} }}", path=small)
 
-    assert small.recall("{ flow { id } }", None, None) is None
-    assert small.recall("{ edge { id } }", None, None) is not None
+    assert small.recall(lift("{ flow { id } }"), None, None) is None
+    assert small.recall(lift("{ edge { id } }"), None, None) is not None
