@@ -859,62 +859,36 @@ class _Batch:
     async def _get_or_create_task_runs(
         self, commands: Sequence[Command], answers: dict[int, Answer]
     ) -> None:
-        """Insert the new runs' task runs and those that are asked for, in one statement and one order."""
+        """Insert the new runs' task runs; find or make those that are asked for."""
+        if self.new_task_runs:
+            await store.insert_task_runs(self.connection, self.new_task_runs, at=self.now)
         asked = {
-            place: store.TaskRunKey(
-                tenant_id=c.tenant_id,
-                flow_run_id=c.flow_run_id,
-                task_id=c.task_id,
-                map_index=c.map_index,
-            )
-            for place, c in enumerate(commands)
-            if isinstance(c, GetOrCreateTaskRun)
+            place: command
+            for place, command in enumerate(commands)
+            if isinstance(command, GetOrCreateTaskRun)
         }
-        found: dict[int, store.FoundTaskRun] = {}
-        missing: dict[store.TaskRunKey, store.NewTaskRun] = {}
-        if asked:
-            rows = await store.find_task_runs(self.connection, list(asked.values()))
-            found = dict(zip(asked, rows, strict=True))
-            missing = self._missing(asked, found)
-        made: set[UUID] = set()
-        if self.new_task_runs or missing:
-            made = await store.insert_task_runs(
-                self.connection, [*self.new_task_runs, *missing.values()], at=self.now
+        for _ in range(_TASK_RUN_LOOKUPS):
+            if not asked:
+                return
+            found = await store.get_or_create_task_runs(
+                self.connection, list(asked.values()), at=self.now, ids=self.ids
             )
-        lost: list[int] = []
-        for place, key in asked.items():
-            if (new := missing.get(key)) is None:
-                continue
-            if new.id in made:
-                found[place] = store.as_made(new)
-            else:
-                lost.append(place)  # another replica was first
-        if lost:
-            again = await store.find_task_runs(self.connection, [asked[place] for place in lost])
-            found |= dict(zip(lost, again, strict=True))
-        answers |= {place: _task_run_info(found[place], key) for place, key in asked.items()}
-
-    def _missing(
-        self, asked: dict[int, store.TaskRunKey], found: dict[int, store.FoundTaskRun]
-    ) -> dict[store.TaskRunKey, store.NewTaskRun]:
-        return {
-            key: store.NewTaskRun(
-                id=self.ids(),
-                tenant_id=key.tenant_id,
-                flow_run_id=key.flow_run_id,
-                task_id=key.task_id,
-                map_index=key.map_index,
-                cache_key=found[place].cache_key,
-                history_id=self.ids(),
-            )
-            for place, key in asked.items()
-            if found[place].task_id is not None and found[place].id is None
-        }
+            answers |= {
+                place: _task_run_info(row, command)
+                for (place, command), row in zip(asked.items(), found, strict=True)
+            }
+            asked = {
+                place: command
+                for (place, command), row in zip(asked.items(), found, strict=True)
+                if row.task_id is not None and row.id is None
+            }
 
 
 _GROUP_LOOKUPS = (
     3  # a group whose newest version is archived again and again is being re-registered in a loop
 )
+_TASK_RUN_LOOKUPS = 2
+"""The second sees what another transaction made during the first."""
 _SOON = timedelta(seconds=10)  # agents ask for what is due in the next ten seconds
 
 
@@ -976,14 +950,15 @@ def _unstorable(run: store.NewFlowRun) -> str | None:
     return None
 
 
-def _task_run_info(found: store.FoundTaskRun, key: store.TaskRunKey) -> TaskRunInfo | Refused:
+def _task_run_info(found: store.AskedTaskRun, command: GetOrCreateTaskRun) -> TaskRunInfo | Refused:
     if found.flow_run_id is None:
-        return Refused(code=Code.FLOW_RUN_INVALID_ID, fields={"id": str(key.flow_run_id)})
+        return Refused(code=Code.FLOW_RUN_INVALID_ID, fields={"id": str(command.flow_run_id)})
     if found.task_id is None or found.id is None:
         return Refused(code=Code.TASK_INVALID_ID)
+    document = found.serialized_state
     return TaskRunInfo(
         id=found.id,
         version=found.version or 0,
         state=found.state or State.PENDING,
-        serialized_state=found.serialized_state or {},
+        serialized_state=store.PENDING.document if document is None else document,
     )

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.contracts.base import JsonObject
+from libs.contracts.runs import GetOrCreateTaskRun
 from libs.contracts.states import FINISHED_FAMILY, State
 from libs.runtime.database import Connection, statement
+from libs.runtime.ids import NewId
 from services.runs.domain.creation import FlowFacts
 from services.runs.domain.safeguards import TaskPolicy
 from services.runs.domain.states import make_state
@@ -56,23 +57,13 @@ class NewTaskRun:
     history_id: UUID
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskRunKey:
-    """What names a task run to clients."""
-
-    tenant_id: UUID
-    flow_run_id: UUID
-    task_id: UUID
-    map_index: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundTaskRun:
-    """Whether flow run and task exist and belong together (ids are None otherwise), and the row if it exists."""
+class AskedTaskRun(NamedTuple):
+    """What `get_or_create_task_runs` found or made: which of flow run and task exist and belong together (ids are None
+    otherwise), and the row. It is without an id where another transaction made it meanwhile.
+    """
 
     flow_run_id: UUID | None
     task_id: UUID | None
-    cache_key: str | None
     id: UUID | None
     version: int | None
     state: str | None
@@ -169,45 +160,37 @@ def _conflict_order(run: NewFlowRun) -> tuple[UUID, str, str, str]:
     return (run.flow_group_id, run.schedule_hash or "", instant, run.idempotency_key or "")
 
 
-async def find_task_runs(connection: Connection, keys: Sequence[TaskRunKey]) -> list[FoundTaskRun]:
-    """What is known about each key, in order."""
+async def get_or_create_task_runs(
+    connection: Connection, asked: Sequence[GetOrCreateTaskRun], *, at: datetime, ids: NewId
+) -> list[AskedTaskRun]:
+    """The task runs that are asked for, in order; those that are not there are made."""
     rows = await connection.fetch(
-        statement(__file__, "find_task_runs"),
-        [key.tenant_id for key in keys],
-        [key.flow_run_id for key in keys],
-        [key.task_id for key in keys],
-        [key.map_index for key in keys],
-    )
-    return [FoundTaskRun(**row) for row in rows]
-
-
-def as_made(run: NewTaskRun) -> FoundTaskRun:
-    """What `find_task_runs` would find of a task run that this transaction has inserted."""
-    return FoundTaskRun(
-        flow_run_id=run.flow_run_id,
-        task_id=run.task_id,
-        cache_key=run.cache_key,
-        id=run.id,
-        version=0,
-        state=PENDING.name,
-        serialized_state=PENDING.document,
-    )
-
-
-async def insert_task_runs(
-    connection: Connection, runs: Iterable[NewTaskRun], *, at: datetime
-) -> set[UUID]:
-    """Insert Pending task runs; the ids of those that did not exist."""
-    ordered = sorted(runs, key=attrgetter("flow_run_id", "task_id", "map_index"))
-    columns = ("id", "tenant_id", "flow_run_id", "task_id", "map_index", "cache_key", "history_id")
-    rows = await connection.fetch(
-        statement(__file__, "insert_task_runs"),
-        *([getattr(run, column) for run in ordered] for column in columns),
+        statement(__file__, "get_or_create_task_runs"),
+        [key.tenant_id for key in asked],
+        [key.flow_run_id for key in asked],
+        [key.task_id for key in asked],
+        [key.map_index for key in asked],
+        [ids() for _ in asked],
+        [ids() for _ in asked],
         at,
         PENDING.message,
         PENDING.document,
     )
-    return {row["id"] for row in rows}
+    return [AskedTaskRun(*row) for row in rows]
+
+
+async def insert_task_runs(
+    connection: Connection, runs: Sequence[NewTaskRun], *, at: datetime
+) -> None:
+    """Insert the Pending task runs of new flow runs, which nobody else knows yet."""
+    columns = ("id", "tenant_id", "flow_run_id", "task_id", "map_index", "cache_key", "history_id")
+    await connection.execute(
+        statement(__file__, "insert_task_runs"),
+        *([getattr(run, column) for run in runs] for column in columns),
+        at,
+        PENDING.message,
+        PENDING.document,
+    )
 
 
 # Runs under lock

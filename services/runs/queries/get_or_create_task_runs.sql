@@ -1,0 +1,41 @@
+-- For each (tenant, flow run, task, map index): whether the flow run and the task exist and belong together, and the
+-- task run, made Pending as version 0 with its first history row unless it is there already.
+--
+-- The race: two requests for the same (flow run, task, map index), of two replicas or in this very statement. The unique
+-- key decides: who did not insert gets no id where there should be one, and asks again, when the row can be seen. Rows
+-- are inserted in the order of the key, so two of these statements cannot deadlock.
+--
+-- Each look-up is one descent of the one index meant for it, whatever the planner believes of a table that has just
+-- grown; it once read all 10,000 children of a mapped task for every child. What is only checked stands outside the
+-- LIMIT, and "at or after the key, in the key's order" is a question that only the key's own index answers at once.
+WITH asked AS MATERIALIZED (
+    SELECT k.*, r.id AS known_flow_run_id, t.id AS known_task_id, t.cache_key,
+        x.id AS known_id, x.version, x.state, x.serialized_state
+    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::uuid[]) WITH ORDINALITY
+        AS k (tenant_id, flow_run_id, task_id, map_index, id, history_id, place)
+    LEFT JOIN LATERAL (SELECT * FROM runs.flow_run WHERE id = k.flow_run_id LIMIT 1) r ON r.tenant_id = k.tenant_id
+    LEFT JOIN LATERAL (SELECT * FROM registry.task WHERE id = k.task_id LIMIT 1) t ON t.flow_id = r.flow_id
+    LEFT JOIN LATERAL (
+        SELECT * FROM runs.task_run
+        WHERE (flow_run_id, task_id, map_index) >= (k.flow_run_id, k.task_id, k.map_index)
+        ORDER BY flow_run_id, task_id, map_index LIMIT 1
+    ) x ON (x.flow_run_id, x.task_id, x.map_index) = (r.id, t.id, k.map_index)
+), made AS (
+    INSERT INTO runs.task_run
+        (id, created, updated, tenant_id, flow_run_id, task_id, map_index, cache_key, version, state, state_timestamp,
+         state_message, serialized_state)
+    SELECT id, $7, $7, tenant_id, flow_run_id, task_id, map_index, cache_key, 0, 'Pending', $7, $8, $9::jsonb
+    FROM asked WHERE known_task_id IS NOT NULL AND known_id IS NULL
+    ORDER BY flow_run_id, task_id, map_index
+    ON CONFLICT (flow_run_id, task_id, map_index) DO NOTHING
+    RETURNING id, version, state
+), history AS (
+    INSERT INTO runs.task_run_state
+        (id, created, updated, tenant_id, task_run_id, timestamp, state, message, serialized_state, version)
+    SELECT a.history_id, $7, $7, a.tenant_id, a.id, $7, 'Pending', $8, $9::jsonb, 0
+    FROM asked a JOIN made USING (id)
+)
+SELECT a.known_flow_run_id, a.known_task_id, coalesce(a.known_id, made.id) AS id, coalesce(a.version, made.version) AS version,
+    coalesce(a.state, made.state) AS state, a.serialized_state
+FROM asked a LEFT JOIN made USING (id)
+ORDER BY a.place
