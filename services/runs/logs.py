@@ -1,20 +1,22 @@
 """Log lines: drained from JetStream by COPY, deduplicated by (id, created), and written by the ledger itself.
 
-A batch is one transaction: count the lines of each run, cut what is beyond the run's cap, COPY the rest. A redelivered
-batch meets its own keys; then, and only then, the rows that are there already are looked up and left out. A message
-that is not a log batch is buried alone; the lines around it are kept. A capped run says so in a line of its own, and
-`runs.log_usage` counts what was turned away.
+A message as every gateway writes it is read by plain checks (`usual_rows_of`); any other by the contract, which knows
+what to forgive, and is buried alone if it is no log batch; the lines around it are kept. A batch is one transaction:
+count the lines of each run, cut what is beyond the run's cap, COPY the rest. A redelivered batch meets its own keys;
+then, and only then, the rows that are there already are looked up and left out. A capped run says so in a line of its
+own, and `runs.log_usage` counts what was turned away.
 """
 
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import orjson
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
@@ -60,15 +62,20 @@ class LogDrain:
         """Write every line of the messages once. Raises only when PostgreSQL is away."""
         rows: list[Row] = []
         for message in messages:
+            tenant, place = message.subject.split(".")[2], message.metadata.sequence.stream
+            usual = usual_rows_of(message.data, tenant=tenant, sequence=place)
+            if usual is not None:
+                rows += usual
+                continue
             try:
                 batch = LogBatch.model_validate_json(message.data)
             except ValidationError as error:
                 await self._bus.bury(self.durable, message, str(error))
                 continue
-            if (fault := _fault(batch, message.subject)) is not None:
+            if (fault := _fault(batch, tenant)) is not None:
                 await self._bus.bury(self.durable, message, fault)
                 continue
-            rows += rows_of(batch, sequence=message.metadata.sequence.stream)
+            rows += rows_of(batch, sequence=place)
         if rows:
             await self.write(rows)
         self.lines += len(rows)
@@ -166,11 +173,64 @@ class LogDrain:
         ]  # fmt: skip
 
 
-def _fault(batch: LogBatch, subject: str) -> str | None:
+def _fault(batch: LogBatch, tenant: str) -> str | None:
     """Why a batch cannot be stored: permissions confine an agent's subjects, and nobody has looked at the body."""
-    if subject.split(".")[2] != str(batch.tenant_id):
+    if tenant != str(batch.tenant_id):
         return "the tenant is not that of the subject"
     return "`accepted` is no moment in UTC" if in_utc(batch.accepted) is None else None
+
+
+def usual_rows_of(data: bytes, *, tenant: str, sequence: int) -> list[Row] | None:
+    """What `rows_of` gives for a batch in which nothing needs a second look; None for every other.
+
+    A line costs a third of what it does with pydantic, which is for what is odd or wrong: it knows what to forgive, and
+    how to say what it does not.
+    """
+    if b"\\u0000" in data:
+        return None
+    first = sequence * _LINES_PER_MESSAGE
+    try:
+        batch = orjson.loads(data)
+        if batch["tenant_id"] != tenant:
+            return None
+        tenant_id, accepted = DriverUUID(tenant), datetime.fromisoformat(batch["accepted"])
+        if accepted.tzinfo is not UTC:
+            return None
+        known = _Ids({None: None})
+        rows: list[Row] = []
+        for line in batch["lines"]:
+            moment = datetime.fromisoformat(line["timestamp"])
+            name, level, message = line["name"], line["level"], line["message"]
+            if (
+                moment.tzinfo is not UTC
+                or type(name) not in _TEXT_OR_NONE
+                or type(level) is not str
+                or type(message) not in _TEXT_OR_NONE
+                or line["info"] is not None
+            ):
+                return None
+            rows.append(
+                (
+                    DriverUUID(line["id"]), accepted, accepted, tenant_id, known[line["flow_run_id"]],
+                    known[line["task_run_id"]], moment, name, level, message, None, first + len(rows),
+                )
+            )  # fmt: skip
+    except (LookupError, TypeError, ValueError):
+        return None
+    return rows
+
+
+_TEXT_OR_NONE = (str, type(None))
+
+
+class _Ids(dict[str | None, UUID | None]):
+    """Ids by their text, each read once: the lines of a message are about few runs."""
+
+    def __missing__(self, text: str | None) -> UUID:
+        if not isinstance(text, str):
+            raise TypeError
+        self[text] = found = DriverUUID(text)
+        return found
 
 
 def rows_of(batch: LogBatch, *, sequence: int) -> list[Row]:

@@ -1,0 +1,124 @@
+"""Log batches are read by plain checks where nothing is odd, with the same outcome as by the contract."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from libs.contracts.runs import LogBatch
+from services.runs.logs import rows_of, usual_rows_of
+
+TENANT = "00000000-0000-7000-8000-000000000001"
+RUN = "00000000-0000-7000-8000-000000000002"
+LINE = {
+    "id": "00000000-0000-7000-8000-000000000003",
+    "flow_run_id": RUN,
+    "task_run_id": None,
+    "timestamp": "2026-01-02T03:04:05.000678+00:00",
+    "name": "prefect",
+    "level": "INFO",
+    "message": "Zürich: 5 °C\n",
+    "info": None,
+}
+
+
+def body(*lines: dict[str, Any], **fields: Any) -> bytes:
+    batch = {"tenant_id": TENANT, "accepted": "2026-01-02T03:04:06+00:00", "lines": lines}
+    return orjson.dumps(batch | fields)
+
+
+def test_what_a_gateway_writes_is_read_by_plain_checks() -> None:
+    data = body(LINE, LINE | {"name": None, "message": None, "task_run_id": RUN})
+
+    rows = usual_rows_of(data, tenant=TENANT, sequence=7)
+
+    assert rows is not None
+    assert rows == rows_of(LogBatch.model_validate_json(data), sequence=7)
+
+
+ODD = [
+    {"id": None},
+    {"id": "no id"},
+    {"id": 7},
+    {"flow_run_id": "no id"},
+    {"flow_run_id": ["no id"]},
+    {"flow_run_id": 7},
+    {"task_run_id": {}},
+    {"timestamp": None},
+    {"timestamp": "now"},
+    {"timestamp": "infinity"},
+    {"timestamp": 1_700_000_000},
+    {"timestamp": "2026-01-02"},
+    {"timestamp": "2026-01-02T03:04:05"},
+    {"timestamp": "2026-01-02T03:04:05+01:00"},
+    {"timestamp": "9999-12-31T23:59:59-12:00"},
+    {"name": 7},
+    {"level": None},
+    {"level": ["INFO"]},
+    {"message": {"a": 1}},
+    {"message": "a\x00b"},
+    {"info": {"a": 1}},
+    {"info": False},
+]
+
+
+@pytest.mark.parametrize("field", ODD, ids=str)
+def test_an_odd_line_is_left_to_the_contract(field: dict[str, Any]) -> None:
+    assert usual_rows_of(body(LINE, LINE | field), tenant=TENANT, sequence=7) is None
+
+
+@pytest.mark.parametrize("missing", LINE)
+def test_a_line_without_a_field_is_left_to_the_contract(missing: str) -> None:
+    line = {name: value for name, value in LINE.items() if name != missing}
+
+    assert usual_rows_of(body(line), tenant=TENANT, sequence=7) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{not json",
+        b"[]",
+        b"null",
+        b'"text"',
+        body(LINE, tenant_id=RUN),
+        body(LINE, tenant_id=None),
+        body(LINE, accepted="yesterday"),
+        body(LINE, accepted=None),
+        body(LINE, lines=None),
+        body(LINE, lines=[None]),
+        body(LINE, lines="text"),
+    ],
+)
+def test_an_odd_message_is_left_to_the_contract(data: bytes) -> None:
+    assert usual_rows_of(data, tenant=TENANT, sequence=7) is None
+
+
+FAR_WEST = timezone(timedelta(hours=-12))
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**40), 2**40) | st.text() | st.just(RUN)
+    | st.datetimes(timezones=st.sampled_from([UTC, FAR_WEST, None])).map(datetime.isoformat),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from(sorted(LINE)), ANYTHING, max_size=3))
+def test_plain_checks_let_nothing_pass_that_the_contract_reads_otherwise(
+    fields: dict[str, Any],
+) -> None:
+    data = body(LINE | fields)
+
+    rows = usual_rows_of(data, tenant=TENANT, sequence=7)
+
+    if rows is not None:
+        try:
+            batch = LogBatch.model_validate_json(data)
+        except ValidationError as error:
+            pytest.fail(f"the contract refuses it: {error}")
+        assert rows == rows_of(batch, sequence=7)
