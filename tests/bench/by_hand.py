@@ -93,28 +93,34 @@ async def write_due_runs(pool: "asyncpg.Pool[asyncpg.Record]", flow: Flow, count
     await pool.execute("ANALYZE runs.flow_run", timeout=120)
 
 
+OLD_RUNS = """
+WITH past AS (
+    SELECT n, now() - n * interval '1 second' AS t, (
+        lpad(to_hex((extract(epoch FROM now()) * 1000)::bigint - n * 1000), 12, '0') || '7'
+        || substr(replace(gen_random_uuid()::text, '-', ''), 14)
+    )::uuid AS id
+    FROM generate_series($5::int, $4::int, -1) n
+), made AS (
+    INSERT INTO runs.flow_run (id, created, updated, tenant_id, flow_id, flow_group_id, name, version,
+        scheduled_start_time, start_time, end_time, state, state_timestamp, serialized_state)
+    SELECT id, t, t, $1, $2, $3, 'old ' || n, 4, t, t, t, 'Success', t, '{"type": "Success"}' FROM past
+)
+INSERT INTO runs.flow_run_state (id, created, tenant_id, flow_run_id, timestamp, state, serialized_state, version)
+SELECT gen_random_uuid(), now(), $1, id, t, 'Success', '{"type": "Success"}', v FROM past, generate_series(1, 4) v
+"""
+"""Their ids are of their time, as Headwater makes them."""
+
+
 async def write_old_runs(pool: "asyncpg.Pool[asyncpg.Record]", flow: Flow, count: int) -> None:
-    """Finished runs with their histories, a second apart."""
-    for first in range(0, count, 50_000):
-        await pool.execute(
-            """
-            WITH made AS (
-                INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, version, scheduled_start_time,
-                    start_time, end_time, state, state_timestamp, serialized_state)
-                SELECT gen_random_uuid(), $1, $2, $3, 'old ' || n, 4, t, t, t, 'Success', t, '{"type": "Success"}'
-                FROM (SELECT n, now() - n * interval '1 second' AS t FROM generate_series($4::int, $5::int) n) s
-                RETURNING id, tenant_id
-            )
-            INSERT INTO runs.flow_run_state (id, tenant_id, flow_run_id, timestamp, state, serialized_state, version)
-            SELECT gen_random_uuid(), tenant_id, made.id, now(), 'Success', '{"type": "Success"}', v
-            FROM made, generate_series(1, 4) v
-            """,
-            flow.tenant_id,
-            flow.id,
-            flow.group_id,
-            first + 1,
-            min(first + 50_000, count),
-            timeout=600,
-        )
-    await pool.execute("ANALYZE runs.flow_run", timeout=600)
-    await pool.execute("CHECKPOINT", timeout=600)
+    """Finished runs with their histories, a second apart, the oldest first; in order as after weeks of autovacuum."""
+    step = 50_000
+    for last in range(count, 0, -step):
+        first = max(last - step, 0) + 1
+        ids = (flow.tenant_id, flow.id, flow.group_id)
+        await pool.execute(OLD_RUNS, *ids, first, last, timeout=600)
+    for statement in (
+        "VACUUM ANALYZE runs.flow_run",
+        "VACUUM ANALYZE runs.flow_run_state",
+        "CHECKPOINT",
+    ):
+        await pool.execute(statement, timeout=600)
