@@ -132,8 +132,10 @@ class Handlers:
         return await artifacts.update_run(self.database, request, at=self.clock())
 
     async def delete_flow_run(self, request: runs.DeleteFlowRun) -> Applied:
-        """Delete a run."""
+        """Delete a run; whoever waits for the slots that it held may start."""
         done = await removal.delete_flow_run(self.database, request.tenant_id, request.flow_run_id)
+        if done:
+            self.due(request.tenant_id)
         return Applied(id=request.flow_run_id, success=done)
 
     async def write_artifact(self, request: runs.WriteArtifact) -> Applied | Refused:
@@ -185,5 +187,6 @@ class Handlers:
         await upkeep.clear_archived(self.database, self.commit, event.flow_id)
 
     async def on_flow_deleted(self, event: registry.FlowDeleted) -> None:
-        """A deleted flow's runs go with it."""
-        await upkeep.remove_runs_of_deleted(self.database, event.flow_id)
+        """A deleted flow's runs go with it, and so do the slots that they held."""
+        if await upkeep.remove_runs_of_deleted(self.database, event.flow_id):
+            self.due(event.tenant_id)

@@ -17,10 +17,11 @@ from libs.contracts.errors import Code
 from libs.contracts.runs import StateApplied
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
+from libs.runtime.ids import new_id
 from services.runs.app import Runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow
+from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow, tenant_with_flow
 from tests.support.raw_agent import RawAgent, raw_agent
 
 ROUNDS = int(os.environ.get("HEADWATER_RACE_ROUNDS", "10"))
@@ -41,7 +42,7 @@ async def bus(stack: Stack, ledger: Runs) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 async def flow(stack: Stack, ledger: Runs) -> Flow:
-    return await register_flow(stack.admin_pool)
+    return await tenant_with_flow(stack.admin_pool)
 
 
 @pytest.fixture
@@ -80,11 +81,6 @@ async def crowd(stack: Stack, tenant_id: UUID, size: int) -> AsyncIterator[list[
 
 
 async def test_an_agent_is_told_who_it_is_and_how_to_behave(stack: Stack, flow: Flow) -> None:
-    await stack.admin_pool.execute(
-        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'a', $2)",
-        flow.tenant_id,
-        str(flow.tenant_id),
-    )
     async with raw_agent(stack.nats_url, flow.tenant_id, "gpu") as agent:
         first, again = await agent.hello(), await agent.hello()
 
@@ -99,9 +95,9 @@ async def test_an_agent_is_told_who_it_is_and_how_to_behave(stack: Stack, flow: 
 
 
 async def test_an_agent_of_no_tenant_or_of_another_protocol_is_refused(
-    stack: Stack, ledger: Runs, flow: Flow
+    stack: Stack, ledger: Runs
 ) -> None:
-    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+    async with raw_agent(stack.nats_url, new_id()) as agent:
         nowhere = await agent.hello()
         stranger = await agent.hello(protocols=[7, 8])
 
@@ -518,11 +514,6 @@ async def test_presence_is_written_down(
             "UPDATE runs.agent SET last_queried = NULL WHERE id = $1", agent.agent_id
         )
 
-    await stack.admin_pool.execute(
-        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'b', $2)",
-        flow.tenant_id,
-        str(flow.tenant_id),
-    )
     async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
         await agent.hello()
         await forget()
@@ -571,6 +562,27 @@ async def test_a_freed_slot_wakes_the_agent_that_waits_for_it(
         assert third.flow_run_id == run_ids[2]
         assert utc_now() - freed_at < timedelta(seconds=1)
         assert [(await row(stack, id_))["state"] for id_ in run_ids[3:]] == ["Scheduled"] * 2
+
+
+async def test_the_slot_of_a_deleted_run_is_given_on_at_once(
+    ledger: Runs, client: Client, flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the next look, which would find it too: so what is asked is who was woken, before the answer came."""
+    await client.bus.call(
+        runs.SET_CONCURRENCY_LIMIT,
+        runs.SetConcurrencyLimit(
+            tenant_id=flow.tenant_id, run_kind=runs.RunKind.FLOW_RUN, name="gpu", limit=1
+        ),
+    )
+    run_id = await client.start(flow, labels=["gpu"])
+    woken: list[UUID] = []
+    monkeypatch.setattr(ledger.dispatch, "due", woken.append)
+
+    await client.bus.call(
+        runs.DELETE_FLOW_RUN, runs.DeleteFlowRun(tenant_id=flow.tenant_id, flow_run_id=run_id)
+    )
+
+    assert woken == [flow.tenant_id]
 
 
 async def test_a_claim_that_lapses_gives_its_slot_back(
