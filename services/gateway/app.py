@@ -19,6 +19,7 @@ from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
 from services.gateway.identity import Door, KeyedDoor, OpenDoor, Tenants
 from services.gateway.keys import Key, Role, fingerprint
+from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
 from services.gateway.operations import Operations
 from services.gateway.reads import Reader
@@ -110,6 +111,7 @@ class Gateway(Service):
             vault=Vault(self._settings.pepper),
             seal=self._seal,
             log_copies=self._log_copies,
+            leases=Leases(self._store.held),
         )
         operations = Operations(
             schema,

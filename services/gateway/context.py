@@ -14,6 +14,7 @@ from libs.runtime.ids import NewId
 from services.gateway.graphql import compat
 from services.gateway.identity import Door, Identity, Tenants
 from services.gateway.keys import Guard, may
+from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
 from services.gateway.settings import GatewaySettings
 from services.gateway.tokens import Seal
@@ -46,6 +47,7 @@ class Shared:
     vault: Vault
     seal: Seal
     log_copies: LogCopies
+    leases: Leases
 
 
 @dataclass(frozen=True, slots=True)

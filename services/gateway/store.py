@@ -11,6 +11,7 @@ from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Database
 from services.gateway.keys import Key, Membership, Role
+from services.gateway.leases import Held
 
 _KEY_WITH_MEMBERSHIPS = (
     "SELECT k.id, k.tenant_id, k.user_id, k.name, k.role, k.expires_at, "
@@ -100,17 +101,20 @@ class Store:
         )
         return (row["slug"], row["name"]) if row else None
 
-    async def is_leased(self, tenant_id: UUID, flow_run_id: UUID, token: UUID) -> bool:
-        """Whether the run is still the attempt's that was given this token. TimeoutError when nobody answers soon."""
+    async def held(self, asked: Sequence[Held]) -> set[Held]:
+        """Those whose run is still the attempt's that was given the token. TimeoutError when nobody answers soon."""
         # The pool's own time-out is of the statement: where all connections hang, the wait is for one of them.
         async with self._database.pool.acquire(timeout=_LEASE_WITHIN) as connection:
-            return bool(
-                await connection.fetchval(
-                    "SELECT lease_token = $3 FROM runs.flow_run WHERE id = $1 AND tenant_id = $2",
-                    flow_run_id, tenant_id, token,
-                    timeout=_LEASE_WITHIN,
-                )
-            )  # fmt: skip
+            rows = await connection.fetch(
+                "SELECT r.tenant_id, r.id, r.lease_token FROM runs.flow_run r "
+                "JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS asked (tenant_id, id, lease_token) "
+                "USING (tenant_id, id, lease_token)",
+                [held.tenant_id for held in asked],
+                [held.flow_run_id for held in asked],
+                [held.token for held in asked],
+                timeout=_LEASE_WITHIN,
+            )
+        return {Held(row["tenant_id"], row["id"], row["lease_token"]) for row in rows}
 
     async def ids_of(
         self,

@@ -1,7 +1,8 @@
 """What a ping costs the gateway: `python -m tests.bench.ping [--requests 3000]`. It takes half a minute.
 
 CPU of the gateway's process per request, on eight connections that stay open: a ping as Core sends it (the id inline),
-`hello`, and a state write. The ping is to be the cheapest request that does anything.
+the same from a native agent's process (its address names a lease, which PostgreSQL is asked about), `hello`, and a
+state write. The ping is to be the cheapest request that does anything.
 """
 
 import argparse
@@ -24,25 +25,34 @@ from tests.support.service_process import gateway_process, ledger_process
 CONNECTIONS = 8
 
 
-def ping(run: UUID) -> dict[str, object]:
+Request = tuple[str, dict[str, object]]
+"""Path and body."""
+
+
+def ping(run: UUID) -> Request:
     """As Core's `with_args` writes it."""
     text = 'mutation { update_flow_run_heartbeat(input: { flow_run_id: "%s" }) { success } }' % run  # noqa: UP031
-    return {"query": text, "variables": {}}
+    return "/graphql", {"query": text, "variables": {}}
 
 
-def hello(_run: UUID) -> dict[str, object]:
+def leased_ping(run: UUID) -> Request:
+    """The same by the address of the run's lease, whose token is the run's id here."""
+    return f"/lease/{run}/{run}/graphql", ping(run)[1]
+
+
+def hello(_run: UUID) -> Request:
     """The smallest query."""
-    return {"query": "query { hello }"}
+    return "/graphql", {"query": "query { hello }"}
 
 
-def state(run: UUID) -> dict[str, object]:
+def state(run: UUID) -> Request:
     """One state, as Core writes it."""
     text = (
         "mutation($input: set_flow_run_states_input!)"
         " { set_flow_run_states(input: $input) { states { id status message } } }"
     )
     value = {"flow_run_id": str(run), "state": {"type": "Running", "message": "at work"}}
-    return {"query": text, "variables": {"input": {"states": [value]}}}
+    return "/graphql", {"query": text, "variables": {"input": {"states": [value]}}}
 
 
 async def main(requests: int) -> int:
@@ -62,20 +72,22 @@ async def main(requests: int) -> int:
         runs = await _runs(stack)
         costs = {
             make.__name__: await _cost(gateway.process.pid, url, runs, make, requests)
-            for make in (hello, ping, state)
+            for make in (hello, ping, leased_ping, state)
         }
     for name, (cpu, rate) in costs.items():
-        print(f"{name:<6} {cpu:6.0f} us of the gateway's CPU, {rate:6,.0f}/s")
+        print(f"{name:<11} {cpu:6.0f} us of the gateway's CPU, {rate:6,.0f}/s")
     return int(costs["ping"][0] > costs["state"][0])
 
 
 async def _runs(stack: Stack) -> list[UUID]:
     flow = await a_flow(stack.admin_pool, active=False)
-    return [await a_flow_run(stack.admin_pool, flow=flow) for _ in range(200)]
+    runs = [await a_flow_run(stack.admin_pool, flow=flow) for _ in range(200)]
+    await stack.admin_pool.execute("UPDATE runs.flow_run SET lease_token = id")
+    return runs
 
 
 async def _cost(
-    pid: int, url: str, runs: list[UUID], make: Callable[[UUID], dict[str, object]], requests: int
+    pid: int, url: str, runs: list[UUID], make: Callable[[UUID], Request], requests: int
 ) -> tuple[float, float]:
     """Microseconds of the gateway's CPU for one, and how many a second."""
     await _drive(url, runs, make, requests // 10)
@@ -86,19 +98,18 @@ async def _cost(
     return spent / done * 1e6, done / (loop.time() - began)
 
 
-async def _drive(
-    url: str, runs: list[UUID], make: Callable[[UUID], dict[str, object]], requests: int
-) -> int:
+async def _drive(url: str, runs: list[UUID], make: Callable[[UUID], Request], requests: int) -> int:
     host, port = urlsplit(url).hostname, urlsplit(url).port
 
     async def connection(number: int) -> int:
         reader, writer = await asyncio.open_connection(host, port)
         mine = runs[number::CONNECTIONS]
         for n in range(requests // CONNECTIONS):
-            body = json.dumps(make(mine[n % len(mine)])).encode()
+            path, asked = make(mine[n % len(mine)])
+            body = json.dumps(asked).encode()
             writer.write(
-                b"POST /graphql HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
-                b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+                b"POST %b HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+                b"Content-Length: %d\r\n\r\n%b" % (path.encode(), len(body), body)
             )
             head = await reader.readuntil(b"\r\n\r\n")
             length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])

@@ -33,6 +33,7 @@ from services.gateway.graphql.dialect import REGISTRY
 from services.gateway.graphql.schema import build_schema
 from services.gateway.identity import Identity, OpenDoor, Tenants
 from services.gateway.keys import Role
+from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
 from services.gateway.operations import Operation, Operations
 from services.gateway.reads import Reader, ReadPath
@@ -261,6 +262,7 @@ def operations_and_context(
         rows=Rows(reads, reader, database),
         vault=Vault(b"pepper"),
         seal=seal,
+        leases=Leases(store.held),
     )
     context = Context(
         shared=shared,

@@ -14,6 +14,7 @@ from libs.runtime.clock import utc_now
 from libs.runtime.database import Database
 from libs.runtime.ids import new_id
 from services.gateway import store
+from services.gateway.leases import Held
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -182,6 +183,6 @@ async def test_a_ping_waits_briefly_where_every_connection_hangs(
 
     async with database.pool.acquire():
         with pytest.raises(TimeoutError):
-            await store.Store(database).is_leased(new_id(), new_id(), new_id())
+            await store.Store(database).held([Held(new_id(), new_id(), new_id())])
 
     await database.close()

@@ -1,0 +1,76 @@
+"""Questions about leases go to PostgreSQL together, and each gets its own answer."""
+
+import asyncio
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+
+from services.gateway.leases import Held, Leases
+
+
+def held(number: int) -> Held:
+    """The odd ones hold."""
+    return Held(UUID(int=1), UUID(int=number), UUID(int=number))
+
+
+class Database:
+    """Answers when it is let; remembers what was asked together."""
+
+    def __init__(self) -> None:
+        self.asked: list[int] = []
+        self.answers = asyncio.Event()
+        self.is_gone = False
+
+    async def ask(self, asked: Sequence[Held]) -> set[Held]:
+        self.asked.append(len(asked))
+        await self.answers.wait()
+        if self.is_gone:
+            raise ConnectionError
+        return {each for each in asked if each.flow_run_id.int % 2}
+
+
+async def test_what_is_asked_while_a_statement_is_under_way_goes_with_the_next() -> None:
+    database = Database()
+    leases = Leases(database.ask)
+
+    first = asyncio.create_task(leases.holds(held(1)))
+    await asyncio.sleep(0)  # it is asked
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(leases.holds(held(n))) for n in range(2, 12)]
+    await asyncio.sleep(0)
+    database.answers.set()
+
+    assert await first
+    assert await asyncio.gather(*others) == [n % 2 == 1 for n in range(2, 12)]
+    assert database.asked == [1, 10]
+    assert await leases.holds(held(3)), "and later ones are asked anew"
+
+
+async def test_an_outage_is_told_to_everybody_who_asked_and_to_nobody_later() -> None:
+    database = Database()
+    database.answers.set()
+    database.is_gone = True
+    leases = Leases(database.ask)
+
+    failed = await asyncio.gather(
+        *(leases.holds(held(n)) for n in range(3)), return_exceptions=True
+    )
+    database.is_gone = False
+
+    assert [type(each) for each in failed] == [ConnectionError] * 3
+    assert await leases.holds(held(1))
+
+
+async def test_a_caller_who_went_away_takes_nobody_along() -> None:
+    database = Database()
+    leases = Leases(database.ask)
+    gone, stays = (asyncio.create_task(leases.holds(held(1))) for _ in range(2))
+    await asyncio.sleep(0)
+
+    gone.cancel()
+    database.answers.set()
+
+    assert await stays
+    with pytest.raises(asyncio.CancelledError):
+        await gone
