@@ -8,6 +8,7 @@ else of the repository. `PROTOCOL.md` is what it speaks; `wire` are the messages
 | `cli` | the command |
 | `agent` | the whole: what it holds, its loops, its end |
 | `link` | the connection: for ever, with hello, requests, claims, logs, pings |
+| `credentials` | NATS credentials files |
 | `claims` | when to ask for work: one claim waits at the ledger |
 | `child` | one run from claim to report |
 | `processes` | what an executor is; the one that starts child processes |

@@ -156,24 +156,18 @@ def start(
             send_logs=not no_cloud_logs,
             fences=fence,
         )
-        executor: Executor
-        if docker:
-            options = DockerOptions(
-                url=docker_url,
-                networks=tuple(network or ()),
-                volumes=parse_volumes(volume or []),
-                pulls=pull,
-                registries=tuple(reg_allow_list or ()),
-            )
-            executor = _containers(options, surroundings, owner=f"{tenant_id}/{name}", say=say)
-        else:
-            version = discovery.prefect_version(python)
-            executor = Processes(
-                surroundings=surroundings,
-                python=python,
-                prefect=parse_version(version),
-                version=version,
-            )
+        options = DockerOptions(
+            url=docker_url,
+            networks=tuple(network or ()),
+            volumes=parse_volumes(volume or []),
+            pulls=pull,
+            registries=tuple(reg_allow_list or ()),
+        )
+        executor = (
+            _containers(options, surroundings, owner=f"{tenant_id}/{name}", say=say)
+            if docker
+            else _processes(python, surroundings)
+        )
         settings = Settings(
             name=name,
             tenant_id=tenant_id,
@@ -226,6 +220,13 @@ def _containers(
         raise DiscoveryError(str(error)) from None
 
 
+def _processes(python: str, surroundings: Surroundings) -> Executor:
+    version = discovery.prefect_version(python)
+    return Processes(
+        surroundings=surroundings, python=python, prefect=parse_version(version), version=version
+    )
+
+
 def _where(
     nats: str | None, api: str | None, data: Path | None, creds: Path | None, tls_ca: Path | None
 ) -> tuple[Address, str]:
@@ -237,7 +238,7 @@ def _where(
             "Say where Headwater is: --nats and --api, or --data for one that runs on this machine."
         )
         raise DiscoveryError(msg)
-    return Address(url=nats, credentials=creds, tls_ca=tls_ca), api
+    return discovery.named(nats, creds=creds, tls_ca=tls_ca), api
 
 
 def _with_key(address: Address, key: str | None) -> Address:

@@ -9,9 +9,12 @@ import sys
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
-from .link import Address
+from . import credentials
+from .credentials import CredentialsError
+from .link import Address, trust
 
 
 class DiscoveryError(Exception):
@@ -40,6 +43,22 @@ def embedded(data: Path) -> tuple[Address, str]:
         raise DiscoveryError(msg) from None
 
 
+def named(url: str, *, creds: Path | None, tls_ca: Path | None) -> Address:
+    """NATS as the options name it; files that cannot become right by waiting are refused here."""
+    try:
+        if creds is not None:
+            credentials.read(creds)
+        if tls_ca is not None:
+            trust(tls_ca)
+    except CredentialsError as error:
+        msg = f"{error}."
+    except OSError:  # what an SSLError says names neither the file nor the option
+        msg = f"--tls-ca {tls_ca} holds no certificate of an authority."
+    else:
+        return Address(url=url, credentials=creds, tls_ca=tls_ca)
+    raise DiscoveryError(msg)
+
+
 def tenant_of(api_url: str, api_key: str | None) -> UUID:
     """The tenant that a client of this API has."""
     body = json.dumps({"query": "query { tenant { id } }"}).encode()
@@ -57,8 +76,19 @@ def tenant_of(api_url: str, api_key: str | None) -> UUID:
     except (OSError, urllib.error.URLError, ValueError) as error:
         msg = f"The API at {api_url} did not say which tenant is yours ({error}); name it with --tenant."
     except (KeyError, IndexError, TypeError):
-        msg = f"The API at {api_url} knows no tenant for this key; name it with --tenant."
+        msg = (
+            f"The API at {api_url} {_said(answer)} Give a key that holds "
+            "(PREFECT__CLOUD__API_KEY), or name the tenant with --tenant."
+        )
     raise DiscoveryError(msg)
+
+
+def _said(answer: Any) -> str:
+    match answer:
+        case {"errors": [{"message": str(message)}, *_]}:
+            return f"answers {message!r}."
+        case _:
+            return "knows no tenant for this key."
 
 
 def prefect_version(python: str) -> str:

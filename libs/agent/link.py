@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from pydantic import TypeAdapter, ValidationError
 
-from . import wire
+from . import credentials, wire
 from .metrics import Metrics
 from .say import Say
 
@@ -33,6 +33,10 @@ class UnreachableError(Exception):
     """Nobody answered; the request may or may not have been done, and may be repeated."""
 
 
+class NoTlsError(nats.errors.Error):
+    """The server speaks in clear where TLS is wanted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
     """Where NATS is and how to get in."""
@@ -45,15 +49,35 @@ class Address:
     api_key: str | None = None
     """Shown where neither a user nor credentials are given: Headwater lets in the agents of the key's tenant."""
 
+    @property
+    def wants_tls(self) -> bool:
+        """Whether to speak to nobody in clear."""
+        return self.tls_ca is not None or self.url.startswith("tls://")
+
 
 class _Client(Client):
-    """Reconnects when a log-in with an API key has run out. nats-py closes for good at every error but a stale one."""
+    """Comes back whatever the server says, and shows its key to nobody who should speak TLS and does not.
+
+    nats-py closes for good at every error but a stale connection, and speaks in clear with a server that asks for it.
+    """
+
+    is_showing_key_again = False
+    """Whether the connection ended because a log-in runs out after a while, which is nothing to tell anybody."""
 
     async def _process_err(self, err_msg: str) -> None:
-        if "authentication expired" in err_msg.lower():
-            await self._process_op_err(nats.errors.StaleConnectionError())
+        if "permissions violation" in err_msg.lower():  # of one subject: the connection stays
+            await super()._process_err(err_msg)
             return
-        await super()._process_err(err_msg)
+        error = nats.errors.Error(f"nats: {err_msg}")
+        self.is_showing_key_again = "authentication expired" in err_msg.lower()
+        if not self.is_showing_key_again:
+            await self._error_cb(error)
+        await self._process_op_err(error)
+
+    def _connect_command(self) -> bytes:
+        if self.options.get("tls") is not None and not self._server_info.get("tls_required"):
+            raise NoTlsError
+        return super()._connect_command()
 
 
 class Link:
@@ -75,7 +99,7 @@ class Link:
         self._metrics = metrics
         self._say = say
         self._on_connected = on_connected
-        self._client: Client | None = None
+        self._client: _Client | None = None
         self._js: JetStreamContext | None = None
         self._failure = ""
 
@@ -95,7 +119,7 @@ class Link:
                 await client.connect(**options)
                 self._client = client
             except (OSError, nats.errors.Error, TimeoutError) as error:
-                self._tell_failure(str(error) or type(error).__name__)
+                self._tell_failure(error)
                 await asyncio.sleep(_PAUSE)
             else:
                 break
@@ -114,15 +138,19 @@ class Link:
 
     def _options(self) -> dict[str, Any]:
         async def failed(error: Exception) -> None:
-            self._tell_failure(str(error) or type(error).__name__)
+            self._tell_failure(error)
 
         async def lost() -> None:
-            self._say("lost the connection; the runs go on, and so do attempts to reconnect")
+            if not self._is_showing_key_again:
+                self._say("lost the connection; the runs go on, and so do attempts to reconnect")
 
         async def found() -> None:
-            self._failure = ""
             self._metrics.count("reconnects")
-            self._say("connected again")
+            if self._failure or not self._is_showing_key_again:
+                self._say("connected again")
+            self._failure = ""
+            if self._client is not None:
+                self._client.is_showing_key_again = False
             self._on_connected()
 
         options: dict[str, Any] = {
@@ -138,18 +166,24 @@ class Link:
             "disconnected_cb": lost,
             "reconnected_cb": found,
         }
-        if self._address.credentials is not None:
-            options["user_credentials"] = str(self._address.credentials)
+        if (path := self._address.credentials) is not None:
+            options["user_jwt_cb"] = lambda: credentials.read(path).jwt
+            options["signature_cb"] = lambda nonce: credentials.read(path).sign(nonce)
         if self._address.api_key is not None:
             options["token"] = self._address.api_key
         if self._address.user is not None:
             options["user"], options["password"] = self._address.user, self._address.password
-        if self._address.tls_ca is not None:
-            options["tls"] = ssl.create_default_context(cafile=str(self._address.tls_ca))
+        if self._address.wants_tls:
+            options["tls"] = trust(self._address.tls_ca)
         return options
 
-    def _tell_failure(self, failure: str) -> None:
-        if failure and failure != self._failure:
+    @property
+    def _is_showing_key_again(self) -> bool:
+        return self._client is not None and self._client.is_showing_key_again
+
+    def _tell_failure(self, error: Exception) -> None:
+        failure = explained(error, self._address)
+        if failure != self._failure:
             self._failure = failure
             self._say(f"NATS: {failure}")
 
@@ -224,6 +258,47 @@ def read_answer(body: bytes, reply: type[Rep]) -> Rep | wire.Refused:
         msg = f"an answer that cannot be read: {error.errors()[0]['msg']}"
         raise UnreachableError(msg) from error
     return answer
+
+
+def trust(ca: Path | None) -> ssl.SSLContext:
+    """Trust what this authority signed, or without one what the machine trusts. SSLError for a file that is none."""
+    return ssl.create_default_context(cafile=None if ca is None else str(ca))
+
+
+def explained(error: Exception, address: Address) -> str:
+    """What went wrong with the connection and, where the agent's user can mend it, how."""
+    said = str(error) or type(error).__name__
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {_place(address)} is not to be trusted ({error.verify_message}); "
+            "name the file of the authority that signed it with --tls-ca"
+        )
+    if isinstance(error, NoTlsError):
+        return (
+            f"{_place(address)} does not speak TLS, so nothing was shown to it; "
+            "go without --tls-ca and tls://, or have it speak TLS"
+        )
+    if "authorization violation" in said.lower():
+        return f"{_place(address)} turned the log-in down: {_turned_down(address)}"
+    return said
+
+
+def _turned_down(address: Address) -> str:
+    if address.credentials is not None:
+        return f"the credentials in {address.credentials} do not hold; get new ones into that file"
+    if address.user is not None or "@" in address.url:
+        return "it does not know this user with this password"
+    if address.api_key is None:
+        return "it wants an API key (PREFECT__CLOUD__API_KEY or --api-key) or --creds"
+    return (
+        "the API key is revoked, expired or read-only, or no gateway is up to check it; "
+        "with a key that no longer holds, start the agent anew with another (create_api_key)"
+    )
+
+
+def _place(address: Address) -> str:
+    """The address without what is secret in it."""
+    return address.url.rpartition("@")[2].rpartition("/")[2]
 
 
 @cache

@@ -44,10 +44,16 @@ class AgentProcess:
         return self.process
 
     async def start(self) -> None:
-        """Start it, and return when it is ready for runs."""
+        """Start it, and return when it is ready for runs; one that gives up fails with what it said."""
         before = self.said().count("ready for")
         await self.spawn()
-        await eventually(lambda: self._is_ready(before), timeout=60)
+
+        def is_settled() -> bool:
+            is_ready = self.said().count("ready for") > before
+            return is_ready or self.running.returncode is not None
+
+        await eventually(is_settled, timeout=60)
+        assert self.running.returncode is None, self.said()
 
     async def spawn(self) -> None:
         """Start it, ready or not."""
@@ -97,10 +103,6 @@ class AgentProcess:
         path = self.folder / "starts"
         return path.read_text().splitlines() if path.exists() else []
 
-    def _is_ready(self, before: int) -> bool:
-        assert self.running.returncode is None, self.said()
-        return self.said().count("ready for") > before
-
     def _fail(self, text: str) -> bool:
         msg = f"it never said {text!r}, but:\n{self.said()}"
         raise AssertionError(msg)
@@ -108,11 +110,17 @@ class AgentProcess:
 
 @asynccontextmanager
 async def agent_process(
-    folder: Path, nats_url: str, tenant_id: UUID, *arguments: str, program: str = _FAKE
+    folder: Path,
+    nats_url: str,
+    tenant_id: UUID | None,
+    *arguments: str,
+    program: str = _FAKE,
+    gets_ready: bool = True,
 ) -> AsyncIterator[AgentProcess]:
     """A started agent without labels; it and its processes are gone afterwards.
 
-    `program` stands in for the interpreter with Prefect; `{starts}` in it is where `started` looks.
+    `program` stands in for the interpreter with Prefect; `{starts}` in it is where `started` looks. Without a tenant
+    the agent asks the API for it. One that `gets_ready` is ready when this returns.
     """
     folder.mkdir(parents=True, exist_ok=True)
     fake = folder / "python"
@@ -122,12 +130,13 @@ async def agent_process(
         folder=folder,
         command=[
             *(sys.executable, "-m", "libs.agent", "start", "--nats", nats_url),
-            *("--api", "http://127.0.0.1:1", "--tenant", str(tenant_id), "--python", str(fake)),
+            *("--api", "http://127.0.0.1:1", "--python", str(fake)),
+            *(() if tenant_id is None else ("--tenant", str(tenant_id))),
             *("--state", str(folder / "state"), "--no-hostname-label", *arguments),
         ],
     )
     try:
-        await agent.start()
+        await (agent.start() if gets_ready else agent.spawn())
         yield agent
     finally:
         if agent.running.returncode is None:

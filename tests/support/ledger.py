@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import asyncpg
+import pytest
 
 from libs.contracts import runs
 from libs.contracts.base import Refused
@@ -37,6 +38,17 @@ async def ledger_on(
         yield service
     finally:
         await service.stop()
+
+
+@asynccontextmanager
+async def impatient_ledger_on(stack: Stack, **dispatch: str) -> AsyncIterator[Runs]:
+    """A ledger that looks after agents often, so that tests need not wait; `dispatch` are more of those settings."""
+    settings = {"kill": "PT2S", "renew": "PT0.5S", "beat": "PT1S"} | dispatch
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in settings.items():
+            patch.setenv(f"HEADWATER_DISPATCH_{name.upper()}", value)
+        async with ledger_on(stack) as ledger:
+            yield ledger
 
 
 @asynccontextmanager
@@ -77,6 +89,15 @@ class Flow:
     group_id: UUID
     tenant_id: UUID
     task_ids: tuple[UUID, ...]
+
+
+async def tenant_with_flow(pool: "asyncpg.Pool[asyncpg.Record]", **columns: Any) -> Flow:
+    """A flow of a tenant that the gateway knows, as agents must have one."""
+    flow = await register_flow(pool, **columns)
+    await _insert(
+        pool, "gateway.tenant", id=flow.tenant_id, name="tenant", slug=str(flow.tenant_id)
+    )
+    return flow
 
 
 async def register_flow(

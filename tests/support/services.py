@@ -35,17 +35,22 @@ async def running(service: Service) -> AsyncIterator[Service]:
 
 @asynccontextmanager
 async def all_services(
-    stack: Stack, nats_url: Callable[[str], str] | None = None, **gateway: Any
+    stack: Stack,
+    nats_url: Callable[[str], str] | None = None,
+    *,
+    nats_tls_ca: str | None = None,
+    **gateway: Any,
 ) -> AsyncIterator[Gateway]:
     """Every service; yields the gateway, whose `port` answers. Keyword arguments are its settings.
 
-    `nats_url` gives each service a bus URL of its own, in place of the stack's.
+    `nats_url` gives each service a bus URL of its own, in place of the stack's; `nats_tls_ca` is for all of them.
     """
 
     def common(name: str) -> dict[str, Any]:
         return {
             "postgres_url": stack.postgres_url(name),
             "nats_url": nats_url(name) if nats_url else stack.nats_url,
+            "nats_tls_ca": nats_tls_ca,
         }
 
     services_behind: list[Service] = [

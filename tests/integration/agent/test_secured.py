@@ -1,0 +1,252 @@
+"""headwater-agent where NATS speaks TLS and wants a log-in: with an API key, and with a credentials file."""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import pytest
+
+from deploy.provision import provision
+from libs.contracts.agent_access import access_of
+from libs.contracts.runs import StateApplied
+from libs.runtime.bus import Bus
+from libs.runtime.ids import new_id
+from services.runs.app import build
+from services.runs.settings import RunsSettings
+from tests.support.agent_process import AgentProcess, agent_process, does
+from tests.support.certificates import Certificates, certificates_for
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.gql import Gql
+from tests.support.guarded_nats import ISSUER_SEED, guarded_nats
+from tests.support.ledger import Client, Flow, register_flow, tenant_with_flow
+from tests.support.nats_accounts import AccountNats, Holder, account_nats
+from tests.support.ports import free_port
+from tests.support.services import all_services, running
+
+ADMIN = "hw_first-key-for-tests"
+LIFETIME = timedelta(seconds=2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A Headwater whose NATS lets in nobody in clear and nobody without a key."""
+
+    nats_url: str
+    api: Gql
+    client: Client
+    flow: Flow
+    ca: Path
+
+    async def key(self) -> tuple[str, str]:
+        """A new agent's key: its id and text."""
+        made = await self.api(
+            "mutation($i: create_api_key_input!) { create_api_key(input: $i) { id key } }",
+            i={"name": "agent", "role": "agent"},
+        )
+        return made["create_api_key"]["id"], made["create_api_key"]["key"]
+
+    async def revoke(self, key_id: str) -> None:
+        await self.api(
+            "mutation($i: delete_api_key_input!) { delete_api_key(input: $i) { success } }",
+            i={"key_id": key_id},
+        )
+
+    def options(self, key: str, *, ca: Path | None = None) -> list[str]:
+        """What the agent is told besides the place of NATS."""
+        return [
+            *("--api", self.api.url, "--api-key", key, "--name", str(new_id())),
+            *("--tls-ca", str(ca or self.ca)),
+        ]
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return certificates_for("127.0.0.1", tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+async def place(stack: Stack, certificates: Certificates) -> AsyncIterator[Place]:
+    ca = str(certificates.ca)
+    async with AsyncExitStack() as exits:
+        server = await exits.enter_async_context(guarded_nats(tls=certificates))
+        await provision(server.url("provision"), tls_ca=ca)
+        gateway = await exits.enter_async_context(
+            all_services(
+                stack,
+                nats_url=server.url,
+                nats_tls_ca=ca,
+                auth="required",
+                bootstrap_key=ADMIN,
+                nats_issuer_seed=ISSUER_SEED.hex(),
+                nats_login_lifetime=LIFETIME,
+            )
+        )
+        api = Gql(f"http://127.0.0.1:{gateway.port}", headers={"authorization": f"Bearer {ADMIN}"})
+        await exits.enter_async_context(api)
+        tenant = UUID((await api("{ auth_info { tenant_id } }"))["auth_info"]["tenant_id"])
+        bus = Bus(server.url("gateway"), service="gateway", tls_ca=ca)
+        await bus.start()
+        exits.push_async_callback(bus.stop)
+        yield Place(
+            nats_url=f"tls://127.0.0.1:{server.port}",
+            api=api,
+            client=Client(bus, tenant),
+            flow=await register_flow(stack.admin_pool, tenant_id=tenant),
+            ca=certificates.ca,
+        )
+
+
+async def runs_one(stack: Stack, agent: AgentProcess, client: Client, flow: Flow) -> None:
+    """A run from its creation to Success; what it prints is kept."""
+    run_id = await client.create(flow, run_config=does("echo printed; sleep 0.5"))
+    await agent.has_started(run_id)
+    assert isinstance(await client.set(run_id, "Running"), StateApplied)
+    await client.set(run_id, "Success")
+    await agent.has_said("is Success")
+
+    async def is_kept() -> bool:
+        found = await stack.admin_pool.fetch(
+            "SELECT message FROM runs.log WHERE flow_run_id = $1 AND name = 'stdout'", run_id
+        )
+        assert [row["message"] for row in found] == ["printed"]
+        return True
+
+    await eventually(is_kept, timeout=20)
+
+
+async def test_a_run_over_tls_with_an_api_key(stack: Stack, place: Place, tmp_path: Path) -> None:
+    _, key = await place.key()
+    port = free_port()
+    options = [*place.options(key), "--metrics-port", str(port)]
+
+    async def has_shown_its_key_again() -> bool:
+        async with httpx.AsyncClient() as http:
+            found = (await http.get(f"http://127.0.0.1:{port}/metrics")).text
+        return "headwater_agent_reconnects_total 1" in found
+
+    async with agent_process(tmp_path, place.nats_url, None, *options) as agent:
+        await eventually(has_shown_its_key_again, timeout=20)
+        await runs_one(stack, agent, place.client, place.flow)
+
+    assert "lost the connection" not in agent.said(), "a log-in that runs out is no news"
+
+
+async def test_an_agent_whose_key_is_revoked_says_what_to_do(place: Place, tmp_path: Path) -> None:
+    key_id, key = await place.key()
+    async with agent_process(tmp_path, place.nats_url, None, *place.options(key)) as agent:
+        await place.revoke(key_id)
+
+        await agent.has_said("turned the log-in down: the API key is revoked, expired or read-only")
+        assert agent.running.returncode is None, "its runs would be nobody's"
+
+
+async def test_an_agent_with_a_revoked_key_does_not_start(place: Place, tmp_path: Path) -> None:
+    key_id, key = await place.key()
+    await place.revoke(key_id)
+
+    async with agent_process(
+        tmp_path, place.nats_url, None, *place.options(key), gets_ready=False
+    ) as agent:
+        code = await agent.gone()
+
+    assert code == 1
+    assert "the API key is unknown, revoked or expired" in agent.said()
+    assert "Traceback" not in agent.said()
+
+
+async def test_a_server_that_another_authority_certified_is_shown_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    _, key = await place.key()
+    strangers = certificates_for("127.0.0.1", tmp_path)
+
+    async with agent_process(
+        tmp_path, place.nats_url, None, *place.options(key, ca=strangers.ca), gets_ready=False
+    ) as agent:
+        await agent.has_said("is not to be trusted")
+
+    assert "name the file of the authority that signed it with --tls-ca" in agent.said()
+
+
+async def test_a_server_that_speaks_in_clear_is_shown_no_key(
+    stack: Stack, place: Place, tmp_path: Path
+) -> None:
+    _, key = await place.key()
+
+    async with agent_process(
+        tmp_path, stack.nats_url, None, *place.options(key), gets_ready=False
+    ) as agent:
+        await agent.has_said("does not speak TLS, so nothing was shown to it")
+
+
+async def test_the_option_is_named_where_the_machine_does_not_know_the_authority(
+    place: Place, tmp_path: Path
+) -> None:
+    for scheme in (
+        "tls",
+        "nats",
+    ):  # a server that speaks TLS is spoken TLS with, whatever the URL says
+        url = place.nats_url.replace("tls://", f"{scheme}://")
+        async with agent_process(tmp_path / scheme, url, new_id(), gets_ready=False) as agent:
+            await agent.has_said("signed it with --tls-ca")
+
+
+@pytest.mark.parametrize("option", ["--creds", "--tls-ca"])
+async def test_a_file_that_is_not_what_it_should_be_is_named(tmp_path: Path, option: str) -> None:
+    wrong = tmp_path / "wrong"
+    wrong.write_text("nothing of that kind")
+
+    async with agent_process(
+        tmp_path / "agent", "nats://127.0.0.1:1", new_id(), option, str(wrong), gets_ready=False
+    ) as agent:
+        code = await agent.gone()
+
+    assert code == 1
+    assert str(wrong) in agent.said()
+    assert "Traceback" not in agent.said()
+
+
+@pytest.fixture(scope="module")
+async def accounts(certificates: Certificates) -> AsyncIterator[AccountNats]:
+    async with account_nats(certificates) as server:
+        await provision(server.url, tls_ca=str(certificates.ca))
+        yield server
+
+
+async def test_a_run_over_tls_with_a_credentials_file(
+    stack: Stack, accounts: AccountNats, certificates: Certificates, tmp_path: Path
+) -> None:
+    ca = str(certificates.ca)
+    flow = await tenant_with_flow(stack.admin_pool)
+    creds = accounts.write_credentials(tmp_path / "agent.creds", access_of(flow.tenant_id))
+    runs = build(
+        RunsSettings(postgres_url=stack.postgres_url("runs"), nats_url=accounts.url, nats_tls_ca=ca)
+    )
+    bus = Bus(accounts.url, service="test", tls_ca=ca)
+    options = ("--creds", str(creds), "--tls-ca", ca)
+
+    async with running(runs):
+        await bus.start()
+        async with agent_process(
+            tmp_path / "agent", accounts.url, flow.tenant_id, *options
+        ) as agent:
+            await runs_one(stack, agent, Client(bus, flow.tenant_id), flow)
+        await bus.stop()
+
+
+async def test_credentials_that_do_not_hold_are_named(
+    accounts: AccountNats, certificates: Certificates, tmp_path: Path
+) -> None:
+    stranger = AccountNats(port=accounts.port, account=Holder(kind="account"))
+    creds = stranger.write_credentials(tmp_path / "stranger.creds", access_of(new_id()))
+    options = ("--creds", str(creds), "--tls-ca", str(certificates.ca))
+
+    async with agent_process(
+        tmp_path / "agent", accounts.url, new_id(), *options, gets_ready=False
+    ) as agent:
+        await agent.has_said(f"the credentials in {creds} do not hold")
