@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,7 +17,7 @@ from services.runs.app import Runs
 from tests.support.agent_process import AgentProcess, agent_process
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow
+from tests.support.ledger import Client, Flow, bus_on, impatient_ledger_on, tenant_with_flow
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow]
 
@@ -49,17 +49,8 @@ def fake_prefect(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> st
 
 
 @pytest.fixture(scope="module")
-def _impatience() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADWATER_DISPATCH_KILL", "PT2S")
-        patch.setenv("HEADWATER_DISPATCH_RENEW", "PT0.5S")
-        patch.setenv("HEADWATER_DISPATCH_BEAT", "PT1S")
-        yield
-
-
-@pytest.fixture(scope="module")
-async def ledger(stack: Stack, _impatience: None) -> AsyncIterator[Runs]:
-    async with ledger_on(stack) as ledger:
+async def ledger(stack: Stack) -> AsyncIterator[Runs]:
+    async with impatient_ledger_on(stack) as ledger:
         yield ledger
 
 
@@ -71,16 +62,7 @@ async def bus(stack: Stack, ledger: Runs) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 async def flow(stack: Stack, ledger: Runs) -> Flow:
-    flow = await register_flow(stack.admin_pool)
-    await stack.admin_pool.execute(
-        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'tenant', $2)",
-        flow.tenant_id,
-        str(flow.tenant_id),
-    )
-    await stack.admin_pool.execute(
-        "UPDATE registry.flow SET core_version = '1.4.1' WHERE id = $1", flow.id
-    )
-    return flow
+    return await tenant_with_flow(stack.admin_pool, core_version="1.4.1")
 
 
 @pytest.fixture

@@ -27,7 +27,7 @@ from tests.support.agent_process import AgentProcess, agent_process
 from tests.support.cut import Cut, cut_before
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, Flow, bus_on, register_flow
+from tests.support.ledger import Client, Flow, bus_on, tenant_with_flow
 from tests.support.service_process import ServiceProcess
 
 SETTINGS = {
@@ -230,12 +230,7 @@ async def everything_dies(
     stack: Stack, folder: Path, *, agents: int, runs: int, seed: int, within: float, pause: float
 ) -> World:
     """Start the agents, create the runs, and let everything happen until all are over."""
-    flow = await register_flow(stack.admin_pool)
-    await stack.admin_pool.execute(
-        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'tenant', $2)",
-        flow.tenant_id,
-        str(flow.tenant_id),
-    )
+    flow = await tenant_with_flow(stack.admin_pool)
     ledgers = [ServiceProcess(stack=stack, environment=SETTINGS) for _ in range(REPLICAS)]
     async with AsyncExitStack() as exits:
         for ledger in ledgers:

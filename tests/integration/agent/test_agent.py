@@ -2,7 +2,7 @@
 
 import os
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from uuid import UUID
 
@@ -17,24 +17,14 @@ from tests.support.agent_process import AgentProcess, agent_process, does
 from tests.support.cut import cut_before
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow
+from tests.support.ledger import Client, Flow, bus_on, impatient_ledger_on, tenant_with_flow
 from tests.support.ports import free_port
 from tests.support.raw_agent import raw_agent
 
 
 @pytest.fixture(scope="module")
-def _impatience() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HEADWATER_DISPATCH_KILL", "PT2S")
-        patch.setenv("HEADWATER_DISPATCH_RENEW", "PT0.5S")
-        patch.setenv("HEADWATER_DISPATCH_FIRST_LEASE", "PT2S")
-        patch.setenv("HEADWATER_DISPATCH_BEAT", "PT1S")
-        yield
-
-
-@pytest.fixture(scope="module")
-async def ledger(stack: Stack, _impatience: None) -> AsyncIterator[Runs]:
-    async with ledger_on(stack) as ledger:
+async def ledger(stack: Stack) -> AsyncIterator[Runs]:
+    async with impatient_ledger_on(stack, first_lease="PT2S") as ledger:
         yield ledger
 
 
@@ -46,13 +36,7 @@ async def bus(stack: Stack, ledger: Runs) -> AsyncIterator[Bus]:
 
 @pytest.fixture
 async def flow(stack: Stack, ledger: Runs) -> Flow:
-    flow = await register_flow(stack.admin_pool)
-    await stack.admin_pool.execute(
-        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'tenant', $2)",
-        flow.tenant_id,
-        str(flow.tenant_id),
-    )
-    return flow
+    return await tenant_with_flow(stack.admin_pool)
 
 
 @pytest.fixture

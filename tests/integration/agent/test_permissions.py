@@ -14,7 +14,7 @@ from tests.support.agent_process import agent_process, does
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.guarded_nats import GuardedNats, guarded_nats
-from tests.support.ledger import Client, register_flow
+from tests.support.ledger import Client, tenant_with_flow
 
 
 @asynccontextmanager
@@ -39,12 +39,7 @@ async def test_an_agent_needs_no_more_than_its_tenants_subjects(
     stack: Stack, tmp_path: Path
 ) -> None:
     tenant_id = new_id()
-    flow = await register_flow(stack.admin_pool, tenant_id=tenant_id)
-    await stack.admin_pool.execute(
-        "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 't', $2)",
-        tenant_id,
-        str(tenant_id),
-    )
+    flow = await tenant_with_flow(stack.admin_pool, tenant_id=tenant_id)
     async with (
         guarded_ledger(stack, tenant_id) as (server, bus),
         agent_process(tmp_path, server.url(f"agent-{tenant_id}"), tenant_id) as agent,
