@@ -4,7 +4,7 @@ import sys
 
 from deploy.offline.daemon import NoDockerError, docker, keep, stop
 from deploy.offline.image import build, size_mb
-from deploy.offline.stand_ins import provide, provide_postgres_with_tls
+from deploy.offline.stand_ins import provide, provide_postgres_with_tls, provide_prefect
 from deploy.say import complain
 
 _USAGE = "usage: python -m deploy.offline up | build | images | down"
@@ -19,6 +19,7 @@ def main(arguments: list[str]) -> None:
             found = docker()
             try:
                 provide_postgres_with_tls(found, _tell)
+                provide_prefect(found, _tell)
                 build(found, "headwater:latest", tell=_tell)
                 # What each step of the image weighs, where CI's readers see it.
                 _tell(

