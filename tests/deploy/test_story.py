@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,13 @@ from deploy.offline import Docker
 from deploy.offline.image import build, build_commit, newest_release
 from libs.contracts.states import is_finished
 from libs.runtime.ids import new_id
+from tests.support.agent_process import agent_process
+from tests.support.certificates import certificates_for
 from tests.support.containers import LONG_RUNNING, Deployment, compose_v2, tell
+from tests.support.cut import cut_before
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
+from tests.support.ports import free_port
 from tests.support.prefect_client import Agent, PrefectClient
 
 pytestmark = [pytest.mark.containers, pytest.mark.client, pytest.mark.slow]
@@ -299,6 +304,59 @@ async def test_a_run_survives_kill_9_of_every_container(
     all_were_killed.touch()
 
     assert await finished(api, run_id) == "Success"
+
+
+async def test_a_client_works_through_a_proxy_that_speaks_tls(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    certificates = certificates_for("127.0.0.1", tmp_path)
+    context = ssl.create_default_context(cafile=str(certificates.ca))
+    async with cut_before(deployment.url, tls=certificates) as proxy:
+        user = PrefectClient.installed(
+            "1.4.1",
+            url=proxy.url,
+            home=tmp_path / "home",
+            PREFECT__BACKEND="cloud",
+            PREFECT__CLOUD__API=proxy.url,
+            PREFECT__CLOUD__API_KEY=deployment.key,
+            REQUESTS_CA_BUNDLE=str(certificates.ca),
+        )
+        registered = await user.answer(FLOWS.replace("story", "over https"), within=120)
+        async with (
+            user.agent("--label", "https") as agent,
+            Gql(proxy.url, headers=deployment.header, verify=context) as api,
+            httpx.AsyncClient(verify=context) as http,
+        ):
+            run_id = await start(api, registered["quick"], labels=["https"])
+            await agent.poke()
+            assert await finished(api, run_id) == "Success"
+            page = await http.get(proxy.url, headers={"accept": "text/html"})
+
+    assert page.status_code == 200
+    assert "<html" in page.text
+    assert f"http://127.0.0.1:{deployment.port}" not in page.text
+    assert "http://" not in page.text.replace("http://www.w3.org/", "")
+
+
+async def test_a_native_agent_serves_runs_when_nats_is_opened_to_it(
+    deployment: Deployment, api: Gql, client: PrefectClient, flows: dict[str, str], tmp_path: Path
+) -> None:
+    deployment.nats_port = free_port()
+    await deployment.up()
+    made = await api(
+        "mutation($i: create_api_key_input!) { create_api_key(input: $i) { key } }",
+        i={"name": "native", "role": "agent"},
+    )
+
+    async with agent_process(
+        tmp_path, f"nats://127.0.0.1:{deployment.nats_port}", None,
+        *("--api", deployment.url, "--api-key", made["create_api_key"]["key"], "--label", "native"),
+        *("--python", str(client.environment.python)),
+        *("--env", f"PREFECT__HOME_DIR={client.home}"),
+    ) as native:  # fmt: skip
+        run_id = await start(api, flows["quick"], labels=["native"])
+        await native.has_said("started, process")
+        assert await finished(api, run_id) == "Success"
 
 
 async def test_two_ledgers_and_two_gateways_share_the_work(

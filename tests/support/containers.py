@@ -97,6 +97,8 @@ class Deployment:
     image: str
     port: int = field(default_factory=free_port)
     scale: dict[str, int] = field(default_factory=dict)
+    nats_port: int | None = None
+    """Where NATS is open to native agents; None: nowhere."""
 
     @property
     def url(self) -> str:
@@ -109,6 +111,11 @@ class Deployment:
         return self.secrets["HEADWATER_BOOTSTRAP_KEY"]
 
     @property
+    def header(self) -> dict[str, str]:
+        """What whoever has the first API key shows."""
+        return _bearer(self.key)
+
+    @property
     def secrets(self) -> dict[str, str]:
         """What is in its `.env`."""
         lines = (self.folder / "env").read_text().splitlines()
@@ -118,7 +125,7 @@ class Deployment:
 
     def api(self, key: str | None = None) -> Gql:
         """Its API, with the first key unless another is given."""
-        return Gql(self.url, headers={"Authorization": f"Bearer {key or self.key}"})
+        return Gql(self.url, headers=self.header if key is None else _bearer(key))
 
     async def up(self) -> None:
         """Bring it to the present image and scale; returns when the API answers."""
@@ -180,20 +187,27 @@ class Deployment:
         return await self._compose("config", within=60)
 
     async def _compose(self, *arguments: str, within: float) -> str:
+        files = ["docker-compose.yml"]
+        files += ["deploy/containers/agents.yml"] if self.nats_port else []
         command = [
-            *self.compose,
-            *("--project-name", self.project, "--file", str(CHECKOUT / "docker-compose.yml")),
+            *(*self.compose, "--project-name", self.project),
+            *(word for file in files for word in ("--file", str(CHECKOUT / file))),
             *("--env-file", str(self.folder / "env"), *arguments),
         ]
         environment = self.docker.environment | {
             "HEADWATER_IMAGE": self.image,
             "HEADWATER_PORT": str(self.port),
+            "HEADWATER_NATS_PORT": str(self.nats_port or ""),
             "COMPOSE_HTTP_TIMEOUT": "300",
         }
         return await _in_thread(lambda: run(command, environment, timeout=within))
 
     async def _docker(self, *arguments: str) -> str:
         return await _in_thread(lambda: self.docker.run(*arguments, timeout=60))
+
+
+def _bearer(key: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {key}"}
 
 
 async def _in_thread(work: Callable[[], str]) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit, urlunsplit
+
+from tests.support.certificates import Certificates
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,13 +66,18 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 @asynccontextmanager
-async def cut_before(url: str) -> AsyncIterator[Cut]:
-    """A proxy before this address, on a port of its own."""
+async def cut_before(url: str, *, tls: Certificates | None = None) -> AsyncIterator[Cut]:
+    """A proxy before this address, on a port of its own. With certificates it speaks TLS: https before http."""
     parts = urlsplit(url)
     assert parts.hostname is not None
     assert parts.port is not None
     cut = Cut(host=parts.hostname, port=parts.port)
-    server = await asyncio.start_server(cut.carry, "127.0.0.1", 0)
+    context = None
+    if tls is not None:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(tls.certificate, tls.key)
+        parts = parts._replace(scheme=f"{parts.scheme}s")
+    server = await asyncio.start_server(cut.carry, "127.0.0.1", 0, ssl=context)
     user = f"{parts.netloc.rpartition('@')[0]}@" if "@" in parts.netloc else ""
     port = server.sockets[0].getsockname()[1]
     cut.url = urlunsplit(parts._replace(netloc=f"{user}127.0.0.1:{port}"))

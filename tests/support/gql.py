@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,10 +17,16 @@ class UnexpectedErrorsError(AssertionError):
 class Gql:
     """One endpoint. `await gql(query, name=value)` gives `data`, and fails the test on errors."""
 
-    def __init__(self, url: str, *, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        headers: dict[str, str] | None = None,
+        verify: ssl.SSLContext | bool = True,
+    ) -> None:
         self.url = url
         # Generous, because the suite shares its two cores with the runs that it starts.
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30.0)
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30.0, verify=verify)
 
     async def __aenter__(self) -> Self:
         return self
