@@ -53,7 +53,7 @@ def _where_it_is(url: str) -> str:
   curl {url}/graphql -H 'Content-Type: application/json' \\
     -d '{{"query": "{{ flow_run(limit: 5, order_by: {{created: desc}}) {{ name state }} }}"}}'
 
-[bold]Point your own client (Prefect 0.13 to 1.4) at it:[/bold]
+[bold]Point your own client (Prefect 0.10 to 1.4) at it:[/bold]
 
   export PREFECT__BACKEND=server \\
     PREFECT__SERVER__HOST=http://{host} PREFECT__SERVER__PORT={port}"""
