@@ -27,7 +27,8 @@ pytestmark = [pytest.mark.containers, pytest.mark.client, pytest.mark.slow]
 
 ADMIN = "hw_first-key-for-tests"
 IMAGE = "headwater-story:test"
-AGENTS = ("native", "stock")
+AGENTS = {"native": "HeadwaterAgent", "stock": "DockerAgent"}
+"""Their labels, and the type that each shows itself as."""
 RUN_WITHIN = 90.0  # seconds; four containers import Prefect on two cores
 
 STORY = """\
@@ -146,7 +147,7 @@ async def world(
             PREFECT__CLOUD__API_KEY=ADMIN,
         )
         runs = await client.answer(
-            REGISTER.format(path=str(story), image=IMAGE, agents=AGENTS), within=120
+            REGISTER.format(path=str(story), image=IMAGE, agents=[*AGENTS]), within=120
         )
         exits.callback(_remove_containers, docker, runs.values())
         await exits.enter_async_context(
@@ -190,13 +191,15 @@ async def test_a_flow_runs_to_success_in_a_container_and_says_everything_once(
         logs = (await world.becomes(run_id, "Success"))["logs"]
         said = [(line["name"], line["message"]) for line in logs]
         assert said.count(("prefect.talk", f"logged for {agent}")) == 1, said
-        assert [name for name, message in said if message == "printed"] == ["prefect.CloudTaskRunner"]
+        assert [name for name, message in said if message == "printed"] == [
+            "prefect.CloudTaskRunner"
+        ]
         return True
 
     await eventually(has_said_it, timeout=20, pause=0.25)
     assert states == ["Scheduled", "Submitted", "Running", "Success"]
     assert [task["state"] for task in found["task_runs"]] == ["Success"] * 2
-    assert found["agent"]["type"] == "DockerAgent"
+    assert found["agent"]["type"] == AGENTS[agent]
 
 
 @pytest.mark.parametrize("agent", AGENTS)
