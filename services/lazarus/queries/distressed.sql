@@ -2,7 +2,8 @@
 -- $1 now (NULL: the database's clock), $2 the silence after which a run is distressed, $4 how long a proposal that
 -- was never applied is given before it is made again.
 -- Where pings count, nobody is judged unless they were heard all the while ($5: how old the word of that may be).
--- "Seen" is the newest of the last ping, the last state, and what the state write called a heartbeat.
+-- "Seen" is the newest of the last ping, the last state, and what the state write called a heartbeat. One in the future
+-- is of a clock that has gone back since: it says nothing, and a run of which nothing else is known is not judged.
 SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.times_resurrected
 FROM gateway.tenant t
 JOIN LATERAL (
@@ -10,10 +11,16 @@ JOIN LATERAL (
     FROM runs.flow_run r
     JOIN registry.flow_group g ON g.id = r.flow_group_id
     LEFT JOIN heartbeat.last_seen s ON s.flow_run_id = r.id
+    CROSS JOIN LATERAL (
+        SELECT greatest(
+            s.at,
+            CASE WHEN r.heartbeat <= coalesce($1, now()) THEN r.heartbeat END,
+            CASE WHEN r.state_timestamp <= coalesce($1, now()) THEN r.state_timestamp END
+        ) AS at
+    ) seen
     WHERE r.tenant_id = t.id
       AND r.state IN ('Submitted', 'Running')
-      AND r.state_timestamp <= coalesce($1, now()) - $2::interval
-      AND greatest(s.at, r.heartbeat, r.state_timestamp) <= coalesce($1, now()) - $2::interval
+      AND seen.at <= coalesce($1, now()) - $2::interval
       AND (r.state = 'Submitted' OR s.flow_run_id IS NOT NULL)
       AND (s.flow_run_id IS NULL OR EXISTS (
           SELECT FROM heartbeat.watch w
@@ -31,6 +38,6 @@ JOIN LATERAL (
           WHERE l.flow_run_id = r.id AND l.version = r.version
             AND l.proposed > coalesce($1, now()) - $4::interval
       )
-    ORDER BY greatest(s.at, r.heartbeat, r.state_timestamp)
+    ORDER BY seen.at
     LIMIT $3
 ) AS r ON true

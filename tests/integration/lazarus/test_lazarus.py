@@ -174,6 +174,28 @@ async def test_nobody_is_judged_by_pings_that_were_not_listened_to(
     assert await lazarus.tick(NOW) == Ticked()
 
 
+@pytest.mark.parametrize("column", ["heartbeat", "state_timestamp"])
+async def test_a_sign_of_life_in_the_future_is_of_a_clock_that_has_gone_back_and_hides_nobody(
+    stack: Stack, lazarus: Lazarus, column: str
+) -> None:
+    await distressed(stack)
+    await stack.admin_pool.execute(
+        f"UPDATE runs.flow_run SET {column} = $1",
+        NOW + timedelta(hours=1),
+    )
+
+    assert await lazarus.tick(NOW) == Ticked(revived=1)
+
+
+async def test_a_run_of_which_nothing_is_known_but_a_state_in_the_future_is_not_judged(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await a_flow_run(stack.admin_pool, state="Submitted", state_timestamp=NOW + timedelta(hours=1))
+    await stack.admin_pool.execute("UPDATE runs.flow_run SET heartbeat = NULL")
+
+    assert await lazarus.tick(NOW) == Ticked()
+
+
 async def test_the_next_tick_does_not_propose_the_same_version_again(
     stack: Stack, lazarus: Lazarus, work: WorkReader
 ) -> None:
