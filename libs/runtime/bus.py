@@ -61,6 +61,9 @@ _ENDURANCE: dict[str, Any] = {
     "max_outstanding_pings": 2,
 }
 _RPC_WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
+_RPC_WAITING = (
+    1000  # requests of one verb that wait for their turn; what comes on top is told to try again
+)
 
 
 @cache
@@ -282,13 +285,23 @@ class Bus:
     def serve(
         self, rpc: Rpc[Req, Rep], handler: "Callable[[Req], Awaitable[Rep | Refused]]"
     ) -> None:
-        """Answer a verb, one handler call per request, in this service's queue group. Declare before `start`."""
+        """Answer a verb, one handler call per request, in this service's queue group. Declare before `start`.
 
+        Who finds too many waiting is refused at once with `BUSY`.
+        """
         workers = asyncio.Semaphore(_RPC_WORKERS)
+        present = 0
 
         async def bounded(request: Req) -> Rep | Refused:
-            async with workers:
-                return await handler(request)
+            nonlocal present
+            if present >= _RPC_WORKERS + _RPC_WAITING:
+                return Refused(code=Code.BUSY, fields={"service": self.service})
+            present += 1
+            try:
+                async with workers:
+                    return await handler(request)
+            finally:
+                present -= 1
 
         self.serve_hot(rpc, bounded)
 
@@ -566,10 +579,18 @@ class Bus:
     def on_signal(
         self, subject: str, handler: "Callable[[Msg], Awaitable[None]]", *, queue: str = ""
     ) -> None:
-        """Hear a lossy signal. Declare before `start`."""
+        """Hear a lossy signal. Declare before `start`. What `handler` raises is logged: the signal is lost with it."""
 
         async def endpoint(message: NatsMessage) -> None:
-            await handler(message.raw_message)
+            try:
+                await handler(message.raw_message)
+            except Exception as error:  # FastStream has no logger here, so it would swallow it
+                self._log.error(
+                    "signal_failed",
+                    subject=subject,
+                    error=str(error),
+                    exc_info=not is_outage(error),
+                )
 
         self.broker.subscriber(subject, queue=queue)(endpoint)
 

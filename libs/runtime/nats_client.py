@@ -145,8 +145,9 @@ class LeanClient(Client):
         token = str(self._asked)  # the prefix is random, and only this service may read below it
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Msg] = loop.create_future()
-        await self.publish(subject, payload, reply=self._inbox + token, headers=headers)
-        self._resp_map[token] = answer
+        self._resp_map[token] = (
+            answer  # before it is sent: a full socket is waited for, and the answer may come then
+        )
         late = loop.call_later(timeout, _expire, answer)
 
         def end(_: object) -> None:
@@ -154,6 +155,11 @@ class LeanClient(Client):
             del self._resp_map[token]
 
         answer.add_done_callback(end)
+        try:
+            await self.publish(subject, payload, reply=self._inbox + token, headers=headers)
+        except BaseException:
+            answer.cancel()
+            raise
         return answer
 
     async def _request_new_style(

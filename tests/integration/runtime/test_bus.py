@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import pytest
 from nats.aio.msg import Msg
+from structlog.testing import capture_logs
 
 from libs.contracts import registry, streams
 from libs.contracts.base import Applied, Refused
@@ -16,6 +18,7 @@ from libs.contracts.streams import Durable
 from libs.runtime import bus as bus_module
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
+from libs.runtime.nats_client import LeanClient
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 
@@ -97,6 +100,83 @@ async def test_a_body_that_does_not_parse_is_refused_with_the_name_of_the_field(
     reply = Refused.model_validate_json(raw.data)
     assert reply.code is Code.INVALID
     assert reply.fields["reason"].startswith("tenant_id:")
+
+
+async def test_who_comes_while_too_many_wait_is_told_to_try_again(
+    stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bus_module, "_RPC_WORKERS", 1)
+    monkeypatch.setattr(bus_module, "_RPC_WAITING", 2)
+    go_on = asyncio.Event()
+
+    async def handler(_command: registry.FlowCommand) -> Applied:
+        await go_on.wait()
+        return Applied()
+
+    server = Bus(stack.nats_url, service="registry")
+    server.serve(registry.ARCHIVE_FLOW, handler)
+    await server.start()
+    body = a_command().model_dump_json().encode()
+    begun = [
+        await asker.client.begin(registry.ARCHIVE_FLOW.subject.template, body, 5) for _ in range(4)
+    ]
+
+    turned_away = Refused.model_validate_json((await begun[3]).data)
+    assert not any(answer.done() for answer in begun[:3])
+    go_on.set()
+    answers = [Applied.model_validate_json((await answer).data) for answer in begun[:3]]
+    await server.stop()
+
+    assert turned_away == Refused(code=Code.BUSY, fields={"service": "registry"})
+    assert answers == [Applied()] * 3
+
+
+async def test_an_answer_that_is_there_before_its_request_is_written_off_is_not_lost(
+    stack: Stack, asker: Bus
+) -> None:
+    """A full socket is waited for in the middle of `publish`, and the answer is read meanwhile."""
+
+    class Slow(LeanClient):
+        async def publish(self, *arguments: Any, **named: Any) -> None:
+            await super().publish(*arguments, **named)
+            if "reply" in named:
+                await answered.wait()
+                await self.flush()
+
+    answered = asyncio.Event()
+
+    async def echo(message: Msg) -> None:
+        await message.respond(message.data)
+        await asker.client.flush()
+        answered.set()
+
+    await asker.client.subscribe("an.echo", cb=echo)
+    await asker.client.flush()
+    slow = Slow()
+    await asker.open(slow)
+    try:
+        assert (await (await slow.begin("an.echo", b"hello", 2))).data == b"hello"
+    finally:
+        await slow.close()
+
+
+async def test_what_a_signals_handler_raises_is_logged(stack: Stack, asker: Bus) -> None:
+    async def handler(message: Msg) -> None:
+        raise ZeroDivisionError(message.data.decode())
+
+    server = Bus(stack.nats_url, service="registry")
+    server.on_signal("a.signal", handler)
+    with capture_logs() as logged:
+        await server.start()
+        await asker.signal("a.signal", b"of what")
+
+        async def failure() -> Any:
+            return next((line for line in logged if line["event"] == "signal_failed"), None)
+
+        line = await eventually(failure)
+        await server.stop()
+
+    assert (line["subject"], line["error"]) == ("a.signal", "of what")
 
 
 async def test_a_failing_event_is_delivered_again_and_a_poison_one_is_kept_for_a_human(
