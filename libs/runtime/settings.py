@@ -51,6 +51,24 @@ class ServiceSettings(BaseSettings):
     )
 
 
+class PingSettings(ServiceSettings):
+    """What silence is: the gateway arms the broker's switch with it, the heartbeat service judges by it."""
+
+    heartbeat_interval: timedelta = Field(
+        default=timedelta(seconds=30),
+        gt=timedelta(0),
+        description="how often clients ping (Core's own default)",
+    )
+    heartbeat_misses: int = Field(
+        default=4, ge=1, description="missed pings in a row before a run counts as silent"
+    )
+
+    @property
+    def heartbeat_silence(self) -> timedelta:
+        """How long a live run may be silent: four missed 30-second pings (the founding document)."""
+        return self.heartbeat_interval * self.heartbeat_misses
+
+
 def sentence_of(error: ValidationError) -> str:
     """What is wrong with the settings, in words, with the variable to set."""
     first = error.errors()[0]

@@ -7,13 +7,13 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
-from libs.runtime.settings import ServiceSettings
+from libs.runtime.settings import PingSettings
 
 PEPPER_BYTES = 16
 _SEED = re.compile(r"[0-9a-fA-F]{64}")
 
 
-class GatewaySettings(ServiceSettings):
+class GatewaySettings(PingSettings):
     """HTTP, limits and the read-only role, each with unit, default and reason."""
 
     reader_postgres_url: str = Field(
@@ -30,12 +30,6 @@ class GatewaySettings(ServiceSettings):
         default=2000, ge=1, description="parsed and validated documents kept"
     )
     cors_origins: list[str] = Field(default=["*"], description="origins of web pages that may call")
-    heartbeat_interval_seconds: float = Field(
-        default=30.0, gt=0, description="how often Core's clients ping"
-    )
-    heartbeat_misses: int = Field(
-        default=4, ge=1, description="missed pings in a row before a run counts as silent"
-    )
     auth: Literal["required", "off"] = Field(
         default="required",
         description="API keys; `off` is accepted on a loopback address only",
@@ -93,11 +87,6 @@ class GatewaySettings(ServiceSettings):
     def pepper(self) -> bytes:
         """The secret of the keyed hash."""
         return self.key_pepper.get_secret_value().encode()
-
-    @property
-    def silence(self) -> timedelta:
-        """How long a run may be silent: four missed 30-second pings (the founding document)."""
-        return timedelta(seconds=self.heartbeat_interval_seconds * self.heartbeat_misses)
 
 
 def _is_loopback(host: str) -> bool:

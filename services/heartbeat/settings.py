@@ -1,23 +1,19 @@
 """Settings of the heartbeat service."""
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from libs.contracts.heartbeat import SILENCE
-from libs.runtime.settings import ServiceSettings
+from libs.runtime.settings import PingSettings
+from services.heartbeat.domain import TOLERANCE
+
+LAPSE = 4  # confirmations of the watch that may be missed
 
 
-class HeartbeatSettings(ServiceSettings):
+class HeartbeatSettings(PingSettings):
     """What silence is, and how sure we must be."""
 
-    heartbeat_interval: timedelta = Field(
-        default=timedelta(seconds=30), description="how often clients ping (Core's own default)"
-    )
-    heartbeat_silence: timedelta = Field(
-        default=SILENCE,
-        description="silence of a dead run: four missed pings. The gateway arms with the same value",
-    )
     heartbeat_coarse: timedelta = Field(
         default=timedelta(seconds=60),
         description="how old last_seen may grow before a ping writes it: spares PostgreSQL half the writes",
@@ -46,3 +42,31 @@ class HeartbeatSettings(ServiceSettings):
         le=1,
         description="share of them that must ping; below it silences are held",
     )
+
+    @model_validator(mode="after")
+    def _check_silence(self) -> Self:
+        """What is shorter than the signs that it is judged by would make zombies of the living."""
+        silence = self.heartbeat_silence
+        whole = (
+            f"a silence of {silence.total_seconds():g} s (HEADWATER_HEARTBEAT_INTERVAL times"
+            " HEADWATER_HEARTBEAT_MISSES)"
+        )
+        if self.heartbeat_lapse >= silence:
+            msg = (
+                f"HEADWATER_HEARTBEAT_WATCH: that pings were not heard shows after {LAPSE} missed confirmations,"
+                f" {self.heartbeat_lapse.total_seconds():g} s, which must be shorter than {whole}"
+            )
+            raise ValueError(msg)
+        oldest = self.heartbeat_coarse + self.heartbeat_interval
+        if oldest > silence - silence / TOLERANCE:
+            msg = (
+                f"HEADWATER_HEARTBEAT_COARSE: what is written of a run that pings may be {oldest.total_seconds():g} s"
+                f" old, with the interval, which must be well below {whole}"
+            )
+            raise ValueError(msg)
+        return self
+
+    @property
+    def heartbeat_lapse(self) -> timedelta:
+        """After so long without a confirmation there was a gap in our hearing."""
+        return self.heartbeat_watch * LAPSE

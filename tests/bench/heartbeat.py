@@ -99,8 +99,8 @@ async def _service(stack: Stack, arguments: argparse.Namespace) -> AsyncIterator
         | {
             "HEADWATER_POSTGRES_URL": stack.postgres_url("heartbeat"),
             "HEADWATER_NATS_URL": stack.nats_url,
-            "HEADWATER_HEARTBEAT_SILENCE": f"PT{arguments.silence:.0f}S",
             "HEADWATER_HEARTBEAT_INTERVAL": f"PT{arguments.interval:.0f}S",
+            "HEADWATER_HEARTBEAT_MISSES": f"{arguments.silence / arguments.interval:.0f}",
             "HEADWATER_HEARTBEAT_COARSE": f"PT{2 * arguments.interval:.0f}S",
             "HEADWATER_HEARTBEAT_NEEDS_GATEWAY": "false",
         },

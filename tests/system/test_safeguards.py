@@ -26,10 +26,7 @@ pytestmark = [pytest.mark.client, pytest.mark.slow]
 SILENCE = 8
 WITHIN = 90.0
 IMPATIENT: dict[str, Any] = {
-    "heartbeat_interval_seconds": "2",
-    "heartbeat_misses": "4",
-    "heartbeat_interval": "PT2S",
-    "heartbeat_silence": f"PT{SILENCE}S",
+    "heartbeat_interval": f"PT{SILENCE // 4}S",
     "heartbeat_coarse": "PT1S",
     "heartbeat_watch": "PT1S",
     "lazarus_tick": "PT1S",

@@ -29,7 +29,7 @@ def a_service(stack: Stack) -> Heartbeat:
             postgres_url=stack.postgres_url("heartbeat"),
             nats_url=stack.nats_url,
             heartbeat_interval=timedelta(seconds=0.5),
-            heartbeat_silence=SILENCE,
+            heartbeat_misses=6,
             heartbeat_coarse=timedelta(seconds=0.5),
             heartbeat_sweep=timedelta(seconds=1),
             heartbeat_sweep_grace=timedelta(seconds=1),

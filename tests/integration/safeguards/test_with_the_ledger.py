@@ -65,7 +65,6 @@ async def safeguards(stack: Stack) -> AsyncIterator[Safeguards]:
             postgres_url=stack.postgres_url("heartbeat"),
             nats_url=stack.nats_url,
             heartbeat_interval=SILENCE / 4,
-            heartbeat_silence=SILENCE,
             heartbeat_coarse=SILENCE / 4,
             heartbeat_watch=timedelta(seconds=0.3),
             heartbeat_needs_gateway=False,

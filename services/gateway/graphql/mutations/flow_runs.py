@@ -178,7 +178,7 @@ async def update_flow_run_heartbeat(context: Context, input: FlowRunInput) -> Su
         tenant_id=context.tenant_id,
         flow_run_id=input.flow_run_id,
         sent=context.shared.clock(),
-        silence=settings.silence,
+        silence=settings.heartbeat_silence,
     )
     await context.shared.bus.client.publish(subject, body, headers=headers)
     metrics.PINGS_ACCEPTED.inc()

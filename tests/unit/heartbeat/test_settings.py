@@ -1,0 +1,57 @@
+"""What silence is, and which settings would make zombies of the living."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from libs.contracts.heartbeat import SILENCE
+from libs.runtime.settings import sentence_of
+from services.heartbeat.settings import HeartbeatSettings
+
+
+def settings(**seconds: float) -> HeartbeatSettings:
+    values: dict[str, Any] = {
+        name: value if name.endswith("misses") else timedelta(seconds=value)
+        for name, value in seconds.items()
+    }
+    return HeartbeatSettings(postgres_url="postgresql://x", nats_url="nats://x", **values)
+
+
+def test_silence_is_four_missed_pings_as_agents_arm_it() -> None:
+    assert settings().heartbeat_silence == timedelta(minutes=2) == SILENCE
+
+
+def test_a_shorter_interval_shortens_everything_that_is_told_with_it() -> None:
+    short = settings(heartbeat_interval=1, heartbeat_coarse=1, heartbeat_watch=0.5)
+
+    assert short.heartbeat_silence == timedelta(seconds=4)
+
+
+def test_a_gap_in_our_hearing_must_show_within_the_silence() -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(heartbeat_watch=30)
+
+    assert sentence_of(refused.value) == (
+        "HEADWATER_HEARTBEAT_WATCH: that pings were not heard shows after 4 missed confirmations, 120 s, which must be"
+        " shorter than a silence of 120 s (HEADWATER_HEARTBEAT_INTERVAL times HEADWATER_HEARTBEAT_MISSES)"
+    )
+
+
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        {"heartbeat_coarse": 80},
+        {"heartbeat_interval": 15},  # four of them are as long as the default coarseness
+        {"heartbeat_misses": 3},
+    ],
+    ids=["coarse", "interval", "misses"],
+)
+def test_what_is_written_of_the_living_must_be_younger_than_the_silence(
+    seconds: dict[str, float],
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(**seconds)
+
+    assert sentence_of(refused.value).startswith("HEADWATER_HEARTBEAT_COARSE: what is written")
