@@ -90,10 +90,10 @@ HEARS: dict[str, tuple[Subject, ...]] = {
 LETS_AGENTS_IN = "gateway"
 """Whom nats-server asks about everybody that is no user of its configuration (`services/gateway/agent_login.py`)."""
 
-LOOKS_UP: dict[str, tuple[tuple[Stream, Subject], ...]] = {
-    "heartbeat": ((streams.BEATS, subjects.BEAT),),  # a run's newest ping, before it is announced
+LOOKS_UP: dict[str, tuple[Stream, ...]] = {
+    "heartbeat": (streams.BEATS,),  # a run's newest ping, before it is announced
 }
-"""Whose newest message each may look up in a stream, one subject at a time."""
+"""The streams in which each may look single messages up."""
 
 WATCHES: dict[str, tuple[tuple[Stream, Durable], ...]] = {
     "gateway": ((streams.LOGS, streams.LOG_DRAIN),),  # how far the ledger has come with the lines
@@ -135,10 +135,7 @@ def service_user(name: str) -> User:
             f"$JS.ACK.{stream}.{durable}.>",
             subjects.DLQ.at(service=name, noun=durable),
         }
-    publish |= {
-        f"$JS.API.DIRECT.GET.{stream.name}.{subject.wildcard}"
-        for stream, subject in LOOKS_UP.get(name, ())
-    }
+    publish |= {f"$JS.API.STREAM.MSG.GET.{stream.name}" for stream in LOOKS_UP.get(name, ())}
     publish |= {
         f"$JS.API.CONSUMER.INFO.{stream.name}.{durable.name}"
         for stream, durable in WATCHES.get(name, ())

@@ -25,7 +25,9 @@ Silence is not death until proven:
 * *Everybody is silent.* When fewer than half of the guarded runs ping, the fault is likely between them and us (a load
   balancer, a network). Silences are held, reported and armed again; only what is silent for another whole period is
   announced.
-* *They pinged meanwhile.* Before the announcement the broker is asked once more for the run's newest ping.
+* *They pinged meanwhile.* Before the announcement the broker is asked once more for the run's newest ping: it knows
+  what an ear lost. What the ears heard and the broker has not stored yet is in what they heard last, or in the tables,
+  which the announcing statement looks at again. A question without an answer puts the silence off for a second.
 
 Killed at any moment: silences are acknowledged after the transaction of record and outbox row, and a redelivered one
 finds the record. Two replicas share the consumers; a run is announced once per version and last sign of life.

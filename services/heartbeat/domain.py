@@ -21,6 +21,7 @@ class Why(StrEnum):
     ALIVE = "alive"
     DEAF = "deaf"
     MASS_SILENCE = "mass_silence"
+    UNANSWERED = "unanswered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +91,14 @@ def judge(run: SilentRun, *, now: datetime, silence: timedelta, hearing: Hearing
     if hearing.mass_silence:
         return ArmAgain(after=silence, why=Why.MASS_SILENCE)
     return Zombie(last_seen=run.seen)
+
+
+def is_still_silent(sent: datetime, newest: datetime | None) -> bool:
+    """Whether no other ping came since the one `sent` then. `newest`: when the broker's newest was sent, if it has one.
+
+    Another, not a later one: senders' clocks differ, and an agent whose clock is behind may watch the process.
+    """
+    return newest is None or newest == sent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ parser of this connection takes the ids out of the socket's bytes and skips the 
 
 import re
 from contextlib import suppress
+from uuid import UUID
 
 import nats.errors
 from nats.aio.client import Client
@@ -36,6 +37,7 @@ class Ear(Client):
     def __init__(self) -> None:
         super().__init__()
         self._ps: _PingParser = _PingParser(self)
+        self._taken: dict[bytes, bytes] = {}
         self._beats: Subscription
 
     async def listen(self, queue: str) -> None:
@@ -55,8 +57,13 @@ class Ear(Client):
 
     def take(self) -> dict[bytes, bytes]:
         """Run to tenant, as they stood in the subject: lower-case UUIDs with hyphens."""
-        heard, self._ps.heard = self._ps.heard, {}
-        return heard
+        self._taken, self._ps.heard = self._ps.heard, {}
+        return self._taken
+
+    def has_just_heard(self, run: UUID) -> bool:
+        """Whether the run pinged since the last `take` but one: what the caller may not have written yet."""
+        key = str(run).encode()
+        return key in self._ps.heard or key in self._taken
 
     def give_back(self, heard: dict[bytes, bytes]) -> None:
         """What was taken and could not be used, for the next `take`."""

@@ -1,10 +1,16 @@
 -- Record zombies; the rows that come back are to be announced, in the same transaction.
 -- Race: the silence is delivered twice, or two replicas and the sweep find the same run: one row per run, and only a
--- newer version or sign of life passes the WHERE. After $6 it is announced again, in case the event was lost.
+-- newer version or sign of life passes the WHERE.
+-- Race: a replica has written a ping since we read the facts (we may have been stopped in between, for however long): the
+-- run is not announced; that ping has armed its switch.
+-- After $6 it is announced again, in case the event was lost.
 INSERT INTO heartbeat.zombie AS z (flow_run_id, version, tenant_id, last_seen, detected)
 SELECT d.flow_run_id, d.version, d.tenant_id, d.last_seen, $5
 FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[])
     AS d (flow_run_id, version, tenant_id, last_seen)
+WHERE NOT EXISTS (
+    SELECT FROM heartbeat.last_seen s WHERE s.flow_run_id = d.flow_run_id AND s.at > d.last_seen
+)
 ORDER BY d.flow_run_id
 ON CONFLICT (flow_run_id) DO UPDATE
     SET version = excluded.version, last_seen = excluded.last_seen, detected = excluded.detected

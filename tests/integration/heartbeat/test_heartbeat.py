@@ -3,18 +3,23 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from nats.js.errors import NotFoundError
 
+from deploy.provision import provision
 from libs.contracts import subjects
 from libs.contracts.heartbeat import SCHEDULE_HEADER, FlowRunZombieDetected, beat_message
 from libs.contracts.runs import FlowRunStateChanged
+from libs.runtime import metrics
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
+from services.heartbeat import app
 from services.heartbeat.app import Heartbeat, build
+from services.heartbeat.domain import SilentRun, Why
 from services.heartbeat.settings import HeartbeatSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -29,7 +34,6 @@ def settings(stack: Stack, **changes: Any) -> HeartbeatSettings:
         "postgres_url": stack.postgres_url("heartbeat"),
         "nats_url": stack.nats_url,
         "heartbeat_interval": timedelta(seconds=0.5),
-        "heartbeat_silence": SILENCE,
         "heartbeat_coarse": timedelta(seconds=0.5),
         "heartbeat_sweep": timedelta(days=1),
         "heartbeat_sweep_grace": timedelta(seconds=1),
@@ -305,6 +309,87 @@ async def test_the_sweep_finds_a_run_that_the_broker_lost(
 
     assert (await heartbeat.sweep()).zombies == 1
     assert (await heartbeat.sweep()).zombies == 0
+
+
+async def test_the_broker_is_asked_for_the_newest_pings_of_many_runs_at_once(stack: Stack) -> None:
+    heard, unheard = [new_id() for _ in range(60)], [new_id() for _ in range(60)]
+    sent = utc_now()
+    async with running(stack) as service:
+        for run in heard:
+            subject, headers, body = beat_message(TENANT, run, sent, timedelta(minutes=2))
+            await service.bus.js.publish(subject, body, headers=headers)
+
+        newest = await service._newest_pings([silent(run) for run in (*heard, *unheard)])
+
+    assert newest == dict.fromkeys(heard, sent) | dict.fromkeys(unheard)
+
+
+async def test_a_stream_that_is_lost_says_nothing_of_anybodys_pings(stack: Stack) -> None:
+    async with running(stack) as service:
+        await service.bus.js.delete_stream("BEATS")
+        try:
+            assert await service._newest_pings([silent(new_id())]) == {}
+        finally:
+            await provision(stack.nats_url)
+
+
+def silent(run: UUID) -> SilentRun:
+    return SilentRun(
+        flow_run_id=run,
+        tenant_id=TENANT,
+        version=3,
+        state="Running",
+        enabled=True,
+        guarded=True,
+        seen=utc_now(),
+    )
+
+
+async def test_a_crowd_that_falls_silent_at_once_is_found_at_once(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    crowd = [await a_flow_run(stack.admin_pool) for _ in range(120)]
+    for run in crowd:
+        await ping(heartbeat, run)
+
+    await eventually(lambda: all_are_announced(stack, 120), timeout=10)
+
+
+async def test_a_silence_that_the_broker_says_nothing_of_comes_back_within_seconds(
+    stack: Stack, heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = await a_flow_run(stack.admin_pool)
+    unanswered = metrics.SILENCES.labels(Why.UNANSWERED)
+    before = unanswered._value.get()
+
+    async def twice() -> bool:
+        return bool(unanswered._value.get() >= before + 2)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(app, "ANSWER_WITHIN", 0.0)  # no broker is that fast
+        await ping(heartbeat, dead)
+        await eventually(twice)
+        assert await zombies(stack) == {}
+
+    assert await eventually(lambda: zombies(stack), timeout=10) == {dead: 3}
+
+
+async def test_a_run_that_was_heard_by_a_replica_since_it_was_judged_is_not_announced(
+    stack: Stack,
+) -> None:
+    """This replica was stopped between the look at the tables and the announcement."""
+    await clean(stack)
+    spoke, dead = await a_flow_run(stack.admin_pool), await a_flow_run(stack.admin_pool)
+    async with running(stack) as service:
+        for run in (spoke, dead):
+            await changed(service, run, "Running")
+            await eventually(partial(last_seen, stack, run))
+        judged = [(silent(run), await last_seen(stack, run)) for run in (spoke, dead)]
+        await stack.admin_pool.execute(
+            "UPDATE heartbeat.last_seen SET at = clock_timestamp() WHERE flow_run_id = $1", spoke
+        )
+
+        assert await service._announce(judged, utc_now()) == {dead}
 
 
 async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:

@@ -85,6 +85,20 @@ async def test_what_was_taken_is_not_taken_again() -> None:
     assert ear.take() == {}
 
 
+async def test_what_was_taken_last_may_not_be_written_yet_so_it_counts_as_just_heard() -> None:
+    ear, first, second = Ear(), new_id(), new_id()
+    await heard(ear, a_ping(first))
+    await ear._ps.parse(a_ping(second))
+
+    assert ear.has_just_heard(first)
+    assert ear.has_just_heard(second)
+
+    ear.take()
+
+    assert not ear.has_just_heard(first)
+    assert ear.has_just_heard(second)
+
+
 @pytest.mark.parametrize("odd", ["a\x0bb", "a\x0cb", "a\x1cb", "\u00ff"])
 async def test_a_strangers_subject_hides_no_ping_behind_it(odd: str) -> None:
     run = new_id()

@@ -17,6 +17,7 @@ from services.heartbeat.domain import (
     SilentRun,
     Why,
     Zombie,
+    is_still_silent,
     judge,
 )
 
@@ -79,6 +80,20 @@ def test_silence_that_we_did_not_listen_to_proves_nothing(since: datetime | None
     assert judge(RUN, now=NOW, silence=SILENCE, hearing=Hearing(since=since)) == ArmAgain(
         after=SILENCE, why=Why.DEAF
     )
+
+
+def test_a_run_whose_ping_fired_and_is_the_newest_still_is_silent() -> None:
+    assert is_still_silent(NOW, NOW)
+    assert is_still_silent(NOW, None)
+
+
+@pytest.mark.parametrize(
+    "off", [timedelta(seconds=1), -timedelta(hours=1)], ids=["later", "behind"]
+)
+def test_another_ping_is_a_sign_of_life_whatever_its_sender_says_the_time_is(
+    off: timedelta,
+) -> None:
+    assert not is_still_silent(NOW, NOW + off)
 
 
 def test_listening_for_exactly_the_silence_is_enough() -> None:
