@@ -7,8 +7,8 @@ The heartbeat service and the ledger are processes of their own; a silence is fo
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,6 @@ from uuid import UUID
 
 import nats
 import nats.errors
-import psutil
 import pytest
 from nats.aio.client import Client
 
@@ -27,13 +26,13 @@ from libs.runtime.clock import utc_now
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.flows import TENANT, a_flow, a_flow_run, a_task_run
+from tests.support.pauses import passes, paused
 from tests.support.service_process import ServiceProcess
 
 SILENCE = timedelta(seconds=4)
 LONGER = 2.5 * SILENCE.total_seconds()
 SETTINGS = {
     "HEADWATER_HEARTBEAT_INTERVAL": "PT1S",
-    "HEADWATER_HEARTBEAT_SILENCE": "PT4S",
     "HEADWATER_HEARTBEAT_COARSE": "PT1S",
     "HEADWATER_HEARTBEAT_WATCH": "PT0.3S",
     "HEADWATER_HEARTBEAT_SWEEP": "PT1S",
@@ -153,29 +152,6 @@ async def a_world(stack: Stack) -> AsyncIterator[World]:
 
 def _pid(engine: Supervisor) -> int:
     return engine.pid or 0
-
-
-@contextmanager
-def paused(*pids: int | None) -> Iterator[None]:
-    """SIGSTOP to them and to their children; SIGCONT at the end, whatever happened."""
-    processes = [psutil.Process(pid) for pid in pids if pid is not None]
-    assert processes, "there is nothing to pause"
-    family = [each for one in processes for each in (one, *one.children(recursive=True))]
-    try:
-        for each in family:
-            os.kill(each.pid, signal.SIGSTOP)
-        yield
-    finally:
-        for each in family:
-            with suppress(ProcessLookupError):
-                os.kill(each.pid, signal.SIGCONT)
-
-
-async def passes(seconds: float) -> None:
-    """An outage takes its time: nothing tells when it has lasted long enough, so it is waited for."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(seconds):
-            await asyncio.Future()
 
 
 PAUSES: dict[str, Callable[[World], int | None]] = {
