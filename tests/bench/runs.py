@@ -464,6 +464,8 @@ async def a_bench(folder: Path, *, processes: bool, scale: float) -> Any:
         Gql(server.url) as api,
     ):
         data = DataFolder(folder / "data")
+        # The gateway may answer before all services of `--processes` do, and only then is the record written.
+        await eventually((data.path / "running.json").exists, timeout=30)
         record = json.loads((data.path / "running.json").read_text())
         postgres = (
             f"{SUPERUSER}:{data.secret('postgres')}@127.0.0.1:{record['postgres_port']}/headwater"
