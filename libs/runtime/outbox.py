@@ -8,7 +8,7 @@ Liveness: the service pokes its relay after a commit; the sweep finds what a cra
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from libs.contracts.base import Event
@@ -28,9 +28,16 @@ async def add(connection: Connection, schema: str, events: Iterable[Event]) -> N
     await connection.execute(
         f"INSERT INTO {schema}.outbox (id, subject, body, traceparent) "
         "SELECT *, $4::text FROM unnest($1::uuid[], $2::text[], $3::bytea[])",
-        [e.event_id for e in rows],
-        [subject_of(e) for e in rows],
-        [e.model_dump_json().encode() for e in rows],
+        *columns(rows),
+    )
+
+
+def columns(events: Sequence[Event]) -> tuple[list[UUID], list[str], list[bytes], str | None]:
+    """Ids, subjects and bodies of outbox rows, and the `traceparent` of all, for a statement that inserts them."""
+    return (
+        [e.event_id for e in events],
+        [subject_of(e) for e in events],
+        [e.model_dump_json().encode() for e in events],
         trace.current(),
     )
 

@@ -50,7 +50,7 @@ class Runs(Service):
             told=self._tell,
         )
         self.commit: GroupCommit[Command, Answer] = GroupCommit(
-            ledger.apply,
+            ledger.begin,
             batch_limit=settings.commit_batch,
             queue_limit=settings.commit_queue,
             lanes=settings.commit_lanes,

@@ -3,8 +3,9 @@
 A lone command starts at once. Under load the batches grow by themselves, because a transaction takes longer than the
 commands need to arrive. A transaction costs the same for one command as for ten, so a batch waits for company where
 that delays nobody: while more commands come in with every turn of the event loop, and while another lane's transaction
-is on its way and little has gathered (for `PATIENCE` at most, as that one may be held up by a lock). A lane is one
-transaction at a time; two lanes let one full batch be decoded while PostgreSQL commits the other.
+is being written and little has gathered (for `PATIENCE` at most, as that one may be held up by a lock). A lane is one
+transaction at a time. With two, one batch is gathered in a transaction that is already open while the other is
+written, and written while the other one's commit waits for the disk.
 
 * Bounded: a command that finds the queue full is told to try again, at once.
 * One bad command harms nobody: when a batch fails and is known to be rolled back, its commands are tried one by one.
@@ -15,7 +16,14 @@ transaction at a time; two lanes let one full batch be decoded while PostgreSQL 
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,12 +51,17 @@ class _Waiting(Generic[Command, Answer]):
     """The trace that the command belongs to; None when traces are off."""
 
 
+Apply = Callable[[Sequence[Command]], Awaitable[Sequence[Answer]]]
+Begin = Callable[[], AbstractAsyncContextManager[Apply[Command, Answer]]]
+"""Opens a transaction and gives what does the work in it: an answer for each command, in order. Leaving it commits."""
+
+
 class GroupCommit(Generic[Command, Answer]):
-    """Gathers commands and hands them to `apply`, which answers each, in order, from one committed transaction."""
+    """Gathers commands and answers each from one committed transaction."""
 
     def __init__(
         self,
-        apply: Callable[[Sequence[Command]], Awaitable[Sequence[Answer]]],
+        begin: Begin[Command, Answer],
         *,
         batch_limit: int,
         queue_limit: int,
@@ -57,7 +70,7 @@ class GroupCommit(Generic[Command, Answer]):
         tracing: Tracing | None = None,
         patience: float = PATIENCE,
     ) -> None:
-        self._apply = apply
+        self._begin = begin
         self._patience = patience
         self._tracing = tracing
         self._batch_limit = batch_limit
@@ -69,8 +82,9 @@ class GroupCommit(Generic[Command, Answer]):
         self._queue: deque[_Waiting[Command, Answer]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
-        self._applying = 0
-        self._finished = asyncio.Event()
+        self._turn = asyncio.Lock()  # of the lane that gathers
+        self._writing = 0
+        self._written = asyncio.Event()
         self._lanes: list[asyncio.Task[None]] = []
         self.batches = 0
         self.commands = 0
@@ -106,70 +120,100 @@ class GroupCommit(Generic[Command, Answer]):
         self._queued += weight
         self._arrived.set()
         if self._queued >= self._worth:
-            self._finished.set()  # enough for a transaction beside the one on its way
+            self._written.set()  # enough for a transaction beside the one on its way
         return await answer
 
     async def _lane(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
-            while not self._queue:
-                self._arrived.clear()
-                await self._arrived.wait()
-            await self._gather()
-            if self._queue:
-                await self._commit(self._take())
+            batch: list[_Waiting[Command, Answer]] = []
+            try:
+                with ExitStack() as traced:
+                    async with AsyncExitStack() as transaction:
+                        async with self._turn:
+                            while not self._queue:
+                                self._arrived.clear()
+                                await self._arrived.wait()
+                            # Opened before the batch is closed: what comes during this round trip still joins it.
+                            apply = await transaction.enter_async_context(self._begin())
+                            await self._gather()
+                            batch = self._take()
+                        began = loop.time()
+                        traced.enter_context(self._span(batch))
+                        answers = await self._write(apply, batch)
+                await self._committed(batch, answers, seconds=loop.time() - began)
+            except asyncio.CancelledError:
+                _fail(batch, ConnectionError("the ledger is stopping"))
+                raise
+            except Exception as error:
+                await self._recover(batch or self._take(), error)
 
     async def _gather(self) -> None:
         """Wait for more commands to share the transaction, as long as that delays nobody."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self._patience
         while self._queued < self._worth and loop.time() < until:
-            if self._applying:
-                self._finished.clear()
+            if self._writing:
+                self._written.clear()
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(until):
-                        await self._finished.wait()
+                        await self._written.wait()
             seen = self._queued
             await asyncio.sleep(0)
-            if self._queued == seen and not self._applying:
+            if self._queued == seen and not self._writing:
                 return
 
     def _take(self) -> list[_Waiting[Command, Answer]]:
-        batch = [self._queue.popleft()]
-        weight = batch[0].weight
-        while self._queue and weight + self._queue[0].weight <= self._batch_limit:
+        batch: list[_Waiting[Command, Answer]] = []
+        weight = 0
+        while self._queue and (not batch or weight + self._queue[0].weight <= self._batch_limit):
             batch.append(self._queue.popleft())
             weight += batch[-1].weight
         self._queued -= weight
         return batch
 
-    async def _commit(self, batch: list[_Waiting[Command, Answer]]) -> None:
-        self._applying += 1
+    async def _write(
+        self, apply: Apply[Command, Answer], batch: list[_Waiting[Command, Answer]]
+    ) -> Sequence[Answer]:
+        """Do everything but the commit."""
+        self._writing += 1
         try:
-            await self._try(batch)
-        except asyncio.CancelledError:
-            _fail(batch, ConnectionError("the ledger is stopping"))
-            raise
+            return await apply([waiting.command for waiting in batch])
         finally:
-            self._applying -= 1
-            self._finished.set()
+            self._writing -= 1
+            self._written.set()
 
-    async def _try(self, batch: list[_Waiting[Command, Answer]]) -> None:
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            answers = await self._applied(batch)
-        except Exception as error:
-            if len(batch) == 1 or is_outage(error):
-                _fail(batch, error)
-                return
-            self._log.warning("batch_split", size=len(batch), error=str(error))
-            for waiting in batch:
-                await self._try([waiting])
+    async def _recover(self, batch: list[_Waiting[Command, Answer]], error: Exception) -> None:
+        """Of a batch that was rolled back each command gets a transaction of its own, and its own error if it fails."""
+        if len(batch) <= 1 or is_outage(error):
+            _fail(batch, error)
             return
+        self._log.warning("batch_split", size=len(batch), error=str(error))
+        loop = asyncio.get_running_loop()
+        for place, waiting in enumerate(batch):
+            began = loop.time()
+            try:
+                with self._span([waiting]):
+                    async with self._begin() as apply:
+                        answers = await self._write(apply, [waiting])
+                await self._committed([waiting], answers, seconds=loop.time() - began)
+            except asyncio.CancelledError:
+                _fail(batch[place:], ConnectionError("the ledger is stopping"))
+                raise
+            except Exception as own:
+                _fail([waiting], own)
+
+    async def _committed(
+        self,
+        batch: list[_Waiting[Command, Answer]],
+        answers: Sequence[Answer],
+        *,
+        seconds: float,
+    ) -> None:
         self.batches += 1
         self.commands += len(batch)
         metrics.COMMIT_SIZE.labels(self._name).observe(len(batch))
-        metrics.COMMIT_SECONDS.labels(self._name).observe(loop.time() - began)
+        metrics.COMMIT_SECONDS.labels(self._name).observe(seconds)
         try:
             await faults.reached(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER)
         except Exception as error:
@@ -179,19 +223,17 @@ class GroupCommit(Generic[Command, Answer]):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
 
-    async def _applied(self, batch: list[_Waiting[Command, Answer]]) -> Sequence[Answer]:
-        """Apply the batch, in a span below the first command's that is linked to all commands it carries."""
-        commands = [waiting.command for waiting in batch]
+    def _span(self, batch: list[_Waiting[Command, Answer]]) -> AbstractContextManager[object]:
+        """A span below the first command's that is linked to all commands which the batch carries."""
         if self._tracing is None:
-            return await self._apply(commands)
+            return nullcontext()
         causes = [w.traceparent for w in batch if w.traceparent is not None]
-        with self._tracing.span(
+        return self._tracing.span(
             "group commit",
             within=causes[0] if causes else None,
             links=causes,
             attributes={"headwater.commands": len(batch)},
-        ):
-            return await self._apply(commands)
+        )
 
 
 def _fail(batch: Sequence[_Waiting[Command, Answer]], error: Exception) -> None:

@@ -6,7 +6,8 @@ order.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -156,24 +157,26 @@ class Ledger:
         self._told = told
         self._log = log.get("runs")
 
-    async def apply(self, commands: Sequence[Command]) -> Sequence[Answer]:
-        """Decide and commit a batch; the answers, in order. Raises with nothing committed."""
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Callable[[Sequence[Command]], Awaitable[list[Answer]]]]:
+        """A transaction for one batch: call what it gives with the commands; it answers each, in order.
+
+        Leaving it commits. Raises with nothing committed.
+        """
         async with self._database.transaction() as connection:
             batch = _Batch(
                 connection,
-                now=self._clock(),
                 clock=self._clock,
                 ids=self._ids,
                 names=self._names,
                 policy=self._policy,
             )
-            answers = await batch.run(commands)
+            yield batch.run
             await faults.reached(faults.Point.RUNS_BEFORE_COMMIT)
         batch.count()
         for line in batch.stale:
             self._log.info("proposal_stale", **line)
         self._told(batch.committed())
-        return answers
 
 
 @dataclass(slots=True)
@@ -248,11 +251,11 @@ class _Batch:
     """The working set of one transaction; facts evolve as commands are decided in order."""
 
     connection: Connection
-    now: datetime
     clock: Clock
     ids: NewId
     names: Callable[[], str]
     policy: Policy
+    now: datetime = field(init=False)
     flow_runs: dict[UUID, FlowRun] = field(default_factory=dict)
     task_runs: dict[UUID, TaskRun] = field(default_factory=dict)
     task_runs_of: dict[UUID, list[UUID]] = field(default_factory=dict)
@@ -273,6 +276,7 @@ class _Batch:
     waits: list[timedelta] = field(default_factory=list)
 
     async def run(self, commands: Sequence[Command]) -> list[Answer]:
+        self.now = self.clock()
         read = {
             place: [self._read(p) for p in command.proposals]
             for place, command in enumerate(commands)
@@ -290,15 +294,16 @@ class _Batch:
                     answers[place] = self._safeguard(command)
                 case _:
                     pass
+        told = len(self.events)
         if self.flow_run_moves:
-            await store.write_flow_run_states(self.connection, self.flow_run_moves)
+            await store.write_flow_run_states(self.connection, self.flow_run_moves, self.events)
         if self.task_run_moves:
             await store.write_task_run_states(self.connection, self.task_run_moves)
         await self.slots.write(self.connection, at=self.now)
         await self._insert_flow_runs(commands, answers)
         await self._get_or_create_task_runs(commands, answers)
         await logs.insert_entries(self.connection, self._tenanted_logs(), at=self.now, ids=self.ids)
-        await outbox.add(self.connection, "runs", self.events)
+        await outbox.add(self.connection, "runs", self.events[told:])
         return [answers[place] for place in range(len(commands))]
 
     def count(self) -> None:

@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from libs.contracts.base import JsonObject
-from libs.contracts.runs import GetOrCreateTaskRun
+from libs.contracts.runs import FlowRunStateChanged, GetOrCreateTaskRun
 from libs.contracts.states import FINISHED_FAMILY, State
+from libs.runtime import outbox
 from libs.runtime.database import Connection, statement
 from libs.runtime.ids import NewId
 from services.runs.domain.creation import FlowFacts
@@ -266,9 +267,11 @@ async def task_policies(
 
 
 async def write_flow_run_states(
-    connection: Connection, moves: Sequence[tuple[UUID, FlowRunMoved]]
+    connection: Connection,
+    moves: Sequence[tuple[UUID, FlowRunMoved]],
+    events: Sequence[FlowRunStateChanged],
 ) -> None:
-    """Append (history id, move) pairs, oldest first, and copy each run's newest onto its row."""
+    """Append (history id, move) pairs, oldest first, copy each run's newest onto its row, and tell it in `events`."""
     replaces = _replaced_versions([move.run for _, move in moves])
     rows = [
         (
@@ -278,7 +281,7 @@ async def write_flow_run_states(
         )
         for (history_id, m), replaced in zip(moves, replaces, strict=True)
     ]  # fmt: skip
-    await _write(connection, "write_flow_run_states", rows, replaces)
+    await _write(connection, "write_flow_run_states", rows, replaces, *outbox.columns(events))
 
 
 async def write_task_run_states(
@@ -312,8 +315,10 @@ async def _write(
     name: str,
     rows: Sequence[tuple[Any, ...]],
     replaces: Sequence[int | None],
+    *more: object,
 ) -> None:
-    tag = await connection.execute(statement(__file__, name), *map(list, zip(*rows, strict=True)))
+    columns = map(list, zip(*rows, strict=True))
+    tag = await connection.execute(statement(__file__, name), *columns, *more)
     expected = sum(1 for replaced in replaces if replaced is not None)
     if tag != f"UPDATE {expected}":
         msg = f"{name}: {tag} where {expected} locked rows were expected"

@@ -10,7 +10,7 @@ import asyncpg
 from libs.contracts.agents import ClaimedRun, Held, Outcome, Renewal
 from libs.contracts.runs import FlowRunStateChanged, RunKind
 from libs.contracts.states import State
-from libs.runtime import metrics, outbox
+from libs.runtime import metrics
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
@@ -342,10 +342,9 @@ class Leases:
             for id_ in stopped:
                 slots.end(id_)
             await slots.write(connection, at=self._clock())
-        await store.write_flow_run_states(connection, [(self._ids(), moved) for moved in moves])
-        await outbox.add(
+        await store.write_flow_run_states(
             connection,
-            "runs",
+            [(self._ids(), moved) for moved in moves],
             [
                 FlowRunStateChanged(
                     event_id=self._ids(),

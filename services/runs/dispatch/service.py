@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
@@ -60,7 +61,7 @@ class Dispatch:
         )
         # Fifty agents that confirm at once are one statement, as with the ledger's states.
         self._renewals: GroupCommit[tuple[UUID, Sequence[Held]], list[Renewal]] = GroupCommit(
-            self.leases.renew,
+            lambda: nullcontext(self.leases.renew),  # has a transaction of its own
             batch_limit=RENEWALS_TOGETHER,
             queue_limit=RENEWALS_WAITING,
             lanes=1,

@@ -1,4 +1,5 @@
--- Append states to flow runs and copy each run's newest onto its row, in one statement.
+-- Append states to flow runs, copy each run's newest onto its row, and put the events into the outbox, in one statement:
+-- each more would be a round trip more while the rows are locked.
 --
 -- The rows are locked (lock_flow_runs.sql) and the versions were counted under the lock; should that ever be untrue,
 -- the guard on the version leaves the row alone, fewer rows come back than went in, and the caller rolls back.
@@ -17,6 +18,9 @@ WITH moved AS (
         (id, created, updated, tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version)
     SELECT history_id, at, at, tenant_id, run_id, at, state, message, state_start_time, serialized_state::jsonb, version
     FROM moved
+), told AS (
+    INSERT INTO runs.outbox (id, subject, body, traceparent)
+    SELECT *, $21::text FROM unnest($18::uuid[], $19::text[], $20::bytea[])
 )
 UPDATE runs.flow_run r SET
     updated = m.at, version = m.version, state = m.state, state_timestamp = m.at, state_message = m.message,

@@ -2,11 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
-from services.runs.commit import GroupCommit, QueueFullError
+from services.runs.commit import Begin, GroupCommit, QueueFullError
 
 Apply = Callable[[Sequence[int]], Awaitable[Sequence[int]]]
 
@@ -19,9 +19,10 @@ async def committing(
     queue_limit: int = 1000,
     lanes: int = 1,
     patience: float = 60.0,
+    begin: Begin[int, int] | None = None,
 ) -> AsyncIterator[GroupCommit[int, int]]:
     commit: GroupCommit[int, int] = GroupCommit(
-        apply,
+        begin or (lambda: nullcontext(apply)),
         batch_limit=batch_limit,
         queue_limit=queue_limit,
         lanes=lanes,

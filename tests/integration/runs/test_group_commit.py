@@ -1,0 +1,136 @@
+"""The group commit through the service, on PostgreSQL: what a poisoned batch does, and what a full queue answers.
+
+A lock that the test holds on one run keeps the only lane busy, so that what is asked meanwhile is one batch.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import StateApplied
+from libs.runtime.bus import Bus
+from services.runs.app import Runs
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.ledger import Client, bus_on, ledger_on, register_flow
+
+QUEUE = 6
+
+
+@pytest.fixture(scope="module")
+async def ledger(stack: Stack) -> AsyncIterator[Runs]:
+    """One lane, and a queue that is soon full."""
+    async with ledger_on(stack, commit_lanes=1, commit_queue=QUEUE) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def bus(stack: Stack, ledger: Runs) -> AsyncIterator[Bus]:
+    async with bus_on(stack) as bus:
+        yield bus
+
+
+async def test_a_command_that_postgresql_cannot_write_hurts_only_itself(
+    stack: Stack, ledger: Runs, bus: Bus
+) -> None:
+    client = Client(bus, (flow := await register_flow(stack.admin_pool)).tenant_id)
+    held, poisoned, *neighbours = [await client.start(flow) for _ in range(QUEUE)]
+
+    async with unwritable(stack, poisoned):
+        async with locked(stack, held):
+            first = asyncio.create_task(client.set(held, "Success"))
+            await waiting_for_the_lock(stack)
+            others = [
+                asyncio.create_task(client.set(run_id, "Success"))
+                for run_id in (neighbours[0], poisoned, *neighbours[1:])
+            ]
+            await eventually(lambda: ledger.commit.queued == len(others))
+        before = ledger.commit.batches
+        answers = await asyncio.gather(*others)
+        await first
+
+    bad = answers.pop(1)
+    assert isinstance(bad, Refused)
+    assert bad.code is Code.INTERNAL
+    assert {type(answer) for answer in answers} == {StateApplied}
+    # The held one's, and one transaction for each neighbour: they had been one batch, which was rolled back.
+    assert ledger.commit.batches - before == 1 + len(neighbours)
+    rows = await stack.admin_pool.fetch(
+        """
+        SELECT r.id, r.state, count(h.id) AS states, max(h.version) = r.version AS agree
+        FROM runs.flow_run r JOIN runs.flow_run_state h ON h.flow_run_id = r.id
+        WHERE r.flow_id = $1 GROUP BY r.id
+        """,
+        flow.id,
+    )
+    assert {(row["id"], row["state"], row["states"], row["agree"]) for row in rows} == {
+        (poisoned, "Running", 3, True),
+        *((run_id, "Success", 4, True) for run_id in (held, *neighbours)),
+    }
+
+
+async def test_who_finds_the_queue_full_is_told_to_try_again_and_nobody_else_is_hurt(
+    stack: Stack, ledger: Runs, bus: Bus
+) -> None:
+    client = Client(bus, (flow := await register_flow(stack.admin_pool)).tenant_id)
+    held, late, *queued = [await client.start(flow) for _ in range(QUEUE + 2)]
+
+    async with locked(stack, held):
+        first = asyncio.create_task(client.set(held, "Success"))
+        await waiting_for_the_lock(stack)
+        others = [asyncio.create_task(client.set(run_id, "Success")) for run_id in queued]
+        await eventually(lambda: ledger.commit.queued == QUEUE)
+
+        refused = await client.set(late, "Success")  # answered while nothing moves
+
+        assert ledger.commit.queued == QUEUE
+    assert isinstance(refused, Refused)
+    assert (refused.code, refused.fields) == (Code.BUSY, {"service": "runs"})
+    assert {type(answer) for answer in await asyncio.gather(first, *others)} == {StateApplied}
+    assert isinstance(await client.set(late, "Success"), StateApplied)
+
+
+@asynccontextmanager
+async def locked(stack: Stack, run_id: UUID) -> AsyncIterator[None]:
+    """Nobody else writes the run meanwhile."""
+    async with stack.admin_pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT FROM runs.flow_run WHERE id = $1 FOR UPDATE", run_id)
+        yield
+
+
+@asynccontextmanager
+async def unwritable(stack: Stack, run_id: UUID) -> AsyncIterator[None]:
+    """PostgreSQL fails at every state of the run."""
+    await stack.admin_pool.execute(
+        f"""
+        CREATE FUNCTION runs.poison() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'this run is poison'; END $$;
+        CREATE TRIGGER poison BEFORE UPDATE ON runs.flow_run
+        FOR EACH ROW WHEN (new.id = '{run_id}') EXECUTE FUNCTION runs.poison()
+        """
+    )
+    try:
+        yield
+    finally:
+        await stack.admin_pool.execute("DROP FUNCTION runs.poison CASCADE")
+
+
+async def waiting_for_the_lock(stack: Stack) -> None:
+    """Return when the ledger's transaction hangs on the held run."""
+
+    async def hangs() -> Any:
+        return await stack.admin_pool.fetchval(
+            """
+            SELECT count(*) FROM pg_stat_activity
+            WHERE application_name = 'headwater-runs' AND wait_event_type = 'Lock'
+              AND datname = current_database()
+            """
+        )
+
+    await eventually(hangs)
