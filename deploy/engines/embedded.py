@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from deploy.engines import nats, postgres
 from deploy.engines.account import Account
@@ -35,6 +35,8 @@ class Endpoints:
     postgres_host: str
     postgres_port: int
     postgres_password: str
+    postgres_socket: Path | None
+    """The folder of its Unix socket; None where the path is too long for one."""
     nats_url: str
 
     def postgres_url(
@@ -47,6 +49,14 @@ class Endpoints:
         """A URL for this role; the superuser's password is known."""
         secret = quote(self.postgres_password if password is None else password, safe="")
         return f"postgresql://{user}:{secret}@{self.postgres_host}:{self.postgres_port}/{database}"
+
+    def postgres_socket_url(self) -> str:
+        """As `postgres_url`, over the Unix socket where there is one: a round trip costs half the CPU of TCP's."""
+        if self.postgres_socket is None:
+            return self.postgres_url()
+        place = urlencode({"host": self.postgres_socket, "port": self.postgres_port})
+        secret = quote(self.postgres_password, safe="")
+        return f"postgresql://{postgres.SUPERUSER}:{secret}@/{DATABASE}?{place}"
 
 
 class EmbeddedEngines:
@@ -65,7 +75,9 @@ class EmbeddedEngines:
         self.folder = folder
         self.home, self.account = folder.engines_home()
         self._tell_where(tell)
-        self.postgres = Supervisor(self._postgres(profile), folder)
+        program = self._postgres(profile)
+        self._postgres_socket = program.socket_folder
+        self.postgres = Supervisor(program, folder)
         self.nats = Supervisor(self._nats(), folder)
 
     async def start(self) -> Endpoints:
@@ -92,6 +104,7 @@ class EmbeddedEngines:
             postgres_host="127.0.0.1",
             postgres_port=self.postgres.port,
             postgres_password=self.folder.secret("postgres"),
+            postgres_socket=self._postgres_socket,
             nats_url=f"nats://{nats.USER}:{password}@127.0.0.1:{self.nats.port}",
         )
 

@@ -78,7 +78,9 @@ class Surroundings:
         return settings
 
     def _url(self, role: str) -> str:
-        return role_url(self.endpoints.postgres_url(), role=role, password=self.passwords[role])
+        return role_url(
+            self.endpoints.postgres_socket_url(), role=role, password=self.passwords[role]
+        )
 
 
 def import_all() -> None:
