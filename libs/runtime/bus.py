@@ -102,7 +102,7 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._hot: list[tuple[str, Take]] = []
         self._heard: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
-        self._batches: list[tuple[Durable, Stream, int, float, BatchHandler]] = []
+        self._batches: list[tuple[Durable, Stream, int, float, float, BatchHandler]] = []
         self.broker = LeanBroker(
             url,
             name=f"headwater-{service}",
@@ -134,10 +134,10 @@ class Bus:
                 await self._client.subscribe(subject, queue=queue, cb=callback)
             )
         await self._settle(timeout=10)  # started means serving
-        for durable, stream, batch, wait, handler in self._batches:
+        for durable, stream, batch, wait, rest, handler in self._batches:
             self._batch_consumers.append(
                 asyncio.create_task(
-                    self._consume_batches(durable, stream, batch, wait, handler),
+                    self._consume_batches(durable, stream, batch, wait, rest, handler),
                     name=durable.name,
                 )
             )
@@ -472,20 +472,28 @@ class Bus:
         *,
         batch: int = 500,
         wait: float = 1.0,
+        rest: float = 0.0,
     ) -> None:
         """Hand a durable's messages to `handler` in batches, acknowledged together after it returns.
 
+        After each batch it rests so many seconds, in which the next one gathers.
         The handler must be idempotent and must itself skip what it cannot parse (`bury` keeps it). When it raises,
         the whole batch is put off, so it should only raise for an outage.
         """
-        self._batches.append((durable, stream, batch, wait, handler))
+        self._batches.append((durable, stream, batch, wait, rest, handler))
 
     async def bury(self, durable: Durable, raw: Msg, reason: str) -> None:
         """Keep one poison message of a batch in the DLQ; its delivery ends."""
         await self._bury(durable, raw, reason)
 
     async def _consume_batches(
-        self, durable: Durable, stream: Stream, batch: int, wait: float, handler: "BatchHandler"
+        self,
+        durable: Durable,
+        stream: Stream,
+        batch: int,
+        wait: float,
+        rest: float,
+        handler: "BatchHandler",
     ) -> None:
         pull: Pull | None = None
         failures = 0
@@ -530,6 +538,8 @@ class Bus:
                 for message in messages:
                     if not message._ackd:
                         await message.ack()
+            if rest:
+                await asyncio.sleep(rest)
 
     async def _handle_batch(
         self, durable: Durable, messages: list[Msg], handler: "BatchHandler"

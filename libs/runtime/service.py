@@ -28,7 +28,7 @@ from libs.runtime.loop import Loop
 from libs.runtime.outbox import Relay
 from libs.runtime.settings import ServiceSettings, sentence_of
 
-_RELAY_REST = timedelta(milliseconds=20)
+_RELAY_REST = timedelta(milliseconds=50)
 """Between two ticks of a poked relay: its transaction costs the same for one event as for a hundred."""
 
 

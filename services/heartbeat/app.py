@@ -50,6 +50,7 @@ SWEEP_LIMIT = 1000
 GATHER = timedelta(
     seconds=1
 )  # in which pings gather into one statement; last_seen is late by as much
+STATES_REST = 0.1  # seconds; a switch of two minutes is armed for many runs in one transaction
 LAG = 5  # seconds that a ping may wait to be heard; beyond it we are deaf
 ASK_AT_ONCE = 50  # questions to the broker in flight
 ANSWER_WITHIN = 2.0  # seconds for each; a healthy broker needs milliseconds
@@ -103,7 +104,7 @@ class Heartbeat(Service):
     def declare(self) -> None:
         """Consume pings, silences and states."""
         self.bus.consume_batches(SILENCES, streams.BEATS, self.on_silences)
-        self.bus.consume_batches(STATES, streams.EVENTS, self.on_states)
+        self.bus.consume_batches(STATES, streams.EVENTS, self.on_states, rest=STATES_REST)
         self.bus.on_signal(subjects.SIG_TASK_BEAT.wildcard, self.on_task_ping, queue=self.name)
         self.bus.on_signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"), self.on_gateway_alive)
 
