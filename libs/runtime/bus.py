@@ -19,6 +19,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
+from dataclasses import KW_ONLY, dataclass
 from functools import cache, partial
 from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -102,7 +103,7 @@ class Bus:
         self._subscriptions: list[Subscription] = []
         self._hot: list[tuple[str, Take]] = []
         self._heard: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
-        self._batches: list[tuple[Durable, Stream, int, float, float, BatchHandler]] = []
+        self._batches: list[_Batches] = []
         self.broker = LeanBroker(
             url,
             name=f"headwater-{service}",
@@ -134,12 +135,9 @@ class Bus:
                 await self._client.subscribe(subject, queue=queue, cb=callback)
             )
         await self._settle(timeout=10)  # started means serving
-        for durable, stream, batch, wait, rest, handler in self._batches:
+        for wanted in self._batches:
             self._batch_consumers.append(
-                asyncio.create_task(
-                    self._consume_batches(durable, stream, batch, wait, rest, handler),
-                    name=durable.name,
-                )
+                asyncio.create_task(self._consume_batches(wanted), name=wanted.durable.name)
             )
 
     async def _connected(self) -> LeanClient:
@@ -480,21 +478,14 @@ class Bus:
         The handler must be idempotent and must itself skip what it cannot parse (`bury` keeps it). When it raises,
         the whole batch is put off, so it should only raise for an outage.
         """
-        self._batches.append((durable, stream, batch, wait, rest, handler))
+        self._batches.append(_Batches(durable, stream, handler, batch=batch, wait=wait, rest=rest))
 
     async def bury(self, durable: Durable, raw: Msg, reason: str) -> None:
         """Keep one poison message of a batch in the DLQ; its delivery ends."""
         await self._bury(durable, raw, reason)
 
-    async def _consume_batches(
-        self,
-        durable: Durable,
-        stream: Stream,
-        batch: int,
-        wait: float,
-        rest: float,
-        handler: "BatchHandler",
-    ) -> None:
+    async def _consume_batches(self, wanted: "_Batches") -> None:
+        durable, stream = wanted.durable, wanted.stream
         pull: Pull | None = None
         failures = 0
         while True:
@@ -506,7 +497,7 @@ class Bus:
             try:
                 if pull is None:
                     pull = await Pull.open(self.client, stream.name, durable.name)
-                messages = await self._unless_stopping(pull.fetch(batch, wait=wait))
+                messages = await self._unless_stopping(pull.fetch(wanted.batch, wait=wanted.wait))
             except TimeoutError:
                 continue
             except (nats.errors.Error, ConnectionError) as error:
@@ -518,7 +509,7 @@ class Bus:
                 await asyncio.sleep(1)
                 continue
             try:
-                await self._handle_batch(durable, messages, handler)
+                await self._handle_batch(durable, messages, wanted.handler)
             except Exception as error:
                 failures += 1
                 delay = RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
@@ -538,8 +529,8 @@ class Bus:
                 for message in messages:
                     if not message._ackd:
                         await message.ack()
-            if rest:
-                await asyncio.sleep(rest)
+            if wanted.rest:
+                await asyncio.sleep(wanted.rest)
 
     async def _handle_batch(
         self, durable: Durable, messages: list[Msg], handler: "BatchHandler"
@@ -606,6 +597,20 @@ class Bus:
 
 
 BatchHandler = Callable[[Sequence[Msg]], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batches:
+    """A durable's messages as `consume_batches` was asked for them."""
+
+    durable: Durable
+    stream: Stream
+    handler: BatchHandler
+    _: KW_ONLY
+    batch: int
+    wait: float
+    rest: float
+
 
 _OUTCOME = "headwater.outcome"
 _SIZE = "messaging.batch.message_count"

@@ -11,9 +11,10 @@ from uuid import UUID
 
 import pytest
 
+from libs.contracts import runs
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.contracts.runs import StateApplied
+from libs.contracts.runs import RunKind, SetStates, StateProposal, StatesSet
 from libs.runtime.bus import Bus
 from services.runs.app import Runs
 from tests.support.engines import Stack
@@ -44,10 +45,10 @@ async def test_a_command_that_postgresql_cannot_write_hurts_only_itself(
 
     async with unwritable(stack, poisoned):
         async with locked(stack, held):
-            first = asyncio.create_task(client.set(held, "Success"))
+            first = asyncio.create_task(succeed(client, held))
             await waiting_for_the_lock(stack)
             others = [
-                asyncio.create_task(client.set(run_id, "Success"))
+                asyncio.create_task(succeed(client, run_id))
                 for run_id in (neighbours[0], poisoned, *neighbours[1:])
             ]
             await eventually(lambda: ledger.commit.queued == len(others))
@@ -58,7 +59,7 @@ async def test_a_command_that_postgresql_cannot_write_hurts_only_itself(
     bad = answers.pop(1)
     assert isinstance(bad, Refused)
     assert bad.code is Code.INTERNAL
-    assert {type(answer) for answer in answers} == {StateApplied}
+    assert {type(answer) for answer in answers} == {StatesSet}
     # The held one's, and one transaction for each neighbour: they had been one batch, which was rolled back.
     assert ledger.commit.batches - before == 1 + len(neighbours)
     rows = await stack.admin_pool.fetch(
@@ -82,18 +83,26 @@ async def test_who_finds_the_queue_full_is_told_to_try_again_and_nobody_else_is_
     held, late, *queued = [await client.start(flow) for _ in range(QUEUE + 2)]
 
     async with locked(stack, held):
-        first = asyncio.create_task(client.set(held, "Success"))
+        first = asyncio.create_task(succeed(client, held))
         await waiting_for_the_lock(stack)
-        others = [asyncio.create_task(client.set(run_id, "Success")) for run_id in queued]
+        others = [asyncio.create_task(succeed(client, run_id)) for run_id in queued]
         await eventually(lambda: ledger.commit.queued == QUEUE)
 
-        refused = await client.set(late, "Success")  # answered while nothing moves
+        refused = await succeed(client, late)  # answered while nothing moves
 
         assert ledger.commit.queued == QUEUE
     assert isinstance(refused, Refused)
     assert (refused.code, refused.fields) == (Code.BUSY, {"service": "runs"})
-    assert {type(answer) for answer in await asyncio.gather(first, *others)} == {StateApplied}
-    assert isinstance(await client.set(late, "Success"), StateApplied)
+    assert {type(answer) for answer in await asyncio.gather(first, *others)} == {StatesSet}
+    assert isinstance(await succeed(client, late), StatesSet)
+
+
+async def succeed(client: Client, run_id: UUID) -> StatesSet | Refused:
+    """Report the run's end in a request of its own; the whole request's answer."""
+    proposal = StateProposal(run_kind=RunKind.FLOW_RUN, run_id=run_id, state={"type": "Success"})
+    return await client.bus.call(
+        runs.SET_STATES, SetStates(tenant_id=client.tenant_id, proposals=[proposal])
+    )
 
 
 @asynccontextmanager
