@@ -45,3 +45,15 @@ def _random_bits() -> int:
                 int.from_bytes(block[start : start + 10]) & _RANDOM | _MARKS
                 for start in range(0, len(block), 10)
             )
+
+
+_LAST_FIELD = (1 << 48) - 1
+
+
+def texts_from(first: UUID, count: int) -> list[str]:
+    """So many ids as text, counted up from a fresh one: RFC 9562 (6.2) allows a counter after random bits.
+
+    For what is made by the hundred and never handled as an id before it is stored: a third of the cost.
+    """
+    head, counter = str(first)[:24], first.int & _LAST_FIELD
+    return [f"{head}{counter + place & _LAST_FIELD:012x}" for place in range(count)]

@@ -49,6 +49,9 @@ def _moment(value: object) -> datetime:
     if not isinstance(value, str):
         msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg)
+    usual = _usual_moment(value)
+    if usual is not None and usual.tzinfo is UTC:
+        return usual
     text = value.strip().replace(" ", "T", 1)
     try:
         moment = _usual_moment(text) or isoparse(text)

@@ -62,3 +62,11 @@ def test_many_lines_are_cut_into_messages_that_are_acknowledged_quickly() -> Non
     assert all(len(body) < BATCH_BYTES for body in bodies)
     read = [line.message for body in bodies for line in LogBatch.model_validate_json(body).lines]
     assert read == [line.message for line in lines]
+
+
+def test_every_line_of_a_message_has_an_id_of_its_own() -> None:
+    last = UUID(int=(1 << 128) - 2)
+    lines = [WriteRunLog(message=str(number)) for number in range(3)]
+    [body] = bodies_of(lines, tenant_id=TENANT, now=NOW, ids=lambda: last)
+    ids = [line.id for line in LogBatch.model_validate_json(body).lines]
+    assert ids == [last, UUID(int=last.int + 1), UUID(int=last.int + 1 - (1 << 48) + 1)]
