@@ -222,16 +222,11 @@ async def started(stack: Stack, bus: Bus) -> None:
                 timeout=STARTS / 20 + 60,
                 pause=0.5,
             )
-            of_agent = [
-                [
-                    float(line.split()[1]) - due[UUID(line.split()[0])]
-                    for line in (agent.folder / "starts").read_text().splitlines()
-                ]
+            jitter = [
+                float(line.split()[1]) - due[UUID(line.split()[0])]
                 for agent in agents
+                for line in (agent.folder / "starts").read_text().splitlines()
             ]
-            jitter = [late for found in of_agent for late in found]
-            worst = sorted(((x, n) for f in of_agent for n, x in enumerate(f)), reverse=True)[:12]
-            print([(round(x * 1000), n) for x, n in worst])
             by_hand = [await _started_by_hand(agents[0]) for _ in range(20)]
     show("scheduled moment to process, 20/s", jitter, budget="<= 200 ms at p99")
     show("the same shell started by hand", by_hand)
