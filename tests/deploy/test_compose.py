@@ -23,10 +23,12 @@ from tests.support.containers import (
 pytestmark = [pytest.mark.containers, pytest.mark.slow]
 
 FILE = CHECKOUT / "docker-compose.yml"
+AGENTS = CHECKOUT / "deploy/containers/agents.yml"
 
 
-def understood(compose: list[str], env: Path) -> dict[str, Any]:
-    text = run([*compose, "--file", str(FILE), "--env-file", str(env), "config"])
+def understood(compose: list[str], env: Path, *files: Path) -> dict[str, Any]:
+    named = [word for file in files for word in ("--file", str(file))]
+    text = run([*compose, *named, "--env-file", str(env), "config"])
     found: dict[str, Any] = yaml.safe_load(text)
     return found
 
@@ -39,11 +41,16 @@ def env(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(params=["v2", "1.29"])
-def config(request: pytest.FixtureRequest, docker: Docker, env: Path) -> dict[str, Any]:
-    compose = compose_v2() if request.param == "v2" else compose_v1()
-    if compose is None:
+def compose(request: pytest.FixtureRequest, docker: Docker) -> list[str]:
+    found = compose_v2() if request.param == "v2" else compose_v1()
+    if found is None:
         pytest.skip("there is no docker-compose 1.29 here: v1 is NOT tested")
-    return understood(compose, env)
+    return found
+
+
+@pytest.fixture
+def config(compose: list[str], env: Path) -> dict[str, Any]:
+    return understood(compose, env, FILE)
 
 
 def test_it_has_everything_that_runs(config: dict[str, Any]) -> None:
@@ -60,6 +67,21 @@ def test_services_wait_for_migration_and_provisioning(config: dict[str, Any]) ->
 def test_only_the_door_has_a_port(config: dict[str, Any]) -> None:
     assert [name for name, each in config["services"].items() if each.get("ports")] == ["door"]
     assert config["networks"]["inside"]["internal"] is True
+
+
+def test_agents_yml_opens_nats_on_loopback_and_changes_nothing_else(
+    compose: list[str], config: dict[str, Any], env: Path
+) -> None:
+    services = understood(compose, env, FILE, AGENTS)["services"]
+    nats = services.pop("nats")
+    closed = config["services"].pop("nats")
+
+    assert "127.0.0.1" in str(nats.pop("ports"))
+    assert set(nats.pop("networks")) == {"inside", "outside"}
+    assert set(closed.pop("networks")) == {"inside"}
+    for each in (nats, closed):
+        each["volumes"].sort(key=str)  # 1.29 merges them in another order
+    assert (nats, services) == (closed, config["services"])
 
 
 def test_nothing_keeps_it_from_being_scaled(config: dict[str, Any]) -> None:
@@ -81,19 +103,13 @@ def test_each_service_gets_its_own_secrets_only(config: dict[str, Any], env: Pat
         }
 
 
-@pytest.mark.parametrize("compose", ["v2", "1.29"])
-def test_without_secrets_it_refuses_and_says_what_to_do(
-    docker: Docker, compose: str, tmp_path: Path
-) -> None:
-    command = compose_v2() if compose == "v2" else compose_v1()
-    if command is None:
-        pytest.skip("there is no docker-compose 1.29 here: v1 is NOT tested")
+def test_without_secrets_it_refuses_and_says_what_to_do(compose: list[str], tmp_path: Path) -> None:
     (tmp_path / "env").touch()
     shutil.copy(FILE, tmp_path)
 
     said = run(
         [
-            *command,
+            *compose,
             "--file",
             str(tmp_path / FILE.name),
             "--env-file",
