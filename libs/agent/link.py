@@ -58,7 +58,7 @@ class Address:
 class _Client(Client):
     """Comes back whatever the server says, and shows its key to nobody who should speak TLS and does not.
 
-    nats-py closes for good at every error but a stale connection, and speaks in clear with a server that asks for it.
+    nats-py closes for good at every error but a stale connection, and speaks in clear with whoever asks for no TLS.
     """
 
     is_showing_key_again = False
@@ -269,10 +269,10 @@ def explained(error: Exception, address: Address) -> str:
     """What went wrong with the connection and, where the agent's user can mend it, how."""
     said = str(error) or type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the certificate of {_place(address)} is not to be trusted ({error.verify_message}); "
-            "name the file of the authority that signed it with --tls-ca"
-        )
+        what = f"the certificate of {_place(address)} is not to be trusted ({error.verify_message})"
+        if "mismatch" in error.verify_message:
+            return f"{what}; name the server in --nats as its certificate does"
+        return f"{what}; name the file of the authority that signed it with --tls-ca"
     if isinstance(error, NoTlsError):
         return (
             f"{_place(address)} does not speak TLS, so nothing was shown to it; "

@@ -173,6 +173,16 @@ async def test_a_server_that_another_authority_certified_is_shown_nothing(
     assert "name the file of the authority that signed it with --tls-ca" in agent.said()
 
 
+async def test_a_server_by_another_name_than_its_certificates_is_shown_nothing(
+    place: Place, tmp_path: Path
+) -> None:
+    _, key = await place.key()
+    url = place.nats_url.replace("127.0.0.1", "localhost")
+
+    async with agent_process(tmp_path, url, None, *place.options(key), gets_ready=False) as agent:
+        await agent.has_said("name the server in --nats as its certificate does")
+
+
 async def test_a_server_that_speaks_in_clear_is_shown_no_key(
     stack: Stack, place: Place, tmp_path: Path
 ) -> None:
