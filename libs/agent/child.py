@@ -61,6 +61,7 @@ class Workshop:
     say: Say
     agent_id: Callable[[], UUID]
     kill_after: Callable[[], float]
+    silent_after: Callable[[], float]
     freed: Callable[[], None]
     """Called when a run no longer takes up room."""
 
@@ -264,7 +265,10 @@ class Child:
         if not await self.shop.executor.is_alive(self.folder):
             return
         subject, headers, body = wire.ping(
-            self.shop.link.tenant_id, self.run.flow_run_id, utc_now()
+            self.shop.link.tenant_id,
+            self.run.flow_run_id,
+            utc_now(),
+            silence=self.shop.silent_after(),
         )
         try:
             await self.shop.link.store(subject, body, stream="BEATS", headers=headers)

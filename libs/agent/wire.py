@@ -3,6 +3,7 @@
 The subjects are functions of the tenant, which NATS permissions hold an agent to.
 """
 
+import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -66,6 +67,8 @@ class Welcome(Message):
     """Seconds between two renewals of the leases that the agent holds."""
     beat: float
     """Seconds between two pings of a run whose process lives."""
+    silence: float = 120.0
+    """Seconds without a ping after which the broker tells that the run is silent."""
     kill: float
     """Seconds after which a process that was asked to stop is killed."""
 
@@ -235,10 +238,6 @@ class Silence(Message):
     sent: datetime
 
 
-SILENCE = 121
-"""Seconds after which a silent run is told of: two minutes, and one because the broker may fire a little early."""
-
-
 def rpc_subject(tenant_id: UUID, verb: str) -> str:
     """Where requests go."""
     return f"hw.rpc.agents.{tenant_id}.{verb}"
@@ -264,12 +263,17 @@ def inbox_prefix(tenant_id: UUID) -> str:
     return f"_INBOX.agent.{tenant_id}"
 
 
-def ping(tenant_id: UUID, flow_run_id: UUID, sent: datetime) -> tuple[str, dict[str, str], bytes]:
+def ping(
+    tenant_id: UUID, flow_run_id: UUID, sent: datetime, *, silence: float
+) -> tuple[str, dict[str, str], bytes]:
     """One ping as (subject, headers, body), for JetStream: a dead-man's switch that the next ping resets."""
+    fires = (
+        max(1, math.ceil(silence)) + 1
+    )  # the broker counts whole seconds, and may be a little early
     headers = {
-        "Nats-Schedule": f"@every {SILENCE}s",
+        "Nats-Schedule": f"@every {fires}s",
         "Nats-Schedule-Target": f"hw.silent.{flow_run_id}",
-        "Nats-TTL": f"{SILENCE + SILENCE // 2}s",
+        "Nats-TTL": f"{fires + max(2, fires // 2)}s",
         "Nats-Schedule-TTL": "1h",
     }
     body = Silence(tenant_id=tenant_id, flow_run_id=flow_run_id, sent=sent).model_dump_json()

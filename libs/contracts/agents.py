@@ -13,6 +13,7 @@ from uuid import UUID
 
 from libs.contracts import subjects
 from libs.contracts.base import Applied, JsonObject, Message, Rpc
+from libs.contracts.heartbeat import SILENCE
 
 PROTOCOL = 1
 """Raised when the meaning of a message changes; added fields do not change it."""
@@ -45,6 +46,8 @@ class Welcome(Message):
     """Seconds between two renewals of the leases that the agent holds."""
     beat: float
     """Seconds between two pings of a run whose process lives."""
+    silence: float = SILENCE.total_seconds()
+    """Seconds without a ping after which the broker tells that the run is silent."""
     kill: float
     """Seconds after which a process that was asked to stop is killed."""
 

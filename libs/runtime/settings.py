@@ -52,7 +52,7 @@ class ServiceSettings(BaseSettings):
 
 
 class PingSettings(ServiceSettings):
-    """What silence is: the gateway arms the broker's switch with it, the heartbeat service judges by it."""
+    """What silence is: the gateway and agents (told by the ledger) arm with it, the heartbeat service judges by it."""
 
     heartbeat_interval: timedelta = Field(
         default=timedelta(seconds=30),

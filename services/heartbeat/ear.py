@@ -4,6 +4,7 @@ nats-py spends some twenty microseconds on a message (two regular expressions on
 headers, a `Msg`, a queue and a task), which is 0.8 core for a million live runs. A ping says all in its subject, so the
 parser of this connection takes the ids out of the socket's bytes and skips the rest. What is no ping (INFO, PING, PONG,
 -ERR) goes to nats-py's own parser, which keeps connecting, logging in, TLS and reconnecting its business.
+The lean client's parser (`libs.runtime.nats_client`) would do as well, for half as much again a ping (2.7 us, not 1.7).
 """
 
 import re

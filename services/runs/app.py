@@ -84,7 +84,7 @@ class Runs(Service):
     def declare(self) -> None:
         """Verbs, work, events, logs."""
         self.handlers.serve(self.bus)
-        self.dispatch = dispatch.declare(self)
+        self.dispatch = dispatch.declare(self, pings=self._settings)
         self.bus.consume(
             durable(streams.WORK, "runs__work"), streams.WORK, _work, self.handlers.on_work
         )

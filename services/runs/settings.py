@@ -4,10 +4,10 @@ from datetime import timedelta
 
 from pydantic import Field
 
-from libs.runtime.settings import ServiceSettings
+from libs.runtime.settings import PingSettings
 
 
-class RunsSettings(ServiceSettings):
+class RunsSettings(PingSettings):
     """How much is committed together, how long things are kept, and when patience ends."""
 
     commit_batch: int = Field(

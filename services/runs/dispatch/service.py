@@ -20,6 +20,7 @@ from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
 from libs.runtime import metrics
 from libs.runtime.failures import refusal_of
+from libs.runtime.settings import PingSettings
 from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
 from services.runs.dispatch.domain import Crashed, Labels, Proposed, Requeued
@@ -44,9 +45,10 @@ Req = TypeVar("Req", bound=Message)
 class Dispatch:
     """The verbs of native agents."""
 
-    def __init__(self, service: "Runs", settings: DispatchSettings) -> None:
+    def __init__(self, service: "Runs", settings: DispatchSettings, *, pings: PingSettings) -> None:
         self._service = service
         self._settings = settings
+        self._pings = pings
         self._log = service.log
         self._tasks: set[asyncio.Task[None]] = set()
         self._seen: dict[tuple[UUID, UUID], datetime] = {}
@@ -157,7 +159,8 @@ class Dispatch:
             agent_id=agent_id,
             park=self._settings.park.total_seconds(),
             renew=self._settings.renew.total_seconds(),
-            beat=self._settings.beat.total_seconds(),
+            beat=self._pings.heartbeat_interval.total_seconds(),
+            silence=self._pings.heartbeat_silence.total_seconds(),
             kill=self._settings.kill.total_seconds(),
         )
 
@@ -384,10 +387,12 @@ class Dispatch:
             self._log.warning("dispatch_step_failed", error=str(error), kind=type(error).__name__)
 
 
-def declare(service: "Runs", settings: DispatchSettings | None = None) -> Dispatch:
+def declare(
+    service: "Runs", settings: DispatchSettings | None = None, *, pings: PingSettings
+) -> Dispatch:
     """Declare verbs, signals and loops on the service, before its bus starts."""
     settings = settings or DispatchSettings()
-    dispatch = Dispatch(service, settings)
+    dispatch = Dispatch(service, settings, pings=pings)
     bus = service.bus
     bus.hear(subjects.AGENT_CLAIM, dispatch.on_claim)
     bus.hear(subjects.SIG_RUN_DUE, dispatch.on_run_due, shared=False)

@@ -30,10 +30,6 @@ class DispatchSettings(BaseSettings):
     renew: timedelta = Field(
         default=timedelta(seconds=10), description="how often agents renew their leases"
     )
-    beat: timedelta = Field(
-        default=timedelta(seconds=30),
-        description="how often agents ping for live processes, as clients do",
-    )
     kill: timedelta = Field(
         default=timedelta(seconds=30),
         description="what a cancelled run has to stop by itself; half of the ledger's own deadline",
