@@ -112,7 +112,8 @@ class World:
             return dead in await self.announced()
 
         await eventually(found, timeout=60)
-        await eventually(lambda: self._task_failed(dead), timeout=30)
+        # Longer than the ack wait of the ledger's consumer: a delivery that a busy machine missed comes again.
+        await eventually(lambda: self._task_failed(dead), timeout=60)
         assert await self.announced() == {dead}
 
     async def _task_failed(self, run: UUID) -> bool:
