@@ -36,7 +36,25 @@ _RUN_OUT = frozenset({"404", "408"})  # there was nothing, or not in time
 _GRACE = 1.0  # seconds after which a request that the server should have ended counts as lost
 
 
-class LeanClient(Client):
+class PatientClient(Client):
+    """nats-py's connection, which goes on reading when the answer to a `flush` comes too late.
+
+    nats-py 2.16 then sets the result of a future that it has cancelled, and the surprise ends its reading in silence.
+    It stays "connected", hears nothing until its own pings go stale, and answers each further `flush` by itself.
+    """
+
+    @property
+    def reads(self) -> bool:
+        """Whether somebody reads what the server sends."""
+        return self._reading_task is not None and not self._reading_task.done()
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+
+class LeanClient(PatientClient):
     """A connection to NATS that can do all that nats-py's can."""
 
     def __init__(self) -> None:

@@ -8,8 +8,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
+import nats
 import pytest
 
+from libs.contracts.heartbeat import beat_message
+from libs.runtime.clock import utc_now
+from libs.runtime.ids import new_id
+from services.heartbeat.ear import Ear
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.flows import TENANT, a_flow, a_flow_run
@@ -46,6 +51,43 @@ async def flow_process(stack: Stack, folder: Path, run: UUID) -> AsyncIterator[P
     finally:
         process.kill()
         await process.wait()
+
+
+async def test_an_ear_whose_broker_answered_too_late_hears_on(stack: Stack) -> None:
+    if stack.nats is None or stack.nats.pid is None:
+        pytest.skip("the broker is not ours to pause")
+    ear, run = Ear(), new_id()
+    await ear.connect(stack.nats_url)
+    await ear.listen("heartbeat")
+    client = await nats.connect(stack.nats_url)
+    try:
+        with paused(stack.nats.pid):
+            assert await ear.lags(1)
+
+        async def is_heard() -> bool:
+            subject, headers, body = beat_message(TENANT, run, utc_now())
+            await client.publish(subject, body, headers=headers)
+            return ear.has_just_heard(run)
+
+        await eventually(is_heard, timeout=3)
+        assert not await ear.lags(1)
+    finally:
+        await ear.close()
+        await client.close()
+
+
+async def test_an_ear_that_nobody_reads_lags(stack: Stack) -> None:
+    ear = Ear()
+    await ear.connect(stack.nats_url)
+    await ear.listen("heartbeat")
+    try:
+        assert ear._reading_task is not None
+        ear._reading_task.cancel()
+        await asyncio.gather(ear._reading_task, return_exceptions=True)
+
+        assert await ear.lags(1)
+    finally:
+        await ear.close()
 
 
 async def test_who_is_stopped_for_a_while_and_goes_on_is_no_zombie_and_who_stays_stopped_is_one(
