@@ -4,7 +4,9 @@ import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
+from libs.contracts import runs
 from libs.contracts.base import Refused
+from libs.contracts.errors import Code
 from libs.contracts.runs import FlowRunCreated
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
@@ -147,6 +149,36 @@ async def test_what_cannot_be_run_is_refused_and_leaves_nothing(stack: Stack, bu
         ("invalid", {"reason": "scheduled_start_time is beyond what a calendar holds"}),
     ]
     assert await _count(stack, flow) == 0
+
+
+async def test_what_is_no_child_is_refused_alone(stack: Stack, bus: Bus) -> None:
+    flow, other = await register_flow(stack.admin_pool), await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+
+    async def ask(flow_run_id: UUID, task_id: UUID) -> object:
+        return await bus.call(
+            runs.GET_OR_CREATE_TASK_RUN,
+            runs.GetOrCreateTaskRun(
+                tenant_id=flow.tenant_id, flow_run_id=flow_run_id, task_id=task_id, map_index=0
+            ),
+        )
+
+    made, unknown_run, unknown_task, others_task = await asyncio.gather(
+        ask(run_id, flow.task_ids[0]),
+        ask(new_id(), flow.task_ids[0]),
+        ask(run_id, new_id()),
+        ask(run_id, other.task_ids[0]),
+    )
+
+    assert isinstance(made, runs.TaskRunInfo)
+    assert made.serialized_state == {"type": "Pending", "message": "Task run created"}
+    refused = [r.code for r in (unknown_run, unknown_task, others_task) if isinstance(r, Refused)]
+    assert refused == [Code.FLOW_RUN_INVALID_ID, Code.TASK_INVALID_ID, Code.TASK_INVALID_ID]
+    kept = await stack.admin_pool.fetch(
+        "SELECT id FROM runs.task_run WHERE flow_run_id = $1 AND map_index = 0", run_id
+    )
+    assert [row["id"] for row in kept] == [made.id]
 
 
 async def test_no_run_is_created_once_archiving_has_committed(stack: Stack, bus: Bus) -> None:

@@ -7,7 +7,7 @@ HEADWATER_RACE_ROUNDS sets the number of rounds; the default is what a test run 
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
 from uuid import UUID
 
@@ -147,6 +147,37 @@ async def test_batches_over_the_same_rows_in_any_order_do_not_deadlock(
         *(client.task_run(run_id, flow.task_ids[0], n) for run_id in run_ids for n in range(5)),
     )
 
+    assert await _deadlocks(stack) == before
+
+
+async def test_each_child_is_made_once_however_many_ask_two_replicas_in_any_order(
+    stack: Stack, buses: list[Bus]
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(buses[0], flow.tenant_id)
+    run_id, task_id = await client.start(flow), flow.task_ids[0]
+    before = await _deadlocks(stack)
+
+    async def ask(bus: Bus, indexes: Iterable[int]) -> list[UUID]:
+        asker = Client(bus, flow.tenant_id)
+        found = await asyncio.gather(*(asker.task_run(run_id, task_id, n) for n in indexes))
+        assert {(info.version, info.state) for info in found} == {(0, "Pending")}
+        return [info.id for info in found]
+
+    forwards, backwards, twice = await asyncio.gather(
+        ask(buses[0], range(100)),
+        ask(buses[1], reversed(range(100))),
+        ask(buses[0], [7, 7, 7]),
+    )
+
+    assert forwards == backwards[::-1]
+    assert len(set(forwards)) == 100
+    assert set(twice) == {forwards[7]}
+    histories = await stack.admin_pool.fetch(
+        "SELECT task_run_id, version FROM runs.task_run_state WHERE task_run_id = ANY($1::uuid[])",
+        forwards,
+    )
+    assert sorted(map(tuple, histories)) == sorted((id_, 0) for id_ in forwards)
     assert await _deadlocks(stack) == before
 
 
