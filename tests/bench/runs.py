@@ -158,8 +158,8 @@ class Bench:
     pool: "asyncpg.Pool[asyncpg.Record]"
     flow: Flow
     scale: float
-    rates: dict[str, list[float]] = field(default_factory=dict)
-    """Operations a second by what was measured, of each time it was."""
+    rates: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """By what was measured, of each time it was: operations a second, and CPU seconds of all Headwater on one."""
 
     def some(self, count: int) -> int:
         """So many, or fewer in a shortened run."""
@@ -195,21 +195,22 @@ class Bench:
         answered = await self.drive(load)
         after = self.meter.read()
         count = len(answered.latencies) * each
-        self.rate(what, count / answered.seconds)
         cpu = {name: (after[name] - before.get(name, 0.0)) * 1e6 / count for name in after}
+        self.rate(what, count / answered.seconds, sum(cpu.values()))
         spent = ", ".join(f"{name} {us:,.0f}" for name, us in cpu.items() if us >= 1)
         spent += f", load {answered.cpu * 1e6 / count:,.0f}"
         say(what, f"{count / answered.seconds:,.0f}/s", f"us each: {spent}", budget)
         return answered
 
-    def rate(self, what: str, rate: float) -> None:
+    def rate(self, what: str, rate: float, cpu: float) -> None:
         """Keep a figure for the comparison."""
-        self.rates.setdefault(what, []).append(rate)
+        self.rates.setdefault(what, []).append((rate, cpu))
 
     def compare(self) -> None:
-        """What is left of each figure since it was measured first."""
-        for what, (first, *_, last) in self.rates.items():
-            say(f"left of: {what}", f"{last / first:.0%}", "", ">= 90%")
+        """What is left of each figure since it was measured first, and what of its CPU is spent now."""
+        for what, ((rate, cpu), *_, (last, spent)) in self.rates.items():
+            of_cpu = f"of the CPU {spent / cpu:.0%}" if cpu else ""
+            say(f"left of: {what}", f"{last / rate:.0%}", of_cpu, ">= 90%")
 
 
 def say(what: str, figure: str, detail: str = "", budget: str = "") -> None:
@@ -247,8 +248,8 @@ async def by_hand_once(bench: Bench, what: str, work: Awaitable[None], count: in
     before, began = bench.meter.read(), perf_counter()
     await work
     seconds, after = perf_counter() - began, bench.meter.read()
-    bench.rate(what, count / seconds)
     spent = 1e6 * (after["postgres"] - before["postgres"]) / count
+    bench.rate(what, count / seconds, spent)
     say(what, f"{count / seconds:,.0f}/s", f"us each: postgres {spent:,.0f}")
 
 
@@ -259,7 +260,7 @@ async def measure_lone(bench: Bench) -> None:
     answered = await bench.drive(Load(url=bench.server.url, lanes=[bodies], expect=APPLIED))
     times = [1000 * latency for latency in answered.latencies]
     p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-    bench.rate("a lone transition over GraphQL", 1 / p50)
+    bench.rate("a lone transition over GraphQL", 1 / p50, 0.0)
     say("a lone transition over GraphQL, p50 / p99", f"{p50:.1f} / {p99:.1f} ms", "", "p50 <= 5 ms")
 
 
@@ -425,7 +426,7 @@ async def measure_queue(bench: Bench, waiting: int = 100_000) -> None:
     )
     times = [1000 * latency for latency in answered.latencies]
     p50, p99 = statistics.median(times), statistics.quantiles(times, n=100)[98]
-    bench.rate("get_runs_in_queue", 1 / p50)
+    bench.rate("get_runs_in_queue", 1 / p50, 0.0)
     say(
         f"get_runs_in_queue, {waiting:,} unmatched due runs",
         f"{p50:.1f} / {p99:.1f} ms",
