@@ -5,6 +5,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any, cast
 
 import orjson
 import uvicorn
@@ -13,8 +14,52 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from libs.runtime import metrics
+
+_AT_ONCE = 1 << 16  # bytes; more is not held back
+
+
+class OneWrite:
+    """A transport that sends what is written within one turn of the event loop by one system call.
+
+    uvicorn writes an answer's head and body one after the other, and uvloop sends each at once: a fifth of the CPU of
+    an answered mutation was in sending, and the client was woken twice.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._held: list[bytes] = []
+        self._size = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send at the end of this turn; at once what is large, so that the transport may say that it is full."""
+        if not self._held:
+            self._loop.call_soon(self._send)
+        self._held.append(data)
+        self._size += len(data)
+        if self._size > _AT_ONCE:
+            self._send()
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._held:
+            held, self._held, self._size = self._held, [], 0
+            self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+
+
+class _Protocol(HttpToolsProtocol):
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
 
 
 class _Server(uvicorn.Server):
@@ -43,6 +88,7 @@ class HttpServer:
         self._server = _Server(
             uvicorn.Config(
                 app,
+                http=_Protocol,
                 log_level="warning",
                 access_log=False,
                 lifespan="off",

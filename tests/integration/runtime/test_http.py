@@ -1,11 +1,12 @@
 """The HTTP server of a service."""
 
+import asyncio
 import socket
 from datetime import timedelta
 
 import httpx
 
-from libs.runtime.http import HttpServer, Probe, health_app
+from libs.runtime.http import HttpServer, OneWrite, Probe, health_app
 
 
 async def test_an_answer_does_not_wait_for_the_clients_acknowledgement_of_its_headers() -> None:
@@ -22,3 +23,58 @@ async def test_an_answer_does_not_wait_for_the_clients_acknowledgement_of_its_he
     await server.stop()
 
     assert no_delay
+
+
+class Sent(asyncio.Transport):
+    """A transport that remembers what it was given to send."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: list[bytes] = []
+        self.closed_after: int | None = None
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.sent.append(bytes(data))
+
+    def close(self) -> None:
+        self.closed_after = len(self.sent)
+
+    def is_closing(self) -> bool:
+        return self.closed_after is not None
+
+
+async def test_what_is_written_in_one_turn_is_sent_together() -> None:
+    transport = Sent()
+    answer = OneWrite(transport)
+
+    answer.write(b"head ")
+    answer.write(b"body")
+    assert transport.sent == []
+    await asyncio.sleep(0)
+    answer.write(b"the next")
+    await asyncio.sleep(0)
+
+    assert transport.sent == [b"head body", b"the next"]
+
+
+async def test_what_is_large_is_not_held_back() -> None:
+    transport = Sent()
+    answer = OneWrite(transport)
+
+    answer.write(b"head")
+    answer.write(b"b" * (1 << 16))
+
+    assert [len(data) for data in transport.sent] == [4 + (1 << 16)]
+    await asyncio.sleep(0)
+    assert len(transport.sent) == 1
+
+
+async def test_a_connection_closes_after_what_was_written() -> None:
+    transport = Sent()
+    answer = OneWrite(transport)
+
+    answer.write(b"the last words")
+    answer.close()
+
+    assert (transport.sent, transport.closed_after) == ([b"the last words"], 1)
+    assert answer.is_closing()
