@@ -7,8 +7,10 @@ only when the flow has version locking on; services always send it, and a stale 
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 from uuid import UUID
+
+from pydantic import Field
 
 from libs.contracts import subjects
 from libs.contracts.base import Applied, Event, JsonObject, Message, Refused, Rpc
@@ -98,7 +100,7 @@ class StatesSet(Message):
     """One answer per proposal, in order."""
 
     kind: Literal["applied"] = "applied"
-    outcomes: list[StateApplied | VersionConflict | Refused]
+    outcomes: list[Annotated[StateApplied | VersionConflict | Refused, Field(discriminator="kind")]]
 
 
 class GetOrCreateTaskRun(Message):

@@ -308,15 +308,14 @@ class _Batch:
 
     def count(self) -> None:
         """Show in metrics what has been committed and what was refused."""
-        for _, moved in self.flow_run_moves:
-            metrics.STATES_APPLIED.labels(RunKind.FLOW_RUN, moved.run.state).inc()
+        applied = Counter((RunKind.FLOW_RUN, m.run.state) for _, m in self.flow_run_moves)
+        applied.update((RunKind.TASK_RUN, m.run.state) for _, m in self.task_run_moves)
+        for (kind, state), number in applied.items():
+            metrics.STATES_APPLIED.labels(kind, state).inc(number)
         for waited in self.waits:
             metrics.CLAIM_SECONDS.observe(max(0.0, waited.total_seconds()))
-        applied = Counter(moved.run.state for _, moved in self.task_run_moves)
-        for state, number in applied.items():
-            metrics.STATES_APPLIED.labels(RunKind.TASK_RUN, state).inc(number)
-        for (kind, code), number in self.refused.items():
-            metrics.STATES_REFUSED.labels(kind, code).inc(number)
+        for (refused_kind, code), number in self.refused.items():
+            metrics.STATES_REFUSED.labels(refused_kind, code).inc(number)
 
     def committed(self) -> Committed:
         return Committed(
