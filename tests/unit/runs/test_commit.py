@@ -106,6 +106,81 @@ async def test_what_is_little_shares_one_transaction_though_a_lane_is_free() -> 
     assert recorder.batches == [[1], [2, 3]]
 
 
+async def test_what_arrives_while_the_transaction_opens_is_part_of_it() -> None:
+    recorder = Recorder()
+    opening = asyncio.Event()
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Apply]:
+        await opening.wait()
+        yield recorder.apply
+
+    async with committing(recorder.apply, begin=begin) as commit:
+        answers = [asyncio.create_task(commit.submit(n)) for n in (1, 2)]
+        await _until(lambda: commit.queued == 2)
+        answers.append(asyncio.create_task(commit.submit(3)))
+        await _until(lambda: commit.queued == 3)
+        opening.set()
+        await asyncio.gather(*answers)
+
+    assert recorder.batches == [[1, 2, 3]]
+
+
+async def test_the_next_batch_is_written_while_a_commit_waits_for_the_disk() -> None:
+    recorder = Recorder()
+    disk = asyncio.Event()
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Apply]:
+        yield recorder.apply
+        await disk.wait()
+
+    async with committing(recorder.apply, begin=begin, lanes=2) as commit:
+        first = asyncio.create_task(commit.submit(1))
+        await recorder.entered.wait()
+        second = asyncio.create_task(commit.submit(2))
+        await _until(lambda: len(recorder.batches) == 2)
+        assert not first.done()
+        disk.set()
+        answers = [await first, await second]
+
+    assert recorder.batches == [[1], [2]]
+    assert answers == [10, 20]
+
+
+async def test_nobody_is_answered_before_the_commit() -> None:
+    recorder = Recorder()
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Apply]:
+        yield recorder.apply
+        raise ConnectionResetError
+
+    async with committing(recorder.apply, begin=begin) as commit:
+        [answer] = await asyncio.gather(commit.submit(1), return_exceptions=True)
+
+    assert recorder.batches == [[1]]
+    assert isinstance(answer, ConnectionResetError)
+
+
+async def test_a_transaction_that_cannot_be_opened_fails_who_waits_and_nobody_after() -> None:
+    recorder = Recorder()
+    openings = iter((False, True))
+
+    @asynccontextmanager
+    async def begin() -> AsyncIterator[Apply]:
+        if not next(openings):
+            raise ConnectionRefusedError
+        yield recorder.apply
+
+    async with committing(recorder.apply, begin=begin) as commit:
+        failed = await asyncio.gather(commit.submit(1), commit.submit(2), return_exceptions=True)
+        answer = await commit.submit(3)
+
+    assert all(isinstance(each, ConnectionRefusedError) for each in failed)
+    assert (recorder.batches, answer) == ([[3]], 30)
+
+
 async def test_a_batch_is_bounded_by_weight_but_never_empty() -> None:
     recorder = Recorder()
     recorder.gate.clear()
