@@ -158,9 +158,10 @@ class GroupCommit(Generic[Command, Answer]):
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(until):
                         await self._written.wait()
+                continue
             seen = self._queued
             await asyncio.sleep(0)
-            if self._queued == seen and not self._writing:
+            if self._queued == seen:
                 return
 
     def _take(self) -> list[_Waiting[Command, Answer]]:
