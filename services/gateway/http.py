@@ -190,13 +190,9 @@ def _timer(kind: str, status: int) -> Histogram:
 
 async def _read(receive: Receive, headers: Headers, limit: int) -> Any:
     """The body as JSON, read no further than the limit."""
-    too_large = BadRequestError(
-        f"The request body is larger than the limit of {limit} bytes (HEADWATER_BODY_LIMIT).",
-        status=413,
-    )
     declared = headers.get("content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise too_large
+        raise _too_large(limit)
     body = bytearray()
     more = True
     while more:
@@ -206,12 +202,17 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> Any:
         body += message.get("body", b"")
         more = message.get("more_body", False)
         if len(body) > limit:
-            raise too_large
+            raise _too_large(limit)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         msg = f"The request body is not JSON: {error}."
         raise BadRequestError(msg) from None
+
+
+def _too_large(limit: int) -> BadRequestError:
+    text = f"The request body is larger than the limit of {limit} bytes (HEADWATER_BODY_LIMIT)."
+    return BadRequestError(text, status=413)
 
 
 def _operations(body: Any) -> Operation | list[Operation | BadRequestError]:
