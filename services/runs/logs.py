@@ -38,6 +38,11 @@ CAP_LOGGER = "headwater.Logs.FlowRun"
 _LINES_PER_MESSAGE = 1 << 20
 """`sequence` is the message's place in the stream times this, plus the line's place in the message."""
 _LAST_SEQUENCE = (1 << 63) - 1
+_ROWS = 5_000
+"""Lines of a transaction, at least while there are as many: 20 ms of this process, in which states and queues wait.
+
+A flood fills a fetch with a hundred times as many. Half the rows cost a tenth more a line, twice as many gain a tenth.
+"""
 _NUL = "\x00"
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -62,22 +67,31 @@ class LogDrain:
         """Write every line of the messages once. Raises only when PostgreSQL is away."""
         rows: list[Row] = []
         for message in messages:
-            tenant, place = message.subject.split(".")[2], message.metadata.sequence.stream
-            usual = usual_rows_of(message.data, tenant=tenant, sequence=place)
-            if usual is not None:
-                rows += usual
-                continue
-            try:
-                batch = LogBatch.model_validate_json(message.data)
-            except ValidationError as error:
-                await self._bus.bury(self.durable, message, str(error))
-                continue
-            if (fault := _fault(batch, tenant)) is not None:
-                await self._bus.bury(self.durable, message, fault)
-                continue
-            rows += rows_of(batch, sequence=place)
+            rows += await self._read(message)
+            if len(rows) >= _ROWS:
+                await self._store(rows)
+                rows = []
         if rows:
-            await self.write(rows)
+            await self._store(rows)
+
+    async def _read(self, message: Msg) -> list[Row]:
+        """The rows of a message; none of one that cannot be stored, which is buried."""
+        tenant, place = message.subject.split(".")[2], message.metadata.sequence.stream
+        usual = usual_rows_of(message.data, tenant=tenant, sequence=place)
+        if usual is not None:
+            return usual
+        try:
+            batch = LogBatch.model_validate_json(message.data)
+        except ValidationError as error:
+            await self._bus.bury(self.durable, message, str(error))
+            return []
+        if (fault := _fault(batch, tenant)) is not None:
+            await self._bus.bury(self.durable, message, fault)
+            return []
+        return rows_of(batch, sequence=place)
+
+    async def _store(self, rows: Sequence[Row]) -> None:
+        await self.write(rows)
         self.lines += len(rows)
         metrics.LOG_LINES_STORED.inc(len(rows))
 

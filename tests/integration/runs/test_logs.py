@@ -4,6 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from nats.aio.msg import Msg
+
 from libs.contracts import subjects
 from libs.contracts.runs import LogBatch, LogLine
 from libs.runtime import metrics
@@ -234,3 +236,27 @@ async def test_lines_can_be_read_within_a_second(stack: Stack, bus: Bus, ledger:
 
     await eventually(readable)
     assert utc_now() - began < timedelta(seconds=1)
+
+
+async def test_a_flood_is_written_in_parts_that_hold_nobody_up_for_long(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    run_id, tenant_id = new_id(), new_id()
+
+    await ledger.drain.handle(
+        [
+            Msg(
+                bus.client,
+                subject=subjects.LOG.at(tenant_id=tenant_id, flow_run_id=run_id),
+                reply=f"$JS.ACK.LOGS.runs__logs.1.{place}.{place}.1.0",
+                data=batch(run_id, 2_000, tenant_id=tenant_id).model_dump_json().encode(),
+            )
+            for place in range(1, 5)
+        ]
+    )
+
+    written = await stack.admin_pool.fetch(
+        "SELECT count(*) FROM runs.log WHERE flow_run_id = $1 GROUP BY xmin::text ORDER BY 1",
+        run_id,
+    )
+    assert [row["count"] for row in written] == [2_000, 6_000]
