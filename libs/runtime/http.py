@@ -42,7 +42,7 @@ class OneWrite:
             self._loop.call_soon(self._send)
         else:
             first, self._first = self._first, None
-            self._transport.write(first + data)
+            self._transport.write(b"".join((first, data)))
 
     def close(self) -> None:
         """Send what waits, then close."""
