@@ -1,6 +1,6 @@
 """OpenTelemetry traces: from HTTP through NATS into SQL, off unless an address of a collector is given.
 
-Off is the default and costs one `is None` each time, in all half a microsecond of the 350 that a run's transition takes:
+Off is the default and costs one `is None` each time, half a microsecond of the 350 that a transition takes:
 nothing of OpenTelemetry is imported, no header is added to a message. On, each service exports its spans by OTLP over
 HTTP from a thread of its own; when the collector is away spans are dropped, and nothing waits for it.
 
