@@ -50,7 +50,7 @@ async def _leave_as_is(connection: object) -> None:
     """Nothing to clean up when a connection goes back to the pool: nobody here sets session state.
 
     asyncpg rolls back what is open in any case; its own clean-up statement would be one more round trip for each
-    transaction, on the hot path one in six.
+    transaction, on the hot path one in five.
     """
 
 

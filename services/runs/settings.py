@@ -23,7 +23,7 @@ class RunsSettings(PingSettings):
     commit_lanes: int = Field(
         default=2,
         ge=1,
-        description="transactions at once: one in Python while one is in PostgreSQL",
+        description="transactions at once: one is written while the other one's commit waits for the disk",
     )
     lazarus_limit: int = Field(
         default=10,
