@@ -22,10 +22,12 @@ from graphql import (
 
 # One group, so that `split` gives what stands between the literals and the literals, by turns. The pattern begins with
 # the characters that a literal may begin with, which makes the search for them a search for bytes; the lookbehinds then
-# say which it was. Comments and block strings are matched so that quotes inside them are not taken for strings.
+# say which it was. Comments and block strings are matched so that quotes inside them are not taken for strings, and a
+# string without an end up to where its line ends: looked for again from each quote in it, it would cost a megabyte of
+# quotes squared.
 _LITERAL = re.compile(
     r'(["#\-0-9](?:'
-    r'(?<=")(?:""(?:\\"""|[^"]|"(?!""))*"""|[^"\\\n\r]*(?:\\.[^"\\\n\r]*)*")'
+    r'(?<=")(?:""(?:\\"""|[^"]|"(?!""))*"""|[^"\\\n\r]*(?:\\.[^"\\\n\r]*)*"?)'
     r"|(?<=#)[^\n\r]*"
     r"|(?<![\w$].)(?:(?<=-)[0-9]+|(?<=[0-9])[0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?(?![\w.])"
     r"))"
@@ -72,10 +74,10 @@ def lift(text: str) -> Lifted:
 def _decode(token: str) -> tuple[str | None, Any]:
     """The mark that stands for the literal (control characters, which no document contains) and its value.
 
-    No mark for what stays in place: comments, block strings, and what only validation can refuse.
+    No mark for what stays in place: comments, block strings, and what is for the parser or validation to refuse.
     """
     if token[0] == '"':
-        if token.startswith('"""'):
+        if token.startswith('"""') or len(token) == 1 or token[-1] != '"':
             return None, None
         if "\\" not in token:
             return "\x01", token[1:-1]

@@ -79,3 +79,14 @@ def test_a_scan_that_disagrees_with_the_parser_is_noticed() -> None:
     lifted = lift('{ a(x: "1") }')
 
     assert slots_of(lifted, parse('{ a(x: "2") }')) is None
+
+
+@pytest.mark.parametrize("unending", ['"', '"a', '"\\', '"\\"', '"a\\"b', '"\n"\n"'])
+def test_a_string_without_an_end_is_no_literal(unending: str) -> None:
+    assert lift(f"{{ a(x: {unending}").literals == ()
+
+
+def test_a_megabyte_of_strings_without_an_end_is_scanned_once() -> None:
+    unending = "{ a(x: " + '"\\' * 500_000
+
+    assert lift(unending).skeleton == unending
