@@ -234,6 +234,30 @@ async def test_a_batch_that_fails_is_put_off_and_delivered_whole(
     assert sorted(kept) == [b"0", b"1", b"2", b"3", b"4"]
 
 
+async def test_a_consumer_rests_between_batches_so_that_the_next_one_gathers(
+    stack: Stack, asker: Bus
+) -> None:
+    rest = 0.3
+    moments: list[float] = []
+    clock = asyncio.get_running_loop().time
+
+    async def handler(_messages: Sequence[Msg]) -> None:
+        moments.append(clock())
+
+    consumer = Bus(stack.nats_url, service="runs")
+    consumer.consume_batches(
+        streams.LOGS.durables[0], streams.LOGS, handler, batch=10, wait=0.2, rest=rest
+    )
+    await consumer.start()
+    await asker.js.publish("hw.log.t.r", b"a line", stream="LOGS", timeout=5)
+    await eventually(lambda: len(moments) == 1)
+    await asker.js.publish("hw.log.t.r", b"another", stream="LOGS", timeout=5)
+    await eventually(lambda: len(moments) == 2)
+    await consumer.stop()
+
+    assert moments[1] - moments[0] >= rest
+
+
 async def test_what_a_consumer_that_stops_has_not_handled_is_at_once_another_ones(
     stack: Stack, asker: Bus
 ) -> None:
