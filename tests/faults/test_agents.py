@@ -1,7 +1,7 @@
 """Fifty agents, ten thousand runs, and everything dies: agents, runs' processes, broker, network, ledger.
 
-`make test-faults`, three minutes on two quiet cores; HEADWATER_FAULT_AGENTS and HEADWATER_FAULT_RUNS make it smaller. Its small form is in
-tests/integration/agent/test_everything_dies.py.
+`make test-faults`, three minutes on two quiet cores; HEADWATER_FAULT_AGENTS and HEADWATER_FAULT_RUNS make it smaller.
+Its small form is in tests/integration/agent/test_everything_dies.py.
 """
 
 import os
