@@ -471,14 +471,18 @@ class Bus:
         batch: int = 500,
         wait: float = 1.0,
         rest: float = 0.0,
+        ahead: int = 0,
     ) -> None:
         """Hand a durable's messages to `handler` in batches, acknowledged together after it returns.
 
-        After each batch it rests so many seconds, in which the next one gathers.
+        After each batch it rests so many seconds, in which the next one gathers. `ahead`: how many messages may wait
+        here, for a broker that takes longer to answer than a batch takes to handle.
         The handler must be idempotent and must itself skip what it cannot parse (`bury` keeps it). When it raises,
         the whole batch is put off, so it should only raise for an outage.
         """
-        self._batches.append(_Batches(durable, stream, handler, batch=batch, wait=wait, rest=rest))
+        self._batches.append(
+            _Batches(durable, stream, handler, batch=batch, wait=wait, rest=rest, ahead=ahead)
+        )
 
     async def bury(self, durable: Durable, raw: Msg, reason: str) -> None:
         """Keep one poison message of a batch in the DLQ; its delivery ends."""
@@ -497,7 +501,9 @@ class Bus:
             try:
                 if pull is None:
                     pull = await Pull.open(self.client, stream.name, durable.name)
-                messages = await self._unless_stopping(pull.fetch(wanted.batch, wait=wanted.wait))
+                messages = await self._unless_stopping(
+                    pull.fetch(wanted.batch, wait=wanted.wait, ahead=wanted.ahead)
+                )
             except TimeoutError:
                 continue
             except (nats.errors.Error, ConnectionError) as error:
@@ -610,6 +616,7 @@ class _Batches:
     batch: int
     wait: float
     rest: float
+    ahead: int
 
 
 _OUTCOME = "headwater.outcome"

@@ -237,17 +237,18 @@ class Pull:
         pull._subscription = await client.take(pull._inbox, pull._take)
         return pull
 
-    async def fetch(self, batch: int, *, wait: float) -> list[Msg]:
+    async def fetch(self, batch: int, *, wait: float, ahead: int = 0) -> list[Msg]:
         """What has arrived, at most `batch`; TimeoutError when nothing does for `wait` seconds, nats' Error when the
-        server refuses or nobody serves the consumer.
+        server refuses or nobody serves the consumer. With `ahead`, more is asked for while less than so many wait here.
         """
         loop = asyncio.get_running_loop()
+        is_open = self._outstanding > 0 and loop.time() < self._expires
+        if self._failure is None and len(self._got) < max(ahead, 1) and not is_open:
+            self._outstanding = max(batch, ahead - len(self._got))
+            self._expires = loop.time() + wait
+            asked = orjson.dumps({"batch": self._outstanding, "expires": int(wait * 1e9)})
+            await self._client.publish(self._ask, asked, reply=self._inbox)
         if not self._got and self._failure is None:
-            if self._outstanding <= 0 or loop.time() >= self._expires:
-                self._outstanding = batch
-                self._expires = loop.time() + wait
-                asked = orjson.dumps({"batch": batch, "expires": int(wait * 1e9)})
-                await self._client.publish(self._ask, asked, reply=self._inbox)
             self._waiting = loop.create_future()
             async with asyncio.timeout(wait + _GRACE):
                 await self._waiting

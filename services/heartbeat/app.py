@@ -52,6 +52,7 @@ GATHER = timedelta(
 )  # in which pings gather into one statement; last_seen is late by as much
 STATES_REST = 0.1  # seconds; a switch of two minutes is armed for many runs in one transaction
 LAG = 5  # seconds that a ping may wait to be heard; beyond it we are deaf
+AHEAD = 10_000  # silences that may wait here; the stream gives out twice as many unacknowledged
 ASK_AT_ONCE = 50  # questions to the broker in flight
 ANSWER_WITHIN = 2.0  # seconds for each; a healthy broker needs milliseconds
 ASK_AGAIN = 1.0  # seconds after which a silence comes back whose question had no answer
@@ -103,7 +104,8 @@ class Heartbeat(Service):
 
     def declare(self) -> None:
         """Consume pings, silences and states."""
-        self.bus.consume_batches(SILENCES, streams.BEATS, self.on_silences)
+        # nats-server sends from the loop that stores pings: under load an answer takes seconds, so not one a batch.
+        self.bus.consume_batches(SILENCES, streams.BEATS, self.on_silences, ahead=AHEAD, wait=5.0)
         self.bus.consume_batches(STATES, streams.EVENTS, self.on_states, rest=STATES_REST)
         self.bus.on_signal(subjects.SIG_TASK_BEAT.wildcard, self.on_task_ping, queue=self.name)
         self.bus.on_signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"), self.on_gateway_alive)

@@ -18,7 +18,7 @@ from libs.contracts.streams import Durable
 from libs.runtime import bus as bus_module
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
-from libs.runtime.nats_client import LeanClient
+from libs.runtime.nats_client import LeanClient, Pull
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 
@@ -158,6 +158,27 @@ async def test_an_answer_that_is_there_before_its_request_is_written_off_is_not_
         assert (await (await slow.begin("an.echo", b"hello", 2))).data == b"hello"
     finally:
         await slow.close()
+
+
+async def test_who_asks_ahead_has_the_next_batches_here_already(stack: Stack, asker: Bus) -> None:
+    await asker.js.purge_stream("EVENTS")
+    for _ in range(30):
+        await publish(asker, an_archived_event(new_id()))
+    pull = await Pull.open(asker.client, "EVENTS", ARCHIVED.name)
+
+    taken = [len(await pull.fetch(5, wait=2, ahead=20))]
+
+    async def is_given_out() -> bool:
+        info = await asker.js.consumer_info("EVENTS", ARCHIVED.name)
+        return bool(info.num_ack_pending == 20)
+
+    await eventually(is_given_out)
+    while sum(taken) < 20:
+        taken.append(len(await pull.fetch(5, wait=2, ahead=20)))
+    await pull.close(settled=lambda: asker._settle(timeout=2))
+    await asker.js.purge_stream("EVENTS")
+
+    assert max(taken) <= 5
 
 
 async def test_what_a_signals_handler_raises_is_logged(stack: Stack, asker: Bus) -> None:
