@@ -75,8 +75,7 @@ async def fresh_task_runs(
 
 
 async def write_due_runs(pool: "asyncpg.Pool[asyncpg.Record]", flow: Flow, count: int) -> None:
-    """Runs that have been due for years under labels that nobody serves; so many in all, those of before counted."""
-    there = await pool.fetchval("SELECT count(*) FROM runs.flow_run WHERE name = 'late'")
+    """Runs that have been due for years under labels that nobody serves."""
     await pool.execute(
         """
         INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, labels, version,
@@ -88,10 +87,16 @@ async def write_due_runs(pool: "asyncpg.Pool[asyncpg.Record]", flow: Flow, count
         flow.tenant_id,
         flow.id,
         flow.group_id,
-        count - there,
+        count,
         timeout=120,
     )
     await pool.execute("ANALYZE runs.flow_run", timeout=120)
+
+
+async def forget_due_runs(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    """Delete what `write_due_runs` wrote: that they are late is work of its own for the ledger."""
+    await pool.execute("DELETE FROM runs.flow_run WHERE name = 'late'", timeout=120)
+    await pool.execute("VACUUM runs.flow_run", timeout=120)
 
 
 OLD_RUNS = """
