@@ -41,7 +41,7 @@ _LAST_SEQUENCE = (1 << 63) - 1
 _ROWS = 5_000
 """Lines of a transaction, at least while there are as many: 20 ms of this process, in which states and queues wait.
 
-A flood fills a fetch with a hundred times as many. COPY alone takes 6.5 us a line by 2,500, 4.3 by 5,000, 3.6 by 10,000.
+A flood fills a fetch with a hundred times as many. COPY takes 6.5 us a line by 2,500, 4.3 by 5,000, 3.6 by 10,000.
 """
 _NUL = "\x00"
 _SURROGATE = re.compile("[\ud800-\udfff]")
