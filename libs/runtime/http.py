@@ -52,7 +52,10 @@ class OneWrite:
     def _send(self) -> None:
         if self._first is not None:
             first, self._first = self._first, None
-            self._transport.write(first)
+            if (
+                not self._transport.is_closing()
+            ):  # uvloop raises where the client has gone meanwhile
+                self._transport.write(first)
 
 
 class _Protocol(HttpToolsProtocol):

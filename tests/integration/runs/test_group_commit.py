@@ -52,7 +52,7 @@ async def test_a_command_that_postgresql_cannot_write_hurts_only_itself(
                 for run_id in (neighbours[0], poisoned, *neighbours[1:])
             ]
             await eventually(lambda: ledger.commit.queued == len(others))
-        before = ledger.commit.batches
+            before = ledger.commit.batches
         answers = await asyncio.gather(*others)
         await first
 

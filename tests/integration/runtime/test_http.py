@@ -3,8 +3,10 @@
 import asyncio
 import socket
 from datetime import timedelta
+from typing import Any
 
 import httpx
+import uvloop
 
 from libs.runtime.http import HttpServer, OneWrite, Probe, health_app
 
@@ -76,3 +78,32 @@ async def test_a_connection_closes_after_what_was_written() -> None:
 
     assert (transport.sent, transport.closed_after) == ([b"the last words"], 1)
     assert answer.is_closing()
+
+
+class Heard(asyncio.Protocol):
+    """A protocol that remembers that its connection was lost."""
+
+    def __init__(self) -> None:
+        self.lost = asyncio.Event()
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self.lost.set()
+
+
+def test_what_is_written_for_a_client_that_has_just_gone_is_dropped_without_an_error() -> None:
+    failures: list[dict[str, Any]] = []
+
+    async def write_too_late() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: failures.append(context))
+        ours, clients = socket.socketpair()
+        with clients:
+            transport, protocol = await loop.create_connection(Heard, sock=ours)
+            transport.abort()
+            OneWrite(transport).write(b"head")
+            await protocol.lost.wait()
+            await asyncio.sleep(0)
+
+    uvloop.run(write_too_late())  # asyncio's own transports say nothing
+
+    assert failures == []
