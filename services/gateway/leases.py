@@ -27,7 +27,7 @@ Ask = Callable[[Sequence[Held]], Awaitable[set[Held]]]
 
 
 class Leases:
-    """Gathers questions. `ask` puts them to PostgreSQL; what it raises, everybody who asked with it gets."""
+    """Gathers questions. `ask` puts them to PostgreSQL; what it raises, everybody who waits by then gets."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -54,6 +54,9 @@ class Leases:
         try:
             found = await self._ask([held for held, _ in together])
         except Exception as error:
+            # Who waits for the next statement gets it too: with a PostgreSQL that hangs, each one takes its time-outs,
+            # and pings come faster than those end.
+            together, self._waiting = [*together, *self._waiting], []
             for _, answer in _awaited(together):
                 answer.set_exception(error)
         else:

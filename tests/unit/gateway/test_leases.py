@@ -62,6 +62,21 @@ async def test_an_outage_is_told_to_everybody_who_asked_and_to_nobody_later() ->
     assert await leases.holds(held(1))
 
 
+async def test_a_postgresql_that_hangs_is_waited_for_once_however_many_ask() -> None:
+    database = Database()
+    database.is_gone = True
+    leases = Leases(database.ask)
+    asking = [asyncio.create_task(leases.holds(held(n))) for n in range(1200)]
+    await asyncio.sleep(0)  # they ask
+    await asyncio.sleep(0)
+    database.answers.set()
+
+    failed = await asyncio.gather(*asking, return_exceptions=True)
+
+    assert [type(each) for each in failed] == [ConnectionError] * 1200
+    assert len(database.asked) == 1
+
+
 async def test_a_caller_who_went_away_takes_nobody_along() -> None:
     database = Database()
     leases = Leases(database.ask)
