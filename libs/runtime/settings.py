@@ -75,4 +75,7 @@ def sentence_of(error: ValidationError) -> str:
     if not first["loc"]:
         return first["msg"].removeprefix("Value error, ")
     name = "HEADWATER_" + "_".join(str(part) for part in first["loc"]).upper()
-    return f"{name}: {first['msg'].lower()}; set this variable and start again."
+    wrong = first["msg"].lower()
+    if first["type"].startswith("time_delta"):
+        wrong = "input should be a duration such as PT30S or 00:00:30"
+    return f"{name}: {wrong}; set this variable and start again."

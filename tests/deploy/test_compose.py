@@ -82,6 +82,22 @@ def test_agents_yml_opens_nats_on_loopback_and_nothing_else(
     assert reaches == {name: set(closed[name]["networks"]) for name in reaches}
 
 
+def test_what_silence_is_reaches_all_whom_it_concerns(
+    compose: list[str], env: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "env"
+    other.write_text(f"{env.read_text()}\nHEADWATER_HEARTBEAT_INTERVAL=PT60S\n")
+
+    services = understood(compose, other, FILE)["services"]
+
+    told = {
+        name: each["environment"]["HEADWATER_HEARTBEAT_INTERVAL"]
+        for name, each in services.items()
+        if "HEADWATER_HEARTBEAT_INTERVAL" in (each.get("environment") or {})
+    }
+    assert told == {"gateway": "PT60S", "runs": "PT60S", "heartbeat": "PT60S"}
+
+
 def test_nothing_keeps_it_from_being_scaled(config: dict[str, Any]) -> None:
     for name in SERVICES:
         assert "container_name" not in config["services"][name]

@@ -55,3 +55,16 @@ def test_what_is_written_of_the_living_must_be_younger_than_the_silence(
         settings(**seconds)
 
     assert sentence_of(refused.value).startswith("HEADWATER_HEARTBEAT_COARSE: what is written")
+
+
+def test_a_duration_that_is_none_is_answered_with_one_that_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HEADWATER_HEARTBEAT_INTERVAL", "30")
+    with pytest.raises(ValidationError) as refused:
+        settings()
+
+    assert sentence_of(refused.value) == (
+        "HEADWATER_HEARTBEAT_INTERVAL: input should be a duration such as PT30S or 00:00:30;"
+        " set this variable and start again."
+    )
