@@ -15,7 +15,9 @@ from libs.contracts import runs
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RunKind, SetStates, StateProposal, StatesSet
+from libs.runtime import faults
 from libs.runtime.bus import Bus
+from libs.runtime.failures import is_outage
 from services.runs.app import Runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -97,6 +99,56 @@ async def test_who_finds_the_queue_full_is_told_to_try_again_and_nobody_else_is_
     assert isinstance(await succeed(client, late), StatesSet)
 
 
+async def test_what_waits_for_a_commit_that_fails_is_decided_on_what_is_committed(
+    stack: Stack, bus: Bus
+) -> None:
+    client = Client(bus, (flow := await register_flow(stack.admin_pool)).tenant_id)
+    async with ledger_on(stack, commit_lanes=2) as two_lanes:
+        run_id = await client.start(flow)
+        ask = runs.GetOrCreateTaskRun(
+            tenant_id=flow.tenant_id, flow_run_id=run_id, task_id=flow.task_ids[0], map_index=3
+        )
+
+        async def both(ledger: Runs) -> list[Any]:
+            """A state of the run and a child of it, in one transaction."""
+            state = SetStates(
+                tenant_id=flow.tenant_id,
+                proposals=[
+                    StateProposal(
+                        run_kind=RunKind.FLOW_RUN, run_id=run_id, state={"type": "Success"}
+                    )
+                ],
+            )
+            answers = await asyncio.gather(
+                ledger.commit.submit(state), ledger.commit.submit(ask), return_exceptions=True
+            )
+            return list(answers)
+
+        async with before_the_first_commit(stack) as held:
+            lost = asyncio.create_task(both(two_lanes))
+            pid = await held
+            kept = asyncio.create_task(both(two_lanes))
+            await waiting_for_the_lock(stack)
+            await stack.admin_pool.execute("SELECT pg_terminate_backend($1)", pid)
+            answers = await kept
+        failures = await lost
+
+    assert [is_outage(failure) for failure in failures] == [True, True]
+    states, child = answers
+    assert [type(outcome) for outcome in states.outcomes] == [runs.StateApplied]
+    assert isinstance(child, runs.TaskRunInfo)
+    rows = await stack.admin_pool.fetch(
+        """
+        SELECT version, state FROM runs.flow_run_state WHERE flow_run_id = $1
+        UNION ALL SELECT version, state FROM runs.task_run WHERE flow_run_id = $1 AND map_index = 3
+        """,
+        run_id,
+    )
+    assert sorted(map(tuple, rows)) == [
+        (0, "Pending"), (1, "Scheduled"), (2, "Submitted"), (3, "Running"), (4, "Success"),
+    ]  # fmt: skip
+
+
 async def succeed(client: Client, run_id: UUID) -> StatesSet | Refused:
     """Report the run's end in a request of its own; the whole request's answer."""
     proposal = StateProposal(run_kind=RunKind.FLOW_RUN, run_id=run_id, state={"type": "Success"})
@@ -128,6 +180,33 @@ async def unwritable(stack: Stack, run_id: UUID) -> AsyncIterator[None]:
         yield
     finally:
         await stack.admin_pool.execute("DROP FUNCTION runs.poison CASCADE")
+
+
+@asynccontextmanager
+async def before_the_first_commit(stack: Stack) -> AsyncIterator["asyncio.Future[int]"]:
+    """The next transaction that wants to commit waits for the body's end; gives the id of its server process."""
+    held: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    go_on = asyncio.Event()
+
+    async def hold() -> None:
+        if held.done():
+            return
+        pids = await stack.admin_pool.fetch(
+            """
+            SELECT pid FROM pg_stat_activity
+            WHERE application_name = 'headwater-runs' AND state = 'idle in transaction'
+              AND datname = current_database() AND backend_xid IS NOT NULL
+            """
+        )
+        held.set_result(*(row["pid"] for row in pids))
+        await go_on.wait()
+
+    faults.arm(faults.Point.RUNS_BEFORE_COMMIT, hold)
+    try:
+        yield held
+    finally:
+        faults.disarm()
+        go_on.set()
 
 
 async def waiting_for_the_lock(stack: Stack) -> None:

@@ -71,6 +71,21 @@ def test_an_odd_line_is_left_to_the_contract(field: dict[str, Any]) -> None:
     assert usual_rows_of(body(LINE, LINE | field), tenant=TENANT, sequence=7) is None
 
 
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"timestamp": "20260102T030405.000678Z"},
+        {"timestamp": "2026-W01-5T03:04:05.000678+00:00"},
+        {"id": "00000000000070008000-000000000003"},
+    ],
+    ids=str,
+)
+def test_another_form_of_the_same_is_the_same(field: dict[str, Any]) -> None:
+    usual = usual_rows_of(body(LINE), tenant=TENANT, sequence=7)
+
+    assert usual_rows_of(body(LINE | field), tenant=TENANT, sequence=7) == usual
+
+
 @pytest.mark.parametrize("missing", LINE)
 def test_a_line_without_a_field_is_left_to_the_contract(missing: str) -> None:
     line = {name: value for name, value in LINE.items() if name != missing}
