@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.engines import (
     Database,
@@ -12,6 +13,10 @@ from tests.support.engines import (
     postgres_for_tests,
     stack_on,
 )
+
+# A busy machine is no fault of a property: the first draw of text alone, which reads all of Unicode, may take seconds.
+settings.register_profile("headwater", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("headwater")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
