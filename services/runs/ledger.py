@@ -161,7 +161,7 @@ class Ledger:
     async def begin(self) -> AsyncIterator[Callable[[Sequence[Command]], Awaitable[list[Answer]]]]:
         """A transaction for one batch: call what it gives with the commands; it answers each, in order.
 
-        Leaving it commits. Raises with nothing committed.
+        Leaving it commits. Raises with nothing committed, except when the connection is lost on the way.
         """
         async with self._database.transaction() as connection:
             batch = _Batch(
@@ -173,10 +173,14 @@ class Ledger:
             )
             yield batch.run
             await faults.reached(faults.Point.RUNS_BEFORE_COMMIT)
-        batch.count()
-        for line in batch.stale:
-            self._log.info("proposal_stale", **line)
-        self._told(batch.committed())
+        try:
+            batch.count()
+            for line in batch.stale:
+                self._log.info("proposal_stale", **line)
+            self._told(batch.committed())
+        except Exception as error:
+            # Raised, it would be taken for the error of a batch that was rolled back, which is applied again.
+            self._log.error("after_commit_failed", error=str(error), exc_info=True)
 
 
 @dataclass(slots=True)

@@ -149,6 +149,28 @@ async def test_what_waits_for_a_commit_that_fails_is_decided_on_what_is_committe
     ]  # fmt: skip
 
 
+async def test_what_was_committed_is_not_applied_again_because_telling_of_it_failed(
+    stack: Stack, ledger: Runs, bus: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = Client(bus, (flow := await register_flow(stack.admin_pool)).tenant_id)
+    held = await client.start(flow)
+
+    def fail(_tenant_id: UUID) -> None:
+        raise ZeroDivisionError
+
+    async with locked(stack, held):
+        first = asyncio.create_task(succeed(client, held))
+        await waiting_for_the_lock(stack)
+        created = [asyncio.create_task(client.create(flow)) for _ in range(2)]
+        await eventually(lambda: ledger.commit.queued == 2 * len(created))  # each weighs two
+        monkeypatch.setattr(ledger.dispatch, "due", fail)
+    answers = await asyncio.gather(*created)
+    await first
+
+    rows = await stack.admin_pool.fetch("SELECT id FROM runs.flow_run WHERE flow_id = $1", flow.id)
+    assert {row["id"] for row in rows} == {held, *answers}
+
+
 async def succeed(client: Client, run_id: UUID) -> StatesSet | Refused:
     """Report the run's end in a request of its own; the whole request's answer."""
     proposal = StateProposal(run_kind=RunKind.FLOW_RUN, run_id=run_id, state={"type": "Success"})
