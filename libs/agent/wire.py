@@ -273,8 +273,6 @@ def ping(
     headers = {
         "Nats-Schedule": f"@every {fires}s",
         "Nats-Schedule-Target": f"hw.silent.{flow_run_id}",
-        "Nats-TTL": f"{fires + max(2, fires // 2)}s",
-        "Nats-Schedule-TTL": "1h",
     }
     body = Silence(tenant_id=tenant_id, flow_run_id=flow_run_id, sent=sent).model_dump_json()
     return f"hw.beat.{tenant_id}.{flow_run_id}", headers, body.encode()

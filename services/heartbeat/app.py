@@ -16,6 +16,8 @@ from pydantic import ValidationError
 from libs.contracts import streams, subjects
 from libs.contracts.heartbeat import (
     REARMED_HEADER,
+    SCHEDULER_HEADER,
+    TTL_HEADER,
     FlowRunZombieDetected,
     Silence,
     beat_message,
@@ -227,18 +229,23 @@ class Heartbeat(Service):
             now = await store.now()
             hearing = await self._hearing(store)
         decided: list[tuple[SilentRun, Judgement]] = []
+        dropped: list[UUID] = []
         for run_id, silence in silent.items():
             run = facts.get(run_id)
             if run is None or run.tenant_id != silence.tenant_id:
                 metrics.SILENCES.labels(Why.UNKNOWN).inc()
+                dropped.append(run_id)
                 continue
             verdict = judge(run, now=now, silence=self._settings.heartbeat_silence, hearing=hearing)
             if isinstance(verdict, Zombie):
                 # The ping that went unanswered is a truer last sign of life than the coarse row.
                 sent = min(silence.sent, now)
                 verdict = Zombie(last_seen=max(verdict.last_seen, sent))
+            elif isinstance(verdict, Drop):
+                dropped.append(run_id)
             decided.append((run, verdict))
         judged = await self._carry_out(decided, silent, now)
+        await self._take_away(message for run_id in dropped for message in carriers[run_id])
         for run_id in judged.unanswered:
             for message in carriers[run_id]:
                 await message.nak(delay=ASK_AGAIN)
@@ -392,6 +399,16 @@ class Heartbeat(Service):
         for tenant_id, run_id, sent, after in switches:
             subject, headers, body = beat_message(tenant_id, run_id, sent, after)
             await self._publish(subject, headers | {REARMED_HEADER: "1"}, body)
+
+    async def _take_away(self, silences: Iterable[Msg]) -> None:
+        """Disarm what said these, or it would say so again and again.
+
+        The broker names the switch; the body is its sender's word, who might name another tenant's run.
+        """
+        for message in silences:
+            subject = (message.headers or {}).get(SCHEDULER_HEADER)
+            if subject is not None:
+                await self._publish(subject, {TTL_HEADER: "1s"}, b"")
 
     async def _disarm(self, tenant_id: UUID, run_id: UUID) -> None:
         await self._publish(*disarm_message(tenant_id, run_id))

@@ -82,11 +82,11 @@ async def ping(service: Heartbeat, run: UUID, *, tenant: UUID = TENANT) -> None:
     await service.bus.js.publish(subject, body, headers=headers)
 
 
-async def disarmed(service: Heartbeat, run: UUID) -> bool:
+async def disarmed(service: Heartbeat, run: UUID, *, tenant: UUID = TENANT) -> bool:
     """Whether the service has taken the run's switch away."""
     try:
         newest = await service.bus.js.get_last_msg(
-            "BEATS", subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run)
+            "BEATS", subjects.BEAT.at(tenant_id=tenant, flow_run_id=run)
         )
     except NotFoundError:
         return True
@@ -255,6 +255,21 @@ async def test_a_submitted_run_is_left_to_lazarus(stack: Stack, heartbeat: Heart
     await eventually(lambda: zombies(stack))
 
     assert await zombies(stack) == {dead: 3}
+    assert await eventually(lambda: disarmed(heartbeat, submitted))
+
+
+async def test_a_switch_that_nothing_comes_of_is_taken_away_by_its_own_name(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    """A sender may put another tenant, or a run that is not there, into a ping's body."""
+    gone, stranger = new_id(), new_id()
+    _, headers, body = beat_message(TENANT, gone, utc_now(), SILENCE)
+    subject = subjects.BEAT.at(tenant_id=stranger, flow_run_id=gone)
+
+    await heartbeat.bus.js.publish(subject, body, headers=headers)
+
+    assert await eventually(lambda: disarmed(heartbeat, gone, tenant=stranger))
+    assert await zombies(stack) == {}
 
 
 async def test_whoever_is_silent_while_we_are_deaf_is_armed_again(stack: Stack) -> None:
