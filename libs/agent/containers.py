@@ -268,7 +268,8 @@ class Containers:
         self._copy(folder, id_, follow=True)
         code = int(self.api.wait(id_, timeout=None)["StatusCode"])
         # Docker before 23 often stops following before the last line of one that ends: read what is still missing.
-        self._copy(folder, id_, follow=False)
+        with suppress(NotFound):  # somebody was quick to remove it; how it ended is known
+            self._copy(folder, id_, follow=False)
         return code
 
     def _copy(self, folder: RunFolder, id_: str, *, follow: bool) -> None:

@@ -110,7 +110,7 @@ BEATS = Stream(
     durables=(
         Durable(
             name="heartbeat__silences", service="heartbeat", filter="hw.silent.>",
-            ack_wait=timedelta(minutes=2), max_ack_pending=20_000,
+            ack_wait=timedelta(minutes=1), max_ack_pending=20_000,
         ),
     ),
 )  # fmt: skip

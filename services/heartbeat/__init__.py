@@ -30,7 +30,7 @@ Silence is not death until proven:
   which the announcing statement looks at again. A question without an answer puts the silence off for a second.
 
 Killed at any moment: silences are acknowledged after the transaction of record and outbox row, and a redelivered one
-finds the record. What a replica had been sent when it was killed or stopped comes again after two minutes (the
+finds the record. What a replica had been sent when it was killed or stopped comes again after a minute (the
 consumer's `ack_wait`). Two replicas share the consumers; a run is announced once per version and last sign of life.
 NATS gone: no silences, and the watch starts anew. PostgreSQL gone: batches are put off, and the watch starts anew.
 

@@ -58,14 +58,17 @@ class Agents:
         """Due runs that the agent may have, oldest first. Reading takes nothing out; Submitted is the claim."""
         labels = canonical_labels(request.labels)
         sets = servable_label_sets(labels)
-        rows = await self._database.pool.fetch(
-            statement(__file__, "runs_in_queue"),
-            request.tenant_id,
-            request.before,
-            labels,
-            None if sets is None else [to_json(labels) for labels in sets],
-            max(0, request.limit),
-        )
+        async with self._database.transaction() as connection:
+            # Beside many old runs PostgreSQL would plan this anew each time, which takes longer than to carry it out.
+            await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+            rows = await connection.fetch(
+                statement(__file__, "runs_in_queue"),
+                request.tenant_id,
+                request.before,
+                labels,
+                None if sets is None else [to_json(labels) for labels in sets],
+                max(0, request.limit),
+            )
         return [row["id"] for row in rows]
 
     async def seen(
