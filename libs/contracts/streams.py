@@ -96,7 +96,7 @@ LOGS = Stream(
 
 BEATS = Stream(
     # The dead-man's switch (design.md section 6): a ping is a schedule that the next ping replaces; when none
-    # does, it fires into `hw.silent`. The TTL clears the entries of finished runs.
+    # does, it fires into `hw.silent`. A switch that nobody needs is replaced by a message with a TTL of a second.
     # No consumer may filter `hw.beat`: replacing a schedule is a rollup, and nats-server 2.15.1 purges every such
     # consumer's pending messages one by one, which takes a broker of 40,000 pings/s down to 1,000. The heartbeat
     # service hears the pings on core NATS instead.
