@@ -12,7 +12,12 @@ from nats.js.errors import NotFoundError
 
 from deploy.provision import provision
 from libs.contracts import subjects
-from libs.contracts.heartbeat import SCHEDULE_HEADER, FlowRunZombieDetected, beat_message
+from libs.contracts.heartbeat import (
+    REARMED_HEADER,
+    SCHEDULE_HEADER,
+    FlowRunZombieDetected,
+    beat_message,
+)
 from libs.contracts.runs import FlowRunStateChanged
 from libs.runtime import metrics
 from libs.runtime.clock import utc_now
@@ -332,6 +337,9 @@ async def test_the_broker_is_asked_for_the_newest_pings_of_many_runs_at_once(sta
     async with running(stack) as service:
         for run in heard:
             subject, headers, body = beat_message(TENANT, run, sent, timedelta(minutes=2))
+            headers |= {
+                REARMED_HEADER: "1"
+            }  # not heard, or it would be disarmed: no such run is guarded
             await service.bus.js.publish(subject, body, headers=headers)
 
         newest = await service._newest_pings([silent(run) for run in (*heard, *unheard)])
