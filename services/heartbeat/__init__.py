@@ -9,11 +9,15 @@ ping replaces it within the silence (two minutes, four missed pings). Here the s
 
     ping ──▶ hw.beat ──(nothing for two minutes)──▶ hw.silent ──▶ judge ──▶ zombie event
                │                                                    │
-               └──▶ last_seen (coarse)          sweep ──▶ judge ────┴──▶ not yet, or held: armed again
+               ├──▶ last_seen (coarse)          sweep ──▶ judge ────┴──▶ not yet, or held: armed again
+               └──▶ roll (whom this ear heard) ──▶ judge ──▶ zombie event, or left to the broker
 
 * A run is *guarded* from its Running state on, if its flow has heartbeats enabled at that moment; the setting holds
   for future runs. A flow with heartbeats disabled sends one ping all the same: it is disarmed at once, never judged.
 * A Submitted run has no process yet, so its silence is Lazarus' case. A finished run is disarmed and never touched.
+* The broker is never wrong for long, but late when it is busy: a silence may wait ten seconds behind a million runs'
+  pings, and a ping may get lost when they come faster than it stores them. So each ear keeps the roll of whom it heard
+  last when, and announces at once who was silent for two minutes, if the tables and the broker's newest ping agree.
 * A slow sweep finds guarded runs that the broker lost (overdue switches do not survive its restart).
 
 Silence is not death until proven:

@@ -47,6 +47,10 @@ class Hearing:
     since: datetime | None
     mass_silence: bool = False
 
+    def is_too_short(self, *, now: datetime, silence: timedelta) -> bool:
+        """Whether nobody was listened to for a whole silence."""
+        return self.since is None or now - self.since < silence
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Zombie:
@@ -86,19 +90,36 @@ def judge(run: SilentRun, *, now: datetime, silence: timedelta, hearing: Hearing
     silent_for = now - run.seen
     if silent_for < silence - silence / TOLERANCE:
         return ArmAgain(after=silence - silent_for, why=Why.ALIVE)
-    if hearing.since is None or now - hearing.since < silence:
+    if hearing.is_too_short(now=now, silence=silence):
         return ArmAgain(after=silence, why=Why.DEAF)
     if hearing.mass_silence:
         return ArmAgain(after=silence, why=Why.MASS_SILENCE)
     return Zombie(last_seen=run.seen)
 
 
-def is_still_silent(sent: datetime, newest: datetime | None) -> bool:
-    """Whether no other ping came since the one `sent` then. `newest`: when the broker's newest was sent, if it has one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping:
+    """The newest ping of a run that the broker holds: when its sender says it was sent, and its place in the stream."""
+
+    sent: datetime
+    sequence: int
+
+
+def is_still_silent(sent: datetime, newest: Ping | None) -> bool:
+    """Whether no other ping came since the one `sent` then. `newest`: what the broker holds, if anything.
 
     Another, not a later one: senders' clocks differ, and an agent whose clock is behind may watch the process.
     """
-    return newest is None or newest == sent
+    return newest is None or newest.sent == sent
+
+
+def is_still_unheard(newest: Ping, *, sequence: int) -> bool:
+    """Whether the broker, too, holds no newer ping of a run that our ear missed for the silence.
+
+    `sequence`: the stream's last one when the silence began, or up to an interval later. A ping behind it was heard by
+    another replica.
+    """
+    return newest.sequence <= sequence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,7 +39,6 @@ class Ear(PatientClient):
     def __init__(self) -> None:
         super().__init__()
         self._ps: _PingParser = _PingParser(self)
-        self._taken: dict[bytes, bytes] = {}
         self._beats: Subscription
 
     async def listen(self, queue: str) -> None:
@@ -59,13 +58,12 @@ class Ear(PatientClient):
 
     def take(self) -> dict[bytes, bytes]:
         """Run to tenant, as they stood in the subject: lower-case UUIDs with hyphens."""
-        self._taken, self._ps.heard = self._ps.heard, {}
-        return self._taken
+        heard, self._ps.heard = self._ps.heard, {}
+        return heard
 
-    def has_just_heard(self, run: UUID) -> bool:
-        """Whether the run pinged since the last `take` but one: what the caller may not have written yet."""
-        key = str(run).encode()
-        return key in self._ps.heard or key in self._taken
+    def has_just_heard(self, run: UUID, tenant: UUID) -> bool:
+        """Whether the tenant's run pinged since the last `take`."""
+        return self._ps.heard.get(str(run).encode()) == str(tenant).encode()
 
     def give_back(self, heard: dict[bytes, bytes]) -> None:
         """What was taken and could not be used, for the next `take`."""

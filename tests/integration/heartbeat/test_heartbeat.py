@@ -344,7 +344,8 @@ async def test_the_broker_is_asked_for_the_newest_pings_of_many_runs_at_once(sta
 
         newest = await service._newest_pings([silent(run) for run in (*heard, *unheard)])
 
-    assert newest == dict.fromkeys(heard, sent) | dict.fromkeys(unheard)
+    told = {run: ping and ping.sent for run, ping in newest.items()}
+    assert told == dict.fromkeys(heard, sent) | dict.fromkeys(unheard)
 
 
 async def test_a_stream_that_is_lost_says_nothing_of_anybodys_pings(stack: Stack) -> None:
@@ -414,6 +415,85 @@ async def test_a_run_that_was_heard_by_a_replica_since_it_was_judged_is_not_anno
         )
 
         assert await service._announce(judged, utc_now()) == {dead}
+
+
+async def never_stored(service: Heartbeat, run: UUID) -> None:
+    """A ping that the ears hear and the stream refuses, as one that comes faster than the broker stores."""
+    subject, headers, body = beat_message(TENANT, run, utc_now(), SILENCE)
+    refused = headers | {"Nats-Expected-Last-Sequence": "1"}
+    await service.bus.client.publish(subject, body, headers=refused)
+
+
+async def test_a_run_is_found_in_time_though_the_broker_is_late(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    run = await a_flow_run(stack.admin_pool)
+    subject, headers, body = beat_message(TENANT, run, utc_now(), timedelta(hours=1))
+    await heartbeat.bus.js.publish(subject, body, headers=headers)
+    began = heartbeat._moment()
+
+    assert await eventually(lambda: zombies(stack)) == {run: 3}
+
+    assert heartbeat._moment() - began >= SILENCE.total_seconds()
+
+
+async def test_a_run_whose_pings_the_broker_loses_lives_as_long_as_it_is_heard(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    run = await a_flow_run(stack.admin_pool)
+    alive = metrics.SILENCES.labels(Why.ALIVE)
+    before = alive._value.get()
+    await ping(heartbeat, run)
+
+    async def was_said_to_be_silent() -> bool:
+        await never_stored(heartbeat, run)
+        return bool(alive._value.get() > before)
+
+    await eventually(was_said_to_be_silent)
+    assert await zombies(stack) == {}
+    last = heartbeat._moment()
+
+    assert await eventually(lambda: zombies(stack)) == {run: 3}
+    assert heartbeat._moment() - last >= SILENCE.total_seconds() - 0.5
+
+
+async def test_what_the_ear_heard_and_neither_broker_nor_tables_hold_is_a_sign_of_life(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    """A ping that came while the row was fresh, and was lost by the broker."""
+    spoke, dead = silent(new_id()), silent(new_id())
+    zombies = [(run, run.seen) for run in (spoke, dead)]
+    heartbeat._roll.hear(
+        {str(spoke.flow_run_id).encode(): str(TENANT).encode()}, heartbeat._moment()
+    )
+
+    still, _ = await heartbeat._still_silent(zombies, {})
+
+    assert still == [(dead, dead.seen)]
+
+
+async def test_whom_another_replica_hears_is_left_alone(stack: Stack, heartbeat: Heartbeat) -> None:
+    """Each of the two hears every other ping, and misses some runs for longer than the silence."""
+    runs = [await a_flow_run(stack.admin_pool) for _ in range(40)]
+    unheard = 0
+    async with running(stack) as other:
+        for service in (heartbeat, other):
+            announce = service._announce_unheard
+
+            async def counted(silent: list[UUID], announce: Any = announce) -> int:
+                nonlocal unheard
+                unheard += len(silent)
+                return int(await announce(silent))
+
+            service._announce_unheard = counted  # type: ignore[method-assign]
+
+        async def some_were_missed() -> bool:
+            for run in runs:
+                await ping(heartbeat, run)
+            return unheard >= 5
+
+        await eventually(some_were_missed, timeout=60, pause=0.4)
+        assert await zombies(stack) == {}
 
 
 async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:

@@ -67,7 +67,7 @@ async def test_an_ear_whose_broker_answered_too_late_hears_on(stack: Stack) -> N
         async def is_heard() -> bool:
             subject, headers, body = beat_message(TENANT, run, utc_now())
             await client.publish(subject, body, headers=headers)
-            return ear.has_just_heard(run)
+            return ear.has_just_heard(run, TENANT)
 
         await eventually(is_heard, timeout=3)
         assert not await ear.lags(1)

@@ -14,10 +14,12 @@ from services.heartbeat.domain import (
     Chorus,
     Drop,
     Hearing,
+    Ping,
     SilentRun,
     Why,
     Zombie,
     is_still_silent,
+    is_still_unheard,
     judge,
 )
 
@@ -83,7 +85,7 @@ def test_silence_that_we_did_not_listen_to_proves_nothing(since: datetime | None
 
 
 def test_a_run_whose_ping_fired_and_is_the_newest_still_is_silent() -> None:
-    assert is_still_silent(NOW, NOW)
+    assert is_still_silent(NOW, Ping(sent=NOW, sequence=7))
     assert is_still_silent(NOW, None)
 
 
@@ -93,7 +95,14 @@ def test_a_run_whose_ping_fired_and_is_the_newest_still_is_silent() -> None:
 def test_another_ping_is_a_sign_of_life_whatever_its_sender_says_the_time_is(
     off: timedelta,
 ) -> None:
-    assert not is_still_silent(NOW, NOW + off)
+    assert not is_still_silent(NOW, Ping(sent=NOW + off, sequence=7))
+
+
+def test_whose_newest_ping_is_older_than_the_silence_is_unheard_by_all_replicas() -> None:
+    newest = Ping(sent=NOW, sequence=7)
+
+    assert is_still_unheard(newest, sequence=7)
+    assert not is_still_unheard(newest, sequence=6)
 
 
 def test_listening_for_exactly_the_silence_is_enough() -> None:
