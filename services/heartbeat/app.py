@@ -429,7 +429,7 @@ class Heartbeat(Service):
         self, zombies: list[tuple[SilentRun, datetime]], now: datetime
     ) -> set[UUID]:
         async with self.database.transaction() as connection:
-            fresh = await Store(connection).announce(zombies, now=now)
+            fresh = await Store(connection).announce(zombies, now=now, lapse=self._lapse)
             await faults.reached(faults.Point.HEARTBEAT_BEFORE_PROPOSE)
             await outbox.add(
                 connection,

@@ -51,9 +51,9 @@ class Store:
         return [SilentRun(**dict(row)) for row in rows]
 
     async def announce(
-        self, zombies: list[tuple[SilentRun, datetime]], *, now: datetime
+        self, zombies: list[tuple[SilentRun, datetime]], *, now: datetime, lapse: timedelta
     ) -> set[UUID]:
-        """Record zombies with their last sign of life; the runs to announce."""
+        """Record zombies with their last sign of life; the runs to announce. None when we were deaf for `lapse`."""
         rows = await self.connection.fetch(
             statement(__file__, "announce"),
             [run.flow_run_id for run, _ in zombies],
@@ -62,6 +62,7 @@ class Store:
             [last_seen for _, last_seen in zombies],
             now,
             ANNOUNCE_AGAIN,
+            lapse,
         )
         return {row["flow_run_id"] for row in rows}
 

@@ -3,6 +3,9 @@
 -- newer version or sign of life passes the WHERE.
 -- Race: a replica has written a ping since we read the facts (we may have been stopped in between, for however long): the
 -- run is not announced; that ping has armed its switch.
+-- Race: nobody else was there to write it while we were stopped: then nobody confirmed the watch either, and what we
+-- judged is out of date. The statement's own moment counts: its transaction may have begun before. Stopped behind it,
+-- idle_in_transaction_session_timeout takes it back.
 -- After $6 it is announced again, in case the event was lost.
 INSERT INTO heartbeat.zombie AS z (flow_run_id, version, tenant_id, last_seen, detected)
 SELECT d.flow_run_id, d.version, d.tenant_id, d.last_seen, $5
@@ -11,6 +14,7 @@ FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[])
 WHERE NOT EXISTS (
     SELECT FROM heartbeat.last_seen s WHERE s.flow_run_id = d.flow_run_id AND s.at > d.last_seen
 )
+AND EXISTS (SELECT FROM heartbeat.watch w WHERE statement_timestamp() - w.at BETWEEN interval '0' AND $7::interval)
 ORDER BY d.flow_run_id
 ON CONFLICT (flow_run_id) DO UPDATE
     SET version = excluded.version, last_seen = excluded.last_seen, detected = excluded.detected

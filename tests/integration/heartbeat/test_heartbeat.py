@@ -496,6 +496,24 @@ async def test_whom_another_replica_hears_is_left_alone(stack: Stack, heartbeat:
         assert await zombies(stack) == {}
 
 
+async def test_who_was_stopped_between_the_last_look_and_the_announcement_announces_nobody(
+    stack: Stack,
+) -> None:
+    """There was no other replica to write the ping that came meanwhile."""
+    await clean(stack)
+    dead = await a_flow_run(stack.admin_pool)
+    judged = [(silent(dead), utc_now() - SILENCE)]
+    async with running(stack) as service:
+        await service.watch()
+        await service._watch.stop()
+        await stack.admin_pool.execute("UPDATE heartbeat.watch SET at = now() - interval '1 hour'")
+
+        assert await service._announce(judged, utc_now()) == set()
+
+        await service.watch()
+        assert await service._announce(judged, utc_now()) == {dead}
+
+
 async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
     await clean(stack)
     async with running(stack, heartbeat_mass_runs=5) as service:
