@@ -2,25 +2,31 @@
 
 So many runs ping every 30 s straight over NATS, from a process of its own, against one heartbeat service, a broker and
 a PostgreSQL on this machine. Then some fall silent at once. Figures: CPU of the service, of the broker and of
-PostgreSQL, in cores and per ping; the service's memory over time; false zombies (must be none); when the silent ones
-were announced, counted from their own last ping. The defaults take about seven minutes; `--seconds 600` is the record.
+PostgreSQL, in cores and per ping, beside what a bare reader of the same bytes costs; the service's memory over time;
+false zombies (must be none); when the silent ones were announced, counted from their own last ping. The defaults take
+about seven minutes; `--seconds 600` is the record.
 """
 
 import argparse
 import asyncio
+import json
 import os
+import socket
 import sys
 import tempfile
+import threading
 import time
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import psutil
 
+from libs.contracts import subjects
 from libs.runtime.ids import new_id
 from tests.support.engines import Stack, postgres_for_tests, stack_on
 from tests.support.flows import TENANT, a_flow
@@ -136,7 +142,8 @@ async def _measure(
     memory = psutil.Process(service.pid).memory_info
     resident: list[int] = []
     await _round(crowd)  # the first makes the broker and the service know everybody
-    before, sent_before = spent(), await _round(crowd)
+    bare = await _read_barely(stack, crowd)
+    sent_before = await _round(crowd)
     before = spent()
     sent = sent_before
     while spent().at - before.at < arguments.seconds:
@@ -147,6 +154,7 @@ async def _measure(
     print(
         f"{arguments.runs:,} live runs, {pings / (after.at - before.at):,.0f} pings/s for"
         f" {after.at - before.at:.0f} s: {after.since(before, pings)}\n"
+        f"a reader that takes the same bytes and does nothing with them: {bare * 1e6:.1f} us a ping\n"
         f"the service's memory after each round: {', '.join(map(str, resident))} MiB\n"
         f"{false} false zombies",
         flush=True,
@@ -176,6 +184,30 @@ async def _measure(
         f" {late} of them more than 10 s after their cut-off, {false} false"
     )
     return int(false > 0 or late > 0 or len(waits) < arguments.stop)
+
+
+async def _read_barely(stack: Stack, crowd: Process) -> float:
+    """CPU seconds a ping of a bare socket on the same subject, for a round."""
+    over = threading.Event()
+    reading = asyncio.create_task(asyncio.to_thread(_read_until, over, stack.nats_url))
+    await _round(crowd)
+    over.set()
+    pings, cpu = await reading
+    return cpu / pings
+
+
+def _read_until(over: threading.Event, url: str) -> tuple[int, float]:
+    address = urlsplit(url)
+    assert address.hostname is not None
+    assert address.port is not None
+    login = {"verbose": False, "headers": True, "user": address.username, "pass": address.password}
+    with socket.create_connection((address.hostname, address.port), timeout=5) as connection:
+        subscribe = f"SUB {subjects.BEAT.wildcard} 1\r\n"
+        connection.sendall(f"CONNECT {json.dumps(login)}\r\n{subscribe}".encode())
+        pings, began = 0, time.thread_time()
+        while not over.is_set():
+            pings += connection.recv(1 << 18).count(b"HMSG ")
+        return pings, time.thread_time() - began
 
 
 def _accounts(stack: Stack, service: int) -> Callable[[], Spent]:
