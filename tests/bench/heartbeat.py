@@ -108,6 +108,7 @@ async def _service(stack: Stack, arguments: argparse.Namespace) -> AsyncIterator
             "HEADWATER_HEARTBEAT_INTERVAL": f"PT{arguments.interval:.0f}S",
             "HEADWATER_HEARTBEAT_MISSES": f"{arguments.silence / arguments.interval:.0f}",
             "HEADWATER_HEARTBEAT_COARSE": f"PT{2 * arguments.interval:.0f}S",
+            "HEADWATER_HEARTBEAT_WATCH": f"PT{arguments.interval / 6}S",
             "HEADWATER_HEARTBEAT_NEEDS_GATEWAY": "false",
         },
         stderr=None if arguments.verbose else DEVNULL,
