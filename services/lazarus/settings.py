@@ -1,13 +1,14 @@
 """Settings of Lazarus."""
 
 from datetime import timedelta
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from libs.runtime.settings import ServiceSettings
+from libs.runtime.settings import PingSettings
 
 
-class LazarusSettings(ServiceSettings):
+class LazarusSettings(PingSettings):
     """How often, how late, how many."""
 
     lazarus_tick: timedelta = Field(
@@ -15,7 +16,8 @@ class LazarusSettings(ServiceSettings):
     )
     lazarus_after: timedelta = Field(
         default=timedelta(minutes=10),
-        description="silence of a distressed run; twenty missed pings, or a pod that did not come up",
+        description="silence of a distressed run: twenty missed pings, or a pod that did not come up;"
+        " at least two silences (HEADWATER_HEARTBEAT_INTERVAL times HEADWATER_HEARTBEAT_MISSES)",
     )
     lazarus_limit: int = Field(
         default=10, ge=0, description="resurrections of a run before it is marked failed"
@@ -28,3 +30,22 @@ class LazarusSettings(ServiceSettings):
         description="many proposals of a tick are spread at random over this long, against a stampede:"
         " with the rate above ten a second, so 50,000 runs are back within two hours",
     )
+
+    @model_validator(mode="after")
+    def _check_patience(self) -> Self:
+        """A run may live and yet be last seen, as it is written down, almost two silences ago.
+
+        It may have missed pings for almost one, and the last that was heard need not have been written: the heartbeat
+        service spares PostgreSQL a write while the one before is young, and holds that below a silence
+        (HEADWATER_HEARTBEAT_COARSE).
+        """
+        silence = self.heartbeat_silence
+        if self.lazarus_after < 2 * silence:
+            msg = (
+                f"HEADWATER_LAZARUS_AFTER: {self.lazarus_after.total_seconds():g} s must be at least"
+                f" {2 * silence.total_seconds():g} s, two silences of {silence.total_seconds():g} s"
+                " (HEADWATER_HEARTBEAT_INTERVAL times HEADWATER_HEARTBEAT_MISSES): a run that lives may be last seen"
+                " almost so long ago"
+            )
+            raise ValueError(msg)
+        return self

@@ -75,7 +75,8 @@ async def safeguards(stack: Stack) -> AsyncIterator[Safeguards]:
             postgres_url=stack.postgres_url("lazarus"),
             nats_url=stack.nats_url,
             lazarus_tick=timedelta(days=1),
-            lazarus_after=SILENCE,
+            heartbeat_interval=SILENCE / 4,
+            lazarus_after=2 * SILENCE,
             lazarus_spread=timedelta(0),
         )
     )
