@@ -29,9 +29,13 @@ class Store:
     async def still_distressed(
         self, runs: Collection[Distressed], *, now: datetime | None, after: timedelta
     ) -> set[UUID]:
-        """Those that nobody heard and nobody switched off since they were found."""
+        """Those that nobody heard, moved or switched off since they were found."""
         rows = await self.connection.fetch(
-            statement(__file__, "still_distressed"), [run.flow_run_id for run in runs], now, after
+            statement(__file__, "still_distressed"),
+            [run.flow_run_id for run in runs],
+            [run.version for run in runs],
+            now,
+            after,
         )
         return {row["id"] for row in rows}
 

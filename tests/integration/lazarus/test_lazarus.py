@@ -242,20 +242,29 @@ async def test_a_tick_proposes_no_more_than_the_rate_of_a_tenant(
     assert await lazarus.tick(NOW) == Ticked(revived=5)
 
 
-async def test_a_run_that_pings_again_while_it_waits_its_turn_is_left_alone(
-    stack: Stack, lazarus: Lazarus, work: WorkReader
+@pytest.mark.parametrize(
+    "change",
+    [
+        "INSERT INTO heartbeat.last_seen SELECT id, tenant_id, $1 FROM runs.flow_run",
+        "UPDATE runs.flow_run SET version = 4, state = 'Running', state_timestamp = $1",
+        """UPDATE registry.flow_group SET settings = '{"lazarus_enabled": false}', updated = $1""",
+        """UPDATE registry.flow_group SET settings = '{"heartbeat_enabled": false}', updated = $1""",
+    ],
+    ids=["pings again", "goes on", "Lazarus off", "heartbeats off"],
+)
+async def test_a_run_that_needs_no_help_any_more_when_its_turn_comes_is_left_alone(
+    stack: Stack, lazarus: Lazarus, work: WorkReader, change: str
 ) -> None:
     run = await a_flow_run(stack.admin_pool, state="Submitted")
     async with lazarus.database.transaction() as connection:
         found = await Store(connection).distressed(
             now=NOW, after=timedelta(minutes=10), per_tenant=10, again=timedelta(hours=1)
         )
-    await stack.admin_pool.execute(
-        "INSERT INTO heartbeat.last_seen VALUES ($1, $2, $3)", run, TENANT, NOW
-    )
+    await stack.admin_pool.execute(change, NOW)
 
     outcome = await lazarus._propose(found, NOW)
 
     assert [each.flow_run_id for each in found] == [run]
     assert not outcome
     assert await work.take() == []
+    assert await stack.admin_pool.fetchval("SELECT count(*) FROM lazarus.resurrection") == 0
