@@ -28,7 +28,7 @@ from tests.support.certificates import Certificates, certificates_for
 from tests.support.containers import tell
 from tests.support.engines import PASSWORDS, make_folder, nats_for_tests
 from tests.support.eventually import eventually
-from tests.support.services import running
+from tests.support.running import running
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow]
 

@@ -2,20 +2,17 @@
 
 import asyncio
 import json
-import os
-import shutil
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-from deploy.engines.programs import nats_server_binary
 from deploy.nats_users import ISSUER_VARIABLE, User, configuration, users
 from services.gateway.agent_login import Issuer
 from tests.support.certificates import Certificates
 from tests.support.engines import make_folder
-from tests.support.eventually import eventually
+from tests.support.nats_process import nats_process
 from tests.support.ports import free_port
 
 _CONFIGURATION = """\
@@ -35,7 +32,6 @@ class GuardedNats:
 
     port: int
     log: Path
-    store: Path
     users: dict[str, User]
 
     @staticmethod
@@ -110,35 +106,13 @@ async def guarded_nats(
     if tls is not None:
         files = {"certificate": str(tls.certificate), "key": str(tls.key)}
         text += _TLS.format(**{name: json.dumps(path) for name, path in files.items()})
-    (folder / "nats.conf").write_text(text)
-    found = GuardedNats(
-        port=port,
-        log=folder / "log",
-        store=folder / "store",
-        users={user.name: user for user in everybody},
-    )
-    with found.log.open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(str(nats_server_binary(None)), "--config", str(folder / "nats.conf")),
-            env=os.environ
-            | {ISSUER_VARIABLE: Issuer(ISSUER_SEED).public}
-            | {user.password_variable: json.dumps(found.password(user.name)) for user in everybody},
-            stdout=log,
-            stderr=log,
+    passwords = {
+        user.password_variable: json.dumps(GuardedNats.password(user.name)) for user in everybody
+    }
+    variables = passwords | {ISSUER_VARIABLE: Issuer(ISSUER_SEED).public}
+    async with nats_process(folder, port, text, variables=variables) as log:
+        yield GuardedNats(
+            port=port,
+            log=log,
+            users={user.name: user for user in everybody},
         )
-    try:
-        await eventually(lambda: _answers(process, port, found.log))
-        yield found
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _answers(process: asyncio.subprocess.Process, port: int, log: Path) -> bool:
-    assert process.returncode is None, log.read_text()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    greeting = await reader.readline()
-    writer.close()
-    return b'"jetstream":true' in greeting

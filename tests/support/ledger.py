@@ -20,6 +20,7 @@ from services.runs.app import Runs
 from services.runs.settings import RunsSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
+from tests.support.running import running
 
 Outcome = StateApplied | VersionConflict | Refused
 
@@ -33,11 +34,8 @@ async def ledger_on(
         RunsSettings(postgres_url=stack.postgres_url("runs"), nats_url=stack.nats_url, **settings),
         clock=clock,
     )
-    await service.start()
-    try:
+    async with running(service):
         yield service
-    finally:
-        await service.stop()
 
 
 @asynccontextmanager

@@ -4,11 +4,9 @@ An operator vouches for an account and the account for its users, each by a JWT 
 services know no credentials files; here they come in without any, as the server's `default_sentinel`.
 """
 
-import asyncio
 import base64
 import binascii
 import json
-import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -17,13 +15,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from deploy.engines.programs import nats_server_binary
 from libs.contracts.agent_access import AgentAccess
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from tests.support.certificates import Certificates
 from tests.support.engines import make_folder
-from tests.support.eventually import eventually
+from tests.support.nats_process import nats_process
 from tests.support.ports import free_port
 
 _KINDS = {"operator": 14 << 3, "account": 0, "user": 20 << 3}
@@ -135,40 +132,18 @@ async def account_nats(tls: Certificates) -> AsyncIterator[AccountNats]:
         Holder(kind="user"), "anybody", {**_NO_LIMITS, "bearer_token": True, "pub": {}, "sub": {}}
     )
     folder, port = make_folder(), free_port()
-    (folder / "nats.conf").write_text(
-        _CONFIGURATION.format(
-            port=port,
-            store=json.dumps(str(folder / "store")),
-            certificate=json.dumps(str(tls.certificate)),
-            key=json.dumps(str(tls.key)),
-            operator=operator.vouch_for(operator, "operator", {}),
-            system=system.nkey,
-            accounts=", ".join(f"{nkey}: {jwt}" for nkey, jwt in jwts.items()),
-            sentinel=anybody,
-        )
+    configuration = _CONFIGURATION.format(
+        port=port,
+        store=json.dumps(str(folder / "store")),
+        certificate=json.dumps(str(tls.certificate)),
+        key=json.dumps(str(tls.key)),
+        operator=operator.vouch_for(operator, "operator", {}),
+        system=system.nkey,
+        accounts=", ".join(f"{nkey}: {jwt}" for nkey, jwt in jwts.items()),
+        sentinel=anybody,
     )
-    with (folder / "log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            *(str(nats_server_binary(None)), "--config", str(folder / "nats.conf")),
-            stdout=log,
-            stderr=log,
-        )
-    try:
-        await eventually(lambda: _listens(process, port, folder / "log"))
+    async with nats_process(folder, port, configuration):
         yield AccountNats(port=port, account=account)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def _listens(process: asyncio.subprocess.Process, port: int, log: Path) -> bool:
-    assert process.returncode is None, log.read_text()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    greeting = await reader.readline()
-    writer.close()
-    return b'"jetstream":true' in greeting
 
 
 def _text(body: bytes) -> str:

@@ -19,18 +19,9 @@ from services.registry.settings import RegistrySettings
 from services.runs.settings import RunsSettings
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
+from tests.support.running import running
 
 PEPPER = "a pepper for tests"
-
-
-@asynccontextmanager
-async def running(service: Service) -> AsyncIterator[Service]:
-    """Start and stop one service."""
-    await service.start()
-    try:
-        yield service
-    finally:
-        await service.stop()
 
 
 @asynccontextmanager

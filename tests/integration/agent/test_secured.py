@@ -2,11 +2,8 @@
 
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
-from uuid import UUID
 
 import httpx
 import pytest
@@ -22,45 +19,31 @@ from tests.support.agent_process import AgentProcess, agent_process, does
 from tests.support.certificates import Certificates, certificates_for
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.gql import Gql
-from tests.support.guarded_nats import ISSUER_SEED, guarded_nats
 from tests.support.ledger import Client, Flow, register_flow, tenant_with_flow
 from tests.support.nats_accounts import AccountNats, Holder, account_nats
 from tests.support.ports import free_port
-from tests.support.services import all_services, running
-
-ADMIN = "hw_first-key-for-tests"
-LIFETIME = timedelta(seconds=2)
+from tests.support.running import running
+from tests.support.secured import Secured, secured
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """A Headwater whose NATS lets in nobody in clear and nobody without a key."""
 
-    nats_url: str
-    api: Gql
+    secured: Secured
     client: Client
     flow: Flow
     ca: Path
 
-    async def key(self) -> tuple[str, str]:
-        """A new agent's key: its id and text."""
-        made = await self.api(
-            "mutation($i: create_api_key_input!) { create_api_key(input: $i) { id key } }",
-            i={"name": "agent", "role": "agent"},
-        )
-        return made["create_api_key"]["id"], made["create_api_key"]["key"]
-
-    async def revoke(self, key_id: str) -> None:
-        await self.api(
-            "mutation($i: delete_api_key_input!) { delete_api_key(input: $i) { success } }",
-            i={"key_id": key_id},
-        )
+    @property
+    def nats_url(self) -> str:
+        """Where NATS is, without a user."""
+        return f"tls://127.0.0.1:{self.secured.server.port}"
 
     def options(self, key: str, *, ca: Path | None = None) -> list[str]:
         """What the agent is told besides the place of NATS."""
         return [
-            *("--api", self.api.url, "--api-key", key, "--name", str(new_id())),
+            *("--api", self.secured.api.url, "--api-key", key, "--name", str(new_id())),
             *("--tls-ca", str(ca or self.ca)),
         ]
 
@@ -72,34 +55,16 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
 
 @pytest.fixture(scope="module")
 async def place(stack: Stack, certificates: Certificates) -> AsyncIterator[Place]:
-    ca = str(certificates.ca)
-    async with AsyncExitStack() as exits:
-        server = await exits.enter_async_context(guarded_nats(tls=certificates))
-        await provision(server.url("provision"), tls_ca=ca)
-        gateway = await exits.enter_async_context(
-            all_services(
-                stack,
-                nats_url=server.url,
-                nats_tls_ca=ca,
-                auth="required",
-                bootstrap_key=ADMIN,
-                nats_issuer_seed=ISSUER_SEED.hex(),
-                nats_login_lifetime=LIFETIME,
-            )
-        )
-        api = Gql(f"http://127.0.0.1:{gateway.port}", headers={"authorization": f"Bearer {ADMIN}"})
-        await exits.enter_async_context(api)
-        tenant = UUID((await api("{ auth_info { tenant_id } }"))["auth_info"]["tenant_id"])
-        bus = Bus(server.url("gateway"), service="gateway", tls_ca=ca)
+    async with secured(stack, tls=certificates) as found:
+        bus = Bus(found.server.url("gateway"), service="gateway", tls_ca=str(certificates.ca))
         await bus.start()
-        exits.push_async_callback(bus.stop)
         yield Place(
-            nats_url=f"tls://127.0.0.1:{server.port}",
-            api=api,
-            client=Client(bus, tenant),
-            flow=await register_flow(stack.admin_pool, tenant_id=tenant),
+            secured=found,
+            client=Client(bus, found.tenant_id),
+            flow=await register_flow(stack.admin_pool, tenant_id=found.tenant_id),
             ca=certificates.ca,
         )
+        await bus.stop()
 
 
 async def runs_one(stack: Stack, agent: AgentProcess, client: Client, flow: Flow) -> None:
@@ -121,7 +86,7 @@ async def runs_one(stack: Stack, agent: AgentProcess, client: Client, flow: Flow
 
 
 async def test_a_run_over_tls_with_an_api_key(stack: Stack, place: Place, tmp_path: Path) -> None:
-    _, key = await place.key()
+    _, key = await place.secured.key()
     port = free_port()
     options = [*place.options(key), "--metrics-port", str(port)]
 
@@ -138,17 +103,17 @@ async def test_a_run_over_tls_with_an_api_key(stack: Stack, place: Place, tmp_pa
 
 
 async def test_an_agent_whose_key_is_revoked_says_what_to_do(place: Place, tmp_path: Path) -> None:
-    key_id, key = await place.key()
+    key_id, key = await place.secured.key()
     async with agent_process(tmp_path, place.nats_url, None, *place.options(key)) as agent:
-        await place.revoke(key_id)
+        await place.secured.revoke(key_id)
 
         await agent.has_said("turned the log-in down: the API key is revoked, expired or read-only")
         assert agent.running.returncode is None, "its runs would be nobody's"
 
 
 async def test_an_agent_with_a_revoked_key_does_not_start(place: Place, tmp_path: Path) -> None:
-    key_id, key = await place.key()
-    await place.revoke(key_id)
+    key_id, key = await place.secured.key()
+    await place.secured.revoke(key_id)
 
     async with agent_process(
         tmp_path, place.nats_url, None, *place.options(key), gets_ready=False
@@ -163,7 +128,7 @@ async def test_an_agent_with_a_revoked_key_does_not_start(place: Place, tmp_path
 async def test_a_server_that_another_authority_certified_is_shown_nothing(
     place: Place, tmp_path: Path
 ) -> None:
-    _, key = await place.key()
+    _, key = await place.secured.key()
     strangers = certificates_for("127.0.0.1", tmp_path)
 
     async with agent_process(
@@ -177,7 +142,7 @@ async def test_a_server_that_another_authority_certified_is_shown_nothing(
 async def test_a_server_by_another_name_than_its_certificates_is_shown_nothing(
     place: Place, tmp_path: Path
 ) -> None:
-    _, key = await place.key()
+    _, key = await place.secured.key()
     url = place.nats_url.replace("127.0.0.1", "localhost")
 
     async with agent_process(tmp_path, url, None, *place.options(key), gets_ready=False) as agent:
@@ -187,7 +152,7 @@ async def test_a_server_by_another_name_than_its_certificates_is_shown_nothing(
 async def test_a_server_that_speaks_in_clear_is_shown_no_key(
     stack: Stack, place: Place, tmp_path: Path
 ) -> None:
-    _, key = await place.key()
+    _, key = await place.secured.key()
 
     async with agent_process(
         tmp_path, stack.nats_url, None, *place.options(key), gets_ready=False

@@ -19,7 +19,7 @@ from services.registry.settings import RegistrySettings
 from tests.support.certificates import Certificates, certificates_for
 from tests.support.engines import Stack
 from tests.support.guarded_nats import GuardedNats, guarded_nats
-from tests.support.services import running
+from tests.support.running import running
 
 ONE_SECOND = timedelta(seconds=1)
 

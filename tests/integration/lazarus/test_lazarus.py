@@ -13,6 +13,7 @@ from services.lazarus.settings import LazarusSettings
 from services.lazarus.store import Store
 from tests.support.engines import Stack
 from tests.support.flows import LONG_AGO, TENANT, a_flow_run, a_task_run
+from tests.support.running import running
 from tests.support.work import WorkReader, work_of_runs
 
 NOW = LONG_AGO + timedelta(minutes=10)  # the boundary itself
@@ -38,13 +39,8 @@ async def lazarus(stack: Stack) -> AsyncIterator[Lazarus]:
             lazarus_tenant_rate=100,
         )
     )
-    for loop in service.loops:
-        loop._start_after = NEVER.total_seconds()  # the tests tick
-    await service.start()
-    try:
+    async with running(service, ticks=False):
         yield service
-    finally:
-        await service.stop()
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.flows import TENANT, a_flow, a_flow_run
+from tests.support.running import running
 from tests.support.work import WorkReader, work_of_runs
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
@@ -35,13 +36,8 @@ async def scheduler(stack: Stack) -> AsyncIterator[Scheduler]:
             schedule_tick=NEVER,
         )
     )
-    for loop in service.loops:
-        loop._start_after = NEVER.total_seconds()  # the tests tick
-    await service.start()
-    try:
+    async with running(service, ticks=False):
         yield service
-    finally:
-        await service.stop()
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ from services.scheduler.app import Scheduler, build
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
 from tests.support.flows import a_flow
+from tests.support.running import running
 from tests.support.work import WorkReader, work_of_runs
 
 pytestmark = pytest.mark.slow
@@ -153,11 +154,7 @@ async def world(stack: Stack) -> AsyncIterator[World]:
                     schedule_batch=3,
                 )
             )
-            for loop in scheduler.loops:
-                loop._start_after = NEVER.total_seconds()  # the test ticks
-            await scheduler.start()
-            opened.push_async_callback(scheduler.stop)
-            schedulers.append(scheduler)
+            schedulers.append(await opened.enter_async_context(running(scheduler, ticks=False)))
         work = await opened.enter_async_context(work_of_runs(stack.nats_url))
         yield World(stack=stack, schedulers=schedulers, work=work)
 

@@ -1,7 +1,6 @@
 """What a run's container is. That it equals DockerAgent's is tested with the real one (tests/integration/agent)."""
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -17,26 +16,7 @@ from libs.agent.container import (
 )
 from libs.agent.environment import Surroundings, UnstartableError
 from libs.agent.wire import ClaimedRun
-
-RUN = UUID("5c1cba35-8c53-4e5b-8d0d-5d1a2b3c4d5e")
-TOKEN = UUID("7b1cba35-8c53-4e5b-8d0d-5d1a2b3c4d5e")
-
-
-def a_run(**fields: Any) -> ClaimedRun:
-    return ClaimedRun(
-        **{
-            "flow_run_id": RUN,
-            "lease_token": TOKEN,
-            "attempt": 1,
-            "lease": 5.0,
-            "name": "quick-fox",
-            "flow_id": RUN,
-            "flow_name": "etl",
-            "core_version": "1.4.1",
-        }
-        | fields
-    )
-
+from tests.unit.agent.builders import RUN, TOKEN, a_run
 
 ANY = DockerOptions()
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -15,25 +14,9 @@ from libs.agent.environment import (
     working_folder,
 )
 from libs.agent.wire import ClaimedRun
+from tests.unit.agent.builders import RUN, TOKEN, a_run
 
-RUN = UUID("5c1cba35-8c53-4e5b-8d0d-5d1a2b3c4d5e")
-TOKEN = UUID("7b1cba35-8c53-4e5b-8d0d-5d1a2b3c4d5e")
 HERE = Path("/work place")
-
-
-def a_run(**fields: Any) -> ClaimedRun:
-    return ClaimedRun(
-        **{
-            "flow_run_id": RUN,
-            "lease_token": TOKEN,
-            "attempt": 1,
-            "lease": 5.0,
-            "name": "quick-fox",
-            "flow_id": RUN,
-            "flow_name": "etl",
-        }
-        | fields
-    )
 
 
 def given_to(run: ClaimedRun, *, prefect: str = "1.4.1", **fields: Any) -> dict[str, str]:
