@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.containers, pytest.mark.slow]
 
 FILE = CHECKOUT / "docker-compose.yml"
 AGENTS = CHECKOUT / "deploy/containers/agents.yml"
+NATS_TLS = CHECKOUT / "deploy/containers/nats-tls.yml"
 
 
 def understood(compose: list[str], env: Path, *files: Path) -> dict[str, Any]:
@@ -80,6 +81,28 @@ def test_agents_yml_opens_nats_on_loopback_and_nothing_else(
     reaches = {name: set(each["networks"]) for name, each in opened.items()}
     assert reaches.pop("nats") == {"inside", "outside"}
     assert reaches == {name: set(closed[name]["networks"]) for name in reaches}
+
+
+def test_the_key_of_nats_is_seen_by_nats_alone(
+    compose: list[str], config: dict[str, Any], env: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "env"
+    other.write_text(f"{env.read_text()}\nHEADWATER_NATS_TLS={tmp_path}\n")
+
+    services = understood(compose, other, FILE, NATS_TLS)["services"]
+
+    assert str(tmp_path) in str(services.pop("nats")["volumes"])
+    assert services == {name: each for name, each in config["services"].items() if name != "nats"}
+
+
+def test_without_a_folder_of_its_key_nats_speaks_no_tls_by_halves(
+    compose: list[str], env: Path
+) -> None:
+    files = [word for file in (FILE, NATS_TLS) for word in ("--file", str(file))]
+
+    said = run([*compose, *files, "--env-file", str(env), "config"], check=False)
+
+    assert "the folder of server.crt and server.key" in said
 
 
 def test_what_silence_is_reaches_all_whom_it_concerns(

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from deploy.offline import Docker
 from deploy.offline.image import build, build_commit, newest_release
 from libs.contracts.states import is_finished
 from libs.runtime.ids import new_id
-from tests.support.agent_process import agent_process
+from tests.support.agent_process import AgentProcess, agent_process
 from tests.support.certificates import certificates_for
 from tests.support.containers import LONG_RUNNING, Deployment, compose_v2, tell
 from tests.support.cut import cut_before
@@ -30,6 +32,8 @@ from tests.support.ports import free_port
 from tests.support.prefect_client import Agent, PrefectClient
 
 pytestmark = [pytest.mark.containers, pytest.mark.client, pytest.mark.slow]
+
+Native = Callable[..., AbstractAsyncContextManager[AgentProcess]]
 
 PREVIOUS = "headwater:previous"
 RUN_WITHIN = 180.0  # seconds; beside nine containers on two cores
@@ -338,24 +342,58 @@ async def test_a_client_works_through_a_proxy_that_speaks_tls(
     assert "http://" not in page.text.replace("http://www.w3.org/", "")
 
 
-async def test_a_native_agent_serves_runs_when_nats_is_opened_to_it(
-    deployment: Deployment, api: Gql, client: PrefectClient, flows: dict[str, str], tmp_path: Path
-) -> None:
-    deployment.nats_port = free_port()
-    await deployment.up()
+@pytest.fixture(scope="module")
+async def native(
+    deployment: Deployment,
+    api: Gql,
+    client: PrefectClient,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Native:
+    """A native agent with a key of its own, once it is told where NATS is and how to speak with it."""
     made = await api(
         "mutation($i: create_api_key_input!) { create_api_key(input: $i) { key } }",
         i={"name": "native", "role": "agent"},
     )
-
-    async with agent_process(
-        tmp_path, f"nats://127.0.0.1:{deployment.nats_port}", None,
+    return lambda nats_url, *options: agent_process(
+        tmp_path_factory.mktemp("native"), nats_url, None,
         *("--api", deployment.url, "--api-key", made["create_api_key"]["key"], "--label", "native"),
         *("--python", str(client.environment.python)),
         *("--env", f"PREFECT__HOME_DIR={client.home}"),
-    ) as native:  # fmt: skip
+        *options,
+    )  # fmt: skip
+
+
+async def test_a_native_agent_serves_runs_when_nats_is_opened_to_it(
+    deployment: Deployment, api: Gql, flows: dict[str, str], native: Native
+) -> None:
+    deployment.nats_port = free_port()
+    await deployment.up()
+
+    async with native(f"nats://127.0.0.1:{deployment.nats_port}") as agent:
         run_id = await start(api, flows["quick"], labels=["native"])
-        await native.has_said("started, process")
+        await agent.has_said("started, process")
+        assert await finished(api, run_id) == "Success"
+
+
+async def test_nats_is_made_to_speak_tls_with_services_and_agents_and_goes_on_so(
+    deployment: Deployment, api: Gql, agent: Agent, flows: dict[str, str], native: Native
+) -> None:
+    deployment.nats_tls = deployment.folder / "nats-tls"
+    for folder in (deployment.tls, deployment.nats_tls):
+        folder.mkdir()
+    ca = certificates_for("127.0.0.1", deployment.nats_tls, names=["nats"]).ca
+    shutil.copy(ca, deployment.tls)
+
+    await deployment.up()
+
+    reader, writer = await asyncio.open_connection("127.0.0.1", deployment.nats_port)
+    greeting = await reader.readline()
+    writer.close()
+    assert b'"tls_required":true' in greeting, "nobody is spoken with in clear"
+    assert await run_it(api, agent, flows["quick"]) == "Success"
+    async with native(f"tls://127.0.0.1:{deployment.nats_port}", "--tls-ca", str(ca)) as secure:
+        run_id = await start(api, flows["quick"], labels=["native"])
+        await secure.has_said("started, process")
         assert await finished(api, run_id) == "Success"
 
 

@@ -1,5 +1,6 @@
 """A certification authority for one test, and a server's certificate from it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import ip_address
@@ -24,8 +25,8 @@ class Certificates:
     key: Path
 
 
-def certificates_for(address: str, folder: Path) -> Certificates:
-    """Write an authority and a certificate for a server at this IP address."""
+def certificates_for(address: str, folder: Path, *, names: Iterable[str] = ()) -> Certificates:
+    """Write an authority and a certificate for a server at this IP address, and by these names."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _name("authority")
     ca = (
@@ -37,7 +38,10 @@ def certificates_for(address: str, folder: Path) -> Certificates:
     certificate = (
         _builder(_name("server"), authority, key)
         .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False
+            x509.SubjectAlternativeName(
+                [x509.IPAddress(ip_address(address)), *map(x509.DNSName, names)]
+            ),
+            critical=False,
         )
         .sign(ca_key, hashes.SHA256())
     )

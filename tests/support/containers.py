@@ -99,6 +99,13 @@ class Deployment:
     scale: dict[str, int] = field(default_factory=dict)
     nats_port: int | None = None
     """Where NATS is open to native agents; None: nowhere."""
+    nats_tls: Path | None = None
+    """The folder of its certificate and key, if it speaks TLS; the authority's is in `tls`."""
+
+    @property
+    def tls(self) -> Path:
+        """The folder of CA files that all services see."""
+        return self.folder / "tls"
 
     @property
     def url(self) -> str:
@@ -189,6 +196,7 @@ class Deployment:
     async def _compose(self, *arguments: str, within: float) -> str:
         files = ["docker-compose.yml"]
         files += ["deploy/containers/agents.yml"] if self.nats_port else []
+        files += ["deploy/containers/nats-tls.yml"] if self.nats_tls else []
         command = [
             *(*self.compose, "--project-name", self.project),
             *(word for file in files for word in ("--file", str(CHECKOUT / file))),
@@ -200,6 +208,13 @@ class Deployment:
             "HEADWATER_NATS_PORT": str(self.nats_port or ""),
             "COMPOSE_HTTP_TIMEOUT": "300",
         }
+        if self.nats_tls:
+            environment |= {
+                "HEADWATER_NATS_TLS": str(self.nats_tls),
+                "HEADWATER_NATS_SCHEME": "tls",
+                "HEADWATER_NATS_TLS_CA": "/etc/headwater/tls/ca.crt",
+                "HEADWATER_TLS": str(self.tls),
+            }
         return await _in_thread(lambda: run(command, environment, timeout=within))
 
     async def _docker(self, *arguments: str) -> str:
