@@ -16,7 +16,7 @@ import pytest
 from deploy.offline import Docker
 from deploy.offline.stand_ins import provide_prefect
 from tests.support.agent_process import agent_process
-from tests.support.containers import tell
+from tests.support.containers import host_of_containers, tell
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -112,6 +112,12 @@ class World:
 
 
 @pytest.fixture(scope="module")
+def host(docker: Docker) -> str:
+    """Where containers find the API; a Docker in another machine, Docker Desktop's for one, has no such place."""
+    return host_of_containers(docker)
+
+
+@pytest.fixture(scope="module")
 def story(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The flows' file, which is in the image `IMAGE` too."""
     folder = tmp_path_factory.mktemp("image")
@@ -124,11 +130,8 @@ def story(docker: Docker, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 async def world(
-    docker: Docker, stack: Stack, story: Path, tmp_path_factory: pytest.TempPathFactory
+    host: str, docker: Docker, stack: Stack, story: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[World]:
-    host = docker.run(
-        *("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}")
-    ).strip()
     docker_url = docker.environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
     async with AsyncExitStack() as exits:
         gateway = await exits.enter_async_context(

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -49,6 +50,22 @@ def docker_or_fail() -> Docker:
             pytrace=False,
         )
     return found
+
+
+def host_of_containers(docker: Docker) -> str:
+    """This machine's address as containers on Docker's own bridge see it; without one, tests that need it skip."""
+    gateway = docker.run(
+        *("network", "inspect", "bridge", "--format", "{{range .IPAM.Config}}{{.Gateway}}{{end}}"),
+        check=False,
+    ).strip()
+    try:
+        with socket.create_server((gateway, 0)):
+            return gateway
+    except OSError as error:
+        pytest.skip(
+            "containers cannot reach this machine by the gateway of Docker's network `bridge`"
+            f" ({gateway!r} is no address of it: {error}): what they need of us is NOT tested"
+        )
 
 
 def tell(line: str) -> None:
