@@ -1,4 +1,4 @@
-"""Who may say and hear what on NATS. `python -m deploy.nats_users [--tenant ID ...]` prints it as configuration.
+"""Who may say and hear what on NATS. `python -m deploy.nats_users` prints it as configuration.
 
 Written from `libs/contracts/subjects.py` and `streams.py`: what a service serves follows from the subject, what it
 consumes from the durables, and who says what is the table below. A subject that nobody may publish, or nobody may hear,
@@ -10,6 +10,7 @@ fails a test. Deny by default: a user has what is listed and nothing else.
 * Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all. They are not
   listed: nats-server asks the gateway about everybody who is not, and it answers for those who show an API key. A
   tenant's agents can have a user here all the same (`--tenant`), for programs that cannot have a key.
+* A person who looks after the bus may do everything, where there is one (`--operator`).
 
 Passwords are not here: the configuration refers to `$HEADWATER_NATS_<USER>_PASSWORD` in nats-server's environment. The
 value must be in double quotes there, since nats-server reads it as a piece of configuration.
@@ -32,6 +33,7 @@ CONFIGURATION = Path(__file__).parent / "containers" / "nats-users.conf"
 
 SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
 PROVISION = "provision"
+OPERATOR = "operator"
 ISSUER_VARIABLE = "HEADWATER_NATS_ISSUER"
 AGENTS = "agents"
 """In this table: the agents of the tenant that takes the place of `{tenant_id}`."""
@@ -188,11 +190,17 @@ def provision_user() -> User:
     )
 
 
-def users(tenants: Iterable[UUID] = ()) -> tuple[User, ...]:
+def operator_user() -> User:
+    """A person with the program `nats`: reads the DLQ, publishes again what is in it, looks at streams."""
+    return User(name=OPERATOR, publish=(">",), subscribe=(">",))
+
+
+def users(tenants: Iterable[UUID] = (), *, with_operator: bool = False) -> tuple[User, ...]:
     """Everybody, with the agents of these tenants."""
     return (
         *(service_user(name) for name in SERVICES),
         provision_user(),
+        *([operator_user()] if with_operator else []),
         *(agent_user(tenant) for tenant in tenants),
     )
 
@@ -240,10 +248,13 @@ def main() -> None:
         "--tenant", action="append", default=[], type=UUID, help="also its agents; repeatable"
     )
     parser.add_argument(
+        "--operator", action="store_true", help="also a person who may do everything"
+    )
+    parser.add_argument(
         "--write", action="store_true", help=f"write deploy/containers/{CONFIGURATION.name}"
     )
     arguments = parser.parse_args()
-    text = configuration(users(arguments.tenant))
+    text = configuration(users(arguments.tenant, with_operator=arguments.operator))
     if arguments.write:
         CONFIGURATION.write_text(text)
     else:

@@ -94,11 +94,11 @@ class GuardedNats:
 
 @asynccontextmanager
 async def guarded_nats(
-    tenants: Iterable[UUID] = (), *, tls: Certificates | None = None
+    tenants: Iterable[UUID] = (), *, with_operator: bool = False, tls: Certificates | None = None
 ) -> AsyncIterator[GuardedNats]:
     """A server with everybody's users, the agents of these tenants included; gone afterwards."""
     folder = make_folder()
-    everybody = users(tenants)
+    everybody = users(tenants, with_operator=with_operator)
     port = free_port()
     (folder / "users.conf").write_text(configuration(everybody))
     store = json.dumps(str(folder / "store"))

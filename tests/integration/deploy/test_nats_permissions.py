@@ -75,7 +75,7 @@ FORBIDDEN_TO_ALL = [
 
 @pytest.fixture(scope="module")
 async def server() -> AsyncIterator[GuardedNats]:
-    async with guarded_nats([OURS, THEIRS]) as found:
+    async with guarded_nats([OURS, THEIRS], with_operator=True) as found:
         await provision(found.url("provision"))
         yield found
 
@@ -169,6 +169,21 @@ async def test_an_agent_reaches_nothing_of_another_tenant(server: GuardedNats) -
     assert await server.may_publish(user, of_theirs) == set()
     assert await server.may_subscribe(user, [*of_theirs, *wider]) == set()
     assert await server.may_publish(user, [*FORBIDDEN_TO_SERVICES, *FORBIDDEN_TO_ALL]) == set()
+
+
+async def test_the_operator_finds_poison_and_publishes_it_again(server: GuardedNats) -> None:
+    client = await nats.connect(server.url("operator"))
+    js = client.jetstream()
+    put_aside = subjects.DLQ.at(service="runs", noun="work")
+    work = subjects.WORK_RESCHEDULE.at(flow_run_id=X)
+    await js.publish(put_aside, b"{}", headers={"Hw-Subject": work})
+
+    found = await js.get_last_msg("DLQ", put_aside)
+    assert found.headers is not None
+    again = await js.publish(found.headers["Hw-Subject"], b"{}")
+
+    await client.close()
+    assert again.stream == "WORK"
 
 
 async def test_an_agents_ping_arms_the_switch(server: GuardedNats) -> None:
