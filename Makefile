@@ -58,7 +58,7 @@ demo: $(READY) ## Register, schedule and run real Prefect flows on it, and show 
 # --- in containers ---------------------------------------------------------------------------------------------------
 
 env: ## Draw the secrets of docker-compose.yml into .env (what is there stays)
-	@$(PYTHON) deploy/containers/write_env.py .env
+	@$(or $(PYTHON),python3) deploy/containers/write_env.py .env
 
 image: ## Build the image that docker-compose.yml and the Helm chart run
 	docker build --file deploy/Dockerfile --tag headwater:latest .
