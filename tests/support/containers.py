@@ -13,6 +13,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -55,13 +56,13 @@ def docker_or_fail() -> Docker:
 def host_of_containers(docker: Docker) -> str:
     """This machine's address as containers on Docker's own bridge see it; without one, tests that need it skip."""
     gateway = docker.run(
-        *("network", "inspect", "bridge", "--format", "{{range .IPAM.Config}}{{.Gateway}}{{end}}"),
+        *("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}"),
         check=False,
     ).strip()
     try:
-        with socket.create_server((gateway, 0)):
+        with socket.create_server((str(ip_address(gateway)), 0)):
             return gateway
-    except OSError as error:
+    except (ValueError, OSError) as error:
         pytest.skip(
             "containers cannot reach this machine by the gateway of Docker's network `bridge`"
             f" ({gateway!r} is no address of it: {error}): what they need of us is NOT tested"
