@@ -294,16 +294,17 @@ class Heartbeat(Service):
             (run, judge(run, now=now, silence=silence, hearing=hearing)) for run in facts.values()
         ]
         zombies = [(run, v.last_seen) for run, v in verdicts if isinstance(v, Zombie)]
-        newest = await self._newest_pings([run for run, _ in zombies])
         # A replica may have heard the ping after the one that we heard last; the broker may have stored that one late.
+        # Looked up before we ask: the answers take up to a minute, in which no ping is to grow old.
         sequence = self._sequence_at(
             self._silence_began() + self._settings.heartbeat_interval.total_seconds() * 3 / 4
         )
+        newest = await self._newest_pings([run for run, _ in zombies])
         still = [
-            (run, max(last_seen, min(ping.sent, now)))
+            (run, max(last_seen, ping.sent))
             for run, last_seen in zombies
             if (ping := newest.get(run.flow_run_id)) is not None
-            and is_still_unheard(ping, sequence=sequence)
+            and is_still_unheard(ping, sequence=sequence, since=now - silence)
             and not self._is_heard(run)
         ]
         announced = await self._announce(still, now) if still else set()
@@ -527,6 +528,7 @@ class Heartbeat(Service):
             reasons.append("pings come faster than they are heard")
         try:
             stream = await self.bus.js.stream_info(streams.BEATS.name)
+            looked = self._moment()  # behind the answer: what is stored later is not of that moment
             silences = await self.bus.js.consumer_info(streams.BEATS.name, SILENCES.name)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError) as error:
             return [*reasons, f"the stream of pings does not answer: {type(error).__name__}"]
@@ -536,7 +538,7 @@ class Heartbeat(Service):
         )
         if self._looks and stream.state.last_seq < self._looks[-1].sequence:
             self._looks.clear()  # another stream, since that one was lost
-        self._looks.append(Look(moment=now, sequence=stream.state.last_seq, fired=fired))
+        self._looks.append(Look(moment=looked, sequence=stream.state.last_seq, fired=fired))
         while len(self._looks) > 1 and self._looks[1].moment <= self._silence_began():
             self._looks.popleft()
         return reasons

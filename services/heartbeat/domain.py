@@ -113,13 +113,14 @@ def is_still_silent(sent: datetime, newest: Ping | None) -> bool:
     return newest is None or newest.sent == sent
 
 
-def is_still_unheard(newest: Ping, *, sequence: int) -> bool:
+def is_still_unheard(newest: Ping, *, sequence: int, since: datetime) -> bool:
     """Whether the broker, too, holds no newer ping of a run that our ear missed for the silence.
 
     `sequence`: the stream's last one when the silence began, or up to an interval later. A ping behind it was heard by
-    another replica.
+    another replica; so was one that was sent after `since`, when the silence began: of two that came close together
+    (the run's process and an agent that watches it both speak) we may have heard the first alone.
     """
-    return newest.sequence <= sequence
+    return newest.sequence <= sequence and newest.sent <= since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from libs.runtime import metrics
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.heartbeat import app
-from services.heartbeat.app import Heartbeat, build
+from services.heartbeat.app import Heartbeat, Look, build
 from services.heartbeat.domain import SilentRun, Why
 from services.heartbeat.settings import HeartbeatSettings
 from tests.support.engines import Stack
@@ -413,6 +413,7 @@ async def test_a_run_that_was_heard_by_a_replica_since_it_was_judged_is_not_anno
         await stack.admin_pool.execute(
             "UPDATE heartbeat.last_seen SET at = clock_timestamp() WHERE flow_run_id = $1", spoke
         )
+        await service.watch()
 
         assert await service._announce(judged, utc_now()) == {dead}
 
@@ -494,6 +495,89 @@ async def test_whom_another_replica_hears_is_left_alone(stack: Stack, heartbeat:
 
         await eventually(some_were_missed, timeout=60, pause=0.4)
         assert await zombies(stack) == {}
+
+
+@asynccontextmanager
+async def left_to_its_test(stack: Stack) -> AsyncIterator[Heartbeat]:
+    """A service that has listened for an hour and does nothing by itself; its moment stands still at 1000 s."""
+    await clean(stack)
+    async with running(stack, heartbeat_watch=timedelta(seconds=0.4)) as service:
+        for loop in service.loops:
+            await loop.stop()
+        service._moment = lambda: 1000.0  # type: ignore[method-assign]
+        await service.watch()
+        await stack.admin_pool.execute("UPDATE heartbeat.watch SET since = now() - interval '1 h'")
+        yield service
+
+
+async def stored_only(service: Heartbeat, run: UUID, sent: datetime) -> int:
+    """A ping that another replica's ear heard; its place in the stream."""
+    subject, headers, body = beat_message(TENANT, run, sent, timedelta(hours=1))
+    unheard = headers | {REARMED_HEADER: "1"}
+    return (await service.bus.js.publish(subject, body, headers=unheard)).seq
+
+
+async def guarded_long_ago(stack: Stack) -> UUID:
+    run = await a_flow_run(stack.admin_pool)
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.last_seen (flow_run_id, tenant_id, at) VALUES ($1, $2, now() - interval '1 h')",
+        run,
+        TENANT,
+    )
+    return run
+
+
+@pytest.mark.parametrize(("silent_for", "announced"), [(1.7, 0), (2.1, 1)])
+async def test_whom_another_replica_heard_last_is_not_announced_before_the_silence_is_whole(
+    stack: Stack, silent_for: float, announced: int
+) -> None:
+    """Whom two speak for (the run's process, and an agent that watches it) pings at uneven times."""
+    async with left_to_its_test(stack) as service:
+        run = await guarded_long_ago(stack)
+        place = await stored_only(service, run, utc_now() - timedelta(seconds=silent_for))
+        at = 1000 - silent_for
+        service._looks.appendleft(Look(moment=at, sequence=place, fired=0))
+
+        assert await service._announce_unheard([run]) == announced
+
+
+async def test_a_look_at_the_stream_that_took_long_does_not_make_pings_older_than_they_are(
+    stack: Stack,
+) -> None:
+    """As when the process is stopped amid the look: a ping is stored that no ear reads yet."""
+    async with left_to_its_test(stack) as service:
+        place = 0
+
+        async def stopped_for_a_minute(seconds: int) -> bool:
+            nonlocal place
+            service._moment = lambda: 1030.0  # type: ignore[method-assign]
+            place = await stored_only(service, new_id(), utc_now())
+            service._moment = lambda: 1060.0  # type: ignore[method-assign]
+            return False
+
+        service._ear.lags = stopped_for_a_minute  # type: ignore[method-assign]
+        await service.watch()
+
+        assert service._sequence_at(1029.0) < place
+        assert service._sequence_at(1060.0) >= place
+
+
+async def test_a_ping_does_not_grow_old_while_the_broker_is_asked_for_it(stack: Stack) -> None:
+    """Its sender's clock is behind, so that only its place in the stream tells that it is new."""
+    async with left_to_its_test(stack) as service:
+        run = await guarded_long_ago(stack)
+        place = await stored_only(service, run, utc_now() - timedelta(hours=1))
+        service._looks.append(Look(moment=1000.0, sequence=place, fired=0))
+        ask = service._newest_pings
+
+        async def slowly(runs: Any) -> Any:
+            told = await ask(runs)
+            service._moment = lambda: 1030.0  # type: ignore[method-assign]
+            return told
+
+        service._newest_pings = slowly  # type: ignore[method-assign]
+
+        assert await service._announce_unheard([run]) == 0
 
 
 async def test_who_was_stopped_between_the_last_look_and_the_announcement_announces_nobody(

@@ -101,8 +101,9 @@ def test_another_ping_is_a_sign_of_life_whatever_its_sender_says_the_time_is(
 def test_whose_newest_ping_is_older_than_the_silence_is_unheard_by_all_replicas() -> None:
     newest = Ping(sent=NOW, sequence=7)
 
-    assert is_still_unheard(newest, sequence=7)
-    assert not is_still_unheard(newest, sequence=6)
+    assert is_still_unheard(newest, sequence=7, since=NOW)
+    assert not is_still_unheard(newest, sequence=6, since=NOW)
+    assert not is_still_unheard(newest, sequence=7, since=NOW - timedelta(microseconds=1))
 
 
 def test_listening_for_exactly_the_silence_is_enough() -> None:
