@@ -11,6 +11,9 @@ Clients are bound by few rules, because unchanged Core clients and the UI write 
    proposed with the very version at which the run had finished ("Mark as" in the UI). A late report of a process that
    lost the race is refused, or, if it says what the ledger already says, answered as done. Task runs have no such
    rule: Core itself goes Failed -> Retrying and Looped -> Running.
+6. A cancellation is not undone by a process that was starting when it came and now reports Running: it is answered as
+   done, its task runs are refused by rule 4, and it finds the Cancelling itself (Core looks every 15 s, and once more
+   before it ends). Who names the version of the Cancelling has seen it, and may mark the run as Running.
 
 Services are bound by more: they always name the version they saw, and never touch a finished run (`safeguards`).
 """
@@ -153,6 +156,12 @@ def propose_flow_run_state(
         if state.name == run.state:
             return Agreed()
         return Denied(Code.RUN_FINISHED, {"id": str(run.id), "state": run.state})
+    if (
+        run.state == State.CANCELLING
+        and state.name == State.RUNNING
+        and seen_version != run.version
+    ):
+        return Agreed()
     moved = move_flow_run(run, state, now=now)
     if not is_claim:
         if state.name in _RESTART_STATES and state.name != State.QUEUED:

@@ -81,6 +81,8 @@ class Rules(RuleBasedStateMachine):
             assert name in SCHEDULED_FAMILY | {State.PENDING}, (
                 "only a restart leaves an end that was not seen"
             )
+        if before.state == State.CANCELLING and name == State.RUNNING:
+            assert seen == 0, "a cancellation is undone by those who saw it only"
         if before.version_locking:
             assert seen in (None, 0), "a stale version is never accepted where locking is on"
         if name == State.SUBMITTED:

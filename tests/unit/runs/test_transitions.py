@@ -61,7 +61,20 @@ def propose_task(
 @pytest.mark.parametrize("target", [s for s in State if s != State.SUBMITTED])
 @pytest.mark.parametrize("state", UNFINISHED)
 def test_an_unfinished_run_takes_any_state_but_a_claim(state: State, target: State) -> None:
-    assert isinstance(propose(a_run(state), target), FlowRunMoved)
+    assert isinstance(propose(a_run(state), target, seen=3), FlowRunMoved)
+
+
+@pytest.mark.parametrize("target", [s for s in State if s not in (State.SUBMITTED, State.RUNNING)])
+@pytest.mark.parametrize("state", UNFINISHED)
+def test_nobody_need_have_seen_the_version_of_an_unfinished_run(
+    state: State, target: State
+) -> None:
+    assert isinstance(propose(a_run(state), target, seen=None), FlowRunMoved)
+
+
+@pytest.mark.parametrize("seen", [None, 2])
+def test_a_process_that_was_starting_does_not_undo_a_cancellation(seen: int | None) -> None:
+    assert propose(a_run("Cancelling"), "Running", seen=seen) == Agreed()
 
 
 @pytest.mark.parametrize("state", list(State))
