@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
-import orjson
 
+from libs.runtime import exact_json
 from libs.runtime.trace import Tracing
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ _PROBE_LIMIT = 3.0  # seconds
 JSONB_VERSION = b"\x01"  # what PostgreSQL puts before the text when it sends jsonb in binary
 
 
-def _encode(value: Any) -> bytes:
-    return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
-
-
 async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """Give every connection the JSON codec: jsonb parameters and results are Python values.
 
@@ -36,13 +32,17 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
     """
     await connection.set_type_codec(
         "jsonb",
-        encoder=lambda value: JSONB_VERSION + _encode(value),
-        decoder=lambda raw: orjson.loads(raw[len(JSONB_VERSION) :]),
+        encoder=lambda value: JSONB_VERSION + exact_json.dumps(value),
+        decoder=lambda raw: exact_json.loads(raw[len(JSONB_VERSION) :]),
         schema="pg_catalog",
         format="binary",
     )
     await connection.set_type_codec(
-        "json", encoder=_encode, decoder=orjson.loads, schema="pg_catalog", format="binary"
+        "json",
+        encoder=exact_json.dumps,
+        decoder=exact_json.loads,
+        schema="pg_catalog",
+        format="binary",
     )
 
 

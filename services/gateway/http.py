@@ -24,11 +24,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.contracts.base import Refused
-from libs.runtime import metrics
+from libs.runtime import exact_json, metrics
 from libs.runtime.http import Probe, health_routes
 from libs.runtime.trace import HEADER, Tracing
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
+from services.gateway.graphql.scalars import MOST_LEVELS
 from services.gateway.identity import Door
 from services.gateway.operations import Answer, Operation, Operations
 
@@ -203,11 +204,26 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> Any:
         more = message.get("more_body", False)
         if len(body) > limit:
             raise _too_large(limit)
+    return _json(body, "The request body is")
+
+
+def _json(text: bytearray | str, what: str) -> Any:
+    """The value of a JSON text, no deeper than can be passed on to a service."""
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        msg = f"The request body is not JSON: {error}."
+        value = exact_json.loads(text)
+    except ValueError as error:
+        msg = f"{what} not JSON: {error}."
         raise BadRequestError(msg) from None
+    # Counting is quick, and hardly any request has as many brackets as would be too deep.
+    brackets = (
+        text.count("[") + text.count("{")
+        if isinstance(text, str)
+        else (text.count(b"[") + text.count(b"{"))
+    )
+    if brackets > MOST_LEVELS and exact_json.is_deeper_than(MOST_LEVELS, value):
+        msg = f"{what} nested deeper than {MOST_LEVELS} levels."
+        raise BadRequestError(msg)
+    return value
 
 
 def _too_large(limit: int) -> BadRequestError:
@@ -246,11 +262,7 @@ def _operation(item: Any) -> Operation:
         raise BadRequestError(msg)
     variables = item.get("variables")
     if isinstance(variables, str):  # prefect.Client sends json.dumps(variables)
-        try:
-            variables = orjson.loads(variables or "null")
-        except orjson.JSONDecodeError as error:
-            msg = f"The key `variables` is a string that is not JSON: {error}."
-            raise BadRequestError(msg) from None
+        variables = _json(variables or "null", "The key `variables` is a string that is")
     if variables is not None and not isinstance(variables, dict):
         msg = "The key `variables` must be an object, a string of JSON, or null."
         raise BadRequestError(msg)

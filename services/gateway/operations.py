@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
 from graphql import (
     DocumentNode,
     ExecutionResult,
@@ -28,7 +27,7 @@ from graphql import (
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime import log
+from libs.runtime import exact_json, log
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from libs.runtime.trace import Tracing
@@ -322,4 +321,4 @@ def _body(data: Any, errors: Sequence[GraphQLError], *, with_data: bool = True) 
         body["errors"] = [error.formatted for error in errors]
     if with_data:
         body["data"] = data
-    return orjson.dumps(body, default=str)
+    return exact_json.dumps(body, default=str)

@@ -11,7 +11,6 @@ The plan covers what can go right. Whatever it does not cover (`compile_plan` an
 """
 
 import dataclasses
-import json
 from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any
@@ -47,6 +46,7 @@ from graphql import (
 
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import INPUTS, PAYLOADS, REGISTRY, Mutation, perform
+from services.gateway.graphql.scalars import json_text
 
 Variables = dict[str, Any]
 Literals = tuple[Any, ...]
@@ -293,7 +293,7 @@ class _Compiler:
         if isinstance(kind, GraphQLScalarType) and kind.name == "JSON":
             if not isinstance(node, StringValueNode):
                 raise NotCoveredError
-            convert = json.loads  # an inline literal is JSON text (backend.md section 0)
+            convert = json_text  # an inline literal is JSON text (backend.md section 0)
         if slot is not None:
             place = slot
             return lambda literals, _variables: convert(literals[place])

@@ -5,9 +5,9 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
-import orjson
 from graphql import GraphQLResolveInfo
 
+from libs.runtime import exact_json
 from libs.runtime.database import Database
 from services.gateway.reads import Reader, ReadPath
 
@@ -47,6 +47,6 @@ class Rows:
                 return None
             plan = self._reads.row_plan(table, info)
             row = await self._reader.row(plan, row_id, info.context.tenant_id)
-            return None if row is None else orjson.loads(row)
+            return None if row is None else exact_json.loads(row)
 
         return resolve

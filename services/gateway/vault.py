@@ -7,11 +7,12 @@ import os
 from typing import Any
 from uuid import UUID
 
-import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from libs.runtime import exact_json
 
 _NONCE_BYTES = 12
 
@@ -32,13 +33,13 @@ class Vault:
     def seal(self, value: Any, tenant_id: UUID, name: str) -> bytes:
         """The sealed JSON of a value."""
         nonce = os.urandom(_NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, orjson.dumps(value), _bound(tenant_id, name))
+        return nonce + self._cipher.encrypt(nonce, exact_json.dumps(value), _bound(tenant_id, name))
 
     def open(self, sealed: bytes, tenant_id: UUID, name: str) -> Any:
         """The value. CannotOpenError when it was not sealed here, for this tenant and name."""
         nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            return orjson.loads(self._cipher.decrypt(nonce, body, _bound(tenant_id, name)))
+            return exact_json.loads(self._cipher.decrypt(nonce, body, _bound(tenant_id, name)))
         except InvalidTag as error:
             raise CannotOpenError from error
 

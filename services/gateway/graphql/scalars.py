@@ -1,28 +1,70 @@
 """The scalar family of mutations: `UUID`, `DateTime`, `JSON` (those of queries are in `reads`)."""
 
 import json
+import math
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, NewType
+from typing import Any, NewType, NoReturn
 from uuid import UUID
 
 import strawberry
 from dateutil.parser import isoparse
 from graphql import GraphQLError, ValueNode, value_from_ast_untyped
 
+from libs.runtime import exact_json
+
 JSON = NewType("JSON", object)
 """Any JSON value; an inline literal is a string of JSON text (backend.md section 0)."""
 
 
+MOST_LEVELS = 128
+"""Arrays and objects within one another. Parsers of messages stop at 200, and their envelopes take a few."""
+
+
+def json_text(text: str) -> Any:
+    """The value of a literal, which is JSON text. GraphQLError for what could not be sent as a variable either."""
+    try:
+        value = json.loads(text, parse_constant=_no_value, parse_float=_finite)
+        # An escape may stand for half of a character; no database and no message can hold that.
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError) as error:
+        reason = "it is not JSON text"
+        if isinstance(error, RecursionError):
+            reason = _TOO_DEEP
+        elif isinstance(error, UnicodeEncodeError):
+            reason = "it holds half of a surrogate pair, which is not text"
+        msg = f"JSON cannot represent the literal {text[:100]!r}: {reason}"
+        raise GraphQLError(msg) from None
+    if exact_json.is_deeper_than(MOST_LEVELS, value):
+        msg = f"JSON cannot represent the literal {text[:100]!r}: {_TOO_DEEP}"
+        raise GraphQLError(msg)
+    return value
+
+
+_TOO_DEEP = f"it is nested deeper than {MOST_LEVELS} levels"
+
+
+def _no_value(name: str) -> NoReturn:
+    msg = f"{name} is not a JSON value"
+    raise ValueError(msg)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        msg = f"{digits} is larger than any number"
+        raise ValueError(msg)
+    return number
+
+
 def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
     value = value_from_ast_untyped(node, variables)
-    if not isinstance(value, str):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        msg = f"JSON cannot represent the literal {value[:100]!r}: it is not JSON text"
-        raise GraphQLError(msg, node) from None
+    if isinstance(value, str):
+        return json_text(value)
+    if exact_json.is_deeper_than(MOST_LEVELS, value):
+        msg = f"JSON cannot represent the literal: {_TOO_DEEP}"
+        raise GraphQLError(msg, node)
+    return value
 
 
 _UUID_LENGTH = 36

@@ -48,7 +48,7 @@ Rows inside mutation payloads (`createFlowRun { flow_run { id state } }`): give 
 `reads.object_type("flow_run")`, and in its resolver
 
     row = await reader.row(reads.row_plan("flow_run", info), id, tenant_id)       # bytes | None
-    return None if row is None else orjson.loads(row)
+    return None if row is None else exact_json.loads(row)
 
 The generated object types resolve from such a dict (keyed by response key), so Strawberry's own execution works on; a
 compiled mutation splices the bytes instead: `reads.row_plan("flow_run", field_nodes=..., document=..., variables=...)`.

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from graphql import DocumentNode, GraphQLError
 
+from libs.runtime import exact_json
 from services.gateway.reads.compiler import Root
 from services.gateway.reads.inputs import Inputs
 
@@ -91,7 +92,7 @@ class Plan:
             elif key in self.program.typenames:
                 value = b'"Query"'
             else:
-                value = orjson.dumps(
+                value = exact_json.dumps(
                     data[key] if data is not None and key in data else None, default=str
                 )
             members.append(b'"' + key.encode() + b'":' + value)

@@ -11,8 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import orjson
 from graphql import GraphQLError
+
+from libs.runtime import exact_json
 
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
@@ -86,8 +87,8 @@ def bigint_value(value: Any) -> int:
 def json_value(value: Any) -> str:
     """Any JSON value, as its text."""
     try:
-        text = orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:  # half of a surrogate pair, or an integer of more than 64 bits
+        text = exact_json.dumps(value).decode()
+    except (TypeError, ValueError, RecursionError):
         raise _invalid("jsonb", value) from None
     if _ESCAPED_NUL.search(text):
         raise _nul()

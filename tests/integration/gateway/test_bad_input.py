@@ -352,3 +352,65 @@ async def test_a_document_with_too_many_tokens_is_refused(api: Gql) -> None:
 
     assert answer.status_code == 400
     assert "token" in answer.json()["errors"][0]["message"]
+
+
+DEEP = "[" * 200 + "]" * 200
+KEEPS_JSON = [
+    'set_key_value(input: {key: "k", value: %s}) { id }',
+    'set_secret(input: {name: "s", value: %s}) { success }',
+    'write_run_logs(input: {logs: {message: "m", info: %s}}) { success }',
+    "create_flow(input: {serialized_flow: %s}) { id }",
+    f'create_flow_run(input: {{flow_id: "{UNKNOWN}", parameters: %s}}) {{ id }}',
+    f'set_flow_run_states(input: {{states: {{flow_run_id: "{UNKNOWN}", state: %s}}}}) {{ states {{ id }} }}',
+]
+
+
+@pytest.mark.parametrize("mutation", KEEPS_JSON)
+@pytest.mark.parametrize("text", ['{"x": NaN}', r'{"x": "\ud800"}', f'{{"x": {DEEP}}}'])
+async def test_json_that_no_service_could_read_is_refused_at_the_door(
+    stack: Stack, api: Gql, mutation: str, text: str
+) -> None:
+    before = await counts(stack)
+
+    inline = await api.post({"query": f"mutation {{ {mutation % json.dumps(text)} }}"})
+    given = f'{{"query": {json.dumps(f"mutation($v: JSON!) {{ {mutation} }}" % "$v")}, "variables": {{"v": {text}}}}}'
+    variable = await raw(api, given.encode())
+
+    assert (inline.status_code, variable.status_code) == (400, 400)
+    assert "JSON" in inline.json()["errors"][0]["message"]
+    assert variable.json()["errors"][0]["message"].startswith("The request body is")
+    assert await counts(stack) == before
+
+
+@pytest.mark.parametrize("form", ["inline", "variable", "text of variables"])
+async def test_an_integer_of_any_size_comes_back_as_it_was(api: Gql, form: str) -> None:
+    text = '{"x": 1180591620717411303424}'
+    document = (
+        'mutation($v: JSON!) { a: set_key_value(input: {key: "large", value: $v}) { id }'
+        ' b: set_secret(input: {name: "large", value: $v}) { success } }'
+    )
+    bodies = {
+        "inline": json.dumps(
+            {"query": document.replace("($v: JSON!)", "").replace("$v", json.dumps(text))}
+        ),
+        "variable": f'{{"query": {json.dumps(document)}, "variables": {{"v": {text}}}}}',
+        "text of variables": json.dumps({"query": document, "variables": f'{{"v": {text}}}'}),
+    }
+
+    written = await raw(api, bodies[form].encode())
+    read = await raw(
+        api,
+        b'{"query": "{ key_value(where: {key: {_eq: \\"large\\"}}) { value } secret_value(name: \\"large\\") }"}',
+    )
+
+    assert "errors" not in written.json()
+    assert read.text.count("1180591620717411303424") == 2
+
+
+async def test_a_pair_that_the_database_cannot_hold_is_refused_in_words(api: Gql) -> None:
+    errors = await api.errors(
+        'mutation($v: JSON!) { set_key_value(input: {key: "k", value: $v}) { id } }',
+        v={"x": "\0"},
+    )
+
+    assert errors[0]["message"] == "a string must not contain the character U+0000"

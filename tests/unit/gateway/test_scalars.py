@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.graphql import scalars
-from services.gateway.graphql.scalars import SCALARS
+from services.gateway.graphql.scalars import SCALARS, json_text
 
 parse = SCALARS[datetime].parse_value
 
@@ -57,3 +57,33 @@ def test_an_id_of_a_megabyte_of_hyphens_is_read_and_not_remembered() -> None:
 
     assert found == UUID(int=0)
     assert scalars._known_uuid.cache_info().currsize == remembered
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("{", "it is not JSON text"),
+        ('{"x": NaN}', "it is not JSON text"),
+        ('{"x": -Infinity}', "it is not JSON text"),
+        ('{"x": 1e999}', "it is not JSON text"),
+        (r'{"x": "\ud800"}', "half of a surrogate pair"),
+        (r'{"\udc00": 1}', "half of a surrogate pair"),
+        ("[" * 129 + "]" * 129, "nested deeper than 128 levels"),
+        ("[" * 100_000 + "]" * 100_000, "nested deeper than 128 levels"),
+    ],
+)
+def test_a_json_literal_that_could_not_be_passed_on_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(GraphQLError, match=reason):
+        json_text(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"x": 1180591620717411303424}', {"x": 2**70}),
+        (r'"\ud83d\ude80"', "🚀"),
+        ("1.5e300", 1.5e300),
+    ],
+)
+def test_a_json_literal_is_read_exactly(text: str, value: object) -> None:
+    assert json_text(text) == value

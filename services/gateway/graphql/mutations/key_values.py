@@ -3,16 +3,16 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-import orjson
-
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from libs.runtime import exact_json
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
+from services.gateway.reads.values import json_value
 
 VALUE_LIMIT = 10_000  # bytes of JSON, Cloud's limit
 SECRET_LIMIT = 100_000  # bytes of JSON
@@ -31,6 +31,9 @@ class SetKeyValue:
 async def set_key_value(context: Context, input: SetKeyValue) -> Id:
     """Set a value; the key keeps its id."""
     _check(input.key, input.value, what="key", limit=VALUE_LIMIT)
+    json_value(
+        input.value
+    )  # raises for what PostgreSQL cannot keep; secrets are sealed, and may hold anything
     made = await context.shared.store.set_key_value(
         context.shared.ids(), context.tenant_id, input.key, input.value
     )
@@ -89,7 +92,7 @@ def _check(name: str, value: object, *, what: str, limit: int) -> None:
     if not name.strip() or len(name) > NAME_LIMIT or "\x00" in name:
         reason = f"{what} must be a text of 1 to {NAME_LIMIT} characters"
     else:
-        size = len(orjson.dumps(value))
+        size = len(exact_json.dumps(value))
         if size > limit:
             reason = f"value is {size} bytes of JSON; at most {limit} are stored"
     if reason is not None:

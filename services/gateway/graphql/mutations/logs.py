@@ -15,7 +15,7 @@ import strawberry
 from libs.contracts import subjects
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime import metrics
+from libs.runtime import exact_json, metrics
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId, texts_from
 from services.gateway.context import Context
@@ -119,8 +119,11 @@ def _chunks(lines: Iterable[WriteRunLog], now: datetime) -> Iterator[list[dict[s
     for log in lines:
         message = _storable(log.message)
         weight = len(message or "") * 2 + 300
+        info = None
         if log.info is not None:
-            weight += len(orjson.dumps(log.info))
+            body = exact_json.dumps(log.info)
+            info = orjson.Fragment(body)
+            weight += len(body)
         if chunk and size + weight > BATCH_BYTES:
             yield chunk
             chunk, size = [], 0
@@ -132,7 +135,7 @@ def _chunks(lines: Iterable[WriteRunLog], now: datetime) -> Iterator[list[dict[s
                 "name": _storable(log.name),
                 "level": log.level or LogLevel.INFO,
                 "message": message,
-                "info": log.info,
+                "info": info,
             }
         )
         size += weight

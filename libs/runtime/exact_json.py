@@ -1,0 +1,60 @@
+"""JSON as orjson reads and writes it, but with integers of any size: what people count is not rounded.
+
+orjson makes floats of integers beyond 64 bits, and refuses to write them. Those few values go through the standard
+library, which is exact and slower.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+# Everything shorter fits into 64 bits. A match inside a string costs the time of the slower reader, nothing else.
+_LARGE = re.compile(r"[0-9]{19}")
+_LARGE_BYTES = re.compile(rb"[0-9]{19}")
+
+
+def loads(text: bytes | bytearray | str) -> Any:
+    """The value; ValueError when the text is not JSON, or is nested too deeply to be read."""
+    found = orjson.loads(text)
+    large = _LARGE.search(text) if isinstance(text, str) else _LARGE_BYTES.search(text)
+    if large is None:
+        return found
+    try:
+        return json.loads(text)
+    except RecursionError:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from None
+
+
+def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> bytes:
+    """Compact JSON; keys that are no strings become strings.
+
+    TypeError or ValueError for what JSON cannot say and `default` does not say otherwise.
+    """
+    try:
+        return orjson.dumps(value, default=default, option=orjson.OPT_NON_STR_KEYS)
+    except TypeError:
+        return json.dumps(
+            value, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=default
+        ).encode()
+
+
+def is_deeper_than(levels: int, value: Any) -> bool:
+    """Whether arrays and objects are nested in one another more than `levels` times."""
+    layer = _containers([value])
+    for _ in range(levels):
+        if not layer:
+            return False
+        layer = _containers(
+            inner
+            for outer in layer
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        )
+    return bool(layer)
+
+
+def _containers(values: Iterable[Any]) -> list[Any]:
+    return [value for value in values if isinstance(value, dict | list)]
