@@ -102,6 +102,7 @@ class Link:
         self._client: _Client | None = None
         self._js: JetStreamContext | None = None
         self._failure = ""
+        self._is_leaving = False
 
     @property
     def is_connected(self) -> bool:
@@ -129,6 +130,7 @@ class Link:
 
     async def close(self) -> None:
         """Say what is left to say, and go."""
+        self._is_leaving = True
         if self._client is not None and not self._client.is_closed:
             try:
                 async with asyncio.timeout(5):
@@ -141,7 +143,7 @@ class Link:
             self._tell_failure(error)
 
         async def lost() -> None:
-            if not self._is_showing_key_again:
+            if not (self._is_leaving or self._is_showing_key_again):
                 self._say("lost the connection; the runs go on, and so do attempts to reconnect")
 
         async def found() -> None:

@@ -322,6 +322,7 @@ async def test_sigterm_waits_for_runs_and_takes_no_more(
     assert code == 0
     assert agent.started() == [str(running)]
     assert await state_of(stack, waiting) == "Scheduled"
+    assert "lost the connection" not in agent.said(), "it left by itself"
 
 
 async def test_a_second_sigterm_leaves_the_runs_to_the_next_agent(
