@@ -15,10 +15,12 @@ from signal import Signals
 from typing import Any, Protocol, cast
 
 import structlog
+from pydantic import ValidationError
 
 from deploy.engines import DataFolder, Endpoints, EngineError
 from deploy.engines.spawn import spawn
 from deploy.migrate import role_url
+from deploy.say import sentence
 
 NAMES = ("registry", "runs", "scheduler", "heartbeat", "lazarus", "gateway")
 """In the order of their start; the gateway last, so that what it answers has somebody behind it."""
@@ -138,9 +140,14 @@ class InProcess:
 
     async def _start(self, name: str) -> None:
         app = import_module(f"services.{name}.app")
-        settings = getattr(import_module(f"services.{name}.settings"), _settings_class(name))
+        of_service = getattr(import_module(f"services.{name}.settings"), _settings_class(name))
         try:
-            service = cast("_Service", app.build(settings(**self.surroundings.settings_of(name))))
+            settings = of_service(**self.surroundings.settings_of(name))
+        except ValidationError as error:
+            # Its own text would show all that was given, passwords and the pepper among it.
+            raise EngineError(sentence(error)) from None
+        try:
+            service = cast("_Service", app.build(settings))
             self._running[name] = service
             await service.start()
         except Exception as error:
