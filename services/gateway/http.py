@@ -80,6 +80,8 @@ def build_app(
         max_age=600,
     )
 
+    # `make up` and the clients' own settings name /graphql, so that is what people open, too.
+    @app.get("/graphql", include_in_schema=False)
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         """The query editor, for people."""

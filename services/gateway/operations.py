@@ -8,7 +8,7 @@ import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphql import (
@@ -132,7 +132,10 @@ class Operations:
                 return self._refusal([_no_operation(operation, document)])
             if node.operation is not OperationType.QUERY:
                 self._remember_plan(operation, document, node)
-                return await self._execute(document, operation, context)
+                given = compat.variables_by_field(node, operation.variables or {})
+                return await self._execute(
+                    document, replace(operation, variables={**given}), context
+                )
             if _is_introspection(node) and not operation.variables:
                 return await self._introspect(document, operation, context)
             plan = self._reads.compile(

@@ -4,9 +4,19 @@ One table, one test per row (tests/unit/gateway/test_compat.py). Services refuse
 a refusal become a sentence. The source of every text is backend.md (sections 1, 3, 5) or clients.md section 5.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from graphql import GraphQLError
+from graphql import (
+    GraphQLError,
+    NonNullTypeNode,
+    ObjectFieldNode,
+    OperationDefinitionNode,
+    VariableNode,
+    Visitor,
+    visit,
+)
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
@@ -158,6 +168,45 @@ def conflict_error_of(conflict: VersionConflict) -> GraphQLError:
             "code": text.code, "current_version": conflict.current, "current_state": conflict.state,
         },
     )  # fmt: skip
+
+
+def variables_by_field(
+    operation: OperationDefinitionNode, given: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """The variables, with required ones that are missing found under the name of the input field they stand for.
+
+    The founding document declares `$flow`, gives it to the field `serializedFlow`, and lists its value as
+    `serializedFlow`; GraphQL has no place for that, but who copies the example is to get what it says.
+    """
+    declared = {
+        node.variable.name.value: isinstance(node.type, NonNullTypeNode) and not node.default_value
+        for node in operation.variable_definitions or ()
+    }
+    missing = {name for name, required in declared.items() if required} - given.keys()
+    spare = given.keys() - declared.keys()
+    if not missing or not spare:
+        return given
+    fields = _FieldsOfVariables()
+    visit(operation, fields)
+    found = {
+        variable: given[field]
+        for field, variable in fields.found
+        if variable in missing and field in spare
+    }
+    return {**given, **found}
+
+
+class _FieldsOfVariables(Visitor):
+    """Pairs of an input field and the variable that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, str]] = []
+
+    def enter_object_field(self, node: ObjectFieldNode, *_: Any) -> None:
+        """An input field with its value."""
+        if isinstance(node.value, VariableNode):
+            self.found.append((node.name.value, node.value.name.value))
 
 
 def header_uuid(value: str | None) -> str | None:

@@ -91,6 +91,14 @@ def _function_name(value: Any) -> Any:
     return value.get("fn") if isinstance(value, dict) else value
 
 
+def _number(value: Any) -> Any:
+    """The schedule is kept as it came: digits in a string would be a number here and none to the scheduler."""
+    if isinstance(value, str | bool):
+        msg = "a number of microseconds is expected"
+        raise ValueError(msg)
+    return value
+
+
 def _one_of(known: frozenset[str]) -> Any:
     def check(name: Any) -> Any:
         if name is not None and name not in known:
@@ -119,7 +127,7 @@ class IntervalClock(Clock):
     """`interval` is in microseconds."""
 
     type: Literal["IntervalClock"]
-    interval: Annotated[int, Field(ge=_SHORTEST, le=_LONGEST)]
+    interval: Annotated[int, Field(ge=_SHORTEST, le=_LONGEST), BeforeValidator(_number)]
     start_date: Moment | None = None
     end_date: Moment | None = None
 
@@ -138,7 +146,7 @@ class DatesClock(Clock):
     """Given instants."""
 
     type: Literal["DatesClock"]
-    dates: list[Moment]
+    dates: Annotated[list[Moment], Field(min_length=1)]
 
 
 class Rule(Part):

@@ -23,6 +23,13 @@ META_STATES = frozenset({State.SUBMITTED, State.QUEUED, State.CLIENT_FAILED})
 
 _NAMES: frozenset[str] = frozenset(State)
 
+_COUNTS: dict[str, str] = {
+    State.RETRYING: "run_count",
+    State.LOOPED: "loop_count",
+    State.MAPPED: "n_map_states",
+}
+"""Fields that Core reads as integers. An agent could not load a run with another value, nor those asked for with it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
@@ -155,9 +162,19 @@ def _fault(raw: JsonObject) -> str | None:
     moment = raw.get("start_time")
     if moment is not None and name in SCHEDULED_FAMILY and parse_moment(moment) is None:
         return str({"start_time": ["Not a valid datetime."]})
+    counted = _COUNTS.get(name)
+    if counted is not None and raw.get(counted) is not None and not _is_integer(raw[counted]):
+        return str({counted: ["Not a valid integer."]})
     if name in META_STATES and raw.get("state") is not None:
         return _inner_fault(raw["state"])
     return None
+
+
+def _is_integer(value: object) -> bool:
+    """As Core's schemas take one: digits in a string, and a float, pass."""
+    if isinstance(value, str):
+        return value.strip().lstrip("+-").isdecimal()
+    return isinstance(value, int | float)
 
 
 def _inner_fault(inner: object) -> str | None:

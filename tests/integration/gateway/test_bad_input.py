@@ -320,9 +320,12 @@ async def test_a_web_page_of_another_origin_may_ask(api: Gql) -> None:
     assert all(header in allowed for header in wanted.split(","))
 
 
-async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(api: Gql) -> None:
+@pytest.mark.parametrize("address", ["/", "/graphql"])
+async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(
+    api: Gql, address: str
+) -> None:
     async with httpx.AsyncClient(base_url=api.url) as client:
-        page = await client.get("/")
+        page = await client.get(address)
         parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
         answers = [await client.get("/" + part) for part in parts]
 

@@ -90,6 +90,20 @@ async def test_a_serialized_flow_is_registered_with_its_tasks(api: Gql, project_
     assert row["tasks"]
 
 
+@pytest.mark.parametrize("times", [1, 2], ids=["read", "from its plan"])
+async def test_the_variables_are_named_as_the_document_lists_them(
+    api: Gql, project_id: str, times: int
+) -> None:
+    """It declares `$flow` and lists `serializedFlow` under "graphql variables"."""
+    document = CREATE_FLOW.replace("<project id>", project_id)
+
+    for _ in range(times):
+        made = await api(document, serializedFlow=a_flow(f"listed {times}"))
+
+    row = await flow_row(api, made["createFlow"]["id"])
+    assert (row["name"], row["version"]) == (f"listed {times}", times)
+
+
 async def test_a_second_registration_is_a_version_of_the_first_and_archives_it(
     api: Gql, project_id: str
 ) -> None:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 import pytest
+from graphql import OperationDefinitionNode, parse
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
@@ -161,3 +162,24 @@ def test_only_core_0_10_to_0_12_may_register_without_a_project(
     core_version: str | None, *, knows_none: bool
 ) -> None:
     assert compat.knows_no_projects(core_version) is knows_none
+
+
+@pytest.mark.parametrize(
+    ("declared", "given", "found"),
+    [
+        ("$flow: JSON!", {"serializedFlow": 1}, {"flow": 1, "serializedFlow": 1}),
+        ("$flow: JSON!", {"flow": 2, "serializedFlow": 1}, {"flow": 2, "serializedFlow": 1}),
+        ("$flow: JSON!", {"other": 1}, {"other": 1}),
+        ("$flow: JSON!", {}, {}),
+        ("$flow: JSON", {"serializedFlow": 1}, {"serializedFlow": 1}),  # may be left out on purpose
+        ('$flow: JSON! = "{}"', {"serializedFlow": 1}, {"serializedFlow": 1}),
+    ],
+)
+def test_a_required_variable_is_found_under_its_fields_name(
+    declared: str, given: dict[str, int], found: dict[str, int]
+) -> None:
+    text = f"mutation({declared}) {{ createFlow(input: {{ serializedFlow: $flow }}) {{ id }} }}"
+    operation = parse(text).definitions[0]
+    assert isinstance(operation, OperationDefinitionNode)
+
+    assert compat.variables_by_field(operation, given) == found

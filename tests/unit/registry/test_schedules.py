@@ -190,3 +190,16 @@ def test_a_schedule_that_is_no_object_is_refused() -> None:
 
     assert isinstance(refused, Refused)
     assert refused.code is Code.INVALID
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        {"type": "IntervalClock", "interval": "60000000"},
+        {"type": "IntervalClock", "interval": True},
+        {"type": "DatesClock", "dates": []},
+    ],
+)
+def test_a_clock_that_the_scheduler_could_not_read_is_refused(clock: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        Schedule.model_validate(a_schedule(clock))

@@ -33,6 +33,9 @@ def test_every_state_is_accepted_with_its_type_alone(name: State) -> None:
         ({"type": "Scheduled", "start_time": "soon"}, "{'start_time': ['Not a valid datetime.']}"),
         ({"type": "Scheduled", "start_time": 12}, "{'start_time': ['Not a valid datetime.']}"),
         ({"type": "Running", "message": 1}, "{'message': ['Not a valid string.']}"),
+        ({"type": "Retrying", "run_count": "x"}, "{'run_count': ['Not a valid integer.']}"),
+        ({"type": "Mapped", "n_map_states": []}, "{'n_map_states': ['Not a valid integer.']}"),
+        ({"type": "Looped", "loop_count": ""}, "{'loop_count': ['Not a valid integer.']}"),
         ({"type": "Running", "context": []}, "{'context': ['Not a valid mapping type.']}"),
         ({"type": "Submitted", "state": {}}, "{'state': {'type': ['Missing data for required field.']}}"),
         ({"type": "Submitted", "state": "x"}, "{'state': {'_schema': [\"Invalid data type: 'x'\"]}}"),
@@ -67,6 +70,11 @@ def test_a_state_comes_back_as_it_was_sent() -> None:
 
     assert isinstance(state, RunState)
     assert state.document == sent
+
+
+@pytest.mark.parametrize("count", [0, 3, 3.0, "3", " 3", None])
+def test_a_count_is_taken_in_the_forms_that_core_reads(count: object) -> None:
+    assert a_state("Retrying", run_count=count).name == "Retrying"
 
 
 @pytest.mark.parametrize("name", ["Scheduled", "Resume", "Retrying", "Queued"])
