@@ -118,7 +118,8 @@ def is_still_unheard(newest: Ping, *, sequence: int, since: datetime) -> bool:
 
     `sequence`: the stream's last one when the silence began, or up to an interval later. A ping behind it was heard by
     another replica; so was one that was sent after `since`, when the silence began: of two that came close together
-    (the run's process and an agent that watches it both speak) we may have heard the first alone.
+    (the run's process and an agent that watches it both speak) we may have heard the first alone. A sender whose clock
+    is ahead thereby leaves its run to the broker's switch.
     """
     return newest.sequence <= sequence and newest.sent <= since
 

@@ -174,6 +174,24 @@ async def test_a_pause_longer_than_the_silence_costs_no_live_run(world: World, w
     await world.dead_one_is_found_and_nobody_else()
 
 
+async def test_a_replica_that_wakes_up_beside_one_that_went_on_announces_no_live_run(
+    world: World,
+) -> None:
+    """The other kept the watch; what the stopped one was sent meanwhile, nobody read."""
+    other = ServiceProcess(stack=world.stack, name="heartbeat", environment=SETTINGS)
+    await other.start()
+    try:
+        for process in (world.heartbeat.process, other.process):
+            assert process is not None
+            await passes(SILENCE.total_seconds())
+            with paused(process.pid):
+                await passes(LONGER)
+
+        await world.dead_one_is_found_and_nobody_else()
+    finally:
+        await other.kill()
+
+
 async def test_a_gateway_that_is_away_takes_the_pings_with_it_and_nobody_is_judged(
     world: World,
 ) -> None:

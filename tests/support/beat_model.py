@@ -1,8 +1,9 @@
 """A world of pinging runs under the real rule of the heartbeat service, with time that costs nothing.
 
-The rule (`services.heartbeat.domain`) is the real one. Around it is what it depends on, modelled: the broker's switches
-(a ping replaces the one before; what is silent for the whole silence fires; kill -9 arms them anew or loses those that
-are overdue), last-seen at its coarse interval, the watch row as `watch.sql` and `hearing.sql` keep it, the sweep.
+The rule (`services.heartbeat.domain`) and the rolls of two replicas' ears are the real ones. Around them is what they
+depend on, modelled: the broker's switches (a ping replaces the one before; what is silent for the whole silence fires;
+kill -9 arms them anew or loses those that are overdue), its newest ping of each run, last-seen at its coarse interval,
+the watch row as `watch.sql` and `hearing.sql` keep it, the sweep.
 Time is in seconds, and passes in steps of one.
 """
 
@@ -17,10 +18,13 @@ from services.heartbeat.domain import (
     ArmAgain,
     Chorus,
     Hearing,
+    Ping,
     SilentRun,
     Zombie,
+    is_still_unheard,
     judge,
 )
+from services.heartbeat.roll import Roll
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 NOBODY = UUID(int=0)
@@ -28,6 +32,7 @@ INTERVAL, SILENCE, COARSE, LAPSE, STEP = 30, 120, 60, 20, 5
 SWEEP, SWEEP_AFTER = 60, SILENCE + COARSE + INTERVAL + 60
 MOST_LOST = 1  # pings in a row; an outage too short to be noticed swallows one more, a pause delays the third by 25 s
 PAUSE = 25
+EARS = 2
 RETRIES = 30  # Core's HTTP session tries six times, with pauses of 0 to 32 s; so a short outage delays its ping
 
 
@@ -35,8 +40,10 @@ RETRIES = 30  # Core's HTTP session tries six times, with pauses of 0 to 32 s; s
 class Run:
     """A run, as the world and the tables have it."""
 
+    name: UUID
     next_ping: float
     seen: float
+    newest: Ping | None = None
     dies: float | None = None
     lost: int = 0
     announced: float | None = None
@@ -49,6 +56,8 @@ class Outcome:
     run_minutes: float = 0
     false: int = 0
     missed: int = 0
+    early: int = 0
+    """Announced less than a silence after a ping of theirs."""
     found_after: list[float] = field(default_factory=list)
     held: int = 0
     outages: int = 0
@@ -60,7 +69,10 @@ class World:
     def __init__(self, *, runs: int, minutes: int, seed: int) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - a world that can be replayed
         self._end = minutes * 60
-        self._runs = [self._a_run() for _ in range(runs)]
+        self._runs = [self._a_run(number) for number in range(runs)]
+        self._ears = [Roll() for _ in range(EARS)]
+        self._stored = 0
+        self._looks: list[tuple[int, int]] = []  # when, and the stream's last sequence
         self._pings = [(run.next_ping, n) for n, run in enumerate(self._runs)]
         heapq.heapify(self._pings)
         self._fires: dict[int, float] = {}  # run to when its switch fires
@@ -72,10 +84,12 @@ class World:
         self._heard: list[float] = []
         self.outcome = Outcome(run_minutes=runs * minutes)
 
-    def _a_run(self) -> Run:
+    def _a_run(self, number: int) -> Run:
         # A twentieth dies, in the middle of the story, so that each is to be found before its end.
         dies = self._chance.uniform(900, self._end - 2400) if self._chance.random() < 0.05 else None
-        return Run(next_ping=self._chance.uniform(0, INTERVAL), seen=0.0, dies=dies)
+        return Run(
+            name=UUID(int=number), next_ping=self._chance.uniform(0, INTERVAL), seen=0.0, dies=dies
+        )
 
     def play(self) -> Outcome:
         """Let the time pass; what was announced."""
@@ -84,6 +98,7 @@ class World:
             self._ping(second)
             if second % STEP == 0:
                 self._confirm(second)
+            self._call_the_rolls(second)
             self._fire(second)
             if second % SWEEP == 0 and self._up("broker", "database", "service"):
                 self._sweep(second)
@@ -103,9 +118,14 @@ class World:
             del self._down[name]
         if now % 60 or now > self._end - 2400 or self._chance.random() > 0.1:
             return
-        who = self._chance.choice(["broker", "broker paused", "database", "service", "gateway"])
+        who = self._chance.choice(
+            ["broker", "broker paused", "database", "service", "service paused", "ear 0", "gateway"]
+        )
         self.outcome.outages += 1
-        self._down[who.split()[0]] = now + self._chance.choice([1, 10, 60, 150, 600])
+        away = who if who.startswith("ear") else who.split()[0]
+        self._down[away] = now + self._chance.choice([1, 10, 60, 150, 600])
+        if who == "service":
+            self._ears = [Roll() for _ in range(EARS)]
         if who == "broker":  # kill -9: overdue switches are lost, the others re-arm in full
             until = self._down["broker"]
             for run, fires in list(self._fires.items()):
@@ -143,10 +163,18 @@ class World:
                 if chance.random() < 0.05:
                     self._arm(number, at)  # delivered twice
                 self._heard.append(at)
-                if self._up("service", "database") and at - run.seen > COARSE:
-                    run.seen = at
+                self._stored += 1
+                run.newest = Ping(sent=_moment(at), sequence=self._stored)
+                ear = chance.randrange(EARS)
+                # What one replica was sent while it is stopped, only the broker knows of.
+                if self._up("service", f"ear {ear}"):
+                    self._ears[ear].hear(_speaks(run), second + 1)
+                    if self._up("database") and at - run.seen > COARSE:
+                        run.seen = at
             pause = PAUSE if chance.random() < 0.02 else 0
-            heapq.heapreplace(pings, (at + INTERVAL + pause, number))
+            # An agent that watches the process may speak between two pings of its own.
+            gap = chance.uniform(1, INTERVAL) if chance.random() < 0.1 else INTERVAL
+            heapq.heapreplace(pings, (at + gap + pause, number))
 
     def _confirm(self, now: int) -> None:
         if self._up("gateway", "broker"):
@@ -167,6 +195,29 @@ class World:
         chorus = Chorus(guarded=guarded, pings=len(self._heard))
         silent = chorus.is_silent(least=25, share=0.5)
         return Hearing(since=_moment(self._watch[0]), mass_silence=silent)
+
+    def _call_the_rolls(self, now: int) -> None:
+        if not self._up("broker", "service", "database"):
+            return
+        if now % STEP == 0:
+            self._looks = [*self._looks[-2 * SILENCE // STEP :], (now, self._stored)]
+        horizon = now - SILENCE + INTERVAL * 3 / 4
+        place = next((place for at, place in reversed(self._looks) if at <= horizon), 0)
+        for number, ear in enumerate(self._ears):
+            if not self._up(f"ear {number}"):
+                continue
+            silent = ear.take_silent(now - SILENCE, limit=len(self._runs))
+            if not silent:
+                continue
+            hearing = self._hearing(now)
+            since = _moment(now - SILENCE)
+            for name in silent:
+                run = self._runs[name.int]
+                unheard = run.newest is not None and is_still_unheard(
+                    run.newest, sequence=place, since=since
+                )
+                if unheard and not ear.was_heard(name, NOBODY, after=now - SILENCE):
+                    self._judge(name.int, now, SILENCE, hearing, by_the_broker=False)
 
     def _fire(self, now: int) -> None:
         if not self._up("broker", "service", "database"):
@@ -191,7 +242,9 @@ class World:
             for number in overdue:
                 self._judge(number, now, SWEEP_AFTER, hearing)
 
-    def _judge(self, number: int, now: int, silence: int, hearing: Hearing) -> None:
+    def _judge(
+        self, number: int, now: int, silence: int, hearing: Hearing, *, by_the_broker: bool = True
+    ) -> None:
         run = self._runs[number]
         if run.announced is not None:
             return
@@ -207,8 +260,12 @@ class World:
         match judge(facts, now=_moment(now), silence=timedelta(seconds=silence), hearing=hearing):
             case Zombie():
                 run.announced = now
+                if run.newest is not None and _moment(now - SILENCE) < run.newest.sent:
+                    self.outcome.early += 1
                 if run.dies is not None:
                     self.outcome.found_after.append(now - run.dies)
+            case ArmAgain() if not by_the_broker:
+                pass  # its switch is armed
             case ArmAgain(after=after):
                 self.outcome.held += 1
                 self._arm(number, now, after.total_seconds())
@@ -218,3 +275,7 @@ class World:
 
 def _moment(seconds: float) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
+
+
+def _speaks(run: Run) -> dict[bytes, bytes]:
+    return {str(run.name).encode(): str(NOBODY).encode()}
