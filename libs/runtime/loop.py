@@ -34,6 +34,7 @@ class Loop:
         self._log = log.get(service)
         self._poked = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
+        self._stopping = False
         self._start_after = (
             start_after.total_seconds()
             if start_after is not None
@@ -49,6 +50,7 @@ class Loop:
         """Begin; the first tick comes after a short random wait, so that replicas do not march in step."""
         self._now = asyncio.get_running_loop().time
         self._started = self._now()
+        self._stopping = False
         # Asked when they are scraped, so that they tell the truth of a process in which nothing else moves.
         metrics.TICK_AGE.labels(self._service, self.name).set_function(lambda: self.age)
         metrics.LOOP_STALE.labels(self._service, self.name).set_function(lambda: self.is_stale)
@@ -57,6 +59,7 @@ class Loop:
     async def stop(self) -> None:
         """Stop between ticks; a tick in progress is cancelled (its transaction rolls back)."""
         if self._task is not None:
+            self._stopping = True
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
@@ -92,6 +95,8 @@ class Loop:
                 with metrics.TICK_SECONDS.labels(self._service, self.name).time():
                     await self._tick()
             except Exception as error:
+                if self._stopping:
+                    return  # the cancellation, as asyncpg tells it where the connection was lost before
                 self.failures += 1
                 metrics.TICK_FAILURES.labels(self._service, self.name).inc()
                 self._log.error(
