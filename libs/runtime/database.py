@@ -5,7 +5,7 @@ Stores never commit; the shell opens `Database.transaction()` and the statement 
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -108,8 +108,18 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """One transaction on one connection; commits at the end, rolls back on any exception."""
-        async with self.pool.acquire() as connection, connection.transaction():
+        """One transaction on one connection; commits at the end, rolls back on any exception.
+
+        Whoever waits too long for it to begin may break that off: the connection is given up, not handed to the next.
+        """
+        async with self.pool.acquire() as connection, AsyncExitStack() as transaction:
+            try:
+                await transaction.enter_async_context(connection.transaction())
+            except BaseException:
+                # asyncpg would wait for the server's word on the BEGIN, which may never come, before it let go of it.
+                with suppress(asyncpg.InterfaceError):  # where it was lost, the pool has it already
+                    connection.terminate()
+                raise
             yield connection
 
     async def ping(self) -> None:

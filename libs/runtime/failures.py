@@ -9,6 +9,11 @@ import nats.js.errors
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 
+
+class BusyError(Exception):
+    """More waits than would be done in time; later there will be room."""
+
+
 _OUTAGES: tuple[type[BaseException], ...] = (
     OSError,
     TimeoutError,
@@ -20,6 +25,9 @@ _OUTAGES: tuple[type[BaseException], ...] = (
     asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
+    asyncpg.DiskFullError,
+    asyncpg.ReadOnlySQLTransactionError,  # a server that was made a standby, or that its provider has closed for writes
+    BusyError,
     nats.errors.Error,
     nats.js.errors.Error,
 )

@@ -11,6 +11,8 @@ written, and written while the other one's commit waits for the disk.
 * One bad command harms nobody: when a batch fails and is known to be rolled back, its commands are tried one by one.
 * An outage is not retried here: after a lost connection nobody knows whether the batch was committed, and applying it
   twice would be worse than telling the callers so.
+* A connection that hangs while a transaction is opened is given up for another one, since nothing has been written. It
+  would hold up all lanes otherwise: only one of them gathers at a time.
 """
 
 import asyncio
@@ -28,17 +30,19 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from libs.runtime import faults, log, metrics, trace
-from libs.runtime.failures import is_outage
+from libs.runtime.failures import BusyError, is_outage
 from libs.runtime.trace import Tracing
 
 PATIENCE = 0.01
 """Seconds; about two transactions. Longer, and one that waits for a lock would hold up commands that need not."""
+OPENING = 3.0
+"""Seconds in which a transaction must open, twice; then who waits is told, before the 10 s after which callers go."""
 
 Command = TypeVar("Command")
 Answer = TypeVar("Answer")
 
 
-class QueueFullError(Exception):
+class QueueFullError(BusyError):
     """The ledger has more waiting than it will answer in time; the caller may try again."""
 
 
@@ -53,7 +57,10 @@ class _Waiting(Generic[Command, Answer]):
 
 Apply = Callable[[Sequence[Command]], Awaitable[Sequence[Answer]]]
 Begin = Callable[[], AbstractAsyncContextManager[Apply[Command, Answer]]]
-"""Opens a transaction and gives what does the work in it: an answer for each command, in order. Leaving it commits."""
+"""Opens a transaction and gives what does the work in it: an answer for each command, in order. Leaving it commits.
+
+Opening may be broken off, and must then leave nothing behind that anybody waits for.
+"""
 
 
 class GroupCommit(Generic[Command, Answer]):
@@ -69,9 +76,11 @@ class GroupCommit(Generic[Command, Answer]):
         service: str,
         tracing: Tracing | None = None,
         patience: float = PATIENCE,
+        opening: float = OPENING,
     ) -> None:
         self._begin = begin
         self._patience = patience
+        self._opening = opening
         self._tracing = tracing
         self._batch_limit = batch_limit
         self._worth = max(1, batch_limit // 8)
@@ -85,12 +94,14 @@ class GroupCommit(Generic[Command, Answer]):
         self._turn = asyncio.Lock()  # of the lane that gathers
         self._writing = 0
         self._written = asyncio.Event()
+        self._stopping = False
         self._lanes: list[asyncio.Task[None]] = []
         self.batches = 0
         self.commands = 0
 
     def start(self) -> None:
         """Open the lanes."""
+        self._stopping = False
         self._lanes = [
             asyncio.create_task(self._lane(), name=f"group-commit:{number}")
             for number in range(self._lane_count)
@@ -98,13 +109,12 @@ class GroupCommit(Generic[Command, Answer]):
 
     async def stop(self) -> None:
         """Close the lanes. A batch in progress is rolled back; who still waits is told (the bus has drained before)."""
+        self._stopping = True
         for lane in self._lanes:
             lane.cancel()
         await asyncio.gather(*self._lanes, return_exceptions=True)
         self._lanes = []
-        _fail(list(self._queue), ConnectionError("the ledger is stopping"))
-        self._queue.clear()
-        self._queued = 0
+        _fail(self._take_all(), _stopping())
 
     @property
     def queued(self) -> int:
@@ -112,7 +122,12 @@ class GroupCommit(Generic[Command, Answer]):
         return self._queued
 
     async def submit(self, command: Command, *, weight: int = 1) -> Answer:
-        """The command's answer, once its transaction has committed. Raises QueueFullError, or what the batch raised."""
+        """The command's answer, once its transaction has committed.
+
+        Raises QueueFullError, what the batch raised, or ConnectionError of lanes that are being closed.
+        """
+        if self._stopping:
+            raise _stopping()
         if self._queued and self._queued + weight > self._queue_limit:
             raise QueueFullError
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
@@ -125,7 +140,7 @@ class GroupCommit(Generic[Command, Answer]):
 
     async def _lane(self) -> None:
         loop = asyncio.get_running_loop()
-        while True:
+        while not self._stopping:  # asyncpg may tell a cancellation as the failure of what it broke off
             batch: list[_Waiting[Command, Answer]] = []
             try:
                 with ExitStack() as traced:
@@ -135,18 +150,32 @@ class GroupCommit(Generic[Command, Answer]):
                                 self._arrived.clear()
                                 await self._arrived.wait()
                             # Opened before the batch is closed: what comes during this round trip still joins it.
-                            apply = await transaction.enter_async_context(self._begin())
+                            apply = await self._open(transaction)
                             await self._gather()
                             batch = self._take()
                         began = loop.time()
                         traced.enter_context(self._span(batch))
                         answers = await self._write(apply, batch)
-                await self._committed(batch, answers, seconds=loop.time() - began)
             except asyncio.CancelledError:
-                _fail(batch, ConnectionError("the ledger is stopping"))
+                _fail(batch, _stopping())
                 raise
             except Exception as error:
-                await self._recover(batch or self._take(), error)
+                # Without a transaction nobody who waits can be served: each would only learn it later.
+                await self._recover(batch or self._take_all(), error)
+            else:
+                await self._committed(batch, answers, seconds=loop.time() - began)
+
+    async def _open(self, transaction: AsyncExitStack) -> Apply[Command, Answer]:
+        """Begin within `opening` seconds, at the second attempt at the latest; TimeoutError when neither succeeds."""
+        try:
+            return await self._try_to_open(transaction)
+        except TimeoutError:
+            self._log.warning("transaction_hangs", seconds=self._opening)
+            return await self._try_to_open(transaction)
+
+    async def _try_to_open(self, transaction: AsyncExitStack) -> Apply[Command, Answer]:
+        async with asyncio.timeout(self._opening):
+            return await transaction.enter_async_context(self._begin())
 
     async def _gather(self) -> None:
         """Wait for more commands to share the transaction, as long as that delays nobody."""
@@ -173,16 +202,27 @@ class GroupCommit(Generic[Command, Answer]):
         self._queued -= weight
         return batch
 
+    def _take_all(self) -> list[_Waiting[Command, Answer]]:
+        waiting = list(self._queue)
+        self._queue.clear()
+        self._queued = 0
+        return waiting
+
     async def _write(
         self, apply: Apply[Command, Answer], batch: list[_Waiting[Command, Answer]]
     ) -> Sequence[Answer]:
         """Do everything but the commit."""
         self._writing += 1
         try:
-            return await apply([waiting.command for waiting in batch])
+            answers = await apply([waiting.command for waiting in batch])
         finally:
             self._writing -= 1
             self._written.set()
+        if len(answers) != len(batch):
+            # Seen here, it is rolled back. Seen while answering, it would be taken for that, and be applied again.
+            msg = f"{len(batch)} commands got {len(answers)} answers"
+            raise RuntimeError(msg)
+        return answers
 
     async def _recover(self, batch: list[_Waiting[Command, Answer]], error: Exception) -> None:
         """Of a batch that was rolled back each command gets a transaction of its own, and its own error if it fails."""
@@ -195,13 +235,16 @@ class GroupCommit(Generic[Command, Answer]):
             began = loop.time()
             try:
                 with self._span([waiting]):
-                    async with self._begin() as apply:
-                        answers = await self._write(apply, [waiting])
+                    async with AsyncExitStack() as transaction:
+                        answers = await self._write(await self._open(transaction), [waiting])
                 await self._committed([waiting], answers, seconds=loop.time() - began)
             except asyncio.CancelledError:
-                _fail(batch[place:], ConnectionError("the ledger is stopping"))
+                _fail(batch[place:], _stopping())
                 raise
             except Exception as own:
+                if is_outage(own):
+                    _fail(batch[place:], own)  # each of the rest would wait for it in turn
+                    return
                 _fail([waiting], own)
 
     async def _committed(
@@ -211,12 +254,16 @@ class GroupCommit(Generic[Command, Answer]):
         *,
         seconds: float,
     ) -> None:
+        """Count and answer. Raises nothing that could be taken for the failure of a batch."""
         self.batches += 1
         self.commands += len(batch)
         metrics.COMMIT_SIZE.labels(self._name).observe(len(batch))
         metrics.COMMIT_SECONDS.labels(self._name).observe(seconds)
         try:
             await faults.reached(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER)
+        except asyncio.CancelledError:
+            _fail(batch, _stopping())
+            raise
         except Exception as error:
             _fail(batch, error)
             return
@@ -241,3 +288,7 @@ def _fail(batch: Sequence[_Waiting[Command, Answer]], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answer.done():
             waiting.answer.set_exception(error)
+
+
+def _stopping() -> ConnectionError:
+    return ConnectionError("the ledger is stopping")

@@ -1,4 +1,7 @@
-"""A TCP proxy that can be cut: what goes through it is dropped, and nobody gets through until it is mended."""
+"""A TCP proxy that can be cut: what goes through it is dropped, and nobody gets through until it is mended.
+
+Or it hangs: its connections stay open, and nothing arrives any more.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ class Cut:
     is_open: bool = True
     cuts: int = 0
     _through: set[asyncio.StreamWriter] = field(default_factory=set)
+    _hanging: set[asyncio.StreamWriter] = field(default_factory=set)
 
     def cut(self) -> None:
         """Drop every connection, and every new one until `mend`."""
@@ -34,6 +38,11 @@ class Cut:
         """Let connections through again."""
         self.is_open = True
 
+    def hang(self) -> int:
+        """Lose in silence what the connections that are open now still send; how many there are. New ones work."""
+        self._hanging |= self._through
+        return len(self._through) // 2
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it."""
         try:
@@ -44,8 +53,8 @@ class Cut:
             try:
                 await asyncio.wait(
                     {
-                        asyncio.create_task(_copy(reader, far_writer)),
-                        asyncio.create_task(_copy(far_reader, writer)),
+                        asyncio.create_task(self._copy(reader, far_writer)),
+                        asyncio.create_task(self._copy(far_reader, writer)),
                     },
                     return_when=asyncio.FIRST_COMPLETED,
                 )
@@ -57,12 +66,12 @@ class Cut:
         finally:
             writer.transport.abort()
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while data := await reader.read(64 << 10):
-            writer.write(data)
-            await writer.drain()
+    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(64 << 10):
+                if writer not in self._hanging:
+                    writer.write(data)
+                    await writer.drain()
 
 
 @asynccontextmanager

@@ -30,10 +30,8 @@ async def ledger_on(
     stack: Stack, *, clock: Clock = utc_now, **settings: Any
 ) -> AsyncIterator[Runs]:
     """A started ledger on the stack."""
-    service = Runs(
-        RunsSettings(postgres_url=stack.postgres_url("runs"), nats_url=stack.nats_url, **settings),
-        clock=clock,
-    )
+    urls = {"postgres_url": stack.postgres_url("runs"), "nats_url": stack.nats_url}
+    service = Runs(RunsSettings(**urls | settings), clock=clock)
     async with running(service):
         yield service
 

@@ -19,6 +19,7 @@ from libs.runtime import faults
 from libs.runtime.bus import Bus
 from libs.runtime.failures import is_outage
 from services.runs.app import Runs
+from tests.support.cut import cut_before
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, bus_on, ledger_on, register_flow
@@ -78,6 +79,21 @@ async def test_a_command_that_postgresql_cannot_write_hurts_only_itself(
     }
 
 
+@pytest.mark.parametrize("error", ["disk_full", "read_only_sql_transaction"])
+async def test_who_asks_while_postgresql_takes_no_writes_is_told_to_try_again(
+    stack: Stack, ledger: Runs, bus: Bus, error: str
+) -> None:
+    client = Client(bus, (flow := await register_flow(stack.admin_pool)).tenant_id)
+    run_id = await client.start(flow)
+
+    async with unwritable(stack, run_id, error=error):
+        refused = await succeed(client, run_id)
+
+    assert isinstance(refused, Refused)
+    assert refused.code is Code.UNAVAILABLE
+    assert isinstance(await succeed(client, run_id), StatesSet)
+
+
 async def test_who_finds_the_queue_full_is_told_to_try_again_and_nobody_else_is_hurt(
     stack: Stack, ledger: Runs, bus: Bus
 ) -> None:
@@ -111,16 +127,10 @@ async def test_what_waits_for_a_commit_that_fails_is_decided_on_what_is_committe
 
         async def both(ledger: Runs) -> list[Any]:
             """A state of the run and a child of it, in one transaction."""
-            state = SetStates(
-                tenant_id=flow.tenant_id,
-                proposals=[
-                    StateProposal(
-                        run_kind=RunKind.FLOW_RUN, run_id=run_id, state={"type": "Success"}
-                    )
-                ],
-            )
             answers = await asyncio.gather(
-                ledger.commit.submit(state), ledger.commit.submit(ask), return_exceptions=True
+                ledger.commit.submit(ending(client, run_id)),
+                ledger.commit.submit(ask),
+                return_exceptions=True,
             )
             return list(answers)
 
@@ -149,6 +159,30 @@ async def test_what_waits_for_a_commit_that_fails_is_decided_on_what_is_committe
     ]  # fmt: skip
 
 
+async def test_a_connection_that_hangs_is_replaced_and_nobody_is_told_of_an_outage(
+    stack: Stack, bus: Bus
+) -> None:
+    client = Client(bus, (flow := await register_flow(stack.admin_pool)).tenant_id)
+    run_ids = [await client.start(flow) for _ in range(4)]
+    async with (
+        cut_before(stack.postgres_url("runs")) as way,
+        ledger_on(stack, postgres_url=way.url, commit_lanes=2) as behind,
+    ):
+        behind.commit._opening = 0.3
+        assert way.hang() > 0
+
+        # Without the bound each would hang for the 30 s of a command, and its rollback for as long again.
+        async with asyncio.timeout(10):
+            answers = await asyncio.gather(
+                *(behind.commit.submit(ending(client, run_id)) for run_id in run_ids)
+            )
+        way.cut()  # what else hangs, so that the ledger stops at once
+        way.mend()
+
+    outcomes = [answer.outcomes for answer in answers if isinstance(answer, StatesSet)]
+    assert [[type(outcome) for outcome in each] for each in outcomes] == [[runs.StateApplied]] * 4
+
+
 async def test_what_was_committed_is_not_applied_again_because_telling_of_it_failed(
     stack: Stack, ledger: Runs, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -173,10 +207,13 @@ async def test_what_was_committed_is_not_applied_again_because_telling_of_it_fai
 
 async def succeed(client: Client, run_id: UUID) -> StatesSet | Refused:
     """Report the run's end in a request of its own; the whole request's answer."""
+    return await client.bus.call(runs.SET_STATES, ending(client, run_id))
+
+
+def ending(client: Client, run_id: UUID) -> SetStates:
+    """The report that the run has succeeded."""
     proposal = StateProposal(run_kind=RunKind.FLOW_RUN, run_id=run_id, state={"type": "Success"})
-    return await client.bus.call(
-        runs.SET_STATES, SetStates(tenant_id=client.tenant_id, proposals=[proposal])
-    )
+    return SetStates(tenant_id=client.tenant_id, proposals=[proposal])
 
 
 @asynccontextmanager
@@ -188,12 +225,14 @@ async def locked(stack: Stack, run_id: UUID) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def unwritable(stack: Stack, run_id: UUID) -> AsyncIterator[None]:
-    """PostgreSQL fails at every state of the run."""
+async def unwritable(
+    stack: Stack, run_id: UUID, *, error: str = "raise_exception"
+) -> AsyncIterator[None]:
+    """PostgreSQL fails with this error at every state of the run."""
     await stack.admin_pool.execute(
         f"""
         CREATE FUNCTION runs.poison() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN RAISE EXCEPTION 'this run is poison'; END $$;
+        $$ BEGIN RAISE EXCEPTION 'this run is poison' USING ERRCODE = '{error}'; END $$;
         CREATE TRIGGER poison BEFORE UPDATE ON runs.flow_run
         FOR EACH ROW WHEN (new.id = '{run_id}') EXECUTE FUNCTION runs.poison()
         """

@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager, nullcontext
 
 import pytest
 
+from libs.runtime import faults
+from libs.runtime.failures import is_outage
 from services.runs.commit import Begin, GroupCommit, QueueFullError
 
 Apply = Callable[[Sequence[int]], Awaitable[Sequence[int]]]
@@ -19,6 +21,7 @@ async def committing(
     queue_limit: int = 1000,
     lanes: int = 1,
     patience: float = 60.0,
+    opening: float = 60.0,
     begin: Begin[int, int] | None = None,
 ) -> AsyncIterator[GroupCommit[int, int]]:
     commit: GroupCommit[int, int] = GroupCommit(
@@ -28,6 +31,7 @@ async def committing(
         lanes=lanes,
         service="test",
         patience=patience,
+        opening=opening,
     )
     commit.start()
     try:
@@ -181,6 +185,60 @@ async def test_a_transaction_that_cannot_be_opened_fails_who_waits_and_nobody_af
     assert (recorder.batches, answer) == ([[3]], 30)
 
 
+class Openings:
+    """Transactions of which the first `hanging` never open; what is committed is remembered."""
+
+    def __init__(self, apply: Apply, *, hanging: int = 0) -> None:
+        self._apply = apply
+        self._hanging = hanging
+        self.given_up = 0
+        self.committed: list[list[int]] = []
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Apply]:
+        if self.given_up < self._hanging:
+            try:
+                await asyncio.Future()
+            finally:
+                self.given_up += 1
+        written: list[list[int]] = []
+
+        async def apply(commands: Sequence[int]) -> Sequence[int]:
+            answers = await self._apply(commands)
+            written.append(list(commands))
+            return answers
+
+        yield apply
+        self.committed += written
+
+
+async def test_a_transaction_that_hangs_while_it_opens_is_given_up_for_another_one() -> None:
+    recorder = Recorder()
+    openings = Openings(recorder.apply, hanging=1)
+
+    async with committing(recorder.apply, begin=openings.begin, lanes=2, opening=0.02) as commit:
+        answers = await asyncio.gather(commit.submit(1), commit.submit(2))
+
+    assert [*answers] == [10, 20]
+    assert openings.given_up == 1
+    assert openings.committed == [[1, 2]]
+
+
+async def test_when_no_transaction_opens_everybody_who_waits_is_told_and_nobody_after() -> None:
+    recorder = Recorder()
+    openings = Openings(recorder.apply, hanging=2)
+
+    async with committing(
+        recorder.apply, begin=openings.begin, lanes=2, opening=0.02, batch_limit=2
+    ) as commit:
+        failed = await asyncio.gather(*(commit.submit(n) for n in range(5)), return_exceptions=True)
+        answer = await commit.submit(5)
+
+    assert [type(each) for each in failed] == [TimeoutError] * 5
+    assert (answer, openings.given_up) == (50, 2)
+    assert openings.committed == [[5]]
+
+
 async def test_a_batch_is_bounded_by_weight_but_never_empty() -> None:
     recorder = Recorder()
     recorder.gate.clear()
@@ -208,11 +266,12 @@ async def test_a_full_queue_says_so_at_once() -> None:
         waiting = [asyncio.create_task(commit.submit(n)) for n in (2, 3)]
         await _until(lambda: commit.queued == 2)
 
-        with pytest.raises(QueueFullError):
+        with pytest.raises(QueueFullError) as full:
             await commit.submit(4)
 
         recorder.gate.set()
         assert await asyncio.gather(first, *waiting) == [10, 20, 30]
+    assert is_outage(full.value)  # so that a message whose turn does not come is not buried
 
 
 async def test_one_bad_command_harms_no_neighbour() -> None:
@@ -236,6 +295,54 @@ async def test_one_bad_command_harms_no_neighbour() -> None:
 
     assert [answers[0], answers[1], answers[3]] == [0, 1, 2]
     assert isinstance(answers[2], ValueError)
+
+
+async def test_a_batch_with_too_few_answers_is_rolled_back_and_its_commands_tried_alone() -> None:
+    gate, entered = asyncio.Event(), asyncio.Event()
+
+    async def apply(commands: Sequence[int]) -> Sequence[int]:
+        entered.set()
+        await gate.wait()
+        return commands[:1]
+
+    openings = Openings(apply)
+    async with committing(apply, begin=openings.begin) as commit:
+        first = asyncio.create_task(commit.submit(0))
+        await entered.wait()
+        others = [asyncio.create_task(commit.submit(n)) for n in (1, 2)]
+        await _until(lambda: commit.queued == 2)
+        gate.set()
+        answers = await asyncio.gather(first, *others)
+
+    assert answers == [0, 1, 2]
+    assert openings.committed == [[0], [1], [2]]
+
+
+async def test_an_outage_while_commands_are_tried_alone_is_waited_for_once() -> None:
+    gate, entered = asyncio.Event(), asyncio.Event()
+    batches: list[list[int]] = []
+
+    async def apply(commands: Sequence[int]) -> Sequence[int]:
+        batches.append(list(commands))
+        entered.set()
+        await gate.wait()
+        if len(commands) > 1:
+            raise ValueError
+        if list(commands) == [2]:
+            raise TimeoutError
+        return commands
+
+    async with committing(apply) as commit:
+        first = asyncio.create_task(commit.submit(0))
+        await entered.wait()
+        others = [asyncio.create_task(commit.submit(n)) for n in (1, 2, 3)]
+        await _until(lambda: commit.queued == 3)
+        gate.set()
+        answers = await asyncio.gather(first, *others, return_exceptions=True)
+
+    assert batches == [[0], [1, 2, 3], [1], [2]]
+    assert answers[:2] == [0, 1]
+    assert [type(answer) for answer in answers[2:]] == [TimeoutError] * 2
 
 
 async def test_an_outage_is_not_retried_because_the_batch_may_have_been_committed() -> None:
@@ -274,6 +381,59 @@ async def test_callers_are_not_left_waiting_when_the_ledger_stops() -> None:
 
     answers = await asyncio.gather(first, second, return_exceptions=True)
     assert all(isinstance(answer, ConnectionError) for answer in answers)
+
+
+async def test_a_lane_ends_though_its_transaction_tells_the_cancellation_as_a_failure() -> None:
+    """As asyncpg does where the connection was lost: leaving the transaction raises in the cancellation's place."""
+    entered = asyncio.Event()
+
+    async def apply(_commands: Sequence[int]) -> Sequence[int]:
+        entered.set()
+        try:
+            await asyncio.Future()
+        except asyncio.CancelledError:
+            raise ConnectionResetError from None
+        return []
+
+    async with asyncio.timeout(5), committing(apply) as commit:
+        waiting = asyncio.create_task(commit.submit(1))
+        await entered.wait()
+
+    with pytest.raises(ConnectionError):
+        await waiting
+
+
+async def test_who_comes_when_the_ledger_has_stopped_is_told_so_at_once() -> None:
+    recorder = Recorder()
+    async with committing(recorder.apply) as commit:
+        pass
+
+    with pytest.raises(ConnectionError):
+        async with asyncio.timeout(1):
+            await commit.submit(1)
+
+
+async def test_who_waits_for_the_answer_of_a_committed_batch_is_told_when_the_ledger_stops() -> (
+    None
+):
+    recorder = Recorder()
+    committed = asyncio.Event()
+
+    async def hold() -> None:
+        committed.set()
+        await asyncio.Future()
+
+    faults.arm(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER, hold)
+    try:
+        async with committing(recorder.apply) as commit:
+            waiting = asyncio.create_task(commit.submit(1))
+            await committed.wait()
+    finally:
+        faults.disarm()
+
+    with pytest.raises(ConnectionError):
+        async with asyncio.timeout(1):
+            await waiting
 
 
 async def _until(condition: Callable[[], bool]) -> None:
