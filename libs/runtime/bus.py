@@ -478,7 +478,7 @@ class Bus:
         After each batch it rests so many seconds, in which the next one gathers. `ahead`: how many messages may wait
         here, for a broker that takes longer to answer than a batch takes to handle.
         The handler must be idempotent and must itself skip what it cannot parse (`bury` keeps it). When it raises,
-        the whole batch is put off, so it should only raise for an outage.
+        all that it has not acknowledged is put off, so it should only raise for an outage.
         """
         self._batches.append(
             _Batches(durable, stream, handler, batch=batch, wait=wait, rest=rest, ahead=ahead)
@@ -487,6 +487,13 @@ class Bus:
     async def bury(self, durable: Durable, raw: Msg, reason: str) -> None:
         """Keep one poison message of a batch in the DLQ; its delivery ends."""
         await self._bury(durable, raw, reason)
+
+    async def acknowledge(self, messages: Sequence[Msg]) -> None:
+        """End the delivery of messages that are dealt with: a batch's part too, when its handler has come so far."""
+        with suppress(nats.errors.Error):  # what is not acknowledged is delivered again
+            for message in messages:
+                if not message._ackd:
+                    await message.ack()
 
     async def _consume_batches(self, wanted: "_Batches") -> None:
         durable, stream = wanted.durable, wanted.stream
@@ -531,10 +538,7 @@ class Bus:
                 )
                 continue
             failures = 0
-            with suppress(nats.errors.Error):  # what is not acknowledged is delivered again
-                for message in messages:
-                    if not message._ackd:
-                        await message.ack()
+            await self.acknowledge(messages)
             if wanted.rest:
                 await asyncio.sleep(wanted.rest)
 

@@ -61,18 +61,24 @@ class LogDrain:
         self._cap = cap
         self._clock = clock
         self._ids = ids
-        self.lines = 0
 
     async def handle(self, messages: Sequence[Msg]) -> None:
-        """Write every line of the messages once. Raises only when PostgreSQL is away."""
+        """Write every line of the messages once. Raises only when PostgreSQL is away.
+
+        Each part of a flood is acknowledged when it is written: were it delivered again because a later part failed,
+        lines that the cap had turned away would be counted again, as nothing of them is kept by which to know them.
+        """
         rows: list[Row] = []
+        part: list[Msg] = []
         for message in messages:
             rows += await self._read(message)
+            part.append(message)
             if len(rows) >= _ROWS:
-                await self._store(rows)
-                rows = []
+                await self.write(rows)
+                await self._bus.acknowledge(part)
+                rows, part = [], []
         if rows:
-            await self._store(rows)
+            await self.write(rows)
 
     async def _read(self, message: Msg) -> list[Row]:
         """The rows of a message; none of one that cannot be stored, which is buried."""
@@ -90,11 +96,6 @@ class LogDrain:
             return []
         return rows_of(batch, sequence=place)
 
-    async def _store(self, rows: Sequence[Row]) -> None:
-        await self.write(rows)
-        self.lines += len(rows)
-        metrics.LOG_LINES_STORED.inc(len(rows))
-
     async def write(self, rows: Sequence[Row]) -> None:
         """Write rows that may be there already."""
         try:
@@ -110,6 +111,7 @@ class LogDrain:
             await connection.copy_records_to_table(
                 "log", schema_name="runs", records=kept, columns=COLUMNS
             )
+        metrics.LOG_LINES_STORED.inc(len(rows))
         metrics.LOG_LINES_DROPPED.inc(dropped)
 
     async def _missing(self, rows: Sequence[Row]) -> list[Row]:

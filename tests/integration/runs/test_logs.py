@@ -1,9 +1,13 @@
 """Logs: every line once, in order, capped where a run prints without end."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+import pytest
 from nats.aio.msg import Msg
 
 from libs.contracts import subjects
@@ -12,6 +16,7 @@ from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
+from services.runs import logs
 from services.runs.app import Runs
 from services.runs.logs import LogDrain, rows_of
 from tests.support.engines import Stack
@@ -236,6 +241,59 @@ async def test_lines_can_be_read_within_a_second(stack: Stack, bus: Bus, ledger:
 
     await eventually(readable)
     assert utc_now() - began < timedelta(seconds=1)
+
+
+async def test_what_of_a_flood_is_written_is_not_counted_again_when_the_rest_fails(
+    stack: Stack, bus: Bus, ledger: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs, "_ROWS", 3)
+    run_id, tenant_id = new_id(), new_id()
+    drain = LogDrain(
+        ledger.database, ledger.bus, ledger.drain.durable, cap=2, clock=utc_now, ids=new_id
+    )
+    flood = [
+        Msg(
+            bus.client,
+            subject=subjects.LOG.at(tenant_id=tenant_id, flow_run_id=run_id),
+            reply=f"$JS.ACK.LOGS.runs__logs.1.{place}.{place}.1.0",
+            data=batch(run_id, 3, tenant_id=tenant_id).model_dump_json().encode(),
+        )
+        for place in (1, 2)
+    ]
+    before = counted()
+
+    async with no_room(stack):
+        with pytest.raises(asyncpg.DiskFullError):
+            await drain.handle(flood)
+    await drain.handle([message for message in flood if not message._ackd])
+
+    dropped = await stack.admin_pool.fetchval(
+        "SELECT dropped FROM runs.log_usage WHERE flow_run_id = $1", run_id
+    )
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [6, 4]
+    assert dropped == 4
+
+
+def counted() -> tuple[float, float]:
+    """What the metrics say: lines taken from the stream, lines dropped."""
+    return metrics.LOG_LINES_STORED._value.get(), metrics.LOG_LINES_DROPPED._value.get()
+
+
+@asynccontextmanager
+async def no_room(stack: Stack) -> AsyncIterator[None]:
+    """PostgreSQL counts no lines of a run that has lost some."""
+    await stack.admin_pool.execute(
+        """
+        CREATE FUNCTION runs.no_room() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN RAISE EXCEPTION 'no space left on device' USING ERRCODE = 'disk_full'; END $$;
+        CREATE TRIGGER no_room BEFORE UPDATE ON runs.log_usage
+        FOR EACH ROW WHEN (new.dropped > 1) EXECUTE FUNCTION runs.no_room()
+        """
+    )
+    try:
+        yield
+    finally:
+        await stack.admin_pool.execute("DROP FUNCTION runs.no_room CASCADE")
 
 
 async def test_a_flood_is_written_in_parts_that_hold_nobody_up_for_long(
