@@ -8,7 +8,7 @@ each wait for an answer makes a task. Here
 * answers go straight to the future of who asked, requests straight to a callback that may not wait (`take`);
 * what is published within one turn of the event loop is one write; a full socket is left to nats-py's flusher, which
   waits for it;
-* a deadline is one timer;
+* a deadline is one timer, and who waits for an answer that was lost with the connection is told before it;
 * a batch of a durable consumer is what has arrived, not a task a message (`Pull`).
 
 Everything else stays nats-py's business: connecting, TLS, permissions, reconnecting, drain, JetStream, and the
@@ -34,6 +34,8 @@ Take = Callable[[Msg], None]
 _M, _H = b"MH"
 _RUN_OUT = frozenset({"404", "408"})  # there was nothing, or not in time
 _GRACE = 1.0  # seconds after which a request that the server should have ended counts as lost
+_ANSWERED_LATE = 2.0
+"""Seconds: who answers may have lost the connection too, tries once a second to have it again, and answers then."""
 
 
 class PatientClient(Client):
@@ -188,6 +190,16 @@ class LeanClient(PatientClient):
         headers: dict[str, str] | None = None,
     ) -> Msg:
         return await (await self.begin(subject, payload, timeout, headers))
+
+    async def _attempt_reconnect(self) -> None:
+        """Connect again; an answer that went to the lost connection is not waited for till its deadline.
+
+        What is asked meanwhile is sent when there is a connection, and has all its time.
+        """
+        asked = list(self._resp_map.values())
+        await super()._attempt_reconnect()
+        if asked and self.is_connected:
+            asyncio.get_running_loop().call_later(_ANSWERED_LATE, _lose, asked)
 
     async def begin_event(
         self,
@@ -345,6 +357,12 @@ class _LeanParser(Parser):
 def _expire(answer: "asyncio.Future[Msg]") -> None:
     if not answer.done():
         answer.set_exception(nats.errors.TimeoutError())
+
+
+def _lose(asked: "list[asyncio.Future[Msg]]") -> None:
+    for answer in asked:
+        if not answer.done():
+            answer.set_exception(nats.errors.StaleConnectionError())
 
 
 def _text(name: bytes) -> bytes:

@@ -16,9 +16,11 @@ from libs.contracts.errors import Code
 from libs.contracts.registry import FlowArchived
 from libs.contracts.streams import Durable
 from libs.runtime import bus as bus_module
+from libs.runtime import nats_client
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from libs.runtime.nats_client import LeanClient, Pull
+from tests.support.cut import Cut, cut_before
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 
@@ -158,6 +160,83 @@ async def test_an_answer_that_is_there_before_its_request_is_written_off_is_not_
         assert (await (await slow.begin("an.echo", b"hello", 2))).data == b"hello"
     finally:
         await slow.close()
+
+
+class Away:
+    """A service that answers when it is told to, and who asks it over a way that can be cut."""
+
+    def __init__(self, stack: Stack, way: Cut) -> None:
+        self.asked, self.go_on = asyncio.Event(), asyncio.Event()
+        self.server = Bus(stack.nats_url, service="registry")
+        self.server.serve(registry.ARCHIVE_FLOW, self._answer)
+        self.far = Bus(way.url, service="asker", rpc_timeout=60)
+
+    async def _answer(self, _command: registry.FlowCommand) -> Applied:
+        self.asked.set()
+        await self.go_on.wait()
+        return Applied()
+
+    async def ask(self) -> "asyncio.Task[Applied | Refused]":
+        """A request that has arrived and is not answered yet."""
+
+        async def call() -> Applied | Refused:
+            return await self.far.call(registry.ARCHIVE_FLOW, a_command())
+
+        asking = asyncio.create_task(call())
+        await self.asked.wait()
+        return asking
+
+    async def answer(self) -> None:
+        """Send the answer."""
+        self.go_on.set()
+        await eventually(lambda: not self.server._in_flight)
+        await self.server.client.flush()
+
+
+@pytest.fixture
+async def away(stack: Stack) -> AsyncIterator[tuple[Away, Cut]]:
+    async with cut_before(stack.nats_url) as way:
+        away = Away(stack, way)
+        await away.server.start()
+        await away.far.start()
+        yield away, way
+        way.mend()
+        await away.far.stop()
+        await away.server.stop()
+
+
+async def test_an_answer_that_was_lost_with_the_connection_is_not_waited_for_till_the_deadline(
+    away: tuple[Away, Cut], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_client, "_ANSWERED_LATE", 0.1)
+    service, way = away
+    asking = await service.ask()
+
+    way.cut()
+    await eventually(lambda: not service.far.connected)
+    await service.answer()
+    way.mend()
+
+    async with asyncio.timeout(20):  # a third of the deadline
+        answer = await asking
+    assert answer == Refused(code=Code.UNAVAILABLE, fields={"service": "registry"})
+
+
+async def test_an_answer_that_comes_after_the_connection_is_back_is_heard(
+    away: tuple[Away, Cut], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_client, "_ANSWERED_LATE", 30.0)
+    service, way = away
+    asking = await service.ask()
+
+    way.cut()
+    await eventually(lambda: not service.far.connected)
+    way.mend()
+    await eventually(lambda: service.far.connected)
+    await service.far.client.flush()
+    await service.answer()
+
+    assert await asking == Applied()
 
 
 async def test_who_asks_ahead_has_the_next_batches_here_already(stack: Stack, asker: Bus) -> None:
