@@ -14,7 +14,7 @@ and the LOGS stream; **emits** `state_changed` for every state of every flow run
 |---|---|
 | whether a run may take a state | `domain/transitions.py` |
 | what a zombie, Lazarus or a deadline may do | `domain/safeguards.py` |
-| what is in a new run | `domain/creation.py` |
+| what is in a new run, and when one is made | `domain/creation.py`, `creations.py` |
 | who waits at a concurrency limit | `domain/limits.py`, `queries/lock_limits.sql` |
 | which runs an agent sees | `domain/queue.py`, `queries/runs_in_queue.sql` |
 | how native agents claim and lose runs | `dispatch/` |
@@ -40,6 +40,7 @@ What happens when
 * *The JetStream store is lost:* log lines that had not been drained are lost, no state is. The sweep does what lost
   events of archived and deleted flows would have done; the scheduler, the heartbeat service and Lazarus propose again.
 * *PostgreSQL is gone:* requests are refused as unavailable; the pool reconnects. Messages are put off, none is buried.
+  So it is when its disk is full or it takes no writes. A connection that hangs is given up within seconds.
 * *Killed before a commit:* nothing happened. *Between commit and answer:* it happened and nobody was told; creating
   with a key, claiming with a lease token and reporting an end can be repeated and are recognised.
 * *Paused for ten minutes and resumed:* a transaction that PostgreSQL has ended fails; nothing is decided on old facts,

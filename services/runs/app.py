@@ -14,9 +14,10 @@ from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
 from services.runs import dispatch, limits, upkeep
 from services.runs.agents import Agents
+from services.runs.commands import Answer, Command
 from services.runs.commit import GroupCommit
 from services.runs.handlers import Handlers
-from services.runs.ledger import Answer, Command, Committed, Ledger, Policy
+from services.runs.ledger import Committed, Ledger, Policy
 from services.runs.logs import LogDrain
 from services.runs.settings import RunsSettings
 

@@ -140,7 +140,8 @@ class GroupCommit(Generic[Command, Answer]):
 
     async def _lane(self) -> None:
         loop = asyncio.get_running_loop()
-        while not self._stopping:  # asyncpg may tell a cancellation as the failure of what it broke off
+        # Not `while True`: asyncpg may tell the cancellation of a lane as the failure of what it broke off.
+        while not self._stopping:
             batch: list[_Waiting[Command, Answer]] = []
             try:
                 with ExitStack() as traced:

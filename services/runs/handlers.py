@@ -14,10 +14,10 @@ from libs.runtime.database import Database
 from libs.runtime.ids import NewId
 from services.runs import artifacts, limits, removal, upkeep
 from services.runs.agents import Agents
+from services.runs.commands import Answer, Command
 from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.domain.creation import unstorable_name
 from services.runs.domain.states import aware, in_utc
-from services.runs.ledger import Answer, Command
 
 T = TypeVar("T", bound=Message)
 

@@ -13,15 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.contracts.base import Message, Refused
+from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.contracts.heartbeat import FlowRunZombieDetected
 from libs.contracts.runs import (
     CancelFlowRun,
-    CreateFlowRun,
-    CreateScheduled,
     FlowRunCancelled,
-    FlowRunCreated,
     FlowRunStateChanged,
     GetOrCreateTaskRun,
     Reschedule,
@@ -38,17 +35,19 @@ from libs.runtime import faults, log, metrics, outbox
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
-from services.runs import logs, removal, store
-from services.runs.domain import limits
-from services.runs.domain.creation import (
-    FlowFacts,
-    effective_labels,
-    effective_parameters,
-    effective_run_config,
-    missing_parameters,
-    unstorable_name,
+from services.runs import logs, store
+from services.runs.commands import (
+    Answer,
+    CancelArchived,
+    Command,
+    Done,
+    EndCancellation,
+    Safeguard,
 )
+from services.runs.creations import Creation, Creations
+from services.runs.domain import limits
 from services.runs.domain.limits import Limit
+from services.runs.domain.queue import is_soon
 from services.runs.domain.safeguards import (
     Intervention,
     LeftAlone,
@@ -62,10 +61,8 @@ from services.runs.domain.states import (
     InvalidState,
     RunState,
     TooLarge,
-    in_utc,
     make_state,
     read_state,
-    to_json,
 )
 from services.runs.domain.transitions import (
     Agreed,
@@ -84,36 +81,6 @@ from services.runs.domain.transitions import (
     propose_task_run_state,
 )
 from services.runs.slots import Slots
-
-
-class EndCancellation(Message):
-    """The ledger's own proposal: a run that is still Cancelling after the deadline is Cancelled."""
-
-    tenant_id: UUID
-    flow_run_id: UUID
-    seen_version: int
-
-
-class CancelArchived(Message):
-    """The ledger's own proposal: an ad-hoc run that never began is cancelled, because its flow was archived."""
-
-    tenant_id: UUID
-    flow_run_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """What a proposal of a service led to: something, or nothing for a reason."""
-
-    reason: str | None = None
-    count: int = 0
-
-
-Safeguard = Reschedule | FlowRunZombieDetected | EndCancellation | CancelArchived
-Command = (
-    SetStates | CreateFlowRun | GetOrCreateTaskRun | CancelFlowRun | CreateScheduled | Safeguard
-)
-Answer = StatesSet | FlowRunCreated | TaskRunInfo | FlowRunCancelled | Done | Refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,8 +135,8 @@ class Ledger:
                 connection,
                 clock=self._clock,
                 ids=self._ids,
-                names=self._names,
                 policy=self._policy,
+                creations=Creations(connection, self._ids, self._names),
             )
             yield batch.run
             await faults.reached(faults.Point.RUNS_BEFORE_COMMIT)
@@ -242,14 +209,6 @@ class _Needs:
             self.claimants.add(agent_id)
 
 
-@dataclass(slots=True, kw_only=True)
-class _Creation:
-    """A run to be made: for a request (`place` is its answer's), or for one instant of a schedule."""
-
-    place: int
-    run: store.NewFlowRun
-
-
 @dataclass(slots=True)
 class _Batch:
     """The working set of one transaction; facts evolve as commands are decided in order."""
@@ -257,8 +216,8 @@ class _Batch:
     connection: Connection
     clock: Clock
     ids: NewId
-    names: Callable[[], str]
     policy: Policy
+    creations: Creations
     now: datetime = field(init=False)
     flow_runs: dict[UUID, FlowRun] = field(default_factory=dict)
     task_runs: dict[UUID, TaskRun] = field(default_factory=dict)
@@ -269,8 +228,6 @@ class _Batch:
     slots: Slots = field(default_factory=Slots)
     flow_run_moves: list[tuple[UUID, FlowRunMoved]] = field(default_factory=list)
     task_run_moves: list[tuple[UUID, TaskRunMoved]] = field(default_factory=list)
-    creations: list[_Creation] = field(default_factory=list)
-    new_task_runs: list[store.NewTaskRun] = field(default_factory=list)
     events: list[FlowRunStateChanged] = field(default_factory=list)
     logs: list[LogEntry] = field(default_factory=list)
     stale: list[dict[str, Any]] = field(default_factory=list)
@@ -286,7 +243,8 @@ class _Batch:
             for place, command in enumerate(commands)
             if isinstance(command, SetStates)
         }
-        answers: dict[int, Answer] = await self._prepare_creations(commands)
+        wanted = {n: c for n, c in enumerate(commands) if isinstance(c, Creation)}
+        answers: dict[int, Answer] = {**await self.creations.prepare(wanted, now=self.now)}
         await self._lock(commands, read)
         for place, command in enumerate(commands):
             match command:
@@ -298,16 +256,15 @@ class _Batch:
                     answers[place] = self._safeguard(command)
                 case _:
                     pass
-        told = len(self.events)
         if self.flow_run_moves:
             await store.write_flow_run_states(self.connection, self.flow_run_moves, self.events)
         if self.task_run_moves:
             await store.write_task_run_states(self.connection, self.task_run_moves)
         await self.slots.write(self.connection, at=self.now)
-        await self._insert_flow_runs(commands, answers)
+        answers |= await self.creations.insert()
         await self._get_or_create_task_runs(commands, answers)
         await logs.insert_entries(self.connection, self._tenanted_logs(), at=self.now, ids=self.ids)
-        await outbox.add(self.connection, "runs", self.events[told:])
+        await outbox.add(self.connection, "runs", self.creations.events)
         return [answers[place] for place in range(len(commands))]
 
     def count(self) -> None:
@@ -323,7 +280,9 @@ class _Batch:
 
     def committed(self) -> Committed:
         return Committed(
-            frozenset(self.ready), tuple(self.cancelling), has_events=bool(self.events)
+            frozenset(self.ready | self.creations.ready),
+            tuple(self.cancelling),
+            has_events=bool(self.events or self.creations.events),
         )
 
     # reading and locking
@@ -543,7 +502,7 @@ class _Batch:
                 message=moved.state.message,
             )
         )
-        if run.state in SCHEDULED_FAMILY and _is_soon(moved.state.start_time, self.now):
+        if run.state in SCHEDULED_FAMILY and is_soon(moved.state.start_time, now=self.now):
             self.ready.add(run.tenant_id)
         if run.state in (State.CANCELLING, State.CANCELLED) and moved.previous_state in LIVE_FAMILY:
             self.cancelling.append((run.tenant_id, run.id))
@@ -626,250 +585,12 @@ class _Batch:
     def _tenanted_logs(self) -> list[tuple[UUID, LogEntry]]:
         return [(self.flow_runs[entry.flow_run_id].tenant_id, entry) for entry in self.logs]
 
-    # new flow runs
-
-    async def _prepare_creations(self, commands: Sequence[Command]) -> dict[int, Answer]:
-        """Share the flows and decide what is to be inserted; answers those that need no insert."""
-        answers: dict[int, Answer] = {}
-        wanted = {
-            place: command
-            for place, command in enumerate(commands)
-            if isinstance(command, CreateFlowRun | CreateScheduled)
-        }
-        if not wanted:
-            return answers
-        flow_ids, shared = await self._share_flows(wanted)
-        existing = await self._existing(wanted, flow_ids)
-        for place, command in wanted.items():
-            flow = shared.flows.get(flow_ids[place]) if place in flow_ids else None
-            if isinstance(command, CreateScheduled):
-                answers[place] = self._prepare_scheduled(
-                    place, command, flow, now=shared.now or self.now
-                )
-            elif place in existing:
-                answers[place] = FlowRunCreated(id=existing[place], existing=True)
-            elif (refusal := self._prepare_run(place, command, flow)) is not None:
-                answers[place] = refusal
-        return answers
-
-    async def _share_flows(
-        self, wanted: dict[int, CreateFlowRun | CreateScheduled]
-    ) -> tuple[dict[int, UUID], store.SharedFlows]:
-        """The flow of each creation, under a share lock; a group's newest is looked for again if archived meanwhile."""
-        shared = store.SharedFlows(flows={}, now=None)
-        flow_ids: dict[int, UUID] = {}
-        groups: dict[int, tuple[UUID, str]] = {}
-        for place, command in wanted.items():
-            if command.flow_id is not None:
-                flow_ids[place] = command.flow_id
-            elif isinstance(command, CreateFlowRun) and command.version_group_id is not None:
-                groups[place] = (command.tenant_id, command.version_group_id)
-        for _ in range(_GROUP_LOOKUPS):
-            if groups:
-                newest = await store.newest_unarchived(
-                    self.connection, sorted(set(groups.values()))
-                )
-                for place, group in groups.items():
-                    flow_ids.pop(place, None)
-                    if group in newest:
-                        flow_ids[place] = newest[group]
-            if flow_ids:
-                shared = await store.share_flows(self.connection, set(flow_ids.values()))
-            if not any(
-                (flow := shared.flows.get(flow_ids[place])) is None or flow.archived
-                for place in groups
-                if place in flow_ids
-            ):
-                break
-        return flow_ids, shared
-
-    async def _existing(
-        self, wanted: dict[int, CreateFlowRun | CreateScheduled], flow_ids: dict[int, UUID]
-    ) -> dict[int, UUID]:
-        keys = {
-            place: (flow_ids[place], command.idempotency_key)
-            for place, command in wanted.items()
-            if isinstance(command, CreateFlowRun)
-            and command.idempotency_key is not None
-            and place in flow_ids
-        }
-        if not keys:
-            return {}
-        found = await store.runs_by_key(self.connection, sorted(set(keys.values())))
-        return {place: found[key] for place, key in keys.items() if key in found}
-
-    def _prepare_run(
-        self, place: int, command: CreateFlowRun, flow: FlowFacts | None
-    ) -> Refused | None:
-        refusal = _refusal_to_create(command, flow)
-        if refusal is not None or flow is None:
-            return refusal
-        parameters = effective_parameters(flow, command.parameters)
-        if missing := missing_parameters(flow, parameters):
-            # As Python prints a set, because that is what clients' users have always read.
-            names = ", ".join(repr(name) for name in missing)
-            return Refused(code=Code.PARAMETERS_MISSING, fields={"names": f"{{{names}}}"})
-        run = self._new_run(
-            flow,
-            parameters=to_json(parameters),
-            labels=effective_labels(flow, command.labels, command.run_config),
-            run_config=effective_run_config(flow, command.run_config),
-            context=command.context,
-            start_time=command.scheduled_start_time or self.now,
-            name=command.flow_run_name,
-            idempotency_key=command.idempotency_key,
-            created_by=command.created_by,
-        )
-        if (reason := _unstorable(run)) is not None:
-            return Refused(code=Code.INVALID, fields={"reason": reason})
-        self.creations.append(_Creation(place=place, run=run))
-        return None
-
-    def _prepare_scheduled(
-        self, place: int, command: CreateScheduled, flow: FlowFacts | None, *, now: datetime
-    ) -> Done:
-        if flow is None or flow.tenant_id != command.tenant_id:
-            return Done("unknown_flow")
-        if flow.archived or not flow.is_schedule_active:
-            return Done("schedule_inactive")
-        for instant in command.instants:
-            if instant.start_time <= now:
-                continue
-            parameters = effective_parameters(flow, instant.parameters)
-            if missing := missing_parameters(flow, parameters):
-                return Done(f"parameters_missing: {', '.join(missing)}")
-            run = self._new_run(
-                flow,
-                parameters=to_json(parameters),
-                labels=effective_labels(flow, instant.labels, None),
-                run_config=effective_run_config(flow, None),
-                start_time=instant.start_time,
-                schedule_hash=instant.schedule_hash,
-            )
-            self.creations.append(_Creation(place=place, run=run))
-        return Done()
-
-    def _new_run(
-        self,
-        flow: FlowFacts,
-        *,
-        parameters: str,
-        labels: list[str],
-        run_config: dict[str, Any] | None,
-        start_time: datetime,
-        context: dict[str, Any] | None = None,
-        name: str | None = None,
-        schedule_hash: str | None = None,
-        idempotency_key: str | None = None,
-        created_by: UUID | None = None,
-    ) -> store.NewFlowRun:
-        state = make_state(State.SCHEDULED, "Flow run scheduled.", start_time=start_time)
-        return store.NewFlowRun(
-            id=self.ids(),
-            tenant_id=flow.tenant_id,
-            flow_id=flow.id,
-            flow_group_id=flow.flow_group_id,
-            name=name or self.names(),
-            parameters=parameters,
-            labels=to_json(labels),
-            run_config=None if run_config is None else to_json(run_config),
-            context=to_json(context or {}),
-            scheduled_start_time=start_time,
-            auto_scheduled=schedule_hash is not None,
-            schedule_hash=schedule_hash,
-            idempotency_key=idempotency_key,
-            message="Flow run scheduled.",
-            serialized_state=state.text,
-            history_id=self.ids(),
-            created_by=created_by,
-            at=self.now,
-        )
-
-    async def _insert_flow_runs(
-        self, commands: Sequence[Command], answers: dict[int, Answer]
-    ) -> None:
-        if not self.creations:
-            return
-        await self._make_room(commands)
-        # Of equal keys inside the batch the first is inserted, as across batches.
-        first: dict[tuple[UUID, str], store.NewFlowRun] = {}
-        inserting: list[store.NewFlowRun] = []
-        for creation in self.creations:
-            run = creation.run
-            if run.idempotency_key is not None:
-                if (run.flow_id, run.idempotency_key) in first:
-                    continue
-                first[run.flow_id, run.idempotency_key] = run
-            inserting.append(run)
-        made = await store.insert_flow_runs(self.connection, inserting)
-        lost = [key for key, run in first.items() if run.id not in made]
-        elsewhere = await store.runs_by_key(self.connection, lost) if lost else {}
-        tasks = await store.tasks_of(
-            self.connection, {run.flow_id for run in inserting if run.id in made}
-        )
-        for run in inserting:
-            if run.id in made:
-                self._created(run, tasks.get(run.flow_id, ()))
-        counts: dict[int, int] = {}
-        for creation in self.creations:
-            run = creation.run
-            if isinstance(commands[creation.place], CreateScheduled):
-                counts[creation.place] = counts.get(creation.place, 0) + (run.id in made)
-            elif run.id in made:
-                answers[creation.place] = FlowRunCreated(id=run.id)
-            else:
-                key = (run.flow_id, run.idempotency_key or "")
-                answers[creation.place] = FlowRunCreated(
-                    id=elsewhere[key] if key in elsewhere else first[key].id, existing=True
-                )
-        answers |= {place: Done(count=count) for place, count in counts.items()}
-
-    async def _make_room(self, commands: Sequence[Command]) -> None:
-        """Pending runs of archived versions give their instants to the version that replaced them."""
-        groups = {
-            creation.run.flow_group_id
-            for creation in self.creations
-            if isinstance(commands[creation.place], CreateScheduled)
-        }
-        if groups:
-            await removal.delete_pending_of_archived(self.connection, sorted(groups))
-
-    def _created(self, run: store.NewFlowRun, tasks: Iterable[tuple[UUID, str | None]]) -> None:
-        self.new_task_runs += [
-            store.NewTaskRun(
-                id=self.ids(),
-                tenant_id=run.tenant_id,
-                flow_run_id=run.id,
-                task_id=task_id,
-                map_index=-1,
-                cache_key=cache_key,
-                history_id=self.ids(),
-            )
-            for task_id, cache_key in tasks
-        ]
-        self.events.append(
-            FlowRunStateChanged(
-                event_id=self.ids(),
-                at=self.now,
-                tenant_id=run.tenant_id,
-                flow_run_id=run.id,
-                flow_id=run.flow_id,
-                version=1,
-                state=State.SCHEDULED,
-                message=run.message,
-            )
-        )
-        if _is_soon(run.scheduled_start_time, self.now):
-            self.ready.add(run.tenant_id)
-
-    # new task runs
+    # task runs that are asked for
 
     async def _get_or_create_task_runs(
         self, commands: Sequence[Command], answers: dict[int, Answer]
     ) -> None:
-        """Insert the new runs' task runs; find or make those that are asked for."""
-        if self.new_task_runs:
-            await store.insert_task_runs(self.connection, self.new_task_runs, at=self.now)
+        """Find or make those that are asked for."""
         asked = {
             place: command
             for place, command in enumerate(commands)
@@ -892,12 +613,8 @@ class _Batch:
             }
 
 
-_GROUP_LOOKUPS = (
-    3  # a group whose newest version is archived again and again is being re-registered in a loop
-)
 _TASK_RUN_LOOKUPS = 2
 """The second sees what another transaction made during the first."""
-_SOON = timedelta(seconds=10)  # agents ask for what is due in the next ten seconds
 
 
 def _lease_token(proposal: StateProposal, flow_run_id: UUID) -> UUID | None:
@@ -905,10 +622,6 @@ def _lease_token(proposal: StateProposal, flow_run_id: UUID) -> UUID | None:
     if proposal.leased_flow_run_id in (None, flow_run_id):
         return proposal.lease_token
     return None
-
-
-def _is_soon(moment: datetime | None, now: datetime) -> bool:
-    return moment is not None and moment <= now + _SOON
 
 
 def _waits(run: FlowRun | TaskRun, limit: Limit) -> StateApplied:
@@ -920,42 +633,6 @@ def _waits(run: FlowRun | TaskRun, limit: Limit) -> StateApplied:
 def _not_found(proposal: StateProposal) -> Refused:
     fields = {"kind": proposal.run_kind.value.replace("_", " "), "id": str(proposal.run_id)}
     return Refused(code=Code.RUN_NOT_FOUND, fields=fields)
-
-
-def _refusal_to_create(command: CreateFlowRun, flow: FlowFacts | None) -> Refused | None:
-    if command.flow_id is None and command.version_group_id is None:
-        return Refused(code=Code.FLOW_OR_GROUP_REQUIRED)
-    if command.flow_id is None and flow is None:
-        return Refused(
-            code=Code.VERSION_GROUP_EMPTY,
-            fields={"version_group_id": command.version_group_id or ""},
-        )
-    if flow is None or flow.tenant_id != command.tenant_id:
-        return Refused(code=Code.FLOW_NOT_FOUND, fields={"flow_id": str(command.flow_id)})
-    if flow.archived:
-        return Refused(code=Code.FLOW_ARCHIVED, fields={"flow_id": str(flow.id)})
-    return None
-
-
-def _unstorable(run: store.NewFlowRun) -> str | None:
-    """Why PostgreSQL could not hold this run: one that fails in the database would fail its whole batch first."""
-    for name, text in {
-        "parameters": run.parameters,
-        "run_config": run.run_config or "",
-        "context": run.context,
-        "labels": run.labels,
-    }.items():
-        if "\\u0000" in text:
-            return f"{name} cannot hold the character U+0000"
-    for name, value in {
-        "flow_run_name": run.name,
-        "idempotency_key": run.idempotency_key or "",
-    }.items():
-        if (reason := unstorable_name(value)) is not None:
-            return f"{name} {reason}"
-    if in_utc(run.scheduled_start_time) is None:
-        return "scheduled_start_time is beyond what a calendar holds"
-    return None
 
 
 def _task_run_info(found: store.AskedTaskRun, command: GetOrCreateTaskRun) -> TaskRunInfo | Refused:

@@ -10,8 +10,8 @@ from uuid import UUID
 from libs.runtime import metrics
 from libs.runtime.database import Database, statement
 from services.runs import removal
+from services.runs.commands import Answer, CancelArchived, Command, Done, EndCancellation
 from services.runs.commit import GroupCommit
-from services.runs.ledger import Answer, CancelArchived, Command, Done, EndCancellation
 
 STEP = 500
 """Candidates per round."""

@@ -6,10 +6,19 @@ an agent with many labels is served from the label sets that wait. Either way th
 runs wait for somebody else.
 """
 
+from datetime import datetime, timedelta
 from itertools import combinations
 
 MAX_ENUMERATED_LABELS = 7
 """127 subsets, some 2 ms; beyond it the label sets that actually wait are walked instead."""
+
+SOON = timedelta(seconds=10)
+"""How far ahead agents ask: for what is due in the next ten seconds."""
+
+
+def is_soon(moment: datetime | None, *, now: datetime) -> bool:
+    """Whether agents may be given a run that starts then."""
+    return moment is not None and moment <= now + SOON
 
 
 def servable_label_sets(agent_labels: list[str]) -> list[list[str]] | None:

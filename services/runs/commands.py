@@ -1,0 +1,49 @@
+"""What the ledger is asked, and what it answers: messages of its contract, and its own proposals."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from libs.contracts.base import Message, Refused
+from libs.contracts.heartbeat import FlowRunZombieDetected
+from libs.contracts.runs import (
+    CancelFlowRun,
+    CreateFlowRun,
+    CreateScheduled,
+    FlowRunCancelled,
+    FlowRunCreated,
+    GetOrCreateTaskRun,
+    Reschedule,
+    SetStates,
+    StatesSet,
+    TaskRunInfo,
+)
+
+
+class EndCancellation(Message):
+    """The ledger's own proposal: a run that is still Cancelling after the deadline is Cancelled."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    seen_version: int
+
+
+class CancelArchived(Message):
+    """The ledger's own proposal: an ad-hoc run that never began is cancelled, because its flow was archived."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a proposal of a service led to: something, or nothing for a reason."""
+
+    reason: str | None = None
+    count: int = 0
+
+
+Safeguard = Reschedule | FlowRunZombieDetected | EndCancellation | CancelArchived
+Command = (
+    SetStates | CreateFlowRun | GetOrCreateTaskRun | CancelFlowRun | CreateScheduled | Safeguard
+)
+Answer = StatesSet | FlowRunCreated | TaskRunInfo | FlowRunCancelled | Done | Refused
