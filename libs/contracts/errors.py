@@ -11,7 +11,7 @@ class Code(StrEnum):
 
     # any service
     INTERNAL = "internal"  # error_id
-    UNAVAILABLE = "unavailable"  # service
+    UNAVAILABLE = "unavailable"  # service; why, if it is known
     BUSY = "busy"  # service; the caller may try again
     INVALID = "invalid"  # reason: a sentence that names the field
 

@@ -375,6 +375,7 @@ class Bus:
                 "request_failed",
                 subject=rpc.subject.template,
                 **refused.fields,
+                error=str(error),
                 exc_info=not is_outage(error),
             )
             return refused

@@ -22,10 +22,10 @@ _OUTAGES: tuple[type[BaseException], ...] = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
     asyncpg.QueryCanceledError,
     asyncpg.LockNotAvailableError,
-    asyncpg.DiskFullError,
+    asyncpg.InsufficientResourcesError,  # the disk is full, memory is short
+    asyncpg.PostgresIOError,
     asyncpg.ReadOnlySQLTransactionError,  # a server that was made a standby, or that its provider has closed for writes
     BusyError,
     nats.errors.Error,
@@ -40,8 +40,10 @@ def is_outage(error: BaseException) -> bool:
 
 def refusal_of(error: BaseException, *, service: str, error_id: UUID) -> Refused:
     """What a caller is told about an exception: never its text, always what to look for."""
-    if is_outage(error):
-        return Refused(
-            code=Code.UNAVAILABLE, fields={"service": service, "error_id": str(error_id)}
-        )
-    return Refused(code=Code.INTERNAL, fields={"service": service, "error_id": str(error_id)})
+    fields = {"service": service, "error_id": str(error_id)}
+    if not is_outage(error):
+        return Refused(code=Code.INTERNAL, fields=fields)
+    if isinstance(error, asyncpg.DiskFullError):
+        # "Not reachable" would send whoever is called at night to the network.
+        fields["why"] = "cannot write, because the disk of PostgreSQL is full"
+    return Refused(code=Code.UNAVAILABLE, fields=fields)

@@ -2,6 +2,8 @@
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
@@ -25,19 +27,42 @@ def configure(*, json: bool, level: str = "INFO") -> None:
             exception_formatter=structlog.dev.plain_traceback,
         )
     )
+    output = cast("TextIO", _Lossy(sys.stderr))
     structlog.configure(
         processors=[*shared, structlog.processors.format_exc_info, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level)),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(output),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared)
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+class _Lossy:
+    """A stream that may be a file on a full disk, or a pipe whose reader is gone: what cannot be written is lost.
+
+    Who logs is often answering for a failure already. An exception from here would take the answer's place, and end
+    the loop that was to try again.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write if it is possible; as many characters are gone in any case."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if it is possible."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
 
 
 def _add_trace(

@@ -46,8 +46,7 @@ TEXTS: dict[Code, Text] = {
         "INTERNAL_SERVER_ERROR",
     ),
     Code.UNAVAILABLE: Text(
-        "Unable to complete operation. An internal API error occurred: {service} is not"
-        " reachable; try again.",
+        "Unable to complete operation. An internal API error occurred: {service} {why}; try again.",
         API_ERROR,
     ),
     Code.BUSY: Text(
@@ -131,7 +130,7 @@ class _Fields(dict[str, str]):
     """Fields of a refusal; a missing one shows as a question mark rather than an exception."""
 
     def __missing__(self, key: str) -> str:
-        return "?"
+        return "is not reachable" if key == "why" else "?"
 
 
 def error_of(refused: Refused) -> GraphQLError:

@@ -89,6 +89,17 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
     (Code.TENANT_INVALID, {}, "Invalid tenant ID."),
     (Code.INVALID, {"reason": "labels must be a list"}, "labels must be a list"),
     (
+        Code.UNAVAILABLE,
+        {"service": "runs"},
+        "Unable to complete operation. An internal API error occurred: runs is not reachable; try again.",
+    ),
+    (
+        Code.UNAVAILABLE,
+        {"service": "runs", "why": "cannot write, because the disk of PostgreSQL is full"},
+        "Unable to complete operation. An internal API error occurred: runs cannot write, because the disk of"
+        " PostgreSQL is full; try again.",
+    ),
+    (
         Code.LIMIT_FULL,
         {
             "id": RUN,
