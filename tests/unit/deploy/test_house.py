@@ -1,6 +1,7 @@
 """The house itself: what the Makefile and the locks promise."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,34 @@ def test_every_make_target_says_what_it_does() -> None:
 
     assert len(targets) > 15
     assert undocumented == []
+
+
+def test_secrets_are_drawn_on_a_machine_that_can_make_no_environment() -> None:
+    said = subprocess.run(
+        ["make", "--dry-run", "--no-print-directory", "env", "PYTHON="],  # noqa: S607 - the make of whoever tests
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert said.stdout == "python3 deploy/containers/write_env.py .env\n"
+
+
+def test_the_pages_link_to_what_is_there() -> None:
+    folders = ("services", "libs", "deploy", "tests")
+    pages = [*CHECKOUT.glob("*.md"), *(p for f in folders for p in (CHECKOUT / f).rglob("*.md"))]
+    links = [
+        (page, link)
+        for page in pages
+        for link in re.findall(r"\]\(([^)#\s]+)", page.read_text())
+        if "://" not in link
+    ]
+
+    broken = [(page, link) for page, link in links if not (page.parent / link).exists()]
+
+    assert len(links) > 30
+    assert broken == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)
