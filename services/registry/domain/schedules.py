@@ -4,12 +4,13 @@ Which instants a schedule yields is the scheduler's business; here only what cou
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, time, timedelta
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
+from dateutil.parser import isoparse
 from dateutil.rrule import rrulestr
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, ValidationError
 
@@ -22,14 +23,27 @@ MICROSECONDS = 1_000_000
 _SHORTEST = 60 * MICROSECONDS  # the client's own limit for a backend
 _LONGEST = 100 * 366 * 24 * 3600 * MICROSECONDS  # a century; far below what a timedelta can hold
 
-FILTERS = frozenset(
-    f"prefect.schedules.filters.{name}"
-    for name in (
-        "on_datetime", "on_date", "at_time", "between_datetimes", "between_dates", "between_times",
-        "is_weekday", "is_weekend", "is_month_end", "is_day_of_week", "is_month_start",
-    )
-)  # fmt: skip
-ADJUSTMENTS = frozenset(f"prefect.schedules.adjustments.{name}" for name in ("add", "next_weekday"))
+# What each function is given, and what Core writes before the text of a value that JSON has no type for.
+_DATETIME, _TIME, _TIMEDELTA = "//datetime:", "//time:", "//timedelta:"
+FILTERS: dict[str, dict[str, str | None]] = {
+    "prefect.schedules.filters.on_datetime": {"dt": _DATETIME},
+    "prefect.schedules.filters.on_date": {"month": None, "day": None},
+    "prefect.schedules.filters.at_time": {"t": _TIME},
+    "prefect.schedules.filters.between_datetimes": {"start": _DATETIME, "end": _DATETIME},
+    "prefect.schedules.filters.between_dates": dict.fromkeys(
+        ("start_month", "start_day", "end_month", "end_day")
+    ),
+    "prefect.schedules.filters.between_times": {"start": _TIME, "end": _TIME},
+    "prefect.schedules.filters.is_weekday": {},
+    "prefect.schedules.filters.is_weekend": {},
+    "prefect.schedules.filters.is_month_end": {},
+    "prefect.schedules.filters.is_day_of_week": {"day_of_week": None},
+    "prefect.schedules.filters.is_month_start": {},
+}
+ADJUSTMENTS: dict[str, dict[str, str | None]] = {
+    "prefect.schedules.adjustments.add": {"interval": _TIMEDELTA},
+    "prefect.schedules.adjustments.next_weekday": {},
+}
 
 
 # croniter's `R` draws a number each time the expression is parsed, so no two looks at the schedule would agree.
@@ -87,10 +101,6 @@ def _rule(text: str) -> str:
     return text
 
 
-def _function_name(value: Any) -> Any:
-    return value.get("fn") if isinstance(value, dict) else value
-
-
 def _number(value: Any) -> Any:
     """The schedule is kept as it came: digits in a string would be a number here and none to the scheduler."""
     if isinstance(value, str | bool):
@@ -99,14 +109,53 @@ def _number(value: Any) -> Any:
     return value
 
 
-def _one_of(known: frozenset[str]) -> Any:
-    def check(name: Any) -> Any:
-        if name is not None and name not in known:
+def _function_of(known: Mapping[str, Mapping[str, str | None]]) -> Any:
+    """A function by its name, with the arguments that it takes: `{"fn": ..., "kwargs": {...}}`, or null.
+
+    The scheduler could not follow a schedule with another one, and the flow would never run.
+    """
+
+    def check(value: Any) -> Any:
+        if value is None:
+            return None
+        name = value.get("fn") if isinstance(value, dict) else None
+        if not isinstance(name, str):
+            msg = "an object with the function's name as `fn` is expected"
+            raise ValueError(msg)
+        if name not in known:
             msg = f"{name!r} is unknown; known are " + ", ".join(sorted(known))
             raise ValueError(msg)
-        return name
+        given, wanted = value.get("kwargs") or {}, known[name]
+        if not isinstance(given, dict) or given.keys() != wanted.keys():
+            msg = f"{name!r} takes " + (", ".join(wanted) or "no arguments")
+            raise ValueError(msg)
+        for argument, mark in wanted.items():
+            if not _is_argument(given[argument], mark):
+                what = "an integer" if mark is None else f"a text that begins with {mark}"
+                msg = f"{argument} of {name!r} must be {what}, not {given[argument]!r:.100}"
+                raise ValueError(msg)
+        return value
 
-    return Annotated[str | None, BeforeValidator(lambda value: check(_function_name(value)))]
+    return Annotated[dict[str, Any] | None, BeforeValidator(check)]
+
+
+def _is_argument(value: Any, mark: str | None) -> bool:
+    if mark is None:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if not isinstance(value, str) or not value.startswith(mark):
+        return False
+    try:
+        _READERS[mark](value.removeprefix(mark))
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+_READERS: dict[str, Callable[[str], object]] = {
+    _DATETIME: isoparse,
+    _TIME: time.fromisoformat,
+    _TIMEDELTA: lambda text: timedelta(seconds=float(text)),
+}
 
 
 class Moment(Part):
@@ -186,10 +235,10 @@ class Schedule(Part):
     """A serialized schedule."""
 
     clocks: list[AnyClock]
-    filters: list[_one_of(FILTERS)] = []  # type: ignore[valid-type] # an annotation made by a function
-    or_filters: list[_one_of(FILTERS)] = []  # type: ignore[valid-type] # as above
-    not_filters: list[_one_of(FILTERS)] = []  # type: ignore[valid-type] # as above
-    adjustments: list[_one_of(ADJUSTMENTS)] = []  # type: ignore[valid-type] # as above
+    filters: list[_function_of(FILTERS)] = []  # type: ignore[valid-type] # an annotation made by a function
+    or_filters: list[_function_of(FILTERS)] = []  # type: ignore[valid-type] # as above
+    not_filters: list[_function_of(FILTERS)] = []  # type: ignore[valid-type] # as above
+    adjustments: list[_function_of(ADJUSTMENTS)] = []  # type: ignore[valid-type] # as above
 
 
 def may_be_started(

@@ -126,7 +126,7 @@ def _filters(document: dict[str, Any], key: str) -> tuple[Filter, ...]:
 
 
 def _references(document: dict[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for reference in document.get(key) or []:
+    for reference in filter(None, document.get(key) or []):  # null is as good as absent
         arguments = reference.get("kwargs") or {}
         yield reference["fn"], {name: _argument(value) for name, value in arguments.items()}
 

@@ -203,3 +203,32 @@ def test_a_schedule_that_is_no_object_is_refused() -> None:
 def test_a_clock_that_the_scheduler_could_not_read_is_refused(clock: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         Schedule.model_validate(a_schedule(clock))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        "prefect.schedules.filters.is_weekday",
+        {"fn": "prefect.schedules.filters.is_weekday", "kwargs": {"day": 1}},
+        {"fn": "prefect.schedules.filters.on_date", "kwargs": {"month": "x", "day": 1}},
+        {"fn": "prefect.schedules.filters.on_date", "kwargs": {"month": 1}},
+        {"fn": "prefect.schedules.filters.at_time", "kwargs": {"t": "01:00"}},
+        {"fn": "prefect.schedules.filters.at_time", "kwargs": {"t": "//time:later"}},
+        {"fn": "prefect.schedules.filters.on_datetime", "kwargs": {"dt": "//datetime:"}},
+        {"fn": "prefect.schedules.filters.on_datetime", "kwargs": []},
+        {"fn": "prefect.schedules.filters.is_day_of_week"},
+        {"fn": 7},
+        7,
+    ],
+)
+def test_a_filter_that_the_scheduler_could_not_read_is_refused(function: object) -> None:
+    with pytest.raises(ValidationError):
+        Schedule.model_validate(a_schedule(an_interval(), filters=[function]))
+
+
+@pytest.mark.parametrize("seconds", ["//timedelta:soon", "//timedelta:1e300", 60])
+def test_an_adjustment_by_no_time_is_refused(seconds: object) -> None:
+    add = {"fn": "prefect.schedules.adjustments.add", "kwargs": {"interval": seconds}}
+
+    with pytest.raises(ValidationError):
+        Schedule.model_validate(a_schedule(an_interval(), adjustments=[add]))
