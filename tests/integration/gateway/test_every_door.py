@@ -221,7 +221,7 @@ async def test_a_stranger_is_turned_away_from_every_field(
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql", "/graphql/", "/graphql/alpha"])
-@pytest.mark.parametrize("lease", ["", f"/lease/{new_id()}/{new_id()}"])
+@pytest.mark.parametrize("lease", ["", f"/lease/{new_id()}/{new_id()}"], ids=["plain", "leased"])
 async def test_a_stranger_is_turned_away_at_every_address(
     tenants: Tenants, path: str, lease: str
 ) -> None:
