@@ -118,4 +118,4 @@ def a_flow(
 
 def compressed(value: Any) -> str:
     """As clients compress: base64(gzip(json))."""
-    return b64encode(compress(orjson.dumps(value))).decode()
+    return b64encode(compress(orjson.dumps(value), mtime=0)).decode()
