@@ -98,8 +98,12 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 
 # --- testing it ------------------------------------------------------------------------------------------------------
 
-test: $(READY) ## Unit, contract, integration and system tests, and four old clients
-	$(BIN)/pytest tests/unit tests/contracts tests/integration tests/system tests/clients
+# A file's tests stay with one worker: they share its database and its broker. The longest files begin.
+WORKERS ?= logical
+PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
+
+test: $(READY) ## Unit, contract, integration and system tests, and four old clients; WORKERS=0 for one after the other
+	$(BIN)/pytest $(PARALLEL) tests/clients tests/system tests/integration tests/contracts tests/unit
 
 test-unit: $(READY) ## Rules and contracts; no engine, seconds
 	$(BIN)/pytest tests/unit tests/contracts

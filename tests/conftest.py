@@ -1,5 +1,6 @@
 """Fixtures that start things. What they yield, and everything else that tests share, is in `tests/support`."""
 
+import os
 from collections.abc import AsyncIterator
 
 import pytest
@@ -36,7 +37,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start the containers before anything asks for an engine."""
+    """Start the containers before anything asks for an engine. Servers of the caller's own are for one worker."""
+    named = os.environ.keys() & {"HEADWATER_TEST_POSTGRES_URL", "HEADWATER_TEST_NATS_URL"}
+    if named and config.getoption("numprocesses", None):
+        msg = f"{' and '.join(sorted(named))}: workers would share it; say make test WORKERS=0"
+        raise pytest.UsageError(msg)
     if config.getoption("infra") == "containers":
         from tests.support.infra import engines_in_containers  # noqa: PLC0415 - imports Docker's client
 

@@ -13,9 +13,9 @@ def an_account(*, uid: int = 54_321, gid: int = 54_321) -> Account:
 
 @pytest.fixture
 def reachable(tmp_path: Path) -> Path:
-    """A folder that everybody may pass through; pytest closes its own."""
+    """A folder that everybody may pass through; pytest and its workers close their own."""
     for parent in tmp_path.parents:
-        if parent.name.startswith("pytest-"):
+        if parent.name.startswith(("pytest-", "popen-")):
             parent.chmod(0o711)
     folder = tmp_path / "outer" / "inner"
     folder.mkdir(parents=True)
