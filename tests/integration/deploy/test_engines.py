@@ -199,6 +199,8 @@ async def test_a_stale_lock_file_of_postgres_with_a_number_used_again_is_cleared
         left_behind = lock.read_text()
         account = psutil.Process(parent.said["postgres_pid"]).uids().real
         parent.kill()
+    # It removes its lock file when it ends.
+    await eventually(lambda: not any(map(is_alive, parent.engines)))
     bystander = await asyncio.create_subprocess_exec(
         "sleep", "60", user=account if os.geteuid() == 0 else None
     )

@@ -15,6 +15,7 @@ from libs.runtime.ids import new_id
         asyncpg.OutOfMemoryError("out of memory"),
         asyncpg.PostgresIOError("could not write to file"),
         asyncpg.ReadOnlySQLTransactionError("cannot execute INSERT in a read-only transaction"),
+        asyncpg.InternalClientError("cannot switch to state 15; another operation is in progress"),
         ConnectionResetError(),
         TimeoutError(),
     ],
