@@ -34,15 +34,20 @@ Take = Callable[[Msg], None]
 _M, _H = b"MH"
 _RUN_OUT = frozenset({"404", "408"})  # there was nothing, or not in time
 _GRACE = 1.0  # seconds after which a request that the server should have ended counts as lost
+_LAST_WORDS = 2  # seconds in which a server may still take what there is to send when the connection is closed
 _ANSWERED_LATE = 2.0
 """Seconds: who answers may have lost the connection too, tries once a second to have it again, and answers then."""
 
 
 class PatientClient(Client):
-    """nats-py's connection, which goes on reading when the answer to a `flush` comes too late.
+    """nats-py's connection, which goes on where nats-py 2.16 hangs.
 
-    nats-py 2.16 then sets the result of a future that it has cancelled, and the surprise ends its reading in silence.
-    It stays "connected", hears nothing until its own pings go stale, and answers each further `flush` by itself.
+    * The answer to a `flush` that comes too late: nats-py sets the result of a future that it has cancelled, and the
+      surprise ends its reading in silence. It stays "connected", hears nothing until its own pings go stale, and
+      answers each further `flush` by itself.
+    * A server that takes nothing any more: before it connects again, and when it closes, nats-py waits until that has
+      taken what there still is to send.
+    * A server that is away, or hangs, when the connection is drained: nats-py raises, and leaves it open.
     """
 
     @property
@@ -54,6 +59,35 @@ class PatientClient(Client):
         if self._pongs and self._pongs[0].done():
             self._pongs[0] = asyncio.get_running_loop().create_future()
         await super()._process_pong()
+
+    async def _attempt_reconnect(self) -> None:
+        self._hang_up()
+        await super()._attempt_reconnect()
+
+    async def drain(self) -> None:
+        """Take nothing more, finish what there is and close; without a server that answers, just close."""
+        try:
+            await self.flush(timeout=_LAST_WORDS)
+            await super().drain()
+        except (nats.errors.Error, TimeoutError):
+            await self.close()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        if not self.is_connected:
+            self._pending, self._pending_data_size = [], 0  # nobody takes it
+        late = asyncio.get_running_loop().call_later(_LAST_WORDS, self._hang_up)
+        try:
+            await super()._close(status, do_cbs)
+        except OSError as error:
+            await self._error_cb(error)
+        finally:
+            late.cancel()
+
+    def _hang_up(self) -> None:
+        """End the connection, and with it every wait for what has not been sent."""
+        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
+        if writer is not None:
+            writer.transport.abort()
 
 
 class LeanClient(PatientClient):

@@ -1,6 +1,6 @@
 """A TCP proxy that can be cut: what goes through it is dropped, and nobody gets through until it is mended.
 
-Or it hangs: its connections stay open, and nothing arrives any more.
+Or it hangs: its connections stay open, and nothing of what is sent is taken any more.
 """
 
 from __future__ import annotations
@@ -26,20 +26,23 @@ class Cut:
     cuts: int = 0
     _through: set[asyncio.StreamWriter] = field(default_factory=set)
     _hanging: set[asyncio.StreamWriter] = field(default_factory=set)
+    _ends: asyncio.Event = field(default_factory=asyncio.Event)
 
     def cut(self) -> None:
         """Drop every connection, and every new one until `mend`."""
         self.is_open = False
         self.cuts += 1
+        self._ends.set()
         for writer in list(self._through):
             writer.transport.abort()
 
     def mend(self) -> None:
         """Let connections through again."""
         self.is_open = True
+        self._ends.clear()
 
     def hang(self) -> int:
-        """Lose in silence what the connections that are open now still send; how many there are. New ones work."""
+        """Take nothing any more of what the connections that are open now send; how many there are. New ones work."""
         self._hanging |= self._through
         return len(self._through) // 2
 
@@ -69,9 +72,11 @@ class Cut:
     async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
             while data := await reader.read(64 << 10):
-                if writer not in self._hanging:
-                    writer.write(data)
-                    await writer.drain()
+                if writer in self._hanging:
+                    await self._ends.wait()
+                    return
+                writer.write(data)
+                await writer.drain()
 
 
 @asynccontextmanager

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -237,6 +238,55 @@ async def test_an_answer_that_comes_after_the_connection_is_back_is_heard(
     await service.answer()
 
     assert await asking == Applied()
+
+
+@asynccontextmanager
+async def hanging(stack: Stack, *, ping_interval: float) -> AsyncIterator[Bus]:
+    """A bus whose broker takes nothing any more, with far more to send than sockets hold."""
+    async with cut_before(stack.nats_url) as way:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(bus_module._ENDURANCE, "ping_interval", ping_interval)
+            bus = Bus(way.url, service="asker")
+        await bus.start()
+        assert way.hang() == 1
+        for _ in range(300):
+            await bus.signal("a.signal", bytes(100_000))
+        yield bus
+
+
+async def test_a_broker_that_hangs_is_left_though_there_is_much_that_it_has_not_taken(
+    stack: Stack,
+) -> None:
+    async with hanging(stack, ping_interval=0.2) as bus:
+        await eventually(lambda: bus.client.stats["reconnects"] == 1)
+        await bus.client.flush()
+        await bus.stop()
+
+
+async def test_a_bus_stops_though_its_broker_is_away(stack: Stack) -> None:
+    async with cut_before(stack.nats_url) as way:
+        bus = Bus(way.url, service="asker")
+        await bus.start()
+        way.cut()
+        await eventually(lambda: not bus.connected)
+        await bus.signal("a.signal")
+
+        async with asyncio.timeout(20):
+            await bus.stop()
+
+    assert bus.client.is_closed
+    assert not bus.client._subs  # closed to the end: what nobody can take does not break it off
+
+
+async def test_a_bus_stops_though_its_broker_hangs(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nats_client, "_LAST_WORDS", 0.2)
+    async with hanging(stack, ping_interval=60) as bus:
+        async with asyncio.timeout(20):
+            await bus.stop()
+
+        assert bus.client.is_closed
 
 
 async def test_who_asks_ahead_has_the_next_batches_here_already(stack: Stack, asker: Bus) -> None:
