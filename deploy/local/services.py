@@ -142,14 +142,12 @@ class InProcess:
         app = import_module(f"services.{name}.app")
         of_service = getattr(import_module(f"services.{name}.settings"), _settings_class(name))
         try:
-            settings = of_service(**self.surroundings.settings_of(name))
+            service = cast("_Service", app.build(of_service(**self.surroundings.settings_of(name))))
+            self._running[name] = service
+            await service.start()
         except ValidationError as error:
             # Its own text would show all that was given, passwords and the pepper among it.
             raise EngineError(sentence(error)) from None
-        try:
-            service = cast("_Service", app.build(settings))
-            self._running[name] = service
-            await service.start()
         except Exception as error:
             log.exception("service_did_not_start", name=name)
             msg = f"The service {name} could not start ({type(error).__name__}: {error}); the log has more."

@@ -5,12 +5,33 @@ default and reason. `deploy.local` passes the URLs explicitly, since each servic
 """
 
 from datetime import timedelta
+from typing import ClassVar, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
-class ServiceSettings(BaseSettings):
+class Durations(BaseSettings):
+    """Settings whose durations are longer than none: a loop without a pause would do nothing else, and a retention of
+    none, which elsewhere often means for ever, would delete everything."""
+
+    may_be_none: ClassVar[frozenset[str]] = frozenset()
+    """Fields of which 0 s has a meaning."""
+
+    @model_validator(mode="after")
+    def _check_durations(self) -> Self:
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if not isinstance(value, timedelta) or value > timedelta(0):
+                continue
+            if value or name not in self.may_be_none:
+                variable = f"{self.model_config['env_prefix']}{name.upper()}"
+                msg = f"{variable} must be longer than 0 s, and is {value.total_seconds():g} s"
+                raise ValueError(msg)
+        return self
+
+
+class ServiceSettings(Durations):
     """What every service needs: its own PostgreSQL role and the bus."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
@@ -56,7 +77,6 @@ class PingSettings(ServiceSettings):
 
     heartbeat_interval: timedelta = Field(
         default=timedelta(seconds=30),
-        gt=timedelta(0),
         description="how often clients ping (Core's own default)",
     )
     heartbeat_misses: int = Field(
@@ -74,7 +94,9 @@ def sentence_of(error: ValidationError) -> str:
     first = error.errors()[0]
     if not first["loc"]:
         return first["msg"].removeprefix("Value error, ")
-    name = "HEADWATER_" + "_".join(str(part) for part in first["loc"]).upper()
+    # Settings with variables of another prefix have it as their title.
+    prefix = error.title if error.title.startswith("HEADWATER_") else "HEADWATER_"
+    name = prefix + "_".join(str(part) for part in first["loc"]).upper()
     wrong = first["msg"].lower()
     if first["type"].startswith("time_delta"):
         wrong = "input should be a duration such as PT30S or 00:00:30"

@@ -48,7 +48,6 @@ class GatewaySettings(PingSettings):
     )
     nats_login_lifetime: timedelta = Field(
         default=timedelta(minutes=2),
-        gt=timedelta(0),
         description="how long a log-in of an agent to NATS holds before it shows its key again: so long, at the most,"
         " does a revoked key stay connected",
     )

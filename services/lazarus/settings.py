@@ -1,7 +1,7 @@
 """Settings of Lazarus."""
 
 from datetime import timedelta
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,8 @@ from libs.runtime.settings import PingSettings
 
 class LazarusSettings(PingSettings):
     """How often, how late, how many."""
+
+    may_be_none: ClassVar[frozenset[str]] = frozenset({"lazarus_spread"})
 
     lazarus_tick: timedelta = Field(
         default=timedelta(minutes=10), description="how often distressed runs are looked for"

@@ -3,13 +3,19 @@
 from datetime import timedelta
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from libs.runtime.settings import Durations
+
+_PREFIX = "HEADWATER_DISPATCH_"
 
 
-class DispatchSettings(BaseSettings):
+class DispatchSettings(Durations):
     """How long leases are, how often agents are heard of, how closely the clock is followed."""
 
-    model_config = SettingsConfigDict(env_prefix="HEADWATER_DISPATCH_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=_PREFIX, title=_PREFIX, frozen=True, extra="ignore"
+    )
 
     park: timedelta = Field(
         default=timedelta(minutes=3),
