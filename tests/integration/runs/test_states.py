@@ -163,6 +163,25 @@ async def test_cancelling_a_waiting_run_takes_its_task_runs_with_it(stack: Stack
     assert [tuple(row) for row in rows] == [("Cancelled", 1)] * 3
 
 
+async def test_a_process_that_was_starting_is_told_yes_and_does_not_undo_a_cancellation(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+    await client.set(run_id, "Submitted", seen_version=1)
+    await client.cancel(run_id)
+
+    answer = await client.set(run_id, "Running", seen_version=2)
+
+    row = await stack.admin_pool.fetchrow(
+        "SELECT state, version FROM runs.flow_run WHERE id = $1", run_id
+    )
+    assert isinstance(answer, StateApplied)
+    assert row is not None
+    assert tuple(row) == ("Cancelling", 3)
+
+
 async def test_due_runs_are_offered_to_agents_whose_labels_cover_theirs(
     stack: Stack, bus: Bus
 ) -> None:
