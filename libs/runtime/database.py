@@ -22,6 +22,7 @@ else:  # the class is generic for type checkers only
 
 
 _PROBE_LIMIT = 3.0  # seconds
+_FAREWELL = 5.0  # seconds in which a pool must close: whoever used it has ended before
 JSONB_VERSION = b"\x01"  # what PostgreSQL puts before the text when it sends jsonb in binary
 
 
@@ -90,12 +91,15 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Close the pool after what is in flight."""
+        """Close the pool after what is in flight; a server that hangs is left after a few seconds."""
         if self._probe is not None:
             self._probe.cancel()
             await asyncio.gather(self._probe, return_exceptions=True)
         if self._pool is not None:
-            await self._pool.close()
+            # Broken off, or failing by itself, asyncpg drops the connections that are still open.
+            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                async with asyncio.timeout(_FAREWELL):
+                    await self._pool.close()
             self._pool = None
 
     @property

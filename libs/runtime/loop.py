@@ -10,6 +10,8 @@ from typing import Any
 from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
 
+_LAST_TICK = 5.0  # seconds; without an answer to its cancellation asyncpg waits for thirty
+
 
 class Loop:
     """Calls `tick` every `interval`, or when poked: at once, but not within `rest` of the one before.
@@ -57,11 +59,14 @@ class Loop:
         self._task = asyncio.create_task(self._run(), name=f"loop:{self.name}")
 
     async def stop(self) -> None:
-        """Stop between ticks; a tick in progress is cancelled (its transaction rolls back)."""
+        """Stop between ticks; a tick in progress is cancelled (its transaction rolls back).
+
+        One that hangs all the same, on a server that does not answer, ends with its connection: not waited for.
+        """
         if self._task is not None:
             self._stopping = True
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await asyncio.wait({self._task}, timeout=_LAST_TICK)
             self._task = None
             for gauge in (metrics.TICK_AGE, metrics.LOOP_STALE):
                 with suppress(

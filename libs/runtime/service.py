@@ -142,8 +142,7 @@ class Service(Probe):
         """Drain: take nothing new, finish what is in flight, then close."""
         self._started = False
         metrics.READY.labels(self.name).set(0)
-        for loop in self.loops:
-            await loop.stop()
+        await asyncio.gather(*(loop.stop() for loop in self.loops))
         await self.bus.stop()
         await self.on_stop()
         await self.database.close()

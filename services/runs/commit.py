@@ -37,6 +37,7 @@ PATIENCE = 0.01
 """Seconds; about two transactions. Longer, and one that waits for a lock would hold up commands that need not."""
 OPENING = 3.0
 """Seconds in which a transaction must open, twice; then who waits is told, before the 10 s after which callers go."""
+_LAST_BATCH = 5.0  # seconds; without an answer to its cancellation asyncpg waits for thirty
 
 Command = TypeVar("Command")
 Answer = TypeVar("Answer")
@@ -112,7 +113,8 @@ class GroupCommit(Generic[Command, Answer]):
         self._stopping = True
         for lane in self._lanes:
             lane.cancel()
-        await asyncio.gather(*self._lanes, return_exceptions=True)
+        if self._lanes:  # on a server that does not answer they end with their connections
+            await asyncio.wait(self._lanes, timeout=_LAST_BATCH)
         self._lanes = []
         _fail(self._take_all(), _stopping())
 

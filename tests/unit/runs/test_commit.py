@@ -8,6 +8,7 @@ import pytest
 
 from libs.runtime import faults
 from libs.runtime.failures import is_outage
+from services.runs import commit as commit_module
 from services.runs.commit import Begin, GroupCommit, QueueFullError
 
 Apply = Callable[[Sequence[int]], Awaitable[Sequence[int]]]
@@ -399,6 +400,29 @@ async def test_a_lane_ends_though_its_transaction_tells_the_cancellation_as_a_fa
         waiting = asyncio.create_task(commit.submit(1))
         await entered.wait()
 
+    with pytest.raises(ConnectionError):
+        await waiting
+
+
+async def test_a_lane_that_hangs_all_the_same_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(commit_module, "_LAST_BATCH", 0.02)
+    entered, over = asyncio.Event(), asyncio.Event()
+
+    async def apply(commands: Sequence[int]) -> Sequence[int]:
+        entered.set()
+        try:
+            await asyncio.Future()
+        finally:
+            await over.wait()
+        return commands
+
+    async with asyncio.timeout(5), committing(apply) as commit:
+        waiting = asyncio.create_task(commit.submit(1))
+        await entered.wait()
+
+    over.set()
     with pytest.raises(ConnectionError):
         await waiting
 

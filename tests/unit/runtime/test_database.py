@@ -39,3 +39,23 @@ async def test_a_question_that_was_left_behind_fails_without_a_word(
     gc.collect()
 
     assert not caplog.records
+
+
+async def test_a_pool_that_does_not_close_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_FAREWELL", 0.02)
+    broken_off = asyncio.Event()
+
+    class Pool:
+        async def close(self) -> None:
+            try:
+                await asyncio.Future()
+            finally:
+                broken_off.set()
+
+    hanging = Database("postgresql://nobody@localhost/none", pool_size=1, name="test")
+    pool: Any = Pool()
+    hanging._pool = pool
+    async with asyncio.timeout(5):
+        await hanging.close()
+
+    assert broken_off.is_set()
