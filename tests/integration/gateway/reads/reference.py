@@ -125,6 +125,11 @@ class Evaluator:
             seen["is_schedule_active"] = row["is_schedule_active"] and not row["archived"]
         if table == "flow_run":
             both = row["start_time"] is not None and row["end_time"] is not None
+            seen["log_lines_dropped"] = sum(
+                usage["dropped"]
+                for usage in world.of("log_usage", tenant)
+                if usage["flow_run_id"] == row["id"]
+            )
             seen["duration"] = row["end_time"] - row["start_time"] if both else None
         return seen
 
@@ -603,7 +608,7 @@ def canonical(expected: Any, actual: Any) -> tuple[Any, Any]:
     if isinstance(expected, dict) and isinstance(actual, dict) and list(expected) == list(actual):
         both = {key: canonical(expected[key], actual[key]) for key in expected}
         return {k: v[0] for k, v in both.items()}, {k: v[1] for k, v in both.items()}
-    return expected, actual
+    return _rounded(expected), _rounded(actual)
 
 
 def _shuffled(value: Any) -> Any:
@@ -612,4 +617,9 @@ def _shuffled(value: Any) -> Any:
         return sorted((_shuffled(one) for one in value), key=orjson.dumps)
     if isinstance(value, dict):
         return {key: _shuffled(one) for key, one in value.items()}
-    return value
+    return _rounded(value)
+
+
+def _rounded(value: Any) -> Any:
+    """A float to twelve digits: PostgreSQL divides in decimals, so its average may be the float beside ours."""
+    return float(f"{value:.12g}") if isinstance(value, float) else value

@@ -55,6 +55,7 @@ _TABLES: dict[str, tuple[int, dict[str, str]]] = {
     "runs.task_run_artifact": (8, {"task_run_id": "task_run"}),
     "runs.flow_concurrency_limit": (4, {}),
     "runs.task_tag_limit": (4, {}),
+    "runs.log_usage": (15, {"flow_run_id": "flow_run"}),
     "heartbeat.last_seen": (15, {"flow_run_id": "flow_run"}),
     "heartbeat.task_last_seen": (15, {"task_run_id": "task_run"}),
 }
@@ -142,6 +143,7 @@ def _row(
     keys = {
         "task_run": ("flow_run_id", "task_id", "map_index"),
         "flow": ("flow_group_id", "version"),
+        "log_usage": ("flow_run_id",),
         "last_seen": ("flow_run_id",),
         "task_last_seen": ("task_run_id",),
     }.get(table.name)
