@@ -21,6 +21,7 @@ REARMED_HEADER = (
     "Hw-Rearmed"  # on a beat that the heartbeat service sent itself: not a sign of life
 )
 
+HEARD_WITHIN = timedelta(minutes=1)  # an older confirmation that pings are heard is none to Lazarus
 SILENCE = timedelta(minutes=2)  # four missed beats of the client's 30 s (design.md section 6)
 
 

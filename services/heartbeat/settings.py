@@ -5,6 +5,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
+from libs.contracts.heartbeat import HEARD_WITHIN
 from libs.runtime.settings import PingSettings
 from services.heartbeat.domain import TOLERANCE
 
@@ -28,6 +29,7 @@ class HeartbeatSettings(PingSettings):
     )
     heartbeat_watch: timedelta = Field(
         default=timedelta(seconds=5),
+        le=HEARD_WITHIN / 2,  # or Lazarus would judge nobody between two confirmations
         description="how often we confirm that pings are heard; four missed ones are a gap",
     )
     heartbeat_needs_gateway: bool = Field(

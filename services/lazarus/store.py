@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from libs.contracts.heartbeat import HEARD_WITHIN
 from libs.runtime.database import Connection, statement
 from services.lazarus.domain import Distressed, GiveUp, Revive
-
-HEARD_WITHIN = timedelta(minutes=1)  # the heartbeat service confirms every few seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,14 @@ def test_a_gap_in_our_hearing_must_show_within_the_silence() -> None:
     )
 
 
+def test_lazarus_must_know_that_pings_are_heard() -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(heartbeat_watch=31, heartbeat_misses=10)
+
+    assert "HEADWATER_HEARTBEAT_WATCH" in sentence_of(refused.value)
+    assert "30 s" in sentence_of(refused.value)
+
+
 @pytest.mark.parametrize(
     "seconds",
     [

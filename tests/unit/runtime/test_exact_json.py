@@ -1,6 +1,8 @@
 """Integers of any size come back as they were; all else is as orjson has it."""
 
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import orjson
 import pytest
@@ -30,6 +32,17 @@ def test_no_integer_becomes_a_float(number: int) -> None:
     found = exact_json.loads(exact_json.dumps({"x": number}))["x"]
 
     assert (type(found), found) == (int, number)
+
+
+def test_a_moment_beside_a_large_integer_is_written_as_alone() -> None:
+    moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+
+    found = exact_json.loads(exact_json.dumps({"at": moment, "x": 2**70, "id": UUID(int=7)}))
+
+    assert found == {
+        "at": "2026-01-02T03:04:05.000006+00:00", "x": 2**70,
+        "id": "00000000-0000-0000-0000-000000000007",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("value", [{2**70: 1, "\ud800": 2}, [2**70, object()]])
