@@ -19,6 +19,8 @@ INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
 def main() -> int:
+    # Also Ctrl-C: Python leaves it ignored where a script has started us in the background.
+    signal.signal(signal.SIGINT, _end)
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGHUP, _end)
     console = Console()

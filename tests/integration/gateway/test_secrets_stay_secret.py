@@ -68,7 +68,7 @@ async def traces(stack: Stack) -> Traces:
             )
             drawn, answered = await _story(stack, api, guesser)
             commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
-            events = await _messages(stack.nats_url)
+            events = await eventually(lambda: _published(stack.nats_url))
             dump = await _dump(stack.owner_url)
     return Traces(
         secrets={"pepper": PEPPER, "first key": FIRST, "guess": GUESS, "value": VALUE, "seed": SEED} | drawn,
@@ -131,6 +131,12 @@ def _text_of(entry: Any) -> str:
 def _engine_logs(stack: Stack) -> str:
     supervisors = [engine for engine in (stack.postgres, stack.nats) if engine is not None]
     return "\n".join(engine._log.read_text(errors="replace") for engine in supervisors)
+
+
+async def _published(url: str) -> str:
+    """Everything, once the outbox has published what the story told first."""
+    found = await _messages(url)
+    return found if "hw.evt.project.created." in found else ""
 
 
 async def _messages(url: str) -> str:
