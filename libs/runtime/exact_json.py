@@ -5,7 +5,7 @@ library, which is exact and slower.
 """
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -13,6 +13,7 @@ import orjson
 _ONE_DIGIT = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
 # Everything shorter fits into 64 bits. A match inside a string costs the time of the slower reader, nothing else.
 _LARGE = b"0" * 19
+_CONTAINERS = frozenset((dict, list))
 
 
 def loads(text: bytes | bytearray | str) -> Any:
@@ -52,18 +53,16 @@ def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> bytes:
 
 
 def is_deeper_than(levels: int, value: Any) -> bool:
-    """Whether arrays and objects are nested in one another more than `levels` times."""
-    layer = _containers([value])
+    """Whether the arrays and objects of a JSON value are nested in one another more than `levels` times."""
+    layer = [value] if type(value) in _CONTAINERS else []
     for _ in range(levels):
         if not layer:
             return False
-        layer = _containers(
+        # One loop over exact types: requests with many log lines or states pass here, and it takes a third of the time.
+        layer = [
             inner
             for outer in layer
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        )
+            for inner in (outer.values() if type(outer) is dict else outer)
+            if type(inner) in _CONTAINERS
+        ]
     return bool(layer)
-
-
-def _containers(values: Iterable[Any]) -> list[Any]:
-    return [value for value in values if isinstance(value, dict | list)]

@@ -61,8 +61,17 @@ def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> A
     value = value_from_ast_untyped(node, variables)
     if isinstance(value, str):
         return json_text(value)
+    reason = None
     if exact_json.is_deeper_than(MOST_LEVELS, value):
-        msg = f"JSON cannot represent the literal: {_TOO_DEEP}"
+        reason = _TOO_DEEP
+    else:
+        try:
+            # GraphQL's own numbers may be too large for a float. What is no JSON at all is the place of a variable.
+            json.dumps(value, allow_nan=False, default=str)
+        except ValueError:
+            reason = "it holds a number that is larger than any"
+    if reason is not None:
+        msg = f"JSON cannot represent the literal: {reason}"
         raise GraphQLError(msg, node)
     return value
 

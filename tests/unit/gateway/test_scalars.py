@@ -5,12 +5,12 @@ from uuid import UUID
 
 import pytest
 from dateutil.parser import isoparse
-from graphql import GraphQLError
+from graphql import GraphQLError, parse_value
 from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.graphql import scalars
-from services.gateway.graphql.scalars import SCALARS, json_text
+from services.gateway.graphql.scalars import JSON, SCALARS, json_text
 
 parse = SCALARS[datetime].parse_value
 
@@ -75,6 +75,19 @@ def test_an_id_of_a_megabyte_of_hyphens_is_read_and_not_remembered() -> None:
 def test_a_json_literal_that_could_not_be_passed_on_is_refused(text: str, reason: str) -> None:
     with pytest.raises(GraphQLError, match=reason):
         json_text(text)
+
+
+@pytest.mark.parametrize("literal", ["1e999", "[-1e999]", "{x: [1e999]}", f"{{x: {'1' * 5000}}}"])
+def test_a_number_that_would_become_null_is_refused_in_an_inline_object_too(literal: str) -> None:
+    with pytest.raises(GraphQLError, match="a number that is larger than any"):
+        SCALARS[JSON].parse_literal(parse_value(literal))
+
+
+def test_an_inline_object_may_hold_variables_whose_values_are_not_known_yet() -> None:
+    node = parse_value("{x: [$v, 1.5], y: 1180591620717411303424}")
+
+    assert SCALARS[JSON].parse_literal(node)["y"] == 2**70
+    assert SCALARS[JSON].parse_literal(node, {"v": 7})["x"] == [7, 1.5]
 
 
 @pytest.mark.parametrize(
