@@ -7,9 +7,10 @@ from functools import lru_cache
 from typing import Any, NewType, NoReturn
 from uuid import UUID
 
+import orjson
 import strawberry
 from dateutil.parser import isoparse
-from graphql import GraphQLError, ValueNode, value_from_ast_untyped
+from graphql import GraphQLError, Undefined, ValueNode, value_from_ast_untyped
 
 from libs.runtime import exact_json
 
@@ -61,19 +62,19 @@ def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> A
     value = value_from_ast_untyped(node, variables)
     if isinstance(value, str):
         return json_text(value)
-    reason = None
-    if exact_json.is_deeper_than(MOST_LEVELS, value):
-        reason = _TOO_DEEP
-    else:
+    reason = _TOO_DEEP
+    if not exact_json.is_deeper_than(MOST_LEVELS, value):
         try:
-            # GraphQL's own numbers may be too large for a float. What is no JSON at all is the place of a variable.
-            json.dumps(value, allow_nan=False, default=str)
-        except ValueError:
+            return json.loads(json.dumps(value, allow_nan=False, default=_of_variable))
+        except ValueError:  # GraphQL reads a number that no float can hold as infinity, or as none
             reason = "it holds a number that is larger than any"
-    if reason is not None:
-        msg = f"JSON cannot represent the literal: {reason}"
-        raise GraphQLError(msg, node)
-    return value
+    msg = f"JSON cannot represent the literal: {reason}"
+    raise GraphQLError(msg, node)
+
+
+def _of_variable(value: object) -> Any:
+    """The JSON of a variable's value in an inline object: an id or a moment, or null for one that was not given."""
+    return None if value is Undefined else orjson.loads(orjson.dumps(value))
 
 
 _UUID_LENGTH = 36

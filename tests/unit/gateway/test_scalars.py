@@ -83,11 +83,18 @@ def test_a_number_that_would_become_null_is_refused_in_an_inline_object_too(lite
         SCALARS[JSON].parse_literal(parse_value(literal))
 
 
-def test_an_inline_object_may_hold_variables_whose_values_are_not_known_yet() -> None:
-    node = parse_value("{x: [$v, 1.5], y: 1180591620717411303424}")
+def test_variables_in_an_inline_object_become_json_and_null_when_they_are_not_given() -> None:
+    node = parse_value("{x: [$id, $at, $none, 1.5], y: $none, z: 1180591620717411303424}")
 
-    assert SCALARS[JSON].parse_literal(node)["y"] == 2**70
-    assert SCALARS[JSON].parse_literal(node, {"v": 7})["x"] == [7, 1.5]
+    found = SCALARS[JSON].parse_literal(
+        node, {"id": UUID(int=7), "at": datetime(2020, 1, 1, tzinfo=UTC)}
+    )
+
+    assert found == {
+        "x": ["00000000-0000-0000-0000-000000000007", "2020-01-01T00:00:00+00:00", None, 1.5],
+        "y": None,
+        "z": 2**70,
+    }
 
 
 @pytest.mark.parametrize(
