@@ -275,13 +275,16 @@ class GroupCommit(Generic[Command, Answer]):
                 waiting.answer.set_result(answer)
 
     def _span(self, batch: list[_Waiting[Command, Answer]]) -> AbstractContextManager[object]:
-        """A span below the first command's that is linked to all commands which the batch carries."""
-        if self._tracing is None:
-            return nullcontext()
+        """A span below the first command's that is linked to all commands which the batch carries.
+
+        None for a batch of what the ledger's own loops ask: that is nobody's trace.
+        """
         causes = [w.traceparent for w in batch if w.traceparent is not None]
+        if self._tracing is None or not causes:
+            return nullcontext()
         return self._tracing.span(
             "group commit",
-            within=causes[0] if causes else None,
+            within=causes[0],
             links=causes,
             attributes={"headwater.commands": len(batch)},
         )

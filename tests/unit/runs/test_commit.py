@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from typing import Any
 
 import pytest
 
-from libs.runtime import faults
+from libs.runtime import faults, trace
 from libs.runtime.failures import is_outage
 from services.runs import commit as commit_module
 from services.runs.commit import Begin, GroupCommit, QueueFullError
@@ -24,6 +25,7 @@ async def committing(
     patience: float = 60.0,
     opening: float = 60.0,
     begin: Begin[int, int] | None = None,
+    tracing: Any = None,
 ) -> AsyncIterator[GroupCommit[int, int]]:
     commit: GroupCommit[int, int] = GroupCommit(
         begin or (lambda: nullcontext(apply)),
@@ -33,6 +35,7 @@ async def committing(
         service="test",
         patience=patience,
         opening=opening,
+        tracing=tracing,
     )
     commit.start()
     try:
@@ -467,3 +470,26 @@ async def _until(condition: Callable[[], bool]) -> None:
             return
         await asyncio.sleep(0)  # a yield, not a wait
     pytest.fail("the condition never held")
+
+
+class Spans:
+    """The spans that were begun: what each is within."""
+
+    def __init__(self) -> None:
+        self.begun: list[str | None] = []
+
+    def span(self, _name: str, *, within: str | None, **_: Any) -> Any:
+        self.begun.append(within)
+        return nullcontext()
+
+
+async def test_a_batch_that_nobody_asked_for_is_nobodys_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    spans = Spans()
+    async with committing(Recorder().apply, tracing=spans) as commit:
+        await commit.submit(1)  # as a loop does
+        monkeypatch.setattr(trace, "current", lambda: "the caller's")
+        await commit.submit(2)
+
+    assert spans.begun == ["the caller's"]
