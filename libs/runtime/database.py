@@ -93,8 +93,7 @@ class Database:
     async def close(self) -> None:
         """Close the pool after what is in flight; a server that hangs is left after a few seconds."""
         if self._probe is not None:
-            self._probe.cancel()
-            await asyncio.gather(self._probe, return_exceptions=True)
+            self._probe.cancel()  # one that hangs all the same ends with its connection
         if self._pool is not None:
             # Broken off, or failing by itself, asyncpg drops the connections that are still open.
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):

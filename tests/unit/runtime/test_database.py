@@ -59,3 +59,30 @@ async def test_a_pool_that_does_not_close_is_left(monkeypatch: pytest.MonkeyPatc
         await hanging.close()
 
     assert broken_off.is_set()
+
+
+async def test_a_pool_is_closed_though_a_question_hangs() -> None:
+    asked, over = asyncio.Event(), asyncio.Event()
+
+    class Pool:
+        async def fetchval(self, _sql: str, *, timeout: float) -> Any:  # noqa: ASYNC109 - asyncpg's own
+            asked.set()
+            try:
+                await asyncio.sleep(timeout + 60)
+            finally:
+                await over.wait()  # asyncpg waits for the answer to its cancellation
+
+        async def close(self) -> None:
+            over.set()
+
+    hanging = Database("postgresql://nobody@localhost/none", pool_size=1, name="test")
+    pool: Any = Pool()
+    hanging._pool = pool
+    asking = asyncio.create_task(hanging.ping())
+    await asked.wait()
+    asking.cancel()
+
+    async with asyncio.timeout(5):
+        await hanging.close()
+
+    assert over.is_set()
