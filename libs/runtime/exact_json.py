@@ -1,7 +1,8 @@
-"""JSON as orjson reads and writes it, but with integers of any size: what people count is not rounded.
+"""JSON as orjson reads and writes it, but with integers that are exact: what people count is not rounded.
 
 orjson makes floats of integers beyond 64 bits, and refuses to write them. Those few values go through the standard
-library, which is exact and slower.
+library, which is exact and slower. An integer that would be infinite as a float (of 309 digits) is refused when it is
+read, so the gateway lets none in.
 """
 
 import json

@@ -388,6 +388,21 @@ async def test_json_that_no_service_could_read_is_refused_at_the_door(
     assert await counts(stack) == before
 
 
+@pytest.mark.parametrize("mutation", KEEPS_JSON)
+@pytest.mark.parametrize("number", ["1" * 400, "1" * 5000, "1e999"])
+async def test_a_number_that_is_larger_than_any_is_refused_at_the_door(
+    stack: Stack, api: Gql, mutation: str, number: str
+) -> None:
+    before = await counts(stack)
+
+    for literal in (json.dumps(f'{{"x": {number}}}'), f"{{x: [{number}]}}"):
+        answer = await api.post({"query": f"mutation {{ {mutation % literal} }}"})
+
+        assert answer.status_code == 400
+        assert "JSON cannot represent the literal" in answer.json()["errors"][0]["message"]
+    assert await counts(stack) == before
+
+
 @pytest.mark.parametrize("form", ["inline", "variable", "text of variables"])
 async def test_an_integer_of_any_size_comes_back_as_it_was(api: Gql, form: str) -> None:
     text = '{"x": 1180591620717411303424}'

@@ -66,6 +66,7 @@ def test_an_id_of_a_megabyte_of_hyphens_is_read_and_not_remembered() -> None:
         ('{"x": NaN}', "it is not JSON text"),
         ('{"x": -Infinity}', "it is not JSON text"),
         ('{"x": 1e999}', "it is not JSON text"),
+        ('{"x": ' + "9" * 309 + "}", "it is not JSON text"),
         (r'{"x": "\ud800"}', "half of a surrogate pair"),
         (r'{"\udc00": 1}', "half of a surrogate pair"),
         ("[" * 129 + "]" * 129, "nested deeper than 128 levels"),
