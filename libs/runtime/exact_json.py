@@ -16,6 +16,9 @@ _ONE_DIGIT = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in r
 _LARGE = b"0" * 19
 _CONTAINERS = frozenset((dict, list))
 
+MOST_LEVELS = 128
+"""Arrays and objects within one another that are taken. Parsers of messages stop at 200; their envelopes take a few."""
+
 
 def loads(text: bytes | bytearray | str) -> Any:
     """The value; ValueError when the text is not JSON, or is nested too deeply to be read."""

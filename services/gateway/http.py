@@ -25,11 +25,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.contracts.base import Refused
 from libs.runtime import exact_json, metrics
+from libs.runtime.exact_json import MOST_LEVELS
 from libs.runtime.http import Probe, health_routes
 from libs.runtime.trace import HEADER, Tracing
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
-from services.gateway.graphql.scalars import MOST_LEVELS
 from services.gateway.identity import Door
 from services.gateway.operations import Answer, Operation, Operations
 

@@ -13,13 +13,10 @@ from dateutil.parser import isoparse
 from graphql import GraphQLError, Undefined, ValueNode, value_from_ast_untyped
 
 from libs.runtime import exact_json
+from libs.runtime.exact_json import MOST_LEVELS
 
 JSON = NewType("JSON", object)
 """Any JSON value; an inline literal is a string of JSON text (backend.md section 0)."""
-
-
-MOST_LEVELS = 128
-"""Arrays and objects within one another. Parsers of messages stop at 200, and their envelopes take a few."""
 
 
 def json_text(text: str) -> Any:

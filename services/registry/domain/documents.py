@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from libs.runtime.exact_json import MOST_LEVELS, is_deeper_than
 
 _GZIP = 31  # window bits: 15, plus 16 for a gzip header
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class UnreadableError(Exception):
-    """The bytes are not base64 of gzip of JSON, or too much of it."""
+    """The bytes are not base64 of gzip of JSON, or too much or too deep."""
 
 
 class UnstorableError(Exception):
@@ -55,11 +56,19 @@ def decompress(compressed: str, *, limit: int) -> Any:
     if not inflater.eof:
         msg = "its gzip ends too early"
         raise UnreadableError(msg)
+    too_deep = f"its content is nested deeper than {MOST_LEVELS} levels"
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        value = json.loads(text, parse_constant=_refuse_constant)
+    except ValueError as error:
         msg = f"its content is not JSON: {error}"
         raise UnreadableError(msg) from error
+    except RecursionError as error:
+        raise UnreadableError(too_deep) from error
+    if is_deeper_than(
+        MOST_LEVELS, value
+    ):  # the messages about its scheduled runs could not be read
+        raise UnreadableError(too_deep)
+    return value
 
 
 def _refuse_constant(name: str) -> NoReturn:

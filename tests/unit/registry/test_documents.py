@@ -17,6 +17,10 @@ from tests.support.serialized_flows import compressed
 LIMIT = 1 << 20
 
 
+def _nested(levels: int) -> bytes:
+    return compress(b"[" * levels + b"]" * levels, mtime=0)
+
+
 def test_what_clients_compress_is_read_back() -> None:
     assert decompress(compressed({"name": "größer ✓"}), limit=LIMIT) == {"name": "größer ✓"}
 
@@ -38,7 +42,8 @@ def test_line_breaks_in_base64_do_no_harm() -> None:
         (b64encode(compress(b"{", mtime=0)).decode(), "its content is not JSON"),
         (b64encode(compress(b"\xff\xfe\xfd", mtime=0)).decode(), "its content is not JSON"),
         (b64encode(compress(b'{"a": NaN}', mtime=0)).decode(), "its content is not JSON: NaN"),
-        (b64encode(compress(b"[" * 100_000, mtime=0)).decode(), "its content is not JSON"),
+        (b64encode(_nested(129)).decode(), "its content is nested deeper than 128 levels"),
+        (b64encode(compress(b"[" * 100_000, mtime=0)).decode(), "its content is nested deeper"),
         (b64encode(compress(b"1" * 10_000, mtime=0)).decode(), "its content is not JSON"),
     ],
 )
@@ -60,6 +65,10 @@ def test_json_of_exactly_the_limit_is_read() -> None:
     text = b'"' + b"a" * (LIMIT - 2) + b'"'
 
     assert decompress(b64encode(compress(text)).decode(), limit=LIMIT) == "a" * (LIMIT - 2)
+
+
+def test_json_of_exactly_the_depth_that_messages_can_carry_is_read() -> None:
+    assert decompress(b64encode(_nested(128)).decode(), limit=LIMIT)
 
 
 def test_integers_of_any_size_stay_exact() -> None:
