@@ -2,10 +2,11 @@
 
 orjson makes floats of integers beyond 64 bits, and refuses to write them. Those few values go through the standard
 library, which is exact and slower. An integer that would be infinite as a float (of 309 digits) is refused when it is
-read, so the gateway lets none in.
+read, so gateway and registry let none in.
 """
 
 import json
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import orjson
 _ONE_DIGIT = bytes(ord("0") if chr(byte).isdecimal() else ord(" ") for byte in range(256))
 # Everything shorter fits into 64 bits. A match inside a string costs the time of the slower reader, nothing else.
 _LARGE = b"0" * 19
+_ALWAYS_FINITE = 308  # digits; of those with more, some are infinite as floats
 _CONTAINERS = frozenset((dict, list))
 
 MOST_LEVELS = 128
@@ -54,6 +56,14 @@ def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> bytes:
             allow_nan=False,
             default=as_orjson_does,
         ).encode()
+
+
+def whole(digits: str) -> int:
+    """The integer, for `parse_int` of the standard library's reader; ValueError for one that `loads` refuses."""
+    if len(digits) > _ALWAYS_FINITE and math.isinf(float(digits)):
+        msg = f"{digits[:20]}... is larger than any number"
+        raise ValueError(msg)
+    return int(digits)
 
 
 def is_deeper_than(levels: int, value: Any) -> bool:

@@ -22,7 +22,9 @@ JSON = NewType("JSON", object)
 def json_text(text: str) -> Any:
     """The value of a literal, which is JSON text. GraphQLError for what could not be sent as a variable either."""
     try:
-        value = json.loads(text, parse_constant=_no_value, parse_float=_finite, parse_int=_whole)
+        value = json.loads(
+            text, parse_constant=_no_value, parse_float=_finite, parse_int=exact_json.whole
+        )
         # An escape may stand for half of a character; no database and no message can hold that.
         json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
@@ -55,11 +57,6 @@ def _finite(digits: str) -> float:
     return number
 
 
-def _whole(digits: str) -> int:
-    _finite(digits)  # nobody reads what is larger: it would be kept, and fail whoever asks for it
-    return int(digits)
-
-
 def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> Any:
     value = value_from_ast_untyped(node, variables)
     if isinstance(value, str):
@@ -68,7 +65,7 @@ def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> A
     if not exact_json.is_deeper_than(MOST_LEVELS, value):
         try:
             text = json.dumps(value, allow_nan=False, default=_of_variable)
-            return json.loads(text, parse_int=_whole)
+            return json.loads(text, parse_int=exact_json.whole)
         except ValueError:  # GraphQL reads a number that no float can hold as infinity, or as none
             reason = "it holds a number that is larger than any"
     msg = f"JSON cannot represent the literal: {reason}"

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime.exact_json import MOST_LEVELS, is_deeper_than
+from libs.runtime.exact_json import MOST_LEVELS, is_deeper_than, whole
 
 _GZIP = 31  # window bits: 15, plus 16 for a gzip header
 _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
@@ -58,15 +58,14 @@ def decompress(compressed: str, *, limit: int) -> Any:
         raise UnreadableError(msg)
     too_deep = f"its content is nested deeper than {MOST_LEVELS} levels"
     try:
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_constant, parse_int=whole)
     except ValueError as error:
         msg = f"its content is not JSON: {error}"
         raise UnreadableError(msg) from error
     except RecursionError as error:
         raise UnreadableError(too_deep) from error
-    if is_deeper_than(
-        MOST_LEVELS, value
-    ):  # the messages about its scheduled runs could not be read
+    # The messages about its scheduled runs could not be read.
+    if is_deeper_than(MOST_LEVELS, value):
         raise UnreadableError(too_deep)
     return value
 

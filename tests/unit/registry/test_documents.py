@@ -45,6 +45,7 @@ def test_line_breaks_in_base64_do_no_harm() -> None:
         (b64encode(_nested(129)).decode(), "its content is nested deeper than 128 levels"),
         (b64encode(compress(b"[" * 100_000, mtime=0)).decode(), "its content is nested deeper"),
         (b64encode(compress(b"1" * 10_000, mtime=0)).decode(), "its content is not JSON"),
+        (b64encode(compress(b"9" * 309, mtime=0)).decode(), "its content is not JSON: 99999"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_its_reason(sent: str, reason: str) -> None:

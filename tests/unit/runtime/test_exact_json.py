@@ -73,3 +73,16 @@ def test_numbers_at_a_great_depth_are_refused_rather_than_rounded() -> None:
 def test_depth_is_counted_in_arrays_and_objects(value: object, levels: int) -> None:
     assert not exact_json.is_deeper_than(levels, value)
     assert levels == 0 or exact_json.is_deeper_than(levels - 1, value)
+
+
+@pytest.mark.parametrize("digits", ["9" * 308, "-" + "9" * 308, "1" + "0" * 308, "-7"])
+def test_an_integer_that_is_kept_can_be_read(digits: str) -> None:
+    assert exact_json.whole(digits) == exact_json.loads(digits)
+
+
+@pytest.mark.parametrize("digits", ["9" * 309, "-" + "9" * 309, "1" * 10_000])
+def test_an_integer_that_could_not_be_read_is_not_kept(digits: str) -> None:
+    with pytest.raises(ValueError, match="number"):
+        exact_json.loads(digits)
+    with pytest.raises(ValueError, match="larger than any number"):
+        exact_json.whole(digits)
