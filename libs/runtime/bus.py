@@ -61,6 +61,8 @@ _ENDURANCE: dict[str, Any] = {
     "ping_interval": 5,
     "max_outstanding_pings": 2,
 }
+_FINISH = 10.0  # seconds for what a bus that stops has begun
+_LAST_BATCH = 5.0  # seconds; without an answer to its cancellation asyncpg waits for thirty
 _RPC_WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
 _RPC_WAITING = (
     1000  # requests of one verb that wait for their turn; what comes on top is told to try again
@@ -160,12 +162,13 @@ class Bus:
         self._stopping.set()
         await self._leave()
         if self._batch_consumers:
-            _, late = await asyncio.wait(self._batch_consumers, timeout=10)
+            _, late = await asyncio.wait(self._batch_consumers, timeout=_FINISH)
             for task in late:
                 task.cancel()
-            await asyncio.gather(*self._batch_consumers, return_exceptions=True)
+            if late:  # on a database that does not answer they end with their connections
+                await asyncio.wait(late, timeout=_LAST_BATCH)
         if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=10)
+            await asyncio.wait(self._in_flight, timeout=_FINISH)
         await self.broker.stop()
 
     async def open(self, client: Client) -> None:

@@ -289,6 +289,36 @@ async def test_a_bus_stops_though_its_broker_hangs(
         assert bus.client.is_closed
 
 
+async def test_a_bus_stops_though_a_batch_hangs_and_does_not_hear_of_its_cancellation(
+    stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As asyncpg does while PostgreSQL hangs."""
+    monkeypatch.setattr(bus_module, "_FINISH", 0.02)
+    monkeypatch.setattr(bus_module, "_LAST_BATCH", 0.02)
+    begun, cancelled, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def hang(_messages: Sequence[Msg]) -> None:
+        begun.set()
+        try:
+            await asyncio.Future()
+        finally:
+            cancelled.set()
+            await over.wait()
+
+    bus = Bus(stack.nats_url, service="runs")
+    bus.consume_batches(streams.LOGS.durables[0], streams.LOGS, hang, wait=0.2)
+    await bus.start()
+    await asker.js.publish(f"hw.log.{TENANT}.none", b"{}", stream="LOGS")
+    await begun.wait()
+
+    async with asyncio.timeout(20):
+        await bus.stop()
+
+    assert cancelled.is_set()
+    over.set()
+    await asker.js.purge_stream("LOGS")
+
+
 async def test_who_asks_ahead_has_the_next_batches_here_already(stack: Stack, asker: Bus) -> None:
     await asker.js.purge_stream("EVENTS")
     for _ in range(30):
