@@ -30,7 +30,7 @@ Silence is not death until proven:
   balancer, a network). Silences are held, reported and armed again; only what is silent for another whole period is
   announced.
 * *They pinged meanwhile.* Before the announcement the broker is asked once more for the run's newest ping: it knows
-  what an ear lost. What the ears heard and the broker has not stored yet is in what they heard last, or in the tables,
+  what an ear lost. What the ears heard and the broker has not stored, or has lost, is on their rolls, or in the tables,
   which the announcing statement looks at again. A question without an answer puts the silence off for a second.
 
 Killed at any moment: silences are acknowledged after the transaction of record and outbox row, and a redelivered one
