@@ -32,6 +32,7 @@ from services.gateway.reads.predicates import (
 from services.gateway.reads.selections import Fields, Selections
 from services.gateway.reads.sources import mapped_children, task_run_info, traversal
 from services.gateway.reads.statement import (
+    TENANT,
     Cost,
     Parameter,
     Statement,
@@ -45,6 +46,7 @@ _SOURCES = {"mapped_children": mapped_children, "get_task_run_info": task_run_in
 _MISSING = {"get_task_run_info": "Invalid task run ID"}  # the text that clients know
 _PARAMETER = re.compile(r"\$(\d+)")
 _LONGEST_IDENTIFIER = 63  # PostgreSQL cuts longer ones; a response key must not be
+_WIDEST_ROW = 1_600  # PostgreSQL has 1,664 columns a row at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,12 @@ class Compiler:
 
 def _finished(key: str, sql: str, statement: Statement, missing: str | None) -> Root:
     """Drop the parameters that no condition needed after all, and number the rest anew."""
-    used = sorted({int(number) for number in _PARAMETER.findall(sql)} - {1})
+    numbered = {int(number) for number in _PARAMETER.findall(sql)}
+    if 1 not in numbered:
+        # Only type names are selected, so no table is read. The tenant is given to every statement, and the driver
+        # refuses values that a statement has no place for.
+        sql = f"SELECT ({sql}) WHERE {TENANT}::uuid IS NOT NULL"
+    used = sorted(numbered - {1})
     numbers = {old: new for new, old in enumerate(used, start=2)} | {1: 1}
     text = _PARAMETER.sub(lambda match: f"${numbers[int(match[1])]}", sql)
     parameters = tuple(statement.parameters[number - 2] for number in used)
@@ -347,6 +354,9 @@ def _array(columns: list[tuple[str, str]], source: str) -> str:
 
 
 def _selected(columns: list[tuple[str, str]]) -> str:
+    if len(columns) > _WIDEST_ROW:
+        msg = f"A selection of more than {_WIDEST_ROW} fields must be split."
+        raise too_much(msg)
     for key, _ in columns:
         if len(key) > _LONGEST_IDENTIFIER:
             msg = f"The alias {key} is longer than {_LONGEST_IDENTIFIER} characters."

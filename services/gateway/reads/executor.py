@@ -166,6 +166,9 @@ class Reader:
             return at_key(GraphQLError(text, extensions={"code": "STATEMENT_TIMEOUT"}), key)
         if isinstance(error, asyncpg.DataError):  # class 22, or refused by the driver
             return at_key(GraphQLError(str(error).split("\n", maxsplit=1)[0]), key)
+        if isinstance(error, asyncpg.ProgramLimitExceededError):  # a limit of PostgreSQL's own
+            text = f"The query is more than PostgreSQL takes at once: {error}; split it."
+            return at_key(GraphQLError(text, extensions={"code": "LIMIT_EXCEEDED"}), key)
         if is_outage(error) or isinstance(error, _LOST):
             self._log.warning("read_failed", reason=type(error).__name__, path=key)
             text = "Unable to connect to postgres; try again."

@@ -269,6 +269,14 @@ class Ordering:
         return found
 
 
+FLOATS = frozenset(
+    {
+        "avg", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp", "variance",
+    }
+)  # fmt: skip
+"""Aggregate functions whose result is a float, whatever they are of. Hasura's names are PostgreSQL's."""
+
+
 def aggregate_call(function: str, column: Column | None, alias: str) -> str:
     """An aggregate over a column (or the rows)."""
     if column is None:
@@ -276,8 +284,8 @@ def aggregate_call(function: str, column: Column | None, alias: str) -> str:
     expression = column.of(alias)
     if column.scalar == "uuid":  # PostgreSQL orders UUIDs but has no min and max of them
         return f'{function}({expression}::text COLLATE "C")::uuid'
-    if function == "avg":
-        return f"avg({expression})::float8"
+    if function in FLOATS:
+        return f"{function}({expression})::float8"
     return f"{function}({expression})"
 
 

@@ -33,6 +33,7 @@ from graphql import (
 )
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog, Column, Relationship, Table
+from services.gateway.reads.predicates import FLOATS
 
 COMPARISONS = ("_eq", "_neq", "_gt", "_gte", "_lt", "_lte")
 TEXT_COMPARISONS = (
@@ -43,8 +44,8 @@ JSON_COMPARISONS = ("_contains", "_contained_in")
 ORDERS = ("asc", "asc_nulls_first", "asc_nulls_last", "desc", "desc_nulls_first", "desc_nulls_last")
 COMPARABLE = frozenset({"uuid", "timestamptz", "interval", "Int", "bigint", "String"})
 """What min and max are offered for."""
-SUMMABLE = frozenset({"Int", "bigint"})
-"""What sum and avg are offered for."""
+NUMERIC = frozenset({"Int", "bigint"})
+"""What sums, averages and spreads are offered for."""
 
 
 def text_scalar(name: str, description: str) -> GraphQLScalarType:
@@ -371,7 +372,7 @@ class Types:
     def _function_fields(self, table: Table, function: str) -> GraphQLObjectType:
         fields = {}
         for column in aggregated(table, function):
-            kind: Any = GraphQLFloat if function == "avg" else self.named(column.scalar)
+            kind: Any = GraphQLFloat if function in FLOATS else self.named(column.scalar)
             fields[column.name] = GraphQLField(kind, resolve=from_row)
         return GraphQLObjectType(f"{table.name}_{function}_fields", fields)
 
@@ -419,12 +420,12 @@ class Types:
         )
 
 
-AGGREGATES = ("max", "min", "sum", "avg")
+AGGREGATES = ("max", "min", "sum", *sorted(FLOATS))
 
 
 def aggregated(table: Table, function: str) -> list[Column]:
     """The columns that an aggregate function is offered for."""
-    scalars = SUMMABLE if function in ("sum", "avg") else COMPARABLE
+    scalars = COMPARABLE if function in ("max", "min") else NUMERIC
     return [column for column in table.columns.values() if column.scalar in scalars]
 
 

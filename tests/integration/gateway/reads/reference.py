@@ -4,10 +4,12 @@ A query is a `Root`; `rendered` writes it as a GraphQL document, `Evaluator` ans
 and nothing of the compiler is used; only the catalog says which column refers to which table.
 """
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
 from operator import ge, gt, le, lt
 from typing import Any
 from uuid import UUID
@@ -393,15 +395,30 @@ def _column_of(base: Callable[[Row], Row | None], name: str) -> Callable[[Row], 
 
 
 def function_of(function: str, values: list[Any]) -> Any:
-    """min, max, sum or avg of what is not null; None of nothing."""
+    """An aggregate of what is not null; None of nothing, and of one value where a sample needs two."""
     known = [value for value in values if value is not None]
     if not known:
         return None
+    if function in _SPREADS:
+        return _spread(function, known)
     if function == "avg":
         return sum(known) / len(known)
     if function == "sum":
         return sum(known)
     return min(known) if function == "min" else max(known)
+
+
+_SPREADS = {"stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp", "variance"}
+
+
+def _spread(function: str, known: list[int]) -> float | None:
+    """The mean square distance from the mean, or its root: of all there are, or of a sample of one fewer."""
+    count = len(known) if function.endswith("_pop") else len(known) - 1
+    if not count:
+        return None
+    mean = Fraction(sum(known), len(known))
+    variance = sum((value - mean) ** 2 for value in known) / count
+    return math.sqrt(variance) if function.startswith("stddev") else float(variance)
 
 
 def shown(value: Any) -> Any:

@@ -1,13 +1,20 @@
 """What clients rely on, one sentence a test: values, nulls, shapes, fragments, errors, limits."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
-from graphql import GraphQLError, GraphQLResolveInfo, execute, parse
+from graphql import (
+    GraphQLError,
+    GraphQLObjectType,
+    GraphQLResolveInfo,
+    execute,
+    get_named_type,
+    parse,
+)
 
 from services.gateway.reads import BadVariables, Limits
 from tests.integration.gateway.reads.asking import Asker, asking
@@ -312,6 +319,115 @@ async def test_aggregates_count_and_compare(asker: Asker) -> None:
         "avg": {"version": 2},
     }
     assert len(data["task_run_aggregate"]["nodes"]) == 3
+
+
+async def test_numbers_are_summed_averaged_and_spread(asker: Asker) -> None:
+    functions = [
+        "avg",
+        "sum",
+        "stddev",
+        "stddev_pop",
+        "stddev_samp",
+        "var_pop",
+        "var_samp",
+        "variance",
+    ]
+    fields = " ".join(f"{name} {{ map_index }}" for name in functions)
+    document = f"""{{
+        task_run_aggregate(where: {{map_index: {{_gte: 0}}}}) {{ aggregate {{ {fields} }} }}
+        flow_run_by_pk(id: "{RUN}") {{
+            task_runs_aggregate(where: {{map_index: {{_eq: 0}}}}) {{ aggregate {{ {fields} }} }}
+        }}
+    }}"""
+
+    data = await asker.data(document)
+
+    # The map indexes are 0, 1 and 2; a sample of one value has no spread.
+    assert data["task_run_aggregate"]["aggregate"] == {
+        "avg": {"map_index": 1},
+        "sum": {"map_index": 3},
+        "stddev": {"map_index": 1},
+        "stddev_pop": {"map_index": pytest.approx((2 / 3) ** 0.5)},
+        "stddev_samp": {"map_index": 1},
+        "var_pop": {"map_index": pytest.approx(2 / 3)},
+        "var_samp": {"map_index": 1},
+        "variance": {"map_index": 1},
+    }
+    assert data["flow_run_by_pk"]["task_runs_aggregate"]["aggregate"] == {
+        "avg": {"map_index": 0},
+        "sum": {"map_index": 0},
+        "stddev": {"map_index": None},
+        "stddev_pop": {"map_index": 0},
+        "stddev_samp": {"map_index": None},
+        "var_pop": {"map_index": 0},
+        "var_samp": {"map_index": None},
+        "variance": {"map_index": None},
+    }
+
+
+async def test_rows_can_be_ordered_by_the_spread_of_their_related_rows(asker: Asker) -> None:
+    document = """{ flow_run(order_by: {task_runs_aggregate: {var_pop: {map_index: desc_nulls_last}}}) { id } }"""
+
+    data = await asker.data(document)
+
+    assert data["flow_run"][0] == {"id": str(RUN)}
+
+
+async def test_every_numeric_column_has_every_numeric_aggregate(asker: Asker) -> None:
+    wanted = {
+        "avg",
+        "sum",
+        "stddev",
+        "stddev_pop",
+        "stddev_samp",
+        "var_pop",
+        "var_samp",
+        "variance",
+    }
+
+    for table in asker.path.catalog.tables.values():
+        numeric = {c.name for c in table.columns.values() if c.scalar in ("Int", "bigint")}
+        fields = asker.path.object_type(f"{table.name}_aggregate_fields").fields
+        offered = {
+            name: set(get_named_type(fields[name].type).fields) for name in wanted & fields.keys()
+        }
+        assert offered == (dict.fromkeys(wanted, numeric) if numeric else {}), table.name
+
+
+async def test_every_field_can_be_asked_for_nothing_but_its_type_name(asker: Asker) -> None:
+    """What reads no table at all is answered, at every depth, and with every argument."""
+    for root, field in asker.path.fields.items():
+        arguments = _ROOT_ARGUMENTS.get(root.removesuffix("_aggregate"), "")
+        if root.endswith("_by_pk"):
+            arguments = f'(id: "{FLOW}")'
+        paged = "limit" in field.args and not arguments
+        for given in ["(limit: 1, offset: 1)", arguments] if paged else [arguments]:
+            for selection in _bare_selections(get_named_type(field.type), depth=2):
+                answer = await asker.ask(f"{{ {root}{given} {selection} }}")
+                errors = [
+                    e for e in answer.get("errors", []) if e["message"] != "Invalid task run ID"
+                ]
+                assert errors == [], f"{root}{given} {selection}"
+
+
+_ROOT_ARGUMENTS = {
+    "utility_downstream_tasks": f'(args: {{start_task_ids: "{{{TASKS[0]}}}"}})',
+    "utility_upstream_tasks": f'(args: {{start_task_ids: "{{{TASKS[0]}}}"}})',
+    "mapped_children": f'(task_run_id: "{PARENT}")',
+    "get_task_run_info": f'(task_run_id: "{PARENT}")',
+}
+
+
+def _bare_selections(kind: Any, *, depth: int) -> Iterator[str]:
+    """Selections that name types only: of the object itself, and of one field with a selection, down to a depth."""
+    yield "{ __typename }"
+    if depth == 0:
+        return
+    for name, field in kind.fields.items():
+        below = get_named_type(field.type)
+        if isinstance(below, GraphQLObjectType):
+            for selection in _bare_selections(below, depth=depth - 1):
+                yield f"{{ {name} {selection} }}"
 
 
 async def test_json_columns_can_be_matched_as_text_and_by_key(asker: Asker) -> None:
