@@ -2,11 +2,15 @@
 
 One POST route at `/`, `/graphql` and `/graphql/alpha`. `variables` may be an object, a string of JSON, or absent; a
 JSON array of operations is answered in order, and one failing operation does not fail the rest.
+
+GET with `?query=` answers a query, and refuses mutations: a link or an image of any web page may send a GET. Without
+`?query=` it is the query editor.
 """
 
 import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,7 @@ from fastapi.responses import FileResponse
 from fastapi.staticfiles import StaticFiles
 from graphql import GraphQLError
 from prometheus_client import Histogram
+from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -31,6 +36,7 @@ from libs.runtime.trace import HEADER, Tracing
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
 from services.gateway.identity import Door
+from services.gateway.not_json import reason_of
 from services.gateway.operations import Answer, Operation, Operations
 
 JSON = "application/json"
@@ -40,6 +46,7 @@ PAGES = Path(__file__).with_name("pages")
 
 
 _JSON_HEADER = (b"content-type", JSON.encode())
+_NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is of this moment, and for this caller
 _PATHS = frozenset({"/", "/graphql", "/graphql/", "/graphql/alpha"})
 # Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
 _LEASED = re.compile(
@@ -80,18 +87,14 @@ def build_app(
         max_age=600,
     )
 
-    # `make up` and the clients' own settings name /graphql, so that is what people open, too.
-    @app.get("/graphql", include_in_schema=False)
-    @app.get("/", include_in_schema=False)
-    async def page() -> FileResponse:
-        """The query editor, for people."""
-        return FileResponse(PAGES / "index.html", media_type="text/html")
-
     app.mount("/pages", StaticFiles(directory=PAGES), name="pages")
     if shared.settings.health_port is None:
         app.router.routes.extend(health_routes(probe))
     for path in (*sorted(_PATHS), "/lease/{rest:path}"):
         app.router.routes.append(Route(path, graphql, methods=["POST"]))
+    # `make up` and the clients' own settings name /graphql, so that is what people open, too.
+    for path in sorted(_PATHS):
+        app.router.routes.append(Route(path, Asked(graphql), methods=["GET"]))
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         if (
@@ -105,6 +108,21 @@ def build_app(
             await app(scope, receive, send)
 
     return front
+
+
+class Asked:
+    """What a browser gets: the answer to `?query=`, else the query editor, for people."""
+
+    def __init__(self, graphql: "Endpoint") -> None:
+        self._graphql = graphql
+        self._page = FileResponse(PAGES / "index.html", media_type="text/html")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one GET."""
+        if "query" in QueryParams(scope["query_string"]):
+            await self._graphql(scope, receive, send)
+        else:
+            await self._page(scope, receive, send)
 
 
 class Endpoint:
@@ -129,40 +147,48 @@ class Endpoint:
         }
         try:
             if self._tracing is None:
-                answer, kind = await self._answer(scope["path"], headers, receive)
+                answer, kind = await self._answer(scope, headers, receive)
             else:
-                answer, kind = await self._traced(self._tracing, scope["path"], headers, receive)
+                answer, kind = await self._traced(self._tracing, scope, headers, receive)
         except ClientDisconnect:
             return
         await send(
             {
                 "type": "http.response.start",
                 "status": answer.status,
-                "headers": [(b"content-length", b"%d" % len(answer.body)), _JSON_HEADER],
+                "headers": [
+                    (b"content-length", b"%d" % len(answer.body)),
+                    _JSON_HEADER,
+                    *(_NOT_KEPT if scope["method"] == "GET" else ()),
+                ],
             }
         )
         await send({"type": "http.response.body", "body": answer.body})
         _timer(kind, answer.status).observe(clock() - started)
 
     async def _traced(
-        self, tracing: Tracing, path: str, headers: Headers, receive: Receive
+        self, tracing: Tracing, scope: Scope, headers: Headers, receive: Receive
     ) -> tuple[Answer, str]:
         # The pattern, not the path: a leased path holds a token.
-        route = _LEASED.sub(r"/lease/{flow_run_id}/{lease_token}\g<path>", path)
+        route = _LEASED.sub(r"/lease/{flow_run_id}/{lease_token}\g<path>", scope["path"])
         with tracing.span(
-            f"POST {route}",
+            f"{scope['method']} {route}",
             "server",
             within=headers.get(HEADER),
-            attributes={"http.request.method": "POST", "http.route": route},
+            attributes={"http.request.method": scope["method"], "http.route": route},
         ) as span:
-            answer, kind = await self._answer(path, headers, receive)
+            answer, kind = await self._answer(scope, headers, receive)
             span.set_attribute("http.response.status_code", answer.status)
             return answer, kind
 
-    async def _answer(self, path: str, headers: Headers, receive: Receive) -> tuple[Answer, str]:
+    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Answer, str]:
         try:
-            lease = _lease(path)
-            given = _operations(await _read(receive, headers, self._shared.settings.body_limit))
+            lease = _lease(scope["path"])
+            given: Operation | list[Operation | BadRequestError]
+            if scope["method"] == "GET":
+                given = _asked(scope["query_string"], headers)
+            else:
+                given = _operations(await _read(receive, headers, self._shared.settings.body_limit))
         except BadRequestError as error:
             return _error(str(error), code="BAD_REQUEST", status=error.status), "single"
         try:
@@ -214,7 +240,7 @@ def _json(text: bytearray | str, what: str) -> Any:
     try:
         value = exact_json.loads(text)
     except ValueError as error:
-        msg = f"{what} not JSON: {error}."
+        msg = f"{what} not JSON: {reason_of(text, error)}."
         raise BadRequestError(msg) from None
     # Counting is quick, and hardly any request has as many brackets as would be too deep.
     brackets = (
@@ -252,6 +278,22 @@ def _operations(body: Any) -> Operation | list[Operation | BadRequestError]:
                 batch.append(error)
         return batch
     return _operation(body)
+
+
+def _asked(query_string: bytes, headers: Headers) -> Operation:
+    """The operation of a GET's address; it must be a query."""
+    # A page of another site can make a browser send a GET without asking; it could not read the answer, but it could
+    # keep the database at work. Browsers say where a request comes from, and other clients say nothing.
+    if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
+        msg = "A GET from a page of another site is not answered; send a POST."
+        raise BadRequestError(msg, status=403)
+    given = QueryParams(query_string)
+    body = {
+        "query": given["query"],
+        "variables": given.get("variables"),
+        "operationName": given.get("operationName"),
+    }
+    return replace(_operation(body), may_write=False)
 
 
 def _operation(item: Any) -> Operation:

@@ -15,8 +15,11 @@ from graphql import (
     DocumentNode,
     ExecutionResult,
     FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLError,
     GraphQLSchema,
+    InlineFragmentNode,
     OperationDefinitionNode,
     OperationType,
     execute,
@@ -36,6 +39,8 @@ from services.gateway.graphql import compat
 from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
 from services.gateway.reads import BadVariables, Reader, ReadPath
 from services.gateway.reads.documents import Lifted, lift, slots_of
+from services.gateway.reads.limits import Limits
+from services.gateway.reads.statement import too_much
 
 Variables = dict[str, Any]
 
@@ -45,16 +50,18 @@ TOKEN_LIMIT = (
 _HEAD = re.compile(
     r"(?:\s|#[^\n]*\n)*(?:(query|mutation|subscription)\b\s*(\w+)?[^{]*)?\{\s*(?:\w+\s*:\s*)?(\w+)?"
 )
+ROOT_LIMIT = Limits().roots  # mutations in a document, as of queries
 _INTROSPECTIONS = 16  # answers kept; each tool asks its own document, half a megabyte the answer
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a client posted."""
+    """What a client posted; a GET may not write."""
 
     query: str
     variables: Variables | None
     name: str | None
+    may_write: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +70,10 @@ class Answer:
 
     body: bytes
     status: int = 200
+
+
+class NotAllowedError(GraphQLError):
+    """The operation may not come by this method of HTTP."""
 
 
 class Operations:
@@ -103,6 +114,8 @@ class Operations:
     async def _answered(self, operation: Operation, context: Context) -> Answer:
         try:
             return await self._run(operation, context)
+        except NotAllowedError as error:
+            return self._refusal([error], status=405)
         except BadVariables as error:
             return self._refusal(error.errors)
         except GraphQLError as error:
@@ -115,6 +128,8 @@ class Operations:
         return Answer(_body(None, [self._masked(GraphQLError(str(error), original_error=error))]))
 
     async def _run(self, operation: Operation, context: Context) -> Answer:
+        if not operation.may_write:
+            self._check_reads(operation)
         if context.identity.renewing is not None:
             return await self._renew(operation, context)
         lifted = lift(operation.query)
@@ -131,6 +146,7 @@ class Operations:
             if node is None:
                 return self._refusal([_no_operation(operation, document)])
             if node.operation is not OperationType.QUERY:
+                _check_roots(document, node)
                 self._remember_plan(operation, document, node)
                 given = compat.variables_by_field(node, operation.variables or {})
                 return await self._execute(
@@ -151,6 +167,13 @@ class Operations:
             return self._refusal(rest.errors or [])
         errors = [self._masked(error) for error in rest.errors or []]
         return Answer(plan.render(answers, data=rest.data, errors=errors))
+
+    def _check_reads(self, operation: Operation) -> None:
+        """Refuse what is not a query."""
+        node = get_operation_ast(self._document(operation.query), operation.name)
+        if node is not None and node.operation is not OperationType.QUERY:
+            msg = "A GET answers queries only; send a mutation as POST."
+            raise NotAllowedError(msg)
 
     async def _renew(self, operation: Operation, context: Context) -> Answer:
         """Answer who shows a refresh token: it is good for new tokens alone."""
@@ -253,8 +276,8 @@ class Operations:
         )
         return result if isinstance(result, ExecutionResult) else await result
 
-    def _refusal(self, errors: Sequence[GraphQLError]) -> Answer:
-        return Answer(_body(None, errors, with_data=False), status=400)
+    def _refusal(self, errors: Sequence[GraphQLError], *, status: int = 400) -> Answer:
+        return Answer(_body(None, errors, with_data=False), status=status)
 
     def _masked(self, error: GraphQLError) -> GraphQLError:
         """An expected error as it is; a surprise without its text, under an id that the log has too."""
@@ -305,6 +328,30 @@ def _asks_only(node: OperationDefinitionNode, names: set[str]) -> bool:
         isinstance(field, FieldNode) and field.name.value in names
         for field in node.selection_set.selections
     )
+
+
+def _check_roots(document: DocumentNode, node: OperationDefinitionNode) -> None:
+    """Refuse more mutations than graphql-core can run: each waits inside the one before it, a level deeper."""
+    fragments = {
+        definition.name.value: definition
+        for definition in document.definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
+    keys: set[str] = set()
+    spread: set[str] = set()
+    todo = list(node.selection_set.selections)
+    while todo:
+        selection = todo.pop()
+        if isinstance(selection, FieldNode):
+            keys.add((selection.alias or selection.name).value)
+        elif isinstance(selection, InlineFragmentNode):
+            todo += selection.selection_set.selections
+        elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in spread:
+            spread.add(selection.name.value)
+            todo += fragments[selection.name.value].selection_set.selections
+    if len(keys) > ROOT_LIMIT:
+        msg = f"The document has {len(keys)} mutations; at most {ROOT_LIMIT} are run at once."
+        raise too_much(msg)
 
 
 def _no_operation(operation: Operation, document: DocumentNode) -> GraphQLError:

@@ -338,6 +338,100 @@ async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(
     assert "//" not in "".join(parts)
 
 
+@pytest.mark.parametrize("address", ["/", "/graphql", "/graphql/alpha"])
+async def test_a_query_in_the_address_is_answered(api: Gql, address: str) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        answer = await client.get(
+            address,
+            params={
+                "query": "query A($n: Int) { tenant(limit: $n) { slug } } query B { hello }",
+                "variables": '{"n": 1}',
+                "operationName": "A",
+            },
+        )
+
+    assert answer.json() == {"data": {"tenant": [{"slug": "default"}]}}
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("query", "from_site", "refused"),
+    [
+        ('mutation { create_project(input: {name: "by a link"}) { id } }', "none", (405, "POST")),
+        ('mutation { refreshToken(input: {accessToken: "x"}) { accessToken } }', "none", (405, "POST")),
+        ("{ hello }", "cross-site", (403, "another site")),
+        ("{ hello }", "same-site", (403, "another site")),
+        ("", "none", (400, "`query`")),
+        ("{ hello", "none", (400, "Syntax Error")),
+    ],
+)  # fmt: skip
+async def test_an_address_changes_nothing_and_serves_no_other_site(
+    stack: Stack, api: Gql, query: str, from_site: str, refused: tuple[int, str]
+) -> None:
+    status, says = refused
+    before = await counts(stack)
+    async with httpx.AsyncClient(base_url=api.url, headers={"sec-fetch-site": from_site}) as client:
+        # Once as a document that nobody has seen, and once as one that has been run.
+        first = await client.get("/graphql", params={"query": query})
+        await client.post("/graphql", json={"query": query.replace("by a link", "posted")})
+        after_post = await counts(stack)
+        again = await client.get("/graphql", params={"query": query})
+
+    assert [first.status_code, again.status_code] == [status, status]
+    assert says in first.json()["errors"][0]["message"]
+    assert await counts(stack) == after_post
+    assert after_post[0] == before[0] + ("create_project" in query)
+
+
+async def test_a_number_that_json_does_not_have_is_named_with_its_place(api: Gql) -> None:
+    document = "mutation($input: JSON!) { create_flow(input: {serialized_flow: $input}) { id } }"
+    of_a_client = json.dumps({"input": {"parameters": [1, {"rate": float("nan")}]}})
+
+    answer = await api.post({"query": document, "variables": of_a_client})
+
+    assert answer.status_code == 400
+    assert answer.json()["errors"][0]["message"] == (
+        "The key `variables` is a string that is not JSON: input.parameters[1].rate is NaN, which is not a JSON"
+        " value; give a number, a string or null."
+    )
+
+
+MANY = " ".join(f'a{n}: delete_secret(input: {{name: "s"}}) {{ success }}' for n in range(1000))
+
+
+@pytest.mark.parametrize(
+    "document",
+    [f"mutation {{ {MANY} }}", f"mutation {{ ...F }} fragment F on Mutation {{ {MANY} }}"],
+)
+async def test_more_mutations_than_are_run_at_once_are_refused_with_the_limit(
+    api: Gql, document: str
+) -> None:
+    answer = await api.post({"query": document})
+
+    assert answer.status_code == 400
+    [error] = answer.json()["errors"]
+    assert error["message"] == "The document has 1000 mutations; at most 500 are run at once."
+    assert error["extensions"] == {"code": "LIMIT_EXCEEDED"}
+
+
+async def test_more_fields_than_a_row_may_have_are_refused_with_the_limit(api: Gql) -> None:
+    fields = " ".join(f"a{n}: id" for n in range(1700))
+    selections = [
+        f"{{ project {{ {fields} }} }}",
+        f"{{ tenant {{ projects {{ {fields} }} }} }}",
+        f"{{ project_aggregate {{ {fields.replace(': id', ': __typename')} }} }}",
+        f'{{ project_by_pk(id: "{UNKNOWN}") {{ {fields} }} }}',
+        f'{{ mapped_children(task_run_id: "{UNKNOWN}") {{ {fields.replace(": id", ": __typename")} }} }}',
+    ]
+
+    answers = [(await api.post({"query": text})).json()["errors"] for text in selections]
+
+    assert {error["message"] for [error] in answers} == {
+        "A selection of more than 1600 fields must be split."
+    }
+
+
 async def test_the_schema_tells_of_itself_and_the_second_answer_is_the_first(api: Gql) -> None:
     first = await api.post({"query": get_introspection_query()})
     second = await api.post({"query": get_introspection_query()})
