@@ -11,6 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+DIST := services/dashboard/dist
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json deploy/containers/nats-users.conf
 SEED ?=
@@ -20,7 +21,7 @@ ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integrat
 RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
 	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
-.PHONY: help setup up down status logs demo env image images fmt lint types check test test-unit test-integration test-system \
+.PHONY: $(DIST) help setup dashboard up down status logs demo env image images fmt lint types check test test-unit test-integration test-system \
 	test-clients test-containers test-on-containers test-races test-faults bench generate verify migration lock clean
 
 help: ## List these commands
@@ -38,9 +39,16 @@ $(READY): requirements-dev.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@touch $@
 
+dashboard: $(READY) ## Build the web pages (other commands do it where npm's registry can be reached)
+	@$(BIN)/python -m deploy.dashboard
+
+# Without npm's registry everything else works; a page says what is missing.
+$(DIST): $(READY)
+	@$(BIN)/python -m deploy.dashboard --optional
+
 # --- running it ------------------------------------------------------------------------------------------------------
 
-up: $(READY) ## Start Headwater in the background; returns when it answers (HEADWATER_DATA, HEADWATER_PORT)
+up: $(READY) $(DIST) ## Start Headwater in the background; returns when it answers (HEADWATER_DATA, HEADWATER_PORT)
 	@$(BIN)/python -m deploy.local up
 
 down: $(READY) ## Stop it
@@ -52,7 +60,7 @@ status: $(READY) ## Show what runs
 logs: $(READY) ## Follow its log
 	@$(BIN)/python -m deploy.local logs --follow
 
-demo: $(READY) ## Register, schedule and run real Prefect flows on it, and show what happened (DEMO_EXIT=1 ends then)
+demo: $(READY) $(DIST) ## Register, schedule and run real Prefect flows on it, and show what happened (DEMO_EXIT=1 ends then)
 	@$(BIN)/python -m deploy.demo
 
 # --- in containers ---------------------------------------------------------------------------------------------------
@@ -102,7 +110,7 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 WORKERS ?= logical
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
-test: $(READY) ## Unit, contract, integration and system tests, and four old clients; WORKERS=0 for one after the other
+test: $(READY) $(DIST) ## Unit, contract, integration and system tests, and four old clients; WORKERS=0 for one after the other
 	$(BIN)/pytest $(PARALLEL) tests/clients tests/system tests/integration tests/contracts tests/unit
 
 test-unit: $(READY) ## Rules and contracts; no engine, seconds
@@ -117,7 +125,7 @@ test-system: $(READY) ## The stories, with a real Prefect client
 test-clients: $(READY) ## Every generation of real clients, in each mode, through every scenario
 	$(BIN)/pytest tests/clients --clients=whole
 
-images: $(READY) ## Make the images that the tests of the containers need; minutes, where nothing is cached
+images: $(READY) $(DIST) ## Make the images that the tests of the containers need; minutes, where nothing is cached
 	@if [ "$${HEADWATER_NO_DOCKER:-}" = 1 ]; then echo "HEADWATER_NO_DOCKER=1: the containers are NOT tested" >&2; \
 	else $(BIN)/python -m deploy.offline images; fi
 
@@ -137,4 +145,4 @@ bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench
 	$(BIN)/python -m tests.bench $(only)
 
 clean: ## Remove the environment and caches; data stays
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(DIST) services/dashboard/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -42,7 +42,8 @@ from services.gateway.operations import Answer, Operation, Operations
 JSON = "application/json"
 BATCH_LIMIT = 100  # operations in one array; the web UI sends 25 at most
 
-PAGES = Path(__file__).with_name("pages")
+BUILT_PAGES = Path(__file__).parents[1] / "dashboard" / "dist"
+UNBUILT_PAGE = Path(__file__).with_name("pages") / "unbuilt.html"
 
 
 _JSON_HEADER = (b"content-type", JSON.encode())
@@ -87,7 +88,8 @@ def build_app(
         max_age=600,
     )
 
-    app.mount("/pages", StaticFiles(directory=PAGES), name="pages")
+    assets = StaticFiles(directory=BUILT_PAGES / "assets", check_dir=False)
+    app.mount("/assets", assets, name="assets")
     if shared.settings.health_port is None:
         app.router.routes.extend(health_routes(probe))
     for path in (*sorted(_PATHS), "/lease/{rest:path}"):
@@ -111,18 +113,22 @@ def build_app(
 
 
 class Asked:
-    """What a browser gets: the answer to `?query=`, else the query editor, for people."""
+    """What a browser gets: the answer to `?query=`, else the query editor, for people.
+
+    Where the editor is not built, a page says how to build it.
+    """
 
     def __init__(self, graphql: "Endpoint") -> None:
         self._graphql = graphql
-        self._page = FileResponse(PAGES / "index.html", media_type="text/html")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one GET."""
         if "query" in QueryParams(scope["query_string"]):
             await self._graphql(scope, receive, send)
         else:
-            await self._page(scope, receive, send)
+            editor = BUILT_PAGES / "editor.html"
+            page = editor if editor.is_file() else UNBUILT_PAGE
+            await FileResponse(page, media_type="text/html")(scope, receive, send)
 
 
 class Endpoint:

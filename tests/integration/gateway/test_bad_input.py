@@ -2,7 +2,6 @@
 
 import gzip
 import json
-import re
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from typing import Any
@@ -321,21 +320,6 @@ async def test_a_web_page_of_another_origin_may_ask(api: Gql) -> None:
     allowed = answer.headers["access-control-allow-headers"].lower()
     assert answer.status_code == 200
     assert all(header in allowed for header in wanted.split(","))
-
-
-@pytest.mark.parametrize("address", ["/", "/graphql"])
-async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(
-    api: Gql, address: str
-) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as client:
-        page = await client.get(address)
-        parts = re.findall(r'(?:src|href)="([^"]+)"', page.text)
-        answers = [await client.get("/" + part) for part in parts]
-
-    assert page.headers["content-type"].startswith("text/html")
-    assert len(parts) == 5
-    assert [answer.status_code for answer in answers] == [200] * 5
-    assert "//" not in "".join(parts)
 
 
 @pytest.mark.parametrize("address", ["/", "/graphql", "/graphql/alpha"])

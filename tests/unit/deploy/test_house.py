@@ -1,5 +1,6 @@
 """The house itself: what the Makefile and the locks promise."""
 
+import json
 import re
 import subprocess
 from pathlib import Path
@@ -34,7 +35,8 @@ def test_secrets_are_drawn_on_a_machine_that_can_make_no_environment() -> None:
 
 def test_the_pages_link_to_what_is_there() -> None:
     folders = ("services", "libs", "deploy", "tests")
-    pages = [*CHECKOUT.glob("*.md"), *(p for f in folders for p in (CHECKOUT / f).rglob("*.md"))]
+    found = [*CHECKOUT.glob("*.md"), *(p for f in folders for p in (CHECKOUT / f).rglob("*.md"))]
+    pages = [page for page in found if "node_modules" not in page.parts]
     links = [
         (page, link)
         for page in pages
@@ -46,6 +48,15 @@ def test_the_pages_link_to_what_is_there() -> None:
 
     assert len(links) > 30
     assert broken == []
+
+
+def test_the_lock_of_the_web_pages_names_no_registry_and_every_package_has_a_hash() -> None:
+    lock = json.loads((CHECKOUT / "services/dashboard/package-lock.json").read_text())
+    packages = {name: entry for name, entry in lock["packages"].items() if name}
+
+    assert len(packages) > 50
+    assert [name for name, entry in packages.items() if "resolved" in entry] == []
+    assert [name for name, entry in packages.items() if "integrity" not in entry] == []
 
 
 @pytest.mark.parametrize("lock", LOCKS)

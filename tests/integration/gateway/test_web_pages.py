@@ -1,0 +1,72 @@
+"""What a person sees who opens the gateway's address in a browser."""
+
+import os
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from services.gateway import http
+from tests.support.engines import Stack
+from tests.support.gql import Gql
+from tests.support.services import all_services
+
+ADDRESSES = ("/", "/graphql")
+
+
+@pytest.fixture(scope="module")
+async def api(stack: Stack) -> AsyncIterator[Gql]:
+    async with (
+        all_services(stack) as gateway,
+        Gql(f"http://127.0.0.1:{gateway.port}") as gql,
+    ):
+        yield gql
+
+
+def _need_built_pages() -> None:
+    if (http.BUILT_PAGES / "editor.html").is_file():
+        return
+    reason = "the web pages are not built: `make dashboard`"
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(
+    api: Gql, address: str
+) -> None:
+    _need_built_pages()
+
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        page = await client.get(address)
+        parts = re.findall(r'(?:src|href)="\./([^"]+)"', page.text)
+        answers = [await client.get("/" + part) for part in parts]
+
+    assert page.headers["content-type"].startswith("text/html")
+    assert {Path(part).suffix for part in parts} == {".css", ".js"}
+    assert {answer.status_code for answer in answers} == {200}
+    assert "//" not in "".join(parts)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+async def test_where_the_pages_are_not_built_the_address_says_how_to_build_them(
+    api: Gql, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "BUILT_PAGES", tmp_path)
+
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        page = await client.get(address)
+
+    assert page.status_code == 200
+    assert page.headers["content-type"].startswith("text/html")
+    assert "make dashboard" in page.text
+
+
+async def test_a_file_that_the_pages_do_not_have_is_not_found(api: Gql) -> None:
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        answer = await client.get("/assets/no-such-file.js")
+
+    assert answer.status_code == 404
