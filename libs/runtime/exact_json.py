@@ -36,6 +36,27 @@ def loads(text: bytes | bytearray | str) -> Any:
         raise ValueError(msg) from None
 
 
+def loads_leniently(text: bytes | bytearray | str) -> Any:
+    """As `loads`, but also what Python writes and JSON does not have; ValueError for what is no JSON in any reading.
+
+    Half of a surrogate pair stays one in the string, bytes that are not UTF-8 become such halves, `NaN` and the
+    infinities become floats, and a number that is larger than any becomes an infinity. `reported` says what then.
+    """
+    characters = text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
+    try:
+        return json.loads(characters, parse_int=_any_integer)
+    except RecursionError:
+        msg = "it is nested too deeply"
+        raise ValueError(msg) from None
+
+
+def _any_integer(digits: str) -> int | float:
+    try:
+        return whole(digits)
+    except ValueError:
+        return float(digits)
+
+
 def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> bytes:
     """Compact JSON; keys that are no strings become strings.
 

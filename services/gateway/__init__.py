@@ -12,6 +12,7 @@ Guarantees
 * Nothing is written here but the gateway's own tables; a mutation is done when its service has committed.
 * Logs are accepted when JetStream has them, and copies are kept until PostgreSQL does (`log_copies`): a lost
   JetStream store loses none. Heartbeats are hints and are never waited for.
+* What running code reports is cleaned where it cannot be stored, what people configure is refused there (`odd_text`).
 * A surprise never shows its text: the client gets an id, the log has the rest. Texts that old clients match on are in
   `graphql/compat.py` and nowhere else.
 

@@ -36,7 +36,6 @@ from libs.runtime.trace import HEADER, Tracing
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
 from services.gateway.identity import Door
-from services.gateway.not_json import reason_of
 from services.gateway.operations import Answer, Operation, Operations
 
 JSON = "application/json"
@@ -194,7 +193,9 @@ class Endpoint:
             if scope["method"] == "GET":
                 given = _asked(scope["query_string"], headers)
             else:
-                given = _operations(await _read(receive, headers, self._shared.settings.body_limit))
+                given = _operations(
+                    *await _read(receive, headers, self._shared.settings.body_limit)
+                )
         except BadRequestError as error:
             return _error(str(error), code="BAD_REQUEST", status=error.status), "single"
         try:
@@ -223,8 +224,8 @@ def _timer(kind: str, status: int) -> Histogram:
     return metrics.HTTP_SECONDS.labels(kind, str(status))
 
 
-async def _read(receive: Receive, headers: Headers, limit: int) -> Any:
-    """The body as JSON, read no further than the limit."""
+async def _read(receive: Receive, headers: Headers, limit: int) -> tuple[Any, bool]:
+    """The body as JSON, read no further than the limit, and whether it is odd."""
     declared = headers.get("content-length")
     if declared is not None and declared.isdigit() and int(declared) > limit:
         raise _too_large(limit)
@@ -241,23 +242,24 @@ async def _read(receive: Receive, headers: Headers, limit: int) -> Any:
     return _json(body, "The request body is")
 
 
-def _json(text: bytearray | str, what: str) -> Any:
-    """The value of a JSON text, no deeper than can be passed on to a service."""
+def _json(text: bytearray | str, what: str) -> tuple[Any, bool]:
+    """The value of a JSON text, and whether it is odd: it may hold what nothing behind us can (`odd_text`)."""
     try:
         value = exact_json.loads(text)
     except ValueError as error:
-        msg = f"{what} not JSON: {reason_of(text, error)}."
-        raise BadRequestError(msg) from None
+        try:
+            return exact_json.loads_leniently(text), True
+        except ValueError:
+            msg = f"{what} not JSON: {error}."
+            raise BadRequestError(msg) from None
+    if isinstance(text, str):
+        return value, "\\u0000" in text or _is_too_deep(value, text.count("[") + text.count("{"))
     # Counting is quick, and hardly any request has as many brackets as would be too deep.
-    brackets = (
-        text.count("[") + text.count("{")
-        if isinstance(text, str)
-        else (text.count(b"[") + text.count(b"{"))
-    )
-    if brackets > MOST_LEVELS and exact_json.is_deeper_than(MOST_LEVELS, value):
-        msg = f"{what} nested deeper than {MOST_LEVELS} levels."
-        raise BadRequestError(msg)
-    return value
+    return value, b"\\u0000" in text or _is_too_deep(value, text.count(b"[") + text.count(b"{"))
+
+
+def _is_too_deep(value: Any, brackets: int) -> bool:
+    return brackets > MOST_LEVELS and exact_json.is_deeper_than(MOST_LEVELS, value)
 
 
 def _too_large(limit: int) -> BadRequestError:
@@ -265,7 +267,7 @@ def _too_large(limit: int) -> BadRequestError:
     return BadRequestError(text, status=413)
 
 
-def _operations(body: Any) -> Operation | list[Operation | BadRequestError]:
+def _operations(body: Any, odd: bool) -> Operation | list[Operation | BadRequestError]:
     """The operation, or the batch in order; a bad one in a batch fails alone."""
     if isinstance(body, list):
         if not body:
@@ -279,11 +281,11 @@ def _operations(body: Any) -> Operation | list[Operation | BadRequestError]:
         batch: list[Operation | BadRequestError] = []
         for item in body:
             try:
-                batch.append(_operation(item))
+                batch.append(_operation(item, odd))
             except BadRequestError as error:
                 batch.append(error)
         return batch
-    return _operation(body)
+    return _operation(body, odd)
 
 
 def _asked(query_string: bytes, headers: Headers) -> Operation:
@@ -299,10 +301,10 @@ def _asked(query_string: bytes, headers: Headers) -> Operation:
         "variables": given.get("variables"),
         "operationName": given.get("operationName"),
     }
-    return replace(_operation(body), may_write=False)
+    return replace(_operation(body, odd=False), may_write=False)
 
 
-def _operation(item: Any) -> Operation:
+def _operation(item: Any, odd: bool) -> Operation:
     if not isinstance(item, dict):
         msg = "A GraphQL request is a JSON object with the key `query`."
         raise BadRequestError(msg)
@@ -312,7 +314,8 @@ def _operation(item: Any) -> Operation:
         raise BadRequestError(msg)
     variables = item.get("variables")
     if isinstance(variables, str):  # prefect.Client sends json.dumps(variables)
-        variables = _json(variables or "null", "The key `variables` is a string that is")
+        variables, are_odd = _json(variables or "null", "The key `variables` is a string that is")
+        odd = odd or are_odd
     if variables is not None and not isinstance(variables, dict):
         msg = "The key `variables` must be an object, a string of JSON, or null."
         raise BadRequestError(msg)
@@ -320,7 +323,8 @@ def _operation(item: Any) -> Operation:
     if name is not None and not isinstance(name, str):
         msg = "The key `operationName` must be a string or null."
         raise BadRequestError(msg)
-    return Operation(query=query, variables=variables, name=name or None)
+    # A literal has one more way to write U+0000.
+    return Operation(query, variables, name or None, odd=odd or "\\u{" in query)
 
 
 async def _one(

@@ -34,6 +34,7 @@ from libs.runtime import exact_json, log
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from libs.runtime.trace import Tracing
+from services.gateway import odd_text
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
@@ -62,6 +63,8 @@ class Operation:
     variables: Variables | None
     name: str | None
     may_write: bool = True
+    odd: bool = False
+    """Whether `odd_text` is to look at it before anything else does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +116,24 @@ class Operations:
 
     async def _answered(self, operation: Operation, context: Context) -> Answer:
         try:
+            if operation.odd:
+                operation = self._admitted(operation)
             return await self._run(operation, context)
         except NotAllowedError as error:
             return self._refusal([error], status=405)
-        except BadVariables as error:
-            return self._refusal(error.errors)
-        except GraphQLError as error:
-            return self._refusal([error])
+        except (BadVariables, GraphQLError) as error:
+            cleaned = odd_text.with_clean_literals(self._schema, operation.query, operation.name)
+            if cleaned is not None:
+                return await self._answered(replace(operation, query=cleaned), context)
+            return self._refusal(error.errors if isinstance(error, BadVariables) else [error])
         except Exception as error:
             return self.failed(error)
+
+    def _admitted(self, operation: Operation) -> Operation:
+        query, variables = odd_text.admitted(
+            self._schema, operation.query, operation.variables, operation.name
+        )
+        return replace(operation, query=query, variables=variables, odd=False)
 
     def failed(self, error: Exception) -> Answer:
         """What a client is told about a surprise: API_ERROR for an outage, else an id that the log has too."""

@@ -36,6 +36,8 @@ class Mutation:
     run: Resolver
     relations: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
     guard: Guard = Guard.WRITE
+    reports: bool = False
+    """Whether running code sends it: unstorable text in it is cleaned instead of refused (`odd_text`)."""
 
 
 REGISTRY: list[Mutation] = []
@@ -57,10 +59,12 @@ def mutation(
     camel: str | None = "",
     relations: dict[str, tuple[str, str]] | None = None,
     guard: Guard = Guard.WRITE,
+    reports: bool = False,
 ) -> Callable[[Resolver], Resolver]:
     """Declare the decorated `async def (context, input: Input) -> Payload` as a mutation.
 
     `name` is the snake_case name (None: camelCase only); `camel` is derived unless given (None: snake_case only).
+    `reports` is said of what running code sends.
     """
 
     def declare(run: Resolver) -> Resolver:
@@ -74,6 +78,7 @@ def mutation(
                 run=run,
                 relations=relations or {},
                 guard=guard,
+                reports=reports,
             )
         )
         return run

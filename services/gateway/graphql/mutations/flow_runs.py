@@ -129,7 +129,7 @@ class SetFlowRunName:
     name: str
 
 
-@mutation("set_flow_run_name", guard=Guard.RUN)
+@mutation("set_flow_run_name", guard=Guard.RUN, reports=True)
 async def set_flow_run_name(context: Context, input: SetFlowRunName) -> Success:
     """Rename a run."""
     return await _update(context, input.flow_run_id, name=input.name)
@@ -168,7 +168,7 @@ async def _is_fenced(context: Context, run_id: UUID) -> bool:
         return False
 
 
-@mutation("update_flow_run_heartbeat", guard=Guard.RUN)
+@mutation("update_flow_run_heartbeat", guard=Guard.RUN, reports=True)
 async def update_flow_run_heartbeat(context: Context, input: FlowRunInput) -> Success:
     """A sign of life. Always true, for unknown and finished runs too: orphaned pingers must stay harmless."""
     if await _is_fenced(context, input.flow_run_id):

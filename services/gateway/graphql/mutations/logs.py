@@ -60,13 +60,13 @@ class WriteRunLogs:
     logs: list[WriteRunLog]
 
 
-@mutation("write_run_logs", guard=Guard.RUN)
+@mutation("write_run_logs", guard=Guard.RUN, reports=True)
 async def write_run_logs(context: Context, input: WriteRunLogs) -> Success:
     """Accept log lines, all or none. `Foreign key violation.` when a run is unknown."""
     return await _write(context, input.logs)
 
 
-@mutation(None, camel="writeRunLog", guard=Guard.RUN)
+@mutation(None, camel="writeRunLog", guard=Guard.RUN, reports=True)
 async def write_run_log(context: Context, input: WriteRunLog) -> Success:
     """Accept one log line."""
     return await _write(context, [input])

@@ -62,7 +62,7 @@ class StatesPayload:
     states: list[SetFlowRunStateResult]
 
 
-@mutation("set_flow_run_states", guard=Guard.RUN)
+@mutation("set_flow_run_states", guard=Guard.RUN, reports=True)
 async def set_flow_run_states(context: Context, input: SetFlowRunStates) -> StatesPayload:
     """Set states of flow runs. The first refusal is the error of the field; the others stay done."""
     return await _set(
@@ -79,7 +79,7 @@ async def set_flow_run_states(context: Context, input: SetFlowRunStates) -> Stat
     )
 
 
-@mutation("set_task_run_states", guard=Guard.RUN)
+@mutation("set_task_run_states", guard=Guard.RUN, reports=True)
 async def set_task_run_states(context: Context, input: SetTaskRunStates) -> StatesPayload:
     """Set states of task runs. The first refusal is the error of the field; the others stay done."""
     return await _set(

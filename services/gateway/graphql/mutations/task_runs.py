@@ -31,13 +31,18 @@ class TaskRunPayload:
     serialized_state: JSON
 
 
-@mutation("get_or_create_task_run_info", camel=None, guard=Guard.RUN)
+@mutation("get_or_create_task_run_info", camel=None, guard=Guard.RUN, reports=True)
 async def get_or_create_task_run_info(context: Context, input: TaskRunKey) -> TaskRunPayload:
     """The task run of (flow run, task, map index), made if it is not there."""
     return await _get_or_create(context, input)
 
 
-@mutation("get_or_create_task_run", relations={"task_run": ("task_run", "id")}, guard=Guard.RUN)
+@mutation(
+    "get_or_create_task_run",
+    relations={"task_run": ("task_run", "id")},
+    guard=Guard.RUN,
+    reports=True,
+)
 async def get_or_create_task_run(context: Context, input: TaskRunKey) -> TaskRunPayload:
     """The same, as Core before 0.13.18 asks for it."""
     return await _get_or_create(context, input)
@@ -69,7 +74,7 @@ class SetTaskRunName:
     name: str
 
 
-@mutation("set_task_run_name", guard=Guard.RUN)
+@mutation("set_task_run_name", guard=Guard.RUN, reports=True)
 async def set_task_run_name(context: Context, input: SetTaskRunName) -> Success:
     """Rename a task run."""
     reply = await context.ask(
@@ -91,7 +96,7 @@ class TaskRunInput:
     task_run_id: UUID
 
 
-@mutation("update_task_run_heartbeat", guard=Guard.RUN)
+@mutation("update_task_run_heartbeat", guard=Guard.RUN, reports=True)
 async def update_task_run_heartbeat(context: Context, input: TaskRunInput) -> Success:
     """A task's sign of life (Core <= 0.15.3); shown, never judged. Always true."""
     await context.shared.bus.signal(
@@ -110,7 +115,7 @@ class CreateArtifact:
     tenant_id: UUID | None = None
 
 
-@mutation("create_task_run_artifact", guard=Guard.RUN)
+@mutation("create_task_run_artifact", guard=Guard.RUN, reports=True)
 async def create_task_run_artifact(context: Context, input: CreateArtifact) -> Id:
     """Leave a link or a piece of markdown on a task run."""
     reply = await context.ask(
@@ -133,7 +138,7 @@ class UpdateArtifact:
     data: JSON
 
 
-@mutation("update_task_run_artifact", guard=Guard.RUN)
+@mutation("update_task_run_artifact", guard=Guard.RUN, reports=True)
 async def update_task_run_artifact(context: Context, input: UpdateArtifact) -> IdAndSuccess:
     """Replace an artifact."""
     reply = await context.ask(
