@@ -24,6 +24,19 @@ class AgentAccess:
     subscribe: tuple[str, ...]
 
 
+def is_answerable(tenant_id: UUID, reply: str) -> bool:
+    """Whether the answer to a request of this tenant's agents may go there: to their own inbox, and nowhere else.
+
+    NATS checks who publishes where, and not what a message names for its reply. Whoever answers publishes with its own
+    rights, so an answer to any other subject would be one that the agent itself may not write to.
+    """
+    own, _, rest = reply.partition(f"{agent_inbox(tenant_id)}.")
+    return not own and bool(rest) and rest.isprintable() and not set(rest) & _NO_LITERAL
+
+
+_NO_LITERAL = frozenset("*> ")
+
+
 def access_of(tenant_id: UUID) -> AgentAccess:
     """The tenant's own subjects, and answers to what its agents ask."""
 

@@ -93,6 +93,10 @@ LEASES_ENDED = Counter(
 LOG_LINES_STORED = Counter(
     "headwater_log_lines_stored", "Log lines taken from the stream, those beyond a cap among them"
 )
+REPLIES_REFUSED = Counter(
+    "headwater_agent_replies_refused",
+    "Requests of native agents left unanswered, because the answer would have gone to no inbox of their tenant",
+)
 LOG_LINES_DROPPED = Counter(
     "headwater_log_lines_dropped", "Log lines beyond the cap of their run (HEADWATER_LOG_CAP)"
 )

@@ -17,6 +17,7 @@ from pydantic import TypeAdapter
 
 from libs.contracts import agents
 from libs.contracts.base import Message, Refused, Rpc
+from libs.contracts.subjects import agent_inbox
 from libs.runtime.ids import new_id
 
 
@@ -147,7 +148,9 @@ def _adapter(rpc: Rpc[Any, Any]) -> TypeAdapter[Any]:
 @asynccontextmanager
 async def raw_agent(nats_url: str, tenant_id: UUID, *labels: str) -> AsyncIterator[RawAgent]:
     """A connected agent that has not said hello."""
-    client = await nats.connect(nats_url, allow_reconnect=False)
+    client = await nats.connect(
+        nats_url, allow_reconnect=False, inbox_prefix=agent_inbox(tenant_id)
+    )
     agent = RawAgent(client=client, tenant_id=tenant_id, labels=sorted(labels))
     try:
         await agent.listen()

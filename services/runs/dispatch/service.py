@@ -12,7 +12,7 @@ import nats.errors
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from libs.contracts import agents, heartbeat, subjects
+from libs.contracts import agent_access, agents, heartbeat, subjects
 from libs.contracts.agents import ClaimedRun, Held, Outcome, Renewal
 from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.errors import Code
@@ -218,13 +218,13 @@ class Dispatch:
 
     async def on_claim(self, message: Msg) -> None:
         """Park the claim; its answer comes when there is one."""
-        if not message.reply:
+        tenant_id = self._asking_tenant(message)
+        if tenant_id is None:
             return  # runs would be taken for nobody
         request = _parse(agents.Claim, message)
-        tenant_id = _tenant_of(message)
         refusal = request if isinstance(request, Refused) else _unacceptable(request)
-        if refusal is not None or tenant_id is None or isinstance(request, Refused):
-            await message.respond(_json(refusal or Refused(code=Code.TENANT_INVALID)))
+        if refusal is not None or isinstance(request, Refused):
+            await message.respond(_json(refusal or request))
             return
         self._hear_from(tenant_id, request.agent_id)
         parked = Parked(
@@ -345,9 +345,18 @@ class Dispatch:
             await message.respond(_json(await self._answer(request_type, handler, message)))
 
         async def callback(message: Msg) -> None:
-            self._spawn(answer(message))
+            if self._asking_tenant(message) is not None:
+                self._spawn(answer(message))
 
         return callback
+
+    def _asking_tenant(self, message: Msg) -> UUID | None:
+        """Whose agent asks; None for a request that stays unanswered, since its answer may not go where it says."""
+        tenant_id = _tenant_of(message)
+        if tenant_id is not None and agent_access.is_answerable(tenant_id, message.reply):
+            return tenant_id
+        metrics.REPLIES_REFUSED.inc()
+        return None
 
     async def _answer(
         self,

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -12,9 +13,10 @@ from nats.aio.msg import Msg
 
 from libs.contracts import agents, runs
 from libs.contracts.agents import Outcome, Standing, Welcome
-from libs.contracts.base import Refused
+from libs.contracts.base import Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.runs import StateApplied
+from libs.contracts.subjects import agent_inbox
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
@@ -636,3 +638,58 @@ async def test_every_request_may_be_made_twice(stack: Stack, client: Client, flo
     assert drains[0] == drains[1]
     assert await row(stack, run_id) == before
     assert await history(stack, run_id) == ["Scheduled", "Submitted", "Running"]
+
+
+@pytest.mark.parametrize(
+    "verb", [agents.HELLO, agents.CLAIM, agents.RENEW, agents.REPORT, agents.DRAIN]
+)
+async def test_an_answer_goes_to_no_subject_but_an_inbox_of_the_asking_tenant(
+    stack: Stack, flow: Flow, verb: Rpc[Any, Any]
+) -> None:
+    """The ledger answers with its own rights; where to, the agent says."""
+    other, run = new_id(), new_id()
+    foreign = [
+        f"hw.sig.agent.{other}.cancel.{run}",
+        f"hw.beat.{other}.{run}",
+        f"hw.evt.flow_run.zombie_detected.{run}",
+        "hw.dlq.runs.runs__work",
+        f"{agent_inbox(other)}.x",
+        "_INBOX.gateway.x",
+        f"{agent_inbox(flow.tenant_id)}",
+        f"x.{agent_inbox(flow.tenant_id)}.x",
+    ]
+    heard: list[str] = []
+
+    async def note(message: Msg) -> None:
+        heard.append(message.subject)
+
+    subject = verb.subject.at(tenant_id=flow.tenant_id)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        for reply in foreign:
+            await agent.client.subscribe(reply, cb=note)
+        for reply in foreign:
+            await agent.client.publish(subject, b"{}", reply=reply)
+        # Its own request comes behind those, and is answered.
+        answered = await agent.client.request(subject, b"{}", timeout=10)
+
+    assert b"refused" in answered.data
+    assert heard == []
+
+
+async def test_nobody_waits_for_the_locks_of_another_tenants_runs(
+    stack: Stack, client: Client, flow: Flow
+) -> None:
+    run_id = await client.create(flow)
+    stolen = agents.ClaimedRun(
+        flow_run_id=run_id, lease_token=new_id(), attempt=1, lease=1, name="x", flow_id=flow.id, flow_name="x"
+    )  # fmt: skip
+    async with (
+        raw_agent(stack.nats_url, new_id()) as stranger,
+        stack.admin_pool.acquire() as connection,
+        connection.transaction(),
+    ):
+        await connection.execute("SELECT FROM runs.flow_run WHERE id = $1 FOR UPDATE", run_id)
+
+        [renewal] = await stranger.renew(stolen)
+
+    assert renewal.standing is Standing.LOST
