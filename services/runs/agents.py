@@ -22,7 +22,8 @@ class Agents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._written: dict[UUID, float] = {}
+        # By tenant and agent: the agent's id is the caller's word, and may be that of another tenant's agent.
+        self._written: dict[tuple[UUID, UUID], float] = {}
 
     async def register(self, command: RegisterAgent, *, id_: UUID, at: datetime) -> UUID:
         """The agent with this identity, made if absent. The unique index decides when two register at once."""
@@ -75,12 +76,13 @@ class Agents:
         self, tenant_id: UUID, agent_id: UUID, *, at: datetime, monotonic: float
     ) -> None:
         """The agent gave a sign of life; written down at most every PRESENCE_EVERY seconds."""
-        last = self._written.get(agent_id)
+        agent = (tenant_id, agent_id)
+        last = self._written.get(agent)
         if last is not None and monotonic - last < PRESENCE_EVERY:
             return
         if len(self._written) >= PRESENCE_FORGET:
             self._written.clear()
-        self._written[agent_id] = monotonic
+        self._written[agent] = monotonic
         await self._database.pool.execute(
             "UPDATE runs.agent SET last_queried = $3 WHERE id = $1 AND tenant_id = $2",
             agent_id,

@@ -169,17 +169,19 @@ class _Needs:
     """Task runs that are decided by their flow run too."""
     reaching: set[UUID] = field(default_factory=set)
     """Flow runs whose decision may reach their unfinished task runs."""
-    claimants: set[UUID] = field(default_factory=set)
+    claimants: set[tuple[UUID, UUID]] = field(default_factory=set)
+    """Agents that claim runs, as (tenant, id)."""
     zombies: set[UUID] = field(default_factory=set)
     entering: dict[UUID, list[RunState]] = field(default_factory=dict)
     """States for which runs need slots of concurrency limits, if there are any."""
 
     def note(self, command: Command, read: Iterable[_Read]) -> None:
         match command:
-            case SetStates(agent_id=agent_id):
+            case SetStates(tenant_id=tenant_id, agent_id=agent_id):
+                claimant = None if agent_id is None else (tenant_id, agent_id)
                 for item in read:
                     if item.state is not None:
-                        self._note_state(item.proposal, item.state, agent_id)
+                        self._note_state(item.proposal, item.state, claimant)
             case FlowRunZombieDetected():
                 self.zombies.add(command.flow_run_id)
                 self.reaching.add(command.flow_run_id)
@@ -190,7 +192,9 @@ class _Needs:
             case _:
                 pass
 
-    def _note_state(self, proposal: StateProposal, state: RunState, agent_id: UUID | None) -> None:
+    def _note_state(
+        self, proposal: StateProposal, state: RunState, claimant: tuple[UUID, UUID] | None
+    ) -> None:
         if limits.enters(proposal.run_kind, state.name):
             self.entering.setdefault(proposal.run_id, []).append(state)
         if proposal.run_kind is RunKind.TASK_RUN:
@@ -205,8 +209,8 @@ class _Needs:
         self.flow_runs.add(proposal.run_id)
         if state.name == State.CANCELLED:
             self.reaching.add(proposal.run_id)
-        elif state.name == State.SUBMITTED and agent_id is not None:
-            self.claimants.add(agent_id)
+        elif state.name == State.SUBMITTED and claimant is not None:
+            self.claimants.add(claimant)
 
 
 @dataclass(slots=True)
@@ -224,7 +228,7 @@ class _Batch:
     task_runs_of: dict[UUID, list[UUID]] = field(default_factory=dict)
     policies: dict[UUID, TaskPolicy] = field(default_factory=dict)
     last_seen: dict[UUID, datetime] = field(default_factory=dict)
-    agents: set[UUID] = field(default_factory=set)
+    agents: set[tuple[UUID, UUID]] = field(default_factory=set)
     slots: Slots = field(default_factory=Slots)
     flow_run_moves: list[tuple[UUID, FlowRunMoved]] = field(default_factory=list)
     task_run_moves: list[tuple[UUID, TaskRunMoved]] = field(default_factory=list)
@@ -351,7 +355,8 @@ class _Batch:
     # states
 
     def _set_states(self, command: SetStates, read: list[_Read]) -> StatesSet:
-        agent_id = command.agent_id if command.agent_id in self.agents else None
+        is_known = (command.tenant_id, command.agent_id) in self.agents
+        agent_id = command.agent_id if is_known else None
         outcomes: list[StateApplied | VersionConflict | Refused] = []
         for item in read:
             if item.state is None:

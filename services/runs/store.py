@@ -226,10 +226,16 @@ async def lock_task_runs(connection: Connection, ids: Iterable[UUID]) -> dict[UU
     return {row["id"]: TaskRun(**row) for row in rows}
 
 
-async def known_agents(connection: Connection, ids: Iterable[UUID]) -> set[UUID]:
-    """Which agent ids exist."""
-    rows = await connection.fetch("SELECT id FROM runs.agent WHERE id = ANY($1::uuid[])", list(ids))
-    return {row["id"] for row in rows}
+async def known_agents(
+    connection: Connection, agents: Iterable[tuple[UUID, UUID]]
+) -> set[tuple[UUID, UUID]]:
+    """Which of these agents, as (tenant, id), exist. An id alone may be that of another tenant's agent."""
+    asked = set(agents)
+    rows = await connection.fetch(
+        "SELECT tenant_id, id FROM runs.agent WHERE id = ANY($1::uuid[])",
+        [id_ for _, id_ in asked],
+    )
+    return asked & {(row["tenant_id"], row["id"]) for row in rows}
 
 
 async def last_seen(connection: Connection, flow_run_ids: Sequence[UUID]) -> dict[UUID, datetime]:

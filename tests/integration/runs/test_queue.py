@@ -135,6 +135,29 @@ async def test_asking_is_an_agents_sign_of_life(stack: Stack, bus: Bus) -> None:
     assert await eventually(seen)
 
 
+async def test_nobody_keeps_another_tenants_agent_from_being_seen(stack: Stack, bus: Bus) -> None:
+    """A caller may put any agent's id into its request, also that of an agent of somebody else."""
+    tenant_id, stranger = new_id(), new_id()
+    registered = await bus.call(
+        runs.REGISTER_AGENT, runs.RegisterAgent(tenant_id=tenant_id, type="LocalAgent")
+    )
+    assert isinstance(registered, Applied)
+    await stack.admin_pool.execute(
+        "UPDATE runs.agent SET last_queried = '2020-01-01' WHERE id = $1", registered.id
+    )
+
+    await Client(bus, stranger, registered.id).queue()
+    await Client(bus, tenant_id, registered.id).queue()
+
+    async def seen() -> bool:
+        last = await stack.admin_pool.fetchval(
+            "SELECT last_queried FROM runs.agent WHERE id = $1", registered.id
+        )
+        return bool(last > utc_now() - timedelta(minutes=1))
+
+    assert await eventually(seen)
+
+
 async def test_an_agent_is_the_same_agent_however_often_it_registers(
     stack: Stack, bus: Bus
 ) -> None:

@@ -347,6 +347,22 @@ async def test_a_claim_names_the_agent_that_made_it(stack: Stack, bus: Bus) -> N
     assert [row["agent_id"] for row in rows] == [registered.id, None]
 
 
+async def test_a_claim_does_not_name_another_tenants_agent(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    registered = await bus.call(
+        runs.REGISTER_AGENT, runs.RegisterAgent(tenant_id=new_id(), type="LocalAgent")
+    )
+    assert isinstance(registered, Applied)
+    run_id = await Client(bus, flow.tenant_id).create(flow)
+
+    await Client(bus, flow.tenant_id, registered.id).set(run_id, "Submitted")
+
+    named = await stack.admin_pool.fetchval(
+        "SELECT agent_id FROM runs.flow_run WHERE id = $1", run_id
+    )
+    assert named is None
+
+
 async def test_a_lease_fences_off_who_lost_the_run(stack: Stack, bus: Bus) -> None:
     flow = await register_flow(stack.admin_pool)
     client = Client(bus, flow.tenant_id)

@@ -1,13 +1,15 @@
 -- Renew the leases that are still the holder's, and read how each run stands.
 --
 -- The race: a lapse takes the run back while its agent renews. Both lock the row; whoever comes second sees what the
--- first left: a renewed lease that has not lapsed, or a token that is gone. Rows are locked in id order, as everywhere.
+-- first left: a renewed lease that has not lapsed, or a token that is gone. Rows are locked in id order, as everywhere,
+-- and only those of the asking tenant: nobody makes another tenant's agents wait by naming their runs.
 -- A Running run's lease is written only once half of it is used up.
 WITH held AS (
     SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS h (tenant_id, id, token, place)
 ), locked AS (
     SELECT r.id, r.tenant_id, r.state, r.lease_token, r.lease_expires FROM runs.flow_run r
     WHERE r.id = ANY ($2::uuid[])
+      AND EXISTS (SELECT FROM held h WHERE h.id = r.id AND h.tenant_id = r.tenant_id)
     ORDER BY r.id FOR NO KEY UPDATE
 ), renewed AS (
     UPDATE runs.flow_run r
