@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any, cast
+from functools import partial
 
 import orjson
 import uvicorn
@@ -14,53 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from libs.runtime import metrics
-
-
-class OneWrite:
-    """A transport that sends an answer's head and body by one system call.
-
-    uvicorn writes one after the other, and uvloop sends each at once: a fifth of the CPU of an answered mutation was in
-    sending, and the client was woken twice. What is written first waits for what is written next, until the end of
-    this turn of the event loop at most.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._first: bytes | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send with what was written before, or soon."""
-        if self._first is None:
-            self._first = data
-            self._loop.call_soon(self._send)
-        else:
-            first, self._first = self._first, None
-            self._transport.write(b"".join((first, data)))
-
-    def close(self) -> None:
-        """Send what waits, then close."""
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
-        if self._first is not None:
-            first, self._first = self._first, None
-            if (
-                not self._transport.is_closing()
-            ):  # uvloop raises where the client has gone meanwhile
-                self._transport.write(first)
-
-
-class _Protocol(HttpToolsProtocol):
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
+from libs.runtime.http_limits import Connections, HttpLimits
+from libs.runtime.http_protocol import Protocol
 
 
 class _Server(uvicorn.Server):
@@ -74,26 +31,38 @@ class _Server(uvicorn.Server):
 class HttpServer:
     """Listens from `start` to `stop`; `port` is the real one where 0 was asked."""
 
-    def __init__(self, *, host: str, port: int, drain_timeout: timedelta, variable: str) -> None:
+    def __init__(
+        self,
+        *,
+        host: str,
+        port: int,
+        drain_timeout: timedelta,
+        variable: str,
+        limits: HttpLimits | None = None,
+    ) -> None:
         self._host = host
         self.port = port
         self._drain = drain_timeout
         self._variable = variable
         self._server: _Server | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self._limits = limits or HttpLimits()
 
     async def start(self, app: ASGIApp) -> None:
         """Open the port and return when requests are answered. OSError says which variable to change."""
         listener = self._listen()
         self.port = listener.getsockname()[1]
+        connections = Connections(self._limits)
         self._server = _Server(
             uvicorn.Config(
                 app,
-                http=_Protocol,
+                http=partial(Protocol, among=connections),  # type: ignore[arg-type]  # it makes the class's instances
+                ws="none",
                 log_level="warning",
                 access_log=False,
                 lifespan="off",
-                timeout_keep_alive=75,
+                timeout_keep_alive=int(self._limits.idle_time.total_seconds()),
                 timeout_graceful_shutdown=max(1, int(self._drain.total_seconds())),
                 server_header=False,
                 proxy_headers=False,  # nobody asks where a request came from
@@ -106,6 +75,7 @@ class HttpServer:
                 msg = "the HTTP server ended while it started"
                 raise OSError(msg)
             await asyncio.sleep(0.01)
+        self._watching = asyncio.create_task(_watch(connections), name="http-time")
 
     async def stop(self) -> None:
         """Close the port, answer what is in flight."""
@@ -113,6 +83,9 @@ class HttpServer:
             self._server.should_exit = True
             await asyncio.gather(self._serving, return_exceptions=True)
             self._server = None
+        if self._watching is not None:
+            self._watching.cancel()
+            self._watching = None
 
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
@@ -132,6 +105,15 @@ class HttpServer:
             raise OSError(error.errno, msg) from error
         listener.setblocking(False)
         return listener
+
+
+async def _watch(connections: Connections) -> None:
+    """Close the connections whose clients have had their time."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(connections.limits.look_each.total_seconds())
+        for connection in connections:
+            connection.check_time(loop.time())
 
 
 class Probe:

@@ -59,6 +59,14 @@ OUTBOX_LAG = Gauge(
 HTTP_SECONDS = Histogram(
     "headwater_http_seconds", "Time to answer a GraphQL request", ["kind", "status"], buckets=_FAST
 )
+HTTP_DROPPED = Counter(
+    "headwater_http_dropped",
+    "Connections closed because their client had its time or place",
+    ["reason"],
+)
+SHARES_REFUSED = Counter(
+    "headwater_shares_refused", "Requests refused because their tenant had its share", ["of"]
+)
 LOG_LINES_ACCEPTED = Counter("headwater_log_lines_accepted", "Log lines that JetStream has")
 LOG_MESSAGES_RESTORED = Counter(
     "headwater_log_messages_restored", "Log messages that the stream had lost, published again"

@@ -11,6 +11,7 @@ from libs.contracts import streams, subjects
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
 from libs.runtime.http import HttpServer
+from libs.runtime.http_limits import HttpLimits
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
 from services.gateway.agent_login import Issuer, knock_of
@@ -54,6 +55,10 @@ class Gateway(Service):
             port=settings.port,
             drain_timeout=settings.drain_timeout,
             variable="HEADWATER_PORT",
+            limits=HttpLimits(
+                connections=settings.connections,
+                connections_of_address=settings.connections_of_address,
+            ),
         )
         self._seal = Seal(settings.pepper)
         self._log_copies = LogCopies(self.bus, streams.LOGS, streams.LOG_DRAIN)

@@ -26,6 +26,14 @@ class GatewaySettings(PingSettings):
         default=16 << 20, ge=1024,
         description="bytes; clients send log batches of 4 MB and whole flows",
     )  # fmt: skip
+    connections: int = Field(
+        default=8_000, ge=64,
+        description="open at once; fewer where the system gives few descriptors",
+    )  # fmt: skip
+    connections_of_address: int = Field(
+        default=1_000, ge=0,
+        description="of one address; 0: no limit of its own, for a proxy in front, whose address all share",
+    )  # fmt: skip
     document_cache: int = Field(
         default=2000, ge=1, description="parsed and validated documents kept"
     )

@@ -1,0 +1,292 @@
+"""HTTP/1.1 on one connection: uvicorn's protocol, with the limits of `http_limits`.
+
+uvicorn has a setting for none of them but the idle time between requests, and proxies are not always in front. So its
+protocol is extended here, where bytes come in and answers go out; parsing, keep-alive and ASGI stay uvicorn's.
+"""
+
+import asyncio
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import Any, cast
+
+import orjson
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from libs.runtime import metrics
+from libs.runtime.http_limits import Connections
+
+CONNECTION = "headwater.connection"
+"""Where an ASGI scope has its `Protocol`, for who wants to know that the client has left."""
+
+_FRAMING = (
+    8  # bytes of chunked framing to a byte of body that are taken: chunks of one byte have six
+)
+_LINGER = 5.0  # seconds in which the rest of a body is thrown away after its answer
+
+
+class OneWrite:
+    """A transport that sends an answer's head and body by one system call.
+
+    uvicorn writes one after the other, and uvloop sends each at once: a fifth of the CPU of an answered mutation was in
+    sending, and the client was woken twice. What is written first waits for what is written next, until the end of
+    this turn of the event loop at most.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._loop = asyncio.get_running_loop()
+        self._first: bytes | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send with what was written before, or soon."""
+        if self._first is None:
+            self._first = data
+            self._loop.call_soon(self._send)
+        else:
+            first, self._first = self._first, None
+            self._transport.write(b"".join((first, data)))
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self._send()
+        self._transport.close()
+
+    def _send(self) -> None:
+        if self._first is not None:
+            first, self._first = self._first, None
+            if (
+                not self._transport.is_closing()
+            ):  # uvloop raises where the client has gone meanwhile
+                self._transport.write(first)
+
+
+class _Phase(Enum):
+    """What of a request is awaited."""
+
+    HEAD = auto()
+    BODY = auto()
+    NEXT = auto()
+
+
+class Protocol(HttpToolsProtocol):
+    """One connection. `overstays` says, once a second, whether its client has had its time."""
+
+    def __init__(self, *, among: Connections, **uvicorn: Any) -> None:
+        super().__init__(**uvicorn)
+        self._among = among
+        self._limits = among.limits
+        self._head_bytes_limit = among.limits.head_bytes
+        self._headers_limit = among.limits.headers
+        self.address = ""
+        self._phase = _Phase.HEAD
+        self._since = 0.0
+        self._head_bytes = 0
+        self._headers_seen = 0
+        self._body_bytes = 0
+        self._other_bytes = 0
+        self._refused = False
+        self._paused_since: float | None = None
+        self._closing_since: float | None = None
+        self._when_lost: set[Callable[[], object]] = set()
+
+    # what a handler may ask
+
+    def when_lost(self, call: Callable[[], object]) -> Callable[[], None]:
+        """Call once if the client leaves; the answer takes it back."""
+        self._when_lost.add(call)
+        return lambda: self._when_lost.discard(call)
+
+    # the connection
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
+        """Count it, or close it where there is no place."""
+        super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
+        self.address = self.client[0] if self.client else ""
+        self._since = self.loop.time()
+        if not self._among.admit(self):
+            self.drop("no_place")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget it, and tell who works for this client."""
+        self._among.remove(self)
+        super().connection_lost(exc)
+        lost, self._when_lost = self._when_lost, set()
+        for call in lost:
+            call()
+
+    def drop(self, why: str = "made_room") -> None:
+        """Close it at once; what is still to be sent is thrown away."""
+        metrics.HTTP_DROPPED.labels(why).inc()
+        self._among.remove(self)
+        self._refused = True
+        self.transport.abort()
+
+    # what comes in
+
+    def data_received(self, data: bytes) -> None:
+        """Parse, and see that what is no body stays within bounds."""
+        if self._refused:
+            return
+        if self._phase is _Phase.NEXT and (self.cycle is None or self.cycle.response_complete):
+            # The first byte of a next request. It may be an empty line, which begins none and must not be free of time.
+            self._await_head()
+        bodies = self._body_bytes
+        super().data_received(data)
+        if self._refused or self._phase is _Phase.NEXT:
+            return
+        self._other_bytes += max(0, len(data) - (self._body_bytes - bodies))
+        if self._phase is _Phase.HEAD:
+            # A chunk of the transport may hold the end of the request before: it is not counted against the next one.
+            if self._other_bytes > self._head_bytes_limit + len(data):
+                self._refuse(431, self._too_large())
+        elif self._other_bytes > self._head_bytes_limit + _FRAMING * self._body_bytes + len(data):
+            self._refuse(400, "The framing of the request body is longer than what it frames.")
+
+    def on_message_begin(self) -> None:
+        """A request has begun."""
+        super().on_message_begin()
+        if self._phase is not _Phase.HEAD:
+            self._await_head()
+        self._head_bytes = self._headers_seen = 0
+
+    def on_url(self, url: bytes) -> None:
+        """Keep it as far as a head may be long."""
+        self._head_bytes += len(url)
+        if self._head_bytes <= self._head_bytes_limit:
+            super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep it as far as a head may be long."""
+        self._headers_seen += 1
+        self._head_bytes += len(name) + len(value) + 4
+        if self._headers_seen <= self._headers_limit and self._head_bytes <= self._head_bytes_limit:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Begin to answer, unless the head is too large."""
+        if self._refused:
+            return
+        if self._head_bytes > self._head_bytes_limit or self._headers_seen > self._headers_limit:
+            self._refuse(431, self._too_large())
+            return
+        self._phase = _Phase.BODY
+        self._since = self.loop.time()
+        self._body_bytes = self._other_bytes = 0
+        self._among.has_head(self)
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Count it."""
+        if not self._refused:
+            self._body_bytes += len(body)
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole."""
+        if not self._refused:
+            self._phase = _Phase.NEXT
+            if self.cycle.response_complete:
+                self._since = self.loop.time()
+            super().on_message_complete()
+
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+        cycle.scope[CONNECTION] = self
+        super()._start_asgi_task(cycle, app)
+
+    # what goes out
+
+    def on_response_complete(self) -> None:
+        """The rest of a body that nobody waits for any more has a little time."""
+        if self._phase is _Phase.BODY:
+            self._since = self.loop.time()
+        super().on_response_complete()
+
+    def pause_writing(self) -> None:
+        """The client is slower than its answer."""
+        self._paused_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        """It has taken the next part."""
+        self._paused_since = None
+        super().resume_writing()
+
+    # time
+
+    def check_time(self, now: float) -> None:
+        """Close the connection if its client has had its time."""
+        limits = self._limits
+        if self._paused_since is not None:
+            if now - self._paused_since > limits.write_time.total_seconds():
+                self.drop("slow_reader")
+            return
+        if self.transport.is_closing():
+            self._closing_since = self._closing_since or now
+            if now - self._closing_since > limits.write_time.total_seconds():
+                self.drop("slow_reader")
+            return
+        if self._phase is _Phase.HEAD:
+            if now - self._since > limits.head_time.total_seconds():
+                self.drop("no_head")
+        elif self._phase is _Phase.BODY:
+            self._check_body(now)
+        elif (
+            # Answered before its body was whole: uvicorn has no timer for that.
+            self.timeout_keep_alive_task is None
+            and self.cycle.response_complete
+            and now - self._since > limits.idle_time.total_seconds()
+        ):
+            self.drop("idle")
+
+    def _check_body(self, now: float) -> None:
+        if self.cycle is not None and self.cycle.response_complete:
+            if now - self._since > _LINGER:
+                self.drop("no_body")
+        elif self.flow.read_paused:
+            # We are the slow one; its time begins when we read on.
+            self._since = now
+        elif now - self._since > (
+            self._limits.body_time.total_seconds() + self._body_bytes / self._limits.body_rate
+        ):
+            metrics.HTTP_DROPPED.labels("no_body").inc()
+            self._refuse(408, "The request body did not come in time.")
+
+    def _await_head(self) -> None:
+        self._phase = _Phase.HEAD
+        self._since = self.loop.time()
+        self._other_bytes = 0
+        self._among.awaits_head(self)
+
+    # refusals
+
+    def _too_large(self) -> str:
+        return (
+            f"The head of the request is larger than {self._head_bytes_limit} bytes"
+            f" or has more than {self._headers_limit} headers."
+        )
+
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP; in JSON, as clients of ours read nothing else."""
+        self._refuse(400, f"{msg.rstrip('.')}.")
+
+    def _refuse(self, status: int, text: str) -> None:
+        if self._refused:
+            return
+        self._refused = True
+        if self.cycle is not None and not self.cycle.response_complete:
+            is_its_own = self._phase is _Phase.BODY and not self.pipeline
+            if not is_its_own or self.cycle.response_started:
+                # An answer is on its way, and another cannot be put after it.
+                self.transport.abort()
+                return
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        body = orjson.dumps({"errors": [{"message": text, "extensions": {"code": "BAD_REQUEST"}}]})
+        self.transport.write(
+            STATUS_LINE[status] + b"content-type: application/json\r\nconnection: close\r\n"
+            b"content-length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        self.transport.close()
