@@ -33,6 +33,7 @@ class Code(StrEnum):
     FLOW_NOT_FOUND = "flow_not_found"  # flow_id
     FLOW_INVALID_ID = "flow_invalid_id"
     FLOW_ARCHIVED = "flow_archived"  # flow_id
+    FLOW_UNFINISHED = "flow_unfinished"  # flow_id
     FLOW_UNDECODABLE = "flow_undecodable"  # reason
     FLOW_MALFORMED = "flow_malformed"  # reason
     FLOW_TOO_OLD = "flow_too_old"  # version

@@ -37,6 +37,9 @@ class RegisterFlow(Message):
     `set_schedule_active`: True/False as the client says; None leaves the schedule inactive (backend.md 1.4).
     `default_project`: the client knows no projects; without a `project_id` the tenant's project "default" is meant, and
     made when it is not there. Without either: PROJECT_INVALID_ID.
+
+    A flow with neither `tasks` nor `edges`, whose schedule is not to be started, comes in pieces: it becomes a version,
+    and the others of its group are archived, when `RegisterTasks` and `RegisterEdges` have brought a last piece each.
     """
 
     tenant_id: UUID
@@ -52,17 +55,23 @@ class RegisterFlow(Message):
 
 
 class FlowRegisteredReply(Message):
-    """`existing` is true when the idempotency key matched and nothing was made."""
+    """`existing` is true when the idempotency key matched and nothing was made.
+
+    Of a flow that comes in pieces only the id is known: its group and version are settled with the last piece.
+    """
 
     kind: Literal["applied"] = "applied"
     id: UUID
-    flow_group_id: UUID
-    version: int
+    flow_group_id: UUID | None = None
+    version: int | None = None
     existing: bool = False
 
 
 class RegisterTasks(Message):
-    """Append tasks to a flow; slugs that exist are skipped. `serialized_tasks` may be empty."""
+    """Append tasks to a flow; slugs that exist are skipped. `serialized_tasks` may be empty.
+
+    Of a flow that comes in pieces, 500 tasks say that more will come, fewer that these were the last; edges likewise.
+    """
 
     tenant_id: UUID
     flow_id: UUID
@@ -95,7 +104,7 @@ class MoveFlow(Message):
 class SetScheduleActive(Message):
     """Start or pause a flow's schedule. `success` false: unknown flow, or nothing to schedule.
 
-    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE.
+    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, FLOW_UNFINISHED.
     """
 
     tenant_id: UUID
@@ -198,10 +207,11 @@ class FlowRegistered(FlowEvent):
 
 
 class FlowPieceRegistered(FlowEvent):
-    """A version that comes in pieces got so many new tasks or edges. A piece that adds nothing is not told.
+    """A version got so many tasks or edges that it was not registered with. A piece that adds nothing is not told.
 
     `whole`: its document has all its pieces now; its schedule is not followed before. The last piece of edges makes a
     version whole; if a client sends none, the registry does so after a few seconds, in an event that adds nothing.
+    A registration in pieces is told when it is whole, as `registered`.
     """
 
     subject: ClassVar[Subject] = subjects.FLOW_PIECE_REGISTERED

@@ -4,8 +4,8 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
-from sqlalchemy.dialects.postgresql import INTERVAL
+from sqlalchemy import ForeignKeyConstraint, Index, String, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
 from sqlmodel import Field, SQLModel
 
 from libs.schema.base import (
@@ -61,8 +61,7 @@ class FlowGroup(Stamped, table=True):
 class Flow(Stamped, table=True):
     """One version of a flow. `settings` mirrors the group's, because clients read it here.
 
-    A flow that is registered in pieces has no active schedule until its client asks for one, after the last piece,
-    so the scheduler never sees half a flow.
+    Every row is a whole flow: one that comes in pieces is a `FlowDraft` until its last piece.
     """
 
     __tablename__ = "flow"
@@ -157,7 +156,7 @@ class Edge(Stamped, table=True):
 
 
 class FlowPiece(SQLModel, table=True):
-    """Tasks or edges (`field`) of a flow that have come, are stored as rows, and wait to be joined to its document.
+    """Tasks or edges (`field`) added to a whole flow: stored as rows, they wait to be joined to its document.
 
     Joining costs as much as the whole document is long, so large flows join when their last piece has come.
     `documents` is JSON text, separated by commas, without the brackets.
@@ -175,6 +174,56 @@ class FlowPiece(SQLModel, table=True):
     flow_id: UUID
     field: str
     documents: str
+    created: datetime = moment(default_now=True)
+
+
+class FlowDraft(SQLModel, table=True):
+    """A registration in pieces that is not whole yet. Its id is that of the flow it becomes with its last piece.
+
+    It is no row of `flow`, so that no list, queue, schedule or run can meet half a flow. `document` is the serialized
+    flow without tasks and edges. `version_group_id` and `idempotency_key` are as the client gave them.
+    """
+
+    __tablename__ = "flow_draft"
+    __table_args__ = (
+        ForeignKeyConstraint(["project_id"], ["registry.project.id"], ondelete="CASCADE"),
+        Index(None, "project_id", "name"),
+        Index(None, "touched"),
+        {"schema": SCHEMA},
+    )
+
+    id: UUID = key()
+    tenant_id: UUID
+    project_id: UUID
+    name: str
+    version_group_id: str | None = None
+    idempotency_key: str | None = None
+    description: str | None = None
+    created_by: UUID | None = None
+    document: dict[str, Any] = document()
+    has_all_tasks: bool = flag(default=False)
+    has_all_edges: bool = flag(default=False)
+    created: datetime = moment(default_now=True)
+    touched: datetime = moment(default_now=True)
+    """When its newest piece came."""
+
+
+class FlowDraftPiece(SQLModel, table=True):
+    """Tasks or edges (`field`) of a draft; `slugs` are those of the tasks, and none for edges."""
+
+    __tablename__ = "flow_draft_piece"
+    __table_args__ = (
+        ForeignKeyConstraint(["draft_id"], ["registry.flow_draft.id"], ondelete="CASCADE"),
+        Index(None, "draft_id"),
+        {"schema": SCHEMA},
+    )
+
+    id: UUID = key()
+    tenant_id: UUID
+    draft_id: UUID
+    field: str
+    documents: list[dict[str, Any]] = document()
+    slugs: list[str] = Field(sa_type=ARRAY(String()), nullable=False)
     created: datetime = moment(default_now=True)
 
 

@@ -5,7 +5,8 @@ Purpose
     overrides, and tells everybody else by events.
 
 Owns
-    `registry.project`, `.flow_group`, `.flow`, `.task`, `.edge`, `.flow_piece`, and its outbox. Reads `gateway.tenant`,
+    `registry.project`, `.flow_group`, `.flow`, `.task`, `.edge`, `.flow_piece`, `.flow_draft`, `.flow_draft_piece`, and
+    its outbox. Reads `gateway.tenant`,
     to refuse a project of a tenant that is not there. Flow runs belong to `runs`; what a schedule yields, to
     `scheduler`.
 
@@ -14,10 +15,14 @@ Guarantees
     * Versions of a group are numbered 1, 2, 3, ... whoever registers at the same time; a number is never given twice,
       not even after its version was deleted. A registration archives all other versions of the group.
     * Flows of the same name in the same project are versions of one another, unless their clients name a group.
-    * A repeated idempotency key makes nothing, however many clients send it at once.
-    * A flow that comes in pieces has no active schedule until its client asks for one, after the last piece, so
-      nobody runs half a flow. A piece that is sent twice is stored once. Its tasks and edges are rows at once; in the
-      document of a large flow they appear with the last piece, or seconds after a client gave up (`loop`).
+    * A repeated idempotency key makes nothing, however many clients send it at once. In pieces, those who send the
+      same document under the same key within a minute share a draft.
+    * A flow that comes in pieces (`domain/drafts.py`) is a draft until its last piece: no list, queue, schedule or run
+      knows it, and the version that it is to replace stays in force. The last piece makes the version and archives the
+      others in one transaction. Who gives up, or is refused, has changed nothing; drafts are collected after an hour.
+      A piece that is sent twice counts once.
+    * Tasks and edges that are added to a whole flow are rows at once; in the document of a large flow they appear with
+      the last piece, or seconds after a client gave up (`loop`).
     * What is stored has passed every check of `domain`: slugs, triggers, clocks, edges, no cycle, nothing that
       PostgreSQL cannot keep. Complaints name the field.
     * No run can be made of an archived flow from the moment that archiving it is answered: `runs` holds a share lock

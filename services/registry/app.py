@@ -29,7 +29,12 @@ class Registry(Service):
         self._groups = Groups(bench)
         self._projects = Projects(bench)
         self._upkeep_interval = settings.upkeep_interval
-        self.upkeep = Upkeep(self.database, bench, left_after=settings.pieces_left_after)
+        self.upkeep = Upkeep(
+            self.database,
+            bench,
+            left_after=settings.pieces_left_after,
+            unfinished_for=settings.unfinished_after,
+        )
 
     def declare(self) -> None:
         """One handler per verb, and the upkeep."""

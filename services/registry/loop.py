@@ -1,26 +1,46 @@
-"""The registry's upkeep: joins pieces that a client left waiting (queries/join_pieces.sql)."""
+"""The registry's upkeep: joins pieces that a client left waiting (queries/join_pieces.sql), and collects drafts."""
 
 from datetime import timedelta
 from uuid import UUID
 
 from libs.contracts.registry import FlowPieceRegistered
+from libs.runtime import log as logs
 from libs.runtime.database import Database
-from services.registry import store
+from libs.schema.registry import SCHEMA
+from services.registry import draft_store, store
 from services.registry.work import Bench
 
+log = logs.get(SCHEMA)
 _AT_ONCE = 50  # flows a tick; the next tick goes on
 
 
 class Upkeep:
-    """Joins what no client will join any more. Replicas may tick at once: a flow's row is held meanwhile."""
+    """Ends what no client will end any more. Replicas may tick at once: a row is held meanwhile."""
 
-    def __init__(self, database: Database, bench: Bench, *, left_after: timedelta) -> None:
+    def __init__(
+        self, database: Database, bench: Bench, *, left_after: timedelta, unfinished_for: timedelta
+    ) -> None:
         self._database = database
         self._bench = bench
         self._left_after = left_after
+        self._unfinished_for = unfinished_for
 
     async def tick(self) -> int:
-        """Join the pieces of flows that get no more of them; how many flows."""
+        """One round of both; how many flows and drafts."""
+        return await self.collect() + await self.join()
+
+    async def collect(self) -> int:
+        """Delete the drafts of registrations that were given up; how many. Nobody ever saw a flow of theirs."""
+        async with self._database.transaction() as connection:
+            collected = await draft_store.collect_drafts(
+                connection, untouched_for=self._unfinished_for, limit=_AT_ONCE
+            )
+        for tenant_id, flow_id, name in collected:
+            log.info("draft_collected", tenant_id=tenant_id, flow_id=flow_id, name=name)
+        return len(collected)
+
+    async def join(self) -> int:
+        """Join the pieces of whole flows that get no more of them; how many flows."""
         async with self._database.transaction() as connection:
             left = await store.flows_with_old_pieces(
                 connection, older_than=self._left_after, limit=_AT_ONCE

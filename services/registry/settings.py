@@ -18,9 +18,14 @@ class RegistrySettings(ServiceSettings):
     )
     upkeep_interval: timedelta = Field(
         default=timedelta(seconds=2),
-        description="how often pieces of flows that a client left waiting are looked for",
+        description="how often pieces and registrations that a client left waiting are looked for",
     )
     pieces_left_after: timedelta = Field(
         default=timedelta(seconds=5),
         description="how long a flow's newest piece waits for the next; clients send it within moments",
+    )
+    unfinished_after: timedelta = Field(
+        default=timedelta(hours=1),
+        description="how long a registration in pieces waits for its next piece before it is collected; a client that "
+        "is told to slow down repeats a request for up to half an hour",
     )

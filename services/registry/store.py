@@ -178,6 +178,17 @@ async def claim_group(
     return Group(**rows[0])  # an upsert always returns its row
 
 
+async def group_named(connection: Connection, tenant_id: UUID, name: str) -> Group | None:
+    """The group of this name, as it is now; it is not locked."""
+    row = await connection.fetchrow(
+        "SELECT id, name, settings, default_parameters, last_version, schedule IS NOT NULL AS has_schedule "
+        "FROM registry.flow_group WHERE tenant_id = $1 AND name = $2",
+        tenant_id,
+        name,
+    )
+    return Group(**row) if row else None
+
+
 async def newest_unarchived(
     connection: Connection, tenant_id: UUID, flow_group_id: UUID
 ) -> Registered | None:

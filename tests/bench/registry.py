@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from operator import itemgetter
 from time import perf_counter
 from typing import Any
+from uuid import UUID
 
 from libs.contracts import registry as contracts
 from libs.contracts.base import Refused
-from libs.contracts.registry import FlowRegisteredReply
 from services.registry.app import Registry
 from services.registry.settings import RegistrySettings
 from tests.integration.registry.office import Office
@@ -45,18 +45,18 @@ async def in_parallel(times: int, work: Callable[[int], Awaitable[Any]]) -> None
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
 
 
-async def in_pieces(office: Office, serialized: dict[str, Any]) -> FlowRegisteredReply:
+async def in_pieces(office: Office, serialized: dict[str, Any]) -> UUID:
     """Register as Core 1.x does."""
     tasks, edges = serialized["tasks"], serialized["edges"]
     head = {key: value for key, value in serialized.items() if key not in ("tasks", "edges")}
-    made = await office.register(compressed_flow=compressed(head), set_schedule_active=False)
+    flow_id = await office.begin(compressed_flow=compressed(head))
     for start in range(0, len(tasks) + 1, PIECE):
-        answer = await office.add_tasks(made.id, tasks[start : start + PIECE])
+        answer = await office.add_tasks(flow_id, tasks[start : start + PIECE])
         assert not isinstance(answer, Refused), answer
     for start in range(0, len(edges) + 1, PIECE):
-        answer = await office.add_edges(made.id, edges[start : start + PIECE])
+        answer = await office.add_edges(flow_id, edges[start : start + PIECE])
         assert not isinstance(answer, Refused), answer
-    return made
+    return flow_id
 
 
 def a_large_flow(name: str) -> dict[str, Any]:

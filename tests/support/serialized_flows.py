@@ -45,6 +45,21 @@ def an_edge(upstream: str, downstream: str, **fields: Any) -> Json:
     } | fields
 
 
+def diamond() -> list[Json]:
+    """The edges of a, b, c and d where d waits for both b and c; b is mapped."""
+    return [
+        an_edge("a", "b", mapped=True),
+        an_edge("a", "c"),
+        an_edge("b", "d", key="x"),
+        an_edge("c", "d", key="y"),
+    ]
+
+
+def without_parts(serialized: Json) -> Json:
+    """What Core 1.x sends first: the flow without tasks and edges."""
+    return {key: value for key, value in serialized.items() if key not in ("tasks", "edges")}
+
+
 def a_parameter(name: str, **fields: Any) -> Json:
     """An optional parameter as Core 1.4.1 writes it."""
     return {

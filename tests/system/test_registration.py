@@ -94,6 +94,40 @@ async def test_more_tasks_than_one_batch_holds_are_all_registered(
     assert flow["tasks_aggregate"]["aggregate"]["count"] == 1000
 
 
+async def test_a_registration_that_breaks_off_leaves_the_version_before_in_force(
+    client: PrefectClient, api: Gql
+) -> None:
+    """Ctrl-C between tasks and edges."""
+    first = await client.answer("""
+        from prefect import Client, Flow, task
+
+        @task
+        def one():
+            return 1
+
+        with Flow("broken off") as flow:
+            one()
+
+        class Impatient(Client):
+            def graphql(self, query, *args, **kwargs):
+                if "register_edges(input: $input)" in str(query):
+                    raise KeyboardInterrupt
+                return super().graphql(query, *args, **kwargs)
+
+        Client().create_project("broken off")
+        first = flow.register(project_name="broken off")
+        try:
+            Impatient().register(flow, project_name="broken off")
+        except KeyboardInterrupt:
+            pass
+        answer(first)
+    """)
+
+    query = """
+    query { flow(where: { name: { _eq: "broken off" } }) { id version archived } }"""
+    assert (await api(query))["flow"] == [{"id": first, "version": 1, "archived": False}]
+
+
 async def test_a_project_that_exists_is_found_again(client: PrefectClient) -> None:
     first, second = await client.answer("""
         from prefect import Client

@@ -73,6 +73,10 @@ TEXTS: dict[Code, Text] = {
     Code.FLOW_NOT_FOUND: Text("Flow {flow_id} not found"),
     Code.FLOW_INVALID_ID: Text("Invalid flow ID."),
     Code.FLOW_ARCHIVED: Text("Flow {flow_id} is archived."),
+    Code.FLOW_UNFINISHED: Text(
+        "Flow {flow_id} is still being registered: send the rest of its tasks and then of its edges"
+        " (an empty list ends each), or register it again."
+    ),
     Code.FLOW_UNDECODABLE: Text("Unable to decompress serialized flow: {reason}"),
     Code.FLOW_MALFORMED: Text("Invalid serialized flow: {reason}"),
     Code.FLOW_TOO_OLD: Text(

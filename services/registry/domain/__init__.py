@@ -2,6 +2,7 @@
 
 `documents`      JSON as it arrives: bounded decompression, what PostgreSQL can keep
 `flows`          the parts of a serialized flow and their checks; every complaint names its field
+`drafts`         flows that come in pieces: when one is whole, and who shares one
 `schedules`      the parts of a serialized schedule; a group's schedule made of clocks; when a schedule may be started
 `graph`          cycles, and what tasks are to one another
 `registration`   versions, idempotency keys, and the settings of a group and its flows

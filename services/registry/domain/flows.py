@@ -126,9 +126,14 @@ _EDGES = TypeAdapter(list[Edge])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFlow:
-    """A flow that may be stored. `document` is its JSON text, as it came; `schedule` the part of it, or None."""
+    """A flow that may be stored. `document` is its JSON text, as it came; `schedule` the part of it, or None.
+
+    `has_parts`: it says which tasks and edges it has, if only that it has none. Core 1.x first sends a flow that does
+    not, and its tasks and edges after it.
+    """
 
     name: str
+    has_parts: bool
     core_version: str | None
     document: str
     tasks: Sequence[Task]
@@ -169,6 +174,7 @@ def read_flow(serialized: Any) -> NewFlow | Refused:
     )
     return NewFlow(
         name=flow.name,
+        has_parts=any(serialized.get(field) is not None for field in ("tasks", "edges")),
         core_version=flow.core_version,
         document=document,
         tasks=flow.tasks,
@@ -230,17 +236,22 @@ def told_cycle(cycle: Sequence[str]) -> Refused:
     return malformed("edges: they form a cycle: " + " -> ".join(shown))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pieces:
-    """Tasks or edges that are added to a flow; `documents` are their JSON texts, in the same order."""
+    """Tasks or edges that are added to a flow, as read, as they came, and as JSON texts, in the same order.
+
+    `sent` counts those that are given twice, too.
+    """
 
     parts: Sequence[Any]
+    given: Sequence[Any]
     documents: Sequence[str]
+    sent: int
 
     @property
     def is_last(self) -> bool:
         """Whether no more is to be expected: clients send full pieces until one is not."""
-        return len(self.parts) < FULL_PIECE
+        return self.sent < FULL_PIECE
 
 
 def read_tasks(serialized: Any) -> Pieces | Refused:
@@ -269,4 +280,9 @@ def _read_pieces(adapter: Any, serialized: Any, *, place: str, identity: Any) ->
         return malformed(complaint(error, place=place))
     except UnstorableError as error:
         return malformed(str(error))
-    return Pieces([part for part, _ in kept.values()], documents)
+    return Pieces(
+        parts=[part for part, _ in kept.values()],
+        given=[document for _, document in kept.values()],
+        documents=documents,
+        sent=len(serialized),
+    )

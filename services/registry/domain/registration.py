@@ -63,6 +63,19 @@ def safeguard_changes(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What a client says of the flow that it registers. `version_group_id` may be None: the flow's name decides."""
+
+    project_id: UUID
+    name: str
+    version_group_id: str | None
+    idempotency_key: str | None
+    set_schedule_active: bool
+    description: str | None
+    created_by: UUID | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """A flow group as a registration finds it, locked."""
 

@@ -14,8 +14,9 @@ from libs.contracts.registry import (
     SetFlowSettings,
     SetScheduleActive,
 )
-from services.registry import store
+from services.registry import draft_store, store
 from services.registry.domain import registration, schedules
+from services.registry.handlers.drafts import unfinished_refusal
 from services.registry.work import NOT_FOUND, Bench
 
 
@@ -66,11 +67,13 @@ class Flows:
         return Applied(id=command.flow_id)
 
     async def delete_flow(self, command: FlowCommand) -> Applied | Refused:
-        """Delete a version; the ledger deletes its runs when it hears of it."""
+        """Delete a version; the ledger deletes its runs when it hears of it. A draft is given up."""
         async with self._bench.work(command.tenant_id) as work:
-            version = await store.delete_flow(work.connection, work.tenant_id, command.flow_id)
+            at = (work.connection, work.tenant_id, command.flow_id)
+            version = await store.delete_flow(*at)
             if version is None:
-                return NOT_FOUND
+                given_up = await draft_store.delete_draft(*at)
+                return Applied(id=command.flow_id) if given_up else NOT_FOUND
             work.tell(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
         return Applied(id=command.flow_id)
 
@@ -79,7 +82,7 @@ class Flows:
         async with self._bench.work(command.tenant_id) as work:
             flow = await store.hold_schedule(work.connection, work.tenant_id, command.flow_id)
             if flow is None:
-                return NOT_FOUND
+                return await unfinished_refusal(work, command.flow_id) or NOT_FOUND
             if command.active and not schedules.may_be_started(
                 required=flow.required_parameters,
                 group_defaults=flow.default_parameters,

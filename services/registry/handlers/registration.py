@@ -7,23 +7,23 @@ from uuid import UUID
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.registry import (
-    FlowArchived,
     FlowPieceRegistered,
-    FlowRegistered,
     FlowRegisteredReply,
-    FlowScheduleChanged,
     ProjectCreated,
     RegisterEdges,
     RegisterFlow,
     RegisterTasks,
 )
-from services.registry import store
-from services.registry.domain import flows, registration, schedules
+from services.registry import draft_store, store
+from services.registry.domain import flows, registration
 from services.registry.domain.documents import invalid
+from services.registry.domain.drafts import Draft, is_first_piece
 from services.registry.domain.flows import Edge, NewFlow, Pieces
-from services.registry.domain.graph import Shape, Shapes, find_cycle, may_close_cycle
+from services.registry.domain.graph import Shapes, find_cycle, may_close_cycle
 from services.registry.domain.parts import LONGEST_NAME
-from services.registry.domain.registration import Group, Registered
+from services.registry.domain.registration import Entry, Group, Registered
+from services.registry.handlers import drafts
+from services.registry.handlers.versions import claim_group, group_name_of, make_version
 from services.registry.store import Held, Placed
 from services.registry.work import Bench, Work
 
@@ -36,7 +36,10 @@ class Registration:
         self._flow_json_limit = flow_json_limit
 
     async def register_flow(self, command: RegisterFlow) -> FlowRegisteredReply | Refused:
-        """Make the next version of a flow and archive the others; or answer with the version that the key names."""
+        """Make the next version of a flow and archive the others; or answer with the version that the key names.
+
+        A flow whose tasks and edges come after it becomes a version, and replaces the others, with the last of them.
+        """
         if refused := _argument_refusal(command):
             return refused
         # Inflating and reading a flow of thousands of tasks takes a while; other requests go on meanwhile.
@@ -47,12 +50,13 @@ class Registration:
             project_id = await _project_of(work, command)
             if isinstance(project_id, Refused):
                 return project_id
-            group = await self._group_of(work, command, project_id, flow.name)
-            if registration.repeats(group, command.idempotency_key) and (
-                newest := await store.newest_unarchived(work.connection, work.tenant_id, group.id)
-            ):
-                return _reply(newest, group, existing=True)
-            made = await _insert(work, command, project_id, group, flow)
+            entry = _entry(command, project_id, flow.name)
+            if is_first_piece(flow, set_schedule_active=command.set_schedule_active):
+                return await _begin(work, entry, flow)
+            group = await claim_group(work, await group_name_of(work, entry))
+            if existing := await _existing(work, entry, group):
+                return existing
+            made = await make_version(work, entry, flow_id=work.ids(), group=group, flow=flow)
             return _reply(made, group, existing=False)
 
     def _read(self, command: RegisterFlow) -> NewFlow | Refused:
@@ -60,31 +64,14 @@ class Registration:
             return flows.read_compressed_flow(command.compressed_flow, limit=self._flow_json_limit)
         return flows.read_flow(command.serialized_flow)
 
-    async def _group_of(
-        self, work: Work, command: RegisterFlow, project_id: UUID, name: str
-    ) -> Group:
-        """The version group that the client names, or else that of the flow's name; locked."""
-        group_name = command.version_group_id or None  # some clients send "" for none
-        if group_name is None:
-            await store.hold_flow_name(work.connection, work.tenant_id, project_id, name)
-            group_name = await store.default_version_group(
-                work.connection, work.tenant_id, project_id, name
-            )
-        new_id = work.ids()
-        return await store.claim_group(
-            work.connection,
-            work.tenant_id,
-            new_id,
-            group_name if group_name is not None else str(new_id),
-            registration.first_settings(),
-        )
-
     async def register_tasks(self, command: RegisterTasks) -> Applied | Refused:
         """Add tasks to a flow."""
         pieces = await asyncio.to_thread(flows.read_tasks, command.serialized_tasks)
         if isinstance(pieces, Refused):
             return pieces
         async with self._bench.work(command.tenant_id) as work:
+            if draft := await _hold_draft(work, command.flow_id):
+                return await drafts.add(work, draft, pieces, field="tasks")
             at = (work.connection, work.tenant_id, command.flow_id)
             held = await store.hold_flow(*at)
             if held is None:
@@ -103,6 +90,8 @@ class Registration:
         if isinstance(pieces, Refused):
             return pieces
         async with self._bench.work(command.tenant_id) as work:
+            if draft := await _hold_draft(work, command.flow_id):
+                return await drafts.add(work, draft, pieces, field="edges")
             at = (work.connection, work.tenant_id, command.flow_id)
             held = await store.hold_flow(*at)
             if held is None:
@@ -148,69 +137,51 @@ async def _project_of(work: Work, command: RegisterFlow) -> UUID | Refused:
     return found_id or Refused(code=Code.PROJECT_NOT_FOUND)
 
 
+def _entry(command: RegisterFlow, project_id: UUID, name: str) -> Entry:
+    return Entry(
+        project_id=project_id,
+        name=name,
+        version_group_id=command.version_group_id or None,  # some clients send "" for none
+        idempotency_key=command.idempotency_key or None,
+        set_schedule_active=bool(command.set_schedule_active),
+        description=command.description,
+        created_by=command.created_by,
+    )
+
+
+async def _begin(work: Work, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
+    """Answer with the version that the key names, or with a draft. No group is made yet."""
+    if entry.idempotency_key and (name := await group_name_of(work, entry)) is not None:
+        group = await store.group_named(work.connection, work.tenant_id, name)
+        if group is not None and (existing := await _existing(work, entry, group)):
+            return existing
+    return await drafts.begin(work, entry, flow)
+
+
+async def _existing(work: Work, entry: Entry, group: Group) -> FlowRegisteredReply | None:
+    """The group's newest version, if this registration only repeats the one that made it."""
+    if not registration.repeats(group, entry.idempotency_key):
+        return None
+    newest = await store.newest_unarchived(work.connection, work.tenant_id, group.id)
+    return _reply(newest, group, existing=True) if newest else None
+
+
 def _reply(made: Registered, group: Group, *, existing: bool) -> FlowRegisteredReply:
     return FlowRegisteredReply(
         id=made.id, flow_group_id=group.id, version=made.version, existing=existing
     )
 
 
-async def _insert(
-    work: Work, command: RegisterFlow, project_id: UUID, group: Group, flow: NewFlow
-) -> Registered:
-    """Store the next version with its tasks and edges; the caller holds the group."""
-    is_active = bool(
-        command.set_schedule_active
-        and (flow.schedule is not None or group.has_schedule)
-        and schedules.may_be_started(
-            required=flow.required_parameters,
-            group_defaults=group.default_parameters,
-            schedule=flow.schedule,
-        )
-    )
+async def _hold_draft(work: Work, flow_id: UUID) -> Draft | None:
+    """The draft of this id, locked, with its project: in this order, because the last piece puts a flow into it.
+
+    None for what is no draft: a whole flow, one that another piece has just completed, or nothing.
+    """
     at = (work.connection, work.tenant_id)
-    flow_id = work.ids()
-    version = await store.take_version(
-        *at, group.id, {registration.KEY: command.idempotency_key or None}
-    )
-    await store.insert_flow(
-        *at,
-        flow_id,
-        flow,
-        project_id=project_id,
-        group=group,
-        version=version,
-        settings=registration.safeguards(group.settings),
-        is_schedule_active=is_active,
-        description=command.description,
-        created_by=command.created_by,
-    )
-    await _insert_parts(work, flow_id, flow, flow.shapes)
-    for archived in await store.archive_others(*at, group.id, but=flow_id):
-        work.tell(FlowArchived, flow_id=archived, flow_group_id=group.id)
-    work.tell(FlowRegistered, flow_id=flow_id, flow_group_id=group.id, version=version)
-    if is_active:
-        work.tell(FlowScheduleChanged, flow_id=flow_id, flow_group_id=group.id)
-    return Registered(id=flow_id, version=version)
-
-
-async def _insert_parts(work: Work, flow_id: UUID, flow: NewFlow, shapes: Sequence[Shape]) -> None:
-    tasks = {task.slug: work.ids() for task in flow.tasks}
-    await store.insert_tasks(
-        work.connection,
-        work.tenant_id,
-        flow_id,
-        ids=list(tasks.values()),
-        tasks=flow.tasks,
-        shapes=shapes,
-    )
-    await store.insert_edges(
-        work.connection,
-        work.tenant_id,
-        flow_id,
-        ids=[work.ids() for _ in flow.edges],
-        edges=flow.edges,
-        tasks=tasks,
-    )
+    project_id = await draft_store.project_of(*at, flow_id)
+    if project_id is None or not await store.has_project(*at, project_id):
+        return None
+    return await draft_store.hold_draft(*at, flow_id)
 
 
 async def _add_edges(

@@ -1,19 +1,30 @@
 """A tenant with a project: asks the registry over NATS, looks into its tables."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, TypeVar
 from uuid import UUID
 
 from libs.contracts import registry as contracts
 from libs.contracts import subjects
 from libs.contracts.base import Applied, Message, Refused, Rpc
-from libs.contracts.registry import FlowRegisteredReply
 from libs.runtime.ids import new_id
 from services.registry.app import Registry
+from services.registry.loop import Upkeep
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 
 Reply = TypeVar("Reply", bound=Message)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Made:
+    """A version that a registration made or found."""
+
+    id: UUID
+    flow_group_id: UUID
+    version: int
+    existing: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +82,25 @@ class Office:
             )
         )
 
-    async def register(self, serialized: Any = None, **fields: Any) -> FlowRegisteredReply:
-        """Register a flow in this project."""
-        return await self.do(contracts.REGISTER_FLOW, self.registration(serialized, **fields))
+    async def register(self, serialized: Any = None, **fields: Any) -> Made:
+        """Register a whole flow in this project."""
+        reply = await self.do(contracts.REGISTER_FLOW, self.registration(serialized, **fields))
+        assert reply.flow_group_id is not None
+        assert reply.version is not None
+        return Made(
+            id=reply.id,
+            flow_group_id=reply.flow_group_id,
+            version=reply.version,
+            existing=reply.existing,
+        )
+
+    async def begin(self, serialized: Any = None, **fields: Any) -> UUID:
+        """Begin to register a flow as Core 1.x does: without tasks and edges, with the schedule off."""
+        reply = await self.do(
+            contracts.REGISTER_FLOW,
+            self.registration(serialized, **({"set_schedule_active": False} | fields)),
+        )
+        return reply.id
 
     async def add_tasks(self, flow_id: UUID, serialized: Any) -> Applied | Refused:
         """Send a piece of tasks."""
@@ -133,6 +160,13 @@ class Office:
         """All rows of a query, as the owner of the database."""
         return [dict(row) for row in await self.stack.admin_pool.fetch(sql, *arguments)]
 
+    async def drafts(self) -> list[UUID]:
+        """The registrations in pieces that are not whole yet."""
+        rows = await self.rows(
+            "SELECT id FROM registry.flow_draft WHERE tenant_id = $1 ORDER BY id", self.tenant_id
+        )
+        return [row["id"] for row in rows]
+
     async def everything(self) -> dict[str, int]:
         """How many rows of each kind the tenant has, to show that nothing was stored."""
         return {
@@ -154,6 +188,19 @@ class Office:
         rows = await self.rows("SELECT * FROM registry.task WHERE flow_id = $1", flow_id)
         return {row["slug"]: row for row in rows}
 
+    async def shapes(self, flow_id: UUID) -> dict[str, str]:
+        """The flags of each task by their initials."""
+        flags = {
+            "m": "mapped",
+            "r": "is_root_task",
+            "t": "is_terminal_task",
+            "f": "is_reference_task",
+        }
+        return {
+            slug: "".join(initial for initial, column in flags.items() if task[column])
+            for slug, task in (await self.tasks(flow_id)).items()
+        }
+
     async def versions(self, flow_group_id: UUID) -> list[tuple[int, bool]]:
         """Version and archived of each flow of a group, in order."""
         rows = await self.rows(
@@ -161,3 +208,18 @@ class Office:
             flow_group_id,
         )
         return [(row["version"], row["archived"]) for row in rows]
+
+
+def upkeep(
+    office: Office,
+    *,
+    left_after: timedelta = timedelta(hours=1),
+    unfinished_for: timedelta = timedelta(hours=1),
+) -> Upkeep:
+    """The registry's upkeep with other patience."""
+    return Upkeep(
+        office.service.database,
+        office.service.bench,
+        left_after=left_after,
+        unfinished_for=unfinished_for,
+    )

@@ -6,11 +6,10 @@ from typing import Any
 
 import pytest
 
-from libs.contracts.base import Applied, Refused
+from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.ids import new_id
-from services.registry.loop import Upkeep
-from tests.integration.registry.office import Office
+from tests.integration.registry.office import Office, upkeep
 from tests.support.serialized_flows import (
     a_flow,
     a_parameter,
@@ -18,23 +17,11 @@ from tests.support.serialized_flows import (
     a_task,
     an_edge,
     compressed,
+    diamond,
+    without_parts,
 )
 
 Json = dict[str, Any]
-
-
-def head_of(serialized: Json) -> Json:
-    """What Core 1.x sends first: the flow without tasks and edges."""
-    return {key: value for key, value in serialized.items() if key not in ("tasks", "edges")}
-
-
-async def shapes(office: Office, flow_id: Any) -> dict[str, str]:
-    """The flags of each task by their initials."""
-    flags = {"m": "mapped", "r": "is_root_task", "t": "is_terminal_task", "f": "is_reference_task"}
-    return {
-        slug: "".join(initial for initial, column in flags.items() if task[column])
-        for slug, task in (await office.tasks(flow_id)).items()
-    }
 
 
 async def test_a_flow_is_stored_with_its_tasks_and_edges(office: Office) -> None:
@@ -104,62 +91,20 @@ async def test_large_integers_come_back_exact(office: Office) -> None:
     assert stored["value"] == str(2**70 + 1)
 
 
-DIAMOND = [
-    an_edge("a", "b", mapped=True),
-    an_edge("a", "c"),
-    an_edge("b", "d", key="x"),
-    an_edge("c", "d", key="y"),
-]
-
-
 async def test_tasks_know_their_place(office: Office) -> None:
-    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": DIAMOND}
+    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": diamond()}
 
     made = await office.register(serialized)
 
-    assert await shapes(office, made.id) == {"a": "r", "b": "m", "c": "", "d": "tf"}
+    assert await office.shapes(made.id) == {"a": "r", "b": "m", "c": "", "d": "tf"}
 
 
-@pytest.mark.parametrize("reference_tasks", [[], [{"slug": "b"}]])
-async def test_a_flow_in_pieces_becomes_the_same_as_a_whole_one(
-    office: Office, reference_tasks: list[Json]
+async def test_full_pieces_added_to_a_whole_flow_are_joined_to_the_document_with_the_last_one(
+    office: Office,
 ) -> None:
-    serialized = a_flow(tasks=("a", "b", "c", "d"), reference_tasks=reference_tasks)
-    serialized["edges"] = DIAMOND
-    whole = await office.register(serialized)
-
-    made = await office.register(compressed_flow=compressed(head_of(serialized)))
-    pieces: list[list[Json]] = [serialized["tasks"][:3], serialized["tasks"][3:], []]
-    for tasks in pieces:
-        assert await office.add_tasks(made.id, tasks) == Applied(id=made.id)
-    for edges in (DIAMOND[:1], DIAMOND[1:], []):
-        assert await office.add_edges(made.id, edges) == Applied(id=made.id)
-
-    assert (await office.flow(made.id))["serialized_flow"] == serialized
-    assert await shapes(office, made.id) == await shapes(office, whole.id)
-
-
-async def test_a_piece_that_is_sent_twice_is_stored_once(office: Office) -> None:
-    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": DIAMOND}
-    made = await office.register(head_of(serialized))
-    for _ in range(2):
-        await office.add_tasks(made.id, serialized["tasks"])
-        await office.add_edges(made.id, DIAMOND)
-
-    flow = await office.flow(made.id)
-    assert len(flow["serialized_flow"]["tasks"]) == 4
-    assert len(flow["serialized_flow"]["edges"]) == 4
-    assert len(await office.tasks(made.id)) == 4
-    counted = await office.row(
-        "SELECT count(*) AS n FROM registry.edge WHERE flow_id = $1", made.id
-    )
-    assert counted == {"n": 4}
-
-
-async def test_full_pieces_are_joined_to_the_document_with_the_last_one(office: Office) -> None:
     slugs = [f"t-{n}" for n in range(1001)]
     serialized = a_flow(tasks=slugs)
-    made = await office.register(head_of(serialized))
+    made = await office.register(without_parts(serialized))
     for field, add in (("tasks", office.add_tasks), ("edges", office.add_edges)):
         for start in (0, 500, 500, 1000):  # one of them twice; the last piece of edges is empty
             await add(made.id, serialized[field][start : start + 500])
@@ -170,12 +115,12 @@ async def test_full_pieces_are_joined_to_the_document_with_the_last_one(office: 
 
 async def test_pieces_that_a_client_left_waiting_are_joined(office: Office) -> None:
     serialized = a_flow(tasks=[f"t-{n}" for n in range(500)])
-    made = await office.register(head_of(serialized))
+    made = await office.register(without_parts(serialized))
     await office.add_tasks(made.id, serialized["tasks"])
     waiting = (await office.flow(made.id))["serialized_flow"]
-    at_once = Upkeep(office.service.database, office.service.bench, left_after=timedelta(0))
+    at_once = upkeep(office, left_after=timedelta(0))
 
-    joined = await asyncio.gather(at_once.tick(), at_once.tick())
+    joined = await asyncio.gather(at_once.join(), at_once.join())
 
     assert "tasks" not in waiting
     assert max(joined) == 1
@@ -186,7 +131,7 @@ async def test_each_piece_is_told_with_what_it_added_and_the_last_with_that_the_
     office: Office,
 ) -> None:
     serialized = a_flow(tasks=[f"t-{n}" for n in range(501)])
-    made = await office.register(head_of(serialized))
+    made = await office.register(without_parts(serialized))
     for field, add in (("tasks", office.add_tasks), ("edges", office.add_edges)):
         for start in (0, 0, 500):  # the first piece twice: what adds nothing is not told
             await add(made.id, serialized[field][start : start + 500])
@@ -216,11 +161,11 @@ async def test_a_refused_piece_is_not_told(office: Office) -> None:
 async def test_a_flow_whose_pieces_are_joined_by_the_upkeep_is_told_to_be_whole_once(
     office: Office,
 ) -> None:
-    made = await office.register(head_of(a_flow(tasks=())))
+    made = await office.register(without_parts(a_flow(tasks=())))
     await office.add_tasks(made.id, [a_task("a")])
-    at_once = Upkeep(office.service.database, office.service.bench, left_after=timedelta(0))
+    at_once = upkeep(office, left_after=timedelta(0))
 
-    await asyncio.gather(at_once.tick(), at_once.tick())
+    await asyncio.gather(at_once.join(), at_once.join())
 
     told = await office.pieces_told(made.id)
     assert [(e.tasks, e.edges, e.whole) for e in told] == [(1, 0, False), (0, 0, True)]
@@ -228,12 +173,12 @@ async def test_a_flow_whose_pieces_are_joined_by_the_upkeep_is_told_to_be_whole_
 
 async def test_pieces_for_a_whole_flow_change_nothing(office: Office) -> None:
     """A client whose key matched an earlier version sends its pieces all the same."""
-    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": DIAMOND}
+    serialized = a_flow(tasks=("a", "b", "c", "d")) | {"edges": diamond()}
     made = await office.register(serialized)
     before = await office.tasks(made.id)
 
     await office.add_tasks(made.id, serialized["tasks"])
-    await office.add_edges(made.id, DIAMOND)
+    await office.add_edges(made.id, diamond())
 
     assert (await office.flow(made.id))["serialized_flow"] == serialized
     assert await office.tasks(made.id) == before

@@ -295,7 +295,7 @@ def test_names_of_any_script_are_read() -> None:
 @pytest.mark.parametrize("reader", [read_tasks, read_edges])
 @pytest.mark.parametrize("nothing", [[], None])
 def test_no_pieces_are_pieces_too(reader: Any, nothing: Any) -> None:
-    assert reader(nothing) == Pieces([], [])
+    assert reader(nothing) == Pieces(parts=[], given=[], documents=[], sent=0)
 
 
 def test_pieces_that_repeat_are_read_once() -> None:

@@ -1,0 +1,94 @@
+"""Making the next version of a group, from a registration that is whole."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from libs.contracts.registry import FlowArchived, FlowRegistered, FlowScheduleChanged
+from services.registry import store
+from services.registry.domain import registration, schedules
+from services.registry.domain.flows import NewFlow
+from services.registry.domain.graph import Shape
+from services.registry.domain.registration import Entry, Group, Registered
+from services.registry.work import Work
+
+
+async def group_name_of(work: Work, entry: Entry) -> str | None:
+    """The version group that the client names, or else that of the flow's name; None for a flow that is new.
+
+    Registrations of that name wait for each other from here on.
+    """
+    if entry.version_group_id is not None:
+        return entry.version_group_id
+    at = (work.connection, work.tenant_id, entry.project_id, entry.name)
+    await store.hold_flow_name(*at)
+    return await store.default_version_group(*at)
+
+
+async def claim_group(work: Work, name: str | None) -> Group:
+    """The group of this name, or a new one; locked."""
+    new_id = work.ids()
+    return await store.claim_group(
+        work.connection,
+        work.tenant_id,
+        new_id,
+        name if name is not None else str(new_id),
+        registration.first_settings(),
+    )
+
+
+async def make_version(
+    work: Work, entry: Entry, *, flow_id: UUID, group: Group, flow: NewFlow
+) -> Registered:
+    """Store the next version with its tasks and edges, and archive the others; the caller holds the group."""
+    is_active = (
+        entry.set_schedule_active
+        and (flow.schedule is not None or group.has_schedule)
+        and schedules.may_be_started(
+            required=flow.required_parameters,
+            group_defaults=group.default_parameters,
+            schedule=flow.schedule,
+        )
+    )
+    at = (work.connection, work.tenant_id)
+    version = await store.take_version(
+        *at, group.id, {registration.KEY: entry.idempotency_key or None}
+    )
+    await store.insert_flow(
+        *at,
+        flow_id,
+        flow,
+        project_id=entry.project_id,
+        group=group,
+        version=version,
+        settings=registration.safeguards(group.settings),
+        is_schedule_active=is_active,
+        description=entry.description,
+        created_by=entry.created_by,
+    )
+    await _insert_parts(work, flow_id, flow, flow.shapes)
+    for archived in await store.archive_others(*at, group.id, but=flow_id):
+        work.tell(FlowArchived, flow_id=archived, flow_group_id=group.id)
+    work.tell(FlowRegistered, flow_id=flow_id, flow_group_id=group.id, version=version)
+    if is_active:
+        work.tell(FlowScheduleChanged, flow_id=flow_id, flow_group_id=group.id)
+    return Registered(id=flow_id, version=version)
+
+
+async def _insert_parts(work: Work, flow_id: UUID, flow: NewFlow, shapes: Sequence[Shape]) -> None:
+    tasks = {task.slug: work.ids() for task in flow.tasks}
+    await store.insert_tasks(
+        work.connection,
+        work.tenant_id,
+        flow_id,
+        ids=list(tasks.values()),
+        tasks=flow.tasks,
+        shapes=shapes,
+    )
+    await store.insert_edges(
+        work.connection,
+        work.tenant_id,
+        flow_id,
+        ids=[work.ids() for _ in flow.edges],
+        edges=flow.edges,
+        tasks=tasks,
+    )
