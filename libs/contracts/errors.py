@@ -18,6 +18,9 @@ class Code(StrEnum):
     # tenants, keys
     UNAUTHENTICATED = "unauthenticated"
     FORBIDDEN = "forbidden"
+    TENANT_FORBIDDEN = "tenant_forbidden"  # field: the input that names a tenant
+    TENANT_NOT_FOUND = "tenant_not_found"  # tenant_id
+    SLUG_TAKEN = "slug_taken"  # slug
     SLUG_NOT_SLUGIFIED = "slug_not_slugified"
     NOT_CONFIRMED = "not_confirmed"
     UNIQUENESS_VIOLATION = "uniqueness_violation"

@@ -16,6 +16,7 @@ from services.gateway.identity import Door, Identity, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
+from services.gateway.permissions import has
 from services.gateway.settings import GatewaySettings
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
@@ -73,6 +74,11 @@ class Context:
         """The tenant that this request speaks for."""
         return self.identity.tenant_id
 
+    def require_permission(self, permission: str) -> None:
+        """The same for what is read."""
+        if not has(self.identity.role, permission):
+            raise compat.error_of(Refused(code=Code.FORBIDDEN))
+
     def require(self, guard: Guard) -> None:
         """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""
         if not may(self.identity.role, guard):
@@ -101,14 +107,15 @@ class Context:
                 error=str(error),
             )
 
-    async def tenant_for(self, given: UUID | None) -> UUID:
-        """The tenant of an explicit `tenant_id` argument: it must be one that the caller may speak for."""
+    async def tenant_for(self, given: UUID | None, *, field: str = "tenant_id") -> UUID:
+        """The tenant of an explicit argument: it must be one that the caller may speak for."""
         if given is None or given == self.identity.tenant_id:
             return self.identity.tenant_id
         if not self.identity.any_tenant:
-            raise compat.error_of(Refused(code=Code.FORBIDDEN))
+            raise compat.error_of(Refused(code=Code.TENANT_FORBIDDEN, fields={"field": field}))
         if not await self.shared.tenants.exists(given):
-            raise compat.error_of(Refused(code=Code.FOREIGN_KEY_VIOLATION))
+            fields = {"tenant_id": str(given)}
+            raise compat.error_of(Refused(code=Code.TENANT_NOT_FOUND, fields=fields))
         return given
 
     async def ask(self, rpc: Rpc[Req, Rep], request: Req) -> Rep:

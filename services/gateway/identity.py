@@ -25,6 +25,9 @@ from services.gateway.tokens import Purpose, Seal, Token
 TRUST = timedelta(seconds=1)
 _REMEMBERED = 10_000  # keys, and guesses at keys
 
+ANYBODY = UUID("3f0c7d52-8a44-4b8e-9a51-5d1f0c2b9e07")
+"""The user that everybody is where keys are off: `prefect auth create-key` asks for whom it makes a key."""
+
 NOWHERE = UUID(int=0)
 """The tenant of callers who have none. It owns nothing, so reads are empty and writes are refused."""
 
@@ -40,7 +43,7 @@ class Identity:
     tenant_id: UUID
     any_tenant: bool
     role: Role = Role.TENANT_ADMIN
-    user_id: UUID | None = None
+    user_id: UUID
     key: Key | None = None
     may_enter: tuple[UUID, ...] = ()
     renewing: Token | None = None
@@ -97,14 +100,16 @@ class OpenDoor:
         everyone = await self._tenants.all()
         named = header_uuid(headers.get("x-prefect-tenant-id"))
         if named is None:
-            return Identity(tenant_id=everyone[0] if everyone else NOWHERE, any_tenant=True)
+            return Identity(
+                tenant_id=everyone[0] if everyone else NOWHERE, any_tenant=True, user_id=ANYBODY
+            )
         try:
             tenant_id = UUID(named)
         except ValueError:
             return _refused(f"there is no tenant {named[:64]}")
         if not await self._tenants.exists(tenant_id):
             return _refused(f"there is no tenant {named[:64]}")
-        return Identity(tenant_id=tenant_id, any_tenant=True)
+        return Identity(tenant_id=tenant_id, any_tenant=True, user_id=ANYBODY)
 
     def _token(self, headers: Mapping[str, str]) -> Token | None:
         try:
@@ -215,7 +220,7 @@ def _holder_of(token: Token, *, role: Role, key: Key | None = None) -> Identity:
         tenant_id=NOWHERE if renews else token.tenant_id,
         any_tenant=False,
         role=Role.READ_ONLY if renews else role,
-        user_id=key.user_id if key else None,
+        user_id=key.user_id if key else ANYBODY,
         key=key,
         renewing=token if renews else None,
     )

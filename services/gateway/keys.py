@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from uuid import UUID
+from uuid import UUID, uuid5
 
 PREFIX = "hw_"
 KEY_BYTES = 32  # 256 bits; nobody guesses one
@@ -23,6 +23,23 @@ class Role(StrEnum):
     USER = "user"
     READ_ONLY = "read_only"
     AGENT = "agent"
+
+
+NAMES: dict[Role, str] = {
+    Role.TENANT_ADMIN: "TENANT_ADMIN",
+    Role.USER: "USER",
+    Role.READ_ONLY: "READ_ONLY_USER",
+    Role.AGENT: "RUNNER",
+}
+"""What Cloud calls the roles."""
+
+
+def role_id(role: Role) -> UUID:
+    """The id of a role, the same in every installation: roles are no rows."""
+    return uuid5(_ROLES, NAMES[role])
+
+
+_ROLES = UUID("6d0f4c0e-52e5-4c6f-9d3a-0b8f6a1f7c11")
 
 
 class Guard(StrEnum):
@@ -74,6 +91,16 @@ class Key:
             return self.role
         there = self.memberships.get(tenant_id)
         return there and min(there, self.role, key=_reach)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """A key in a list of keys: when it was made and changed, and by which user (None: by the machine itself)."""
+
+    key: Key
+    created: datetime
+    updated: datetime
+    created_by: UUID | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

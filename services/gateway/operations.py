@@ -37,6 +37,7 @@ from libs.runtime.trace import Tracing
 from services.gateway import odd_text
 from services.gateway.context import Context
 from services.gateway.graphql import compat
+from services.gateway.permissions import UNREADABLE
 from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
 from services.gateway.reads import BadVariables, Reader, ReadPath
 from services.gateway.reads.documents import Lifted, lift, slots_of
@@ -171,6 +172,12 @@ class Operations:
             )
         identity = context.identity
         visible = await context.shared.tenants.all() if identity.any_tenant else identity.may_enter
+        if identity.any_tenant and plan.program.names_tenants:
+            plan = plan.granting({*visible} - {context.tenant_id})
+        unreadable = UNREADABLE[identity.role]
+        if not unreadable.isdisjoint(plan.program.tables):
+            forbidden = compat.error_of(Refused(code=Code.FORBIDDEN))
+            plan = plan.refusing(unreadable, forbidden)
         answers = await self._reader.execute(plan, context.tenant_id, visible_tenants=visible)
         if plan.foreign is None:
             return Answer(plan.render(answers))

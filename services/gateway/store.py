@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -10,11 +11,11 @@ import asyncpg
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Database
-from services.gateway.keys import Key, Membership, Role
+from services.gateway.keys import Key, Listed, Membership, Role
 from services.gateway.leases import Held
 
 _KEY_WITH_MEMBERSHIPS = (
-    "SELECT k.id, k.tenant_id, k.user_id, k.name, k.role, k.expires_at, "
+    "SELECT k.id, k.tenant_id, k.user_id, k.name, k.role, k.expires_at, k.created, k.updated, k.created_by, "
     "(SELECT coalesce(jsonb_object_agg(m.tenant_id, m.role), '{}') FROM gateway.membership m "
     "WHERE m.user_id = k.user_id AND m.home_tenant_id = k.tenant_id) AS memberships "
     "FROM gateway.api_key k"
@@ -24,6 +25,26 @@ _LEASE_WITHIN = 2.0
 """Seconds; a ping is not held up by a slow database."""
 _USAGES = 1000
 """Labels or tags in one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tenant:
+    """A tenant as its members see it."""
+
+    id: UUID
+    slug: str
+    name: str
+    settings: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A membership in a list of them."""
+
+    id: UUID
+    created: datetime
+    updated: datetime
+    membership: Membership
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +82,20 @@ class Store:
             )
 
     async def create_tenant(self, tenant_id: UUID, *, name: str, slug: str) -> UUID | Refused:
-        """Refused(UNIQUENESS_VIOLATION) when the slug is taken."""
+        """Refused(SLUG_TAKEN) when another tenant has it."""
         try:
             await self._database.pool.execute(
                 "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, $2, $3)",
                 tenant_id, name, slug,
             )  # fmt: skip
         except asyncpg.UniqueViolationError:
-            return Refused(code=Code.UNIQUENESS_VIOLATION)
+            return Refused(code=Code.SLUG_TAKEN, fields={"slug": slug})
         return tenant_id
 
     async def update_tenant(
         self, tenant_id: UUID, *, name: str | None, slug: str | None
     ) -> UUID | Refused:
-        """Set what is given. Refused(UPDATE_FAILED) for an unknown tenant, UNIQUENESS_VIOLATION for a taken slug."""
+        """Set what is given. Refused(TENANT_NOT_FOUND) for an unknown tenant, SLUG_TAKEN for a taken slug."""
         try:
             updated = await self._database.pool.fetchval(
                 "UPDATE gateway.tenant SET name = coalesce($2, name), slug = coalesce($3, slug), "
@@ -82,8 +103,8 @@ class Store:
                 tenant_id, name, slug,
             )  # fmt: skip
         except asyncpg.UniqueViolationError:
-            return Refused(code=Code.UNIQUENESS_VIOLATION)
-        return tenant_id if updated else Refused(code=Code.UPDATE_FAILED)
+            return Refused(code=Code.SLUG_TAKEN, fields={"slug": slug or ""})
+        return tenant_id if updated else tenant_not_found(tenant_id)
 
     async def merge_tenant_settings(self, tenant_id: UUID, settings: dict[str, Any]) -> bool:
         """Merge into the settings, in one statement so that no concurrent merge is lost."""
@@ -94,12 +115,13 @@ class Store:
         )  # fmt: skip
         return updated is not None
 
-    async def tenant(self, tenant_id: UUID) -> tuple[str, str] | None:
-        """The tenant's (slug, name)."""
-        row = await self._database.pool.fetchrow(
-            "SELECT slug, name FROM gateway.tenant WHERE id = $1", tenant_id
+    async def tenants(self, tenant_ids: Sequence[UUID]) -> dict[UUID, Tenant]:
+        """Those of the tenants that there are, by id."""
+        rows = await self._database.pool.fetch(
+            "SELECT id, slug, name, settings FROM gateway.tenant WHERE id = ANY ($1::uuid[])",
+            list(tenant_ids),
         )
-        return (row["slug"], row["name"]) if row else None
+        return {row["id"]: Tenant(**row) for row in rows}
 
     async def held(self, asked: Sequence[Held]) -> set[Held]:
         """Those whose run is still the attempt's that was given the token. TimeoutError when nobody answers soon."""
@@ -157,14 +179,14 @@ class Store:
     async def create_key(
         self, key: Key, hashed: bytes, *, created_by: UUID | None
     ) -> UUID | Refused:
-        """Refused(FOREIGN_KEY_VIOLATION) when the tenant is unknown."""
+        """Refused(TENANT_NOT_FOUND) when the tenant is unknown."""
         made = await self._database.pool.fetchval(
             "INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash, created_by, expires_at) "
             "SELECT $1, t.id, $3, $4, $5, $6, $7, $8 FROM gateway.tenant t WHERE t.id = $2 RETURNING id",
             key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed, created_by,
             key.expires_at,
         )  # fmt: skip
-        return made if made is not None else Refused(code=Code.FOREIGN_KEY_VIOLATION)
+        return made if made is not None else tenant_not_found(key.tenant_id)
 
     async def revoke_key(self, tenant_id: UUID, key_id: UUID) -> bool:
         """False when the tenant has no such key, or it was revoked before."""
@@ -175,14 +197,22 @@ class Store:
         )  # fmt: skip
         return revoked is not None
 
-    async def keys(self, tenant_id: UUID) -> list[Key]:
+    async def keys(self, tenant_id: UUID) -> list[Listed]:
         """The tenant's keys that are not revoked, oldest first."""
         rows = await self._database.pool.fetch(
             f"{_KEY_WITH_MEMBERSHIPS} WHERE k.tenant_id = $1 AND k.revoked_at IS NULL "
             "ORDER BY k.created, k.id LIMIT 1000",
             tenant_id,
         )
-        return [_key(row) for row in rows]
+        return [
+            Listed(
+                key=_key(row),
+                created=row["created"],
+                updated=row["updated"],
+                created_by=row["created_by"],
+            )
+            for row in rows
+        ]
 
     async def ensure_first_key(self, key: Key, hashed: bytes) -> bool:
         """Make this key if there is no key at all; False when there is one."""
@@ -224,17 +254,19 @@ class Store:
         )  # fmt: skip
         return deleted is not None
 
-    async def memberships(self, tenant_id: UUID) -> list[tuple[UUID, Membership]]:
-        """Who may enter the tenant from another one, oldest first, with the ids."""
+    async def memberships(self, tenant_id: UUID) -> list[Member]:
+        """Who may enter the tenant from another one, oldest first."""
         rows = await self._database.pool.fetch(
-            "SELECT id, tenant_id, user_id, home_tenant_id, role FROM gateway.membership "
-            "WHERE tenant_id = $1 ORDER BY created, id LIMIT 1000",
+            "SELECT id, tenant_id, user_id, home_tenant_id, role, created, updated "
+            "FROM gateway.membership WHERE tenant_id = $1 ORDER BY created, id LIMIT 1000",
             tenant_id,
         )
         return [
-            (
-                row["id"],
-                Membership(
+            Member(
+                id=row["id"],
+                created=row["created"],
+                updated=row["updated"],
+                membership=Membership(
                     tenant_id=row["tenant_id"],
                     user_id=row["user_id"],
                     home_tenant_id=row["home_tenant_id"],
@@ -363,6 +395,11 @@ class Store:
             "VALUES ($1, $2, $3, $4, $5, $6)",
             entry_id, tenant_id, actor, message, object_id, info,
         )  # fmt: skip
+
+
+def tenant_not_found(tenant_id: UUID) -> Refused:
+    """There is no such tenant."""
+    return Refused(code=Code.TENANT_NOT_FOUND, fields={"tenant_id": str(tenant_id)})
 
 
 def _key(row: asyncpg.Record) -> Key:

@@ -57,6 +57,17 @@ TEXTS: dict[Code, Text] = {
     Code.INVALID: Text("{reason}"),
     Code.UNAUTHENTICATED: Text("UNAUTHENTICATED: {reason}", UNAUTHENTICATED),
     Code.FORBIDDEN: Text("Unauthorized: permission error.", "FORBIDDEN"),
+    Code.TENANT_FORBIDDEN: Text(
+        "Unauthorized: permission error: {field} is not the tenant of your key. Leave it out, or use a key of that"
+        " tenant.",
+        "FORBIDDEN",
+    ),
+    Code.TENANT_NOT_FOUND: Text(
+        "Invalid tenant id: there is no tenant {tenant_id}. The query tenant {{ id slug }} lists those there are."
+    ),
+    Code.SLUG_TAKEN: Text(
+        "Uniqueness violation: another tenant has the slug {slug}; choose another one."
+    ),
     Code.SLUG_NOT_SLUGIFIED: Text('Slug must be "slugified" (lowercase; no spaces)'),
     Code.NOT_CONFIRMED: Text("Must pass `confirm=True` to proceed."),
     # create_project of Core >= 0.13.15 looks for exactly this message, then reads the existing id

@@ -1,8 +1,6 @@
 """Root queries that are not tables (backend.md section 1.1)."""
 
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
 import strawberry
 from strawberry.types import Info
@@ -11,9 +9,9 @@ from libs.contracts import states
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from services.gateway.context import Context
-from services.gateway.graphql import compat
+from services.gateway.graphql import account, compat
 from services.gateway.graphql.scalars import JSON
-from services.gateway.keys import Guard, Key
+from services.gateway.keys import Guard, Listed
 from services.gateway.vault import CannotOpenError
 
 CORE_VERSION = "1.4.1"  # the newest generation of clients that this API speaks
@@ -37,87 +35,7 @@ class Api:
     mode: str
     version: str
     core_version: str
-    release_timestamp: str | None
-
-
-@strawberry.type(name="auth_info")
-@dataclass
-class AuthInfo:
-    """The caller, as Cloud's clients ask: `api_token_scope` is RUNNER, which agents up to 0.15 insist on."""
-
-    tenant_id: UUID | None
-    user_id: UUID | None
-    role: str
-    api_token_scope: str
-
-
-@strawberry.type(name="authInfo")
-@dataclass
-class AuthInfoCamel:
-    """The same for Core 0.8-0.9."""
-
-    apiTokenScope: str  # noqa: N815 - the wire's name
-
-
-@strawberry.type(name="auth_api_key")
-@dataclass
-class AuthApiKey:
-    """A key without its text."""
-
-    id: UUID
-    name: str
-    expires_at: datetime | None
-    role: str
-    user_id: UUID
-    default_tenant_id: UUID
-
-
-@strawberry.type(name="api_token")
-@dataclass
-class ApiToken:
-    """A token of Core <= 0.15 without its text."""
-
-    id: UUID
-    name: str
-
-
-@strawberry.type(name="membership")
-@dataclass
-class MembershipRow:
-    """A user of another tenant who may enter this one."""
-
-    id: UUID
-    user_id: UUID
-    home_tenant_id: UUID
-    role: str
-
-
-@strawberry.type(name="user_membership")
-@dataclass
-class Membership:
-    """The tenant that a user works in."""
-
-    tenant_id: UUID
-    tenant: "MembershipTenant"
-
-
-@strawberry.type(name="membership_tenant")
-@dataclass
-class MembershipTenant:
-    """What flow URLs are made of."""
-
-    id: UUID
-    slug: str
-    name: str
-
-
-@strawberry.type(name="user")
-@dataclass
-class User:
-    """The caller as Core <= 0.15 asks for it."""
-
-    id: UUID | None
-    default_membership: Membership | None
+    release_timestamp: str
 
 
 @strawberry.type(name="flow_concurrency")
@@ -143,7 +61,8 @@ class TaskConcurrency:
 
 
 VERSION = "0.1.0"
-AGENT_SCOPE = "RUNNER"
+RELEASED = "2026-11-30T00:00:00+00:00"
+"""When `VERSION` was released; they change together."""
 
 
 @strawberry.type
@@ -163,7 +82,7 @@ class Query:
             mode="normal",
             version=VERSION,
             core_version=CORE_VERSION,
-            release_timestamp=None,
+            release_timestamp=RELEASED,
         )
 
     @strawberry.field
@@ -175,66 +94,49 @@ class Query:
         )
 
     @strawberry.field
-    def auth_info(self, info: Info[Context, None]) -> AuthInfo:
+    def auth_info(self, info: Info[Context, None]) -> account.AuthInfo:
         """Who the server takes the caller for."""
-        identity = info.context.identity
-        return AuthInfo(
-            tenant_id=identity.tenant_id,
-            user_id=identity.user_id,
-            role=identity.role.value,
-            api_token_scope=AGENT_SCOPE,
-        )
+        return account.caller(info.context.identity)
 
     @strawberry.field
-    async def auth_api_key(self, info: Info[Context, None]) -> list[AuthApiKey]:
+    def auth_role(self) -> list[account.AuthRole]:
+        """The built-in roles with what they may do."""
+        return account.roles()
+
+    @strawberry.field
+    async def auth_api_key(self, info: Info[Context, None]) -> list[account.AuthApiKey]:
         """The tenant's keys that are not revoked, for its administrators."""
-        return [
-            AuthApiKey(
-                id=key.id,
-                name=key.name,
-                expires_at=key.expires_at,
-                role=key.role.value,
-                user_id=key.user_id,
-                default_tenant_id=key.tenant_id,
-            )
-            for key in await _keys(info.context)
-        ]
+        return [account.api_key(key) for key in await _keys(info.context)]
 
     @strawberry.field
-    async def api_token(self, info: Info[Context, None]) -> list[ApiToken]:
+    async def api_token(self, info: Info[Context, None]) -> list[account.ApiToken]:
         """The same for Core <= 0.15."""
-        return [ApiToken(id=key.id, name=key.name) for key in await _keys(info.context)]
+        return [account.api_token(key) for key in await _keys(info.context)]
 
     @strawberry.field
-    async def membership(self, info: Info[Context, None]) -> list[MembershipRow]:
+    async def membership(self, info: Info[Context, None]) -> list[account.MembershipRow]:
         """The users of other tenants who may enter this one, for its administrators."""
-        info.context.require(Guard.ADMIN)
+        context = info.context
+        context.require(Guard.ADMIN)
+        tenants = await context.shared.store.tenants([context.tenant_id])
         return [
-            MembershipRow(
-                id=membership_id,
-                user_id=member.user_id,
-                home_tenant_id=member.home_tenant_id,
-                role=member.role.value,
-            )
-            for membership_id, member in await info.context.shared.store.memberships(
-                info.context.tenant_id
-            )
+            account.membership(member, tenants.get(context.tenant_id))
+            for member in await context.shared.store.memberships(context.tenant_id)
         ]
 
     @strawberry.field
-    async def user(self, info: Info[Context, None]) -> list[User]:
-        """The caller and the tenant it works in; a list of one, as clients expect."""
+    async def user(self, info: Info[Context, None]) -> list[account.User]:
+        """The caller and the tenants it may enter; a list of one, as clients expect."""
         identity = info.context.identity
-        tenant = await info.context.shared.store.tenant(identity.tenant_id)
-        membership = tenant and Membership(
-            tenant_id=identity.tenant_id,
-            tenant=MembershipTenant(id=identity.tenant_id, slug=tenant[0], name=tenant[1]),
-        )
-        return [User(id=identity.user_id, default_membership=membership or None)]
+        shared = info.context.shared
+        others = await shared.tenants.all() if identity.any_tenant else identity.may_enter
+        tenants = await shared.store.tenants([identity.tenant_id, *others])
+        return [account.user(identity, tenants)]
 
     @strawberry.field
     async def secret_names(self, info: Info[Context, None]) -> list[str]:
-        """The names of the tenant's secrets."""
+        """The names of the tenant's secrets; runs know the names of theirs, so an agent's key does not list them."""
+        info.context.require_permission("read:secret")
         return await info.context.shared.store.secret_names(info.context.tenant_id)
 
     @strawberry.field
@@ -270,18 +172,18 @@ class Query:
         ]
 
     @strawberry.field
-    def authInfo(self) -> AuthInfoCamel:  # noqa: N802 - the wire's name
+    def authInfo(self) -> account.AuthInfoCamel:  # noqa: N802 - the wire's name
         """The scope alone, for agents of Core 0.8-0.9."""
-        return AuthInfoCamel(apiTokenScope=AGENT_SCOPE)
+        return account.AuthInfoCamel(apiTokenScope=account.AGENT_SCOPE)
 
 
-async def _keys(context: Context) -> list[Key]:
+async def _keys(context: Context) -> list[Listed]:
     context.require(Guard.ADMIN)
     return await context.shared.store.keys(context.tenant_id)
 
 
 async def _secret(context: Context, name: str) -> JSON | None:
-    context.require(Guard.RUN)
+    context.require_permission("read:secret-value")
     sealed = await context.shared.store.secret(context.tenant_id, name)
     if sealed is None:
         raise compat.error_of(Refused(code=Code.SECRET_NOT_FOUND))

@@ -13,6 +13,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from services.gateway.graphql import mutations as _declare_mutations  # noqa: F401 - declares them
 from services.gateway.graphql.dialect import REGISTRY, mutation_type
+from services.gateway.graphql.list_fields import with_pages
 from services.gateway.graphql.queries import Query
 from services.gateway.graphql.scalars import SCALARS
 from services.gateway.reads import ReadPath
@@ -44,7 +45,7 @@ def build_schema(nested: Nested) -> tuple[GraphQLSchema, ReadPath]:
     reads = ReadPath.build(scalars=scalars)
     _add_relations(core.mutation_type, reads, nested)
     merged = GraphQLSchema(
-        query=GraphQLObjectType("Query", {**core.query_type.fields, **reads.fields}),
+        query=GraphQLObjectType("Query", {**with_pages(core.query_type, reads), **reads.fields}),
         mutation=core.mutation_type,
         types=[*reads.types],
     )

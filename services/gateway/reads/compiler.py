@@ -14,13 +14,13 @@ into JSON by PostgreSQL, whose rendering of moments, intervals and JSON columns 
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog, Relationship, Table
-from services.gateway.reads.inputs import Given, Inputs, Resolver, Tree
+from services.gateway.reads.inputs import Get, Given, Inputs, Resolver, Tree
 from services.gateway.reads.pages import Arguments, Page, as_list
 from services.gateway.reads.predicates import (
     aggregate_call,
@@ -53,7 +53,8 @@ _WIDEST_ROW = 1_600  # PostgreSQL has 1,664 columns a row at most
 class Root:
     """A compiled root field. `sql` is an expression of type text; `$1` is the tenant, the rest are `parameters`.
 
-    `missing` is the error when there is no such row, for fields that say so; others answer null.
+    `missing` is the error when there is no such row, for fields that say so; others answer null. `table` is what the
+    field lists, and `tenant` the tenant that its filter names, if it names one.
     """
 
     key: str
@@ -61,6 +62,8 @@ class Root:
     parameters: tuple[Parameter, ...]
     cost: Cost
     missing: str | None = None
+    table: str = ""
+    tenant: Get | None = None
 
     def values(self, inputs: Inputs, *, maximum_cost: int) -> list[Any]:
         """The values to bind for one request; raises GraphQLError for what cannot be bound."""
@@ -99,7 +102,7 @@ class Compiler:
         name = fields[0].name.value
         writer = _Writer(self._catalog, self._types, self._resolver, self._selections, statement)
         arguments = writer.arguments(fields[0], self._types.fields[name])
-        missing = None
+        missing, table = None, ""
         if name in _SOURCES:
             source = _SOURCES[name](statement, writer.given(arguments["task_run_id"]))
             sql = writer.object(f"{name}_payload", fields, source)
@@ -115,20 +118,36 @@ class Compiler:
                 source=source, aggregate=name.endswith("_aggregate"),
             )  # fmt: skip
         elif name in self._catalog.tables:
+            table = name
             sql = writer.many(self._catalog[name], arguments, fields, statement.cost)
         elif name.endswith("_by_pk"):
-            table = self._catalog[name.removesuffix("_by_pk")]
-            sql = writer.by_key(table, writer.given(arguments["id"]), fields)
+            table = name.removesuffix("_by_pk")
+            sql = writer.by_key(self._catalog[table], writer.given(arguments["id"]), fields)
         else:
-            table = self._catalog[name.removesuffix("_aggregate")]
-            sql = writer.many(table, arguments, fields, statement.cost, aggregate=True)
-        return _finished(key, sql, statement, missing)
+            table = name.removesuffix("_aggregate")
+            sql = writer.many(
+                self._catalog[table], arguments, fields, statement.cost, aggregate=True
+            )
+        root = _finished(key, sql, statement, missing)
+        if not table:
+            return root
+        return replace(root, table=table, tenant=_named_tenant(self._catalog[table], arguments))
 
     def row(self, statement: Statement, table: Table, fields: list[FieldNode]) -> Root:
         """Compile the row of a table whose id the gateway gives."""
         writer = _Writer(self._catalog, self._types, self._resolver, self._selections, statement)
         sql = writer.by_key(table, Given(lambda inputs: inputs.row_id), fields)
         return _finished("row", sql, statement, None)
+
+
+def _named_tenant(table: Table, arguments: Arguments) -> Get | None:
+    """The tenant that a field asks for by its id, or in its filter's outermost conditions."""
+    where = arguments.get("where")
+    compared = where.get(table.tenant) if isinstance(where, dict) else None
+    named = compared.get("_eq") if isinstance(compared, dict) else None
+    if table.tenant == table.key and "id" in arguments:
+        named = arguments["id"]
+    return named.get if isinstance(named, Given) else None
 
 
 def _finished(key: str, sql: str, statement: Statement, missing: str | None) -> Root:

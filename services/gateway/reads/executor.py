@@ -83,17 +83,23 @@ class Reader:
             self._pool = None
 
     async def execute(
-        self, plan: Plan, tenant_id: UUID, *, visible_tenants: Sequence[UUID] = ()
+        self,
+        plan: Plan,
+        tenant_id: UUID,
+        *,
+        visible_tenants: Sequence[UUID] = (),
+        any_tenant: bool = False,
     ) -> dict[str, bytes | GraphQLError]:
         """The JSON of every root field that is ours, or its error.
 
         `visible_tenants` are the tenants that `tenant` lists, beside the caller's own: whoever may speak for several
-        must find them to choose one. Nothing else of theirs is shown.
+        must find them to choose one. Nothing else of theirs is shown, unless the caller may read `any_tenant` of them:
+        then a field that asks for one (`where: {tenant_id: {_eq: ..}}`) is answered with its rows.
         """
         answers: dict[str, bytes | GraphQLError] = dict(plan.failed)
         if not plan.bound:
             return answers
-        if len(plan.bound) > 1 and plan.is_whole:
+        if len(plan.bound) > 1 and plan.is_whole and not any(bound.tenant for bound in plan.bound):
             values = [value for bound in plan.bound for value in bound.values]
             try:
                 row = await self._row(plan.program.together, tenant_id, values, visible_tenants)
@@ -129,7 +135,9 @@ class Reader:
         self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID]
     ) -> bytes | GraphQLError:
         try:
-            row = await self._row(bound.sql, tenant_id, bound.values, visible_tenants)
+            row = await self._row(
+                bound.sql, bound.tenant or tenant_id, bound.values, visible_tenants
+            )
         except Exception as error:
             return self._told(error, bound.root.key)
         return _answer(bound, row[0])

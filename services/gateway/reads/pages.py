@@ -14,7 +14,7 @@ from services.gateway.reads.predicates import (
     conjunction,
     root_guard,
 )
-from services.gateway.reads.statement import Statement, too_much
+from services.gateway.reads.statement import TENANT, Statement, too_much
 from services.gateway.reads.values import int_value
 
 Arguments = dict[str, Tree]
@@ -48,6 +48,7 @@ class Page:
             arguments.get(name) is not None for name in ("limit", "offset")
         )
         self._limit, self._offset = self._bounds(statement, arguments)
+        self._is_root = scope is None
 
     def rows(self) -> str:
         """The chosen rows, all columns, in order."""
@@ -65,7 +66,7 @@ class Page:
         if self._distinct:
             columns = [self.table.columns[name].of(self.alias) for name in self._distinct]
             distinct = f"DISTINCT ON ({', '.join(columns)}) "
-        terms = [term.sql for term in self._terms] + self._ties()
+        terms = [term.sql for term in self._terms] + self._ties() + self._own_first()
         order = f" ORDER BY {', '.join(terms)}" if terms else ""
         return f"SELECT {distinct}{self.alias}.* {self._from} {self._where}{order}{limit}{self._offset}"
 
@@ -79,6 +80,12 @@ class Page:
             return []
         direction = "DESC NULLS FIRST" if last.descending else "ASC NULLS LAST"
         return [f"{self.table.columns[tie].of(self.alias)} {direction}"]
+
+    def _own_first(self) -> list[str]:
+        """Of tenants the reader's own comes first: clients take the first of `tenant { id }` for theirs."""
+        if self.table.name != "tenant" or not self._is_root or self._distinct:
+            return []
+        return [f"{self.alias}.id = {TENANT} DESC", f"{self.alias}.created", f"{self.alias}.id"]
 
     def _bounds(self, statement: Statement, arguments: Arguments) -> tuple[str, str]:
         limits, name = statement.limits, self.table.name

@@ -9,8 +9,10 @@ from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
+    GraphQLEnumType,
     GraphQLError,
     GraphQLField,
+    GraphQLInputObjectType,
     GraphQLNamedType,
     GraphQLObjectType,
     GraphQLResolveInfo,
@@ -103,6 +105,14 @@ class ReadPath:
         kind = self._types.named(table)
         if not isinstance(kind, GraphQLObjectType):
             msg = f"{table} is not a table"
+            raise KeyError(msg)
+        return kind
+
+    def input_type(self, name: str) -> GraphQLInputObjectType | GraphQLEnumType:
+        """A comparison or an ordering by its name, for lists of others that are filtered alike."""
+        kind = self._types.named(name)
+        if not isinstance(kind, GraphQLInputObjectType | GraphQLEnumType):
+            msg = f"{name} is not an input type"
             raise KeyError(msg)
         return kind
 
@@ -244,6 +254,8 @@ class ReadPath:
             _together(roots),
             tuple(typenames),
             _reduced(document, operation, foreign) if foreign else None,
+            tables=frozenset(root.table for root in roots),
+            names_tenants=any(root.tenant is not None for root in roots),
         )
 
     def _statement(self, before: Statement | None) -> Statement:

@@ -1,8 +1,9 @@
 """A plan: what one request asks PostgreSQL, and how its answers become the response."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 import orjson
 from graphql import DocumentNode, GraphQLError
@@ -10,6 +11,7 @@ from graphql import DocumentNode, GraphQLError
 from libs.runtime import exact_json
 from services.gateway.reads.compiler import Root
 from services.gateway.reads.inputs import Inputs
+from services.gateway.reads.values import uuid_value
 
 Answers = Mapping[str, bytes | GraphQLError]
 
@@ -28,6 +30,10 @@ class Program:
     typenames: tuple[str, ...] = ()
     """Response keys of `__typename` on the root."""
     foreign: DocumentNode | None = None
+    tables: frozenset[str] = frozenset()
+    """The tables that root fields list or find a row of."""
+    names_tenants: bool = False
+    """Whether a root field's filter names a tenant."""
 
     def bind(self, inputs: Inputs, *, maximum_cost: int) -> "Plan":
         """Give it one request's values; a root field whose values cannot be bound answers its error alone."""
@@ -36,19 +42,26 @@ class Program:
         for root in self.roots:
             try:
                 values = root.values(inputs, maximum_cost=maximum_cost)
+                tenant = root.tenant and uuid_value(root.tenant(inputs))
             except GraphQLError as error:
                 failed[root.key] = at_key(error, root.key)
             else:
-                bound.append(Bound(root, values))
+                bound.append(Bound(root, values, tenant))
         return Plan(self, tuple(bound), failed)
 
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """A root field with the values of one request."""
+    """A root field with the values of one request.
+
+    `named` is the tenant that its filter names, if it names one; `tenant` is the same once the caller may read it
+    (`Plan.granting`), and until then the caller's own is read.
+    """
 
     root: Root
     values: Sequence[Any]
+    named: UUID | None = None
+    tenant: UUID | None = None
 
     @property
     def sql(self) -> str:
@@ -68,6 +81,24 @@ class Plan:
     def foreign(self) -> DocumentNode | None:
         """The operation reduced to the root fields that are not the read path's; None without any."""
         return self.program.foreign
+
+    def granting(self, tenants: Collection[UUID]) -> "Plan":
+        """The plan in which a root field that names one of these tenants reads that one."""
+        granted = tuple(
+            replace(bound, tenant=bound.named) if bound.named in tenants else bound
+            for bound in self.bound
+        )
+        return Plan(self.program, granted, self.failed)
+
+    def refusing(self, tables: Collection[str], error: GraphQLError) -> "Plan":
+        """The plan without the root fields of these tables, which answer the error."""
+        refused = {
+            bound.root.key: at_key(error, bound.root.key)
+            for bound in self.bound
+            if bound.root.table in tables
+        }
+        left = tuple(bound for bound in self.bound if bound.root.key not in refused)
+        return Plan(self.program, left, {**self.failed, **refused})
 
     @property
     def is_whole(self) -> bool:

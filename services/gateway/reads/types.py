@@ -169,6 +169,10 @@ class Types:
             fields[name] = self._list_field(traversal, args)
             fields[f"{name}_aggregate"] = self._aggregate_field(traversal, args)
         task_run_id = {"task_run_id": GraphQLArgument(GraphQLNonNull(self._input("UUID")))}
+        # The web UI's interactive page adds `limit: 100` to both, which are one object each.
+        task_run_id["limit"] = GraphQLArgument(
+            GraphQLInt, description="Has no effect: the answer is one object."
+        )
         fields["mapped_children"] = GraphQLField(
             self.named("mapped_children_payload"),  # type: ignore[arg-type]  # an object type by its name
             args=task_run_id,

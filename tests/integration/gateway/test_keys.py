@@ -2,10 +2,19 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import datetime
 from typing import Any
 
 import httpx
 import pytest
+from graphql import (
+    GraphQLList,
+    GraphQLObjectType,
+    build_client_schema,
+    get_introspection_query,
+    get_nullable_type,
+    is_required_argument,
+)
 
 from services.gateway.app import Gateway
 from services.gateway.keys import Key, Role, fingerprint
@@ -350,7 +359,93 @@ async def test_reference_data_and_api_say_what_the_web_ui_and_clients_expect(adm
     assert set(data["state_hierarchy"]["Running"]) >= {"Running", "Cancelling"}
     assert set(data["state_hierarchy"]["_MetaState"]) >= {"Submitted", "Queued", "ClientFailed"}
     assert (api["backend"], api["mode"], api["core_version"]) == ("SERVER", "normal", "1.4.1")
-    assert api["release_timestamp"] is None
+    assert datetime.fromisoformat(api["release_timestamp"]).tzinfo is not None
+
+
+async def test_every_list_takes_the_arguments_that_hasuras_lists_take(admin: Gql) -> None:
+    """The web UI's interactive page adds `limit: 100` to every list, and to what it takes for one."""
+    await admin('mutation { update_flow_concurrency_limit(input: {label: "l", limit: 1}) { id } }')
+    schema = build_client_schema(
+        (await admin.post({"query": get_introspection_query()})).json()["data"]
+    )
+    assert schema.query_type is not None
+    lists = {
+        name: get_nullable_type(get_nullable_type(field.type).of_type)
+        for name, field in schema.query_type.fields.items()
+        if isinstance(get_nullable_type(field.type), GraphQLList)
+        and not any(is_required_argument(argument) for argument in field.args.values())
+    }
+    rows = {name for name, kind in lists.items() if isinstance(kind, GraphQLObjectType)}
+
+    for name in lists:
+        below = " { __typename }" if name in rows else ""
+        of_rows = "where: {}, order_by: []," if name in rows else ""
+        nulls = "where: null, order_by: null," if name in rows else ""
+        data = await admin(
+            f"{{ some: {name}(limit: 100){below} all: {name}({of_rows} limit: 100, offset: 0){below}"
+            f" none: {name}({nulls} limit: 0, offset: null){below} }}"
+        )
+        assert data["some"] == data["all"]
+        assert data["none"] == []
+    assert {
+        "flow_concurrency",
+        "task_concurrency",
+        "user",
+        "membership",
+        "secret_names",
+    } <= lists.keys()
+    missing = await admin.errors(
+        '{ get_task_run_info(task_run_id: "0190a0a0-0000-7000-8000-00000000dead", limit: 100) { id } }'
+    )
+    assert missing[0]["message"] == "Invalid task run ID"
+
+
+async def test_a_caller_is_told_who_it_is_as_widely_as_cloud_did(
+    admin: Gql, as_caller: AsCaller
+) -> None:
+    key_id, text = await make_key(admin, "read_only")
+    reader = await as_caller(text)
+
+    me = await reader(
+        """{
+            auth_info {
+                tenant_id user_id license permissions role role_id token_type token_id token_expires token_jti
+                api_token_scope
+            }
+            user {
+                id username email settings default_membership_id first_name last_name account_type
+                memberships { id tenant { id name slug settings } role_detail { id name } }
+                default_membership { id tenant_id }
+            }
+            auth_role(where: {name: {_eq: "READ_ONLY_USER"}}) { id name permissions created tenant_id }
+        }"""
+    )
+    listed = await admin(
+        """query($id: uuid!) {
+            auth_api_key(where: {id: {_eq: $id}}) {
+                id name created updated expires_at default_tenant_id user_id created_by { id username } key_hash
+            }
+            api_token(order_by: {created: desc}, limit: 1) { id name created expires_at api_token_scope }
+        }""",
+        id=key_id,
+    )
+
+    [user], [role] = me["user"], me["auth_role"]
+    assert me["auth_info"]["license"]["terms"]["plan"]
+    assert me["auth_info"]["permissions"] == role["permissions"]
+    assert "read:flow" in role["permissions"]
+    assert "read:audit-trail" not in role["permissions"]
+    assert me["auth_info"]["role_id"] == role["id"]
+    assert me["auth_info"]["token_id"] == me["auth_info"]["token_jti"] == key_id
+    assert user["id"] == me["auth_info"]["user_id"]
+    assert user["default_membership_id"] == user["default_membership"]["id"]
+    [membership] = user["memberships"]
+    assert membership["role_detail"] == {"id": role["id"], "name": "READ_ONLY_USER"}
+    assert membership["tenant"]["id"] == me["auth_info"]["tenant_id"]
+    [key], [token] = listed["auth_api_key"], listed["api_token"]
+    assert (key["id"], key["key_hash"]) == (key_id, None)
+    assert key["created_by"]["id"] == (await admin("{ auth_info { user_id } }"))["auth_info"]["user_id"]  # fmt: skip
+    assert token["id"] == key_id
 
 
 async def test_a_key_that_cannot_be_looked_up_gets_an_answer_with_an_id(

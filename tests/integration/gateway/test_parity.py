@@ -266,7 +266,7 @@ def operations_and_context(
     )
     context = Context(
         shared=shared,
-        identity=Identity(tenant_id=UUID(int=1), any_tenant=False, role=role),
+        identity=Identity(tenant_id=UUID(int=1), any_tenant=False, role=role, user_id=UUID(int=2)),
     )
     operations = Operations(
         schema,

@@ -53,6 +53,137 @@ async def test_the_header_chooses_the_tenant_and_without_keys_all_are_listed(
     assert {"id": tenant_id, "slug": "chosen"} in seen["tenant"]
 
 
+async def test_the_callers_tenant_comes_first_whatever_was_changed_last(
+    stack: Stack, gateway: Gateway, api: Gql
+) -> None:
+    """Core takes the first of `tenant { id }` for its own, and registers there."""
+    newer = await make(api, "newer")
+    oldest = (await api("{ auth_info { tenant_id } }"))["auth_info"]["tenant_id"]
+    # PostgreSQL moves a row that is updated behind the others.
+    await api('mutation { update_tenant_name(input: {name: "renamed"}) { id } }')
+
+    async with Gql(
+        f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": newer}
+    ) as there:
+        first_here = await api(
+            "{ tenant { id } one: tenant(limit: 1) { id } tenant_aggregate { nodes { id } } }"
+        )
+        first_there = await there("{ tenant { id } one: tenant(limit: 1) { id } }")
+    project = await api(
+        'mutation($t: UUID) { create_project(input: {name: "of the first", tenant_id: $t}) { id } }',
+        t=first_here["tenant"][0]["id"],
+    )
+    seen = await api('{ project(where: {name: {_eq: "of the first"}}) { id } }')
+    by_slug = await api("{ tenant(order_by: {slug: desc}) { slug } }")
+
+    assert first_here["tenant"][0]["id"] == first_here["one"][0]["id"] == oldest
+    assert first_here["tenant_aggregate"]["nodes"][0]["id"] == oldest
+    assert first_there["tenant"][0]["id"] == first_there["one"][0]["id"] == newer
+    assert seen["project"] == [{"id": project["create_project"]["id"]}]
+    slugs = [row["slug"] for row in by_slug["tenant"]]
+    assert slugs == sorted(slugs, reverse=True)
+
+
+async def test_a_tenant_that_is_named_is_written_to_and_read_from(api: Gql) -> None:
+    named = await make(api, "named")
+    made = await api(
+        'mutation($t: UUID) { create_project(input: {name: "there", tenant_id: $t}) { id }'
+        ' register_agent(input: {type: "LocalAgent", name: "there", tenant_id: $t}) { id } }',
+        t=named,
+    )
+
+    seen = await api(
+        """query($t: uuid!) {
+            project(where: {tenant_id: {_eq: $t}}) { id name tenant { slug } }
+            agent_aggregate(where: {tenant_id: {_eq: $t}}) { aggregate { count } }
+            tenant(where: {id: {_eq: $t}}) { slug projects { name } }
+            tenant_by_pk(id: $t) { projects { name } }
+            here: project { name }
+            nobody: project(where: {tenant_id: {_eq: "0190a0a0-0000-7000-8000-00000000dead"}}) { id }
+        }""",
+        t=named,
+    )
+    queue = await api.errors(
+        'mutation { get_runs_in_queue(input: {tenant_id: "0190a0a0-0000-7000-8000-00000000dead"}) { flow_run_ids } }'
+    )
+
+    project = {"id": made["create_project"]["id"], "name": "there", "tenant": {"slug": "named"}}
+    assert seen["project"] == [project]
+    assert seen["agent_aggregate"] == {"aggregate": {"count": 1}}
+    assert seen["tenant"] == [{"slug": "named", "projects": [{"name": "there"}]}]
+    assert seen["tenant_by_pk"] == {"projects": [{"name": "there"}]}
+    assert {"name": "there"} not in seen["here"]
+    assert seen["nobody"] == []
+    assert queue[0]["message"] == (
+        "Invalid tenant id: there is no tenant 0190a0a0-0000-7000-8000-00000000dead. The query tenant { id slug } lists"
+        " those there are."
+    )
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [
+        'update_tenant_name(input: {name: "x" TENANT}) { id }',
+        'update_tenant_slug(input: {slug: "x" TENANT}) { id }',
+        'update_tenant_settings(input: {settings: "{}" TENANT}) { id }',
+        'create_project(input: {name: "x" TENANT}) { id }',
+        'register_agent(input: {type: "x" TENANT}) { id }',
+        "get_runs_in_queue(input: {labels: [] TENANT}) { flow_run_ids }",
+        'create_api_key(input: {name: "x" default_TENANT}) { id }',
+    ],
+)
+async def test_a_tenant_that_there_is_not_is_named_in_the_refusal(api: Gql, mutation: str) -> None:
+    unknown = "0190a0a0-0000-7000-8000-00000000dead"
+
+    [error] = await api.errors(
+        f"mutation {{ {mutation.replace('TENANT', f'tenant_id: {chr(34)}{unknown}{chr(34)}')} }}"
+    )
+
+    assert error["message"].startswith(f"Invalid tenant id: there is no tenant {unknown}.")
+
+
+async def test_the_web_ui_changes_the_tenant_of_its_header(gateway: Gateway, api: Gql) -> None:
+    tenant_id = await make(api, "of-the-header")
+
+    async with Gql(
+        f"http://127.0.0.1:{gateway.port}", headers={"x-prefect-tenant-id": tenant_id}
+    ) as there:
+        changed = await there(
+            """mutation($settings: JSON!) {
+                update_tenant_name(input: {name: "By the UI"}) { id }
+                update_tenant_slug(input: {slug: "by-the-ui"}) { id }
+                update_tenant_settings(input: {settings: $settings}) { id }
+            }""",
+            settings={"teamNamed": True},
+        )
+        seen = await there("{ tenant(limit: 1) { id name slug settings } }")
+
+    assert {each["id"] for each in changed.values()} == {tenant_id}
+    assert seen["tenant"] == [
+        {"id": tenant_id, "name": "By the UI", "slug": "by-the-ui", "settings": {"teamNamed": True}}
+    ]
+
+
+async def test_a_key_is_made_as_the_command_line_does_where_keys_are_off(api: Gql) -> None:
+    """`prefect auth create-key` asks who it is, and makes a key for that user."""
+    who = await api("{ auth_info { user_id } user { id memberships { tenant { slug } } } }")
+    made = await api(
+        "mutation($input: create_api_key_input!) { create_api_key(input: $input) { id key } }",
+        input={"user_id": who["auth_info"]["user_id"], "name": "by hand", "expires_at": None},
+    )
+    keys = await api('{ auth_api_key(where: {name: {_eq: "by hand"}}) { id user_id created_by { id } } }')  # fmt: skip
+
+    assert who["user"][0]["id"] == who["auth_info"]["user_id"] is not None
+    assert {"tenant": {"slug": "default"}} in who["user"][0]["memberships"]
+    assert keys["auth_api_key"] == [
+        {
+            "id": made["create_api_key"]["id"],
+            "user_id": who["auth_info"]["user_id"],
+            "created_by": {"id": who["auth_info"]["user_id"]},
+        }
+    ]
+
+
 async def test_a_tenant_is_renamed_and_its_settings_are_merged(gateway: Gateway, api: Gql) -> None:
     tenant_id = await make(api, "changing")
     change = (
@@ -122,7 +253,9 @@ async def test_a_slug_is_given_once(api: Gql) -> None:
 
     errors = await api.errors('mutation { create_tenant(input: {name: "x", slug: "once"}) { id } }')
 
-    assert errors[0]["message"] == "Uniqueness violation."
+    assert errors[0]["message"] == (
+        "Uniqueness violation: another tenant has the slug once; choose another one."
+    )
 
 
 async def test_a_tenant_is_deleted_with_everything_in_it_and_only_when_confirmed(

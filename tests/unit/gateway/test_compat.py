@@ -21,6 +21,22 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
     (Code.FOREIGN_KEY_VIOLATION, {}, "Foreign key violation."),
     (Code.UPDATE_FAILED, {}, "Update failed"),
     (Code.FORBIDDEN, {}, "Unauthorized: permission error."),
+    (
+        Code.TENANT_FORBIDDEN,
+        {"field": "tenant_id"},
+        "Unauthorized: permission error: tenant_id is not the tenant of your key. Leave it out, or use a key of that"
+        " tenant.",
+    ),
+    (
+        Code.TENANT_NOT_FOUND,
+        {"tenant_id": RUN},
+        f"Invalid tenant id: there is no tenant {RUN}. The query tenant {{ id slug }} lists those there are.",
+    ),
+    (
+        Code.SLUG_TAKEN,
+        {"slug": "s"},
+        "Uniqueness violation: another tenant has the slug s; choose another one.",
+    ),
     (Code.SECRET_NOT_FOUND, {}, "No value found for the requested key"),
     (Code.PROJECT_INVALID_ID, {}, "Invalid project ID"),
     (Code.PROJECT_NOT_FOUND, {}, "Invalid project."),

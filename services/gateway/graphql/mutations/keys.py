@@ -134,7 +134,7 @@ async def _create(
     text = keys.make(secrets.token_bytes(keys.KEY_BYTES))
     key = Key(
         id=context.shared.ids(),
-        tenant_id=await context.tenant_for(tenant_id),
+        tenant_id=await context.tenant_for(tenant_id, field="default_tenant_id"),
         user_id=user_id or context.identity.user_id or context.shared.ids(),
         name=name,
         role=role,

@@ -14,6 +14,7 @@ from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
+from services.gateway.store import tenant_not_found
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -28,7 +29,7 @@ class CreateTenant:
 
 @mutation("create_tenant", guard=Guard.ADMIN)
 async def create_tenant(context: Context, input: CreateTenant) -> Id:
-    """Create a tenant. `Uniqueness violation.` when the slug is taken."""
+    """Create a tenant with a slug that no other has."""
     if not context.identity.any_tenant:
         raise compat.error_of(Refused(code=Code.FORBIDDEN))
     made = await context.shared.store.create_tenant(
@@ -52,7 +53,8 @@ async def delete_tenant(context: Context, input: DeleteTenant) -> Success:
     if not input.confirm:
         raise compat.error_of(Refused(code=Code.NOT_CONFIRMED))
     if input.tenant_id != context.tenant_id and not context.identity.any_tenant:
-        raise compat.error_of(Refused(code=Code.FORBIDDEN))
+        fields = {"field": "tenant_id"}
+        raise compat.error_of(Refused(code=Code.TENANT_FORBIDDEN, fields=fields))
     if not await context.shared.tenants.exists(input.tenant_id):
         return Success(success=False)
     store, tenant_id = context.shared.store, input.tenant_id
@@ -77,10 +79,10 @@ async def delete_tenant(context: Context, input: DeleteTenant) -> Success:
 
 @dataclass
 class UpdateTenantName:
-    """A new name."""
+    """A new name. `tenant_id` left out is the caller's tenant, as the web UI means it."""
 
-    tenant_id: UUID
     name: str
+    tenant_id: UUID | None = None
 
 
 @mutation("update_tenant_name", guard=Guard.ADMIN)
@@ -92,10 +94,10 @@ async def update_tenant_name(context: Context, input: UpdateTenantName) -> Id:
 
 @dataclass
 class UpdateTenantSlug:
-    """A new slug."""
+    """A new slug. `tenant_id` left out is the caller's tenant, as the web UI means it."""
 
-    tenant_id: UUID
     slug: str
+    tenant_id: UUID | None = None
 
 
 @mutation("update_tenant_slug", guard=Guard.ADMIN)
@@ -108,9 +110,9 @@ async def update_tenant_slug(context: Context, input: UpdateTenantSlug) -> Id:
 
 @dataclass
 class UpdateTenantSettings:
-    """Merged into what is there."""
+    """Merged into what is there. `tenant_id` left out is the caller's tenant, as the web UI means it."""
 
-    tenant_id: UUID
+    tenant_id: UUID | None = None
     settings: JSON | None = None
 
 
@@ -123,7 +125,7 @@ async def update_tenant_settings(context: Context, input: UpdateTenantSettings) 
     tenant_id = await context.tenant_for(input.tenant_id)
     settings = cast("dict[str, Any]", input.settings or {})
     if not await context.shared.store.merge_tenant_settings(tenant_id, settings):
-        raise compat.error_of(Refused(code=Code.TENANT_INVALID))
+        raise compat.error_of(tenant_not_found(tenant_id))
     return Id(id=tenant_id)
 
 

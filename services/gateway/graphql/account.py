@@ -1,0 +1,337 @@
+"""The caller, keys, roles, users and memberships as Cloud's clients and scripts ask for them.
+
+A user is an id that keys carry: there is no table of people, so names are null and addresses too. Roles are no rows
+either; each has the same id everywhere.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID, uuid5
+
+import strawberry
+
+from services.gateway.graphql.scalars import JSON
+from services.gateway.identity import Identity
+from services.gateway.keys import NAMES, TOKEN_SCOPES, Key, Listed, Role, role_id
+from services.gateway.permissions import PERMISSIONS
+from services.gateway.store import Member, Tenant
+
+AGENT_SCOPE = "RUNNER"
+_SCOPES = {role: scope for scope, role in TOKEN_SCOPES.items()}
+
+_LICENSE = {
+    "terms": {
+        # Null is unlimited; `plan` must be a text, the web UI looks into it.
+        "plan": "SELF_HOSTED",
+        "users": None,
+        "read_only_users": None,
+        "tenants": None,
+        "flow_concurrency": None,
+        "history_retention_days": None,
+        "key_value_pairs": None,
+        "permissions": None,
+        "task_runs_usage_limit": None,
+        "is_self_serve": False,
+        "is_usage_based": False,
+        "frozen": False,
+    }
+}
+
+
+@strawberry.type(name="auth_info")
+@dataclass
+class AuthInfo:
+    """The caller, as Cloud's clients ask: `api_token_scope` is RUNNER, which agents up to 0.15 insist on."""
+
+    tenant_id: UUID | None
+    user_id: UUID | None
+    role: str
+    role_id: UUID
+    permissions: list[str]
+    license: JSON
+    api_token_scope: str
+    token_type: str
+    token_id: UUID | None
+    token_expires: datetime | None
+    token_jti: UUID | None
+
+
+@strawberry.type(name="authInfo")
+@dataclass
+class AuthInfoCamel:
+    """The same for Core 0.8-0.9."""
+
+    apiTokenScope: str  # noqa: N815 - the wire's name
+
+
+@strawberry.type(name="auth_role")
+@dataclass
+class AuthRole:
+    """A built-in role; `tenant_id` is null, as it is every tenant's, and so are its moments."""
+
+    id: UUID
+    name: str
+    permissions: list[str]
+    tenant_id: UUID | None
+    created: datetime | None
+    updated: datetime | None
+
+
+@strawberry.type(name="user_reference")
+@dataclass
+class UserReference:
+    """A user where only an id is known; `username` is that id as text."""
+
+    id: UUID
+    username: str
+    email: str | None
+
+
+@strawberry.type(name="auth_api_key")
+@dataclass
+class AuthApiKey:
+    """A key without its text; `key_hash` is null, as the hash stays here too."""
+
+    id: UUID
+    name: str
+    created: datetime
+    updated: datetime
+    expires_at: datetime | None
+    role: str
+    role_id: UUID
+    user_id: UUID
+    default_tenant_id: UUID
+    created_by: UserReference | None
+    key_hash: str | None
+
+
+@strawberry.type(name="api_token")
+@dataclass
+class ApiToken:
+    """A token of Core <= 0.15 without its text."""
+
+    id: UUID
+    name: str
+    created: datetime
+    updated: datetime
+    expires_at: datetime | None
+    api_token_scope: str
+    role: str
+    tenant_id: UUID
+    user_id: UUID
+    created_by: UserReference | None
+
+
+@strawberry.type(name="role_detail")
+@dataclass
+class RoleDetail:
+    """A role by name and id."""
+
+    id: UUID
+    name: str
+
+
+@strawberry.type(name="membership_tenant")
+@dataclass
+class MembershipTenant:
+    """What flow URLs are made of. Nothing here is billed or set by a vendor, so the last two are null and empty."""
+
+    id: UUID
+    slug: str
+    name: str
+    settings: JSON
+    stripe_customer: JSON | None
+    prefect_admin_settings: JSON
+
+
+@strawberry.type(name="membership")
+@dataclass
+class MembershipRow:
+    """A user of another tenant who may enter this one."""
+
+    id: UUID
+    created: datetime
+    updated: datetime
+    user_id: UUID
+    user: UserReference
+    home_tenant_id: UUID
+    tenant_id: UUID
+    tenant: MembershipTenant | None
+    role: str
+    role_id: UUID
+    role_detail: RoleDetail
+
+
+@strawberry.type(name="user_membership")
+@dataclass
+class Membership:
+    """A tenant that a user works in, and as what."""
+
+    id: UUID
+    tenant_id: UUID
+    tenant: MembershipTenant
+    role: str
+    role_id: UUID
+    role_detail: RoleDetail
+
+
+@strawberry.type(name="user")
+@dataclass
+class User:
+    """The caller, and every tenant it may enter; the default one is that of its key or header."""
+
+    id: UUID
+    username: str
+    email: str | None
+    first_name: str | None
+    last_name: str | None
+    account_type: str
+    settings: JSON
+    default_membership_id: UUID | None
+    default_membership: Membership | None
+    memberships: list[Membership]
+
+
+def caller(identity: Identity) -> AuthInfo:
+    """Who the server takes the caller for."""
+    key = identity.key
+    return AuthInfo(
+        tenant_id=identity.tenant_id,
+        user_id=identity.user_id,
+        role=identity.role.value,
+        role_id=role_id(identity.role),
+        permissions=sorted(PERMISSIONS[identity.role]),
+        license=JSON(_LICENSE),
+        api_token_scope=AGENT_SCOPE,
+        token_type="API_KEY" if key else "NONE",
+        token_id=key.id if key else None,
+        token_expires=key.expires_at if key else None,
+        token_jti=key.id if key else None,
+    )
+
+
+def roles() -> list[AuthRole]:
+    """The built-in roles."""
+    return [
+        AuthRole(
+            id=role_id(role),
+            name=NAMES[role],
+            permissions=sorted(PERMISSIONS[role]),
+            tenant_id=None,
+            created=None,
+            updated=None,
+        )
+        for role in Role
+    ]
+
+
+def api_key(listed: Listed) -> AuthApiKey:
+    """A key as Core >= 0.15 lists it."""
+    key = listed.key
+    return AuthApiKey(
+        id=key.id,
+        name=key.name,
+        created=listed.created,
+        updated=listed.updated,
+        expires_at=key.expires_at,
+        role=key.role.value,
+        role_id=role_id(key.role),
+        user_id=key.user_id,
+        default_tenant_id=key.tenant_id,
+        created_by=_reference(listed.created_by),
+        key_hash=None,
+    )
+
+
+def api_token(listed: Listed) -> ApiToken:
+    """The same key as Core <= 0.15 lists it."""
+    key = listed.key
+    return ApiToken(
+        id=key.id,
+        name=key.name,
+        created=listed.created,
+        updated=listed.updated,
+        expires_at=key.expires_at,
+        # No scope of theirs only reads.
+        api_token_scope=_SCOPES.get(key.role, NAMES[key.role]),
+        role=key.role.value,
+        tenant_id=key.tenant_id,
+        user_id=key.user_id,
+        created_by=_reference(listed.created_by),
+    )
+
+
+def membership(member: Member, tenant: Tenant | None) -> MembershipRow:
+    """A guest of the tenant."""
+    given = member.membership
+    return MembershipRow(
+        id=member.id,
+        created=member.created,
+        updated=member.updated,
+        user_id=given.user_id,
+        user=UserReference(id=given.user_id, username=str(given.user_id), email=None),
+        home_tenant_id=given.home_tenant_id,
+        tenant_id=given.tenant_id,
+        tenant=_tenant(tenant) if tenant else None,
+        role=given.role.value,
+        role_id=role_id(given.role),
+        role_detail=_role(given.role),
+    )
+
+
+def user(identity: Identity, tenants: dict[UUID, Tenant]) -> User:
+    """The caller with a membership in each of these tenants that it may enter."""
+    memberships = {
+        tenant_id: Membership(
+            # The same at each question: a membership in the home tenant is no row.
+            id=uuid5(identity.user_id, str(tenant_id)),
+            tenant_id=tenant_id,
+            tenant=_tenant(tenant),
+            role=role.value,
+            role_id=role_id(role),
+            role_detail=_role(role),
+        )
+        for tenant_id, tenant in tenants.items()
+        if (role := _role_in(identity, tenant_id)) is not None
+    }
+    default = memberships.get(identity.tenant_id)
+    return User(
+        id=identity.user_id,
+        username=str(identity.user_id),
+        email=None,
+        first_name=None,
+        last_name=None,
+        account_type="USER",
+        settings=JSON({}),
+        default_membership_id=default.id if default else None,
+        default_membership=default,
+        memberships=list(memberships.values()),
+    )
+
+
+def _role_in(identity: Identity, tenant_id: UUID) -> Role | None:
+    key: Key | None = identity.key
+    if key is None or tenant_id == identity.tenant_id:
+        return identity.role
+    return key.role_in(tenant_id)
+
+
+def _tenant(tenant: Tenant) -> MembershipTenant:
+    return MembershipTenant(
+        id=tenant.id,
+        slug=tenant.slug,
+        name=tenant.name,
+        settings=JSON(tenant.settings),
+        stripe_customer=None,
+        prefect_admin_settings=JSON({}),
+    )
+
+
+def _role(role: Role) -> RoleDetail:
+    return RoleDetail(id=role_id(role), name=NAMES[role])
+
+
+def _reference(user_id: UUID | None) -> UserReference | None:
+    if user_id is None:
+        return None
+    return UserReference(id=user_id, username=str(user_id), email=None)
