@@ -85,7 +85,9 @@ class Protocol(HttpToolsProtocol):
         self._since = 0.0
         self._head_bytes = 0
         self._headers_seen = 0
-        self._body_bytes = 0
+        # Of all bodies of this connection, so that two requests in one chunk are told apart; and where this one began.
+        self._bodies_bytes = 0
+        self._body_began = 0
         self._other_bytes = 0
         self._refused = False
         self._paused_since: float | None = None
@@ -133,11 +135,11 @@ class Protocol(HttpToolsProtocol):
         if self._phase is _Phase.NEXT and (self.cycle is None or self.cycle.response_complete):
             # The first byte of a next request. It may be an empty line, which begins none and must not be free of time.
             self._await_head()
-        bodies = self._body_bytes
+        bodies = self._bodies_bytes
         super().data_received(data)
         if self._refused or self._phase is _Phase.NEXT:
             return
-        self._other_bytes += max(0, len(data) - (self._body_bytes - bodies))
+        self._other_bytes += len(data) - (self._bodies_bytes - bodies)
         if self._phase is _Phase.HEAD:
             # A chunk of the transport may hold the end of the request before: it is not counted against the next one.
             if self._other_bytes > self._head_bytes_limit + len(data):
@@ -174,14 +176,14 @@ class Protocol(HttpToolsProtocol):
             return
         self._phase = _Phase.BODY
         self._since = self.loop.time()
-        self._body_bytes = self._other_bytes = 0
+        self._body_began, self._other_bytes = self._bodies_bytes, 0
         self._among.has_head(self)
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
         """Count it."""
         if not self._refused:
-            self._body_bytes += len(body)
+            self._bodies_bytes += len(body)
             super().on_body(body)
 
     def on_message_complete(self) -> None:
@@ -253,6 +255,10 @@ class Protocol(HttpToolsProtocol):
         ):
             metrics.HTTP_DROPPED.labels("no_body").inc()
             self._refuse(408, "The request body did not come in time.")
+
+    @property
+    def _body_bytes(self) -> int:
+        return self._bodies_bytes - self._body_began
 
     def _await_head(self) -> None:
         self._phase = _Phase.HEAD

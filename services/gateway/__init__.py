@@ -5,10 +5,13 @@ on NATS and its answer the payload; a query is compiled to SQL and read with a r
 
 Owns `gateway.*`: tenants, memberships, API keys, key-values, secrets, hooks and messages, the audit trail.
 
-    HTTP body -> http.py (transport) -> operations.py (document cache, errors) -> reads (queries)
-                                                                               -> graphql/mutations -> NATS
+    head -> browsers.py (pages) -> identity.py (who asks) -> bodies.py, requests.py (what is asked)
+         -> operations.py (document cache, errors) -> reads (queries)
+                                                   -> graphql/mutations -> NATS
 
 Guarantees
+* Who asks is known before a body is read, and what one tenant does decides little about how long others wait: memory
+  for large bodies, the thread for what is new or large (`off_loop`) and the rest are divided by `shares`.
 * Nothing is written here but the gateway's own tables; a mutation is done when its service has committed.
 * Logs are accepted when JetStream has them, and copies are kept until PostgreSQL does (`log_copies`): a lost
   JetStream store loses none. Heartbeats are hints and are never waited for.

@@ -22,6 +22,7 @@ from services.gateway.identity import Door, KeyedDoor, OpenDoor, Tenants
 from services.gateway.keys import Key, Role, fingerprint
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
+from services.gateway.off_loop import OffLoop
 from services.gateway.operations import Operations
 from services.gateway.reads import Reader
 from services.gateway.rows import Rows
@@ -63,6 +64,7 @@ class Gateway(Service):
         self._seal = Seal(settings.pepper)
         self._log_copies = LogCopies(self.bus, streams.LOGS, streams.LOG_DRAIN)
         self.add_loop("log_copies", interval=settings.log_copies_tick, tick=self._log_copies.tick)
+        self._off_loop = OffLoop()
         self._door: Door | None = None
         self.port = settings.port
 
@@ -117,6 +119,7 @@ class Gateway(Service):
             seal=self._seal,
             log_copies=self._log_copies,
             leases=Leases(self._store.held),
+            off_loop=self._off_loop,
         )
         operations = Operations(
             schema,
@@ -186,7 +189,8 @@ class Gateway(Service):
         await super().stop()
 
     async def on_stop(self) -> None:
-        """Close the read pools."""
+        """Close the read pools and the thread."""
+        self._off_loop.close()
         await self._reader.close()
         await self._reader_database.close()
 

@@ -16,8 +16,10 @@ from services.gateway.identity import Door, Identity, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
+from services.gateway.off_loop import OffLoop
 from services.gateway.permissions import has
 from services.gateway.settings import GatewaySettings
+from services.gateway.shares import Owner
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
 
@@ -49,6 +51,7 @@ class Shared:
     seal: Seal
     log_copies: LogCopies
     leases: Leases
+    off_loop: OffLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,12 @@ class Context:
         """The same for what is read."""
         if not has(self.identity.role, permission):
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
+
+    @property
+    def owner(self) -> Owner:
+        """Whose share is used: the tenant's, and of it the key's."""
+        key = self.identity.key
+        return self.identity.tenant_id, None if key is None else key.id
 
     def require(self, guard: Guard) -> None:
         """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""

@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import orjson
@@ -29,23 +28,26 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.contracts.base import Refused
-from libs.runtime import exact_json, metrics
-from libs.runtime.exact_json import MOST_LEVELS
+from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
 from libs.runtime.trace import HEADER, Tracing
+from services.gateway.bodies import SMALL, Bodies
+from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
 from services.gateway.identity import Door
-from services.gateway.operations import Answer, Operation, Operations
+from services.gateway.operations import Answer, Operations
+from services.gateway.requests import BadRequestError, Given, Operation, operation_of
+from services.gateway.shares import BusyError
 
 JSON = "application/json"
-BATCH_LIMIT = 100  # operations in one array; the web UI sends 25 at most
-
 BUILT_PAGES = Path(__file__).parents[1] / "dashboard" / "dist"
 UNBUILT_PAGE = Path(__file__).with_name("pages") / "unbuilt.html"
 
 
 _JSON_HEADER = (b"content-type", JSON.encode())
+_RETRY_SOON = (b"retry-after", b"1")
+_STARTED_AT_ONCE = 10  # operations of a batch, before others have a turn
 _NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is of this moment, and for this caller
 _PATHS = frozenset({"/", "/graphql", "/graphql/", "/graphql/alpha"})
 # Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
@@ -54,14 +56,6 @@ _LEASED = re.compile(
 )
 
 Headers = Mapping[str, str]
-
-
-class BadRequestError(Exception):
-    """The body is not a GraphQL request; the text says what was expected."""
-
-    def __init__(self, text: str, *, status: int = 400) -> None:
-        super().__init__(text)
-        self.status = status
 
 
 def build_app(
@@ -77,11 +71,14 @@ def build_app(
     FastAPI has the pages, what browsers need (CORS), and health and metrics unless they have a port of their own.
     GraphQL of everybody else goes past it: its routing and middleware cost more than a compiled mutation.
     """
+    settings = shared.settings
     graphql = Endpoint(shared, door, operations, tracing)
+    pages = WebPages(keys_required=settings.keys_required, origins=settings.page_origins)
     app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(
         CORSMiddleware,
-        allow_origins=shared.settings.cors_origins,
+        allow_origins=settings.page_origins,
+        allow_origin_regex=None if settings.keys_required else LOOPBACK_ORIGINS,
         allow_methods=["GET", "POST", "OPTIONS"],
         allow_headers=["*"],
         max_age=600,
@@ -89,7 +86,7 @@ def build_app(
 
     assets = StaticFiles(directory=BUILT_PAGES / "assets", check_dir=False)
     app.mount("/assets", assets, name="assets")
-    if shared.settings.health_port is None:
+    if settings.health_port is None:
         app.router.routes.extend(health_routes(probe))
     for path in (*sorted(_PATHS), "/lease/{rest:path}"):
         app.router.routes.append(Route(path, graphql, methods=["POST"]))
@@ -98,13 +95,17 @@ def build_app(
         app.router.routes.append(Route(path, Asked(graphql), methods=["GET"]))
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        if (
-            scope["type"] == "http"
-            and scope["method"] == "POST"
+        headers = _headers(scope)
+        refused = pages.refusal(scope["method"], headers)
+        if refused is not None:
+            status, text = refused
+            await _send(send, _error(text, code="FORBIDDEN", status=status))
+        elif (
+            scope["method"] == "POST"
+            and "origin" not in headers
             and (scope["path"] in _PATHS or _LEASED.fullmatch(scope["path"]))
-            and not any(name == b"origin" for name, _ in scope["headers"])
         ):
-            await graphql(scope, receive, send)
+            await graphql.answer(scope, headers, receive, send)
         else:
             await app(scope, receive, send)
 
@@ -140,16 +141,16 @@ class Endpoint:
         self._shared = shared
         self._door = door
         self._operations = operations
+        self._bodies = Bodies(shared.settings.body_limit, shared.off_loop)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one POST; nobody is answered who has left."""
+        """Answer one request that came through the pages' application."""
+        await self.answer(scope, _headers(scope), receive, send)
+
+    async def answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Answer one request; nobody is answered who has left."""
         clock = asyncio.get_running_loop().time
         started = clock()
-        # Of a header that comes twice the first counts, so it is put in last.
-        headers = {
-            name.decode("latin-1"): value.decode("latin-1")
-            for name, value in reversed(scope["headers"])
-        }
         try:
             if self._tracing is None:
                 answer, kind = await self._answer(scope, headers, receive)
@@ -157,18 +158,7 @@ class Endpoint:
                 answer, kind = await self._traced(self._tracing, scope, headers, receive)
         except ClientDisconnect:
             return
-        await send(
-            {
-                "type": "http.response.start",
-                "status": answer.status,
-                "headers": [
-                    (b"content-length", b"%d" % len(answer.body)),
-                    _JSON_HEADER,
-                    *(_NOT_KEPT if scope["method"] == "GET" else ()),
-                ],
-            }
-        )
-        await send({"type": "http.response.body", "body": answer.body})
+        await _send(send, answer, *(_NOT_KEPT if scope["method"] == "GET" else ()))
         _timer(kind, answer.status).observe(clock() - started)
 
     async def _traced(
@@ -187,19 +177,12 @@ class Endpoint:
             return answer, kind
 
     async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Answer, str]:
+        """Who asks is known before anything of the body is read: of strangers nothing is kept."""
         try:
             lease = _lease(scope["path"])
-            given: Operation | list[Operation | BadRequestError]
-            if scope["method"] == "GET":
-                given = _asked(scope["query_string"], headers)
-            else:
-                given = _operations(
-                    *await _read(receive, headers, self._shared.settings.body_limit)
-                )
-        except BadRequestError as error:
-            return _error(str(error), code="BAD_REQUEST", status=error.status), "single"
-        try:
             identity = await self._door.identify(headers)
+        except BadRequestError as error:
+            return _bad_request(error), "single"
         except Exception as error:  # PostgreSQL is gone, say
             return self._operations.failed(error), "single"
         if isinstance(identity, Refused):
@@ -212,80 +195,71 @@ class Endpoint:
             agent_id=_uuid_header(headers, "x-prefect-agent-id"),
             lease=lease,
         )
+        try:
+            answer, kind = await self._of_known(scope, headers, receive, context)
+        except BadRequestError as error:
+            return _bad_request(error), "single"
+        except BusyError as error:
+            answer, kind = self._operations.busy(error), "single"
+        if answer.is_busy and kind == "single" and not _is_of_prefect(headers):
+            answer = replace(answer, status=429)
+        return answer, kind
+
+    async def _of_known(
+        self, scope: Scope, headers: Headers, receive: Receive, context: Context
+    ) -> tuple[Answer, str]:
+        if scope["method"] == "GET":
+            return await self._run(_asked(scope["query_string"], headers), context)
+        body, is_whole = bytearray(), False
+        length = self._bodies.declared(headers)
+        if length is None or length <= SMALL:
+            body, is_whole = await self._bodies.small(receive)
+        if is_whole:
+            return await self._run(await self._bodies.operations(context.owner, body), context)
+        async with self._bodies.large(receive, context.owner, body, length=length):
+            return await self._run(await self._bodies.operations(context.owner, body), context)
+
+    async def _run(self, given: Given, context: Context) -> tuple[Answer, str]:
         if isinstance(given, Operation):
             return await self._operations.run(given, context), "single"
-        answers = await asyncio.gather(*(_one(self._operations, item, context) for item in given))
-        return Answer(b"[" + b",".join(a.body for a in answers) + b"]"), "batch"
+        tasks: list[asyncio.Task[Answer]] = []
+        async with asyncio.TaskGroup() as group:
+            for item in given:
+                if len(tasks) % _STARTED_AT_ONCE == _STARTED_AT_ONCE - 1:
+                    await asyncio.sleep(0)  # others have a turn of the loop
+                tasks.append(group.create_task(_one(self._operations, item, context)))
+        return Answer(b"[" + b",".join(task.result().body for task in tasks) + b"]"), "batch"
+
+
+def _headers(scope: Scope) -> Headers:
+    # Of a header that comes twice the first counts, so it is put in last.
+    return {
+        name.decode("latin-1"): value.decode("latin-1")
+        for name, value in reversed(scope["headers"])
+    }
+
+
+async def _send(send: Send, answer: Answer, *more: tuple[bytes, bytes]) -> None:
+    headers = [(b"content-length", b"%d" % len(answer.body)), _JSON_HEADER, *more]
+    if answer.status == 429:
+        headers.append(_RETRY_SOON)
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def _is_of_prefect(headers: Headers) -> bool:
+    """Whether a client or the web UI of Prefect asks.
+
+    They get a 200 with API_ERROR where others get a 429: on that, Core from 1.2.3 on sleeps three minutes over http
+    without looking at Retry-After, and older ones fail; on API_ERROR all from 0.12 on ask again within seconds.
+    """
+    return "x-prefect-core-version" in headers or "x-prefect-ui" in headers
 
 
 @cache
 def _timer(kind: str, status: int) -> Histogram:
     """Found once: looking a label up costs more than the observation."""
     return metrics.HTTP_SECONDS.labels(kind, str(status))
-
-
-async def _read(receive: Receive, headers: Headers, limit: int) -> tuple[Any, bool]:
-    """The body as JSON, read no further than the limit, and whether it is odd."""
-    declared = headers.get("content-length")
-    if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
-    body = bytearray()
-    more = True
-    while more:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise ClientDisconnect
-        body += message.get("body", b"")
-        more = message.get("more_body", False)
-        if len(body) > limit:
-            raise _too_large(limit)
-    return _json(body, "The request body is")
-
-
-def _json(text: bytearray | str, what: str) -> tuple[Any, bool]:
-    """The value of a JSON text, and whether it is odd: it may hold what nothing behind us can (`odd_text`)."""
-    try:
-        value = exact_json.loads(text)
-    except ValueError as error:
-        try:
-            return exact_json.loads_leniently(text), True
-        except ValueError:
-            msg = f"{what} not JSON: {error}."
-            raise BadRequestError(msg) from None
-    if isinstance(text, str):
-        return value, "\\u0000" in text or _is_too_deep(value, text.count("[") + text.count("{"))
-    # Counting is quick, and hardly any request has as many brackets as would be too deep.
-    return value, b"\\u0000" in text or _is_too_deep(value, text.count(b"[") + text.count(b"{"))
-
-
-def _is_too_deep(value: Any, brackets: int) -> bool:
-    return brackets > MOST_LEVELS and exact_json.is_deeper_than(MOST_LEVELS, value)
-
-
-def _too_large(limit: int) -> BadRequestError:
-    text = f"The request body is larger than the limit of {limit} bytes (HEADWATER_BODY_LIMIT)."
-    return BadRequestError(text, status=413)
-
-
-def _operations(body: Any, odd: bool) -> Operation | list[Operation | BadRequestError]:
-    """The operation, or the batch in order; a bad one in a batch fails alone."""
-    if isinstance(body, list):
-        if not body:
-            msg = "The batch of operations is empty."
-            raise BadRequestError(msg)
-        if len(body) > BATCH_LIMIT:
-            msg = (
-                f"The batch has {len(body)} operations; at most {BATCH_LIMIT} are answered at once."
-            )
-            raise BadRequestError(msg)
-        batch: list[Operation | BadRequestError] = []
-        for item in body:
-            try:
-                batch.append(_operation(item, odd))
-            except BadRequestError as error:
-                batch.append(error)
-        return batch
-    return _operation(body, odd)
 
 
 def _asked(query_string: bytes, headers: Headers) -> Operation:
@@ -301,30 +275,7 @@ def _asked(query_string: bytes, headers: Headers) -> Operation:
         "variables": given.get("variables"),
         "operationName": given.get("operationName"),
     }
-    return replace(_operation(body, odd=False), may_write=False)
-
-
-def _operation(item: Any, odd: bool) -> Operation:
-    if not isinstance(item, dict):
-        msg = "A GraphQL request is a JSON object with the key `query`."
-        raise BadRequestError(msg)
-    query = item.get("query")
-    if not isinstance(query, str) or not query.strip():
-        msg = "The key `query` must be a string with a GraphQL document."
-        raise BadRequestError(msg)
-    variables = item.get("variables")
-    if isinstance(variables, str):  # prefect.Client sends json.dumps(variables)
-        variables, are_odd = _json(variables or "null", "The key `variables` is a string that is")
-        odd = odd or are_odd
-    if variables is not None and not isinstance(variables, dict):
-        msg = "The key `variables` must be an object, a string of JSON, or null."
-        raise BadRequestError(msg)
-    name = item.get("operationName")
-    if name is not None and not isinstance(name, str):
-        msg = "The key `operationName` must be a string or null."
-        raise BadRequestError(msg)
-    # A literal has one more way to write U+0000.
-    return Operation(query, variables, name or None, odd=odd or "\\u{" in query)
+    return replace(operation_of(body), may_write=False)
 
 
 async def _one(
@@ -333,6 +284,10 @@ async def _one(
     if isinstance(item, BadRequestError):
         return _error(str(item), code="BAD_REQUEST", status=200)
     return await operations.run(item, context)
+
+
+def _bad_request(error: BadRequestError) -> Answer:
+    return _error(str(error), code="BAD_REQUEST", status=error.status)
 
 
 def _error(text: str, *, code: str, status: int) -> Answer:

@@ -43,6 +43,8 @@ from services.gateway.reads import BadVariables, Reader, ReadPath
 from services.gateway.reads.documents import Lifted, lift, slots_of
 from services.gateway.reads.limits import Limits
 from services.gateway.reads.statement import too_much
+from services.gateway.requests import Operation
+from services.gateway.shares import BusyError
 
 Variables = dict[str, Any]
 
@@ -57,23 +59,13 @@ _INTROSPECTIONS = 16  # answers kept; each tool asks its own document, half a me
 
 
 @dataclass(frozen=True, slots=True)
-class Operation:
-    """What a client posted; a GET may not write."""
-
-    query: str
-    variables: Variables | None
-    name: str | None
-    may_write: bool = True
-    odd: bool = False
-    """Whether `odd_text` is to look at it before anything else does."""
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """A response body and its HTTP status."""
 
     body: bytes
     status: int = 200
+    is_busy: bool = False
+    """Whether it only says to ask again."""
 
 
 class NotAllowedError(GraphQLError):
@@ -122,6 +114,8 @@ class Operations:
             return await self._run(operation, context)
         except NotAllowedError as error:
             return self._refusal([error], status=405)
+        except BusyError as error:
+            return self.busy(error)
         except (BadVariables, GraphQLError) as error:
             cleaned = odd_text.with_clean_literals(self._schema, operation.query, operation.name)
             if cleaned is not None:
@@ -139,6 +133,11 @@ class Operations:
     def failed(self, error: Exception) -> Answer:
         """What a client is told about a surprise: API_ERROR for an outage, else an id that the log has too."""
         return Answer(_body(None, [self._masked(GraphQLError(str(error), original_error=error))]))
+
+    def busy(self, error: BusyError) -> Answer:
+        """What a client is told who has its share, in the form on which clients ask again."""
+        text = GraphQLError(str(error), extensions={"code": compat.API_ERROR})
+        return Answer(_body(None, [text]), is_busy=True)
 
     async def _run(self, operation: Operation, context: Context) -> Answer:
         if not operation.may_write:

@@ -37,7 +37,11 @@ class GatewaySettings(PingSettings):
     document_cache: int = Field(
         default=2000, ge=1, description="parsed and validated documents kept"
     )
-    cors_origins: list[str] = Field(default=["*"], description="origins of web pages that may call")
+    cors_origins: list[str] | None = Field(
+        default=None,
+        description="origins of web pages that may call, as JSON; None: all, and only those of this machine while keys"
+        " are off",
+    )
     auth: Literal["required", "off"] = Field(
         default="required",
         description="API keys; `off` is accepted on a loopback address only",
@@ -73,6 +77,12 @@ class GatewaySettings(PingSettings):
                 " everybody who reaches the port could do everything. Set HEADWATER_AUTH=required"
             )
             raise ValueError(msg)
+        if self.auth == "off" and "*" in (self.cors_origins or ()):
+            msg = (
+                "HEADWATER_CORS_ORIGINS is *, and HEADWATER_AUTH=off: every web page that somebody opens here"
+                " could do everything. Name the origins, or set HEADWATER_AUTH=required"
+            )
+            raise ValueError(msg)
         if len(self.pepper) < PEPPER_BYTES:
             msg = (
                 f"HEADWATER_KEY_PEPPER must be a secret of at least {PEPPER_BYTES} characters that stays the same:"
@@ -89,6 +99,13 @@ class GatewaySettings(PingSettings):
     def keys_required(self) -> bool:
         """Whether callers must show a key."""
         return self.auth == "required"
+
+    @property
+    def page_origins(self) -> list[str]:
+        """Origins of web pages that may call; beside those of this machine, where keys are off."""
+        if self.cors_origins is not None:
+            return self.cors_origins
+        return ["*"] if self.keys_required else []
 
     @property
     def pepper(self) -> bytes:

@@ -302,7 +302,7 @@ async def test_headers_that_say_null_choose_the_default_tenant(api: Gql) -> None
     assert answer.json() == {"data": {"tenant": [{"slug": "default"}]}}
 
 
-async def test_a_web_page_of_another_origin_may_ask(api: Gql) -> None:
+async def test_the_web_ui_served_beside_the_api_may_ask(api: Gql) -> None:
     wanted = (
         "content-security-policy,content-type,x-backend,x-content-type-options,x-frame-options,"
         "x-permitted-cross-domain-policies,x-prefect-tenant-id,x-prefect-ui,x-prefect-user-id,authorization"
@@ -311,7 +311,7 @@ async def test_a_web_page_of_another_origin_may_ask(api: Gql) -> None:
         answer = await client.options(
             "/graphql",
             headers={
-                "origin": "http://ui.example",
+                "origin": "http://localhost:8080",
                 "access-control-request-method": "POST",
                 "access-control-request-headers": wanted,
             },

@@ -35,8 +35,10 @@ from services.gateway.identity import Identity, OpenDoor, Tenants
 from services.gateway.keys import Role
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
-from services.gateway.operations import Operation, Operations
+from services.gateway.off_loop import OffLoop
+from services.gateway.operations import Operations
 from services.gateway.reads import Reader, ReadPath
+from services.gateway.requests import Operation
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
@@ -263,6 +265,7 @@ def operations_and_context(
         vault=Vault(b"pepper"),
         seal=seal,
         leases=Leases(store.held),
+        off_loop=OffLoop(),
     )
     context = Context(
         shared=shared,

@@ -282,6 +282,16 @@ async def test_a_connection_answered_before_its_body_came_is_closed_when_it_idle
         assert b"200 OK" not in await rest(reader)
 
 
+async def test_a_small_request_follows_a_large_one_on_its_connection() -> None:
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+    async with serving() as port, connected(port) as (reader, writer):
+        for length in (1 << 20, 5, 1 << 20):
+            writer.write(head % length + bytes(length))
+
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
+            assert await reader.readexactly(len(str(length))) == str(length).encode()
+
+
 async def test_requests_in_one_parcel_are_answered_in_order() -> None:
     post = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n12345"
     last = WELL.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")

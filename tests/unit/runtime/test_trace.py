@@ -4,7 +4,8 @@ import pytest
 
 from libs.runtime.trace import endpoint_of
 from libs.runtime.trace_sql import name_of
-from services.gateway.operations import Operation, title_of
+from services.gateway.operations import title_of
+from services.gateway.requests import Operation
 
 BASE = "http://collector:4318"
 SENT = f"{BASE}/v1/traces"
