@@ -414,6 +414,7 @@ class Bus:
             ),
             pull_sub=PullSub(batch_size=20, timeout=5.0),
             inbox_prefix=f"{subjects.inbox_of(self.service)}.".encode(),
+            no_reply=True,  # a header `reply_to` is a stranger's text
         )(endpoint)
 
     async def _handle(
@@ -594,7 +595,10 @@ class Bus:
     def on_signal(
         self, subject: str, handler: "Callable[[Msg], Awaitable[None]]", *, queue: str = ""
     ) -> None:
-        """Hear a lossy signal. Declare before `start`. What `handler` raises is logged: the signal is lost with it."""
+        """Hear a lossy signal. Declare before `start`. What `handler` raises is logged: the signal is lost with it.
+
+        A handler answers by itself, or not at all: FastStream's own answer would be a second one.
+        """
 
         async def endpoint(message: NatsMessage) -> None:
             try:
@@ -607,7 +611,7 @@ class Bus:
                     exc_info=not is_outage(error),
                 )
 
-        self.broker.subscriber(subject, queue=queue)(endpoint)
+        self.broker.subscriber(subject, queue=queue, no_reply=True)(endpoint)
 
 
 BatchHandler = Callable[[Sequence[Msg]], Awaitable[None]]

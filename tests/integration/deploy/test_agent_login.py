@@ -9,8 +9,10 @@ from libs.agent.link import Address, Link
 from libs.agent.metrics import Metrics
 from libs.agent.say import Say
 from libs.contracts.subjects import agent_inbox
+from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from services.gateway.keys import Key, Role, fingerprint
+from tests.support.alerts import Prometheus
 from tests.support.engines import Stack
 from tests.support.secured import LOGIN_LIFETIME, Secured, secured
 
@@ -86,6 +88,49 @@ async def test_an_agent_shows_its_key_again_when_its_log_in_runs_out(place: Secu
     await link.close()
 
     assert is_connected
+
+
+async def test_healthy_log_ins_fire_no_alert_and_a_refused_subject_still_does(
+    place: Secured,
+) -> None:
+    _, key = await place.key()
+    prometheus = Prometheus(place.api.url)
+    await prometheus.scrape(now=0)
+    already_refused = len(place.server.violations())
+    connections = asyncio.Semaphore(0)
+    link = Link(
+        Address(url=f"nats://127.0.0.1:{place.server.port}", api_key=key),
+        place.tenant_id,
+        name="agent",
+        metrics=Metrics(),
+        say=Say(as_json=False),
+        on_connected=connections.release,
+    )
+
+    await link.open()
+    async with asyncio.timeout(30):
+        for _ in range(4):  # the first, and three that follow
+            await connections.acquire()
+    await link.close()
+    # By the gateway's connection and back: what NATS had refused it before has been heard then.
+    await place.api(
+        "mutation($i: create_project_input!) { create_project(input: $i) { id } }",
+        i={"name": f"after the log-ins {X}"},
+    )
+    await prometheus.scrape(now=60)
+
+    assert place.server.violations()[already_refused:] == []
+    assert "HeadwaterBusRefused" not in prometheus.firing()
+
+    bus = Bus(place.server.url("gateway"), service="gateway")
+    await bus.start()
+    await bus.signal("hw.sig.of.nobody")
+    await bus.client.flush()
+    await bus.stop()
+
+    await prometheus.scrape(now=120)
+    refused = {"service": "gateway", "event": "permission_violation"}
+    assert prometheus.firing()["HeadwaterBusRefused"] == [refused]
 
 
 async def test_a_connected_agent_is_out_when_its_key_is_revoked(place: Secured) -> None:
