@@ -4,7 +4,7 @@ Turns a container's way of configuring into ours, then becomes the service (exec
 
 * `HEADWATER_X_FILE` names a file that holds `HEADWATER_X`: secrets as files, for every variable.
 * `HEADWATER_POSTGRES_PASSWORD`, `HEADWATER_READER_POSTGRES_PASSWORD` and `HEADWATER_NATS_PASSWORD` go into the URL of
-  the same name, escaped. (The NATS client reads no escapes, so a NATS password that needs them is refused.)
+  the same name, escaped. That of NATS may name several nodes: `nats://user@host:port,host:port`.
 * `HEADWATER_ROLE_PASSWORD_RUNS`, ... become the JSON object that migrating takes.
 * A service listens on all addresses of its container: the API on 4200, health and metrics on 4201.
 
@@ -95,17 +95,12 @@ def _put_password(environment: dict[str, str], name: str) -> None:
         has_password = parts.password is not None
     except ValueError:
         raise ConfigurationError(f"{name}_URL is not a URL") from None
-    user, at, place = parts.netloc.rpartition("@")
+    user, at, place = parts.netloc.partition("@")
     if has_password or not at:
         raise ConfigurationError(
             f"{name}_URL must name a user and no password (scheme://user@host:port), since {name}_PASSWORD is set"
         )
-    escaped = quote(password, safe="")
-    if name.endswith("NATS") and escaped != password:
-        raise ConfigurationError(
-            f"{name}_PASSWORD may hold letters, digits and -._~ only: the NATS client takes it as it stands in the URL"
-        )
-    netloc = f"{user}:{escaped}@{place}"
+    netloc = f"{user}:{quote(password, safe='')}@{place}"
     environment[name + "_URL"] = urlunsplit(parts._replace(netloc=netloc))
 
 

@@ -6,7 +6,7 @@ fails a test. Deny by default: a user has what is listed and nothing else.
 
 * Each service has an inbox of its own, so nobody reads answers meant for another.
 * Nobody but `provision` may create or change a stream or a consumer, and nobody may delete or read a whole stream.
-  Services may look at the streams they consume, and fetch from their own durables.
+  Services may look at the streams they fill or consume, and fetch from their own durables.
 * Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all. They are not
   listed: nats-server asks the gateway about everybody who is not, and it answers for those who show an API key. A
   tenant's agents can have a user here all the same (`--tenant`), for programs that cannot have a key.
@@ -137,6 +137,9 @@ def service_user(name: str) -> User:
             f"$JS.ACK.{stream}.{durable}.>",
             subjects.DLQ.at(service=name, noun=durable),
         }
+    publish |= {
+        f"$JS.API.STREAM.INFO.{stream.name}" for stream in streams.ALL if _fills(name, stream)
+    }
     publish |= {f"$JS.API.STREAM.MSG.GET.{stream.name}" for stream in LOOKS_UP.get(name, ())}
     publish |= {
         f"$JS.API.CONSUMER.INFO.{stream.name}.{durable.name}"
@@ -151,6 +154,12 @@ def service_user(name: str) -> User:
         subscribe=(f"{inbox_of(name)}.>", *asked, *sorted(subject.wildcard for subject in heard)),
         answers=bool(asked),
     )
+
+
+def _fills(name: str, stream: Stream) -> bool:
+    """Whether this service publishes to the stream: it looks whether that is there."""
+    places = tuple(pattern.removesuffix(">") for pattern in stream.subjects)
+    return any(subject.template.startswith(places) for subject in PUBLISHES[name])
 
 
 def _callers(served: Iterable[Subject]) -> set[str]:

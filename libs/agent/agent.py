@@ -10,10 +10,11 @@ from uuid import UUID
 from nats.aio.msg import Msg
 
 from . import VERSION, metrics, wire
+from .address import Address
 from .child import Child, Phase, Reason, Workshop
 from .claims import Claims
 from .folder import StateFolder
-from .link import Address, Link, UnreachableError
+from .link import Link, UnreachableError
 from .metrics import Metrics
 from .moment import new_id
 from .processes import Executor

@@ -13,12 +13,12 @@ from uuid import UUID
 import typer
 
 from . import VERSION, discovery
+from .address import Address
 from .agent import Agent, Settings
 from .container import LOCAL, DockerOptions, VolumeError, parse_volumes
 from .discovery import DiscoveryError
 from .environment import Surroundings, parse_version
 from .folder import StateFolderTakenError
-from .link import Address
 from .processes import Executor, Processes
 from .say import Say
 
@@ -42,7 +42,7 @@ def start(
     nats: Annotated[
         str | None,
         typer.Option(
-            envvar="HEADWATER_NATS_URL", help="nats://[user:password@]host:port",
+            envvar="HEADWATER_NATS_URL", help="nats://[user:password@]host:port, more nodes of a cluster as ,host:port",
         ),
     ] = None,
     api: Annotated[
@@ -243,7 +243,7 @@ def _where(
 
 def _with_key(address: Address, key: str | None) -> Address:
     """The API key is the log-in to NATS too, unless a user was named."""
-    if address.user is not None or address.credentials is not None or "@" in address.url:
+    if address.user or address.credentials or address.api_key:
         return address
     return replace(address, api_key=key)
 

@@ -13,8 +13,9 @@ from typing import Any
 from uuid import UUID
 
 from . import credentials
+from .address import Address, address_of
 from .credentials import CredentialsError
-from .link import Address, trust
+from .link import trust
 
 
 class DiscoveryError(Exception):
@@ -55,7 +56,10 @@ def named(url: str, *, creds: Path | None, tls_ca: Path | None) -> Address:
     except OSError:  # what an SSLError says names neither the file nor the option
         msg = f"--tls-ca {tls_ca} holds no certificate of an authority."
     else:
-        return Address(url=url, credentials=creds, tls_ca=tls_ca)
+        try:
+            return address_of(url, credentials=creds, tls_ca=tls_ca)
+        except ValueError as error:
+            msg = f"--nats cannot be used: {error}."
     raise DiscoveryError(msg)
 
 

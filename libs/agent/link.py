@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ from nats.js import JetStreamContext
 from pydantic import TypeAdapter, ValidationError
 
 from . import credentials, wire
+from .address import Address
 from .metrics import Metrics
 from .say import Say
 
@@ -37,28 +38,11 @@ class NoTlsError(nats.errors.Error):
     """The server speaks in clear where TLS is wanted."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
-    """Where NATS is and how to get in."""
-
-    url: str
-    credentials: Path | None = None
-    tls_ca: Path | None = None
-    user: str | None = None
-    password: str | None = None
-    api_key: str | None = None
-    """Shown where neither a user nor credentials are given: Headwater lets in the agents of the key's tenant."""
-
-    @property
-    def wants_tls(self) -> bool:
-        """Whether to speak to nobody in clear."""
-        return self.tls_ca is not None or self.url.startswith("tls://")
-
-
 class _Client(Client):
     """Comes back whatever the server says, and shows its key to nobody who should speak TLS and does not.
 
-    nats-py closes for good at every error but a stale connection, and speaks in clear with whoever asks for no TLS.
+    nats-py closes for good at every error but a stale connection, stops trying at an exception that it does not expect,
+    and speaks in clear with whoever asks for no TLS. (The services' `libs/runtime/nats_patience.py` goes further.)
     """
 
     is_showing_key_again = False
@@ -73,6 +57,17 @@ class _Client(Client):
         if not self.is_showing_key_again:
             await self._error_cb(error)
         await self._process_op_err(error)
+
+    async def _attempt_reconnect(self) -> None:
+        while True:
+            with suppress(Exception):  # what it was comes again, and is told, or it does not
+                await super()._attempt_reconnect()
+            mine = asyncio.current_task()
+            is_over = self.is_connected or self.is_closed or self._reconnection_task is not mine
+            if is_over or (mine is not None and mine.cancelling()):
+                return
+            self._status = Client.RECONNECTING
+            await asyncio.sleep(self.options["reconnect_time_wait"])
 
     def _connect_command(self) -> bytes:
         if self.options.get("tls") is not None and not self._server_info.get("tls_required"):
@@ -156,7 +151,7 @@ class Link:
             self._on_connected()
 
         options: dict[str, Any] = {
-            "servers": self._address.url,
+            "servers": self._address.servers,
             "name": f"headwater-agent {self._name}",
             "max_reconnect_attempts": -1,
             "reconnect_time_wait": 1,
@@ -271,24 +266,24 @@ def explained(error: Exception, address: Address) -> str:
     """What went wrong with the connection and, where the agent's user can mend it, how."""
     said = str(error) or type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
-        what = f"the certificate of {_place(address)} is not to be trusted ({error.verify_message})"
+        what = f"the certificate of {address.place} is not to be trusted ({error.verify_message})"
         if "mismatch" in error.verify_message:
             return f"{what}; name the server in --nats as its certificate does"
         return f"{what}; name the file of the authority that signed it with --tls-ca"
     if isinstance(error, NoTlsError):
         return (
-            f"{_place(address)} does not speak TLS, so nothing was shown to it; "
+            f"{address.place} does not speak TLS, so nothing was shown to it; "
             "go without --tls-ca and tls://, or have it speak TLS"
         )
     if "authorization violation" in said.lower():
-        return f"{_place(address)} turned the log-in down: {_turned_down(address)}"
+        return f"{address.place} turned the log-in down: {_turned_down(address)}"
     return said
 
 
 def _turned_down(address: Address) -> str:
     if address.credentials is not None:
         return f"the credentials in {address.credentials} do not hold; get new ones into that file"
-    if address.user is not None or "@" in address.url:
+    if address.user is not None:
         return "it does not know this user with this password"
     if address.api_key is None:
         return "it wants an API key (PREFECT__CLOUD__API_KEY or --api-key) or --creds"
@@ -296,11 +291,6 @@ def _turned_down(address: Address) -> str:
         "the API key is revoked, expired or read-only, or no gateway is up to check it; "
         "with a key that no longer holds, start the agent anew with another (create_api_key)"
     )
-
-
-def _place(address: Address) -> str:
-    """The address without what is secret in it."""
-    return address.url.rpartition("@")[2].rpartition("/")[2]
 
 
 @cache

@@ -22,13 +22,11 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from functools import cache, partial
 from typing import Any, TypeVar, cast
-from urllib.parse import urlsplit
 
 import nats.errors
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsMessage, PullSub
 from faststream.security import BaseSecurity
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
@@ -41,10 +39,13 @@ from libs.contracts.base import Message, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.streams import Durable, Stream
 from libs.runtime import log, metrics, trace
+from libs.runtime.bus_streams import BusStreams
 from libs.runtime.bus_watch import BusWatch
 from libs.runtime.failures import is_outage, refusal_of
 from libs.runtime.ids import new_id
+from libs.runtime.nats_address import nats_address
 from libs.runtime.nats_client import LeanBroker, LeanClient, Pull, Take
+from libs.runtime.nats_patience import PatientClient
 from libs.runtime.trace import Tracing
 
 Req = TypeVar("Req", bound=Message)
@@ -91,14 +92,14 @@ class Bus:
         self.service = service
         self._tracing = tracing
         self._connect_timeout = connect_timeout
-        self._place = urlsplit(url).netloc.rpartition("@")[2]
+        self._address = nats_address(url)
         self._watch = BusWatch(service, monotonic=time.monotonic)
         self._rpc_timeout = rpc_timeout
         self._log = log.get(service)
         self._batch_consumers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._url = url
+        self._lanes: list[PatientClient] = []
         self._tls = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
         self._client: LeanClient | None = None
         self._js: JetStreamContext | None = None
@@ -106,8 +107,15 @@ class Bus:
         self._hot: list[tuple[str, Take]] = []
         self._heard: list[tuple[str, str, Callable[[Msg], Awaitable[None]]]] = []
         self._batches: list[_Batches] = []
+        self._streams = BusStreams(monotonic=time.monotonic)
         self.broker = LeanBroker(
-            url,
+            self._address,
+            callbacks={
+                "error_cb": self._watch.on_error,
+                "disconnected_cb": self._on_disconnected,
+                "reconnected_cb": self._watch.on_reconnected,
+                "closed_cb": self._watch.on_closed,
+            },
             name=f"headwater-{service}",
             inbox_prefix=subjects.inbox_of(service),  # the only one that its NATS user may read
             ack_policy=AckPolicy.MANUAL,
@@ -117,10 +125,6 @@ class Bus:
             drain_timeout=5,  # what matters has been drained before (`_leave`)
             logger=None,
             security=BaseSecurity(ssl_context=self._tls) if self._tls else None,
-            error_cb=self._watch.on_error,
-            disconnected_cb=self._watch.on_disconnected,
-            reconnected_cb=self._watch.on_reconnected,
-            closed_cb=self._watch.on_closed,
         )
 
     # life
@@ -129,6 +133,8 @@ class Bus:
         """Connect, then start every subscription that was declared before. ConnectionError says why it cannot."""
         self._client = await self._connected()
         self._js = self._client.jetstream()
+        await self._streams.look(self._client)
+        self._streams.check_bound()
         await self.broker.start()
         for subject, take in self._hot:
             self._subscriptions.append(await self._client.take(subject, take, queue=self.service))
@@ -153,7 +159,9 @@ class Bus:
         except TimeoutError:
             last = self._watch.last_error
             why = f" ({str(last) or type(last).__name__})" if last is not None else ""
-            msg = f"NATS at {self._place} let nobody in for {self._connect_timeout:g} s{why}"
+            msg = (
+                f"NATS at {self._address.place} let nobody in for {self._connect_timeout:g} s{why}"
+            )
             raise ConnectionError(msg) from None
 
     async def stop(self) -> None:
@@ -171,14 +179,15 @@ class Bus:
             await asyncio.wait(self._in_flight, timeout=_FINISH)
         await self.broker.stop()
 
-    async def open(self, client: Client) -> None:
+    async def open(self, client: PatientClient) -> None:
         """Connect another client as this service, for a lane that shares its socket with nothing else.
 
         ConnectionError says why it cannot.
         """
+        self._lanes.append(client)
         await self._patiently(
             client.connect(
-                self._url,
+                **self._address.options(),
                 name=f"headwater-{self.service}",
                 tls=self._tls,
                 error_cb=self._watch.on_error,
@@ -230,6 +239,35 @@ class Bus:
     def connected(self) -> bool:
         """Whether the broker is reachable right now."""
         return self._client is not None and self._client.is_connected
+
+    def need(self, stream: Stream) -> None:
+        """This service publishes to the stream: where it is missing, `missing` says so. Declare before `start`."""
+        self._streams.need(stream)
+
+    async def look_at_streams(self) -> None:
+        """Ask whether what this service publishes to and consumes is there; costs nothing while that is known."""
+        if self.connected:
+            await self._streams.look(self.client)
+
+    def missing(self) -> list[str]:
+        """Streams and consumers that NATS did not have at the last look, one sentence each."""
+        return self._streams.missing()
+
+    async def _on_disconnected(self) -> None:
+        self._streams.changed()
+        await self._watch.on_disconnected()
+
+    def failed(self) -> list[str]:
+        """Why only a new process would help, one sentence each; empty while everything here is kept alive."""
+        if self._client is None or self._stopping.is_set():
+            return []
+        reasons = [
+            "the connection to NATS is lost, and nothing makes it again"
+            for client in (self._client, *self._lanes)
+            if client.is_given_up
+        ]
+        ended = [task.get_name() for task in self._batch_consumers if task.done()]
+        return reasons + [f"the consumer {name} has ended" for name in ended]
 
     # asking
 
@@ -393,6 +431,7 @@ class Bus:
         handler: "Callable[[Body], Awaitable[None]]",
     ) -> None:
         """Handle a durable's messages one by one; `bodies` gives the class for a subject, or None to skip it."""
+        self._streams.need(stream, durable, bound=True)
 
         async def endpoint(message: NatsMessage) -> None:
             raw = message.raw_message
@@ -485,6 +524,7 @@ class Bus:
         The handler must be idempotent and must itself skip what it cannot parse (`bury` keeps it). When it raises,
         all that it has not acknowledged is put off, so it should only raise for an outage.
         """
+        self._streams.need(stream, durable)
         self._batches.append(
             _Batches(durable, stream, handler, batch=batch, wait=wait, rest=rest, ahead=ahead)
         )
@@ -495,7 +535,7 @@ class Bus:
 
     async def acknowledge(self, messages: Sequence[Msg]) -> None:
         """End the delivery of messages that are dealt with: a batch's part too, when its handler has come so far."""
-        with suppress(nats.errors.Error):  # what is not acknowledged is delivered again
+        with suppress(nats.errors.Error, OSError):  # what is not acknowledged is delivered again
             for message in messages:
                 if not message._ackd:
                     await message.ack()
@@ -518,9 +558,14 @@ class Bus:
                 )
             except TimeoutError:
                 continue
-            except (nats.errors.Error, ConnectionError) as error:
+            except Exception as error:
                 # The broker is away, or came back without the consumer: bind anew after a pause.
-                self._log.warning("fetch_failed", durable=durable.name, error=str(error))
+                self._log.warning(
+                    "fetch_failed",
+                    durable=durable.name,
+                    error=str(error),
+                    exc_info=not is_outage(error),
+                )
                 if pull is not None:
                     await pull.abandon()
                     pull = None

@@ -117,7 +117,11 @@ async def _watch(connections: Connections) -> None:
 
 
 class Probe:
-    """What `/ready` asks: reasons why not, empty when ready."""
+    """What `/health` and `/ready` ask: reasons why not, empty when all is well."""
+
+    def failed(self) -> list[str]:
+        """Why this process has to be started anew, one sentence per reason: nothing in it gets over this by itself."""
+        return []
 
     async def unready(self) -> list[str]:
         """One sentence per reason."""
@@ -128,7 +132,13 @@ def health_routes(probe: Probe) -> list[Route]:
     """`/health` (the process lives), `/ready` (it can do its work), `/metrics` (Prometheus)."""
 
     async def health(_request: Request) -> Response:
-        return Response(b'{"status":"ok"}', media_type="application/json")
+        reasons = probe.failed()
+        body: dict[str, object] = {"status": "failed", "reasons": reasons}
+        return Response(
+            orjson.dumps(body if reasons else {"status": "ok"}),
+            503 if reasons else 200,
+            media_type="application/json",
+        )
 
     async def ready(_request: Request) -> Response:
         reasons = await probe.unready()

@@ -79,6 +79,11 @@ class Loop:
         self._poked.set()
 
     @property
+    def has_ended(self) -> bool:
+        """True when it was started, and will never tick again though nobody stopped it."""
+        return self._task is not None and self._task.done() and not self._stopping
+
+    @property
     def is_stale(self) -> bool:
         """True when the last success is more than three intervals (and ten seconds) ago, or three ticks failed."""
         patience = max(3 * self._interval, 10.0)

@@ -16,8 +16,9 @@ subscriptions that have a queue, with their slow consumers.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from typing import Any
 
 import nats.errors
 import nats.js.errors
@@ -29,65 +30,16 @@ from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 from nats.protocol.parser import Parser
 
+from libs.runtime.nats_address import NatsAddress
+from libs.runtime.nats_patience import PatientClient
+
 Take = Callable[[Msg], None]
 
 _M, _H = b"MH"
 _RUN_OUT = frozenset({"404", "408"})  # there was nothing, or not in time
 _GRACE = 1.0  # seconds after which a request that the server should have ended counts as lost
-_LAST_WORDS = 2  # seconds in which a server may still take what there is to send when the connection is closed
 _ANSWERED_LATE = 2.0
 """Seconds: who answers may have lost the connection too, tries once a second to have it again, and answers then."""
-
-
-class PatientClient(Client):
-    """nats-py's connection, which goes on where nats-py 2.16 hangs.
-
-    * The answer to a `flush` that comes too late: nats-py sets the result of a future that it has cancelled, and the
-      surprise ends its reading in silence. It stays "connected", hears nothing until its own pings go stale, and
-      answers each further `flush` by itself.
-    * A server that takes nothing any more: before it connects again, and when it closes, nats-py waits until that has
-      taken what there still is to send.
-    * A server that is away, or hangs, when the connection is drained: nats-py raises, and leaves it open.
-    """
-
-    @property
-    def reads(self) -> bool:
-        """Whether somebody reads what the server sends."""
-        return self._reading_task is not None and not self._reading_task.done()
-
-    async def _process_pong(self) -> None:
-        if self._pongs and self._pongs[0].done():
-            self._pongs[0] = asyncio.get_running_loop().create_future()
-        await super()._process_pong()
-
-    async def _attempt_reconnect(self) -> None:
-        self._hang_up()
-        await super()._attempt_reconnect()
-
-    async def drain(self) -> None:
-        """Take nothing more, finish what there is and close; without a server that answers, just close."""
-        try:
-            await self.flush(timeout=_LAST_WORDS)
-            await super().drain()
-        except (nats.errors.Error, TimeoutError):
-            await self.close()
-
-    async def _close(self, status: int, do_cbs: bool = True) -> None:
-        if not self.is_connected:
-            self._pending, self._pending_data_size = [], 0  # nobody takes it
-        late = asyncio.get_running_loop().call_later(_LAST_WORDS, self._hang_up)
-        try:
-            await super()._close(status, do_cbs)
-        except OSError as error:
-            await self._error_cb(error)
-        finally:
-            late.cancel()
-
-    def _hang_up(self) -> None:
-        """End the connection, and with it every wait for what has not been sent."""
-        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
-        if writer is not None:
-            writer.transport.abort()
 
 
 class LeanClient(PatientClient):
@@ -314,7 +266,7 @@ class Pull:
 
     async def abandon(self) -> None:
         """Ask no more, of a server that may be gone; what it has sent is delivered again."""
-        with suppress(nats.errors.Error):
+        with suppress(nats.errors.Error, OSError):
             await self._subscription.unsubscribe()
 
     def _take(self, message: Msg) -> None:
@@ -333,11 +285,25 @@ class Pull:
 
 
 class LeanBroker(NatsBroker):
-    """FastStream's broker on a `LeanClient`."""
+    """FastStream's broker on a `LeanClient`. `callbacks` are nats-py's, as `connect` takes them.
+
+    FastStream has its own: they raise some errors again (a refused log-in, a stale connection) in the midst of
+    nats-py's attempts to reconnect, which end with them.
+    """
+
+    def __init__(
+        self,
+        address: NatsAddress,
+        *,
+        callbacks: Mapping[str, Callable[..., Awaitable[None]]],
+        **options: Any,
+    ) -> None:
+        super().__init__(list(address.servers), **options)
+        self._ours = address.options() | dict(callbacks)
 
     async def _connect(self) -> Client:
         connection = LeanClient()
-        await connection.connect(**self._connection_kwargs)
+        await connection.connect(**(self._connection_kwargs | self._ours))
         self.config.connect(connection)
         return connection
 

@@ -17,9 +17,10 @@ import nats.errors
 import structlog
 from pydantic import ValidationError
 
-from libs.contracts import subjects
+from libs.contracts import streams, subjects
 from libs.runtime import log, metrics, trace
 from libs.runtime.bus import Bus
+from libs.runtime.bus_streams import NotProvisionedError
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
 from libs.runtime.http import HttpServer, Probe, health_app
@@ -127,6 +128,8 @@ class Service(Probe):
 
     async def start(self) -> None:
         """Connect, then serve. Raises when PostgreSQL or NATS cannot be reached; the caller says what to do."""
+        if self.has_outbox:
+            self.bus.need(streams.EVENTS)
         self.declare()
         await self.database.connect()
         await self.on_start()
@@ -152,6 +155,13 @@ class Service(Probe):
             await self.tracing.stop()
         self.log.info("service_stopped")
 
+    def failed(self) -> list[str]:
+        """What has ended here for good though the service goes on: whoever watches `/health` starts it anew."""
+        if not self._started:
+            return []
+        ended = [f"the loop {loop.name} has ended" for loop in self.loops if loop.has_ended]
+        return ended + self.bus.failed()
+
     async def unready(self) -> list[str]:
         """Why this service is not ready, one sentence each; empty when it is."""
         if not self._started:
@@ -159,6 +169,7 @@ class Service(Probe):
         reasons = [f"the loop {loop.name} is stale" for loop in self.loops if loop.is_stale]
         if not self.bus.connected:
             reasons.append("NATS is not connected")
+        reasons += self.bus.missing()
         failure = await self._database_failure()
         if failure is not None:
             reasons.append(f"PostgreSQL does not answer: {failure}")
@@ -178,6 +189,7 @@ class Service(Probe):
         up.labels(self.name, "postgres").set(int(await self._database_failure() is None))
         metrics.READY.labels(self.name).set(int(not await self.unready()))
         if self.bus.connected:
+            await self.bus.look_at_streams()
             # The heartbeat service judges nobody while it does not hear the gateway: pings may not get through.
             await self.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service=self.name))
 
@@ -218,6 +230,9 @@ def run(service: Callable[[], Service], *, json_logs: bool) -> None:
         uvloop.run(main())
     except ValidationError as error:
         sys.stderr.write(f"headwater: {sentence_of(error)}\n")
+        raise SystemExit(1) from None
+    except NotProvisionedError as error:
+        sys.stderr.write(f"headwater: {made.name} cannot start: {error}.\n")
         raise SystemExit(1) from None
     except (OSError, asyncpg.PostgresError, nats.errors.Error) as error:
         sys.stderr.write(

@@ -5,10 +5,21 @@ default and reason. `deploy.local` passes the URLs explicitly, since each servic
 """
 
 from datetime import timedelta
-from typing import ClassVar, Self
+from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from libs.runtime.nats_address import nats_address
+
+
+def _checked(url: str) -> str:
+    nats_address(url)
+    return url
+
+
+NatsUrl = Annotated[str, AfterValidator(_checked)]
+"""A setting that names NATS; what it must look like is said where it does not."""
 
 
 class Durations(BaseSettings):
@@ -42,7 +53,9 @@ class ServiceSettings(Durations):
     postgres_pool_size: int = Field(
         default=6, ge=1, description="connections; a group commit needs one at a time"
     )
-    nats_url: str = Field(description="nats://user:password@host:port")
+    nats_url: NatsUrl = Field(
+        description="nats://user:password@host:port, with more nodes of a cluster as ,host:port"
+    )
     nats_connect_timeout: timedelta = Field(
         default=timedelta(seconds=30),
         description="how long a start waits for NATS before the process ends with a sentence",
@@ -97,7 +110,9 @@ def sentence_of(error: ValidationError) -> str:
     # Settings with variables of another prefix have it as their title.
     prefix = error.title if error.title.startswith("HEADWATER_") else "HEADWATER_"
     name = prefix + "_".join(str(part) for part in first["loc"]).upper()
-    wrong = first["msg"].lower()
+    ours = "Value error, "
+    wrong = first["msg"]
+    wrong = wrong.removeprefix(ours) if wrong.startswith(ours) else wrong.lower()
     if first["type"].startswith("time_delta"):
         wrong = "input should be a duration such as PT30S or 00:00:30"
     return f"{name}: {wrong}; set this variable and start again."

@@ -18,7 +18,7 @@ from nats.protocol.parser import Parser
 
 from libs.contracts import subjects
 from libs.contracts.heartbeat import REARMED_HEADER, SCHEDULE_HEADER
-from libs.runtime.nats_client import PatientClient
+from libs.runtime.nats_patience import PatientClient
 
 _ID = rb"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SUBJECT = (

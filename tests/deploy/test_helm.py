@@ -28,7 +28,7 @@ EVERYTHING: dict[str, Any] = {
         "host": "pg.example",
         "options": "sslmode=verify-full&sslrootcert=/etc/headwater/tls/postgres-ca.crt",
     },
-    "nats": {"host": "nats.example", "scheme": "tls", "tlsCa": "nats-ca.crt"},
+    "nats": {"hosts": ["n1.example", "n2.example:4223"], "scheme": "tls", "tlsCa": "nats-ca.crt"},
     "tls": {"existingSecret": "headwater-tls"},
     "env": {"HEADWATER_DRAIN_TIMEOUT": 10},
     "services": {"runs": {"replicas": 1, "env": {"HEADWATER_COMMIT_BATCH": 200}}},
@@ -198,7 +198,7 @@ def test_tls_and_variables_reach_the_pods(everything: Report) -> None:
     pod = pods(everything)["hw-runs"]
     found = variables(pod)
 
-    assert found["HEADWATER_NATS_URL"] == "tls://runs@nats.example:4222"
+    assert found["HEADWATER_NATS_URL"] == "tls://runs@n1.example:4222,n2.example:4223"
     assert found["HEADWATER_NATS_TLS_CA"] == "/etc/headwater/tls/nats-ca.crt"
     assert found["HEADWATER_POSTGRES_URL"].endswith(
         "/headwater?sslmode=verify-full&sslrootcert=/etc/headwater/tls/postgres-ca.crt"
@@ -213,6 +213,7 @@ def test_tls_and_variables_reach_the_pods(everything: Report) -> None:
     [
         ({"existingSecret": ""}, "existingSecret"),
         ({"postgres": {"host": ""}}, "postgres"),
+        ({"nats": {"host": ""}}, "nats"),
         ({"nats": {"host": "n", "scheme": "http"}}, "scheme"),
         ({"nats": {"host": "n", "replicas": 7}}, "replicas"),
         ({"services": {"runs": {"replicas": 0}}}, "replicas"),

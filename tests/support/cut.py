@@ -23,6 +23,7 @@ class Cut:
     port: int
     url: str = ""
     is_open: bool = True
+    holds: bool = False
     cuts: int = 0
     _through: set[asyncio.StreamWriter] = field(default_factory=set)
     _hanging: set[asyncio.StreamWriter] = field(default_factory=set)
@@ -36,8 +37,15 @@ class Cut:
         for writer in list(self._through):
             writer.transport.abort()
 
+    def hold(self) -> None:
+        """Drop every connection; of new ones the far side hears nothing until `mend`, though it is heard."""
+        self.cut()
+        self.is_open = self.holds = True
+        self._ends.clear()
+
     def mend(self) -> None:
         """Let connections through again."""
+        self.holds = False
         self.is_open = True
         self._ends.clear()
 
@@ -56,7 +64,7 @@ class Cut:
             try:
                 await asyncio.wait(
                     {
-                        asyncio.create_task(self._copy(reader, far_writer)),
+                        asyncio.create_task(self._copy(reader, far_writer, held=self.holds)),
                         asyncio.create_task(self._copy(far_reader, writer)),
                     },
                     return_when=asyncio.FIRST_COMPLETED,
@@ -69,9 +77,13 @@ class Cut:
         finally:
             writer.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, held: bool = False
+    ) -> None:
         with suppress(OSError):
             while data := await reader.read(64 << 10):
+                if held:
+                    continue
                 if writer in self._hanging:
                     await self._ends.wait()
                     return

@@ -2,10 +2,13 @@
 
 import asyncio
 
-from libs.agent.link import Address, Link
+from libs.agent.address import Address
+from libs.agent.link import Link
 from libs.agent.metrics import Metrics
 from libs.agent.say import Say
 from libs.runtime.ids import new_id
+from tests.support.eventually import eventually
+from tests.support.odd_nats import odd_nats
 
 LAST_WORDS = ("User Authentication Revoked", "maximum account active connections exceeded")
 _INFO = (
@@ -45,4 +48,27 @@ async def test_it_comes_back_whatever_it_was_thrown_out_for() -> None:
                 await connected.acquire()
         assert link.is_connected
         assert next(words, None) is None
+        await link.close()
+
+
+async def test_it_comes_back_though_a_server_greeted_it_in_a_way_that_nats_py_does_not_expect() -> (
+    None
+):
+    async with odd_nats() as odd:
+        link = Link(
+            Address(url=f"nats://127.0.0.1:{odd.port}"),
+            new_id(),
+            name="agent",
+            metrics=Metrics(),
+            say=Say(as_json=False),
+            on_connected=lambda: None,
+        )
+        await link.open()
+        odd.greeting, before = b"INFO []", odd.tried
+        odd.drop()
+        await eventually(lambda: odd.tried >= before + 2)
+
+        odd.behave()
+
+        await eventually(lambda: link.is_connected)
         await link.close()

@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from libs.agent.link import Address, Link
+from libs.agent.address import Address
+from libs.agent.link import Link
 from libs.agent.metrics import Metrics
 from libs.agent.say import Say
 from libs.contracts.subjects import agent_inbox

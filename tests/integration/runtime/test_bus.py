@@ -17,7 +17,7 @@ from libs.contracts.errors import Code
 from libs.contracts.registry import FlowArchived
 from libs.contracts.streams import Durable
 from libs.runtime import bus as bus_module
-from libs.runtime import nats_client
+from libs.runtime import nats_client, nats_patience
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from libs.runtime.nats_client import LeanClient, Pull
@@ -281,7 +281,7 @@ async def test_a_bus_stops_though_its_broker_is_away(stack: Stack) -> None:
 async def test_a_bus_stops_though_its_broker_hangs(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nats_client, "_LAST_WORDS", 0.2)
+    monkeypatch.setattr(nats_patience, "_LAST_WORDS", 0.2)
     async with hanging(stack, ping_interval=60) as bus:
         async with asyncio.timeout(20):
             await bus.stop()

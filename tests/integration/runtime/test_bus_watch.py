@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from nats.aio.client import Client
 
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
+from libs.runtime.nats_patience import PatientClient
 from tests.support.engines import nats_for_tests
 from tests.support.eventually import eventually
 from tests.support.guarded_nats import GuardedNats, guarded_nats
@@ -104,4 +104,4 @@ async def test_a_client_beside_the_bus_waits_no_longer_for_its_server() -> None:
     bus = Bus(f"nats://heartbeat@127.0.0.1:{port}", service="heartbeat", connect_timeout=0.5)
 
     with pytest.raises(ConnectionError, match=r"let nobody in for 0\.5 s"):
-        await bus.open(Client())
+        await bus.open(PatientClient())

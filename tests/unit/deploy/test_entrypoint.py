@@ -16,6 +16,7 @@ from deploy.entrypoint import (
     module_of,
     ready,
 )
+from libs.runtime.nats_address import nats_address
 from libs.schema import OWNERS
 
 
@@ -88,11 +89,21 @@ def test_a_password_without_a_url_is_refused() -> None:
         environment_for("runs", {"HEADWATER_NATS_PASSWORD": "a"})
 
 
-def test_a_nats_password_that_would_need_escapes_is_refused() -> None:
-    given = {"HEADWATER_NATS_URL": "nats://runs@nats:4222", "HEADWATER_NATS_PASSWORD": "a/b"}
+@pytest.mark.parametrize(
+    ("url", "whole"),
+    [
+        ("nats://runs@nats:4222", "nats://runs:a%2Fb%2C@nats:4222"),
+        ("nats://runs@n1:4222,n2:4222", "nats://runs:a%2Fb%2C@n1:4222,n2:4222"),
+        ("nats://runs@n1,nats://runs@n2", "nats://runs:a%2Fb%2C@n1,nats://runs@n2"),
+        ("nats://runs@n1,runs@n2", "nats://runs:a%2Fb%2C@n1,runs@n2"),
+    ],
+)
+def test_a_nats_password_is_for_every_node(url: str, whole: str) -> None:
+    found = environment_for("runs", {"HEADWATER_NATS_URL": url, "HEADWATER_NATS_PASSWORD": "a/b,"})
 
-    with pytest.raises(ConfigurationError, match="letters, digits"):
-        environment_for("runs", given)
+    assert found["HEADWATER_NATS_URL"] == whole
+    address = nats_address(whole)
+    assert (address.user, address.password) == ("runs", "a/b,")
 
 
 def test_the_passwords_of_roles_become_one_json_object(tmp_path: Path) -> None:

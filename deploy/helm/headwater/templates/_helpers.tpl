@@ -40,9 +40,18 @@ app.kubernetes.io/component: {{ .name }}
 {{ include "headwater.secret" (dict "root" .root "variable" "HEADWATER_POSTGRES_PASSWORD" "key" .key) }}
 {{- end }}
 
+{{/* Every node, host:port,host:port. */}}
+{{- define "headwater.natsPlace" -}}
+{{- $places := list }}
+{{- range .Values.nats.hosts | default (list .Values.nats.host) }}
+{{- $places = append $places (ternary . (printf "%s:%d" . (int $.Values.nats.port)) (contains ":" .)) }}
+{{- end }}
+{{- join "," $places }}
+{{- end }}
+
 {{- define "headwater.nats" -}}
 - name: HEADWATER_NATS_URL
-  value: {{ printf "%s://%s@%s:%d" .root.Values.nats.scheme .user .root.Values.nats.host (int .root.Values.nats.port) | quote }}
+  value: {{ printf "%s://%s@%s" .root.Values.nats.scheme .user (include "headwater.natsPlace" .root) | quote }}
 {{ include "headwater.secret" (dict "root" .root "variable" "HEADWATER_NATS_PASSWORD" "key" (printf "nats-%s" .user)) }}
 {{- with .root.Values.nats.tlsCa }}
 - name: HEADWATER_NATS_TLS_CA

@@ -1,0 +1,154 @@
+"""nats-py's connection, which goes on where nats-py 2.16 hangs or gives up.
+
+It hangs
+
+* after the answer to a `flush` that comes too late: nats-py sets the result of a future that it has cancelled, and the
+  surprise ends its reading in silence. It stays "connected" and hears nothing;
+* on a server that takes nothing any more: before it connects again, and when it closes, nats-py waits until that has
+  taken what there still is to send;
+* when the connection is drained and the server is away, or hangs: nats-py raises, and leaves it open.
+
+It gives up
+
+* at an error that the server sends over a standing connection (a slow consumer, too many connections, a log-in that
+  was not looked at in time), unless it is a stale connection or a refused subject: it closes for good;
+* at an exception that it does not expect while it connects again, a callback's among them: the task ends, and nothing
+  ever tries again;
+* little by little, as nodes of a cluster come back at other addresses: it keeps each that it ever heard of, and waits
+  for each in turn.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import nats.errors
+from nats.aio.client import Client, Srv
+from nats.aio.transport import TcpTransport
+from nats.protocol.parser import PERMISSIONS_ERR, STALE_CONNECTION
+
+from libs.runtime import log
+
+_LAST_WORDS = 2  # seconds in which a server may still take what there is to send when the connection is closed
+_CALLBACKS = (
+    "error_cb",
+    "disconnected_cb",
+    "closed_cb",
+    "discovered_server_cb",
+    "reconnected_cb",
+    "lame_duck_mode_cb",
+)
+
+
+class PatientClient(Client):
+    """A connection to NATS that comes back whatever happens to it."""
+
+    async def connect(self, *arguments: Any, **options: Any) -> None:
+        """As nats-py's; what a callback raises is logged, and costs nothing else."""
+        for name in _CALLBACKS:
+            if options.get(name) is not None:
+                options[name] = _contained(options[name])
+        await super().connect(*arguments, **options)
+
+    @property
+    def reads(self) -> bool:
+        """Whether somebody reads what the server sends."""
+        return _is_alive(self._reading_task)
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether nothing in here keeps the connection, or makes it again: only a new process would."""
+        if self.is_connected:
+            return not (self.reads and _is_alive(self._ping_interval_task))
+        return not _is_alive(self._reconnection_task)
+
+    async def _process_pong(self) -> None:
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
+    async def _process_err(self, err_msg: str) -> None:
+        if STALE_CONNECTION in err_msg or PERMISSIONS_ERR in err_msg:
+            await super()._process_err(err_msg)
+            return
+        error = nats.errors.Error(f"nats: {err_msg}")
+        await self._error_cb(error)
+        await self._process_op_err(error)
+
+    async def _read_loop(self) -> None:
+        await super()._read_loop()
+        if self.is_connected:  # it ended of a surprise, not of the connection
+            await self._process_op_err(nats.errors.StaleConnectionError())
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        await super()._process_info(info, initial_connection)
+        named = set(info.get("connect_urls") or ())
+        if named:
+            self._server_pool = [
+                server
+                for server in self._server_pool
+                if not server.discovered
+                or server is self._current_server
+                or server.uri.netloc in named
+            ]
+
+    async def _attempt_reconnect(self) -> None:
+        while True:
+            self._hang_up()
+            try:
+                await super()._attempt_reconnect()
+            except Exception as error:
+                await self._error_cb(error)
+            mine = asyncio.current_task()
+            is_over = self.is_connected or self.is_closed or self._reconnection_task is not mine
+            if is_over or (mine is not None and mine.cancelling()):
+                return
+            self._status = Client.RECONNECTING
+            await asyncio.sleep(self.options["reconnect_time_wait"])
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        # The try before may have come as far as reading: two readers of one socket would be one too many.
+        self._hang_up()
+        for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
+            if task is not None:
+                task.cancel()
+        await super()._connect_to_server(s)
+
+    async def drain(self) -> None:
+        """Take nothing more, finish what there is and close; without a server that answers, just close."""
+        try:
+            await self.flush(timeout=_LAST_WORDS)
+            await super().drain()
+        except (nats.errors.Error, TimeoutError):
+            await self.close()
+
+    async def _close(self, status: int, do_cbs: bool = True) -> None:
+        if not self.is_connected:
+            self._pending, self._pending_data_size = [], 0  # nobody takes it
+        late = asyncio.get_running_loop().call_later(_LAST_WORDS, self._hang_up)
+        try:
+            await super()._close(status, do_cbs)
+        except OSError as error:
+            await self._error_cb(error)
+        finally:
+            late.cancel()
+
+    def _hang_up(self) -> None:
+        """End the connection, and with it every wait for what has not been sent."""
+        writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
+        if writer is not None:
+            writer.transport.abort()
+
+
+def _is_alive(task: "asyncio.Task[Any] | None") -> bool:
+    return task is not None and not task.done()
+
+
+def _contained(callback: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    async def contained(*arguments: Any) -> None:
+        try:
+            await callback(*arguments)
+        except Exception as error:
+            log.get("nats").error("nats_callback_failed", error=str(error), exc_info=True)
+
+    return contained
