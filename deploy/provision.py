@@ -3,11 +3,15 @@
 The only creator: services never declare one, since two that differ would fight over its configuration (pitfalls.md F3).
 Idempotent: what exists is brought up to date in place and keeps its messages. A durable that is no longer declared is
 removed, because on a work queue it would keep its share of the messages for ever; streams are never removed.
+
+What passes by itself (an election in a cluster, nodes that are still coming up, a lost connection) is waited for. What
+does not is named, stream by stream, and the rest is made all the same; services whose streams or durables are missing
+say so on `/ready`.
 """
 
 import asyncio
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -32,8 +36,14 @@ from deploy.engines import EngineError
 from deploy.say import complain
 from libs.contracts.streams import ALL, Durable, Retention, Stream
 from libs.contracts.subjects import inbox_of
+from libs.runtime.nats_address import NatsAddress, nats_address
+from libs.runtime.settings import NatsUrl
 
 _POLL = 0.2  # seconds between two tries to reach NATS
+_AGAIN = 1.0  # seconds between two tries to have what a cluster cannot give yet
+_NO_PEERS = 10005  # nats-server's code: too few nodes, or too little room on them
+_UNAVAILABLE = 503
+_GIB = 1 << 30
 _CONNECT_WITHIN = (
     5.0  # seconds; nats-py waits for ever when the server's certificate is not to be trusted
 )
@@ -44,7 +54,9 @@ class ProvisionSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
-    nats_url: str = Field(description="nats://user:password@host:port")
+    nats_url: NatsUrl = Field(
+        description="nats://user:password@host:port, with more nodes of a cluster as ,host:port"
+    )
     nats_tls_ca: str | None = Field(default=None, description="CA file when NATS speaks TLS")
     nats_replicas: int = Field(default=1, ge=1, le=5, description="3 on a cluster of three")
     provision_wait: timedelta = Field(
@@ -60,16 +72,60 @@ async def provision(
     wait: timedelta = timedelta(seconds=60),
     tls_ca: str | None = None,
 ) -> None:
-    """Create or update every stream and durable. Raises `EngineError` when it cannot."""
-    client = await _connect(url, wait=wait, tls_ca=tls_ca)
-    try:
-        js = client.jetstream(timeout=10)
-        await asyncio.gather(*(_provision(js, stream, replicas) for stream in streams))
-    except (nats.js.errors.APIError, nats.errors.Error) as error:
-        msg = f"NATS refuses what Headwater needs: {error}."
-        raise EngineError(msg) from None
-    finally:
-        await client.close()
+    """Create or update every stream and durable. Raises `EngineError` when it cannot, and names what is missing."""
+    wanted = tuple(streams)
+    address = nats_address(url)
+    deadline = asyncio.get_running_loop().time() + wait.total_seconds()
+    while True:
+        client = await _connect(address, deadline=deadline, tls_ca=tls_ca)
+        try:
+            failures = await _attempt(client, wanted, replicas)
+        finally:
+            await _close(client)
+        if not failures:
+            return
+        passes = all(map(_passes, failures.values()))
+        if not passes or asyncio.get_running_loop().time() > deadline:
+            raise EngineError(_refusal(failures, wanted, replicas))
+        await asyncio.sleep(_AGAIN)
+
+
+async def _attempt(
+    client: Client, streams: Sequence[Stream], replicas: int
+) -> dict[str, BaseException]:
+    """Make what can be made; what went wrong, by stream."""
+    js = client.jetstream(timeout=10)
+    outcomes = await asyncio.gather(
+        *(_provision(js, stream, replicas) for stream in streams), return_exceptions=True
+    )
+    failures = {
+        stream.name: outcome
+        for stream, outcome in zip(streams, outcomes, strict=True)
+        if isinstance(outcome, BaseException)
+    }
+    for error in failures.values():
+        if not isinstance(error, nats.errors.Error | TimeoutError | OSError):
+            raise error
+    return failures
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether the same request may well succeed in a while."""
+    if isinstance(error, nats.js.errors.APIError):
+        return error.code == _UNAVAILABLE or error.err_code == _NO_PEERS
+    return True
+
+
+def _refusal(failures: dict[str, BaseException], streams: Sequence[Stream], replicas: int) -> str:
+    said = "; ".join(f"{name}: {error or type(error).__name__}" for name, error in failures.items())
+    text = f"NATS refuses what Headwater needs: {said}."
+    if any(getattr(error, "err_code", None) == _NO_PEERS for error in failures.values()):
+        room = sum(max(stream.max_bytes, 0) for stream in streams) / _GIB
+        text += (
+            f" Each of {replicas} nodes needs room for {room:.2f} GiB and more (max_file_store of its jetstream block);"
+            " HEADWATER_NATS_REPLICAS is how many copies are kept."
+        )
+    return f"{text} {len(streams) - len(failures)} of {len(streams)} streams are there; mend this and provision again."
 
 
 def stream_config(stream: Stream, *, replicas: int = 1) -> StreamConfig:
@@ -136,21 +192,19 @@ async def _durables(js: JetStreamContext, stream: str) -> list[str]:
     ]
 
 
-async def _connect(url: str, *, wait: timedelta, tls_ca: str | None) -> Client:
-    options: dict[str, Any] = {}
+async def _connect(address: NatsAddress, *, deadline: float, tls_ca: str | None) -> Client:
+    options: dict[str, Any] = address.options()
     if tls_ca is not None:
         try:
             options["tls"] = ssl.create_default_context(cafile=tls_ca)
         except OSError as error:
             msg = f"HEADWATER_NATS_TLS_CA: {tls_ca} cannot be used ({error.strerror or error})."
             raise EngineError(msg) from None
-    deadline = asyncio.get_running_loop().time() + wait.total_seconds()
     while True:
         client = Client()
         try:
             async with asyncio.timeout(_CONNECT_WITHIN):
                 await client.connect(
-                    url,
                     name="headwater-provision",
                     inbox_prefix=inbox_of("provision"),
                     **options,
@@ -168,13 +222,13 @@ async def _connect(url: str, *, wait: timedelta, tls_ca: str | None) -> Client:
             nats.errors.TimeoutError,
         ) as error:
             if asyncio.get_running_loop().time() > deadline:
-                msg = f"NATS does not answer ({error}); start it or correct HEADWATER_NATS_URL."
+                msg = f"NATS at {address.place} does not answer ({error}); start it or correct HEADWATER_NATS_URL."
                 raise EngineError(msg) from None
             await _close(client)
             await asyncio.sleep(_POLL)
         except nats.errors.Error as error:
             await _close(client)
-            msg = f"NATS refuses the connection ({error}); correct HEADWATER_NATS_URL."
+            msg = f"NATS at {address.place} refuses the connection ({error}); correct HEADWATER_NATS_URL."
             raise EngineError(msg) from None
         else:
             return client

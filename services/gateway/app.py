@@ -146,6 +146,7 @@ class Gateway(Service):
 
     def declare(self) -> None:
         """Other gateways tell when a key was revoked; a lost signal costs a second (`identity.TRUST`)."""
+        self.bus.need(streams.LOGS)
 
         async def on_key_changed(message: Msg) -> None:
             if isinstance(self._door, KeyedDoor):

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 from uuid import UUID
 
-from libs.contracts import subjects
+from libs.contracts import streams, subjects
 from libs.contracts.runs import Reschedule
 from libs.runtime import faults, metrics
 from libs.runtime.clock import Clock, utc_now
@@ -42,6 +42,10 @@ class Lazarus(Service):
         super().__init__(settings, clock=clock, ids=ids)
         self._settings = settings
         self.add_loop("distressed", interval=settings.lazarus_tick, tick=self.tick)
+
+    def declare(self) -> None:
+        """Proposals are work for the ledger."""
+        self.bus.need(streams.WORK)
 
     async def tick(self, now: datetime | None = None) -> Ticked:
         """Propose to bring distressed runs back, or to give them up. Tests pass a time."""

@@ -68,7 +68,8 @@ class Scheduler(Service):
         self._ticks = self.add_loop("schedules", interval=settings.schedule_tick, tick=self.tick)
 
     def declare(self) -> None:
-        """Follow the registry's events."""
+        """Follow the registry's events, and tell the ledger what is to be made."""
+        self.bus.need(streams.WORK)
         self.bus.consume(FLOWS, streams.EVENTS, _body, self.on_flow_event)
 
     async def on_flow_event(self, event: FlowEvent) -> None:

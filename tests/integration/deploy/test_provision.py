@@ -91,7 +91,7 @@ async def test_a_change_that_the_broker_refuses_is_said_and_changes_nothing(stac
 
 
 async def test_an_absent_nats_is_said(stack: Stack) -> None:
-    with pytest.raises(EngineError, match="NATS does not answer"):
+    with pytest.raises(EngineError, match=r"NATS at 127\.0\.0\.1:1 does not answer"):
         await provision("nats://127.0.0.1:1", wait=timedelta(0))
 
 
