@@ -65,3 +65,4 @@ class Code(StrEnum):
     TENANT_INVALID = "tenant_invalid"
     LEASE_LOST = "lease_lost"  # id
     LIMIT_FULL = "limit_full"  # id, reason
+    FLOW_WITHDRAWN = "flow_withdrawn"  # id, flow_id: the run may not be started any more

@@ -53,6 +53,7 @@ HIDDEN_FROM_READERS: frozenset[str] = frozenset({"gateway.api_key", "gateway.sec
 DEFINER_FUNCTIONS: dict[str, tuple[str, ...]] = {
     # function signature: the schemas' roles that may call it
     "registry.share_flows(uuid[])": ("runs",),
+    "registry.share_free_flows(uuid[])": ("runs",),
     "runs.ensure_partitions(timestamptz, int)": ("runs",),
     "runs.drop_partitions(text, timestamptz)": ("runs",),
 }

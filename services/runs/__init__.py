@@ -31,8 +31,8 @@ Guarantees
 * A concurrency limit is never exceeded by who starts under it, whichever replica decides: the limit's row is locked
   until the start has committed, and the slot is a row that comes and goes in the same transaction as the state.
 * A service's proposal never touches a finished run, nor a version that it did not see.
-* No run is created for an archived flow from the moment the archiving has committed; an idempotency key, and an instant
-  of a schedule, make one run for ever.
+* No run is created for an archived flow from the moment the archiving has committed, and none that has not begun is
+  offered, claimed or submitted. An idempotency key, and an instant of a schedule, make one run for ever.
 * A log line is stored once, though it may be delivered twice, and can be read within a second.
 
 What happens when

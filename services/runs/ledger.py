@@ -47,7 +47,7 @@ from services.runs.commands import (
 from services.runs.creations import Creation, Creations
 from services.runs.domain import limits
 from services.runs.domain.limits import Limit
-from services.runs.domain.queue import is_soon
+from services.runs.domain.queue import NOT_STARTED, is_soon
 from services.runs.domain.safeguards import (
     Intervention,
     LeftAlone,
@@ -170,6 +170,8 @@ class _Needs:
     reaching: set[UUID] = field(default_factory=set)
     """Flow runs whose decision may reach their unfinished task runs."""
     claimants: set[tuple[UUID, UUID]] = field(default_factory=set)
+    to_submit: set[UUID] = field(default_factory=set)
+    """Flow runs that an agent is about to start, which no archived flow's may be."""
     """Agents that claim runs, as (tenant, id)."""
     zombies: set[UUID] = field(default_factory=set)
     entering: dict[UUID, list[RunState]] = field(default_factory=dict)
@@ -209,8 +211,10 @@ class _Needs:
         self.flow_runs.add(proposal.run_id)
         if state.name == State.CANCELLED:
             self.reaching.add(proposal.run_id)
-        elif state.name == State.SUBMITTED and claimant is not None:
-            self.claimants.add(claimant)
+        elif state.name == State.SUBMITTED:
+            self.to_submit.add(proposal.run_id)
+            if claimant is not None:
+                self.claimants.add(claimant)
 
 
 @dataclass(slots=True)
@@ -310,7 +314,10 @@ class _Batch:
         flow_run_ids = needs.flow_runs | needs.reaching
         if flow_run_ids or needs.bound:
             self.flow_runs = await store.lock_flow_runs(
-                self.connection, flow_run_ids, of_task_runs=needs.bound
+                self.connection,
+                flow_run_ids,
+                of_task_runs=needs.bound,
+                to_submit=needs.to_submit,
             )
         task_run_ids = needs.task_runs
         if needs.reaching:
@@ -393,6 +400,9 @@ class _Batch:
         )
         match decision:
             case FlowRunMoved():
+                if run.withheld:
+                    fields = {"id": str(run.id), "flow_id": str(run.flow_id)}
+                    return Refused(code=Code.FLOW_WITHDRAWN, fields=fields)
                 if run.limited and (full := self._enter(run, state)) is not None:
                     return self._queue_flow_run(run, state, full)
                 self._move_flow_run(decision)
@@ -582,7 +592,7 @@ class _Batch:
                     now=self.now,
                 )
             case CancelArchived():
-                if run.state != State.SCHEDULED or run.start_time is not None:
+                if run.state not in NOT_STARTED or run.start_time is not None:
                     return LeftAlone("moved_on")
                 state = make_state(State.CANCELLED, f"Flow {run.flow_id} was archived.")
                 return Intervention(flow_run=move_flow_run(run, state, now=self.now))

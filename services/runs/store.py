@@ -211,11 +211,18 @@ async def unfinished_task_runs(connection: Connection, flow_run_ids: Sequence[UU
 
 
 async def lock_flow_runs(
-    connection: Connection, ids: Iterable[UUID], *, of_task_runs: Iterable[UUID] = ()
+    connection: Connection,
+    ids: Iterable[UUID],
+    *,
+    of_task_runs: Iterable[UUID] = (),
+    to_submit: Iterable[UUID] = (),
 ) -> dict[UUID, FlowRun]:
-    """Lock these flow runs, and those of these task runs, in id order, and read them."""
+    """Lock these flow runs, and those of these task runs, in id order, and read them.
+
+    The flows of those `to_submit` are held too, so that none is archived before the commit.
+    """
     rows = await connection.fetch(
-        statement(__file__, "lock_flow_runs"), list(ids), list(of_task_runs)
+        statement(__file__, "lock_flow_runs"), list(ids), list(of_task_runs), list(to_submit)
     )
     return {row["id"]: FlowRun(**row) for row in rows}
 

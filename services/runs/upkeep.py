@@ -28,7 +28,8 @@ Commit = GroupCommit[Command, Answer]
 async def clear_archived(database: Database, commit: Commit, flow_id: UUID) -> int:
     """Delete an archived flow's pending auto-scheduled runs and cancel the ad-hoc ones that wait; how many.
 
-    A run that has begun goes on, also while it waits for a retry or after Lazarus: archiving ends no work.
+    A run that has begun goes on, also while it waits for a retry or after Lazarus: archiving ends no work. What has not
+    begun waits for nothing any more, since no queue offers it, whatever it was waiting for (domain/queue.py).
     The event may be late: a flow that has been unarchived since keeps its runs.
     """
     total = 0
@@ -43,7 +44,8 @@ async def clear_archived(database: Database, commit: Commit, flow_id: UUID) -> i
         rows = await database.pool.fetch(
             """
             SELECT id, tenant_id FROM runs.flow_run
-            WHERE flow_id = $1 AND state = 'Scheduled' AND start_time IS NULL LIMIT $2
+            WHERE flow_id = $1 AND state IN ('Scheduled', 'Paused', 'Resume', 'Retrying') AND start_time IS NULL
+            LIMIT $2
             """,
             flow_id,
             STEP,
@@ -71,7 +73,8 @@ async def sweep(database: Database, commit: Commit) -> int:
     archived = await database.pool.fetch(
         """
         SELECT DISTINCT r.flow_id FROM runs.flow_run r JOIN registry.flow f ON f.id = r.flow_id
-        WHERE r.state = 'Scheduled' AND r.start_time IS NULL AND f.archived LIMIT $1
+        WHERE r.state IN ('Scheduled', 'Paused', 'Resume', 'Retrying') AND r.start_time IS NULL AND f.archived
+        LIMIT $1
         """,
         STEP,
     )

@@ -124,6 +124,9 @@ TEXTS: dict[Code, Text] = {
     ),
     # agents of every generation start the process when they are told QUEUED; so a claim is refused, and they drop it
     Code.LIMIT_FULL: Text("State update failed for run ID {id}: no slot is free. {reason}"),
+    Code.FLOW_WITHDRAWN: Text(
+        "State update failed for run ID {id}: its flow {flow_id} was archived or deleted."
+    ),
     Code.STATE_INVALID: Text("{reason}"),
     Code.STATE_TOO_LARGE: Text("State payload is too large."),
     Code.FLOW_RUN_INVALID_ID: Text("Invalid flow run ID: {id}."),

@@ -14,6 +14,7 @@ the ledger's own code, commits, and answers. Agents never queue for a lock, and 
 
 Guarantees
 * A claim is a conditional update under the row's lock: of all agents and replicas one gets the run.
+* A claim holds the flows of what it takes until it commits, so nothing of an archived or deleted flow is handed out.
 * Fencing: an agent renews before it starts a process, and the renewal fails once the run has gone to another attempt.
   So a start is accepted once, however late an agent wakes up. A write with a stale token is Refused(LEASE_LOST).
 * Leases run by PostgreSQL's clock. A lapse takes a run away only while it is Submitted; a Running run is judged by its

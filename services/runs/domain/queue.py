@@ -9,11 +9,17 @@ runs wait for somebody else.
 from datetime import datetime, timedelta
 from itertools import combinations
 
+from libs.contracts.states import SCHEDULED_FAMILY, State
+
 MAX_ENUMERATED_LABELS = 7
 """127 subsets, some 2 ms; beyond it the label sets that actually wait are walked instead."""
 
 SOON = timedelta(seconds=10)
 """How far ahead agents ask: for what is due in the next ten seconds."""
+
+
+NOT_STARTED = SCHEDULED_FAMILY - {State.QUEUED}
+"""In these an agent has yet to start a run that has not begun; the process of a Queued one waits for a slot."""
 
 
 def is_soon(moment: datetime | None, *, now: datetime) -> bool:

@@ -61,6 +61,8 @@ class FlowRun:
     lazarus_enabled: bool = True
     limited: bool = False
     """Whether its tenant has concurrency limits at all (see `limits`)."""
+    withheld: bool = False
+    """Whether it has not begun and its flow was archived or deleted; known only of a run that is to be submitted."""
 
     @property
     def is_finished(self) -> bool:

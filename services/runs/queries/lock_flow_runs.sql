@@ -3,6 +3,15 @@
 -- The race: two replicas whose batches touch the same runs. Every transaction of the ledger locks in one order: flow
 -- runs by id, then task runs by id, then unique keys of new rows in key order; so they wait for each other and never
 -- in a circle. NO KEY UPDATE, because inserting a task run takes a key share lock on its flow run.
+--
+-- The other race: the registry archives or deletes the flow of a run that is to be submitted ($3). Its flow is locked
+-- until we commit, and counts as archived if the registry is just changing it: a claim holds runs when it locks flows,
+-- as we do here, so neither may wait for the registry. Read, and locked, only if there are such runs.
+WITH in_force AS MATERIALIZED (
+    SELECT f.id
+    FROM registry.share_free_flows(ARRAY(SELECT s.flow_id FROM runs.flow_run s WHERE s.id = ANY ($3::uuid[]))) f
+    WHERE NOT f.archived
+)
 SELECT
     r.id, r.tenant_id, r.flow_id, r.version, r.state, r.state_timestamp, r.state_start_time, r.start_time,
     r.end_time, r.heartbeat, r.agent_id, r.times_resurrected, r.attempt, r.lease_token,
@@ -12,7 +21,9 @@ SELECT
     -- Asked once for the whole statement: who has no limits pays for an empty list.
     r.tenant_id IN (
         SELECT tenant_id FROM runs.flow_concurrency_limit UNION ALL SELECT tenant_id FROM runs.task_tag_limit
-    ) AS limited
+    ) AS limited,
+    r.id = ANY ($3::uuid[]) AND r.start_time IS NULL AND r.state <> 'Queued'
+        AND NOT EXISTS (SELECT FROM in_force f WHERE f.id = r.flow_id) AS withheld
 FROM runs.flow_run r
 LEFT JOIN registry.flow_group g ON g.id = r.flow_group_id
 -- The flow runs of task runs, too; a task run never changes its flow run, so no lock is needed to know.

@@ -10,6 +10,12 @@
 -- agents claims that would be refused; the limit is kept when the run is claimed (lock_limits.sql).
 --
 -- A Running flow run is due again when a task run of it is: a retry of more than ten minutes, whose process has left.
+--
+-- The race: the registry archives or deletes a flow, and its runs are cleared away when the ledger hears of it, moments
+-- later. So each run is looked up in the registry, in this statement: what it has committed is seen here. Archiving ends
+-- no work (upkeep.clear_archived), so runs that have begun are offered still, and Queued ones, which an agent has started;
+-- of a flow that is gone nothing is.
+-- As a subquery and not as a join, so that no plan reads all flows: one descent by the key for each run that is offered.
 WITH RECURSIVE room AS MATERIALIZED (
     SELECT l.name, l."limit" - (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) AS free
     FROM runs.flow_concurrency_limit l WHERE l.tenant_id = $1
@@ -41,6 +47,10 @@ WITH RECURSIVE room AS MATERIALIZED (
             AND jsonb_hash_extended(r.labels, 0) = servable.key
             AND r.state_start_time <= coalesce($2, now())
             AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
+            AND (
+                SELECT NOT f.archived OR r.start_time IS NOT NULL OR r.state = 'Queued'
+                FROM registry.flow f WHERE f.id = r.flow_id
+            )
         ORDER BY r.state_start_time LIMIT $5
     ) due
 ), fitting AS (
@@ -59,6 +69,7 @@ WITH RECURSIVE room AS MATERIALIZED (
         -- under a live lease a native agent's process sleeps until the retry itself
         AND (r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
         AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
+        AND EXISTS (SELECT FROM registry.flow f WHERE f.id = r.flow_id)
     GROUP BY r.id ORDER BY due_at LIMIT $5
 )
 SELECT id FROM (SELECT * FROM fitting UNION ALL SELECT * FROM retrying) due

@@ -116,6 +116,11 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
         " PostgreSQL is full; try again.",
     ),
     (
+        Code.FLOW_WITHDRAWN,
+        {"id": RUN, "flow_id": TASK},
+        f"State update failed for run ID {RUN}: its flow {TASK} was archived or deleted.",
+    ),
+    (
         Code.LIMIT_FULL,
         {
             "id": RUN,

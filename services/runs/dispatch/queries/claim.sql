@@ -4,6 +4,11 @@
 -- different runs without waiting for each other; what is returned is locked, so nobody else submits it before we commit.
 -- Rows are not locked in id order, which is safe because this statement never waits, and its transaction locks nothing
 -- else but concurrency limits, whose holders wait for no runs.
+--
+-- The other race: the registry archives or deletes the flow of a due run at this moment. What it has committed is passed
+-- over; for the rest the flows are locked until we commit (registry.share_free_flows), so that from the moment the
+-- archiving is answered no run is handed out. A flow that the registry is just changing is not waited for, but left to
+-- the next pass. Archiving ends no work: a run that has begun goes on, and a Queued one, which an agent has started.
 WITH wanted AS (
     SELECT jsonb_hash_extended(given::jsonb, 0) AS key, given::jsonb AS labels FROM unnest($2::text[]) AS given
 ), scheduled AS (
@@ -14,6 +19,10 @@ WITH wanted AS (
             AND jsonb_hash_extended(r.labels, 0) = wanted.key AND r.labels = wanted.labels
             AND r.state_start_time <= now()
             AND (r.state <> 'Queued' OR r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
+            AND (
+                SELECT NOT f.archived OR r.start_time IS NOT NULL OR r.state = 'Queued'
+                FROM registry.flow f WHERE f.id = r.flow_id
+            )
         ORDER BY r.state_start_time LIMIT $3
         FOR NO KEY UPDATE SKIP LOCKED
     ) due
@@ -28,11 +37,17 @@ WITH wanted AS (
         AND EXISTS (SELECT FROM wanted WHERE wanted.labels = r.labels)
     LIMIT $3
     FOR NO KEY UPDATE SKIP LOCKED
+), taken AS MATERIALIZED (
+    SELECT due.id, due.due_at, r.flow_id, r.start_time IS NOT NULL OR r.state = 'Queued' AS goes_on
+    FROM (SELECT * FROM scheduled UNION ALL SELECT * FROM retrying) due
+    JOIN runs.flow_run r ON r.id = due.id
 )
 SELECT r.id, r.labels, r.name, r.flow_id, r.serialized_state, r.run_config, coalesce(due.due_at, now()) AS due_at,
     f.name AS flow_name, f.core_version, f.storage
-FROM (SELECT * FROM scheduled UNION ALL SELECT * FROM retrying) due
+FROM taken due
+JOIN registry.share_free_flows(ARRAY(SELECT DISTINCT flow_id FROM taken)) free ON free.id = due.flow_id
 JOIN runs.flow_run r ON r.id = due.id
 JOIN registry.flow f ON f.id = r.flow_id
+WHERE NOT free.archived OR due.goes_on
 ORDER BY due.due_at, r.id
 LIMIT $3

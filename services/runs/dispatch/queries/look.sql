@@ -4,6 +4,7 @@
 -- and of each set only its earliest run is read, so a million runs that wait cost what their label sets cost.
 -- A run under a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process sleeps
 -- before a retry. Nor is a set due whose concurrency limit is full: who frees a slot has the tenant looked at again.
+-- Runs of archived and deleted flows are passed over, as in runs_in_queue.sql.
 -- The three seconds are the peer's: a process that wakes by itself is given a moment to do so.
 WITH RECURSIVE waiting_set (tenant_id, key, labels) AS (
     SELECT t.tenant_id, first.key, first.labels
@@ -34,6 +35,10 @@ CROSS JOIN LATERAL (
         AND jsonb_hash_extended(r.labels, 0) = w.key
         AND r.state_start_time <= now() + $2::interval
         AND (r.state <> 'Queued' OR r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
+        AND (
+            SELECT NOT f.archived OR r.start_time IS NOT NULL OR r.state = 'Queued'
+            FROM registry.flow f WHERE f.id = r.flow_id
+        )
     ORDER BY r.state_start_time LIMIT 1
 ) earliest
 WHERE NOT EXISTS (SELECT FROM full_limit f WHERE f.tenant_id = w.tenant_id AND w.labels ? f.name)
@@ -43,3 +48,4 @@ FROM runs.task_run t JOIN runs.flow_run r ON r.id = t.flow_run_id
 WHERE t.tenant_id = ANY ($1::uuid[]) AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
     AND t.state_start_time <= now() - interval '3 seconds'
     AND r.state = 'Running' AND (r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
+    AND EXISTS (SELECT FROM registry.flow f WHERE f.id = r.flow_id)
