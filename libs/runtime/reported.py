@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from libs.runtime import exact_json
 from libs.runtime.exact_json import MOST_LEVELS
 
 REPLACEMENT = "\ufffd"
@@ -69,6 +70,43 @@ def clean(value: Any, *, levels: int = MOST_LEVELS) -> Any:
     if isinstance(value, list):
         return [clean(inner, levels=levels - 1) for inner in value]
     return {clean_text(key): clean(inner, levels=levels - 1) for key, inner in value.items()}
+
+
+def fit(value: Any, *, limit: int, keep: frozenset[str] = frozenset()) -> tuple[Any, bytes] | None:
+    """The value and its JSON in at most `limit` bytes, its longest texts cut; None where that is not enough.
+
+    What stands below a key of `keep` stays as it is: half of a result would be a wrong one.
+    """
+    body = exact_json.dumps(value)
+    if len(body) <= limit:
+        return value, body
+    # The shortest first: a value that is large without long texts is known by one walk.
+    found = None
+    for longest in (1_000, 10_000, 100_000, limit // 3, limit - limit // 10):
+        shorter = _with_short_texts(value, longest, keep)
+        body = exact_json.dumps(shorter)
+        if len(body) > limit:
+            break
+        found = shorter, body
+    return found
+
+
+def needs_cleaning(text: bytes) -> bool:
+    """Whether JSON as orjson or the standard library wrote it may hold what `clean` replaces."""
+    return b"\\u0000" in text or b"\\ud" in text
+
+
+def _with_short_texts(value: Any, longest: int, keep: frozenset[str]) -> Any:
+    if isinstance(value, str):
+        return cut_text(value, longest)
+    if isinstance(value, list):
+        return [_with_short_texts(inner, longest, keep) for inner in value]
+    if isinstance(value, dict):
+        return {
+            key: inner if key in keep else _with_short_texts(inner, longest, keep)
+            for key, inner in value.items()
+        }
+    return value
 
 
 def _word(number: float) -> str:

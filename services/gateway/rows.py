@@ -23,20 +23,28 @@ class Rows:
         self._database = database
         self._known: OrderedDict[tuple[UUID, UUID], None] = OrderedDict()
 
-    async def flow_runs_exist(self, tenant_id: UUID, run_ids: set[UUID]) -> bool:
-        """Whether all these are flow runs of the tenant; remembered, as every log batch asks."""
-        unknown = [run_id for run_id in run_ids if (tenant_id, run_id) not in self._known]
+    async def unknown_flow_runs(self, tenant_id: UUID, run_ids: set[UUID]) -> set[UUID]:
+        """Which of these are no flow runs of the tenant; those that are get remembered, as every log batch asks."""
+        unknown = {run_id for run_id in run_ids if (tenant_id, run_id) not in self._known}
         if unknown:
             rows = await self._database.pool.fetch(
                 "SELECT id FROM runs.flow_run WHERE tenant_id = $1 AND id = ANY($2::uuid[])",
-                tenant_id, unknown,
+                tenant_id, [*unknown],
             )  # fmt: skip
             for row in rows:
                 self._known[(tenant_id, row["id"])] = None
             while len(self._known) > _REMEMBERED:
                 self._known.popitem(last=False)
-            return len(rows) == len(unknown)
-        return True
+            unknown -= {row["id"] for row in rows}
+        return unknown
+
+    async def flow_runs_of(self, tenant_id: UUID, task_run_ids: set[UUID]) -> dict[UUID, UUID]:
+        """The flow runs of task runs of the tenant, by the task run."""
+        rows = await self._database.pool.fetch(
+            "SELECT id, flow_run_id FROM runs.task_run WHERE tenant_id = $1 AND id = ANY($2::uuid[])",
+            tenant_id, [*task_run_ids],
+        )  # fmt: skip
+        return {row["id"]: row["flow_run_id"] for row in rows}
 
     def nested(self, table: str, attribute: str) -> Callable[[Any, GraphQLResolveInfo[Any]], Any]:
         """A resolver for a payload's relation: the row of `table` whose id the payload holds in `attribute`."""

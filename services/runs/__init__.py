@@ -33,6 +33,8 @@ Guarantees
 * A service's proposal never touches a finished run, nor a version that it did not see.
 * No run is created for an archived flow from the moment the archiving has committed, and none that has not begun is
   offered, claimed or submitted. An idempotency key, and an instant of a schedule, make one run for ever.
+* What running code reports is never refused for its characters or the length of its text: it is cleaned and cut
+  (`libs/runtime/reported.py`). Only a state or artifact whose data is too large is refused.
 * A log line is stored once, though it may be delivered twice, and can be read within a second.
 
 What happens when

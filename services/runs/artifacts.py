@@ -6,12 +6,13 @@ from uuid import UUID
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RunKind, UpdateRun, WriteArtifact
+from libs.runtime import reported
 from libs.runtime.database import Database
-from services.runs.domain.creation import canonical_labels, unstorable_name
+from services.runs.domain.creation import NAME_LIMIT, canonical_labels
 from services.runs.domain.states import to_json
 
 ARTIFACT_LIMIT = 1_000_000
-"""Bytes of compact JSON, also when an artifact is replaced (the peer checks only the first time)."""
+"""Bytes of compact JSON, also when an artifact is replaced. Longer text is cut."""
 
 _TABLES = {RunKind.FLOW_RUN: "runs.flow_run", RunKind.TASK_RUN: "runs.task_run"}
 
@@ -22,22 +23,28 @@ async def write_artifact(
     """Create, replace or delete, as the command's fields say."""
     if command.artifact_id is not None and command.data is None:
         return await _delete(database, command)
-    text = to_json(command.data if command.data is not None else {})
-    if len(text.encode()) > ARTIFACT_LIMIT:
+    data = command.data if command.data is not None else {}
+    if reported.needs_cleaning(to_json(data).encode()):
+        data = reported.clean(data)
+    fitting = reported.fit(data, limit=ARTIFACT_LIMIT)
+    if fitting is None:
         return Refused(code=Code.ARTIFACT_TOO_LARGE, fields={"limit": str(ARTIFACT_LIMIT)})
-    if "\\u0000" in text:
-        return Refused(
-            code=Code.INVALID, fields={"reason": "data cannot hold the character U+0000"}
-        )
+    text = fitting[1].decode()
     if command.artifact_id is not None:
         return await _replace(database, command, text=text, at=at)
     return await _create(database, command, text=text, id_=id_, at=at)
 
 
 async def update_run(database: Database, command: UpdateRun, *, at: datetime) -> Applied | Refused:
-    """Set a run's name or labels. Labels are kept sorted, as the queue's index needs them."""
-    if command.name is not None and (not command.name or unstorable_name(command.name)):
-        return Refused(code=Code.NAME_INVALID)
+    """Set a run's name or labels. Labels are kept sorted, as the queue's index needs them.
+
+    Names come from running code as well as from people: what cannot be kept is replaced, what is too long is cut.
+    """
+    name = command.name
+    if name is not None:
+        name = reported.cut_name(reported.clean_text(name), NAME_LIMIT)
+        if not name:
+            return Refused(code=Code.NAME_INVALID)
     if command.labels is not None and command.run_kind is RunKind.TASK_RUN:
         return Refused(code=Code.INVALID, fields={"reason": "labels: a task run has none"})
     if any("\x00" in label for label in command.labels or ()):
@@ -45,7 +52,7 @@ async def update_run(database: Database, command: UpdateRun, *, at: datetime) ->
             code=Code.INVALID, fields={"reason": "labels cannot hold the character U+0000"}
         )
     changes = {
-        "name": command.name,
+        "name": name,
         "labels": None if command.labels is None else canonical_labels(command.labels),
     }
     given = {column: value for column, value in changes.items() if value is not None}
@@ -76,7 +83,7 @@ async def _create(
         at,
         command.tenant_id,
         command.task_run_id,
-        command.artifact_kind or "",
+        reported.cut_name(reported.clean_text(command.artifact_kind or ""), NAME_LIMIT),
         text,
     )
     if made is None:

@@ -1,13 +1,12 @@
 """Log lines: drained from JetStream by COPY, deduplicated by (id, created), and written by the ledger itself.
 
 A message as every gateway writes it is read by plain checks (`usual_rows_of`); any other by the contract, which knows
-what to forgive, and is buried alone if it is no log batch; the lines around it are kept. A batch is one transaction:
-count the lines of each run, cut what is beyond the run's cap, COPY the rest. A redelivered batch meets its own keys;
-then, and only then, the rows that are there already are looked up and left out. A capped run says so in a line of its
-own, and `runs.log_usage` counts what was turned away.
+what to forgive, and is buried alone if it is no log batch; a line that is none is lost alone. A batch is one
+transaction: count the lines of each run, cut what is beyond the run's cap, COPY the rest. A redelivered batch meets its
+own keys; then, and only then, the rows that are there already are looked up and left out. A capped run says so in a
+line of its own, and `runs.log_usage` counts what was turned away.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -20,15 +19,15 @@ from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
-from libs.contracts.runs import LogBatch
+from libs.contracts.runs import LogBatch, LogLine
 from libs.contracts.streams import Durable
-from libs.runtime import metrics
+from libs.runtime import exact_json, metrics, reported
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
 from services.runs.domain.safeguards import LogEntry
-from services.runs.domain.states import aware, in_utc, to_json
+from services.runs.domain.states import aware, in_utc
 
 COLUMNS = (
     "id", "created", "updated", "tenant_id", "flow_run_id", "task_run_id", "timestamp", "name", "level", "message",
@@ -43,8 +42,8 @@ _ROWS = 5_000
 
 A flood fills a fetch with a hundred times as many. COPY takes 6.5 us a line by 2,500, 4.3 by 5,000, 3.6 by 10,000.
 """
-_NUL = "\x00"
-_SURROGATE = re.compile("[\ud800-\udfff]")
+MESSAGE_LIMIT = 1_000_000
+"""Characters of a line; clients cut theirs there themselves."""
 
 Row = tuple[Any, ...]
 
@@ -87,13 +86,16 @@ class LogDrain:
         if usual is not None:
             return usual
         try:
-            batch = LogBatch.model_validate_json(message.data)
-        except ValidationError as error:
+            batch, lost = read_batch(message.data)
+        except ValueError as error:
             await self._bus.bury(self.durable, message, str(error))
             return []
         if (fault := _fault(batch, tenant)) is not None:
             await self._bus.bury(self.durable, message, fault)
             return []
+        if lost:
+            reason = f"{len(lost)} of its lines are none, and the others were kept: {lost[0]}"
+            await self._bus.bury(self.durable, message, reason)
         return rows_of(batch, sequence=place)
 
     async def write(self, rows: Sequence[Row]) -> None:
@@ -196,6 +198,31 @@ def _fault(batch: LogBatch, tenant: str) -> str | None:
     return "`accepted` is no moment in UTC" if in_utc(batch.accepted) is None else None
 
 
+def read_batch(data: bytes) -> tuple[LogBatch, list[str]]:
+    """A message by its contract, and why some of its lines are none. ValueError (also pydantic's) if it is no batch.
+
+    What text no database holds is replaced (`libs/runtime/reported.py`), and one bad line does not cost the others.
+    """
+    try:
+        return LogBatch.model_validate_json(data), []
+    except ValidationError:
+        found = reported.clean(exact_json.loads_leniently(data))
+    if not isinstance(found, dict) or not isinstance(found.get("lines"), list):
+        return LogBatch.model_validate(found), []
+    batch = LogBatch.model_validate({**found, "lines": []})
+    lines: list[LogLine] = []
+    lost: list[str] = []
+    for line in found["lines"]:
+        try:
+            lines.append(LogLine.model_validate(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            lost.append(f"{'.'.join(map(str, first['loc'])) or 'a line'}: {first['msg']}")
+    if found["lines"] and not lines:
+        raise ValueError(lost[0])
+    return batch.model_copy(update={"lines": lines}), lost
+
+
 def usual_rows_of(data: bytes, *, tenant: str, sequence: int) -> list[Row] | None:
     """What `rows_of` gives for a batch in which nothing needs a second look; None for every other.
 
@@ -285,21 +312,21 @@ async def insert_entries(
 
 
 def _storable(text: str | None) -> str | None:
-    """A line is never lost for a character that PostgreSQL cannot hold."""
-    if text is None or (_NUL not in text and not _SURROGATE.search(text)):
-        return text
-    return _SURROGATE.sub("�", text.replace(_NUL, "�"))
+    """A line is never lost for a character that PostgreSQL cannot hold, nor for its length."""
+    if text is None:
+        return None
+    return reported.clean_text(reported.cut_text(text, MESSAGE_LIMIT))
 
 
 def _storable_info(info: object) -> object:
-    """jsonb holds neither U+0000 nor numbers that orjson refuses to write; such a value is kept as text."""
+    """Any JSON value as jsonb takes it. What orjson refuses to write, an integer beyond 64 bits, is kept as text."""
     if info is None:
         return None
-    text = to_json(info)
-    if "\\u0000" in text:
-        return text.replace("\\u0000", "�")
+    fitting = reported.fit(reported.clean(info), limit=MESSAGE_LIMIT)
+    if fitting is None:
+        return f"[more than {MESSAGE_LIMIT:,} bytes of small values were cut here]"
     try:
-        orjson.dumps(info)
+        orjson.dumps(fitting[0])
     except TypeError:
-        return text
-    return info
+        return fitting[1].decode()
+    return fitting[0]

@@ -128,7 +128,10 @@ TEXTS: dict[Code, Text] = {
         "State update failed for run ID {id}: its flow {flow_id} was archived or deleted."
     ),
     Code.STATE_INVALID: Text("{reason}"),
-    Code.STATE_TOO_LARGE: Text("State payload is too large."),
+    Code.STATE_TOO_LARGE: Text(
+        "State payload is too large. Its results and inputs alone are over 1000000 bytes of JSON: keep them in a"
+        " result backend."
+    ),
     Code.FLOW_RUN_INVALID_ID: Text("Invalid flow run ID: {id}."),
     # create_task_run_artifact is tried five times while the text contains "not found"
     Code.TASK_RUN_NOT_FOUND: Text("Task run {id} not found"),
@@ -139,6 +142,7 @@ TEXTS: dict[Code, Text] = {
         VERSION_LOCKING_ERROR,
     ),
     Code.NAME_INVALID: Text("Invalid name"),
+    # long text is cut; this is said of a million small values
     Code.ARTIFACT_TOO_LARGE: Text("Artifact data payload exceeds 1000000 bytes limit."),
     Code.TENANT_INVALID: Text("Invalid tenant ID."),
 }

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, NewType, NoReturn
@@ -86,7 +87,7 @@ def _uuid(value: object) -> UUID:
         # Python skips hyphens wherever they are: of a megabyte of them nothing is to be kept.
         return _known_uuid(text) if len(text) == _UUID_LENGTH else UUID(text)
     except ValueError:
-        msg = f"Could not parse UUID: {value}"
+        msg = f"Could not parse UUID: {_shown(value)}"
         raise GraphQLError(msg) from None
 
 
@@ -96,10 +97,18 @@ def _known_uuid(text: str) -> UUID:
     return UUID(text)
 
 
+_SHOWN = 100  # characters of a wrong value; nobody reads a megabyte
+
+
+def _shown(value: object) -> object:
+    text = value if isinstance(value, str) else str(value)
+    return value if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 def _moment(value: object) -> datetime:
     """ISO 8601; without an offset it is UTC, as in every client since 0.8."""
     if not isinstance(value, str):
-        msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
+        msg = f"DateTime cannot represent {_shown(value)!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg)
     usual = _usual_moment(value)
     if usual is not None and usual.tzinfo is UTC:
@@ -109,10 +118,12 @@ def _moment(value: object) -> datetime:
         moment = _usual_moment(text) or isoparse(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except ValueError:
-        msg = f"DateTime cannot represent {value!r}: it is not an ISO 8601 string"
+        msg = f"DateTime cannot represent {_shown(value)!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg) from None
     except OverflowError:
-        msg = f"DateTime cannot represent {value!r}: in UTC it is not in the years 1 to 9999"
+        msg = (
+            f"DateTime cannot represent {_shown(value)!r}: in UTC it is not in the years 1 to 9999"
+        )
         raise GraphQLError(msg) from None
 
 
@@ -126,11 +137,38 @@ def _usual_moment(text: str) -> datetime | None:
         return None
 
 
+LogLevel = NewType("LogLevel", str)
+"""A level as Python's logging names it; also what the web UI filters and colours by."""
+
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_KNOWN = {name: LogLevel(name) for name in LEVELS} | {
+    "WARN": LogLevel("WARNING"),
+    "FATAL": LogLevel("CRITICAL"),
+}
+_UNNAMED = re.compile(r"Level (\d{1,9})")  # how logging names what nobody has named
+
+
+def log_level(value: object) -> LogLevel:
+    """The level of a line. One of a program's own becomes INFO, or by its number the next lower one.
+
+    As a scalar and not as an enumeration, so that one odd level does not refuse the whole batch.
+    """
+    text = str(value)
+    if (known := _KNOWN.get(text)) is not None:
+        return known
+    numbered = _UNNAMED.fullmatch(text.strip())
+    number = int(numbered[1]) if numbered else value
+    if isinstance(number, int) and not isinstance(number, bool):
+        return LogLevel(LEVELS[min(max(number // 10, 1), 5) - 1])
+    return _KNOWN.get(text.strip().upper(), LogLevel("INFO"))
+
+
 SCALARS: dict[Any, Any] = {
     JSON: strawberry.scalar(
         name="JSON", serialize=lambda v: v, parse_value=lambda v: v, parse_literal=_json_literal
     ),
     UUID: strawberry.scalar(name="UUID", serialize=str, parse_value=_uuid),
+    LogLevel: strawberry.scalar(name="log_level", serialize=str, parse_value=log_level),
     datetime: strawberry.scalar(
         name="DateTime", serialize=lambda v: v.isoformat(), parse_value=_moment
     ),

@@ -18,7 +18,7 @@ from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
-from libs.runtime import metrics
+from libs.runtime import exact_json, metrics, reported
 from libs.runtime.failures import refusal_of
 from libs.runtime.settings import PingSettings
 from services.runs.commit import GroupCommit, QueueFullError
@@ -443,11 +443,27 @@ def _invalid(reason: str) -> Refused:
 
 def _parse(request_type: type[Req], message: Msg) -> Req | Refused:
     try:
-        return request_type.model_validate_json(message.data)
+        return _reading(request_type, message.data)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         return _invalid(f"{place}: {first['msg']}" if place else first["msg"])
+
+
+def _reading(request_type: type[Req], data: bytes) -> Req:
+    """The request. A report's text is what a process said last, and is cleaned rather than refused."""
+    try:
+        return request_type.model_validate_json(data)
+    except ValidationError:
+        if request_type is not agents.Report:
+            raise
+        try:
+            found = reported.clean(exact_json.loads_leniently(data))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise
+        return request_type.model_validate(found)
 
 
 def _tenant_of(message: Msg) -> UUID | None:

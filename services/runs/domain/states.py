@@ -14,9 +14,13 @@ import orjson
 
 from libs.contracts.base import JsonObject
 from libs.contracts.states import SCHEDULED_FAMILY, State
+from libs.runtime import reported
 
 PAYLOAD_LIMIT = 1_000_000
 """Bytes of compact JSON; results belong in a result backend, not in a state."""
+
+_DATA = frozenset({"_result", "cached_inputs", "cached_parameters", "hashed_inputs"})
+"""What other tasks compute with; it is never cut."""
 
 META_STATES = frozenset({State.SUBMITTED, State.QUEUED, State.CLIENT_FAILED})
 """States that wrap another one in `state`."""
@@ -62,14 +66,19 @@ class TooLarge:
 
 
 def read_state(raw: object, *, now: datetime) -> RunState | InvalidState | TooLarge:
-    """What a client sent, with Core's defaults filled in, or why it is not a state."""
+    """What a client sent, with Core's defaults filled in, or why it is not a state.
+
+    What cannot be stored is replaced and long texts are cut, as `libs/runtime/reported.py` says: a state that is
+    refused leaves its run at work for ever. Only what is too large as data, and not as text, is refused.
+    """
     if not isinstance(raw, dict):
         return InvalidState(str({"_schema": [f"Invalid data type: {raw!r:.100}"]}))
     body = _to_json_bytes(raw)
-    if len(body) > PAYLOAD_LIMIT:
-        return TooLarge(len(body))
-    if b"\\u0000" in body:
-        return InvalidState(str({"_schema": ["A state cannot hold the character U+0000."]}))
+    if len(body) > PAYLOAD_LIMIT or reported.needs_cleaning(body):
+        fitting = _storable(reported.clean(raw) if reported.needs_cleaning(body) else raw)
+        if fitting is None:
+            return TooLarge(len(body))
+        raw, body = fitting
     if (reason := _fault(raw)) is not None:
         return InvalidState(reason)
     name = raw["type"]
@@ -82,6 +91,17 @@ def read_state(raw: object, *, now: datetime) -> RunState | InvalidState | TooLa
         document=document,
         text=body.decode() if document is raw else to_json(document),
     )
+
+
+def _storable(raw: JsonObject) -> tuple[JsonObject, bytes] | None:
+    """The state and its JSON within the limit; None where its data alone is larger."""
+    fitting = reported.fit(raw, limit=PAYLOAD_LIMIT, keep=_DATA)
+    if fitting is None and raw.get("context"):
+        notice = "[the context of this state was too large and is left out]"
+        message = f"{raw.get('message') or ''}\n{notice}".strip()
+        lighter = raw | {"context": {}, "message": message}
+        fitting = reported.fit(lighter, limit=PAYLOAD_LIMIT, keep=_DATA)
+    return fitting
 
 
 def make_state(name: State, message: str, **fields: Any) -> RunState:

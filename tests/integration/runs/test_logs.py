@@ -1,5 +1,6 @@
 """Logs: every line once, in order, capped where a run prints without end."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
@@ -177,7 +178,22 @@ async def test_lines_that_postgres_cannot_hold_are_kept_without_what_it_cannot(
     )
     assert row is not None
     assert row["message"] == "a�b"
-    assert "�" in row["info"]
+    assert row["info"] == f'{{"x":"�","n":{10**30}}}'
+
+
+async def test_a_bad_line_of_an_agent_costs_no_other(stack: Stack, bus: Bus, ledger: Runs) -> None:
+    run_id, tenant_id = new_id(), new_id()
+    whole = batch(run_id, 4, tenant_id=tenant_id).model_dump(mode="json")
+    whole["lines"][1]["message"] = "caf\ud8e9"
+    whole["lines"][2]["id"] = "none"
+    body = json.dumps(whole).encode()
+
+    await publish(bus, body, tenant_id=tenant_id, run_id=run_id)
+    await eventually(lambda: drained(bus))
+
+    assert await messages(stack, run_id) == ["line 0", "caf�", "line 3"]
+    buried = await bus.js.get_last_msg("DLQ", subjects.DLQ.at(service="runs", noun="runs__logs"))
+    assert buried.data == body
 
 
 async def test_lines_of_no_run_are_kept(stack: Stack, bus: Bus, ledger: Runs) -> None:

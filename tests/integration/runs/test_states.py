@@ -380,26 +380,32 @@ async def test_a_lease_fences_off_who_lost_the_run(stack: Stack, bus: Bus) -> No
     assert [_word(late), _word(current)] == ["lease_lost", "Running"]
 
 
-async def test_a_state_with_a_nul_is_refused_and_its_neighbours_are_not(
-    stack: Stack, bus: Bus
-) -> None:
+async def test_a_state_is_applied_without_what_cannot_be_stored(stack: Stack, bus: Bus) -> None:
     flow = await register_flow(stack.admin_pool)
     client = Client(bus, flow.tenant_id)
     run_id = await client.start(flow)
 
     outcomes = await client.set_all(
         [
-            _proposal(RunKind.FLOW_RUN, run_id, "Failed", message="a\x00b"),
-            _proposal(RunKind.FLOW_RUN, run_id, "Failed", message="x" * 1_000_000),
+            _proposal(RunKind.FLOW_RUN, run_id, "Running", message="a\x00b"),
+            _proposal(RunKind.FLOW_RUN, run_id, "Running", message="x" * 3_000_000),
+            _proposal(RunKind.FLOW_RUN, run_id, "Running", _result="x" * 1_000_000),
             _proposal(RunKind.FLOW_RUN, run_id, "Success", message="ok"),
         ]
     )
 
     assert [_word(outcome) for outcome in outcomes] == [
-        "state_invalid",
+        "Running",
+        "Running",
         "state_too_large",
         "Success",
     ]
+    said = await stack.admin_pool.fetch(
+        "SELECT message FROM runs.flow_run_state WHERE flow_run_id = $1 ORDER BY version DESC LIMIT 3",
+        run_id,
+    )
+    assert [said[2]["message"], said[0]["message"]] == ["a�b", "ok"]
+    assert "characters were cut here" in said[1]["message"]
 
 
 async def test_a_ui_restart_takes_failed_tasks_and_the_run_back_to_work(

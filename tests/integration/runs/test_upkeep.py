@@ -134,6 +134,43 @@ async def test_names_and_labels_can_be_set(stack: Stack, bus: Bus) -> None:
     assert await update(RunKind.TASK_RUN, task.id, labels=["a"]) == "invalid"
 
 
+async def test_names_and_artifacts_are_kept_without_what_cannot_be(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+    task = await client.task_run(run_id, flow.task_ids[0])
+    data = {"markdown": "x" * 3_000_000, "a\0": "\0", "path": r"C:\u0000"}
+
+    for kind, id_ in ((RunKind.FLOW_RUN, run_id), (RunKind.TASK_RUN, task.id)):
+        await bus.call(
+            runs.UPDATE_RUN,
+            runs.UpdateRun(
+                tenant_id=flow.tenant_id, run_kind=kind, run_id=id_, name="a\0" + "é" * 1000
+            ),
+        )
+    artifact = await bus.call(
+        runs.WRITE_ARTIFACT,
+        runs.WriteArtifact(
+            tenant_id=flow.tenant_id, task_run_id=task.id, artifact_kind="k\0", data=data
+        ),
+    )
+
+    assert isinstance(artifact, Applied)
+    name = "a�" + "é" * 496 + "…"
+    for table, id_ in (("flow_run", run_id), ("task_run", task.id)):
+        assert (
+            await stack.admin_pool.fetchval(f"SELECT name FROM runs.{table} WHERE id = $1", id_)
+            == name
+        )
+    row = await stack.admin_pool.fetchrow(
+        "SELECT kind, data FROM runs.task_run_artifact WHERE id = $1", artifact.id
+    )
+    assert row is not None
+    assert row["kind"] == "k�"
+    assert "characters were cut here" in row["data"].pop("markdown")
+    assert row["data"] == {"a�": "�", "path": r"C:\u0000"}
+
+
 async def test_artifacts_are_written_replaced_and_deleted_within_their_limit(
     stack: Stack, bus: Bus
 ) -> None:
@@ -151,7 +188,7 @@ async def test_artifacts_are_written_replaced_and_deleted_within_their_limit(
 
     made = await write(task_run_id=task.id, artifact_kind="markdown", data={"markdown": "# x"})
     assert isinstance(made, Applied)
-    too_large = {"markdown": "x" * 1_000_000}
+    too_large = {"numbers": [1000000] * 150_000}
     assert await write(task_run_id=task.id, artifact_kind="markdown", data=too_large) == (
         "artifact_too_large"
     )

@@ -91,7 +91,12 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
         f"State update failed for task run ID {TASK}: provided a running state but associated flow run {RUN}"
         " is not in a running state.",
     ),
-    (Code.STATE_TOO_LARGE, {}, "State payload is too large."),
+    (
+        Code.STATE_TOO_LARGE,
+        {},
+        "State payload is too large. Its results and inputs alone are over 1000000 bytes of JSON: keep them in a"
+        " result backend.",
+    ),
     (
         Code.STATE_INVALID,
         {"reason": "{'type': ['Unsupported value: Nope']}"},

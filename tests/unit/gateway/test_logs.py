@@ -6,8 +6,13 @@ from uuid import UUID
 from asyncpg.pgproto import pgproto
 
 from libs.contracts.runs import LogBatch, LogLine
-from services.gateway.graphql.mutations.logs import BATCH_BYTES, LogLevel, WriteRunLog, bodies_of
-from services.gateway.graphql.scalars import JSON
+from services.gateway.graphql.mutations.logs import (
+    BATCH_BYTES,
+    MESSAGE_LIMIT,
+    WriteRunLog,
+    bodies_of,
+)
+from services.gateway.graphql.scalars import JSON, LogLevel
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678, tzinfo=UTC)
 TENANT, RUN, TASK_RUN, ID = (UUID(int=number) for number in range(1, 5))
@@ -26,7 +31,7 @@ def test_every_field_arrives() -> None:
         timestamp=moment,
         message="Zürich: 5 °C\n",
         name="prefect",
-        level=LogLevel.ERROR,
+        level=LogLevel("ERROR"),
         info=JSON({"a": [1, None, 0.5]}),
     )
     expected = LogLine(
@@ -70,3 +75,15 @@ def test_every_line_of_a_message_has_an_id_of_its_own() -> None:
     [body] = bodies_of(lines, tenant_id=TENANT, now=NOW, ids=lambda: last)
     ids = [line.id for line in LogBatch.model_validate_json(body).lines]
     assert ids == [last, UUID(int=last.int + 1), UUID(int=last.int + 1 - (1 << 48) + 1)]
+
+
+def test_a_line_that_is_too_long_is_cut_and_says_so() -> None:
+    line = WriteRunLog(message="a" + "x" * MESSAGE_LIMIT + "z", info=JSON({"x": "y" * 3_000_000}))
+
+    [[read]] = [batch.lines for batch in batches_of(line)]
+
+    assert read.message is not None
+    assert len(read.message) <= MESSAGE_LIMIT
+    assert (read.message[0], read.message[-1]) == ("a", "z")
+    assert "characters were cut here" in read.message
+    assert "characters were cut here" in read.info["x"]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.gateway.graphql import scalars
-from services.gateway.graphql.scalars import JSON, SCALARS, json_text
+from services.gateway.graphql.scalars import JSON, SCALARS, json_text, log_level
 
 parse = SCALARS[datetime].parse_value
 
@@ -108,3 +108,14 @@ def test_variables_in_an_inline_object_become_json_and_null_when_they_are_not_gi
 )
 def test_a_json_literal_is_read_exactly(text: str, value: object) -> None:
     assert json_text(text) == value
+
+
+@pytest.mark.parametrize(
+    ("given", "level"),
+    [
+        ("ERROR", "ERROR"), ("error", "ERROR"), ("WARN", "WARNING"), ("Level 15", "DEBUG"), ("Level 5", "DEBUG"),
+        (35, "WARNING"), (900, "CRITICAL"), ("SUCCESS", "INFO"), ("", "INFO"), (True, "INFO"), ({"a": 1}, "INFO"),
+    ],
+)  # fmt: skip
+def test_a_level_of_a_programs_own_is_one_that_everybody_knows(given: object, level: str) -> None:
+    assert log_level(given) == level

@@ -1,5 +1,6 @@
 """Log batches are read by plain checks where nothing is odd, with the same outcome as by the contract."""
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from libs.contracts.runs import LogBatch
-from services.runs.logs import rows_of, usual_rows_of
+from services.runs.logs import MESSAGE_LIMIT, read_batch, rows_of, usual_rows_of
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 RUN = "00000000-0000-7000-8000-000000000002"
@@ -26,7 +27,7 @@ LINE = {
 }
 
 
-def body(*lines: dict[str, Any], **fields: Any) -> bytes:
+def body(*lines: Any, **fields: Any) -> bytes:
     batch = {"tenant_id": TENANT, "accepted": "2026-01-02T03:04:06+00:00", "lines": lines}
     return orjson.dumps(batch | fields)
 
@@ -137,3 +138,43 @@ def test_plain_checks_let_nothing_pass_that_the_contract_reads_otherwise(
         except ValidationError as error:
             pytest.fail(f"the contract refuses it: {error}")
         assert rows == rows_of(batch, sequence=7)
+
+
+def test_a_line_that_is_none_does_not_cost_the_others() -> None:
+    found, lost = read_batch(body(LINE, LINE | {"id": "no id"}, None, LINE | {"message": "last"}))
+
+    assert [line.message for line in found.lines] == [LINE["message"], "last"]
+    assert len(lost) == 2
+    assert lost[0].startswith("id: ")
+
+
+@pytest.mark.parametrize(
+    "data", [body("line"), body(LINE | {"timestamp": None}), b"[]", b"{", body(LINE, lines={})]
+)
+def test_a_message_without_any_line_that_is_one_is_no_batch(data: bytes) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        read_batch(data)
+
+
+def test_what_no_database_holds_is_replaced_and_what_is_too_long_is_cut() -> None:
+    odd = json.dumps(
+        {
+            "tenant_id": TENANT,
+            "accepted": "2026-01-02T03:04:06+00:00",
+            "lines": [
+                LINE | {"message": "caf\ud8e9\x00", "name": "\udcff"},
+                LINE | {"info": {"caf\ud8e9": float("nan"), "n": 2**70}},
+                LINE | {"message": "x" * (MESSAGE_LIMIT + 1), "info": {"x": "y" * 3_000_000}},
+            ],
+        }
+    )
+
+    found, lost = read_batch(odd.encode())
+    rows = rows_of(found, sequence=1)
+
+    assert not lost
+    assert (rows[0][7], rows[0][9]) == ("�", "caf��")
+    assert rows[1][10] == f'{{"caf�":"NaN","n":{2**70}}}'
+    assert len(rows[2][9]) <= MESSAGE_LIMIT
+    assert "characters were cut here" in rows[2][9]
+    assert "characters were cut here" in rows[2][10]["x"]

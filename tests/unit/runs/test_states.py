@@ -42,10 +42,6 @@ def test_every_state_is_accepted_with_its_type_alone(name: State) -> None:
         (None, "{'_schema': ['Invalid data type: None']}"),
         ([], "{'_schema': ['Invalid data type: []']}"),
         ("Running", "{'_schema': [\"Invalid data type: 'Running'\"]}"),
-        (
-            {"type": "Failed", "message": "a\x00b"},
-            "{'_schema': ['A state cannot hold the character U+0000.']}",
-        ),
     ],
 )  # fmt: skip
 def test_what_is_not_a_state_is_refused_in_the_words_of_core(raw: Any, reason: str) -> None:
@@ -125,15 +121,56 @@ def test_a_meta_state_nested_a_thousand_deep_is_read_without_recursion() -> None
 
 
 def test_the_payload_limit_is_in_bytes_and_inclusive() -> None:
-    empty = len('{"type":"Failed","message":""}')
-    longest = {"type": "Failed", "message": "x" * (PAYLOAD_LIMIT - empty)}
-    umlauts = {"type": "Failed", "message": "ü" * (PAYLOAD_LIMIT // 2)}
+    empty = len('{"type":"Failed","message":"","context":{},"cached_inputs":{}}')
+    longest = "x" * (PAYLOAD_LIMIT - empty)
 
-    assert isinstance(read_state(longest, now=NOW), RunState)
-    assert isinstance(
-        read_state(longest | {"message": longest["message"] + "x"}, now=NOW), TooLarge
+    assert a_state("Failed", message=longest, context={}, cached_inputs={}).message == longest
+    for longer in (longest + "x", "ü" * (PAYLOAD_LIMIT // 2)):
+        state = a_state("Failed", message=longer, context={}, cached_inputs={})
+
+        assert "characters were cut here" in (state.message or "")
+        assert len(state.text.encode()) <= PAYLOAD_LIMIT
+        assert state.message == state.document["message"]
+
+
+def test_a_traceback_of_three_megabytes_is_cut_wherever_it_stands() -> None:
+    traceback = "Traceback\n" + "  line\n" * 450_000 + "ValueError: row 7"
+
+    state = a_state("ClientFailed", message="short", state={"type": "Failed", "message": traceback})
+
+    inner = state.document["state"]["message"]
+    assert inner.startswith("Traceback\n")
+    assert inner.endswith("ValueError: row 7")
+    assert state.message == "short"
+
+
+def test_a_context_that_is_too_large_is_left_out_and_the_message_says_so() -> None:
+    state = a_state("Failed", message="no", context={"tags": [str(n) for n in range(200_000)]})
+
+    assert state.document["context"] == {}
+    assert state.message == "no\n[the context of this state was too large and is left out]"
+
+
+@pytest.mark.parametrize("data", ["_result", "cached_inputs", "cached_parameters", "hashed_inputs"])
+def test_what_other_tasks_compute_with_is_refused_rather_than_cut(data: str) -> None:
+    state = {"type": "Success", "message": "ok", data: {"value": "x" * PAYLOAD_LIMIT}}
+
+    assert isinstance(read_state(state, now=NOW), TooLarge)
+
+
+def test_what_no_database_holds_is_replaced() -> None:
+    state = a_state(
+        "Failed",
+        message="row 7: a\x00b",
+        context={"caf\ud8e9": "\udcff", "rate": float("nan"), "x\0": 1},
     )
-    assert isinstance(read_state(umlauts, now=NOW), TooLarge)
+
+    assert state.message == "row 7: a�b"
+    assert state.document["context"] == {"caf�": "�", "rate": "NaN", "x�": 1}
+
+
+def test_text_that_only_looks_like_an_escape_stays() -> None:
+    assert a_state("Failed", message=r"C:\u0000").message == r"C:\u0000"
 
 
 def test_numbers_beyond_64_bits_survive() -> None:

@@ -1,43 +1,31 @@
 """Run logs (backend.md sections 1.9, 7.3): accepted when JetStream has them, drained by `runs`."""
 
 import asyncio
-import enum
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
 from uuid import UUID
 
 import orjson
-import strawberry
 
 from libs.contracts import subjects
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime import exact_json, metrics
+from libs.runtime import exact_json, metrics, reported
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId, texts_from
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
-from services.gateway.graphql.scalars import JSON
+from services.gateway.graphql.scalars import JSON, LogLevel
 from services.gateway.keys import Guard
 
 MESSAGE_LIMIT = 1_000_000  # characters; clients cut their lines there themselves
+_TOO_MUCH = f"[more than {MESSAGE_LIMIT:,} bytes of small values were cut here]"
 BATCH_BYTES = 512 << 10  # a JetStream message of logs; small enough to be acknowledged quickly
-
-
-@strawberry.enum(name="log_level")
-class LogLevel(enum.Enum):
-    """Levels as Python's logging names them."""
-
-    DEBUG = "DEBUG"
-    INFO = "INFO"
-    WARNING = "WARNING"
-    ERROR = "ERROR"
-    CRITICAL = "CRITICAL"
 
 
 @dataclass
@@ -62,7 +50,7 @@ class WriteRunLogs:
 
 @mutation("write_run_logs", guard=Guard.RUN, reports=True)
 async def write_run_logs(context: Context, input: WriteRunLogs) -> Success:
-    """Accept log lines, all or none. `Foreign key violation.` when a run is unknown."""
+    """Accept log lines. `Foreign key violation.` when no run that they name is known."""
     return await _write(context, input.logs)
 
 
@@ -73,9 +61,17 @@ async def write_run_log(context: Context, input: WriteRunLog) -> Success:
 
 
 async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
+    logs = await _with_runs(context, logs)
     run_ids = {log.flow_run_id for log in logs if log.flow_run_id is not None}
-    if not await context.shared.rows.flow_runs_exist(context.tenant_id, run_ids):
-        raise compat.error_of(Refused(code=Code.FOREIGN_KEY_VIOLATION))
+    unknown = await context.shared.rows.unknown_flow_runs(context.tenant_id, run_ids)
+    note = None
+    if unknown:
+        # An agent writes of many runs at once: one that was deleted must not cost the others their lines.
+        known = [log for log in logs if log.flow_run_id not in unknown]
+        if not known:
+            raise compat.error_of(Refused(code=Code.FOREIGN_KEY_VIOLATION))
+        note = f"{len(logs) - len(known)} lines name a flow run that is not there; the others were taken."
+        logs = known
     now = context.shared.clock()
     by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
     publications = []
@@ -92,7 +88,23 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
             Refused(code=Code.UNAVAILABLE, fields={"service": "the log stream"})
         ) from error
     metrics.LOG_LINES_ACCEPTED.inc(len(logs))
-    return Success(success=True)
+    return Success(success=True, error=note)
+
+
+async def _with_runs(context: Context, logs: list[WriteRunLog]) -> list[WriteRunLog]:
+    """Lines that name a task run alone belong to its flow run; of no run at all they are the tenant's."""
+    alone = {
+        log.task_run_id for log in logs if log.flow_run_id is None and log.task_run_id is not None
+    }
+    if not alone:
+        return logs
+    runs = await context.shared.rows.flow_runs_of(context.tenant_id, alone)
+    return [
+        replace(log, flow_run_id=runs.get(log.task_run_id))
+        if log.flow_run_id is None and log.task_run_id is not None
+        else log
+        for log in logs
+    ]
 
 
 def bodies_of(
@@ -121,7 +133,7 @@ def _chunks(lines: Iterable[WriteRunLog], now: datetime) -> Iterator[list[dict[s
         weight = len(message or "") * 2 + 300
         info = None
         if log.info is not None:
-            body = exact_json.dumps(log.info)
+            body = _info(log.info)
             info = orjson.Fragment(body)
             weight += len(body)
         if chunk and size + weight > BATCH_BYTES:
@@ -133,7 +145,7 @@ def _chunks(lines: Iterable[WriteRunLog], now: datetime) -> Iterator[list[dict[s
                 "task_run_id": log.task_run_id,
                 "timestamp": log.timestamp or now,
                 "name": _storable(log.name),
-                "level": log.level or LogLevel.INFO,
+                "level": log.level or "INFO",
                 "message": message,
                 "info": info,
             }
@@ -143,6 +155,13 @@ def _chunks(lines: Iterable[WriteRunLog], now: datetime) -> Iterator[list[dict[s
         yield chunk
 
 
+def _info(info: JSON) -> bytes:
+    fitting = reported.fit(info, limit=MESSAGE_LIMIT)
+    return exact_json.dumps(_TOO_MUCH) if fitting is None else fitting[1]
+
+
 def _storable(text: str | None) -> str | None:
-    """PostgreSQL cannot hold NUL characters; a line is worth more than its NULs."""
-    return text if text is None else text[:MESSAGE_LIMIT].replace("\x00", "\ufffd")
+    """PostgreSQL cannot hold NUL characters, and a line is worth more than its NULs."""
+    if text is None:
+        return None
+    return reported.cut_text(text, MESSAGE_LIMIT).replace("\x00", "\ufffd")
