@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DIST := services/dashboard/dist
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
-GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json deploy/containers/nats-users.conf
+GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json libs/agent/asyncapi.json deploy/containers/nats-users.conf
 SEED ?=
 # What the engines themselves decide: who wins a race, what is delivered twice, what a statement locks.
 ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integration/heartbeat tests/integration/lazarus \
@@ -91,6 +91,7 @@ generate: $(READY) ## Write what is generated from the code, for review with it
 	$(BIN)/python -m tests.contracts.fingerprint
 	$(BIN)/python -m services.gateway.graphql.export
 	$(BIN)/python -m libs.contracts.asyncapi
+	$(BIN)/python -m libs.agent.asyncapi
 	$(BIN)/python -m deploy.nats_users --write
 
 verify: $(READY) ## Fail if `make generate` would change anything

@@ -15,13 +15,12 @@ import structlog
 
 from deploy.engines.errors import EngineError, last_words
 from deploy.engines.folder import DataFolder, is_free
+from deploy.engines.pauses import Pauses
 from deploy.engines.program import Program
 from deploy.engines.spawn import end_orphan, remember, spawn
 
 _READY_WITHIN = 120.0  # seconds; recovery of a large WAL after a crash takes its time
 _PORT_TRIES = 5
-_LONGEST_PAUSE = 5.0  # seconds between two starts of an engine that keeps dying
-_PROVEN_AFTER = 30.0  # seconds up, after which the pauses begin anew
 _POLL = 0.02  # seconds
 
 log = structlog.get_logger(service="engines")
@@ -85,21 +84,22 @@ class Supervisor:
 
     async def _keep(self) -> None:
         """Start the engine again whenever it ends. Ends only by cancellation."""
-        pause = 0.0
+        pauses = Pauses()
+        now = asyncio.get_running_loop().time
         while True:
             process = self._process
-            if process is not None:
-                started = asyncio.get_running_loop().time()
+            if process is None:
+                pause = pauses.after(0.0)
+            else:
+                started = now()
                 code = await process.wait()
-                if asyncio.get_running_loop().time() - started > _PROVEN_AFTER:
-                    pause = 0.0
+                pause = pauses.after(now() - started)
                 log.error("engine_died", engine=self.program.name, exit_code=code, pause=pause)
             self.state = State.WAITING
             await asyncio.sleep(pause)
-            pause = min(max(0.2, pause * 2), _LONGEST_PAUSE)
             try:
                 await self._run()
-            except EngineError as error:
+            except (EngineError, OSError) as error:
                 log.error("engine_restart_failed", engine=self.program.name, reason=str(error))
                 self._process = None
             else:

@@ -18,6 +18,7 @@ import structlog
 from pydantic import ValidationError
 
 from deploy.engines import DataFolder, Endpoints, EngineError
+from deploy.engines.pauses import Pauses
 from deploy.engines.spawn import spawn
 from deploy.migrate import role_url
 from deploy.say import sentence
@@ -28,7 +29,6 @@ NAMES = ("registry", "runs", "scheduler", "heartbeat", "lazarus", "gateway")
 _PORT_ORDER = ("gateway", *(name for name in NAMES if name != "gateway"))
 _STOP_WITHIN = 12.0  # seconds for all services together; engines and the rest keep it under 20
 _ANSWER_WITHIN = 60.0  # seconds a service's process has to come up
-_LONGEST_PAUSE = 5.0  # seconds between two starts of a service that keeps crashing
 
 log = structlog.get_logger(service="local")
 
@@ -202,13 +202,35 @@ class Processes:
         )
 
     async def _keep(self, name: str) -> None:
-        pause = 0.0
+        """Start the service again whenever it ends. Ends only by cancellation."""
+        pauses = Pauses()
+        now = asyncio.get_running_loop().time
+        process: Process | None = self._processes[name]
         while True:
-            code = await self._processes[name].wait()
-            log.error("service_crashed", name=name, exit_code=code, log=str(self.folder.log(name)))
+            if process is None:
+                pause = pauses.after(0.0)
+            else:
+                started = now()
+                code = await process.wait()
+                pause = pauses.after(now() - started)
+                log.error(
+                    "service_crashed",
+                    name=name,
+                    exit_code=code,
+                    pause=pause,
+                    log=str(self.folder.log(name)),
+                )
             await asyncio.sleep(pause)
-            pause = min(max(0.2, pause * 2), _LONGEST_PAUSE)
+            process = await self._start_again(name)
+
+    async def _start_again(self, name: str) -> Process | None:
+        """The new process; None where the disk, the memory or the process table is full, for example."""
+        try:
             await self._start(name)
+        except (EngineError, OSError) as error:
+            log.error("service_restart_failed", name=name, reason=str(error))
+            return None
+        return self._processes[name]
 
     async def _until_gateway_listens(self) -> None:
         try:

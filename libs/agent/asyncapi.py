@@ -1,17 +1,19 @@
-"""The protocol as AsyncAPI 3.0, made from `wire`: `python -m libs.agent.asyncapi > libs/agent/asyncapi.json`.
+"""The protocol as AsyncAPI 3.0, made from `wire`; `make generate` writes it to `libs/agent/asyncapi.json`.
 
 From the agent's side: it sends requests, pings and logs, and receives answers and signals. The tenant is a parameter of
 every channel.
 """
 
 import json
-import sys
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from . import VERSION, wire
+
+FILE = Path(__file__).with_name("asyncapi.json")
 
 _VERBS: dict[str, tuple[type[BaseModel], type[BaseModel]]] = {
     "hello": (wire.Hello, wire.Welcome),
@@ -116,4 +118,4 @@ def text() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(text())
+    FILE.write_text(text())

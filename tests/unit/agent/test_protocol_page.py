@@ -57,11 +57,11 @@ def test_every_standing_and_outcome_is_explained() -> None:
 
 
 def test_the_asyncapi_document_is_the_present_one_and_whole() -> None:
-    committed = (Path(wire.__file__).parent / "asyncapi.json").read_text()
+    committed = asyncapi.FILE.read_text()
     document = json.loads(committed)
     references = re.findall(r'"\$ref": "#/([^"]+)"', committed)
 
-    assert committed == asyncapi.text(), "run python -m libs.agent.asyncapi"
+    assert committed == asyncapi.text(), "run `make generate` and review the diff"
     for reference in references:
         found = document
         for step in reference.split("/"):
