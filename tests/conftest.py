@@ -14,6 +14,7 @@ from tests.support.engines import (
     postgres_for_tests,
     stack_on,
 )
+from tests.support.time_limit import pytest_timeout_set_timer  # noqa: F401 - a hook of pytest-timeout
 
 # A busy machine is no fault of a property: the first draw of text alone, which reads all of Unicode, may take seconds.
 settings.register_profile("headwater", deadline=None, suppress_health_check=[HealthCheck.too_slow])
