@@ -10,8 +10,8 @@ Guarantees
     * One Headwater per data folder. The lock is the kernel's (flock), so it cannot outlive its process.
     * The ports are chosen once and kept: over restarts of the same data if they are still free, and always while
       running, so that clients of an engine that crashed find it again by themselves.
-    * An engine that dies is started again, at once and then with growing pauses, on the same port and data; one that had
-      stayed up is started at once again. A start that fails, for whatever reason, is repeated.
+    * An engine that dies is started again, at once and then with growing pauses, on the same port and data. The pauses
+      begin anew after half a minute up. A start that fails, for whatever reason, is repeated.
     * No orphans. The kernel signals the engines when their parent dies, even by kill -9 (`launch`); what is left all
       the same is found by the pid file at the next start and ended, after its command line has shown that it is ours.
     * Nobody gets in without a password: SCRAM for PostgreSQL, also on its socket; one user for NATS.
