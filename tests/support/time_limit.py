@@ -31,7 +31,7 @@ def pytest_timeout_set_timer(item: pytest.Item, settings: _Limit) -> bool | None
         return None
 
     def strike(_number: int, _frame: FrameType | None) -> None:
-        if threading.active_count() > 1:
+        if threading.active_count() > 1 and sys.__stderr__ is not None:
             faulthandler.dump_traceback(file=sys.__stderr__)
         msg = f"{item.nodeid} took longer than {settings.timeout:g} s, its fixtures included"
         raise OutOfTime(msg)
