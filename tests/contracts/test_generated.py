@@ -17,7 +17,7 @@ def writers() -> list[str]:
     found = []
     for top in ("libs", "services", "deploy", "tests"):
         for path in sorted((ROOT / top).rglob("*.py")):
-            if re.search(r"^ +[A-Z]+\.write_text\(", path.read_text(), re.M):
+            if re.search(r"^ +(FILE|CONFIGURATION)\.write_text\(", path.read_text(), re.M):
                 found.append(".".join(path.relative_to(ROOT).with_suffix("").parts))
     return found
 
