@@ -124,12 +124,20 @@ class Probe:
         return []
 
     async def unready(self) -> list[str]:
-        """One sentence per reason."""
+        """Why nothing useful is answered, one sentence per reason."""
         raise NotImplementedError
+
+    async def degraded(self) -> list[str]:
+        """Why not everything is answered that should be, though something is; asked only when it is ready."""
+        return []
 
 
 def health_routes(probe: Probe) -> list[Route]:
-    """`/health` (the process lives), `/ready` (it can do its work), `/metrics` (Prometheus)."""
+    """`/health` (the process lives), `/ready` (it can answer something useful), `/metrics` (Prometheus).
+
+    `/ready` is 200 for a degraded service: taken out by its proxy, it would answer nothing at all. Its body says so:
+    `{"ready": true, "degraded": true, "reasons": [...]}`, in this order (deploy/containers/haproxy.cfg looks for it).
+    """
 
     async def health(_request: Request) -> Response:
         reasons = probe.failed()
@@ -141,9 +149,14 @@ def health_routes(probe: Probe) -> list[Route]:
         )
 
     async def ready(_request: Request) -> Response:
-        reasons = await probe.unready()
-        body = orjson.dumps({"ready": not reasons, "reasons": reasons})
-        return Response(body, 503 if reasons else 200, media_type="application/json")
+        unready = await probe.unready()
+        degraded = [] if unready else await probe.degraded()
+        body = {
+            "ready": not unready,
+            "degraded": bool(degraded),
+            "reasons": unready or degraded,
+        }
+        return Response(orjson.dumps(body), 503 if unready else 200, media_type="application/json")
 
     async def exposition(_request: Request) -> Response:
         body, content_type = metrics.exposition()

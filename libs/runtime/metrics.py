@@ -18,7 +18,12 @@ _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 # What every service has
 
-READY = Gauge("headwater_ready", "1 when the service is ready", ["service"])
+READY = Gauge("headwater_ready", "1 when the service can answer something useful", ["service"])
+DEGRADED = Gauge(
+    "headwater_degraded",
+    "1 when the service is ready, and cannot do all that it should",
+    ["service"],
+)
 DEPENDENCY_UP = Gauge(
     "headwater_dependency_up", "1 when PostgreSQL or NATS answers", ["service", "dependency"]
 )

@@ -145,6 +145,7 @@ class Service(Probe):
         """Drain: take nothing new, finish what is in flight, then close."""
         self._started = False
         metrics.READY.labels(self.name).set(0)
+        metrics.DEGRADED.labels(self.name).set(0)
         await asyncio.gather(*(loop.stop() for loop in self.loops))
         await self.bus.stop()
         await self.on_stop()
@@ -163,17 +164,24 @@ class Service(Probe):
         return ended + self.bus.failed()
 
     async def unready(self) -> list[str]:
-        """Why this service is not ready, one sentence each; empty when it is."""
+        """Why this service can do nothing useful, one sentence each; empty when it can."""
         if not self._started:
             return [f"{self.name} is not started"]
-        reasons = [f"the loop {loop.name} is stale" for loop in self.loops if loop.is_stale]
-        if not self.bus.connected:
-            reasons.append("NATS is not connected")
-        reasons += self.bus.missing()
+        return [*self.stale(), *self.bus_failures(), *await self.database_failures()]
+
+    def stale(self) -> list[str]:
+        """The loops that have not succeeded for too long, one sentence each."""
+        return [f"the loop {loop.name} is stale" for loop in self.loops if loop.is_stale]
+
+    def bus_failures(self) -> list[str]:
+        """What is wrong with NATS for this service, one sentence each."""
+        lost = [] if self.bus.connected else ["NATS is not connected"]
+        return lost + self.bus.missing()
+
+    async def database_failures(self) -> list[str]:
+        """What is wrong with PostgreSQL for this service, one sentence each."""
         failure = await self._database_failure()
-        if failure is not None:
-            reasons.append(f"PostgreSQL does not answer: {failure}")
-        return reasons
+        return [] if failure is None else [f"PostgreSQL does not answer: {failure}"]
 
     async def _database_failure(self) -> str | None:
         try:
@@ -187,7 +195,9 @@ class Service(Probe):
         up = metrics.DEPENDENCY_UP
         up.labels(self.name, "nats").set(int(self.bus.connected))
         up.labels(self.name, "postgres").set(int(await self._database_failure() is None))
-        metrics.READY.labels(self.name).set(int(not await self.unready()))
+        unready = await self.unready()
+        metrics.READY.labels(self.name).set(int(not unready))
+        metrics.DEGRADED.labels(self.name).set(int(not unready and bool(await self.degraded())))
         if self.bus.connected:
             await self.bus.look_at_streams()
             # The heartbeat service judges nobody while it does not hear the gateway: pings may not get through.

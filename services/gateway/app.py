@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-import asyncpg
 from nats.aio.msg import Msg
 
 from libs.contracts import streams, subjects
@@ -196,13 +195,24 @@ class Gateway(Service):
         await self._reader_database.close()
 
     async def unready(self) -> list[str]:
-        """Also the read-only role must answer."""
-        reasons = await super().unready()
+        """Nobody is known without PostgreSQL; without both NATS and the read-only role nothing can be asked for."""
+        if not self._started:
+            return [f"{self.name} is not started"]
+        reasons = await self.database_failures()
+        if not reasons and not self.bus.connected:
+            reasons = await self._reader_failures()
+        return reasons
+
+    async def degraded(self) -> list[str]:
+        """Without NATS queries are answered, and without the read-only role mutations."""
+        return [*self.stale(), *self.bus_failures(), *await self._reader_failures()]
+
+    async def _reader_failures(self) -> list[str]:
         try:
             await self._reader_database.ping()
-        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-            reasons.append(f"the read-only role does not answer: {type(error).__name__}")
-        return reasons
+        except Exception as error:  # whatever it is, it is the reason
+            return [f"the read-only role does not answer: {type(error).__name__}"]
+        return []
 
 
 def build(settings: GatewaySettings) -> Gateway:
