@@ -6,7 +6,7 @@ on NATS and its answer the payload; a query is compiled to SQL and read with a r
 Owns `gateway.*`: tenants, memberships, API keys, key-values, secrets, hooks and messages, the audit trail.
 
     head -> browsers.py (pages) -> identity.py (who asks) -> bodies.py, requests.py (what is asked)
-         -> operations.py (document cache, errors) -> reads (queries)
+         -> operations.py (errors), documents.py (what is new) -> reads (queries)
                                                    -> graphql/mutations -> NATS
 
 Guarantees

@@ -125,6 +125,7 @@ class Gateway(Service):
             reads,
             self._reader,
             cache_size=self._settings.document_cache,
+            cache_bytes=self._settings.document_cache_bytes,
             ids=self.ids,
             tracing=self.tracing,
         )

@@ -1,6 +1,6 @@
 """What a resolver can reach: who is asking, and the typed way to ask a service."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -11,6 +11,7 @@ from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
+from services.gateway.budget import Budget
 from services.gateway.graphql import compat
 from services.gateway.identity import Door, Identity, Tenants
 from services.gateway.keys import Guard, may
@@ -71,6 +72,7 @@ class Context:
     core_version: str | None = None
     agent_id: UUID | None = None
     lease: Lease | None = None
+    budget: Budget = field(default_factory=Budget)
 
     @property
     def tenant_id(self) -> UUID:

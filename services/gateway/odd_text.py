@@ -74,9 +74,14 @@ def admitted(
     return text, None if variables is None else _clean_variables(variables, uses)
 
 
+def may_be_odd(query: str) -> bool:
+    """Whether a refused document may have been refused for a literal that can be cleaned."""
+    return _MAY_BE_ODD.search(query) is not None
+
+
 def with_clean_literals(schema: GraphQLSchema, query: str, name: str | None) -> str | None:
     """A refused document with the literals of its reports cleaned; None where that changes nothing."""
-    if not _MAY_BE_ODD.search(query):
+    if not may_be_odd(query):
         return None
     try:
         cleaned, _ = admitted(schema, query, None, name)

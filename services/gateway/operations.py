@@ -4,12 +4,12 @@ HTTP 200 whenever there is `data` (a resolver's error included); 400 for what do
 is how clients tell their own mistakes from ours (clients.md section 11, item 4).
 """
 
-import asyncio
 import re
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from time import perf_counter
+from typing import Any, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -24,8 +24,7 @@ from graphql import (
     OperationType,
     execute,
     get_operation_ast,
-    parse,
-    validate,
+    get_variable_values,
 )
 
 from libs.contracts.base import Refused
@@ -35,11 +34,14 @@ from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from libs.runtime.trace import Tracing
 from services.gateway import odd_text
+from services.gateway.budget import CHARACTERS, Budget
+from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.context import Context
+from services.gateway.documents import Documents, Parsed
 from services.gateway.graphql import compat
 from services.gateway.permissions import UNREADABLE
 from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
-from services.gateway.reads import BadVariables, Reader, ReadPath
+from services.gateway.reads import BadVariables, Plan, Reader, ReadPath
 from services.gateway.reads.documents import Lifted, lift, slots_of
 from services.gateway.reads.limits import Limits
 from services.gateway.reads.statement import too_much
@@ -48,9 +50,9 @@ from services.gateway.shares import BusyError
 
 Variables = dict[str, Any]
 
-TOKEN_LIMIT = (
-    100_000  # the longest document seen of a client, a batch of inlined states, has a tenth of it
-)
+T = TypeVar("T")
+
+_LONG = 32_768  # characters of a document that is scanned beside the loop
 _HEAD = re.compile(
     r"(?:\s|#[^\n]*\n)*(?:(query|mutation|subscription)\b\s*(\w+)?[^{]*)?\{\s*(?:\w+\s*:\s*)?(\w+)?"
 )
@@ -68,6 +70,15 @@ class Answer:
     """Whether it only says to ask again."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """An operation of a valid document: what it reads, or None for what graphql-core runs."""
+
+    parsed: Parsed
+    node: OperationDefinitionNode
+    plan: Plan | None
+
+
 class NotAllowedError(GraphQLError):
     """The operation may not come by this method of HTTP."""
 
@@ -82,6 +93,7 @@ class Operations:
         reader: Reader,
         *,
         cache_size: int,
+        cache_bytes: int = 32 << 20,
         ids: NewId,
         compile_mutations: bool = True,
         tracing: Tracing | None = None,
@@ -90,12 +102,15 @@ class Operations:
         self._schema = schema
         self._reads = reads
         self._reader = reader
-        self._cache_size = cache_size
         self._ids = ids
         self._compile_mutations = compile_mutations
-        self._documents: OrderedDict[str, DocumentNode] = OrderedDict()
-        self._introspections: OrderedDict[tuple[str, str | None], Answer] = OrderedDict()
-        self._plans: OrderedDict[tuple[str, str | None], MutationPlan] = OrderedDict()
+        self._documents = Documents(schema, count=cache_size, size=cache_bytes)
+        self._introspections: BoundedCache[tuple[str, str | None], Answer] = BoundedCache(
+            count=_INTROSPECTIONS, size=_INTROSPECTIONS << 20
+        )
+        self._plans: BoundedCache[tuple[str, str | None], MutationPlan] = BoundedCache(
+            count=cache_size, size=cache_bytes
+        )
         self._log = log.get("gateway")
 
     async def run(self, operation: Operation, context: Context) -> Answer:
@@ -110,19 +125,29 @@ class Operations:
     async def _answered(self, operation: Operation, context: Context) -> Answer:
         try:
             if operation.odd:
-                operation = self._admitted(operation)
+                operation = await self._beside(context, partial(self._admitted, operation))
             return await self._run(operation, context)
         except NotAllowedError as error:
             return self._refusal([error], status=405)
         except BusyError as error:
             return self.busy(error)
         except (BadVariables, GraphQLError) as error:
-            cleaned = odd_text.with_clean_literals(self._schema, operation.query, operation.name)
+            cleaned = await self._cleaned(operation, context)
             if cleaned is not None:
                 return await self._answered(replace(operation, query=cleaned), context)
             return self._refusal(error.errors if isinstance(error, BadVariables) else [error])
         except Exception as error:
             return self.failed(error)
+
+    async def _cleaned(self, operation: Operation, context: Context) -> str | None:
+        """The refused document without what is odd in it; None where that is not why."""
+        if len(operation.query) > CHARACTERS or not odd_text.may_be_odd(operation.query):
+            return None
+        clean = partial(odd_text.with_clean_literals, self._schema, operation.query, operation.name)
+        try:
+            return await self._beside(context, clean)
+        except (BusyError, GraphQLError):
+            return None
 
     def _admitted(self, operation: Operation) -> Operation:
         query, variables = odd_text.admitted(
@@ -140,35 +165,82 @@ class Operations:
         return Answer(_body(None, [text]), is_busy=True)
 
     async def _run(self, operation: Operation, context: Context) -> Answer:
-        if not operation.may_write:
-            self._check_reads(operation)
+        context.budget.spend_characters(len(operation.query))
         if context.identity.renewing is not None:
             return await self._renew(operation, context)
-        lifted = lift(operation.query)
-        plan = self._reads.recall(lifted, operation.name, operation.variables)
-        if plan is None:
-            known = self._introspections.get((operation.query, operation.name))
-            if known is not None:
-                return known
+        lifted, plan = await self._recall(operation, context)
+        if plan is not None:
+            context.budget.spend_fields(plan.program.fields)
+            return await self._read(plan, operation, context)
+        known = self._introspections.get((operation.query, operation.name))
+        if known is not None:
+            return known
+        if operation.may_write:
             done = await self._run_plan(operation, lifted, context)
             if done is not None:
                 return done
-            document = self._document(operation.query)
-            node = get_operation_ast(document, operation.name)
-            if node is None:
-                return self._refusal([_no_operation(operation, document)])
-            if node.operation is not OperationType.QUERY:
-                _check_roots(document, node)
-                self._remember_plan(operation, document, node)
-                given = compat.variables_by_field(node, operation.variables or {})
-                return await self._execute(
-                    document, replace(operation, variables={**given}), context
-                )
-            if _is_introspection(node) and not operation.variables:
-                return await self._introspect(document, operation, context)
-            plan = self._reads.compile(
-                operation.query, document, operation.name, operation.variables
-            )
+        prepared = await self._prepared(operation, context)
+        context.budget.spend_fields(prepared.parsed.weight.fields)
+        if prepared.plan is not None:
+            return await self._read(prepared.plan, operation, context, prepared.parsed)
+        if prepared.node.operation is OperationType.QUERY:
+            return await self._introspect(prepared.parsed, operation, context)
+        given = compat.variables_by_field(prepared.node, operation.variables or {})
+        return await self._execute(prepared, replace(operation, variables={**given}), context)
+
+    async def _recall(self, operation: Operation, context: Context) -> tuple[Lifted, Plan | None]:
+        """The document without its literals, and its plan if it is a query that was compiled before."""
+
+        def recall() -> tuple[Lifted, Plan | None]:
+            lifted = lift(operation.query)
+            return lifted, self._reads.recall(lifted, operation.name, operation.variables)
+
+        if operation.is_large or len(operation.query) > _LONG:
+            return await self._beside(context, recall)
+        return recall()
+
+    async def _beside(self, context: Context, work: Callable[[], T]) -> T:
+        """What `work` comes to, in the thread beside the loop, when it is the caller's turn."""
+        context.budget.check_seconds()
+
+        def timed() -> T:
+            began = perf_counter()
+            try:
+                return work()
+            finally:
+                context.budget.spend_seconds(perf_counter() - began)
+
+        return await context.shared.off_loop.run(context.owner, timed)
+
+    async def _prepared(self, operation: Operation, context: Context) -> "_Prepared":
+        known = self._documents.known(operation.query)
+        if known is not None and known.is_quick and not operation.is_large:
+            return self._prepare(operation, context.budget)
+        return await self._beside(context, lambda: self._prepare(operation, context.budget))
+
+    def _prepare(self, operation: Operation, budget: Budget) -> "_Prepared":
+        """Whatever is made of a document before anything is asked; it shares nothing with the loop but caches."""
+        parsed = self._documents.read(operation.query, budget)
+        node = get_operation_ast(parsed.document, operation.name)
+        if node is None:
+            raise _no_operation(operation, parsed.document)
+        if node.operation is not OperationType.QUERY:
+            if not operation.may_write:
+                msg = "A GET answers queries only; send a mutation as POST."
+                raise NotAllowedError(msg)
+            _check_roots(parsed.document, node)
+            self._remember_plan(operation, parsed.document, node)
+            return _Prepared(parsed, node, None)
+        if _is_introspection(node) and not operation.variables:
+            return _Prepared(parsed, node, None)
+        plan = self._reads.compile(
+            operation.query, parsed.document, operation.name, operation.variables
+        )
+        return _Prepared(parsed, node, plan)
+
+    async def _read(
+        self, plan: Plan, operation: Operation, context: Context, parsed: Parsed | None = None
+    ) -> Answer:
         identity = context.identity
         visible = await context.shared.tenants.all() if identity.any_tenant else identity.may_enter
         if identity.any_tenant and plan.program.names_tenants:
@@ -180,45 +252,31 @@ class Operations:
         answers = await self._reader.execute(plan, context.tenant_id, visible_tenants=visible)
         if plan.foreign is None:
             return Answer(plan.render(answers))
-        rest = await self._resolve(plan.foreign, operation, context)
+        introspects = parsed is not None and parsed.weight.introspects
+        rest = await self._resolve(plan.foreign, operation, context, beside=introspects)
         if rest.data is None and not answers:
             return self._refusal(rest.errors or [])
         errors = [self._masked(error) for error in rest.errors or []]
         return Answer(plan.render(answers, data=rest.data, errors=errors))
 
-    def _check_reads(self, operation: Operation) -> None:
-        """Refuse what is not a query."""
-        node = get_operation_ast(self._document(operation.query), operation.name)
-        if node is not None and node.operation is not OperationType.QUERY:
-            msg = "A GET answers queries only; send a mutation as POST."
-            raise NotAllowedError(msg)
-
     async def _renew(self, operation: Operation, context: Context) -> Answer:
         """Answer who shows a refresh token: it is good for new tokens alone."""
-        document = self._document(operation.query)
-        node = get_operation_ast(document, operation.name)
-        if node is None or not _asks_only(node, {"refresh_token", "refreshToken"}):
+        prepared = await self._prepared(operation, context)
+        if not _asks_only(prepared.node, {"refresh_token", "refreshToken"}):
             fields = {"reason": "a refresh token is good for refresh_token alone"}
             refused = compat.error_of(Refused(code=Code.UNAUTHENTICATED, fields=fields))
             return Answer(_body(None, [refused]))
-        return await self._execute(document, operation, context)
+        return await self._execute(prepared, operation, context)
 
-    async def _introspect(
-        self, document: DocumentNode, operation: Operation, context: Context
-    ) -> Answer:
+    async def _introspect(self, parsed: Parsed, operation: Operation, context: Context) -> Answer:
         """The schema about itself: a second of work the first time, the same bytes for ever after.
 
-        In a thread, so that one curious person does not keep everybody's runs waiting.
+        Beside the loop, so that one curious person does not keep everybody's runs waiting.
         """
-        result = await asyncio.to_thread(
-            execute, self._schema, document, context_value=context, operation_name=operation.name
-        )
-        if not isinstance(result, ExecutionResult):
-            result = await result
+        result = await self._resolve(parsed.document, operation, context, beside=True)
         answer = Answer(_body(result.data, [self._masked(e) for e in result.errors or []]))
-        self._introspections[(operation.query, operation.name)] = answer
-        if len(self._introspections) > _INTROSPECTIONS:
-            self._introspections.popitem(last=False)
+        key = (operation.query, operation.name)
+        self._introspections.put(key, answer, size=len(answer.body) + len(operation.query))
         return answer
 
     async def _run_plan(
@@ -232,9 +290,14 @@ class Operations:
         if plan is None:
             return None
         try:
-            data, errors = await plan.run(context, literals, operation.variables or {})
+            if operation.is_large:
+                fit = partial(plan.fit, literals, operation.variables or {})
+                arguments = await self._beside(context, fit)
+            else:
+                arguments = plan.fit(literals, operation.variables or {})
         except NotCoveredError:
             return None
+        data, errors = await plan.run(context, arguments)
         return Answer(_body(data, [self._masked(error) for error in errors]))
 
     def _remember_plan(
@@ -246,52 +309,48 @@ class Operations:
         lifted = lift(operation.query)
         slots = slots_of(lifted, document)
         key = (operation.query if slots is None else lifted.skeleton, operation.name)
-        if key in self._plans:
+        if self._plans.get(key) is not None:
             return
         plan = compile_plan(self._schema, document, node, slots)
         if plan is not None:
-            self._plans[key] = plan
-            if len(self._plans) > self._cache_size:
-                self._plans.popitem(last=False)
-
-    def _document(self, text: str) -> DocumentNode:
-        """Parse and validate once a text; GraphQLError or BadVariables-like list of errors otherwise."""
-        document = self._documents.get(text)
-        if document is not None:
-            self._documents.move_to_end(text)
-            return document
-        try:
-            document = parse(text, max_tokens=TOKEN_LIMIT)
-            errors = validate(self._schema, document)
-        except RecursionError:
-            msg = "The document is nested too deeply to be read."
-            raise GraphQLError(msg) from None
-        if errors:
-            raise BadVariables(errors)
-        self._documents[text] = document
-        if len(self._documents) > self._cache_size:
-            self._documents.popitem(last=False)
-        return document
+            size = BYTES_OF_COMPILED_TOKEN * document.token_count + 2 * len(operation.query)
+            self._plans.put(key, plan, size=size)
 
     async def _execute(
-        self, document: DocumentNode, operation: Operation, context: Context
+        self, prepared: "_Prepared", operation: Operation, context: Context
     ) -> Answer:
-        result = await self._resolve(document, operation, context)
+        if operation.is_large:
+            # Most that a plan does not fit does not fit here either, and so many values take a while to look at.
+            definitions = prepared.node.variable_definitions or ()
+            given = operation.variables or {}
+            unfit = await self._beside(
+                context, lambda: get_variable_values(self._schema, definitions, given)
+            )
+            if isinstance(unfit, list):
+                return self._refusal(unfit)
+        result = await self._resolve(prepared.parsed.document, operation, context)
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
             return self._refusal(result.errors)  # nothing ran: the variables did not fit
         errors = [self._masked(error) for error in result.errors or []]
         return Answer(_body(result.data, errors))
 
     async def _resolve(
-        self, document: DocumentNode, operation: Operation, context: Context
+        self,
+        document: DocumentNode,
+        operation: Operation,
+        context: Context,
+        *,
+        beside: bool = False,
     ) -> ExecutionResult:
-        result = execute(
+        run = partial(
+            execute,
             self._schema,
             document,
             context_value=context,
             variable_values=operation.variables or {},
             operation_name=operation.name,
         )
+        result = await self._beside(context, run) if beside else run()
         return result if isinstance(result, ExecutionResult) else await result
 
     def _refusal(self, errors: Sequence[GraphQLError], *, status: int = 400) -> Answer:

@@ -11,7 +11,7 @@ The plan covers what can go right. Whatever it does not cover (`compile_plan` an
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum
 from typing import Any
 
@@ -76,12 +76,15 @@ class MutationPlan:
     variables: dict[str, tuple[FromJson, bool, Any]]
     """Name to (coercion, required, default)."""
 
-    async def run(
-        self, context: Context, literals: Literals, given: Variables
-    ) -> tuple[dict[str, Any], list[GraphQLError]]:
-        """Raises NotCoveredError before anything has happened, never after."""
+    def fit(self, literals: Literals, given: Variables) -> list[Any]:
+        """The arguments of its fields. Raises NotCoveredError; nothing has happened then."""
         variables = self._coerce(given)
-        arguments = [_fit(field.argument, literals, variables) for field in self.fields]
+        return [_fit(field.argument, literals, variables) for field in self.fields]
+
+    async def run(
+        self, context: Context, arguments: Sequence[Any]
+    ) -> tuple[dict[str, Any], list[GraphQLError]]:
+        """Never raises NotCoveredError: what has begun is not begun again elsewhere."""
         data: dict[str, Any] = {}
         errors: list[GraphQLError] = []
         for field, argument in zip(self.fields, arguments, strict=True):

@@ -35,8 +35,14 @@ class GatewaySettings(PingSettings):
         description="of one address; 0: no limit of its own, for a proxy in front, whose address all share",
     )  # fmt: skip
     document_cache: int = Field(
-        default=2000, ge=1, description="parsed and validated documents kept"
+        default=2000,
+        ge=1,
+        description="documents kept: parsed, compiled, and as plans of mutations",
     )
+    document_cache_bytes: int = Field(
+        default=32 << 20, ge=1 << 20,
+        description="estimated bytes of each of these kinds; what was not used for longest goes first",
+    )  # fmt: skip
     cors_origins: list[str] | None = Field(
         default=None,
         description="origins of web pages that may call, as JSON; None: all, and only those of this machine while keys"

@@ -20,6 +20,8 @@ from graphql import (
     visit,
 )
 
+from services.gateway.caches import BoundedCache
+
 # One group, so that `split` gives what stands between the literals and the literals, by turns. The pattern begins with
 # the characters that a literal may begin with, which makes the search for them a search for bytes; the lookbehinds then
 # say which it was. Comments and block strings are matched so that quotes inside them are not taken for strings, and a
@@ -45,9 +47,7 @@ class Lifted:
     literals: tuple[Any, ...]
 
 
-_PLAIN_DOCUMENTS = 256
-_PLAIN_LENGTH = 10_000  # characters; with the number above, 10 MB at the very most
-_plain: dict[str, Lifted] = {}
+_plain: BoundedCache[str, Lifted] = BoundedCache(count=256, size=2_500_000)
 """Documents without literals, as clients that send variables repeat them: found by their text instead of scanned."""
 
 
@@ -64,10 +64,8 @@ def lift(text: str) -> Lifted:
             pieces[place] = mark
             literals.append(value)
     lifted = Lifted(text, "".join(pieces), tuple(literals))
-    if not literals and len(text) <= _PLAIN_LENGTH:
-        if len(_plain) >= _PLAIN_DOCUMENTS:
-            _plain.clear()
-        _plain[text] = lifted
+    if not literals:
+        _plain.put(text, lifted, size=len(text))
     return lifted
 
 

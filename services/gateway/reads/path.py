@@ -1,8 +1,8 @@
 """The read path: types for the schema, and a cache of compiled documents."""
 
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 from graphql import (
@@ -24,6 +24,7 @@ from graphql import (
     get_operation_ast,
 )
 
+from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.reads.catalog import Catalog, build_catalog
 from services.gateway.reads.compiler import Compiler, Root
 from services.gateway.reads.documents import Lifted, lift, slots_of
@@ -41,37 +42,40 @@ from services.gateway.reads.selections import Selections
 from services.gateway.reads.statement import Statement, too_much
 from services.gateway.reads.types import Types
 
-_PROGRAMS_PER_DOCUMENT = 64  # structures of variables; the UI's filters make a few of each document
-_LONGEST_REMEMBERED = (
-    100_000  # characters; one giant document must not push out a thousand ordinary ones
+_BYTES_OF_VARIABLE = 500
+_PROGRAMS_OF_A_DOCUMENT = (
+    4  # structures of variables, on average; the UI's filters make a few of some documents
 )
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Document:
     """A document that was compiled: what binding another request to it needs.
 
-    `source` is the parsed document and its operation, for other structures of its variables. A document without
-    variables has one structure and lets go of it: a syntax tree is ten times as large as what it was compiled to.
+    `number` is its own, and with a structure of its variables the key of a program.
     """
 
-    source: tuple[DocumentNode, OperationDefinitionNode] | None
+    number: int
     declared: tuple[Declared, ...]
-    slots: Mapping[int, int]
-    is_only_ours: bool
-    programs: "OrderedDict[tuple[Any, ...], Program]" = field(default_factory=OrderedDict)
 
 
 class ReadPath:
     """Built once; `use` gives it the merged schema."""
 
-    def __init__(self, catalog: Catalog, types: Types, limits: Limits, *, cache_size: int) -> None:
+    def __init__(
+        self, catalog: Catalog, types: Types, limits: Limits, *, cache_size: int, cache_bytes: int
+    ) -> None:
         self._catalog = catalog
         self._types = types
         self._limits = limits
-        self._cache_size = cache_size
         self._schema: GraphQLSchema | None = None
-        self._documents: OrderedDict[tuple[str, str | None], _Document] = OrderedDict()
+        self._numbers = count()
+        self._documents: BoundedCache[tuple[str, str | None], _Document] = BoundedCache(
+            count=cache_size, size=cache_bytes
+        )
+        self._programs: BoundedCache[tuple[Any, ...], Program] = BoundedCache(
+            count=_PROGRAMS_OF_A_DOCUMENT * cache_size, size=cache_bytes
+        )
 
     @classmethod
     def build(
@@ -80,10 +84,17 @@ class ReadPath:
         scalars: Mapping[str, GraphQLScalarType] | None = None,
         limits: Limits | None = None,
         cache_size: int = 2_000,
+        cache_bytes: int = 32 << 20,
     ) -> "ReadPath":
         """The read path over the tables of `libs.schema`; `scalars` are types to share with the rest of the schema."""
         catalog = build_catalog()
-        return cls(catalog, Types(catalog, scalars), limits or Limits(), cache_size=cache_size)
+        return cls(
+            catalog,
+            Types(catalog, scalars),
+            limits or Limits(),
+            cache_size=cache_size,
+            cache_bytes=cache_bytes,
+        )
 
     @property
     def fields(self) -> dict[str, GraphQLField]:
@@ -125,12 +136,19 @@ class ReadPath:
     def recall(
         self, lifted: Lifted, operation_name: str | None, variables: Mapping[str, Any] | None
     ) -> Plan | None:
-        """The plan of a document that was compiled before (with whatever literals), or None. Parses nothing."""
-        found = self._recalled((lifted.skeleton, operation_name))
-        if found is not None:
-            return self._plan(found, lifted.literals, variables)
-        found = self._recalled((lifted.text, operation_name))
-        return None if found is None else self._plan(found, (), variables)
+        """The plan of a document that was compiled before, with whatever literals and variables of the same structure.
+
+        None where there is none: `compile` it. Parses and compiles nothing.
+        """
+        literals = lifted.literals
+        found = self._documents.get((lifted.skeleton, operation_name))
+        if found is None:
+            found, literals = self._documents.get((lifted.text, operation_name)), ()
+        if found is None:
+            return None
+        inputs = self._inputs(found, literals, variables)
+        program = self._programs.get(self._key(found, inputs))
+        return None if program is None else self._bind(program, inputs)
 
     def compile(
         self,
@@ -148,19 +166,19 @@ class ReadPath:
         slots = slots_of(lifted, document)
         # Where the scan and the parser disagree, the whole text is the key and its literals are constants.
         key = (text if slots is None else lifted.skeleton, operation_name)
-        entry = _Document(
-            (document, operation),
+        entry = self._documents.get(key) or _Document(
+            next(self._numbers),
             declared_variables(self._used_schema(), operation),
-            slots or {},
-            is_only_ours=self._is_only_ours(document, operation),
         )
-        plan = self._plan(entry, () if slots is None else lifted.literals, variables)
-        if entry.is_only_ours and len(text) <= _LONGEST_REMEMBERED:
-            if not entry.declared:
-                entry.source = None
-            self._documents[key] = entry
-            if len(self._documents) > self._cache_size:
-                self._documents.popitem(last=False)
+        inputs = self._inputs(entry, () if slots is None else lifted.literals, variables)
+        program = self._compiled(entry, inputs, slots or {}, document, operation)
+        plan = self._bind(program, inputs)
+        if self._is_only_ours(document, operation):
+            self._documents.put(
+                key, entry, size=4 * len(text) + _BYTES_OF_VARIABLE * len(entry.declared)
+            )
+            size = BYTES_OF_COMPILED_TOKEN * document.token_count + 2 * len(program.together)
+            self._programs.put(self._key(entry, inputs), program, size=size)
         return plan
 
     # rows below mutations
@@ -196,43 +214,53 @@ class ReadPath:
             raise RuntimeError(msg)
         return self._schema
 
-    def _recalled(self, key: tuple[str, str | None]) -> _Document | None:
-        found = self._documents.get(key)
-        if found is not None:
-            self._documents.move_to_end(key)
-        return found
+    def _too_deep(self) -> GraphQLError:
+        return too_much(
+            f"The document or its variables are nested deeper than {self._limits.depth} levels."
+        )
 
-    def _plan(
+    def _inputs(
         self, entry: _Document, literals: tuple[Any, ...], variables: Mapping[str, Any] | None
-    ) -> Plan:
+    ) -> Inputs:
         try:
-            return self._bound(entry, literals, variables or {})
+            return Inputs(literals, check_variables(entry.declared, variables or {}))
         except RecursionError:
-            msg = (
-                f"The document or its variables are nested deeper than {self._limits.depth} levels."
-            )
-            raise too_much(msg) from None
+            raise self._too_deep() from None
 
-    def _bound(
-        self, entry: _Document, literals: tuple[Any, ...], variables: Mapping[str, Any]
-    ) -> Plan:
-        given = check_variables(entry.declared, variables)
-        inputs = Inputs(literals, given)
-        shape = shape_of(entry.declared, given)
-        program = entry.programs.get(shape)
-        if program is None:
-            program = self._program(entry, inputs)
-            entry.programs[shape] = program
-            if len(entry.programs) > _PROGRAMS_PER_DOCUMENT:
-                entry.programs.popitem(last=False)
-        return program.bind(inputs, maximum_cost=self._limits.cost)
+    def _key(self, entry: _Document, inputs: Inputs) -> tuple[Any, ...]:
+        try:
+            return entry.number, shape_of(entry.declared, inputs.variables)
+        except RecursionError:
+            raise self._too_deep() from None
 
-    def _program(self, entry: _Document, inputs: Inputs) -> Program:
-        if entry.source is None:
-            msg = "a document without variables has one structure"
-            raise RuntimeError(msg)
-        document, operation = entry.source
-        resolver = Resolver(entry.declared, inputs, entry.slots)
+    def _bind(self, program: Program, inputs: Inputs) -> Plan:
+        try:
+            return program.bind(inputs, maximum_cost=self._limits.cost)
+        except RecursionError:
+            raise self._too_deep() from None
+
+    def _compiled(
+        self,
+        entry: _Document,
+        inputs: Inputs,
+        slots: Mapping[int, int],
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+    ) -> Program:
+        try:
+            return self._program(entry, inputs, slots, document, operation)
+        except RecursionError:
+            raise self._too_deep() from None
+
+    def _program(
+        self,
+        entry: _Document,
+        inputs: Inputs,
+        slots: Mapping[int, int],
+        document: DocumentNode,
+        operation: OperationDefinitionNode,
+    ) -> Program:
+        resolver = Resolver(entry.declared, inputs, slots)
         selections = Selections(_fragments(document), resolver)
         compiler = Compiler(self._catalog, self._types, resolver, selections)
         fields = selections.flat([operation.selection_set])
@@ -254,6 +282,8 @@ class ReadPath:
             _together(roots),
             tuple(typenames),
             _reduced(document, operation, foreign) if foreign else None,
+            fields=self._limits.fields
+            - (statement.fields_left if statement else self._limits.fields),
             tables=frozenset(root.table for root in roots),
             names_tenants=any(root.tenant is not None for root in roots),
         )

@@ -30,6 +30,8 @@ class Program:
     typenames: tuple[str, ...] = ()
     """Response keys of `__typename` on the root."""
     foreign: DocumentNode | None = None
+    fields: int = 0
+    """How many are selected, fragments spread."""
     tables: frozenset[str] = frozenset()
     """The tables that root fields list or find a row of."""
     names_tenants: bool = False
