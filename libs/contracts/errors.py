@@ -41,7 +41,8 @@ class Code(StrEnum):
     FLOW_MALFORMED = "flow_malformed"  # reason
     FLOW_TOO_OLD = "flow_too_old"  # version
     EDGES_UNKNOWN_TASKS = "edges_unknown_tasks"  # reason
-    REQUIRED_PARAMETERS_UNSCHEDULABLE = "required_parameters_unschedulable"
+    REQUIRED_PARAMETERS_UNSCHEDULABLE = "required_parameters_unschedulable"  # flow, names
+    ARCHIVED_UNSCHEDULABLE = "archived_unschedulable"  # flow_id
     TIMEZONE_INVALID = "timezone_invalid"  # timezone
     CLOCK_INVALID = "clock_invalid"  # clock
     FLOW_OR_PROJECT_INVALID = "flow_or_project_invalid"

@@ -104,7 +104,7 @@ class MoveFlow(Message):
 class SetScheduleActive(Message):
     """Start or pause a flow's schedule. `success` false: unknown flow, or nothing to schedule.
 
-    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, FLOW_UNFINISHED.
+    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, ARCHIVED_UNSCHEDULABLE, FLOW_UNFINISHED.
     """
 
     tenant_id: UUID
@@ -126,6 +126,7 @@ class UpdateFlowGroup(Message):
     """Overwrite the columns named in `changes`: description, labels, default_parameters, run_config, schedule.
 
     `schedule` is `{"cron_clocks": [...], "interval_clocks": [...], "timezone": ...}` as clients send it, or null.
+    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, when a schedule that is followed could plan no runs any more.
     """
 
     tenant_id: UUID

@@ -131,7 +131,11 @@ class Context:
 
     async def ask(self, rpc: Rpc[Req, Rep], request: Req) -> Rep:
         """Ask a service; a refusal becomes the error that clients know."""
-        reply = await self.shared.bus.call(rpc, request)
+        reply = await self.answer(rpc, request)
         if isinstance(reply, Refused):
             raise compat.error_of(reply)
         return reply
+
+    async def answer(self, rpc: Rpc[Req, Rep], request: Req) -> Rep | Refused:
+        """Ask a service; a refusal is an answer."""
+        return await self.shared.bus.call(rpc, request)

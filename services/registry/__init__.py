@@ -25,6 +25,8 @@ Guarantees
       the last piece, or seconds after a client gave up (`loop`).
     * What is stored has passed every check of `domain`: slugs, triggers, clocks, edges, no cycle, nothing that
       PostgreSQL cannot keep. Complaints name the field.
+    * A schedule that is followed can plan runs: one that leaves a required parameter without a value is not started,
+      and no change of the group makes it so (`handlers/groups.py`).
     * No run can be made of an archived flow from the moment that archiving it is answered: `runs` holds a share lock
       on the flow while it makes one (queries/archive_others.sql).
     * `flow.settings` shows the safeguards of the group's settings, where clients read them.

@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -29,18 +28,6 @@ class Version:
     id: UUID
     flow_group_id: UUID
     changed: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedulable:
-    """What decides whether a flow's schedule may be started; its row is locked."""
-
-    flow_group_id: UUID
-    is_active: bool
-    has_schedule: bool
-    schedule: Mapping[str, Any] | None
-    required_parameters: frozenset[str]
-    default_parameters: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,7 +168,7 @@ async def claim_group(
 async def group_named(connection: Connection, tenant_id: UUID, name: str) -> Group | None:
     """The group of this name, as it is now; it is not locked."""
     row = await connection.fetchrow(
-        "SELECT id, name, settings, default_parameters, last_version, schedule IS NOT NULL AS has_schedule "
+        "SELECT id, name, settings, default_parameters, last_version, schedule "
         "FROM registry.flow_group WHERE tenant_id = $1 AND name = $2",
         tenant_id,
         name,
@@ -454,46 +441,7 @@ async def delete_some_flows(
     return [Version(**row) for row in rows]
 
 
-# Schedules and groups
-
-
-async def hold_schedule(
-    connection: Connection, tenant_id: UUID, flow_id: UUID
-) -> Schedulable | None:
-    """What decides about a flow's schedule; None for an unknown flow."""
-    row = await connection.fetchrow(
-        "SELECT f.flow_group_id, f.is_schedule_active, f.schedule, f.parameters, g.default_parameters, "
-        "g.schedule IS NOT NULL AS by_group FROM registry.flow f "
-        "JOIN registry.flow_group g ON g.id = f.flow_group_id "
-        "WHERE f.id = $1 AND f.tenant_id = $2 AND g.tenant_id = $2 FOR NO KEY UPDATE OF f",
-        flow_id,
-        tenant_id,
-    )
-    if row is None:
-        return None
-    return Schedulable(
-        flow_group_id=row["flow_group_id"],
-        is_active=row["is_schedule_active"],
-        has_schedule=bool(row["schedule"]) or row["by_group"],
-        schedule=row["schedule"],
-        required_parameters=frozenset(
-            p.get("name") or p["slug"] for p in row["parameters"] if p.get("required")
-        ),
-        default_parameters=row["default_parameters"],
-    )
-
-
-async def set_schedule_active(
-    connection: Connection, tenant_id: UUID, flow_id: UUID, *, active: bool
-) -> None:
-    """Start or pause the schedule; the caller holds the flow."""
-    await connection.execute(
-        "UPDATE registry.flow SET is_schedule_active = $3, updated = clock_timestamp() "
-        "WHERE id = $1 AND tenant_id = $2",
-        flow_id,
-        tenant_id,
-        active,
-    )
+# Groups
 
 
 async def set_safeguards(

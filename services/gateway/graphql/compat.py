@@ -99,7 +99,12 @@ TEXTS: dict[Code, Text] = {
         " this flow."
     ),
     Code.REQUIRED_PARAMETERS_UNSCHEDULABLE: Text(
-        "Can not schedule a flow that has required parameters."
+        "Can not schedule a flow that has required parameters. Nobody gives {names} of {flow} a value:"
+        " give it in the parameter_defaults of each clock, or by set_flow_group_default_parameters."
+    ),
+    Code.ARCHIVED_UNSCHEDULABLE: Text(
+        "Can not schedule flow {flow_id}, which is archived: take it out of the archive first"
+        " (unarchive_flow), or schedule the version that is in force."
     ),
     Code.TIMEZONE_INVALID: Text("Invalid timezone provided for schedule: {timezone}"),
     Code.CLOCK_INVALID: Text("Invalid clock provided for schedule: {clock}"),
@@ -233,6 +238,16 @@ class _FieldsOfVariables(Visitor):
 def header_uuid(value: str | None) -> str | None:
     """A header that carries an id; the web UI sends the string "null" before it knows one (ui-client.md 1.3)."""
     return None if value is None or value.strip().lower() in {"", "null", "undefined"} else value
+
+
+def registers(core_version: str | None) -> bool:
+    """Whether `set_schedule_active` is asked by Core, which does so itself as the last step of each registration.
+
+    Since 0.15.5, whether the flow has a schedule or not, and it makes no other use of it. An error there would end
+    `flow.register` with an exception though the flow is registered: because its group's schedule does not suit it, or
+    because somebody else has registered the next version meanwhile. Core does not look at `success`.
+    """
+    return core_version is not None
 
 
 def knows_no_projects(core_version: str | None) -> bool:

@@ -83,7 +83,7 @@ class Group:
     name: str
     settings: JsonObject
     default_parameters: JsonObject
-    has_schedule: bool
+    schedule: JsonObject | None
     last_version: int
 
 

@@ -241,20 +241,23 @@ class Schedule(Part):
     adjustments: list[_function_of(ADJUSTMENTS)] = []  # type: ignore[valid-type] # as above
 
 
-def may_be_started(
-    *, required: Iterable[str], group_defaults: Mapping[str, Any], schedule: Any
-) -> bool:
-    """Whether every run of the flow's own schedule would have its required parameters.
+def in_force(*, of_group: Any, of_flow: Any) -> Mapping[str, Any] | None:
+    """The schedule that a flow follows: its group's replaces its own entirely."""
+    return of_group or of_flow or None
 
-    The group's schedule is not looked at, as in the peer (backend.md 4.4): its clocks come from the API, which
-    has the group's default parameters beside them.
+
+def ungiven(
+    *, required: Iterable[str], group_defaults: Mapping[str, Any], schedule: Any
+) -> list[str]:
+    """The required parameters that runs of this schedule would lack, sorted; none without a schedule.
+
+    `schedule` is the one in force. The ledger refuses such runs, so the schedule would look active and nothing would
+    ever be planned.
     """
-    missing = set(required) - set(group_defaults)
-    if not missing or not schedule:
-        return True
-    return all(
-        missing <= set(clock.get("parameter_defaults") or ())
-        for clock in schedule.get("clocks") or ()
+    wanted = set(required) - set(group_defaults)
+    clocks = (schedule or {}).get("clocks") or ()
+    return sorted(
+        {name for clock in clocks for name in wanted - set(clock.get("parameter_defaults") or ())}
     )
 
 

@@ -14,9 +14,10 @@ from libs.contracts.registry import (
     SetFlowSettings,
     SetScheduleActive,
 )
-from services.registry import draft_store, store
+from services.registry import draft_store, schedule_store, store
 from services.registry.domain import registration, schedules
 from services.registry.handlers.drafts import unfinished_refusal
+from services.registry.handlers.groups import unschedulable_refusal
 from services.registry.work import NOT_FOUND, Bench
 
 
@@ -78,23 +79,25 @@ class Flows:
         return Applied(id=command.flow_id)
 
     async def set_schedule_active(self, command: SetScheduleActive) -> Applied | Refused:
-        """Start or pause a flow's schedule (backend.md 4.4)."""
+        """Start or pause a flow's schedule (backend.md 4.4). One that could never plan a run is not started."""
         async with self._bench.work(command.tenant_id) as work:
-            flow = await store.hold_schedule(work.connection, work.tenant_id, command.flow_id)
+            at = (work.connection, work.tenant_id, command.flow_id)
+            if command.active:
+                await schedule_store.hold_group_of(*at)
+            flow = await schedule_store.hold_schedule(*at)
             if flow is None:
                 return await unfinished_refusal(work, command.flow_id) or NOT_FOUND
-            if command.active and not schedules.may_be_started(
-                required=flow.required_parameters,
-                group_defaults=flow.default_parameters,
-                schedule=flow.schedule,
-            ):
-                return Refused(code=Code.REQUIRED_PARAMETERS_UNSCHEDULABLE)
-            if command.active and not flow.has_schedule:
-                return NOT_FOUND
+            if command.active:
+                schedule = schedules.in_force(of_group=flow.group_schedule, of_flow=flow.schedule)
+                if flow.archived:
+                    fields = {"flow_id": str(command.flow_id)}
+                    return Refused(code=Code.ARCHIVED_UNSCHEDULABLE, fields=fields)
+                if schedule is None:
+                    return NOT_FOUND
+                if refused := unschedulable_refusal(flow):
+                    return refused
             if command.active is not flow.is_active:
-                await store.set_schedule_active(
-                    work.connection, work.tenant_id, command.flow_id, active=command.active
-                )
+                await schedule_store.set_schedule_active(*at, active=command.active)
                 work.tell(
                     FlowScheduleChanged,
                     flow_id=command.flow_id,

@@ -1,8 +1,10 @@
 """What a flow group overrides for all its versions."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from libs.contracts.base import Applied, JsonObject, Refused
+from libs.contracts.errors import Code
 from libs.contracts.registry import (
     DeleteFlowGroup,
     FlowGroupChanged,
@@ -10,10 +12,11 @@ from libs.contracts.registry import (
     FlowScheduleChanged,
     UpdateFlowGroup,
 )
-from services.registry import store
+from services.registry import schedule_store, store
 from services.registry.domain import registration, schedules
 from services.registry.domain.documents import encode
 from services.registry.handlers.deletion import delete_flows_and
+from services.registry.schedule_store import Schedulable
 from services.registry.work import NOT_FOUND, Bench, Work
 
 
@@ -36,6 +39,8 @@ class Groups:
                 if isinstance(schedule, Refused):
                     return schedule
                 changes["schedule"] = schedule
+            if refused := await _unschedulable_flow(work, command.flow_group_id, changes):
+                return refused
             if not await store.update_group(
                 work.connection,
                 work.tenant_id,
@@ -67,6 +72,43 @@ class Groups:
             gone=(FlowGroupDeleted, {"flow_group_id": group_id}),
             still_there=lambda work: store.has_group(work.connection, work.tenant_id, group_id),
         )
+
+
+async def _unschedulable_flow(
+    work: Work, flow_group_id: UUID, changes: JsonObject
+) -> Refused | None:
+    """The refusal of a change after which a schedule that is followed could plan no runs any more.
+
+    New default parameters are not to blame for a flow that lacked one before.
+    """
+    if not changes.keys() & {"schedule", "default_parameters"}:
+        return None
+    for flow in await schedule_store.followed_of(work.connection, work.tenant_id, flow_group_id):
+        then = replace(
+            flow,
+            group_schedule=changes.get("schedule", flow.group_schedule),
+            default_parameters=changes.get("default_parameters", flow.default_parameters),
+        )
+        if "schedule" not in changes and unschedulable_refusal(flow):
+            continue
+        if refused := unschedulable_refusal(then):
+            return refused
+    return None
+
+
+def unschedulable_refusal(flow: Schedulable) -> Refused | None:
+    """Why the schedule that this flow follows could plan no runs, or None."""
+    names = schedules.ungiven(
+        required=flow.required_parameters,
+        group_defaults=flow.default_parameters,
+        schedule=schedules.in_force(of_group=flow.group_schedule, of_flow=flow.schedule),
+    )
+    if not names:
+        return None
+    return Refused(
+        code=Code.REQUIRED_PARAMETERS_UNSCHEDULABLE,
+        fields={"flow": flow.title, "names": ", ".join(map(repr, names))},
+    )
 
 
 async def _tell_of_schedule(work: Work, flow_group_id: UUID) -> None:

@@ -40,13 +40,14 @@ async def make_version(
     work: Work, entry: Entry, *, flow_id: UUID, group: Group, flow: NewFlow
 ) -> Registered:
     """Store the next version with its tasks and edges, and archive the others; the caller holds the group."""
+    schedule = schedules.in_force(of_group=group.schedule, of_flow=flow.schedule)
     is_active = (
         entry.set_schedule_active
-        and (flow.schedule is not None or group.has_schedule)
-        and schedules.may_be_started(
+        and schedule is not None
+        and not schedules.ungiven(
             required=flow.required_parameters,
             group_defaults=group.default_parameters,
-            schedule=flow.schedule,
+            schedule=schedule,
         )
     )
     at = (work.connection, work.tenant_id)

@@ -5,4 +5,4 @@
 INSERT INTO registry.flow_group AS g (id, tenant_id, name, settings)
 VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant_id, name) DO UPDATE SET updated = g.updated
-RETURNING g.id, g.name, g.settings, g.default_parameters, g.last_version, g.schedule IS NOT NULL AS has_schedule
+RETURNING g.id, g.name, g.settings, g.default_parameters, g.last_version, g.schedule

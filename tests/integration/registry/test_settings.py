@@ -127,8 +127,105 @@ async def test_a_schedule_whose_runs_would_lack_a_parameter_is_refused(office: O
     )
     allowed = await set_active(office, made.id, active=True)
 
-    assert refused == Refused(code=Code.REQUIRED_PARAMETERS_UNSCHEDULABLE)
+    assert refused == lacking_x()
     assert allowed == Applied(id=made.id)
+
+
+def lacking_x(title: str = "orders version 1") -> Refused:
+    """The refusal of a schedule that leaves x without a value."""
+    return Refused(
+        code=Code.REQUIRED_PARAMETERS_UNSCHEDULABLE, fields={"flow": title, "names": "'x'"}
+    )
+
+
+async def change_group(office: Office, flow_group_id: UUID, **changes: Any) -> Applied | Refused:
+    """Change what a group overrides."""
+    return await office.ask(
+        contracts.UPDATE_FLOW_GROUP,
+        contracts.UpdateFlowGroup(
+            tenant_id=office.tenant_id, flow_group_id=flow_group_id, changes=changes
+        ),
+    )
+
+
+def hourly(**defaults: Any) -> dict[str, Any]:
+    """A group's schedule as clients set it."""
+    return {"interval_clocks": [{"interval": 3600, "parameter_defaults": defaults}]}
+
+
+async def test_a_groups_schedule_that_lacks_a_parameter_cannot_be_started(office: Office) -> None:
+    made = await office.register(a_flow(parameters=[a_parameter("x", required=True)]))
+    await change_group(office, made.flow_group_id, schedule=hourly())
+
+    refused = await set_active(office, made.id, active=True)
+    await change_group(office, made.flow_group_id, schedule=hourly(x=1))
+
+    assert refused == lacking_x()
+    assert await set_active(office, made.id, active=True) == Applied(id=made.id)
+
+
+async def test_a_groups_schedule_may_give_what_the_flows_own_lacks(office: Office) -> None:
+    serialized = a_flow(schedule=a_schedule(), parameters=[a_parameter("x", required=True)])
+    made = await office.register(serialized)
+    await change_group(office, made.flow_group_id, schedule=hourly(x=1))
+
+    assert await set_active(office, made.id, active=True) == Applied(id=made.id)
+    again = await office.register(serialized, set_schedule_active=True)
+    assert (await office.flow(again.id))["is_schedule_active"] is True
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"schedule": hourly()}, {"schedule": None}, {"default_parameters": {"y": 1}}],
+    ids=str,
+)
+async def test_no_change_of_a_group_stops_a_schedule_that_is_followed(
+    office: Office, change: dict[str, Any]
+) -> None:
+    """It would look active, and nothing would ever be planned."""
+    serialized = a_flow(schedule=a_schedule(), parameters=[a_parameter("x", required=True)])
+    made = await office.register(serialized)
+    schedule = hourly(**({} if "default_parameters" in change else {"x": 1}))
+    await change_group(office, made.flow_group_id, schedule=schedule, default_parameters={"x": 1})
+    await set_active(office, made.id, active=True)
+    if "schedule" in change:
+        await change_group(office, made.flow_group_id, default_parameters={})
+
+    refused = await change_group(office, made.flow_group_id, **change)
+    await set_active(office, made.id, active=False)
+
+    assert refused == lacking_x()
+    assert await change_group(office, made.flow_group_id, **change) == Applied(
+        id=made.flow_group_id
+    )
+
+
+async def test_a_schedule_that_is_started_while_its_group_changes_is_never_left_without_a_parameter(
+    office: Office,
+) -> None:
+    flow = a_flow(schedule=a_schedule(), parameters=[a_parameter("x", required=True)])
+    for _ in range(10):
+        made = await office.register(flow, version_group_id=str(new_id()))
+        await change_group(office, made.flow_group_id, default_parameters={"x": 1})
+
+        started, changed = await asyncio.gather(
+            set_active(office, made.id, active=True),
+            change_group(office, made.flow_group_id, default_parameters={}),
+        )
+
+        assert [isinstance(answer, Refused) for answer in (started, changed)].count(True) == 1
+
+
+async def test_an_archived_flows_schedule_is_not_started_but_may_be_paused(office: Office) -> None:
+    made = await office.register(a_flow(schedule=a_schedule()), set_schedule_active=True)
+    await office.on_flow(contracts.ARCHIVE_FLOW, made.id)
+
+    refused = await set_active(office, made.id, active=True)
+    paused = await set_active(office, made.id, active=False)
+
+    assert refused == Refused(code=Code.ARCHIVED_UNSCHEDULABLE, fields={"flow_id": str(made.id)})
+    assert paused == Applied(id=made.id)
+    assert (await office.flow(made.id))["is_schedule_active"] is False
 
 
 async def test_clocks_may_give_what_is_required(office: Office) -> None:

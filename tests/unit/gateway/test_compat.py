@@ -66,8 +66,21 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
     ),
     (
         Code.REQUIRED_PARAMETERS_UNSCHEDULABLE,
-        {},
-        "Can not schedule a flow that has required parameters.",
+        {"flow": "orders version 2", "names": "'x', 'y'"},
+        "Can not schedule a flow that has required parameters. Nobody gives 'x', 'y' of orders version 2 a value:"
+        " give it in the parameter_defaults of each clock, or by set_flow_group_default_parameters.",
+    ),
+    (
+        Code.ARCHIVED_UNSCHEDULABLE,
+        {"flow_id": TASK},
+        f"Can not schedule flow {TASK}, which is archived: take it out of the archive first"
+        " (unarchive_flow), or schedule the version that is in force.",
+    ),
+    (
+        Code.FLOW_UNFINISHED,
+        {"flow_id": TASK},
+        f"Flow {TASK} is still being registered: send the rest of its tasks and then of its edges"
+        " (an empty list ends each), or register it again.",
     ),
     (Code.TIMEZONE_INVALID, {"timezone": "Mars"}, "Invalid timezone provided for schedule: Mars"),
     (Code.CLOCK_INVALID, {"clock": "x"}, "Invalid clock provided for schedule: x"),

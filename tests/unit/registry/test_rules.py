@@ -25,7 +25,7 @@ def a_group(last_key: str | None) -> Group:
         name="g",
         settings=first_settings() | {"idempotency_key": last_key},
         default_parameters={},
-        has_schedule=False,
+        schedule=None,
         last_version=3,
     )
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from services.registry.domain.schedules import Schedule, group_schedule, may_be_started
+from services.registry.domain.schedules import Schedule, group_schedule, in_force, ungiven
 from tests.support.serialized_flows import a_cron, a_schedule, an_interval
 
 NOW = datetime(2026, 3, 8, 20, 30, 15, 250000, tzinfo=UTC)
@@ -82,32 +82,38 @@ def test_what_is_no_cron_expression_or_a_random_one_is_refused(expression: str) 
 
 
 @pytest.mark.parametrize(
-    ("required", "group_defaults", "clocks", "expected"),
+    ("required", "group_defaults", "clocks", "missing"),
     [
-        ([], {}, [{}], True),
-        (["x"], {}, [{}], False),
-        (["x"], {"x": None}, [{}], True),
-        (["x"], {}, [{"x": 1}], True),
-        (["x"], {}, [{"x": 1}, {"y": 1}], False),
-        (["x", "y"], {"x": 1}, [{"y": 1}, {"y": 2}], True),
-        (["x", "y"], {"x": 1}, [{}], False),
+        ([], {}, [{}], []),
+        (["x"], {}, [{}], ["x"]),
+        (["x"], {"x": None}, [{}], []),
+        (["x"], {}, [{"x": 1}], []),
+        (["x"], {}, [{"x": 1}, {"y": 1}], ["x"]),
+        (["x", "y"], {"x": 1}, [{"y": 1}, {"y": 2}], []),
+        (["y", "x"], {"z": 1}, [{}], ["x", "y"]),
     ],
 )
-def test_a_schedule_starts_if_every_clock_gives_what_is_required(
+def test_every_clock_or_the_group_must_give_what_is_required(
     required: list[str],
     group_defaults: dict[str, Any],
     clocks: list[dict[str, Any]],
-    expected: bool,
+    missing: list[str],
 ) -> None:
     schedule = a_schedule(*(an_interval(parameter_defaults=given) for given in clocks))
 
-    allowed = may_be_started(required=required, group_defaults=group_defaults, schedule=schedule)
-
-    assert allowed is expected
+    assert ungiven(required=required, group_defaults=group_defaults, schedule=schedule) == missing
 
 
-def test_a_flow_without_a_schedule_of_its_own_is_not_held_to_it() -> None:
-    assert may_be_started(required=["x"], group_defaults={}, schedule=None)
+def test_nothing_is_missing_where_there_is_no_schedule() -> None:
+    assert ungiven(required=["x"], group_defaults={}, schedule=None) == []
+
+
+def test_the_groups_schedule_is_in_force_before_the_flows() -> None:
+    own, of_group = a_schedule(an_interval(60)), a_schedule(an_interval(120))
+
+    assert in_force(of_group=of_group, of_flow=own) == of_group
+    assert in_force(of_group=None, of_flow=own) == own
+    assert in_force(of_group=None, of_flow=None) is None
 
 
 def test_a_groups_schedule_has_its_crons_first_and_starts_now_in_its_zone() -> None:

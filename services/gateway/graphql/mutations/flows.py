@@ -5,6 +5,7 @@ from uuid import UUID
 
 from libs.contracts import registry
 from libs.contracts.base import Applied, Rpc
+from libs.contracts.errors import Code
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
@@ -178,7 +179,7 @@ async def update_flow_project(context: Context, input: UpdateFlowProject) -> Id:
 
 @mutation("set_schedule_active")
 async def set_schedule_active(context: Context, input: FlowInput) -> Success:
-    """Start the flow's schedule; false when it has none."""
+    """Start the flow's schedule; false when it has none. Refused when it would plan nothing, with the reason."""
     return await _set_schedule(context, input.flow_id, active=True)
 
 
@@ -204,11 +205,20 @@ async def set_flow_schedule_state(context: Context, input: SetFlowScheduleState)
 
 
 async def _set_schedule(context: Context, flow_id: UUID, *, active: bool) -> Success:
-    reply = await context.ask(
+    reply = await context.answer(
         registry.SET_SCHEDULE_ACTIVE,
         registry.SetScheduleActive(tenant_id=context.tenant_id, flow_id=flow_id, active=active),
     )
-    return Success(success=reply.success)
+    if isinstance(reply, Applied):
+        return Success(success=reply.success)
+    error = compat.error_of(reply)
+    if reply.code in _NOT_TO_START and compat.registers(context.core_version):
+        return Success(success=False, error=error.message)
+    raise error
+
+
+_NOT_TO_START = {Code.REQUIRED_PARAMETERS_UNSCHEDULABLE, Code.ARCHIVED_UNSCHEDULABLE}
+"""Why a schedule would plan nothing, though the flow itself is as it should be."""
 
 
 # Safeguards. The old dialect sets with a value, the new one has a pair of verbs.
