@@ -175,6 +175,11 @@ class TaskRun(Stamped, table=True):
             "task_run_cached_idx", "tenant_id", "cache_key", text("state_timestamp DESC"),
             postgresql_where=text("state = 'Cached'"),
         ),
+        # Few, and each for as long as it runs: found when its flow run ends without it (left_task_runs.sql).
+        Index(
+            "task_run_running_idx", "flow_run_id",
+            postgresql_where=text("state IN ('Running', 'Cancelling')"),
+        ),
         Index("task_run_changed_idx", "tenant_id", text("state_timestamp DESC")),
         Index(
             "task_run_failed_idx", "tenant_id", text("updated DESC"),

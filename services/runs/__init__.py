@@ -33,6 +33,8 @@ Guarantees
 * A service's proposal never touches a finished run, nor a version that it did not see.
 * No run is created for an archived flow from the moment the archiving has committed, and none that has not begun is
   offered, claimed or submitted. An idempotency key, and an instant of a schedule, make one run for ever.
+* No task run stays Running for ever in a flow run that does not run: it fails once the flow run has been silent for
+  twice what a live one may be (`queries/left_task_runs.sql`), except where heartbeats are switched off.
 * What running code reports is never refused for its characters or the length of its text: it is cleaned and cut
   (`libs/runtime/reported.py`). Only a state or artifact whose data is too large is refused.
 * A log line is stored once, though it may be delivered twice, and can be read within a second.

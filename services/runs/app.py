@@ -79,6 +79,7 @@ class Runs(Service):
         self.add_loop("upkeep", interval=settings.upkeep_tick, tick=self.upkeep)
         self.add_loop("sweep", interval=settings.sweep_tick, tick=self.sweep)
         self.add_loop("slots", interval=settings.sweep_tick, tick=self.repair_slots)
+        self.add_loop("left_task_runs", interval=settings.sweep_tick, tick=self.end_left_task_runs)
         self.add_loop("lateness", interval=settings.late_tick, tick=self.mark_late)
         self.add_loop("cancellations", interval=settings.cancel_tick, tick=self.end_cancellations)
 
@@ -171,6 +172,20 @@ class Runs(Service):
         )
         if ended:
             self.log.info("cancellations_ended", count=ended)
+        return ended
+
+    async def end_left_task_runs(self) -> int:
+        """End task runs whose flow run is over or waits, and is silent; in how many flow runs."""
+        silence = 2 * self._settings.heartbeat_silence
+        ended = await upkeep.end_left_task_runs(
+            self.database,
+            self.commit,
+            silence=silence,
+            unheard=heartbeat.HEARD_WITHIN,
+            now=self.clock(),
+        )
+        if ended:
+            self.log.info("left_task_runs_ended", flow_runs=ended)
         return ended
 
     async def mark_late(self) -> int:

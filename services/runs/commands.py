@@ -1,6 +1,7 @@
 """What the ledger is asked, and what it answers: messages of its contract, and its own proposals."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 from libs.contracts.base import Message, Refused
@@ -34,6 +35,15 @@ class CancelArchived(Message):
     flow_run_id: UUID
 
 
+class EndLeftTaskRuns(Message):
+    """The ledger's own proposal: these task runs still run, but their flow run does not, and has been silent."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    task_run_ids: list[UUID]
+    silence: timedelta
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """What a proposal of a service led to: something, or nothing for a reason."""
@@ -42,7 +52,7 @@ class Done:
     count: int = 0
 
 
-Safeguard = Reschedule | FlowRunZombieDetected | EndCancellation | CancelArchived
+Safeguard = Reschedule | FlowRunZombieDetected | EndCancellation | CancelArchived | EndLeftTaskRuns
 Command = (
     SetStates | CreateFlowRun | GetOrCreateTaskRun | CancelFlowRun | CreateScheduled | Safeguard
 )

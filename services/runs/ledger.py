@@ -42,6 +42,7 @@ from services.runs.commands import (
     Command,
     Done,
     EndCancellation,
+    EndLeftTaskRuns,
     Safeguard,
 )
 from services.runs.creations import Creation, Creations
@@ -56,6 +57,7 @@ from services.runs.domain.safeguards import (
     answer_lazarus,
     answer_zombie,
     end_cancellation,
+    end_left_task_runs,
 )
 from services.runs.domain.states import (
     InvalidState,
@@ -173,7 +175,8 @@ class _Needs:
     to_submit: set[UUID] = field(default_factory=set)
     """Flow runs that an agent is about to start, which no archived flow's may be."""
     """Agents that claim runs, as (tenant, id)."""
-    zombies: set[UUID] = field(default_factory=set)
+    silent: set[UUID] = field(default_factory=set)
+    """Flow runs that are judged by when they were last heard."""
     entering: dict[UUID, list[RunState]] = field(default_factory=dict)
     """States for which runs need slots of concurrency limits, if there are any."""
 
@@ -185,10 +188,14 @@ class _Needs:
                     if item.state is not None:
                         self._note_state(item.proposal, item.state, claimant)
             case FlowRunZombieDetected():
-                self.zombies.add(command.flow_run_id)
+                self.silent.add(command.flow_run_id)
                 self.reaching.add(command.flow_run_id)
             case CancelFlowRun() | EndCancellation() | CancelArchived():
                 self.reaching.add(command.flow_run_id)
+            case EndLeftTaskRuns():
+                self.silent.add(command.flow_run_id)
+                self.flow_runs.add(command.flow_run_id)
+                self.task_runs.update(command.task_run_ids)
             case Reschedule():
                 self.flow_runs.add(command.flow_run_id)
             case _:
@@ -260,7 +267,13 @@ class _Batch:
                     answers[place] = self._set_states(command, read[place])
                 case CancelFlowRun():
                     answers[place] = self._cancel(command)
-                case FlowRunZombieDetected() | Reschedule() | EndCancellation() | CancelArchived():
+                case (
+                    FlowRunZombieDetected()
+                    | Reschedule()
+                    | EndCancellation()
+                    | CancelArchived()
+                    | EndLeftTaskRuns()
+                ):
                     answers[place] = self._safeguard(command)
                 case _:
                     pass
@@ -331,8 +344,8 @@ class _Batch:
         await self._load_slots(needs)
         if needs.claimants:
             self.agents = await store.known_agents(self.connection, needs.claimants)
-        if needs.zombies:
-            self.last_seen = await store.last_seen(self.connection, sorted(needs.zombies))
+        if needs.silent:
+            self.last_seen = await store.last_seen(self.connection, sorted(needs.silent))
             self.policies = await store.task_policies(self.connection, sorted(self.task_runs))
 
     async def _load_slots(self, needs: _Needs) -> None:
@@ -562,13 +575,9 @@ class _Batch:
     def _intervention(self, run: FlowRun, command: Safeguard) -> Intervention | LeftAlone:
         match command:
             case FlowRunZombieDetected():
-                unnamed = TaskPolicy(name="unknown")
                 return answer_zombie(
                     run,
-                    [
-                        (self.task_runs[id_], self.policies.get(id_, unnamed))
-                        for id_ in self.task_runs_of.get(run.id, ())
-                    ],
+                    self._with_policies(self.task_runs_of.get(run.id, ())),
                     seen_version=command.version,
                     silent_since=command.last_seen,
                     last_seen=self.last_seen.get(run.id),
@@ -591,11 +600,25 @@ class _Batch:
                     deadline=self.policy.cancel_deadline,
                     now=self.now,
                 )
+            case EndLeftTaskRuns():
+                return end_left_task_runs(
+                    run,
+                    self._with_policies(
+                        id_ for id_ in command.task_run_ids if id_ in self.task_runs
+                    ),
+                    silence=command.silence,
+                    last_seen=self.last_seen.get(run.id),
+                    now=self.now,
+                )
             case CancelArchived():
                 if run.state not in NOT_STARTED or run.start_time is not None:
                     return LeftAlone("moved_on")
                 state = make_state(State.CANCELLED, f"Flow {run.flow_id} was archived.")
                 return Intervention(flow_run=move_flow_run(run, state, now=self.now))
+
+    def _with_policies(self, ids: Iterable[UUID]) -> list[tuple[TaskRun, TaskPolicy]]:
+        unnamed = TaskPolicy(name="unknown")
+        return [(self.task_runs[id_], self.policies.get(id_, unnamed)) for id_ in ids]
 
     def _tenanted_logs(self) -> list[tuple[UUID, LogEntry]]:
         return [(self.flow_runs[entry.flow_run_id].tenant_id, entry) for entry in self.logs]

@@ -10,7 +10,14 @@ from uuid import UUID
 from libs.runtime import metrics
 from libs.runtime.database import Database, statement
 from services.runs import removal
-from services.runs.commands import Answer, CancelArchived, Command, Done, EndCancellation
+from services.runs.commands import (
+    Answer,
+    CancelArchived,
+    Command,
+    Done,
+    EndCancellation,
+    EndLeftTaskRuns,
+)
 from services.runs.commit import GroupCommit
 
 STEP = 500
@@ -117,6 +124,32 @@ async def end_cancellations(
             EndCancellation(
                 tenant_id=row["tenant_id"], flow_run_id=row["id"], seen_version=row["version"]
             )
+        )
+        ended += answer.count if isinstance(answer, Done) else 0
+    return ended
+
+
+async def end_left_task_runs(
+    database: Database, commit: Commit, *, silence: timedelta, unheard: timedelta, now: datetime
+) -> int:
+    """End task runs that run in silent flow runs which do not; in how many flow runs.
+
+    `silence` is twice what a live run may be silent: of its last pings not every one is written down. Nobody is judged
+    unless pings were heard all the while, as the watch says, whose own word may be `unheard` old.
+    """
+    rows = await database.pool.fetch(
+        statement(__file__, "left_task_runs"), now - silence, now - unheard, STEP
+    )
+    ended = 0
+    for row in rows:
+        answer = await commit.submit(
+            EndLeftTaskRuns(
+                tenant_id=row["tenant_id"],
+                flow_run_id=row["flow_run_id"],
+                task_run_ids=row["task_run_ids"],
+                silence=silence,
+            ),
+            weight=len(row["task_run_ids"]),
         )
         ended += answer.count if isinstance(answer, Done) else 0
     return ended

@@ -74,6 +74,22 @@ def text_value(value: Any) -> str:
     return value
 
 
+PATTERN_LIMIT = 2_000
+"""Characters of a regular expression; one of a million kept PostgreSQL at work until the query's time was up."""
+
+
+def pattern_value(value: Any) -> str:
+    """Text that PostgreSQL compiles."""
+    text = text_value(value)
+    if len(text) > PATTERN_LIMIT:
+        msg = (
+            f"invalid String for a pattern: it has {len(text):,} characters, and at most {PATTERN_LIMIT:,} are taken;"
+            " _like takes more"
+        )
+        raise GraphQLError(msg)
+    return text
+
+
 def int_value(value: Any) -> int:
     """A 32-bit integer."""
     return _integer("Int", value, 2**31)
@@ -118,6 +134,7 @@ BINDINGS: dict[str, Binding] = {
     "Int": Binding("{}::int", "{}::int[]", int_value),
     "bigint": Binding("{}::bigint", "{}::bigint[]", bigint_value),
     "Boolean": Binding("{}::boolean", "{}::boolean[]", boolean_value),
+    "pattern": Binding("{}::varchar", "{}::varchar[]", pattern_value),
     # As text, because PostgreSQL alone knows every way to write them.
     "interval": Binding("{}::text::interval", "{}::text[]::interval[]", text_value),
     "jsonb": Binding("{}::text::jsonb", "{}::text[]::jsonb[]", json_value),

@@ -102,15 +102,16 @@ def _end_of_zombie(
     resurrection_limit: int,
     now: datetime,
 ) -> Intervention:
-    if run.state == State.CANCELLING:
-        return _failed_flow_run(run, (), (), now=now)
+    is_over = run.state == State.CANCELLING
     moves: list[TaskRunMoved] = []
     logs: list[LogEntry] = []
     for task_run, policy in task_runs:
         if task_run.state in RUNNING_FAMILY:
-            moved, entry = _answer_zombie_task(task_run, policy, now=now)
+            moved, entry = _answer_zombie_task(task_run, policy, may_retry=not is_over, now=now)
             moves.append(moved)
             logs.append(entry)
+    if is_over:
+        return _failed_flow_run(run, tuple(moves), tuple(logs), now=now)
     will_retry = any(moved.run.state == State.RETRYING for moved in moves)
     # A retry that is due brings the run back through the queue; otherwise Lazarus does, while it still may.
     if will_retry or (run.lazarus_enabled and run.times_resurrected < resurrection_limit):
@@ -159,11 +160,43 @@ def end_cancellation(
     return Intervention(flow_run=moved, logs=(_entry(run, CANCEL_LOGGER, "WARNING", message),))
 
 
+def end_left_task_runs(
+    run: FlowRun,
+    task_runs: list[tuple[TaskRun, TaskPolicy]],
+    *,
+    silence: timedelta,
+    last_seen: datetime | None,
+    now: datetime,
+) -> Intervention | LeftAlone:
+    """Task runs that run in a flow run that does not, and was not heard for `silence`: whoever ran them has gone.
+
+    A flow run at work is the heartbeat service's to judge (`answer_zombie`). Nothing would run the task again here, so
+    there is no retry; a person's restart of the flow run finds them failed, as it finds others.
+    """
+    if run.state in RUNNING_FAMILY:
+        return LeftAlone("at_work")
+    if not run.heartbeat_enabled:
+        return LeftAlone("heartbeat_disabled")
+    since = now - silence
+    if run.state_timestamp > since or (last_seen is not None and last_seen > since):
+        return LeftAlone("alive")
+    ended = [
+        _answer_zombie_task(task_run, policy, may_retry=False, now=now)
+        for task_run, policy in task_runs
+        if task_run.state in RUNNING_FAMILY and task_run.state_timestamp <= since
+    ]
+    if not ended:
+        return LeftAlone("moved_on")
+    return Intervention(
+        task_runs=tuple(moved for moved, _ in ended), logs=tuple(entry for _, entry in ended)
+    )
+
+
 def _answer_zombie_task(
-    run: TaskRun, policy: TaskPolicy, *, now: datetime
+    run: TaskRun, policy: TaskPolicy, *, may_retry: bool, now: datetime
 ) -> tuple[TaskRunMoved, LogEntry]:
     attempt = run.retries + 1
-    if attempt <= policy.max_retries:
+    if may_retry and attempt <= policy.max_retries:
         message = (
             "No heartbeat detected from the remote task; retrying the run. "
             f"This will be retry {attempt} of {policy.max_retries}."

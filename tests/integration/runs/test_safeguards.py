@@ -5,11 +5,14 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from uuid import UUID
 
+import pytest
+
 from libs.contracts import heartbeat, runs, subjects
 from libs.contracts.runs import StateApplied
 from libs.runtime import outbox
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
+from libs.runtime.database import statement
 from libs.runtime.ids import new_id
 from services.runs import upkeep
 from services.runs.app import Runs
@@ -172,6 +175,87 @@ async def test_a_cancellation_that_nobody_obeys_ends_at_its_deadline(
     assert (early, asked, late) == (0, "UPDATE 1", 1)
     assert await states(stack, run_id) == ("Cancelled", ["Cancelled", "Cancelled"])
     assert isinstance(await client.set(run_id, "Cancelled"), StateApplied)  # the process, too late
+
+
+async def _pings_are_heard(stack: Stack, *, since: str = "1 day") -> None:
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.watch (id, since, at) VALUES (1, now() - $1::text::interval, now())"
+        " ON CONFLICT (id) DO UPDATE SET since = excluded.since, at = excluded.at",
+        since,
+    )
+
+
+async def _an_hour_passes(stack: Stack, run_id: UUID) -> None:
+    for table, key in (("flow_run", "id"), ("task_run", "flow_run_id")):
+        await stack.admin_pool.execute(
+            f"UPDATE runs.{table} SET state_timestamp = state_timestamp - interval '1 hour' WHERE {key} = $1",
+            run_id,
+        )
+
+
+@pytest.mark.parametrize("end", ["Failed", "Success", "TimedOut", "Scheduled", "Pending"])
+async def test_a_task_run_ends_with_its_flow_runs_silence_however_that_ended(
+    stack: Stack, bus: Bus, ledger: Runs, end: str
+) -> None:
+    flow = await register_flow(stack.admin_pool, tasks=3, max_retries=1)
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.start(flow)
+    left, done = [await client.task_run(run_id, t) for t in flow.task_ids[:2]]
+    await client.set_task(left.id, "Running")
+    await client.set_task(done.id, "Success")
+    await client.set(run_id, end)
+    await _pings_are_heard(stack)
+
+    early = await ledger.end_left_task_runs()
+    await _an_hour_passes(stack, run_id)
+    ended = [await ledger.end_left_task_runs() for _ in range(2)]
+
+    assert (early, ended) == (0, [1, 0])
+    assert await states(stack, run_id) == (end, ["Failed", "Success", "Pending"])
+    [(level, message, task_run_id)] = await log_lines(stack, run_id)
+    assert (level, task_run_id) == ("ERROR", left.id)
+    assert message.startswith("No heartbeat detected from the remote task; marking the task run")
+
+
+async def test_a_task_run_is_left_running_while_its_process_may_live(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    flow = await register_flow(stack.admin_pool)
+    unwatched = await register_flow(stack.admin_pool, settings={"heartbeat_enabled": False})
+    runs_left = []
+    for of in (flow, unwatched):
+        client = Client(bus, of.tenant_id)
+        run_id = await client.start(of)
+        task = await client.task_run(run_id, of.task_ids[0])
+        await client.set_task(task.id, "Running")
+        await client.set(run_id, "Failed")
+        await _an_hour_passes(stack, run_id)
+        runs_left.append(run_id)
+
+    await _pings_are_heard(stack, since="1 minute")
+    while_nobody_listened = await ledger.end_left_task_runs()
+    await _pings_are_heard(stack)
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.last_seen (flow_run_id, tenant_id, at) VALUES ($1, $2, now())",
+        runs_left[0],
+        flow.tenant_id,
+    )
+    while_it_pings = await ledger.end_left_task_runs()
+
+    assert (while_nobody_listened, while_it_pings) == (0, 0)
+    for run_id in runs_left:
+        assert await states(stack, run_id) == ("Failed", ["Running"])
+
+
+async def test_task_runs_that_were_left_are_found_by_the_index_of_those_that_run(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    async with stack.admin_pool.acquire() as connection, connection.transaction():
+        await connection.execute("SET LOCAL enable_seqscan = off")
+        text = statement(upkeep.__file__, "left_task_runs")
+        plan = await connection.fetch(f"EXPLAIN {text}", utc_now(), utc_now(), 500)
+
+    assert "task_run_running_idx" in "\n".join(row[0] for row in plan)
 
 
 async def test_a_success_and_a_service_race_and_the_first_end_stays(

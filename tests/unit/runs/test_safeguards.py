@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from libs.contracts.states import FINISHED_FAMILY, LIVE_FAMILY, State
+from libs.contracts.states import FINISHED_FAMILY, LIVE_FAMILY, RUNNING_FAMILY, State
 from services.runs.domain.safeguards import (
     Intervention,
     LeftAlone,
@@ -14,6 +14,7 @@ from services.runs.domain.safeguards import (
     answer_lazarus,
     answer_zombie,
     end_cancellation,
+    end_left_task_runs,
 )
 from services.runs.domain.transitions import FlowRun
 from tests.unit.runs.builders import NOW, a_run, a_task_run
@@ -163,6 +164,60 @@ def test_a_run_that_falls_silent_while_cancelling_fails() -> None:
     assert found.flow_run is not None
     assert found.flow_run.run.state == "Failed"
     assert found.logs[0].name == "prefect-server.ZombieKiller.FlowRun"
+
+
+def test_a_run_that_falls_silent_while_cancelling_takes_its_task_runs_with_it() -> None:
+    found = zombie(a_run("Cancelling"), (a_task_run(), TWO_RETRIES))
+
+    assert isinstance(found, Intervention)
+    assert [moved.run.state for moved in found.task_runs] == ["Failed"]
+
+
+SILENCE = timedelta(minutes=4)
+
+
+def left(
+    run: FlowRun, *task_runs: Any, last_seen: datetime | None = None
+) -> Intervention | LeftAlone:
+    return end_left_task_runs(
+        run,
+        [(task_run, TWO_RETRIES) for task_run in task_runs],
+        silence=SILENCE,
+        last_seen=last_seen,
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize("state", [s for s in State if s not in RUNNING_FAMILY])
+def test_what_runs_in_a_flow_run_that_does_not_ends_with_its_silence(state: State) -> None:
+    found = left(a_run(state), a_task_run(), last_seen=NOW - SILENCE)
+
+    assert isinstance(found, Intervention)
+    assert [moved.run.state for moved in found.task_runs] == ["Failed"]
+    assert found.flow_run is None
+    assert found.logs[0].name == "prefect-server.ZombieKiller.TaskRun"
+
+
+@pytest.mark.parametrize(
+    ("run", "seen", "reason"),
+    [
+        (a_run("Running"), None, "at_work"),
+        (a_run("Cancelling"), None, "at_work"),
+        (a_run("Failed", heartbeat_enabled=False), None, "heartbeat_disabled"),
+        (a_run("Failed"), NOW - SILENCE + timedelta(seconds=1), "alive"),
+        (a_run("Scheduled", state_timestamp=NOW - timedelta(seconds=1)), None, "alive"),
+    ],
+)
+def test_whose_process_may_live_keeps_its_task_runs(
+    run: FlowRun, seen: datetime | None, reason: str
+) -> None:
+    assert left(run, a_task_run(), last_seen=seen) == LeftAlone(reason)
+
+
+def test_of_a_silent_flow_run_only_what_has_run_all_the_while_ends() -> None:
+    new = a_task_run(state_timestamp=NOW - timedelta(seconds=1))
+
+    assert left(a_run("Failed"), new, a_task_run("Success")) == LeftAlone("moved_on")
 
 
 def test_lazarus_schedules_a_new_attempt_and_ends_the_old_lease() -> None:
