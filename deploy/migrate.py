@@ -2,7 +2,11 @@
 
 Idempotent, and safe to run by several at once: an advisory lock lets one through at a time. Roles, migrations, grants
 and the stamp commit together, so a migrator that is killed leaves the database as it was. The stamp (a comment on the
-database) names what was applied; when it is the present one there is nothing to do, and nothing heavy is imported.
+database, and one on each role) names what was applied; when it is the present one there is nothing to do, and nothing
+heavy is imported. A backup brings the database's comment into a server that has no such roles: they are made then.
+
+A migration waits for a table's lock for three seconds only, since whatever asks for that table later waits behind it.
+Then all is undone, the services go on, and the migrator tries again; so it does after a failover.
 
 Needs the owner's URL (`HEADWATER_POSTGRES_URL`; a role that may create roles and, if it is not there yet, the database)
 and a password for each service's role (`HEADWATER_ROLE_PASSWORDS`, a JSON object: {"runs": "...", "reader": "..."}).
@@ -13,7 +17,8 @@ import base64
 import hashlib
 import hmac
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -24,10 +29,29 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.engines import EngineError
 from deploy.say import complain
+from libs.runtime.postgres_hosts import connect
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = "headwater.migrate"
 _POLL = 0.2  # seconds between two tries to reach PostgreSQL
+_LOCK_TIMEOUT = "3s"  # what a migration may hold up others for by waiting
+_PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries to migrate
+
+_AWAY = (
+    OSError,
+    asyncpg.TargetServerAttributeNotMatched,  # hosts answer, and none is the primary: an election
+    asyncpg.CannotConnectNowError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
+_PASSING = (
+    *_AWAY,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InternalClientError,  # a connection that broke in mid-command; the next try sees what got done
+)
 
 
 class MigrateSettings(BaseSettings):
@@ -42,21 +66,47 @@ class MigrateSettings(BaseSettings):
     migrate_wait: timedelta = Field(
         default=timedelta(seconds=60), description="how long PostgreSQL may take to come up"
     )
+    migrate_lock_wait: timedelta = Field(
+        default=timedelta(minutes=10),
+        description="how long to try again while others hold the locks that a migration needs",
+    )
 
 
 async def migrate(
-    url: str, passwords: Mapping[str, str], *, wait: timedelta = timedelta(seconds=60)
+    url: str,
+    passwords: Mapping[str, str],
+    *,
+    wait: timedelta = timedelta(seconds=60),
+    lock_wait: timedelta = timedelta(minutes=10),
+    tell: Callable[[str], None] = lambda _: None,
 ) -> bool:
-    """Apply what is missing; whether anything was. Raises `EngineError` when it cannot."""
-    stamp = _stamp(passwords)
+    """Apply what is missing; whether anything was. Raises `EngineError` when it cannot; `tell` hears of progress."""
     connection = await _connect_or_create(url, wait=wait)
     try:
-        if await _applied_stamp(connection) == stamp:
+        if await _is_present(connection, passwords):
             return False
     finally:
         await connection.close()
-    await _apply(url, passwords, stamp)
-    return True
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + lock_wait.total_seconds()
+    pause = _PAUSE
+    while True:
+        try:
+            return await _apply(url, passwords, tell)
+        except Exception as error:
+            cause = _cause(error)
+            if not _passes(cause):
+                if isinstance(cause, asyncpg.PostgresError):
+                    msg = f"The migration failed and nothing was changed: {cause}"
+                    raise EngineError(msg) from error
+                raise
+            why = await _why(url, cause)
+            if clock() + pause > deadline:
+                msg = f"Nothing was changed: {why}. Migrate again when that is over."
+                raise EngineError(msg) from None
+        tell(f"{why}; nothing was changed, and it is tried again in {pause:g} s")
+        await asyncio.sleep(pause)
+        pause = min(pause * 2, _LONGEST_PAUSE)
 
 
 def role_url(url: str, *, role: str, password: str) -> str:
@@ -80,12 +130,20 @@ def with_database(url: str, database: str) -> str:
 
 def _stamp(passwords: Mapping[str, str]) -> str:
     """A digest of everything that `_apply` brings about; the passwords are part of it, so that they can be changed."""
-    from libs.schema.roles import ROLES, grants  # noqa: PLC0415 - imports every table
+    from libs.schema.roles import grants  # noqa: PLC0415 - imports every table
 
     digest = hashlib.sha256()
     for file in sorted((MIGRATIONS / "versions").glob("*.*")):
         digest.update(file.name.encode() + b"\0" + file.read_bytes() + b"\0")
-    digest.update(repr((ROLES, grants(), sorted(passwords.items()))).encode())
+    digest.update(repr((grants(), _role_stamp(passwords))).encode())
+    return f"headwater {digest.hexdigest()[:32]}"
+
+
+def _role_stamp(passwords: Mapping[str, str]) -> str:
+    """A digest of the roles, which belong to the server and not to the database: a backup leaves them behind."""
+    from libs.schema.roles import ROLES  # noqa: PLC0415 - imports every table
+
+    digest = hashlib.sha256(repr((ROLES, sorted(passwords.items()))).encode())
     return f"headwater {digest.hexdigest()[:32]}"
 
 
@@ -94,22 +152,61 @@ async def _connect_or_create(url: str, *, wait: timedelta) -> "asyncpg.Connectio
     deadline = asyncio.get_running_loop().time() + wait.total_seconds()
     while True:
         try:
-            return await asyncpg.connect(url, timeout=5)
+            return await connect(url, timeout=5)
         except asyncpg.InvalidCatalogNameError:
             await _create_database(url)
         except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
             msg = f"PostgreSQL at {_place(url)} refuses the user or password of HEADWATER_POSTGRES_URL; correct them."
             raise EngineError(msg) from None
-        except (OSError, asyncpg.CannotConnectNowError, TimeoutError) as error:
+        except _AWAY as error:
             if asyncio.get_running_loop().time() > deadline:
-                msg = f"PostgreSQL at {_place(url)} does not answer ({error}); start it or set HEADWATER_POSTGRES_URL."
-                raise EngineError(msg) from None
+                raise EngineError(_absence(url, error)) from None
             await asyncio.sleep(_POLL)
+
+
+def _absence(url: str, error: Exception) -> str:
+    """Why there is nobody to migrate."""
+    if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
+        return f"No PostgreSQL at {_place(url)} is the primary; promote one or correct HEADWATER_POSTGRES_URL."
+    return f"PostgreSQL at {_place(url)} does not answer ({error}); start it or set HEADWATER_POSTGRES_URL."
+
+
+def _cause(error: BaseException) -> BaseException:
+    """What the driver raised, below what SQLAlchemy made of it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _passes(error: BaseException) -> bool:
+    """Whether it may well go better soon."""
+    # Two databases on one server, migrated at once, alter the same roles.
+    return isinstance(error, _PASSING) or "tuple concurrently updated" in str(error)
+
+
+async def _why(url: str, error: BaseException) -> str:
+    """Why the migration has to wait, in words; of a lock, who has been at work for longest."""
+    if not isinstance(error, asyncpg.LockNotAvailableError):
+        return f"PostgreSQL broke it off ({error or type(error).__name__})"
+    try:
+        connection = await connect(url, timeout=5)
+    except (OSError, asyncpg.PostgresError, asyncpg.InternalClientError):
+        return "A lock that the migration needs is held"
+    try:
+        held: str | None = await connection.fetchval(
+            "SELECT format('process %s (%s) has been in a transaction for %s s', pid,"
+            " coalesce(nullif(application_name, ''), usename), extract(epoch FROM now() - xact_start)::int)"
+            " FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            " AND xact_start IS NOT NULL AND backend_type = 'client backend' ORDER BY xact_start LIMIT 1"
+        )
+    finally:
+        await connection.close()
+    return "A lock that the migration needs is held" + (f": {held}" if held else "")
 
 
 async def _create_database(url: str) -> None:
     name = urlsplit(url).path.lstrip("/")
-    connection = await asyncpg.connect(with_database(url, "postgres"), timeout=5)
+    connection = await connect(with_database(url, "postgres"), timeout=5)
     try:
         await connection.execute(f"CREATE DATABASE {_quoted(name)} TEMPLATE template0")
     except (asyncpg.DuplicateDatabaseError, asyncpg.UniqueViolationError):
@@ -121,14 +218,29 @@ async def _create_database(url: str) -> None:
         await connection.close()
 
 
-async def _applied_stamp(connection: "asyncpg.Connection[asyncpg.Record]") -> str | None:
-    found: str | None = await connection.fetchval(
-        "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = current_database()"
+async def _is_present(
+    connection: "asyncpg.Connection[asyncpg.Record]", passwords: Mapping[str, str]
+) -> bool:
+    """Whether the stamps of the database and of every role are the present ones."""
+    from libs.schema.roles import ROLES  # noqa: PLC0415 - imports every table
+
+    found: bool | None = await connection.fetchval(
+        _IS_PRESENT, _stamp(passwords), [role.name for role in ROLES], _role_stamp(passwords)
     )
-    return found
+    return bool(found)
 
 
-async def _apply(url: str, passwords: Mapping[str, str], stamp: str) -> None:
+_IS_PRESENT = """
+SELECT shobj_description(oid, 'pg_database') = $1
+   AND (SELECT count(*) FROM pg_roles r
+         WHERE r.rolname = ANY ($2::text[]) AND r.rolcanlogin
+           AND shobj_description(r.oid, 'pg_authid') = $3) = cardinality($2::text[])
+  FROM pg_database WHERE datname = current_database()
+"""
+
+
+async def _apply(url: str, passwords: Mapping[str, str], tell: Callable[[str], None]) -> bool:
+    """One try in one transaction; false if another migrator has done it meanwhile."""
     # Imported here: half a second that a start with nothing to migrate does not pay.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -142,26 +254,36 @@ async def _apply(url: str, passwords: Mapping[str, str], stamp: str) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
         config.attributes["connection"] = connection
+        config.attributes["tell"] = tell
         command.upgrade(config, "head")
 
     # asyncpg takes a dialect's URL apart itself, so credentials with escapes reach it as they were written.
     engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), poolclass=NullPool
+        "postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool
     )
     try:
         async with engine.begin() as connection:
-            await connection.execute(
-                text("SELECT pg_advisory_xact_lock(hashtext(:name))"), {"name": _LOCK}
-            )
+            name = {"name": _LOCK}
+            turn = "SELECT {}(hashtext(:name))"
+            if not await connection.scalar(text(turn.format("pg_try_advisory_xact_lock")), name):
+                tell("another migrator is at work; waiting for it")
+                await connection.execute(text(turn.format("pg_advisory_xact_lock")), name)
+            driver = (await connection.get_raw_connection()).driver_connection
+            if driver is not None and await _is_present(driver, passwords):
+                return False
+            await connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
             for statement in _role_statements(passwords):
                 await connection.exec_driver_sql(statement)
             await connection.run_sync(upgrade)
             for statement in grants():
                 await connection.exec_driver_sql(statement)
-            name = urlsplit(url).path.lstrip("/")
-            await connection.exec_driver_sql(f"COMMENT ON DATABASE {_quoted(name)} IS '{stamp}'")
+            database = _quoted(urlsplit(url).path.lstrip("/"))
+            await connection.exec_driver_sql(
+                f"COMMENT ON DATABASE {database} IS '{_stamp(passwords)}'"
+            )
     finally:
         await engine.dispose()
+    return True
 
 
 def _role_statements(passwords: Mapping[str, str]) -> list[str]:
@@ -181,6 +303,7 @@ def _role_statements(passwords: Mapping[str, str]) -> list[str]:
                 f"ALTER ROLE {role.name} SET {name} = '{value}'"
                 for name, value in role.settings.items()
             ),
+            f"COMMENT ON ROLE {role.name} IS '{_role_stamp(passwords)}'",
         ]
     return statements
 
@@ -206,6 +329,10 @@ def _place(url: str) -> str:
     return urlsplit(url).netloc.rpartition("@")[2]
 
 
+def _tell(progress: str) -> None:
+    sys.stderr.write(f"headwater: {progress}\n")
+
+
 def main() -> None:
     """Migrate what the environment names."""
     try:
@@ -214,9 +341,15 @@ def main() -> None:
         complain(error)
     try:
         changed = asyncio.run(
-            migrate(settings.postgres_url, settings.role_passwords, wait=settings.migrate_wait)
+            migrate(
+                settings.postgres_url,
+                settings.role_passwords,
+                wait=settings.migrate_wait,
+                lock_wait=settings.migrate_lock_wait,
+                tell=_tell,
+            )
         )
-    except (EngineError, asyncpg.PostgresError) as error:
+    except (EngineError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         complain(error)
     print("migrated" if changed else "already at the present schema")  # noqa: T201 - the answer of a command
 

@@ -4,8 +4,10 @@ There is no other way in: migrations need the owner's connection, an advisory lo
 """
 
 import re
+from typing import Any
 
 from alembic import context
+from alembic.runtime.migration import MigrationInfo
 
 from libs.schema import OWNERS, metadata
 
@@ -17,6 +19,12 @@ def _is_declared(name: str | None, kind: str, _parents: object) -> bool:
     return kind != "table" or re.search(r"_(w\d{6}|default)$", name or "") is None
 
 
+def _say(*, step: MigrationInfo, **_: Any) -> None:
+    tell = context.config.attributes.get("tell")
+    if tell is not None:
+        tell(f"applied {', '.join(step.up_revision_ids)}")
+
+
 connection = context.config.attributes["connection"]
 context.configure(
     connection=connection,
@@ -25,6 +33,7 @@ context.configure(
     include_name=_is_declared,
     version_table_schema="public",
     transaction_per_migration=True,
+    on_version_apply=_say,  # type: ignore[arg-type]  # called by keywords, which its type does not say
 )
 with context.begin_transaction():
     context.run_migrations()

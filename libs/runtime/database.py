@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
-from libs.runtime import exact_json
+from libs.runtime import exact_json, postgres_hosts
 from libs.runtime.trace import Tracing
+from libs.runtime.watched_sql import watched_connection
 
 if TYPE_CHECKING:
     Connection = asyncpg.pool.PoolConnectionProxy[asyncpg.Record]
@@ -55,8 +56,8 @@ async def _leave_as_is(connection: object) -> None:
     """
 
 
-def connection_class(tracing: Tracing | None) -> "type[asyncpg.Connection[asyncpg.Record]]":
-    """What a pool makes: asyncpg's own connections, or traced ones when traces are on."""
+def _connection_class(tracing: Tracing | None) -> "type[asyncpg.Connection[asyncpg.Record]]":
+    """asyncpg's own connections, or traced ones when traces are on."""
     if tracing is None:
         return asyncpg.Connection
     from libs.runtime.trace_sql import traced_connection  # noqa: PLC0415 - only when on
@@ -64,8 +65,32 @@ def connection_class(tracing: Tracing | None) -> "type[asyncpg.Connection[asyncp
     return traced_connection(tracing, names)
 
 
+async def open_pool(
+    url: str, *, tracing: Tracing | None, **options: Any
+) -> "asyncpg.Pool[asyncpg.Record]":
+    """A pool on one or several hosts that renews its connections when their server is no longer the one to ask.
+
+    `options` are those of `asyncpg.create_pool`. Raises what asyncpg raises when PostgreSQL is not there.
+    """
+
+    async def expire() -> None:
+        # What is at work goes on; what is idle is replaced when it is next asked for.
+        await pool.expire_connections()
+
+    # Any: the stubs know no function but asyncpg's own.
+    connect: Any = postgres_hosts.connect
+    pool: asyncpg.Pool[asyncpg.Record] = asyncpg.create_pool(
+        url,
+        connect=connect,
+        connection_class=watched_connection(_connection_class(tracing), expire),
+        **options,
+    )
+    await pool
+    return pool
+
+
 class Database:
-    """A pool that is opened once and survives restarts of PostgreSQL (asyncpg replaces dead connections)."""
+    """A pool that is opened once and survives restarts and failovers of PostgreSQL: dead connections are replaced."""
 
     def __init__(
         self, url: str, *, pool_size: int, name: str, tracing: Tracing | None = None
@@ -79,13 +104,13 @@ class Database:
 
     async def connect(self) -> None:
         """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
-        self._pool = await asyncpg.create_pool(
+        self._pool = await open_pool(
             self._url,
+            tracing=self._tracing,
             min_size=1,
             max_size=self._pool_size,
             init=_prepare,
             reset=_leave_as_is,
-            connection_class=connection_class(self._tracing),
             command_timeout=30,
             server_settings={"application_name": f"headwater-{self._name}", "timezone": "UTC"},
         )

@@ -244,7 +244,13 @@ def run(service: Callable[[], Service], *, json_logs: bool) -> None:
     except NotProvisionedError as error:
         sys.stderr.write(f"headwater: {made.name} cannot start: {error}.\n")
         raise SystemExit(1) from None
-    except (OSError, asyncpg.PostgresError, nats.errors.Error) as error:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        nats.errors.Error,
+    ) as error:
         sys.stderr.write(
             f"headwater: {made.name} cannot start: {error or type(error).__name__}. Do PostgreSQL and NATS answer at"
             " HEADWATER_POSTGRES_URL and HEADWATER_NATS_URL?\n"

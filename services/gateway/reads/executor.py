@@ -13,7 +13,7 @@ import asyncpg
 from graphql import GraphQLError
 
 from libs.runtime import log
-from libs.runtime.database import connection_class
+from libs.runtime.database import open_pool
 from libs.runtime.failures import is_outage
 from libs.runtime.trace import Tracing
 from services.gateway.reads.plans import Bound, Plan, RowPlan, at_key
@@ -61,8 +61,9 @@ class Reader:
 
     async def connect(self) -> None:
         """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
-        self._pool = await asyncpg.create_pool(
+        self._pool = await open_pool(
             self._url,
+            tracing=self._tracing,
             min_size=1,
             max_size=self._pool_size,
             statement_cache_size=_STATEMENTS,
@@ -73,7 +74,6 @@ class Reader:
             server_settings=_SETTINGS
             | {"statement_timeout": str(int(self._statement_timeout * 1000))},
             reset=_nothing_to_reset,
-            connection_class=connection_class(self._tracing),
         )
 
     async def close(self) -> None:

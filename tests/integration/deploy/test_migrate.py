@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -14,10 +15,20 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from deploy.engines import EngineError
+from deploy.engines.postgres import Postgres
 from deploy.migrate import MIGRATIONS, migrate, role_url, with_database
 from libs.schema import OWNERS, metadata
 from libs.schema.roles import DEFINER_FUNCTIONS, HIDDEN_FROM_READERS
 from tests.support.engines import PASSWORDS, Stack, TestPostgres
+from tests.support.postgres_hosts import primary
+
+BLOCKED_BY_READERS = """
+CREATE FUNCTION public.lock_flow_run() RETURNS event_trigger LANGUAGE plpgsql AS $$
+BEGIN LOCK TABLE runs.flow_run IN ACCESS EXCLUSIVE MODE; END $$;
+CREATE EVENT TRIGGER lock_flow_run ON ddl_command_start WHEN TAG IN ('GRANT')
+    EXECUTE FUNCTION public.lock_flow_run()
+"""
+"""From now on a migration needs the lock that no reader lets it have, as one that adds a column does."""
 
 ROLES = (*OWNERS, "reader")
 TABLES = sorted(metadata.tables)
@@ -108,6 +119,104 @@ async def test_new_passwords_are_applied(url: str) -> None:
         assert changed
     finally:
         await migrate(url, PASSWORDS)
+
+
+async def test_a_migration_lets_others_pass_while_a_lock_is_held_and_goes_on_afterwards(
+    url: str,
+) -> None:
+    await migrate(url, PASSWORDS)
+    reading = await asyncpg.connect(url, server_settings={"application_name": "a long report"})
+    await reading.execute("BEGIN; LOCK TABLE runs.flow_run IN ACCESS SHARE MODE")
+    other = await asyncpg.connect(url)
+    await other.execute("COMMENT ON DATABASE " + url.rpartition("/")[2] + " IS NULL")
+    await other.execute(BLOCKED_BY_READERS)
+    told: list[str] = []
+    said = asyncio.Event()
+
+    def tell(progress: str) -> None:
+        told.append(progress)
+        said.set()
+
+    migrating = asyncio.create_task(migrate(url, PASSWORDS, tell=tell))
+    async with asyncio.timeout(60):
+        await said.wait()
+        await other.fetchval("SELECT count(*) FROM runs.flow_run")
+        await reading.execute("COMMIT")
+        changed = await migrating
+
+    await reading.close()
+    await other.close()
+    assert changed
+    assert "(a long report) has been in a transaction" in told[0]
+
+
+async def test_a_migration_that_gets_no_lock_says_who_holds_it(url: str) -> None:
+    await migrate(url, PASSWORDS)
+    reading = await asyncpg.connect(url, server_settings={"application_name": "a long report"})
+    await reading.execute(BLOCKED_BY_READERS)
+    await reading.execute("COMMENT ON DATABASE " + url.rpartition("/")[2] + " IS NULL")
+    await reading.execute("BEGIN; LOCK TABLE runs.flow_run IN ACCESS SHARE MODE")
+
+    with pytest.raises(EngineError, match=r"Nothing was changed: .*\(a long report\)"):
+        await migrate(url, PASSWORDS, lock_wait=timedelta(0))
+
+    await reading.close()
+
+
+async def test_a_stamp_without_its_roles_does_not_count(
+    url: str, postgres: TestPostgres, tmp_path: Path
+) -> None:
+    await migrate(url, PASSWORDS)
+    assert postgres.supervisor is not None, "needs the embedded engines"
+    program = postgres.supervisor.program
+    assert isinstance(program, Postgres)
+    name = url.rpartition("/")[2]
+    backup = tmp_path / "backup.sql"
+    async with primary() as new:
+        restored = with_database(new.owner_url, name)
+        for command in (
+            ["pg_dump", "--create", "--no-privileges", "--file", str(backup), "--dbname", url],
+            ["psql", "--quiet", "--file", str(backup), "--dbname", new.owner_url],
+        ):
+            process = await asyncio.create_subprocess_exec(
+                str(program.binaries / command[0]), *command[1:], stdout=asyncio.subprocess.DEVNULL
+            )
+            assert await process.wait() == 0
+
+        owner = await asyncpg.connect(restored)
+        stamp = await owner.fetchval(
+            "SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = $1", name
+        )
+        await owner.close()
+        assert stamp.startswith("headwater "), "the backup brought no stamp"
+
+        changed = await migrate(restored, PASSWORDS)
+        again = await migrate(restored, PASSWORDS)
+
+        connection = await asyncpg.connect(
+            role_url(restored, role="runs", password=PASSWORDS["runs"])
+        )
+        await connection.fetchval("SELECT count(*) FROM runs.flow_run")
+        await connection.close()
+    assert (changed, again) == (True, False)
+
+
+async def test_passwords_that_another_database_gave_the_roles_are_renewed(
+    url: str, postgres: TestPostgres
+) -> None:
+    other = with_database(postgres.owner_url, f"{url.rpartition('/')[2]}_other")
+    await migrate(url, PASSWORDS)
+    try:
+        await migrate(other, PASSWORDS | {"lazarus": "another"})
+
+        changed = await migrate(url, PASSWORDS)
+
+        assert changed
+    finally:
+        await migrate(url, PASSWORDS)
+        owner = await asyncpg.connect(postgres.owner_url)
+        await owner.execute(f"DROP DATABASE IF EXISTS {other.rpartition('/')[2]} WITH (FORCE)")
+        await owner.close()
 
 
 async def test_a_role_without_a_password_is_refused_by_name(url: str) -> None:
