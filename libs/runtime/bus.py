@@ -22,6 +22,7 @@ from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass
 from functools import cache, partial
 from typing import Any, TypeVar, cast
+from uuid import UUID
 
 import nats.errors
 from faststream import AckPolicy
@@ -31,18 +32,23 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig
-from prometheus_client import Histogram
 from pydantic import TypeAdapter, ValidationError
 
 from libs.contracts import subjects
 from libs.contracts.base import Message, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.streams import Durable, Stream
-from libs.runtime import log, metrics, trace
+from libs.runtime import log, metrics
+from libs.runtime.answering import (
+    OUTCOME,
+    Answering,
+    first_error,
+    outcome_of,
+    traceparent_of,
+)
 from libs.runtime.bus_streams import BusStreams
 from libs.runtime.bus_watch import BusWatch
-from libs.runtime.failures import is_outage, refusal_of
-from libs.runtime.ids import new_id
+from libs.runtime.failures import is_outage
 from libs.runtime.nats_address import nats_address
 from libs.runtime.nats_client import LeanBroker, LeanClient, Pull, Take
 from libs.runtime.nats_patience import PatientClient
@@ -64,10 +70,6 @@ _ENDURANCE: dict[str, Any] = {
 }
 _FINISH = 10.0  # seconds for what a bus that stops has begun
 _LAST_BATCH = 5.0  # seconds; without an answer to its cancellation asyncpg waits for thirty
-_RPC_WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
-_RPC_WAITING = (
-    1000  # requests of one verb that wait for their turn; what comes on top is told to try again
-)
 
 
 @cache
@@ -96,6 +98,7 @@ class Bus:
         self._watch = BusWatch(service, monotonic=time.monotonic)
         self._rpc_timeout = rpc_timeout
         self._log = log.get(service)
+        self._answering = Answering(service, tracing=tracing, log=self._log)
         self._batch_consumers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -284,7 +287,7 @@ class Bus:
         with self._tracing.span(f"request {rpc.subject.template}", "client") as span:
             headers = self._tracing.headers()
             answer = await self._call(rpc, request, timeout=timeout, headers=headers)
-            span.set_attribute(_OUTCOME, _outcome(answer))
+            span.set_attribute(OUTCOME, outcome_of(answer))
             return answer
 
     async def _call(
@@ -328,38 +331,70 @@ class Bus:
 
         Who finds too many waiting is refused at once with `BUSY`.
         """
-        workers = asyncio.Semaphore(_RPC_WORKERS)
-        present = 0
-
-        async def bounded(request: Req) -> Rep | Refused:
-            nonlocal present
-            if present >= _RPC_WORKERS + _RPC_WAITING:
-                return Refused(code=Code.BUSY, fields={"service": self.service})
-            present += 1
-            try:
-                async with workers:
-                    return await handler(request)
-            finally:
-                present -= 1
-
-        self.serve_hot(rpc, bounded)
+        self._serve(rpc, self._answering.in_turn(handler))
 
     def serve_hot(
         self, rpc: Rpc[Req, Rep], handler: "Callable[[Req], Awaitable[Rep | Refused]]"
     ) -> None:
         """Like `serve`, as many at once as come: for verbs whose handler joins a group commit."""
 
+        self._serve(rpc, handler)
+
+    def _serve(
+        self, rpc: Rpc[Req, Rep], handler: "Callable[[Req], Awaitable[Rep | Refused | None]]"
+    ) -> None:
         async def respond(message: Msg) -> None:
-            answer = await self._answer(rpc, handler, message.data, message.headers)
-            if message.reply:
+            answer = await self._answering.answer(rpc, handler, message.data, message.headers)
+            if message.reply and answer is not None:
                 await self.client.publish(message.reply, answer)
 
-        def take(message: Msg) -> None:
-            task = asyncio.create_task(respond(message))
-            self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+        self._hot.append((rpc.subject.template, lambda message: self._begin(respond(message))))
 
-        self._hot.append((rpc.subject.template, take))
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do it beside the reading; a stop waits for it."""
+        task = asyncio.create_task(work)
+        self._in_flight.add(task)
+        task.add_done_callback(self._in_flight.discard)
+
+    def serve_tenants(
+        self,
+        rpc: Rpc[Req, Rep],
+        handler: "Callable[[UUID, Req, str], Awaitable[Rep | Refused | None]]",
+        *,
+        whose: Callable[[Msg], UUID | None],
+        read: Callable[[bytes], Req] | None = None,
+        hot: bool = False,
+    ) -> None:
+        """Answer a verb that programs of a tenant call, whose id is a token of the subject. Declare before `start`.
+
+        `whose` says which tenant asks; None: the request stays unanswered. `handler` is given tenant, request and the
+        subject of the answer, and may answer later by itself: then it returns None. It has as long as a caller of ours
+        waits (`rpc_timeout`), its turn included: what comes later is answered to nobody.
+        `hot`: as many at once as come, as with `serve_hot`.
+        """
+
+        async def respond(message: Msg, tenant_id: UUID) -> None:
+            async def in_time(request: Req) -> Rep | Refused | None:
+                async with asyncio.timeout(self._rpc_timeout):
+                    return await handle((tenant_id, request, message.reply))
+
+            answer = await self._answering.answer(
+                rpc, in_time, message.data, message.headers, read=read
+            )
+            if answer is not None:
+                await self.client.publish(message.reply, answer)
+
+        async def call(asked: tuple[UUID, Req, str]) -> Rep | Refused | None:
+            return await handler(*asked)
+
+        handle = call if hot else self._answering.in_turn(call)
+
+        def take(message: Msg) -> None:
+            tenant_id = whose(message)
+            if tenant_id is not None:
+                self._begin(respond(message, tenant_id))
+
+        self._hot.append((rpc.subject.wildcard, take))
 
     def hear(
         self,
@@ -373,53 +408,6 @@ class Bus:
         One replica gets it, or each where it is not `shared`. The callback must not wait. Declare before `start`.
         """
         self._heard.append((subject.wildcard, self.service if shared else "", callback))
-
-    async def _answer(
-        self,
-        rpc: Rpc[Req, Rep],
-        handler: "Callable[[Req], Awaitable[Rep | Refused]]",
-        body: bytes,
-        headers: dict[str, str] | None,
-    ) -> bytes:
-        started = asyncio.get_running_loop().time()
-        if self._tracing is None:
-            answer = await self._decide(rpc, handler, body)
-        else:
-            with self._tracing.span(
-                f"handle {rpc.subject.template}", "server", within=_traceparent(headers)
-            ) as span:
-                answer = await self._decide(rpc, handler, body)
-                span.set_attribute(_OUTCOME, _outcome(answer))
-        verb = rpc.subject.template.rpartition(".")[2]
-        _timer(self.service, verb, _outcome(answer)).observe(
-            asyncio.get_running_loop().time() - started
-        )
-        return answer.model_dump_json().encode()
-
-    async def _decide(
-        self,
-        rpc: Rpc[Req, Rep],
-        handler: "Callable[[Req], Awaitable[Rep | Refused]]",
-        body: bytes,
-    ) -> Rep | Refused:
-        try:
-            request = rpc.request.model_validate_json(body)
-        except ValidationError as error:
-            return Refused(code=Code.INVALID, fields={"reason": _first_error(error)})
-        try:
-            return await handler(request)
-        except (
-            Exception
-        ) as error:  # the top of the call: every surprise is answered and logged once
-            refused = refusal_of(error, service=self.service, error_id=new_id())
-            self._log.error(
-                "request_failed",
-                subject=rpc.subject.template,
-                **refused.fields,
-                error=str(error),
-                exc_info=not is_outage(error),
-            )
-            return refused
 
     # consuming
 
@@ -440,7 +428,7 @@ class Bus:
                 await self._handle(durable, stream, raw, body_type, handler)
                 return
             with self._tracing.span(
-                f"consume {durable.name}", "consumer", within=_traceparent(raw.headers)
+                f"consume {durable.name}", "consumer", within=traceparent_of(raw.headers)
             ):
                 await self._handle(durable, stream, raw, body_type, handler)
 
@@ -471,7 +459,7 @@ class Bus:
         try:
             body = body_type.model_validate_json(raw.data)
         except ValidationError as error:
-            await self._bury(durable, raw, _first_error(error))
+            await self._bury(durable, raw, first_error(error))
             return
         try:
             await handler(body)
@@ -598,7 +586,7 @@ class Bus:
         if self._tracing is None:
             await handler(messages)
             return
-        causes = [text for m in messages if (text := _traceparent(m.headers)) is not None]
+        causes = [text for m in messages if (text := traceparent_of(m.headers)) is not None]
         with self._tracing.span(
             f"consume {durable.name}", "consumer", links=causes, attributes={_SIZE: len(messages)}
         ):
@@ -676,25 +664,4 @@ class _Batches:
     ahead: int
 
 
-_OUTCOME = "headwater.outcome"
 _SIZE = "messaging.batch.message_count"
-
-
-@cache
-def _timer(service: str, verb: str, outcome: str) -> Histogram:
-    """Found once: looking labels up costs more than the observation."""
-    return metrics.REQUEST_SECONDS.labels(service, verb, outcome)
-
-
-def _outcome(answer: Message | Refused) -> str:
-    return answer.code.value if isinstance(answer, Refused) else "applied"
-
-
-def _traceparent(headers: dict[str, str] | None) -> str | None:
-    return headers.get(trace.HEADER) if headers else None
-
-
-def _first_error(error: ValidationError) -> str:
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]

@@ -19,7 +19,6 @@ from libs.contracts.errors import Code
 from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
 from libs.runtime import exact_json, metrics, reported
-from libs.runtime.failures import refusal_of
 from libs.runtime.settings import PingSettings
 from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
@@ -40,6 +39,7 @@ RENEWALS_WAITING = 50_000
 NAME_LIMIT = 200
 
 Req = TypeVar("Req", bound=Message)
+Rep = TypeVar("Rep", bound=Message)
 
 
 class Dispatch:
@@ -68,6 +68,7 @@ class Dispatch:
             queue_limit=RENEWALS_WAITING,
             lanes=1,
             service=service.name,
+            tracing=service.tracing,
         )
         self.dispatcher = Dispatcher(
             self.leases,
@@ -216,28 +217,24 @@ class Dispatch:
         self.dispatcher.drop(tenant_id, request.session)
         return Applied(id=request.session)
 
-    async def on_claim(self, message: Msg) -> None:
+    async def on_claim(self, tenant_id: UUID, request: agents.Claim, reply: str) -> Refused | None:
         """Park the claim; its answer comes when there is one."""
-        tenant_id = self._asking_tenant(message)
-        if tenant_id is None:
-            return  # runs would be taken for nobody
-        request = _parse(agents.Claim, message)
-        refusal = request if isinstance(request, Refused) else _unacceptable(request)
-        if refusal is not None or isinstance(request, Refused):
-            await message.respond(_json(refusal or request))
-            return
+        refusal = _unacceptable(request)
+        if refusal is not None:
+            return refusal
         self._hear_from(tenant_id, request.agent_id)
         parked = Parked(
             tenant_id=tenant_id,
             claim=request,
             labels=frozenset(canonical_labels(request.labels)),
-            reply=message.reply,
+            reply=reply,
         )
         wait = min(request.wait, self._settings.park.total_seconds())
         if request.is_repeated:
-            self._spawn(self._claim_again(parked, wait))
+            await self._claim_again(parked, wait)
         else:
             self.dispatcher.park(parked, wait=wait)
+        return None
 
     async def _claim_again(self, parked: Parked, wait: float) -> None:
         """The agent never saw an answer: give it what it was given, else let it wait."""
@@ -334,55 +331,13 @@ class Dispatch:
 
     # plumbing
 
-    def answering(
-        self,
-        request_type: type[Req],
-        handler: Callable[[UUID, Req], Awaitable[Message]],
-    ) -> Callable[[Msg], Awaitable[None]]:
-        """A callback that answers every message of a verb, whatever happens."""
-
-        async def answer(message: Msg) -> None:
-            await message.respond(_json(await self._answer(request_type, handler, message)))
-
-        async def callback(message: Msg) -> None:
-            if self._asking_tenant(message) is not None:
-                self._spawn(answer(message))
-
-        return callback
-
-    def _asking_tenant(self, message: Msg) -> UUID | None:
+    def asking_tenant(self, message: Msg) -> UUID | None:
         """Whose agent asks; None for a request that stays unanswered, since its answer may not go where it says."""
         tenant_id = _tenant_of(message)
         if tenant_id is not None and agent_access.is_answerable(tenant_id, message.reply):
             return tenant_id
         metrics.REPLIES_REFUSED.inc()
         return None
-
-    async def _answer(
-        self,
-        request_type: type[Req],
-        handler: Callable[[UUID, Req], Awaitable[Message]],
-        message: Msg,
-    ) -> Message:
-        request = _parse(request_type, message)
-        if isinstance(request, Refused):
-            return request
-        tenant_id = _tenant_of(message)
-        if tenant_id is None:
-            return Refused(code=Code.TENANT_INVALID)
-        protocol = getattr(request, "protocol", agents.PROTOCOL)
-        if protocol != agents.PROTOCOL:
-            return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {protocol}")
-        try:
-            return await handler(tenant_id, request)
-        except QueueFullError:
-            return Refused(code=Code.BUSY, fields={"service": "runs"})
-        except Exception as error:
-            refusal = refusal_of(error, service="runs", error_id=self._service.ids())
-            self._log.error(
-                "request_failed", subject=message.subject, **refusal.fields, exc_info=True
-            )
-            return refusal
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.create_task(self._attempt(work))
@@ -403,13 +358,13 @@ def declare(
     settings = settings or DispatchSettings()
     dispatch = Dispatch(service, settings, pings=pings)
     bus = service.bus
-    bus.hear(subjects.AGENT_CLAIM, dispatch.on_claim)
     bus.hear(subjects.SIG_RUN_DUE, dispatch.on_run_due, shared=False)
-    hear = partial(_hear, dispatch, service)
-    hear(agents.HELLO.subject, agents.Hello, dispatch.hello)
-    hear(agents.RENEW.subject, agents.Renew, dispatch.renew)
-    hear(agents.REPORT.subject, agents.Report, dispatch.report)
-    hear(agents.DRAIN.subject, agents.Drain, dispatch.drain)
+    serve = partial(bus.serve_tenants, whose=dispatch.asking_tenant)
+    serve(agents.CLAIM, dispatch.on_claim, hot=True)  # most wait here for long
+    serve(agents.RENEW, _of_protocol(dispatch.renew), hot=True)  # a group commit
+    serve(agents.HELLO, _of_protocol(dispatch.hello))
+    serve(agents.REPORT, _of_protocol(dispatch.report), read=_read_report)
+    serve(agents.DRAIN, _of_protocol(dispatch.drain))
     service.add_loop("dispatch", interval=settings.tick, tick=dispatch.dispatcher.tick)
     service.add_loop("leases", interval=settings.lapse_tick, tick=dispatch.take_back)
     service.add_loop("parked", interval=settings.parked_tick, tick=dispatch.note_parked)
@@ -417,14 +372,21 @@ def declare(
     return dispatch
 
 
-def _hear(
-    dispatch: Dispatch,
-    service: "Runs",
-    subject: subjects.Subject,
-    request_type: type[Req],
-    handler: Callable[[UUID, Req], Awaitable[Message]],
-) -> None:
-    service.bus.hear(subject, dispatch.answering(request_type, handler))
+def _of_protocol(
+    handler: Callable[[UUID, Req], Awaitable[Rep | Refused]],
+) -> Callable[[UUID, Req, str], Awaitable[Rep | Refused]]:
+    """The handler, called for requests of the protocol that this ledger speaks."""
+
+    async def checked(tenant_id: UUID, request: Req, _reply: str) -> Rep | Refused:
+        protocol = getattr(request, "protocol", agents.PROTOCOL)
+        if protocol != agents.PROTOCOL:
+            return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {protocol}")
+        try:
+            return await handler(tenant_id, request)
+        except QueueFullError:
+            return Refused(code=Code.BUSY, fields={"service": "runs"})
+
+    return checked
 
 
 def _unacceptable(claim: agents.Claim) -> Refused | None:
@@ -441,29 +403,18 @@ def _invalid(reason: str) -> Refused:
     return Refused(code=Code.INVALID, fields={"reason": reason})
 
 
-def _parse(request_type: type[Req], message: Msg) -> Req | Refused:
+def _read_report(data: bytes) -> agents.Report:
+    """A report's text is what a process said last, and is cleaned rather than refused."""
     try:
-        return _reading(request_type, message.data)
-    except ValidationError as error:
-        first = error.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
-        return _invalid(f"{place}: {first['msg']}" if place else first["msg"])
-
-
-def _reading(request_type: type[Req], data: bytes) -> Req:
-    """The request. A report's text is what a process said last, and is cleaned rather than refused."""
-    try:
-        return request_type.model_validate_json(data)
+        return agents.Report.model_validate_json(data)
     except ValidationError:
-        if request_type is not agents.Report:
-            raise
         try:
             found = reported.clean(exact_json.loads_leniently(data))
         except ValueError:
             found = None
         if not isinstance(found, dict):
             raise
-        return request_type.model_validate(found)
+        return agents.Report.model_validate(found)
 
 
 def _tenant_of(message: Msg) -> UUID | None:

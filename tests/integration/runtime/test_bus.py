@@ -16,8 +16,8 @@ from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.registry import FlowArchived
 from libs.contracts.streams import Durable
+from libs.runtime import answering, nats_client, nats_patience
 from libs.runtime import bus as bus_module
-from libs.runtime import nats_client, nats_patience
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from libs.runtime.nats_client import LeanClient, Pull
@@ -108,8 +108,8 @@ async def test_a_body_that_does_not_parse_is_refused_with_the_name_of_the_field(
 async def test_who_comes_while_too_many_wait_is_told_to_try_again(
     stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "_RPC_WORKERS", 1)
-    monkeypatch.setattr(bus_module, "_RPC_WAITING", 2)
+    monkeypatch.setattr(answering, "_WORKERS", 1)
+    monkeypatch.setattr(answering, "_WAITING", 2)
     go_on = asyncio.Event()
 
     async def handler(_command: registry.FlowCommand) -> Applied:

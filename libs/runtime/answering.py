@@ -1,0 +1,148 @@
+"""How a request is answered, whoever asks: within a span, timed, and always with a message.
+
+A body that does not parse is `Refused(INVALID)` with the field; a surprise is logged once and answered with
+`Refused(INTERNAL)` and its error id; a lost database, or a deadline that has passed, is `Refused(UNAVAILABLE)`; who
+finds too many waiting is told `Refused(BUSY)`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TypeVar
+
+import structlog
+from prometheus_client import Histogram
+from pydantic import ValidationError
+
+from libs.contracts.base import Message, Refused, Rpc
+from libs.contracts.errors import Code
+from libs.runtime import metrics, trace
+from libs.runtime.failures import is_outage, refusal_of
+from libs.runtime.ids import new_id
+from libs.runtime.trace import Tracing
+
+Req = TypeVar("Req", bound=Message)
+Rep = TypeVar("Rep", bound=Message)
+Asked = TypeVar("Asked")
+
+OUTCOME = "headwater.outcome"
+"""The attribute of a span that says what became of a request."""
+_WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
+_WAITING = (
+    1000  # requests of one verb that wait for their turn; what comes on top is told to try again
+)
+
+
+class Answering:
+    """The answers of one service."""
+
+    def __init__(
+        self,
+        service: str,
+        *,
+        tracing: Tracing | None,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        self._service = service
+        self._tracing = tracing
+        self._log = log
+
+    def in_turn(
+        self, handler: "Callable[[Asked], Awaitable[Rep | Refused | None]]"
+    ) -> "Callable[[Asked], Awaitable[Rep | Refused | None]]":
+        """The handler, called for so many at once; who finds too many waiting is refused with `BUSY`."""
+        workers = asyncio.Semaphore(_WORKERS)
+        present = 0
+
+        async def bounded(request: Asked) -> Rep | Refused | None:
+            nonlocal present
+            if present >= _WORKERS + _WAITING:
+                return Refused(code=Code.BUSY, fields={"service": self._service})
+            present += 1
+            try:
+                async with workers:
+                    return await handler(request)
+            finally:
+                present -= 1
+
+        return bounded
+
+    async def answer(
+        self,
+        rpc: Rpc[Req, Rep],
+        handler: "Callable[[Req], Awaitable[Rep | Refused | None]]",
+        body: bytes,
+        headers: dict[str, str] | None,
+        *,
+        read: Callable[[bytes], Req] | None = None,
+    ) -> bytes | None:
+        """The answer to one request; None where the handler answers later, by itself.
+
+        `read` parses the body, where it is more than JSON of the message; it raises ValidationError.
+        """
+        started = asyncio.get_running_loop().time()
+        read = read or rpc.request.model_validate_json
+        if self._tracing is None:
+            answer = await self._decide(rpc, handler, body, read)
+        else:
+            with self._tracing.span(
+                f"handle {rpc.subject.template}", "server", within=traceparent_of(headers)
+            ) as span:
+                answer = await self._decide(rpc, handler, body, read)
+                span.set_attribute(OUTCOME, outcome_of(answer))
+        verb = rpc.subject.template.rpartition(".")[2]
+        _timer(self._service, verb, outcome_of(answer)).observe(
+            asyncio.get_running_loop().time() - started
+        )
+        return None if answer is None else answer.model_dump_json().encode()
+
+    async def _decide(
+        self,
+        rpc: Rpc[Req, Rep],
+        handler: "Callable[[Req], Awaitable[Rep | Refused | None]]",
+        body: bytes,
+        read: Callable[[bytes], Req],
+    ) -> Rep | Refused | None:
+        try:
+            request = read(body)
+        except ValidationError as error:
+            return Refused(code=Code.INVALID, fields={"reason": first_error(error)})
+        try:
+            return await handler(request)
+        except (
+            Exception
+        ) as error:  # the top of the call: every surprise is answered and logged once
+            refused = refusal_of(error, service=self._service, error_id=new_id())
+            self._log.error(
+                "request_failed",
+                subject=rpc.subject.template,
+                **refused.fields,
+                error=str(error),
+                exc_info=not is_outage(error),
+            )
+            return refused
+
+
+@cache
+def _timer(service: str, verb: str, outcome: str) -> Histogram:
+    """Found once: looking labels up costs more than the observation."""
+    return metrics.REQUEST_SECONDS.labels(service, verb, outcome)
+
+
+def outcome_of(answer: Message | None) -> str:
+    """What became of a request, in a word: a metric's label."""
+    if answer is None:
+        return "waits"
+    return answer.code.value if isinstance(answer, Refused) else "applied"
+
+
+def traceparent_of(headers: dict[str, str] | None) -> str | None:
+    """The trace that a message belongs to."""
+    return headers.get(trace.HEADER) if headers else None
+
+
+def first_error(error: ValidationError) -> str:
+    """The field that is wrong, and what is wrong with it."""
+    first = error.errors()[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}" if place else first["msg"]
