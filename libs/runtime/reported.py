@@ -103,7 +103,9 @@ def _with_short_texts(value: Any, longest: int, keep: frozenset[str]) -> Any:
         return [_with_short_texts(inner, longest, keep) for inner in value]
     if isinstance(value, dict):
         return {
-            key: inner if key in keep else _with_short_texts(inner, longest, keep)
+            cut_text(key, longest): inner
+            if key in keep
+            else _with_short_texts(inner, longest, keep)
             for key, inner in value.items()
         }
     return value

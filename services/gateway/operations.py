@@ -29,7 +29,7 @@ from graphql import (
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime import exact_json, log
+from libs.runtime import exact_json, log, reported
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from libs.runtime.trace import Tracing
@@ -57,6 +57,7 @@ _HEAD = re.compile(
     r"(?:\s|#[^\n]*\n)*(?:(query|mutation|subscription)\b\s*(\w+)?[^{]*)?\{\s*(?:\w+\s*:\s*)?(\w+)?"
 )
 ROOT_LIMIT = Limits().roots  # mutations in a document, as of queries
+LONGEST_SENTENCE = 1_000  # characters of an error's message
 _INTROSPECTIONS = 16  # answers kept; each tool asks its own document, half a megabyte the answer
 
 
@@ -442,10 +443,18 @@ def _no_operation(operation: Operation, document: DocumentNode) -> GraphQLError:
     return GraphQLError(f"Unknown operation named {operation.name!r}; the document has {names}.")
 
 
+def _shown(error: GraphQLError) -> Any:
+    """The error as clients read it. A sentence that quotes a value quotes no megabyte of it."""
+    formatted = error.formatted
+    if len(formatted["message"]) > LONGEST_SENTENCE:
+        formatted["message"] = reported.cut_text(formatted["message"], LONGEST_SENTENCE)
+    return formatted
+
+
 def _body(data: Any, errors: Sequence[GraphQLError], *, with_data: bool = True) -> bytes:
     body: dict[str, Any] = {}
     if errors:
-        body["errors"] = [error.formatted for error in errors]
+        body["errors"] = [_shown(error) for error in errors]
     if with_data:
         body["data"] = data
     return exact_json.dumps(body, default=str)

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from libs.contracts.runs import GetRunsInQueue, RegisterAgent
 from libs.runtime.database import Database, statement
+from libs.runtime.reported import fault_of_text
 from services.runs.domain.creation import canonical_labels
 from services.runs.domain.queue import servable_label_sets
 from services.runs.domain.states import to_json
@@ -15,6 +16,28 @@ an agent that finds work asks four times a second."""
 
 PRESENCE_FORGET = 10_000
 """Agents remembered between writes; past it the memory is emptied, which costs one extra write each."""
+
+
+IDENTITY_LIMIT = 2_500
+"""Bytes that type, name, version and labels of an agent have together: what an entry of their unique index holds."""
+_BYTES_OF_A_LABEL = 8  # beside its text
+
+
+def unstorable_identity(command: RegisterAgent) -> str | None:
+    """Why an agent cannot be registered like this; None when it can."""
+    texts = {"type": command.type, "name": command.name, "core_version": command.core_version}
+    given = [(field, text) for field, text in texts.items() if text is not None]
+    given += [("labels", label) for label in command.labels]
+    for field, text in given:
+        if (reason := fault_of_text(text)) is not None:
+            return f"{field} {reason}"
+    size = sum(len(text.encode()) for _, text in given) + _BYTES_OF_A_LABEL * len(command.labels)
+    if size > IDENTITY_LIMIT:
+        return (
+            f"type, name, core_version and labels have {size:,} bytes together, and at most {IDENTITY_LIMIT:,} are"
+            " kept: give the agent fewer or shorter labels"
+        )
+    return None
 
 
 class Agents:

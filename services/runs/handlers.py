@@ -13,10 +13,9 @@ from libs.runtime.clock import Clock
 from libs.runtime.database import Database
 from libs.runtime.ids import NewId
 from services.runs import artifacts, limits, removal, upkeep
-from services.runs.agents import Agents
+from services.runs.agents import Agents, unstorable_identity
 from services.runs.commands import Answer, Command
 from services.runs.commit import GroupCommit, QueueFullError
-from services.runs.domain.creation import unstorable_name
 from services.runs.domain.states import aware, in_utc
 
 T = TypeVar("T", bound=Message)
@@ -112,12 +111,8 @@ class Handlers:
 
     async def register_agent(self, request: runs.RegisterAgent) -> Applied | Refused:
         """Register an agent."""
-        texts = (request.type, request.name, request.core_version, *request.labels)
-        identity = " ".join(text for text in texts if text is not None)
-        if (reason := unstorable_name(identity)) is not None:
-            return Refused(
-                code=Code.INVALID, fields={"reason": f"the agent's name with its labels {reason}"}
-            )
+        if (reason := unstorable_identity(request)) is not None:
+            return Refused(code=Code.INVALID, fields={"reason": reason})
         return Applied(id=await self.agents.register(request, id_=self.ids(), at=self.clock()))
 
     async def delete_agent(self, request: runs.DeleteAgent) -> Applied:

@@ -21,7 +21,7 @@ from services.registry.domain.documents import (
     malformed,
 )
 from services.registry.domain.graph import Shape, Shapes, find_cycle
-from services.registry.domain.parts import Name, Part, complaint
+from services.registry.domain.parts import CacheKey, Name, Part, SlugText, complaint
 from services.registry.domain.schedules import Schedule
 
 OLDEST_CORE = (0, 6, 1)  # schedules have had clocks since; clients know the refusal's text
@@ -66,13 +66,13 @@ def _trigger(value: Any) -> Any:
     return name
 
 
-Slug = Annotated[Name, BeforeValidator(_slug)]
+Slug = Annotated[SlugText, BeforeValidator(_slug)]
 
 
 class Task(Part):
     """One task."""
 
-    slug: Name
+    slug: SlugText
     name: str | None = None
     description: str | None = None
     type: str | None = None
@@ -80,7 +80,7 @@ class Task(Part):
     tags: list[str] = []
     max_retries: Annotated[int, Field(ge=0, le=_MOST_RETRIES)] = 0
     retry_delay: Annotated[timedelta, Field(ge=timedelta(0))] | None = None
-    cache_key: str | None = None
+    cache_key: CacheKey | None = None
     trigger: Annotated[str, BeforeValidator(_trigger)] | None = None
     mapped: bool = False
 
@@ -102,7 +102,7 @@ class Edge(Part):
 class Parameter(Part):
     """One parameter; older clients give it no name but its slug."""
 
-    slug: Name
+    slug: SlugText
     name: str | None = None
     required: bool = False
 

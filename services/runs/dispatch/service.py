@@ -20,6 +20,7 @@ from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
 from libs.runtime import exact_json, metrics, reported
 from libs.runtime.settings import PingSettings
+from services.runs.agents import unstorable_identity
 from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
 from services.runs.dispatch.domain import Crashed, Labels, Proposed, Requeued
@@ -36,7 +37,6 @@ CAPACITY_LIMIT = 1000
 LABELS_LIMIT = 100
 RENEWALS_TOGETHER = 500
 RENEWALS_WAITING = 50_000
-NAME_LIMIT = 200
 
 Req = TypeVar("Req", bound=Message)
 Rep = TypeVar("Rep", bound=Message)
@@ -137,23 +137,21 @@ class Dispatch:
         """Register an agent and tell it how to behave."""
         if agents.PROTOCOL not in request.protocols:
             return _invalid(f"this ledger speaks protocol {agents.PROTOCOL} only")
-        texts = (request.name, request.version, request.core_version or "", *request.labels)
-        if any("\x00" in text or len(text) > NAME_LIMIT for text in texts):
-            return _invalid(f"names and labels have at most {NAME_LIMIT} characters, none U+0000")
+        agent = RegisterAgent(
+            tenant_id=tenant_id,
+            type=AGENT_TYPE,
+            name=request.name,
+            labels=request.labels,
+            core_version=request.core_version,
+        )
+        if (reason := unstorable_identity(agent)) is not None:
+            return _invalid(reason)
         if len(request.labels) > LABELS_LIMIT:
             return _invalid(f"labels: at most {LABELS_LIMIT}")
         if not await self.leases.tenant_exists(tenant_id):
             return Refused(code=Code.TENANT_INVALID)
         agent_id = await self._service.handlers.agents.register(
-            RegisterAgent(
-                tenant_id=tenant_id,
-                type=AGENT_TYPE,
-                name=request.name,
-                labels=request.labels,
-                core_version=request.core_version,
-            ),
-            id_=self._service.ids(),
-            at=self._service.clock(),
+            agent, id_=self._service.ids(), at=self._service.clock()
         )
         return agents.Welcome(
             protocol=agents.PROTOCOL,

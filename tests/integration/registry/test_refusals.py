@@ -2,6 +2,8 @@
 
 from base64 import b64encode
 from gzip import compress
+from random import Random
+from string import ascii_letters, digits
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from libs.contracts import registry as contracts
 from libs.contracts.errors import Code
 from libs.runtime.ids import new_id
+from services.registry.domain.parts import LONGEST_SLUG
 from tests.integration.registry.office import Office
 from tests.support.serialized_flows import a_flow, a_task, an_edge, compressed
 
@@ -62,6 +65,26 @@ async def test_a_bad_registration_is_refused_and_stores_nothing(
     assert refused.code is code
     assert refused.fields.get("reason", "").startswith(reason)
     assert await office.everything() == before
+
+
+async def test_a_task_with_as_many_tags_as_fit_into_its_slug_is_stored(office: Office) -> None:
+    """Core writes every tag into the slug; text that no index could shorten."""
+    random = Random(7)  # noqa: S311 - not for secrets
+    tags = ["".join(random.choices(ascii_letters + digits, k=63)) for _ in range(40)]
+    longest = ("load-" + "-".join(tags) + "-1")[:LONGEST_SLUG]
+    assert len(longest) > 2_500
+
+    made = await office.register(a_flow(tasks=["a", longest]), version_group_id="tags")
+    refused = await office.refusal(
+        contracts.REGISTER_FLOW,
+        office.registration(serialized_flow=a_flow(tasks=["x" * (LONGEST_SLUG + 1)])),
+    )
+
+    assert set(await office.tasks(made.id)) == {"a", longest}
+    assert refused.fields["reason"] == (
+        "tasks.0.slug: it has 2,601 bytes, and at most 2,600 are kept. Core makes it of the task's name and all its"
+        " tags: give the task a slug of its own, or fewer tags"
+    )
 
 
 async def test_the_longest_names_are_stored(office: Office) -> None:

@@ -1,11 +1,13 @@
 """The queue: labels, order, due times, and no starvation."""
 
 from datetime import UTC, datetime, timedelta
+from random import Random
+from string import ascii_letters, digits
 
 import pytest
 
 from libs.contracts import runs
-from libs.contracts.base import Applied
+from libs.contracts.base import Applied, Refused
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
@@ -189,3 +191,24 @@ async def test_an_agent_is_the_same_agent_however_often_it_registers(
     assert isinstance(gone, Applied)
     assert isinstance(unknown, Applied)
     assert (gone.success, unknown.success) == (True, False)
+
+
+async def test_an_agent_may_have_many_long_labels(stack: Stack, bus: Bus) -> None:
+    """Labels of stock agents have no limit of their own; what is kept of them is one index entry."""
+    random = Random(7)  # noqa: S311 - not for secrets
+    labels = ["".join(random.choices(ascii_letters + digits, k=30)) for _ in range(65)]
+
+    async def register(labels: list[str]) -> Applied | Refused:
+        return await bus.call(
+            runs.REGISTER_AGENT,
+            runs.RegisterAgent(tenant_id=new_id(), type="LocalAgent", name="a", labels=labels),
+        )
+
+    assert isinstance(await register(labels), Applied)
+    for given, says in (
+        ([*labels, *labels], "type, name, core_version and labels have "),
+        (["a\0b"], "labels cannot hold the character U+0000"),
+    ):
+        refused = await register(given)
+        assert isinstance(refused, Refused)
+        assert refused.fields["reason"].startswith(says)

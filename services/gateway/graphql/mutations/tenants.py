@@ -16,6 +16,7 @@ from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
 from services.gateway.store import tenant_not_found
 
+_SLUG_LIMIT = 255  # it is part of addresses
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -132,6 +133,9 @@ async def update_tenant_settings(context: Context, input: UpdateTenantSettings) 
 def _slug(slug: str) -> str:
     if not _SLUG.fullmatch(slug):
         raise compat.error_of(Refused(code=Code.SLUG_NOT_SLUGIFIED))
+    if len(slug) > _SLUG_LIMIT:
+        fields = {"reason": f"slug has {len(slug)} characters; at most {_SLUG_LIMIT} are taken"}
+        raise compat.error_of(Refused(code=Code.INVALID, fields=fields))
     return slug
 
 
