@@ -104,7 +104,7 @@ class MoveFlow(Message):
 class SetScheduleActive(Message):
     """Start or pause a flow's schedule. `success` false: unknown flow, or nothing to schedule.
 
-    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, ARCHIVED_UNSCHEDULABLE, FLOW_UNFINISHED.
+    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, ARCHIVED_UNSCHEDULABLE, SCHEDULE_ENDED, FLOW_UNFINISHED.
     """
 
     tenant_id: UUID

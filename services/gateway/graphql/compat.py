@@ -107,7 +107,11 @@ TEXTS: dict[Code, Text] = {
         " (unarchive_flow), or schedule the version that is in force."
     ),
     Code.TIMEZONE_INVALID: Text("Invalid timezone provided for schedule: {timezone}"),
-    Code.CLOCK_INVALID: Text("Invalid clock provided for schedule: {clock}"),
+    Code.CLOCK_INVALID: Text("Invalid clock provided for schedule: {clock}: {reason}"),
+    Code.SCHEDULE_ENDED: Text(
+        "Can not schedule flow {flow_id}: its schedule ended at {at}, and no run would ever be planned. Give it another"
+        " one with set_flow_group_schedule, or register the flow with later dates."
+    ),
     Code.FLOW_OR_PROJECT_INVALID: Text("Invalid flow or project ID."),
     Code.FLOW_OR_GROUP_REQUIRED: Text("A flow id or version group ID must be provided."),
     Code.VERSION_GROUP_EMPTY: Text("Version group {version_group_id} has no unarchived flows."),

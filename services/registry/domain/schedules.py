@@ -6,18 +6,27 @@ Which instants a schedule yields is the scheduler's business; here only what cou
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, time, timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
 from croniter import croniter
 from dateutil.parser import isoparse
-from dateutil.rrule import rrulestr
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, ValidationError
+from dateutil.rrule import rrule, rrulestr
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from libs.contracts.base import JsonObject, Refused
+from libs.contracts.cron import readable
 from libs.contracts.errors import Code
 from services.registry.domain.documents import UnstorableError, encode, invalid
-from services.registry.domain.parts import Part
+from services.registry.domain.firing import cron_fires, is_date, moment, rule_fires
+from services.registry.domain.parts import Part, complaint
 
 MICROSECONDS = 1_000_000
 _SHORTEST = 60 * MICROSECONDS  # the client's own limit for a backend
@@ -54,7 +63,7 @@ def _cron(expression: str) -> str:
     if _RANDOM.search(expression):
         msg = f"{expression!r} draws its times at random; they must be the same whenever they are asked for"
         raise ValueError(msg)
-    if not croniter.is_valid(expression):
+    if not croniter.is_valid(readable(expression)):
         msg = f"{expression!r} is not a cron expression"
         raise ValueError(msg)
     return expression
@@ -94,10 +103,13 @@ def _zone(name: str) -> str:
 
 def _rule(text: str) -> str:
     try:
-        rrulestr(text)
+        rule = rrulestr(text)
     except Exception:  # dateutil raises whatever its string handling stumbles over
         msg = f"{text!r} is not a recurrence rule"
         raise ValueError(msg) from None
+    if isinstance(rule, rrule) and not rule_fires(rule):
+        msg = f"{text!r} never comes: no month that it names has such a day"
+        raise ValueError(msg)
     return text
 
 
@@ -107,6 +119,18 @@ def _number(value: Any) -> Any:
         msg = "a number of microseconds is expected"
         raise ValueError(msg)
     return value
+
+
+def _interval(microseconds: int) -> int:
+    if microseconds < _SHORTEST:
+        msg = "at least 60 seconds are expected"
+        if microseconds >= 0:
+            msg += f", not {microseconds / MICROSECONDS:g}"
+        raise ValueError(msg)
+    if microseconds > _LONGEST:
+        msg = "at most a century is expected"
+        raise ValueError(msg)
+    return microseconds
 
 
 def _function_of(known: Mapping[str, Mapping[str, str | None]]) -> Any:
@@ -134,6 +158,9 @@ def _function_of(known: Mapping[str, Mapping[str, str | None]]) -> Any:
                 what = "an integer" if mark is None else f"a text that begins with {mark}"
                 msg = f"{argument} of {name!r} must be {what}, not {given[argument]!r:.100}"
                 raise ValueError(msg)
+        if name == "prefect.schedules.filters.on_date" and not is_date(**given):
+            msg = f"{name!r}: the calendar has no day {given['day']} in a month {given['month']}"
+            raise ValueError(msg)
         return value
 
     return Annotated[dict[str, Any] | None, BeforeValidator(check)]
@@ -172,23 +199,44 @@ class Clock(Part):
     labels: list[str] | None = None
 
 
-class IntervalClock(Clock):
-    """`interval` is in microseconds."""
+class SpannedClock(Clock):
+    """What fires from a start to an end; either may be open."""
 
-    type: Literal["IntervalClock"]
-    interval: Annotated[int, Field(ge=_SHORTEST, le=_LONGEST), BeforeValidator(_number)]
     start_date: Moment | None = None
     end_date: Moment | None = None
 
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if (
+            self.start_date is not None
+            and self.end_date is not None
+            and moment(self.end_date.model_dump()) < moment(self.start_date.model_dump())
+        ):
+            msg = "end_date: it is before start_date, so the clock would never fire"
+            raise ValueError(msg)
+        return self
 
-class CronClock(Clock):
+
+class IntervalClock(SpannedClock):
+    """`interval` is in microseconds."""
+
+    type: Literal["IntervalClock"]
+    interval: Annotated[int, AfterValidator(_interval), BeforeValidator(_number)]
+
+
+class CronClock(SpannedClock):
     """A cron expression, in the zone of `start_date`."""
 
     type: Literal["CronClock"]
     cron: Annotated[str, AfterValidator(_cron)]
     day_or: bool | None = None
-    start_date: Moment | None = None
-    end_date: Moment | None = None
+
+    @model_validator(mode="after")
+    def _fires(self) -> Self:
+        if not cron_fires(self.cron, day_or=self.day_or is not False):
+            msg = f"cron: {self.cron!r} never comes: the calendar has no such day"
+            raise ValueError(msg)
+        return self
 
 
 class DatesClock(Clock):
@@ -217,13 +265,11 @@ class RuleSet(Part):
     )
 
 
-class RRuleClock(Clock):
+class RRuleClock(SpannedClock):
     """A recurrence rule or a set of them."""
 
     type: Literal["RRuleClock"]
     rrule_obj: Annotated[Rule | RuleSet, Discriminator("type")]
-    start_date: Moment | None = None
-    end_date: Moment | None = None
 
 
 AnyClock = Annotated[
@@ -242,8 +288,9 @@ class Schedule(Part):
 
 
 def in_force(*, of_group: Any, of_flow: Any) -> Mapping[str, Any] | None:
-    """The schedule that a flow follows: its group's replaces its own entirely."""
-    return of_group or of_flow or None
+    """The schedule that a flow follows: its group's replaces its own entirely. One without clocks is none."""
+    schedule = of_group or of_flow or {}
+    return schedule if schedule.get("clocks") else None
 
 
 def ungiven(
@@ -288,19 +335,23 @@ def group_schedule(asked: Any, *, now: datetime) -> JsonObject | Refused:
             if isinstance(clock, Refused):
                 return clock
             clocks.append(clock)
+    if not clocks:
+        return invalid(
+            "cron_clocks: at least one clock is expected here or in interval_clocks; delete_flow_group_schedule lets"
+            " the flows' own schedules apply again, set_schedule_inactive pauses a flow"
+        )
     return {"type": "Schedule", "clocks": clocks}
 
 
 def _clock_from(
     item: Any, *, kind: str, field: str, start: JsonObject | None
 ) -> JsonObject | Refused:
-    refused = Refused(code=Code.CLOCK_INVALID, fields={"clock": str(item)})
-    if not isinstance(item, dict) or field not in item:
-        return refused
+    if not isinstance(item, dict) or item.get(field) is None:
+        return _invalid_clock(item, f"an object with `{field}` is expected")
     value = item[field]
     if kind == "IntervalClock":
         if not isinstance(value, int) or isinstance(value, bool):
-            return refused
+            return _invalid_clock(item, "interval: a whole number of seconds is expected")
         value *= MICROSECONDS
     clock: JsonObject = {
         "type": kind,
@@ -311,8 +362,16 @@ def _clock_from(
     try:
         (IntervalClock if kind == "IntervalClock" else CronClock).model_validate(clock)
         encode(clock, place="schedule")
-    except ValidationError:
-        return Refused(code=Code.CLOCK_INVALID, fields={"clock": str(clock)})
+    except ValidationError as error:
+        return _invalid_clock(item, complaint(error))
     except UnstorableError as error:
         return invalid(str(error))
     return clock
+
+
+def _invalid_clock(item: Any, reason: str) -> Refused:
+    """The refusal that shows a clock as it was given, in the client's units."""
+    given = item
+    if isinstance(item, dict):
+        given = {name: value for name, value in item.items() if value is not None}
+    return Refused(code=Code.CLOCK_INVALID, fields={"clock": f"{given}", "reason": reason})

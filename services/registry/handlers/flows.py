@@ -16,6 +16,7 @@ from libs.contracts.registry import (
 )
 from services.registry import draft_store, schedule_store, store
 from services.registry.domain import registration, schedules
+from services.registry.domain.firing import end_of
 from services.registry.handlers.drafts import unfinished_refusal
 from services.registry.handlers.groups import unschedulable_refusal
 from services.registry.work import NOT_FOUND, Bench
@@ -96,6 +97,9 @@ class Flows:
                     return NOT_FOUND
                 if refused := unschedulable_refusal(flow):
                     return refused
+                if (end := end_of(schedule)) is not None and end < work.now:
+                    fields = {"flow_id": str(command.flow_id), "at": end.isoformat()}
+                    return Refused(code=Code.SCHEDULE_ENDED, fields=fields)
             if command.active is not flow.is_active:
                 await schedule_store.set_schedule_active(*at, active=command.active)
                 work.tell(

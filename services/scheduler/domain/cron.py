@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from croniter import croniter
 from croniter.croniter import CroniterError
 
+from libs.contracts.cron import readable
 from services.scheduler.domain.wall_clock import on_the_wall
 
 MOST_EVENTS = 1000  # Core's own escape hatch, per question
@@ -24,7 +25,7 @@ _SECOND = timedelta(seconds=1)
 
 def check(expression: str) -> None:
     """ValueError when the expression is not cron."""
-    if not croniter.is_valid(expression):
+    if not croniter.is_valid(readable(expression)):
         msg = f"invalid cron string {expression!r}"
         raise ValueError(msg)
 
@@ -39,7 +40,9 @@ class _Ticks:
         self._current = start.astimezone(UTC)
         self._dst_start = self._current
         self._matches = croniter(
-            _RANGE_OF_ONE.sub(r"\1", expression), start.replace(tzinfo=None), day_or=day_or
+            _RANGE_OF_ONE.sub(r"\1", readable(expression)),
+            start.replace(tzinfo=None),
+            day_or=day_or,
         )
 
     def next(self) -> datetime:

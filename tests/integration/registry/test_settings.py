@@ -228,6 +228,20 @@ async def test_an_archived_flows_schedule_is_not_started_but_may_be_paused(offic
     assert (await office.flow(made.id))["is_schedule_active"] is False
 
 
+async def test_a_schedule_that_has_ended_is_not_started(office: Office) -> None:
+    dates = {"type": "DatesClock", "dates": [{"dt": "2020-05-01T10:00:00", "tz": "Europe/Berlin"}]}
+    made = await office.register(a_flow(schedule=a_schedule(dates)), set_schedule_active=False)
+
+    refused = await set_active(office, made.id, active=True)
+    await change_group(office, made.flow_group_id, schedule=hourly())
+
+    assert refused == Refused(
+        code=Code.SCHEDULE_ENDED,
+        fields={"flow_id": str(made.id), "at": "2020-05-01T10:00:00+02:00"},
+    )
+    assert await set_active(office, made.id, active=True) == Applied(id=made.id)
+
+
 async def test_clocks_may_give_what_is_required(office: Office) -> None:
     clock = an_interval(parameter_defaults={"x": 1})
     serialized = a_flow(schedule=a_schedule(clock), parameters=[a_parameter("x", required=True)])

@@ -83,7 +83,17 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
         " (an empty list ends each), or register it again.",
     ),
     (Code.TIMEZONE_INVALID, {"timezone": "Mars"}, "Invalid timezone provided for schedule: Mars"),
-    (Code.CLOCK_INVALID, {"clock": "x"}, "Invalid clock provided for schedule: x"),
+    (
+        Code.CLOCK_INVALID,
+        {"clock": "x", "reason": "at least 60 seconds are expected, not 30"},
+        "Invalid clock provided for schedule: x: at least 60 seconds are expected, not 30",
+    ),
+    (
+        Code.SCHEDULE_ENDED,
+        {"flow_id": TASK, "at": "2020-05-01T08:00:00+00:00"},
+        f"Can not schedule flow {TASK}: its schedule ended at 2020-05-01T08:00:00+00:00, and no run would ever be"
+        " planned. Give it another one with set_flow_group_schedule, or register the flow with later dates.",
+    ),
     (Code.FLOW_OR_PROJECT_INVALID, {}, "Invalid flow or project ID."),
     (Code.FLOW_OR_GROUP_REQUIRED, {}, "A flow id or version group ID must be provided."),
     (

@@ -207,3 +207,23 @@ def test_a_schedule_that_yields_too_little_is_asked_again() -> None:
     )
 
     assert proposal.next_due == now + timedelta(minutes=15)
+
+
+@pytest.mark.parametrize(
+    ("day", "days"),
+    [
+        ("0", ["01-01", "02-01", "03-01", "04-01"]),
+        ("0,15", ["01-01", "01-15", "02-01", "02-15"]),
+        ("0-6/2", ["01-01", "01-02", "01-04", "01-06"]),
+        ("0/5", ["01-01", "01-05", "01-10", "01-15"]),
+    ],
+)
+def test_day_zero_beside_seconds_is_the_first_as_in_the_clients_croniter(
+    day: str, days: list[str]
+) -> None:
+    """Shown by croniter 1.4.1, which comes with Core 1.4.1."""
+    schedule = parse({"clocks": [cron(f"0 0 {day} * * 0")]})
+
+    events = schedule.next(4, after=datetime(2025, 12, 31, tzinfo=UTC))
+
+    assert [f"{event.start_time:%m-%d}" for event in events] == days

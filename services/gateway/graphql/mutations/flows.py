@@ -217,7 +217,11 @@ async def _set_schedule(context: Context, flow_id: UUID, *, active: bool) -> Suc
     raise error
 
 
-_NOT_TO_START = {Code.REQUIRED_PARAMETERS_UNSCHEDULABLE, Code.ARCHIVED_UNSCHEDULABLE}
+_NOT_TO_START = {
+    Code.REQUIRED_PARAMETERS_UNSCHEDULABLE,
+    Code.ARCHIVED_UNSCHEDULABLE,
+    Code.SCHEDULE_ENDED,
+}
 """Why a schedule would plan nothing, though the flow itself is as it should be."""
 
 
