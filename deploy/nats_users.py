@@ -5,7 +5,8 @@ consumes from the durables, and who says what is the table below. A subject that
 fails a test. Deny by default: a user has what is listed and nothing else.
 
 * Each service has an inbox of its own, so nobody reads answers meant for another.
-* Nobody but `provision` may create or change a stream or a consumer, and nobody may delete or read a whole stream.
+* Nobody but `provision` may create or change a stream or a consumer. Nobody may read a whole stream, or delete one that
+  is in use.
   Services may look at the streams they fill or consume, and fetch from their own durables.
 * Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all. They are not
   listed: nats-server asks the gateway about everybody who is not, and it answers for those who show an API key. A
@@ -63,10 +64,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
         subjects.WORK_CREATE_SCHEDULED,
         subjects.WORK_CLEAR_SCHEDULED,
     ),
-    "heartbeat": (
-        subjects.FLOW_RUN_ZOMBIE_DETECTED,
-        subjects.BEAT,  # it re-arms the switch of a run that it does not give up yet
-    ),
+    "heartbeat": (subjects.FLOW_RUN_ZOMBIE_DETECTED,),
     "lazarus": (subjects.WORK_RESCHEDULE,),
     AGENTS: agent_access.SAYS,
 }
@@ -83,7 +81,6 @@ HEARS: dict[str, tuple[Subject, ...]] = {
         *agent_access.REQUESTS,
         subjects.SIG_RUN_DUE,
     ),
-    # Pings are in a stream, and heard directly all the same: a durable of theirs would slow the broker.
     "heartbeat": (subjects.BEAT, subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
     AGENTS: agent_access.HEARS,
 }
@@ -91,11 +88,6 @@ HEARS: dict[str, tuple[Subject, ...]] = {
 
 LETS_AGENTS_IN = "gateway"
 """Whom nats-server asks about everybody that is no user of its configuration (`services/gateway/agent_login.py`)."""
-
-LOOKS_UP: dict[str, tuple[Stream, ...]] = {
-    "heartbeat": (streams.BEATS,),  # a run's newest ping, before it is announced
-}
-"""The streams in which each may look single messages up."""
 
 WATCHES: dict[str, tuple[tuple[Stream, Durable], ...]] = {
     "gateway": ((streams.LOGS, streams.LOG_DRAIN),),  # how far the ledger has come with the lines
@@ -140,7 +132,6 @@ def service_user(name: str) -> User:
     publish |= {
         f"$JS.API.STREAM.INFO.{stream.name}" for stream in streams.ALL if _fills(name, stream)
     }
-    publish |= {f"$JS.API.STREAM.MSG.GET.{stream.name}" for stream in LOOKS_UP.get(name, ())}
     publish |= {
         f"$JS.API.CONSUMER.INFO.{stream.name}.{durable.name}"
         for stream, durable in WATCHES.get(name, ())
@@ -189,6 +180,7 @@ def provision_user() -> User:
         publish=(
             "$JS.API.INFO",
             *(f"$JS.API.STREAM.{verb}.*" for verb in ("CREATE", "INFO", "UPDATE")),
+            *(f"$JS.API.STREAM.DELETE.{name}" for name in streams.RETIRED),
             "$JS.API.CONSUMER.CREATE.>",
             "$JS.API.CONSUMER.DELETE.*.*",
             "$JS.API.CONSUMER.DURABLE.CREATE.*.*",

@@ -2,7 +2,8 @@
 
 The only creator: services never declare one, since two that differ would fight over its configuration (pitfalls.md F3).
 Idempotent: what exists is brought up to date in place and keeps its messages. A durable that is no longer declared is
-removed, because on a work queue it would keep its share of the messages for ever; streams are never removed.
+removed, because on a work queue it would keep its share of the messages for ever. So are the streams of releases before
+that `streams.RETIRED` names, and no other: each held hints only, and services of that release judge nobody without it.
 
 What passes by itself (an election in a cluster, nodes that are still coming up, a lost connection) is waited for. What
 does not is named, stream by stream, and the rest is made all the same; services whose streams or durables are missing
@@ -34,7 +35,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from deploy.engines import EngineError
 from deploy.say import complain
-from libs.contracts.streams import ALL, Durable, Retention, Stream
+from libs.contracts.streams import ALL, RETIRED, Durable, Retention, Stream
 from libs.contracts.subjects import inbox_of
 from libs.runtime.nats_address import NatsAddress, nats_address
 from libs.runtime.settings import NatsUrl
@@ -98,9 +99,11 @@ async def _attempt(
     outcomes = await asyncio.gather(
         *(_provision(js, stream, replicas) for stream in streams), return_exceptions=True
     )
+    retired = await asyncio.gather(*(_retire(js, name) for name in RETIRED), return_exceptions=True)
+    names = (*(stream.name for stream in streams), *RETIRED)
     failures = {
-        stream.name: outcome
-        for stream, outcome in zip(streams, outcomes, strict=True)
+        name: outcome
+        for name, outcome in zip(names, (*outcomes, *retired), strict=True)
         if isinstance(outcome, BaseException)
     }
     for error in failures.values():
@@ -125,7 +128,14 @@ def _refusal(failures: dict[str, BaseException], streams: Sequence[Stream], repl
             f" Each of {replicas} nodes needs room for {room:.2f} GiB and more (max_file_store of its jetstream block);"
             " HEADWATER_NATS_REPLICAS is how many copies are kept."
         )
-    return f"{text} {len(streams) - len(failures)} of {len(streams)} streams are there; mend this and provision again."
+    if kept := [name for name in RETIRED if name in failures]:
+        # What permissions forbid is not answered.
+        text += (
+            f" {' and '.join(kept)} must go: agents of any tenant could write into it. The present nats-users.conf in"
+            " nats-server lets the provisioner remove it."
+        )
+    there = sum(stream.name not in failures for stream in streams)
+    return f"{text} {there} of {len(streams)} streams are there; mend this and provision again."
 
 
 def stream_config(stream: Stream, *, replicas: int = 1) -> StreamConfig:
@@ -141,8 +151,6 @@ def stream_config(stream: Stream, *, replicas: int = 1) -> StreamConfig:
         max_msgs_per_subject=stream.max_msgs_per_subject,
         duplicate_window=stream.duplicate_window.total_seconds(),
         storage=StorageType.MEMORY if stream.memory else StorageType.FILE,
-        allow_msg_ttl=stream.allow_msg_ttl,
-        allow_msg_schedules=stream.allow_schedules,
         allow_direct=True,
         num_replicas=replicas,
     )
@@ -182,6 +190,14 @@ async def _provision(js: JetStreamContext, stream: Stream, replicas: int) -> Non
             await js.delete_consumer(stream.name, name)
     for durable in stream.durables:
         await js.add_consumer(stream.name, consumer_config(durable))  # creates or updates
+
+
+async def _retire(js: JetStreamContext, name: str) -> None:
+    try:
+        await js.stream_info(name)
+    except nats.js.errors.NotFoundError:
+        return
+    await js.delete_stream(name)
 
 
 async def _durables(js: JetStreamContext, stream: str) -> list[str]:

@@ -24,9 +24,6 @@ write_deadline: "10s"
 jetstream {{
   max_memory_store: 268435456
   max_file_store: 34359738368
-  # Three seconds of a million runs' pings: more than the 10,000 of the default wait while the machine is full, and what
-  # does not fit is lost without a word to its sender.
-  max_buffered_msgs: 100000
 }}
 authorization {{
   users: [ {{ user: {user}, password: {password} }} ]

@@ -85,7 +85,6 @@ class Agent:
             say=say,
             agent_id=self._agent_id,
             kill_after=lambda: self._welcome.kill if self._welcome else 30.0,
-            silent_after=lambda: self._welcome.silence if self._welcome else 120.0,
             freed=self._freed,
         )
         self._metrics.gauges = {

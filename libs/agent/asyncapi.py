@@ -36,8 +36,8 @@ _REST: dict[str, tuple[str, dict[str, Any], type[BaseModel] | None, bool, str]] 
         "Lossy: the run is to stop; renew, and obey the standing.",
     ),
     "ping": (
-        "hw.beat.{tenant_id}.{flow_run_id}", _RUN, wire.Silence, True,
-        "JetStream BEATS, at least every half minute while the run's process lives.",
+        "hw.beat.{tenant_id}.{flow_run_id}", _RUN, None, True,
+        "Lossy: at least every half minute while the run's process lives.",
     ),
     "log": (
         "hw.log.{tenant_id}.{flow_run_id}", _RUN, wire.LogBatch, True,

@@ -61,7 +61,6 @@ class Workshop:
     say: Say
     agent_id: Callable[[], UUID]
     kill_after: Callable[[], float]
-    silent_after: Callable[[], float]
     freed: Callable[[], None]
     """Called when a run no longer takes up room."""
 
@@ -264,14 +263,10 @@ class Child:
             return
         if not await self.shop.executor.is_alive(self.folder):
             return
-        subject, headers, body = wire.ping(
-            self.shop.link.tenant_id,
-            self.run.flow_run_id,
-            utc_now(),
-            silence=self.shop.silent_after(),
-        )
         try:
-            await self.shop.link.store(subject, body, stream="BEATS", headers=headers)
+            await self.shop.link.tell(
+                wire.beat_subject(self.shop.link.tenant_id, self.run.flow_run_id)
+            )
         except UnreachableError:
             return
         self.shop.metrics.count("pings")

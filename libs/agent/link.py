@@ -228,16 +228,18 @@ class Link:
         """Hear a lossy signal; the subscription outlives reconnections."""
         await self._connected().subscribe(subject, cb=callback)
 
-    async def store(
-        self, subject: str, body: bytes, *, stream: str, headers: dict[str, str] | None = None
-    ) -> None:
+    async def tell(self, subject: str) -> None:
+        """A message without a body that may get lost; while there is no connection it is. Raises UnreachableError."""
+        if not self.is_connected:
+            raise UnreachableError("not connected")
+        await self._publish(subject, b"", reply="")
+
+    async def store(self, subject: str, body: bytes, *, stream: str) -> None:
         """Publish, and wait until the broker has it. Raises UnreachableError; repeating it is the caller's."""
         if self._js is None or not self.is_connected:
             raise UnreachableError("not connected")
         try:
-            await self._js.publish(
-                subject, body, stream=stream, timeout=_STORED_WITHIN, headers=headers
-            )
+            await self._js.publish(subject, body, stream=stream, timeout=_STORED_WITHIN)
         except (nats.errors.Error, nats.js.errors.Error, TimeoutError, OSError) as error:
             raise UnreachableError(str(error) or type(error).__name__) from error
 

@@ -3,7 +3,6 @@
 The subjects are functions of the tenant, which NATS permissions hold an agent to.
 """
 
-import math
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -230,14 +229,6 @@ class LogBatch(Message):
     lines: list[LogLine]
 
 
-class Silence(Message):
-    """The body of a ping: what the broker says when no later one replaces it."""
-
-    tenant_id: UUID
-    flow_run_id: UUID
-    sent: datetime
-
-
 def rpc_subject(tenant_id: UUID, verb: str) -> str:
     """Where requests go."""
     return f"hw.rpc.agents.{tenant_id}.{verb}"
@@ -263,16 +254,6 @@ def inbox_prefix(tenant_id: UUID) -> str:
     return f"_INBOX.agent.{tenant_id}"
 
 
-def ping(
-    tenant_id: UUID, flow_run_id: UUID, sent: datetime, *, silence: float
-) -> tuple[str, dict[str, str], bytes]:
-    """One ping as (subject, headers, body), for JetStream: a dead-man's switch that the next ping resets."""
-    fires = (
-        max(1, math.ceil(silence)) + 1
-    )  # the broker counts whole seconds, and may be a little early
-    headers = {
-        "Nats-Schedule": f"@every {fires}s",
-        "Nats-Schedule-Target": f"hw.silent.{flow_run_id}",
-    }
-    body = Silence(tenant_id=tenant_id, flow_run_id=flow_run_id, sent=sent).model_dump_json()
-    return f"hw.beat.{tenant_id}.{flow_run_id}", headers, body.encode()
+def beat_subject(tenant_id: UUID, flow_run_id: UUID) -> str:
+    """Where pings for a run go (core NATS); they have no body."""
+    return f"hw.beat.{tenant_id}.{flow_run_id}"

@@ -47,7 +47,7 @@ class Welcome(Message):
     beat: float
     """Seconds between two pings of a run whose process lives."""
     silence: float = SILENCE.total_seconds()
-    """Seconds without a ping after which the broker tells that the run is silent."""
+    """Seconds without a ping after which a run is taken for dead."""
     kill: float
     """Seconds after which a process that was asked to stop is killed."""
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from libs.contracts import agents, heartbeat, registry, runs, subjects
+from libs.contracts import agents, registry, runs, subjects
 from libs.contracts.base import Event, Message, Refused, Rpc
 from libs.contracts.streams import ALL as STREAMS
 from libs.contracts.subjects import Subject
@@ -19,8 +19,7 @@ GUARANTEES = {
     "work": "JetStream work queue: at least once; must happen. Deduplicated by Nats-Msg-Id.",
     "evt": "JetStream through an outbox: at least once, ordered per id; a fact in the past tense.",
     "log": "JetStream, drained in batches: at least once, deduplicated by the lines' ids.",
-    "beat": "JetStream message schedule, replaced by the next one: a hint.",
-    "silent": "Fired by the broker when a schedule was not replaced: a hint.",
+    "beat": "Core NATS: lossy; three pings of four may get lost.",
     "sig": "Core NATS: lossy; nothing depends on one arriving.",
     "dlq": "JetStream: poison, kept for a human.",
 }
@@ -31,13 +30,12 @@ BODIES: dict[Subject, type[Message]] = {
     subjects.WORK_CLEAR_SCHEDULED: runs.ClearScheduled,
     subjects.WORK_RESCHEDULE: runs.Reschedule,
     subjects.LOG: runs.LogBatch,
-    subjects.BEAT: heartbeat.Silence,
-    subjects.SILENT: heartbeat.Silence,
     subjects.SIG_AGENT_WORK_READY: agents.WorkReady,
 }
 EMPTY: frozenset[Subject] = frozenset(
     # the subject itself says everything
     {
+        subjects.BEAT,
         subjects.SIG_AGENT_CANCEL,
         subjects.SIG_RUN_DUE,
         subjects.SIG_TASK_BEAT,

@@ -37,8 +37,6 @@ class Stream:
     max_bytes: int = -1
     max_msgs_per_subject: int = -1
     duplicate_window: timedelta = timedelta(minutes=2)
-    allow_schedules: bool = False
-    allow_msg_ttl: bool = False
     memory: bool = False
     refuses_when_full: bool = False
     """Whether a full stream turns away what is new, or forgets what is oldest."""
@@ -94,27 +92,9 @@ LOGS = Stream(
     durables=(LOG_DRAIN,),
 )
 
-BEATS = Stream(
-    # The dead-man's switch (design.md section 6): a ping is a schedule that the next ping replaces; when none
-    # does, it fires into `hw.silent`. A switch that nobody needs is replaced by a message with a TTL of a second.
-    # No consumer may filter `hw.beat`: replacing a schedule is a rollup, and nats-server 2.15.1 purges every such
-    # consumer's pending messages one by one, which takes a broker of 40,000 pings/s down to 1,000. The heartbeat
-    # service hears the pings on core NATS instead.
-    name="BEATS",
-    subjects=("hw.beat.>", "hw.silent.>"),
-    max_msgs_per_subject=1,
-    allow_schedules=True,
-    allow_msg_ttl=True,
-    max_age=timedelta(days=1),
-    duplicate_window=timedelta(seconds=1),
-    durables=(
-        Durable(
-            name="heartbeat__silences", service="heartbeat", filter="hw.silent.>",
-            ack_wait=timedelta(minutes=1), max_ack_pending=20_000,
-        ),
-    ),
-)  # fmt: skip
-
 DLQ = Stream(name="DLQ", subjects=("hw.dlq.>",), max_age=timedelta(days=30), max_bytes=256 << 20)
 
-ALL: tuple[Stream, ...] = (EVENTS, WORK, LOGS, BEATS, DLQ)
+ALL: tuple[Stream, ...] = (EVENTS, WORK, LOGS, DLQ)
+
+RETIRED: tuple[str, ...] = ("BEATS",)
+"""Streams of releases before, by name. They are removed: what fed BEATS obeyed headers that any agent could write."""

@@ -6,7 +6,7 @@
 | work | JetStream work queue | at least once; must happen |
 | evt | JetStream, through an outbox | at least once; a fact; ordered per id |
 | log | JetStream, drained in batches | at least once, deduplicated |
-| beat, silent | JetStream message schedules | hint |
+| beat | core NATS, heard by every replica of the heartbeat service | lossy: three of four may be lost |
 | sig | core NATS | lossy; nothing may depend on one arriving |
 | dlq | JetStream | poison, kept for a human |
 """
@@ -95,10 +95,9 @@ PROJECT_DELETED = Subject("hw.evt.project.deleted.{project_id}")
 FLOW_RUN_STATE_CHANGED = Subject("hw.evt.flow_run.state_changed.{flow_run_id}")
 FLOW_RUN_ZOMBIE_DETECTED = Subject("hw.evt.flow_run.zombie_detected.{flow_run_id}")
 
-# Logs and the dead-man's switch
+# Logs and pings
 LOG = Subject("hw.log.{tenant_id}.{flow_run_id}")
 BEAT = Subject("hw.beat.{tenant_id}.{flow_run_id}")
-SILENT = Subject("hw.silent.{flow_run_id}")
 
 # Lossy signals
 SIG_AGENT_WORK_READY = Subject("hw.sig.agent.{tenant_id}.work_ready")

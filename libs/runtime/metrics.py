@@ -130,7 +130,7 @@ SCHEDULES_BROKEN = Gauge("headwater_schedules_broken", "Schedules that cannot be
 
 # Heartbeat
 
-PINGS_SEEN = Counter("headwater_pings_seen", "Pings consumed")
+PINGS_SEEN = Counter("headwater_pings_seen", "Pings heard; by every replica each")
 RUNS_GUARDED = Gauge("headwater_guarded_runs", "Live runs whose pings are waited for")
 SILENCES = Counter("headwater_silences", "Silent runs judged", ["outcome"])
 ZOMBIES = Counter("headwater_zombies", "Zombie events emitted")

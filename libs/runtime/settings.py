@@ -86,7 +86,7 @@ class ServiceSettings(Durations):
 
 
 class PingSettings(ServiceSettings):
-    """What silence is: the gateway and agents (told by the ledger) arm with it, the heartbeat service judges by it."""
+    """What silence is: agents (told by the ledger) ping by it, the heartbeat service judges by it."""
 
     heartbeat_interval: timedelta = Field(
         default=timedelta(seconds=30),

@@ -13,7 +13,7 @@ SCHEMA = "heartbeat"
 
 
 class LastSeen(SQLModel, table=True):
-    """The newest sign of life of one flow run; narrow, and updated in place (HOT) at a coarse interval."""
+    """The newest sign of life of one flow run: coarse while it pings, exact once it stops. Updated in place."""
 
     __tablename__ = "last_seen"
     __table_args__ = ({"schema": SCHEMA, "postgresql_with": {"fillfactor": "50"}},)
@@ -35,7 +35,7 @@ class TaskLastSeen(SQLModel, table=True):
 
 
 class ZombieRecord(SQLModel, table=True):
-    """One emitted zombie event, so that a redelivered silence does not emit a second (unique per run and version)."""
+    """One emitted zombie event, so that a second replica does not emit another (unique per run and version)."""
 
     __tablename__ = "zombie"
     __table_args__ = (Index(None, "detected"), {"schema": SCHEMA})

@@ -1,42 +1,48 @@
 """The heartbeat service: a run whose process died is found two minutes after its last ping, and nobody else is.
 
 **Owns** `heartbeat.last_seen` (a row says: this run is guarded, and was last heard then), `task_last_seen`, `zombie`
-(what was announced) and `watch` (since when pings are heard). **Reads** the ledger and the safeguards of flow groups.
-**Emits** `FlowRunZombieDetected`; what becomes of the run is the ledger's to decide.
+(what was announced) and `watch` (since when some replica hears pings). **Reads** the ledger and the safeguards of flow
+groups. **Emits** `FlowRunZombieDetected`; what becomes of the run is the ledger's to decide.
 
-The switch is in the broker. A ping is a message that the broker repeats to `hw.silent.{flow_run_id}` unless the next
-ping replaces it within the silence (two minutes, four missed pings). Here the silence is checked and announced:
+A ping is a core NATS message. Every replica hears every ping and remembers whom it heard last when:
 
-    ping ──▶ hw.beat ──(nothing for two minutes)──▶ hw.silent ──▶ judge ──▶ zombie event
-               │                                                    │
-               ├──▶ last_seen (coarse)          sweep ──▶ judge ────┴──▶ not yet, or held: armed again
-               └──▶ roll (whom this ear heard) ──▶ judge ──▶ zombie event, or left to the broker
+    ping --> listener --> LastHeard --(silent for two minutes)--> judge --> zombie event
+                              |                                     ^
+                              +--> last_seen (coarse; exact once a run is late) <-- sweep --> zombie event
 
 * A run is *guarded* from its Running state on, if its flow has heartbeats enabled at that moment; the setting holds
-  for future runs. A flow with heartbeats disabled sends one ping all the same: it is disarmed at once, never judged.
-* A Submitted run has no process yet, so its silence is Lazarus' case. A finished run is disarmed and never touched.
-* The broker is never wrong for long, but late when it is busy: a silence may wait ten seconds behind a million runs'
-  pings, and a ping may get lost when they come faster than it stores them. So each ear keeps the roll of whom it heard
-  last when, and announces at once who was silent for two minutes, if the tables and the broker's newest ping agree.
-* A slow sweep finds guarded runs that the broker lost (overdue switches do not survive its restart).
+  for future runs. Only guarded runs are in memory, 190 bytes each.
+* A run is known by its **tenant and id** together. What another tenant says of it is a ping of a run that is not there.
+* A Submitted run has no process yet, so its silence is Lazarus' case. A finished run is dropped and never touched.
+* Before the announcement the tables are asked: is it still running, and did another replica hear it? A row is written
+  about once a minute while its run pings. When a run has missed a ping, the replicas that heard the last one write down
+  when that was. So a row of a living run is younger than the silence, and one of a dead run is exact.
+* A slow sweep over the tables finds guarded runs that no memory holds: who waited for them was killed before their
+  first ping.
 
-Silence is not death until proven:
+Silence is not death until proven. *Coverage* says over which time a process was in a position to hear:
 
-* *We were deaf.* `watch` says since when pings are heard without a gap: NATS connected, PostgreSQL writing, a gateway
-  alive, pings heard as fast as they come. Whoever is silent over a time in which we did not listen is armed again. So
-  an outage, a restart, a paused process or a jump of the database's clock costs one silence, not a run. After a clock
-  that went back, signs of life that lie in the future are set to the moment, or they would hide the dead.
+* A process that has just started, was stopped, was away from NATS, did not keep up, heard no gateway or could not
+  confirm it in the table for 20 s (`watch`) begins to count anew, and judges nobody for one silence. A process that
+  starts counts every run of the table as heard at its start. So an outage of ours delays a zombie by one silence at
+  most, and never makes one. After a clock of the database that went back, signs of life that lie in the future are set
+  to the present, or they would hide the dead.
 * *Everybody is silent.* When fewer than half of the guarded runs ping, the fault is likely between them and us (a load
-  balancer, a network). Silences are held, reported and armed again; only what is silent for another whole period is
-  announced.
-* *They pinged meanwhile.* Before the announcement the broker is asked once more for the run's newest ping: it knows
-  what an ear lost. What the ears heard and the broker has not stored, or has lost, is on their rolls, or in the tables,
-  which the announcing statement looks at again. A question without an answer puts the silence off for a second.
+  balancer, a network). Silences are held and reported; what is silent for another whole period is announced.
 
-Killed at any moment: silences are acknowledged after the transaction of record and outbox row, and a redelivered one
-finds the record. What a replica had been sent when it was killed or stopped comes again after a minute (the
-consumer's `ack_wait`). Two replicas share the consumers; a run is announced once per version and last sign of life.
-NATS gone: no silences, and the watch starts anew. PostgreSQL gone: batches are put off, and the watch starts anew.
+Killed at any moment: memory is filled from the table at the next start; record and event are one transaction. Two
+replicas, or one and the sweep, announce a run once per version and last sign of life. NATS gone: nobody is heard, and
+coverage begins anew. PostgreSQL gone: hearing goes on, rows wait, and coverage begins anew.
 
-It will not fail a run, count missed pings itself, or judge task runs (Core below 0.15.4 pings for them; it is shown).
+What it does not do: fail a run, count missed pings, or judge task runs (Core below 0.15.4 pings for them; it is shown).
+It does not limit how many pings a tenant sends: a flood that it cannot read in time is an outage (`obstacles`).
+
+| to change | go to |
+|---|---|
+| when a silent run is a zombie, when many are held | `domain/judgement.py` |
+| when we are entitled to judge | `domain/coverage.py` |
+| what is remembered, and when rows are due | `domain/last_heard.py` |
+| what it listens to | `subscribers.py`, `listener.py` |
+| what it does by itself, and how often | `loops.py`, `settings.py` |
+| what is read and written | `store.py`, `queries/` |
 """

@@ -7,9 +7,11 @@ from pydantic import Field, model_validator
 
 from libs.contracts.heartbeat import HEARD_WITHIN
 from libs.runtime.settings import PingSettings
-from services.heartbeat.domain import TOLERANCE
 
 LAPSE = 4  # confirmations of the watch that may be missed
+MARGIN = (
+    10  # what is written of a run that pings is younger than the silence by at least a tenth of it
+)
 
 
 class HeartbeatSettings(PingSettings):
@@ -21,11 +23,12 @@ class HeartbeatSettings(PingSettings):
     )
     heartbeat_batch: int = Field(default=2000, ge=1, description="pings of one statement")
     heartbeat_sweep: timedelta = Field(
-        default=timedelta(seconds=60), description="how often the tables are searched for lost runs"
+        default=timedelta(seconds=60),
+        description="how often the tables are searched for silent runs that no replica waits for",
     )
     heartbeat_sweep_grace: timedelta = Field(
         default=timedelta(seconds=60),
-        description="beyond silence, coarseness and one interval: then the broker must have spoken",
+        description="beyond the silence: by then a replica that waits for the run has announced it",
     )
     heartbeat_watch: timedelta = Field(
         default=timedelta(seconds=5),
@@ -60,7 +63,7 @@ class HeartbeatSettings(PingSettings):
             )
             raise ValueError(msg)
         oldest = self.heartbeat_coarse + self.heartbeat_interval
-        if oldest > silence - silence / TOLERANCE:
+        if oldest > silence - silence / MARGIN:
             msg = (
                 f"HEADWATER_HEARTBEAT_COARSE: what is written of a run that pings may be {oldest.total_seconds():g} s"
                 f" old, with the interval, which must be well below {whole}"

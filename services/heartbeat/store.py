@@ -1,14 +1,22 @@
-"""The heartbeat service's SQL. Methods are named for the question they answer; none commits."""
+"""The heartbeat service's SQL. Methods are named for the question they answer; none commits.
+
+A run is named by its key (`domain.last_heard.key_of`): tenant and id together, so that no statement can be asked about
+a run without its tenant.
+"""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811 - as the standard library's, and faster
+
 from libs.runtime.database import Connection, statement
-from services.heartbeat.domain import SilentRun
+from services.heartbeat.domain.judgement import SilentRun
+from services.heartbeat.domain.last_heard import key_of
 
 ANNOUNCE_AGAIN = timedelta(minutes=10)  # a zombie that is one still: its event may have been lost
+PAGE = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,26 +30,39 @@ class Store:
         now: datetime = await self.connection.fetchval("SELECT now()")
         return now
 
-    async def see(self, pings: Mapping[str, str], *, coarse: timedelta) -> dict[UUID, UUID]:
-        """Note pings (run to tenant, as text: asyncpg reads UUIDs faster than Python); those without a row."""
+    async def guarded_after(self, flow_run_id: UUID) -> list[tuple[UUID, bytes, float]]:
+        """The next guarded live runs in the order of their ids: id, key, seconds since they were seen."""
+        rows = await self.connection.fetch(statement(__file__, "guarded"), flow_run_id, PAGE)
+        return [
+            (row["flow_run_id"], key_of(row["tenant_id"], row["flow_run_id"]), row["age"])
+            for row in rows
+        ]
+
+    async def see(self, ages: Mapping[bytes, float], *, fresh: float) -> dict[bytes, float | None]:
+        """Write that these runs pinged so many seconds ago, unless a row is not older than that by more than `fresh`.
+
+        Those that were not written: seconds since they were seen, or None for a run without a row of this tenant.
+        """
         rows = await self.connection.fetch(
-            statement(__file__, "see"), list(pings), list(pings.values()), coarse
+            statement(__file__, "see"), *_halves(ages), list(ages.values()), fresh
         )
-        return {row["flow_run_id"]: row["tenant_id"] for row in rows}
+        return {key_of(row["tenant_id"], row["flow_run_id"]): row["age"] for row in rows}
 
-    async def guard(self, runs: Collection[UUID], *, anew: bool) -> dict[UUID, UUID]:
-        """Guard the running ones whose flow has heartbeats enabled; run to tenant of those."""
-        rows = await self.connection.fetch(statement(__file__, "guard"), list(runs), anew)
-        return {row["flow_run_id"]: row["tenant_id"] for row in rows}
+    async def guard(self, runs: Collection[bytes], *, anew: bool) -> set[bytes]:
+        """Guard the running ones of these tenants whose flow has heartbeats enabled; which those are."""
+        rows = await self.connection.fetch(statement(__file__, "guard"), *_halves(runs), anew)
+        return {key_of(row["tenant_id"], row["flow_run_id"]) for row in rows}
 
-    async def unguard(self, runs: Collection[UUID]) -> None:
+    async def unguard(self, runs: Collection[bytes]) -> None:
         """Forget those whose flow has heartbeats disabled."""
-        await self.connection.execute(statement(__file__, "unguard"), list(runs))
+        await self.connection.execute(statement(__file__, "unguard"), *_halves(runs))
 
-    async def facts(self, runs: Collection[UUID]) -> dict[UUID, SilentRun]:
-        """What is known of these runs."""
-        rows = await self.connection.fetch(statement(__file__, "facts"), list(runs))
-        return {row["flow_run_id"]: SilentRun(**dict(row)) for row in rows}
+    async def facts(self, runs: Collection[bytes]) -> dict[bytes, SilentRun]:
+        """What is known of these tenants' runs."""
+        rows = await self.connection.fetch(statement(__file__, "facts"), *_halves(runs))
+        return {
+            key_of(row["tenant_id"], row["flow_run_id"]): SilentRun(**dict(row)) for row in rows
+        }
 
     async def overdue(self, after: timedelta, *, limit: int) -> list[SilentRun]:
         """Guarded runs that nobody heard for this long."""
@@ -53,7 +74,10 @@ class Store:
     async def announce(
         self, zombies: list[tuple[SilentRun, datetime]], *, now: datetime, lapse: timedelta
     ) -> set[UUID]:
-        """Record zombies with their last sign of life; the runs to announce. None when we were deaf for `lapse`."""
+        """Record zombies with their last sign of life; the runs to announce.
+
+        None when no replica has confirmed within `lapse` that pings are heard.
+        """
         rows = await self.connection.fetch(
             statement(__file__, "announce"),
             [run.flow_run_id for run, _ in zombies],
@@ -72,10 +96,10 @@ class Store:
         if begins:
             await self.connection.execute(statement(__file__, "forgive"))
 
-    async def hearing(self, lapse: timedelta) -> datetime | None:
-        """Since when pings are heard; None when they are not."""
+    async def watched_since(self, lapse: timedelta) -> datetime | None:
+        """Since when some replica hears pings, without a gap; None when none does."""
         since: datetime | None = await self.connection.fetchval(
-            statement(__file__, "hearing"), lapse
+            statement(__file__, "watched"), lapse
         )
         return since
 
@@ -87,8 +111,15 @@ class Store:
         )
         return count
 
-    async def see_tasks(self, pings: Mapping[UUID, UUID]) -> None:
-        """Note pings of task runs (task run to tenant)."""
+    async def see_tasks(self, pings: Collection[tuple[UUID, UUID]]) -> None:
+        """Note pings of task runs, (tenant, task run); one of another tenant than the task run's is none."""
         await self.connection.execute(
-            statement(__file__, "see_tasks"), list(pings), list(pings.values())
+            statement(__file__, "see_tasks"),
+            [tenant for tenant, _ in pings],
+            [task_run for _, task_run in pings],
         )
+
+
+def _halves(keys: Collection[bytes]) -> tuple[list[UUID], list[UUID]]:
+    """Tenants and runs, as parameters of a statement."""
+    return [DriverUUID(key[:16]) for key in keys], [DriverUUID(key[16:]) for key in keys]

@@ -125,7 +125,7 @@ async def _crowd(stack: Stack, file: Path, arguments: argparse.Namespace) -> Asy
     crowd = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.pinger", "--nats", stack.nats_url),
         *("--tenant", str(TENANT), "--runs", str(file)),
-        *("--interval", str(arguments.interval), "--silence", str(arguments.silence)),
+        *("--interval", str(arguments.interval)),
         stdin=PIPE,
         stdout=PIPE,
     )
@@ -207,7 +207,7 @@ def _read_until(over: threading.Event, url: str) -> tuple[int, float]:
         connection.sendall(f"CONNECT {json.dumps(login)}\r\n{subscribe}".encode())
         pings, began = 0, time.thread_time()
         while not over.is_set():
-            pings += connection.recv(1 << 18).count(b"HMSG ")
+            pings += connection.recv(1 << 18).count(b"MSG ")
         return pings, time.thread_time() - began
 
 

@@ -4,10 +4,10 @@ import re
 
 import pytest
 
-from libs.contracts import heartbeat, registry, runs, streams, subjects
+from libs.contracts import registry, runs, streams, subjects
 from libs.contracts.base import Event, Rpc
 
-PLANES = {"rpc", "work", "evt", "log", "beat", "silent", "sig", "dlq"}
+PLANES = {"rpc", "work", "evt", "log", "beat", "sig", "dlq"}
 TOKEN = re.compile(r"[a-z][a-z0-9_]*|\{[a-z_]+\}")
 
 
@@ -53,7 +53,7 @@ def test_a_durable_plane_is_kept_by_exactly_one_stream_and_no_other_plane_is(
 ) -> None:
     example = subject.at(**dict.fromkeys(subject.tokens, "x"))
     keepers = [s.name for s in streams.ALL if any(matches(p, example) for p in s.subjects)]
-    durable = subject.template.split(".")[1] not in {"rpc", "sig"}
+    durable = subject.template.split(".")[1] not in {"rpc", "sig", "beat"}
 
     assert len(keepers) == (1 if durable else 0)
 
@@ -95,9 +95,3 @@ def test_every_request_subject_has_exactly_one_verb() -> None:
     )
 
     assert asked == declared
-
-
-def test_a_ping_and_its_silence_live_in_the_same_stream() -> None:
-    assert heartbeat.TARGET_HEADER == "Nats-Schedule-Target"
-    assert streams.BEATS.allow_schedules
-    assert {"hw.beat.>", "hw.silent.>"} <= set(streams.BEATS.subjects)

@@ -8,7 +8,6 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -16,8 +15,7 @@ import httpx
 import nats
 import pytest
 
-from libs.contracts.heartbeat import beat_message
-from libs.runtime.clock import utc_now
+from libs.contracts import subjects
 from libs.runtime.ids import new_id
 from tests.faults.ledger_load import Load
 from tests.support.engines import Stack
@@ -210,10 +208,7 @@ async def test_a_heartbeat_service_that_drains_writes_the_pings_it_heard(stack: 
 
             async def ping() -> None:
                 for run in runs:  # one ping each: what is lost is not said again
-                    subject, headers, body = beat_message(
-                        TENANT, run, utc_now(), timedelta(minutes=2)
-                    )
-                    await client.publish(subject, body, headers=headers)
+                    await client.publish(subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run))
                     await client.flush()
 
             pinging = asyncio.create_task(ping())

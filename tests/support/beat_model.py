@@ -1,38 +1,37 @@
-"""A world of pinging runs under the real rule of the heartbeat service, with time that costs nothing.
+"""A world of pinging runs under the real rules of the heartbeat service, with time that costs nothing.
 
-The rule (`services.heartbeat.domain`) and the rolls of two replicas' ears are the real ones. Around them is what they
-depend on, modelled: the broker's switches (a ping replaces the one before; what is silent for the whole silence fires;
-kill -9 arms them anew or loses those that are overdue), its newest ping of each run, last-seen at its coarse interval,
-the watch row as `watch.sql` and `hearing.sql` keep it, the sweep.
+The rules (`services.heartbeat.domain`) and the memories of two replicas are the real ones. Around them is what they
+depend on, modelled: pings that each replica may miss by itself, the rows as `see.sql` writes them, the watch row as
+`watch.sql` and `watched.sql` keep it, the sweep, and outages of everything of ours.
 Time is in seconds, and passes in steps of one.
 """
 
 import heapq
 import random
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from services.heartbeat.domain import (
-    ArmAgain,
-    Chorus,
-    Hearing,
-    Ping,
+from services.heartbeat.domain.coverage import Coverage, Signs, obstacles
+from services.heartbeat.domain.judgement import (
+    Hold,
+    NotYet,
     SilentRun,
     Zombie,
-    is_still_unheard,
+    is_mass_silence,
     judge,
 )
-from services.heartbeat.roll import Roll
+from services.heartbeat.domain.last_heard import LastHeard, key_of, run_in
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 NOBODY = UUID(int=0)
 INTERVAL, SILENCE, COARSE, LAPSE, STEP = 30, 120, 60, 20, 5
-SWEEP, SWEEP_AFTER = 60, SILENCE + COARSE + INTERVAL + 60
+LATE = INTERVAL * 3 / 2
+SWEEP, SWEEP_AFTER = 60, SILENCE + 60
 MOST_LOST = 1  # pings in a row; an outage too short to be noticed swallows one more, a pause delays the third by 25 s
 PAUSE = 25
-EARS = 2
+REPLICAS = 2
+WRITE_DEADLINE = 10  # of nats-server: whoever reads nothing for longer loses its connection
 RETRIES = 30  # Core's HTTP session tries six times, with pauses of 0 to 32 s; so a short outage delays its ping
 
 
@@ -40,13 +39,26 @@ RETRIES = 30  # Core's HTTP session tries six times, with pauses of 0 to 32 s; s
 class Run:
     """A run, as the world and the tables have it."""
 
-    name: UUID
+    key: bytes
     next_ping: float
-    seen: float
-    newest: Ping | None = None
+    seen: float = 0.0
+    newest: float = 0.0
+    """Its last ping that some replica heard."""
     dies: float | None = None
     lost: int = 0
     announced: float | None = None
+
+
+@dataclass(slots=True)
+class Replica:
+    """One process: what it remembers and knows of its own hearing."""
+
+    memory: LastHeard = field(default_factory=LastHeard)
+    coverage: Coverage = field(default_factory=Coverage)
+    hold: Hold = field(default_factory=Hold)
+    obstacles: list[str] = field(default_factory=list)
+    connection: int = 0
+    heard: set[bytes] = field(default_factory=set)
 
 
 @dataclass(slots=True)
@@ -57,53 +69,62 @@ class Outcome:
     false: int = 0
     missed: int = 0
     early: int = 0
-    """Announced less than a silence after a ping of theirs."""
+    """Announced less than a silence after a ping of theirs that was heard."""
     found_after: list[float] = field(default_factory=list)
+    """Seconds from the last ping that was heard to the announcement."""
     held: int = 0
     outages: int = 0
 
 
 class World:
-    """`runs` of them for `minutes`, with outages of everything of ours."""
+    """`runs` of them for `minutes`, with outages of everything of ours unless it is a `quiet` one."""
 
-    def __init__(self, *, runs: int, minutes: int, seed: int) -> None:
+    def __init__(self, *, runs: int, minutes: int, seed: int, quiet: bool = False) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - a world that can be replayed
+        self._quiet = quiet
         self._end = minutes * 60
-        self._runs = [self._a_run(number) for number in range(runs)]
-        self._ears = [Roll() for _ in range(EARS)]
-        self._stored = 0
-        self._looks: list[tuple[int, int]] = []  # when, and the stream's last sequence
-        self._pings = [(run.next_ping, n) for n, run in enumerate(self._runs)]
+        self._runs = {run.key: run for run in (self._a_run(number) for number in range(runs))}
+        self._replicas = [Replica() for _ in range(REPLICAS)]
+        self._pings = [(run.next_ping, run.key) for run in self._runs.values()]
         heapq.heapify(self._pings)
-        self._fires: dict[int, float] = {}  # run to when its switch fires
-        self._due: dict[int, set[int]] = defaultdict(set)  # second to runs
-        self._looked = 0
         self._down: dict[str, float] = {}  # who is away until when
+        self._stopped: set[str] = (
+            set()
+        )  # who of them is away for moments only, and does not lose its connection
+        self._deaf: tuple[int, float] = (
+            0,
+            0.0,
+        )  # which replica hears nothing, and does not notice, until when
         self._watch: tuple[float, float] | None = None  # since, at
         self._gateway_heard = 0.0
-        self._heard: list[float] = []
         self.outcome = Outcome(run_minutes=runs * minutes)
+        for replica in self._replicas:
+            self._fill(replica, 0)
 
     def _a_run(self, number: int) -> Run:
         # A twentieth dies, in the middle of the story, so that each is to be found before its end.
         dies = self._chance.uniform(900, self._end - 2400) if self._chance.random() < 0.05 else None
-        return Run(
-            name=UUID(int=number), next_ping=self._chance.uniform(0, INTERVAL), seen=0.0, dies=dies
-        )
+        key = key_of(NOBODY, UUID(int=number))
+        return Run(key=key, next_ping=self._chance.uniform(0, INTERVAL), dies=dies)
 
     def play(self) -> Outcome:
         """Let the time pass; what was announced."""
         for second in range(self._end):
-            self._outages(second)
+            if not self._quiet:
+                self._outages(second)
             self._ping(second)
-            if second % STEP == 0:
-                self._confirm(second)
-            self._call_the_rolls(second)
-            self._fire(second)
-            if second % SWEEP == 0 and self._up("broker", "database", "service"):
-                self._sweep(second)
-        alive = [run for run in self._runs if run.dies is None]
-        dead = [run for run in self._runs if run.dies is not None]
+            for number, replica in enumerate(self._replicas):
+                if not self._up("service", f"replica {number}"):
+                    continue
+                self._hear(replica, second + 1)
+                if second % STEP == number:
+                    self._confirm(replica, number, second)
+                if self._up("database"):
+                    self._judge_silent(replica, second)
+                    if second % SWEEP == number:
+                        self._sweep(replica, second)
+        alive = [run for run in self._runs.values() if run.dies is None]
+        dead = [run for run in self._runs.values() if run.dies is not None]
         self.outcome.false = sum(run.announced is not None for run in alive) + sum(
             run.announced is not None and run.announced < (run.dies or 0) for run in dead
         )
@@ -113,143 +134,155 @@ class World:
     def _up(self, *names: str) -> bool:
         return not any(name in self._down for name in names)
 
+    # outages
+
     def _outages(self, now: int) -> None:
         for name in [name for name, until in self._down.items() if until <= now]:
             del self._down[name]
-        if now % 60 or now > self._end - 2400 or self._chance.random() > 0.1:
+            if name == "broker" or name.startswith("connection"):
+                for number, replica in enumerate(self._replicas):
+                    replica.connection += name in {"broker", f"connection {number}"}
+        # Who hears nothing and does not know it is covered by the other: two faults at once are one too many.
+        if now % 60 or now > self._end - 2400 or now < self._deaf[1] + 60:
             return
+        if self._chance.random() > 0.1:
+            return
+        one = self._chance.randrange(REPLICAS)
         who = self._chance.choice(
-            ["broker", "broker paused", "database", "service", "service paused", "ear 0", "gateway"]
+            [
+                *("broker", "database", "gateway", "service", "service paused"),
+                *(f"connection {one}", f"replica {one}", f"replica {one} paused", f"deaf {one}"),
+            ]
         )
+        until = now + self._chance.choice([1, 10, 60, 150, 600])
+        if who.startswith("deaf"):
+            if not self._down:
+                self._deaf = (one, until)
+                self.outcome.outages += 1
+            return
         self.outcome.outages += 1
-        away = who if who.startswith("ear") else who.split()[0]
-        self._down[away] = now + self._chance.choice([1, 10, 60, 150, 600])
+        name = who.removesuffix(" paused")
+        self._down[name] = until
+        self._stopped.discard(name)
+        if who != name and until - now <= WRITE_DEADLINE:
+            self._stopped.add(name)
         if who == "service":
-            self._ears = [Roll() for _ in range(EARS)]
-        if who == "broker":  # kill -9: overdue switches are lost, the others re-arm in full
-            until = self._down["broker"]
-            for run, fires in list(self._fires.items()):
-                self._disarm(run)
-                if fires > until:
-                    self._arm(run, until)
+            for replica in self._replicas:
+                self._restart(replica, until)
+        elif who == f"replica {one}":
+            self._restart(self._replicas[one], until)
 
-    def _arm(self, run: int, now: float, after: float = SILENCE) -> None:
-        self._disarm(run)
-        self._fires[run] = now + after
-        self._due[int(now + after)].add(run)
+    def _restart(self, replica: Replica, now: float) -> None:
+        replica.memory, replica.coverage, replica.hold = LastHeard(), Coverage(), Hold()
+        replica.heard.clear()
+        self._fill(replica, now)
 
-    def _disarm(self, run: int) -> None:
-        fires = self._fires.pop(run, None)
-        if fires is not None:
-            self._due.get(int(fires), set()).discard(run)
+    def _fill(self, replica: Replica, now: float) -> None:
+        live = [run for run in self._runs.values() if run.announced is None]
+        replica.memory.add({run.key: run.seen for run in live}, now)
+
+    # pings
 
     def _ping(self, second: int) -> None:
         pings, chance = self._pings, self._chance
         while pings[0][0] < second + 1:
-            at, number = pings[0]
-            run = self._runs[number]
+            at, key = pings[0]
+            run = self._runs[key]
             if run.dies is not None and run.dies <= at:
-                heapq.heapreplace(pings, (float("inf"), number))
+                heapq.heapreplace(pings, (float("inf"), key))
                 continue
             back = max(self._down.get("gateway", 0), self._down.get("broker", 0))
             if second < back <= at + RETRIES:
-                heapq.heapreplace(pings, (max(back, at) + 0.001, number))
+                heapq.heapreplace(pings, (max(back, at) + 0.001, key))
                 continue
             if run.lost < MOST_LOST and chance.random() < 0.05:
                 run.lost += 1
             elif self._up("gateway", "broker"):
                 run.lost = 0
-                self._arm(number, at)
-                if chance.random() < 0.05:
-                    self._arm(number, at)  # delivered twice
-                self._heard.append(at)
-                self._stored += 1
-                run.newest = Ping(sent=_moment(at), sequence=self._stored)
-                ear = chance.randrange(EARS)
-                # What one replica was sent while it is stopped, only the broker knows of.
-                if self._up("service", f"ear {ear}"):
-                    self._ears[ear].hear(_speaks(run), second + 1)
-                    if self._up("database") and at - run.seen > COARSE:
-                        run.seen = at
+                self._arrive(run, at, second)
             pause = PAUSE if chance.random() < 0.02 else 0
             # An agent that watches the process may speak between two pings of its own.
             gap = chance.uniform(1, INTERVAL) if chance.random() < 0.1 else INTERVAL
-            heapq.heapreplace(pings, (at + gap + pause, number))
+            heapq.heapreplace(pings, (at + gap + pause, key))
 
-    def _confirm(self, now: int) -> None:
+    def _arrive(self, run: Run, at: float, second: int) -> None:
+        hearing = [
+            number
+            for number in range(REPLICAS)
+            if self._up(f"connection {number}") and not self._is_gone(number)
+            # Of two that listen one may miss it and not notice.
+            if not (number == self._deaf[0] and second < self._deaf[1])
+        ]
+        if len(hearing) == REPLICAS and self._chance.random() < 0.05:
+            hearing.remove(self._chance.choice(hearing))
+        for number in hearing:
+            self._replicas[number].heard.add(run.key)
+            run.newest = at
+
+    def _is_gone(self, number: int) -> bool:
+        """Whether what is sent to this replica is lost; the socket of one that is stopped for moments keeps it."""
+        return bool({"service", f"replica {number}"} & (self._down.keys() - self._stopped))
+
+    def _hear(self, replica: Replica, now: int) -> None:
+        memory = replica.memory
+        due, unknown = memory.hear(replica.heard, now, coarse=COARSE)
+        replica.heard = set()
+        if not self._up("database"):
+            return
+        self._write(memory, dict.fromkeys(due, float(now)), fresh=COARSE / 2)
+        self._write(memory, memory.late(now - LATE), fresh=0)
+        memory.late_are_written(now - LATE)
+        self._write(memory, dict.fromkeys(unknown, float(now)), fresh=COARSE / 2)
+        memory.add({key: self._runs[key].seen for key in unknown}, now)
+        memory.hear(unknown, now, coarse=float("inf"))
+
+    def _write(self, memory: LastHeard, heard: dict[bytes, float], *, fresh: float) -> None:
+        for key, at in heard.items():
+            run = self._runs[key]
+            if run.seen < at - fresh:
+                run.seen = at
+        memory.wrote({key: self._runs[key].seen for key in heard})
+
+    # the watch
+
+    def _confirm(self, replica: Replica, number: int, now: int) -> None:
         if self._up("gateway", "broker"):
             self._gateway_heard = now
-        if not self._up("service", "broker", "database") or self._is_deaf(now):
+        is_connected = self._up("broker", f"connection {number}")
+        signs = Signs(
+            is_on_the_bus=is_connected,
+            is_listening=is_connected,
+            keeps_up=True,
+            gateway_silent_for=now - self._gateway_heard,
+            needs_gateway=True,
+        )
+        replica.obstacles = obstacles(signs, lapse=LAPSE)
+        if replica.obstacles or not self._up("database"):
             return
         since = now if self._watch is None or now - self._watch[1] > LAPSE else self._watch[0]
         self._watch = (since, now)
+        replica.coverage = replica.coverage.confirm(now, lapse=LAPSE, connection=replica.connection)
 
-    def _is_deaf(self, now: int) -> bool:
-        return now - self._gateway_heard > LAPSE
+    def _watched_for(self, now: int) -> float:
+        if self._watch is None or now - self._watch[1] > LAPSE:
+            return 0
+        return now - self._watch[0]
 
-    def _hearing(self, now: int) -> Hearing:
-        if self._watch is None or now - self._watch[1] > LAPSE or self._is_deaf(now):
-            return Hearing(since=None)
-        self._heard = [at for at in self._heard if at > now - INTERVAL]
-        guarded = sum(run.announced is None for run in self._runs)
-        chorus = Chorus(guarded=guarded, pings=len(self._heard))
-        silent = chorus.is_silent(least=25, share=0.5)
-        return Hearing(since=_moment(self._watch[0]), mass_silence=silent)
+    # judging
 
-    def _call_the_rolls(self, now: int) -> None:
-        if not self._up("broker", "service", "database"):
-            return
-        if now % STEP == 0:
-            self._looks = [*self._looks[-2 * SILENCE // STEP :], (now, self._stored)]
-        horizon = now - SILENCE + INTERVAL * 3 / 4
-        place = next((place for at, place in reversed(self._looks) if at <= horizon), 0)
-        for number, ear in enumerate(self._ears):
-            if not self._up(f"ear {number}"):
-                continue
-            silent = ear.take_silent(now - SILENCE, limit=len(self._runs))
-            if not silent:
-                continue
-            hearing = self._hearing(now)
-            since = _moment(now - SILENCE)
-            for name in silent:
-                run = self._runs[name.int]
-                unheard = run.newest is not None and is_still_unheard(
-                    run.newest, sequence=place, since=since
-                )
-                if unheard and not ear.was_heard(name, NOBODY, after=now - SILENCE):
-                    self._judge(name.int, now, SILENCE, hearing, by_the_broker=False)
+    def _judge_silent(self, replica: Replica, now: int) -> None:
+        memory = replica.memory
+        while memory.has_silent(now - SILENCE):
+            covers = replica.coverage.spans(SILENCE, now=now, lapse=LAPSE)
+            if replica.obstacles or not covers or self._is_held(replica, now):
+                return
+            for key in memory.take_silent(now - SILENCE, limit=1000):
+                self._judge(replica, key, now)
 
-    def _fire(self, now: int) -> None:
-        if not self._up("broker", "service", "database"):
-            return  # silences wait in the stream
-        due = range(self._looked, now)
-        self._looked = now
-        silent = sorted(run for second in due for run in self._due.pop(second, ()))
-        if silent:
-            hearing = self._hearing(now)
-            for run in silent:
-                del self._fires[run]
-                self._judge(run, now, SILENCE, hearing)
-
-    def _sweep(self, now: int) -> None:
-        overdue = [
-            number
-            for number, run in enumerate(self._runs)
-            if run.announced is None and now - run.seen >= SWEEP_AFTER and number not in self._fires
-        ]
-        if overdue:
-            hearing = self._hearing(now)
-            for number in overdue:
-                self._judge(number, now, SWEEP_AFTER, hearing)
-
-    def _judge(
-        self, number: int, now: int, silence: int, hearing: Hearing, *, by_the_broker: bool = True
-    ) -> None:
-        run = self._runs[number]
-        if run.announced is not None:
-            return
+    def _judge(self, replica: Replica, key: bytes, now: int) -> None:
+        run = self._runs[key]
         facts = SilentRun(
-            flow_run_id=NOBODY,
+            flow_run_id=run_in(key),
             tenant_id=NOBODY,
             version=1,
             state="Running",
@@ -257,25 +290,49 @@ class World:
             guarded=True,
             seen=_moment(run.seen),
         )
-        match judge(facts, now=_moment(now), silence=timedelta(seconds=silence), hearing=hearing):
+        match judge(facts, now=_moment(now), silence=timedelta(seconds=SILENCE)):
             case Zombie():
-                run.announced = now
-                if run.newest is not None and _moment(now - SILENCE) < run.newest.sent:
-                    self.outcome.early += 1
-                if run.dies is not None:
-                    self.outcome.found_after.append(now - run.dies)
-            case ArmAgain() if not by_the_broker:
-                pass  # its switch is armed
-            case ArmAgain(after=after):
-                self.outcome.held += 1
-                self._arm(number, now, after.total_seconds())
+                if run.announced is None:
+                    self._announce(run, now)
+                else:
+                    replica.memory.look_again(key, now)
+            case NotYet(rest=rest):
+                replica.memory.look_again(key, now - SILENCE + rest.total_seconds())
             case _:
                 raise AssertionError("every run here is live and guarded")
+
+    def _sweep(self, replica: Replica, now: int) -> None:
+        if replica.obstacles or self._watched_for(now) < SWEEP_AFTER:
+            return
+        for run in self._runs.values():
+            heard = replica.memory.heard_at(run.key)
+            is_heard = heard is not None and heard > now - SILENCE
+            is_overdue = run.announced is None and now - run.seen >= SWEEP_AFTER
+            if is_overdue and not is_heard and not self._is_held(replica, now):
+                self._announce(run, now)
+
+    def _is_held(self, replica: Replica, now: int) -> bool:
+        is_mass = is_mass_silence(
+            guarded=sum(run.announced is None for run in self._runs.values()),
+            silent=replica.memory.silent(now - LATE),
+            known=len(replica.memory),
+            least=25,
+            share=0.5,
+        )
+        replica.hold = replica.hold.look(is_mass=is_mass, now=now)
+        is_held = replica.hold.holds(now=now, silence=SILENCE)
+        self.outcome.held += is_held
+        return is_held
+
+    def _announce(self, run: Run, now: int) -> None:
+        if self._watch is None or now - self._watch[1] > LAPSE:
+            return
+        run.announced = now
+        if now - run.newest < SILENCE - 1:
+            self.outcome.early += 1
+        if run.dies is not None:
+            self.outcome.found_after.append(now - run.newest)
 
 
 def _moment(seconds: float) -> datetime:
     return EPOCH + timedelta(seconds=seconds)
-
-
-def _speaks(run: Run) -> dict[bytes, bytes]:
-    return {str(run.name).encode(): str(NOBODY).encode()}

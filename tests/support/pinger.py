@@ -1,9 +1,9 @@
 """A crowd of live runs that ping straight over NATS, as a process of its own: `python -m tests.support.pinger ...`.
 
-It writes the protocol itself, from the bytes of `beat_message`, because a client library costs more a ping than the
-service that is measured. Every run pings at its own phase of the interval. On stdin it takes `stop COUNT FILE`: so many
-runs fall silent at once, and the file gets a line `id last-ping` (seconds since the epoch) for each; on stdout it says
-after each round how many pings it has sent and how late the round was.
+It writes the protocol itself, because a client library costs more a ping than the service that is measured. Every run
+pings at its own phase of the interval. On stdin it takes `stop COUNT FILE`: so many runs fall silent at once, and the
+file gets a line `id last-ping` (seconds since the epoch) for each; on stdout it says after each round how many pings it
+has sent and how late the round was.
 """
 
 import argparse
@@ -12,35 +12,20 @@ import json
 import random
 import sys
 import time
-from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from libs.contracts.heartbeat import beat_message
-from libs.runtime.clock import utc_now
+from libs.contracts import subjects
 
 _SLOT = 0.02  # seconds; what is due within one goes out in one write
 _AT_ONCE = 2000
-_NOBODY = UUID("00000000-0000-4000-8000-000000000000")
 
 
-def wire(tenant: UUID, silence: timedelta) -> bytes:
-    """One ping on the wire, with `%b` for the run (three times) and for when it was sent (once)."""
-    sent = utc_now()
-    subject, headers, body = beat_message(tenant, _NOBODY, sent, silence)
-    head = "NATS/1.0\r\n" + "".join(f"{key}: {value}\r\n" for key, value in headers.items())
-    head += "\r\n"
-    message = f"HPUB {subject} {len(head)} {len(head) + len(body)}\r\n{head}".encode()
-    message += body + b"\r\n"
-    stamp = json.loads(body)["sent"].encode()
-    template = message.replace(b"%", b"%%").replace(str(_NOBODY).encode(), b"%(run)b")
-    return template.replace(stamp, b"%(sent)b")
-
-
-def stamped() -> bytes:
-    """Now, as `beat_message` writes it: always with microseconds, so that all pings are of one length."""
-    return utc_now().isoformat(timespec="microseconds").replace("+00:00", "Z").encode()
+def wire(tenant: UUID) -> bytes:
+    """One ping on the wire, with `%b` for the run."""
+    subject = subjects.BEAT.at(tenant_id=tenant, flow_run_id="%b")
+    return f"PUB {subject} 0\r\n\r\n".encode()
 
 
 class Crowd:
@@ -69,11 +54,11 @@ class Crowd:
                 is_behind = due > done + _AT_ONCE
                 due = min(due, done + _AT_ONCE)
                 if due > done:
-                    sent, now = stamped(), time.time()  # noqa: TID251 - compared with the database's clock
+                    now = time.time()  # noqa: TID251 - compared with the database's clock
                     part = []
                     for index in range(done, due):
                         if index not in silent:
-                            part.append(template % {b"run": runs[index], b"sent": sent})
+                            part.append(template % runs[index])
                             last[index] = now
                     writer.write(b"".join(part))
                     self.sent += len(part)
@@ -105,8 +90,7 @@ async def main(arguments: argparse.Namespace) -> None:
     options |= {"user": address.username, "pass": address.password} if address.username else {}
     writer.write(b"CONNECT " + json.dumps(options).encode() + b"\r\nPING\r\n")
     runs = [str(UUID(line)).encode() for line in arguments.runs.read_text().split()]
-    template = wire(arguments.tenant, timedelta(seconds=arguments.silence))
-    crowd = Crowd(runs, interval=arguments.interval, template=template)
+    crowd = Crowd(runs, interval=arguments.interval, template=wire(arguments.tenant))
 
     async def answer_the_broker() -> None:
         while line := await reader.readline():
@@ -137,5 +121,4 @@ if __name__ == "__main__":
     parser.add_argument("--tenant", type=UUID, required=True)
     parser.add_argument("--runs", type=Path, required=True, help="a file of run ids, one a line")
     parser.add_argument("--interval", type=float, default=30)
-    parser.add_argument("--silence", type=float, default=120)
     asyncio.run(main(parser.parse_args()))

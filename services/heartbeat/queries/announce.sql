@@ -1,8 +1,8 @@
 -- Record zombies; the rows that come back are to be announced, in the same transaction.
--- Race: the silence is delivered twice, or two replicas and the sweep find the same run: one row per run, and only a
--- newer version or sign of life passes the WHERE.
+-- Race: two replicas, or one and the sweep, find the same run: one row per run, and only a newer version or sign of
+-- life passes the WHERE.
 -- Race: a replica has written a ping since we read the facts (we may have been stopped in between, for however long): the
--- run is not announced; that ping has armed its switch.
+-- run is not announced; the replicas that heard it wait for its next one.
 -- Race: nobody else was there to write it while we were stopped: then nobody confirmed the watch either, and what we
 -- judged is out of date. The statement's own moment counts: its transaction may have begun before. Stopped behind it,
 -- idle_in_transaction_session_timeout takes it back.

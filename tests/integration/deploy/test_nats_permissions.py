@@ -10,10 +10,7 @@ import pytest
 from deploy.engines import EngineError
 from deploy.provision import provision
 from libs.contracts import streams, subjects
-from libs.contracts.heartbeat import beat_message
 from libs.contracts.subjects import agent_inbox
-from libs.runtime.clock import utc_now
-from libs.runtime.ids import new_id
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -39,7 +36,7 @@ MAY_SAY = {
     "registry": ("hw.evt.flow.", "hw.evt.flow_group.", "hw.evt.project."),
     "runs": ("hw.evt.flow_run.state_changed.", "hw.sig.agent.", "hw.sig.runs.due."),
     "scheduler": ("hw.work.runs.create_scheduled.", "hw.work.runs.clear_scheduled."),
-    "heartbeat": ("hw.evt.flow_run.zombie_detected.", "hw.beat."),
+    "heartbeat": ("hw.evt.flow_run.zombie_detected.",),
     "lazarus": ("hw.work.runs.reschedule.",),
     "provision": (),
 }
@@ -135,8 +132,25 @@ async def test_a_service_cannot_touch_streams_and_consumers(server: GuardedNats,
     assert await server.may_publish(user, [*FORBIDDEN_TO_SERVICES, *FORBIDDEN_TO_ALL]) == set()
 
 
-async def test_not_even_the_provisioner_deletes_or_reads(server: GuardedNats) -> None:
-    assert await server.may_publish("provision", FORBIDDEN_TO_ALL) == set()
+async def test_not_even_the_provisioner_reads_or_deletes_a_stream_in_use(
+    server: GuardedNats,
+) -> None:
+    in_use = [f"$JS.API.STREAM.DELETE.{stream.name}" for stream in streams.ALL]
+
+    assert await server.may_publish("provision", [*FORBIDDEN_TO_ALL, *in_use]) == set()
+
+
+async def test_the_provisioner_removes_the_streams_of_releases_before(server: GuardedNats) -> None:
+    client = await nats.connect(server.url("operator"))
+    js = client.jetstream()
+    for name in streams.RETIRED:
+        await js.add_stream(name=name, subjects=["hw.beat.>", "hw.silent.>"])
+
+    await provision(server.url("provision"))
+
+    kept = {info.config.name for info in await js.streams_info()}
+    await client.close()
+    assert kept == {stream.name for stream in streams.ALL}
 
 
 @pytest.mark.parametrize("user", ["gateway", "registry", "scheduler", "heartbeat", "lazarus"])
@@ -184,16 +198,6 @@ async def test_the_operator_finds_poison_and_publishes_it_again(server: GuardedN
 
     await client.close()
     assert again.stream == "WORK"
-
-
-async def test_an_agents_ping_arms_the_switch(server: GuardedNats) -> None:
-    client = await nats.connect(server.url(f"agent-{OURS}"), inbox_prefix=agent_inbox(OURS))
-    subject, headers, body = beat_message(OURS, new_id(), utc_now())
-
-    acknowledged = await client.jetstream().publish(subject, body, headers=headers)
-
-    await client.close()
-    assert acknowledged.stream == "BEATS"
 
 
 async def test_all_services_do_their_work_without_a_refusal(stack: Stack) -> None:

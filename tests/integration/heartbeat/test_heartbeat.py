@@ -2,29 +2,23 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
-from nats.js.errors import NotFoundError
 
-from deploy.provision import provision
 from libs.contracts import subjects
-from libs.contracts.heartbeat import (
-    REARMED_HEADER,
-    SCHEDULE_HEADER,
-    FlowRunZombieDetected,
-    beat_message,
-)
+from libs.contracts.heartbeat import FlowRunZombieDetected
 from libs.contracts.runs import FlowRunStateChanged
 from libs.runtime import metrics
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
-from services.heartbeat import app
-from services.heartbeat.app import Heartbeat, Look, build
-from services.heartbeat.domain import SilentRun, Why
+from services.heartbeat.app import Heartbeat, build
+from services.heartbeat.domain.judgement import SilentRun, Why
+from services.heartbeat.domain.last_heard import key_of
+from services.heartbeat.pings import STRANGERS
 from services.heartbeat.settings import HeartbeatSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -83,19 +77,10 @@ async def has_listened(stack: Stack) -> bool:
 
 
 async def ping(service: Heartbeat, run: UUID, *, tenant: UUID = TENANT) -> None:
-    subject, headers, body = beat_message(tenant, run, utc_now(), SILENCE)
-    await service.bus.js.publish(subject, body, headers=headers)
-
-
-async def disarmed(service: Heartbeat, run: UUID, *, tenant: UUID = TENANT) -> bool:
-    """Whether the service has taken the run's switch away."""
-    try:
-        newest = await service.bus.js.get_last_msg(
-            "BEATS", subjects.BEAT.at(tenant_id=tenant, flow_run_id=run)
-        )
-    except NotFoundError:
-        return True
-    return SCHEDULE_HEADER not in (newest.headers or {})
+    """One ping, read by the service's listener when this returns, as by those of other replicas soon."""
+    subject = subjects.BEAT.at(tenant_id=tenant, flow_run_id=run)
+    await service.bus.client.publish(subject)
+    await service.bus.client.flush()
 
 
 async def changed(service: Heartbeat, run: UUID, state: str, version: int = 3) -> None:
@@ -155,7 +140,7 @@ async def test_a_run_that_pings_on_is_left_alone(stack: Stack, heartbeat: Heartb
     assert alive not in await zombies(stack)
 
 
-async def test_a_run_that_never_pings_is_armed_by_its_running_state(
+async def test_a_run_that_never_pings_is_waited_for_from_its_running_state(
     stack: Stack, heartbeat: Heartbeat
 ) -> None:
     run = await a_flow_run(stack.admin_pool)
@@ -165,9 +150,7 @@ async def test_a_run_that_never_pings_is_armed_by_its_running_state(
     assert await eventually(lambda: zombies(stack)) == {run: 3}
 
 
-async def test_a_finished_run_is_disarmed_and_never_announced(
-    stack: Stack, heartbeat: Heartbeat
-) -> None:
+async def test_a_finished_run_is_never_announced(stack: Stack, heartbeat: Heartbeat) -> None:
     finished = await a_flow_run(stack.admin_pool)
     dead = await a_flow_run(stack.admin_pool)
     await ping(heartbeat, finished)
@@ -203,7 +186,7 @@ async def test_switching_heartbeats_on_guards_future_runs_only(
     flow = await a_flow(stack.admin_pool, active=False, settings=OFF)
     before = await a_flow_run(stack.admin_pool, flow=flow)
     await ping(heartbeat, before)
-    await eventually(lambda: disarmed(heartbeat, before))
+    await eventually(lambda: is_refused(heartbeat, before))
     await switched_on(stack)
     # What is heard only now of a run that began before: its last ping, and the event of its Running state.
     await ping(heartbeat, before)
@@ -213,7 +196,14 @@ async def test_switching_heartbeats_on_guards_future_runs_only(
 
     assert await eventually(lambda: zombies(stack)) == {after: 3}
     await eventually(lambda: heartbeat_is_overdue(stack, after))
-    assert (await heartbeat.sweep()).zombies == 0
+    assert (await heartbeat.silences.sweep()).zombies == 0
+
+
+async def is_refused(service: Heartbeat, run: UUID) -> bool:
+    """Whether its pings so far were looked at, and did not let it in."""
+    key = key_of(TENANT, run)
+    is_waiting = service.pings.listener.has_just_heard(key) or key in service.pings._unknown
+    return not is_waiting and key not in service.memory
 
 
 async def switched_on(stack: Stack) -> None:
@@ -260,48 +250,31 @@ async def test_a_submitted_run_is_left_to_lazarus(stack: Stack, heartbeat: Heart
     await eventually(lambda: zombies(stack))
 
     assert await zombies(stack) == {dead: 3}
-    assert await eventually(lambda: disarmed(heartbeat, submitted))
 
 
-async def test_a_switch_that_nothing_comes_of_is_taken_away_by_its_own_name(
-    stack: Stack, heartbeat: Heartbeat
-) -> None:
-    """A sender may put another tenant, or a run that is not there, into a ping's body."""
-    gone, stranger = new_id(), new_id()
-    _, headers, body = beat_message(TENANT, gone, utc_now(), SILENCE)
-    subject = subjects.BEAT.at(tenant_id=stranger, flow_run_id=gone)
-
-    await heartbeat.bus.js.publish(subject, body, headers=headers)
-
-    assert await eventually(lambda: disarmed(heartbeat, gone, tenant=stranger))
-    assert await zombies(stack) == {}
-
-
-async def test_whoever_is_silent_while_we_are_deaf_is_armed_again(stack: Stack) -> None:
+async def test_whoever_is_silent_while_no_gateway_is_heard_is_not_announced(stack: Stack) -> None:
     await clean(stack)
     run = await a_flow_run(stack.admin_pool)
-    async with running(stack, heartbeat_needs_gateway=True) as deaf:  # no gateway runs here
-        await ping(deaf, run)
+    async with running(stack, heartbeat_needs_gateway=True) as service:  # no gateway runs here
+        await ping(service, run)
         await eventually(lambda: last_seen(stack, run))
+        silent_since = service.moment()
 
-        await eventually(lambda: is_rearmed(deaf, run))
+        async def has_been_silent_for_long() -> bool:
+            return service.moment() - silent_since > 1.5 * SILENCE.total_seconds()
 
-        assert await eventually(deaf.unready) == [
+        await eventually(has_been_silent_for_long)
+        assert (await service.silences.judge()).zombies == 0
+        assert await eventually(service.unready) == [
             "no gateway is heard, so pings may not come through"
         ]
     assert await zombies(stack) == {}
 
 
-async def is_rearmed(service: Heartbeat, run: UUID) -> bool:
-    subject = subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run)
-    message = await service.bus.js.get_last_msg("BEATS", subject)
-    return "Hw-Rearmed" in (message.headers or {})
-
-
 async def test_pings_are_heard_as_soon_as_a_gateway_is(stack: Stack) -> None:
     await clean(stack)
     async with running(stack, heartbeat_needs_gateway=True) as service:
-        await eventually(lambda: service._deaf)
+        await eventually(lambda: service.watch.obstacles)
         assert not await stack.admin_pool.fetchval("SELECT count(*) FROM heartbeat.watch")
 
         await service.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"))
@@ -313,48 +286,31 @@ async def test_pings_are_heard_as_soon_as_a_gateway_is(stack: Stack) -> None:
 
 async def test_it_is_not_ready_when_pings_are_not_heard(stack: Stack) -> None:
     async with running(stack) as service:
-        await service._ear.close()
+        await service.pings.listener.close()
 
         assert await eventually(service.unready) == ["the connection that hears pings is not up"]
 
 
-async def test_the_sweep_finds_a_run_that_the_broker_lost(
+async def test_the_sweep_finds_a_run_that_no_replica_waits_for(
     stack: Stack, heartbeat: Heartbeat
 ) -> None:
-    run = await a_flow_run(stack.admin_pool)
-    await ping(heartbeat, run)
-    await eventually(lambda: last_seen(stack, run))
-    await heartbeat.bus.js.purge_stream("BEATS")
-    await eventually(lambda: heartbeat_is_overdue(stack, run))
+    """Its Running state was taken by a replica that was killed, before its first ping."""
+    run = await guarded_long_ago(stack)
 
-    assert (await heartbeat.sweep()).zombies == 1
-    assert (await heartbeat.sweep()).zombies == 0
+    async def swept() -> int:
+        return (await heartbeat.silences.sweep()).zombies
 
-
-async def test_the_broker_is_asked_for_the_newest_pings_of_many_runs_at_once(stack: Stack) -> None:
-    heard, unheard = [new_id() for _ in range(60)], [new_id() for _ in range(60)]
-    sent = utc_now()
-    async with running(stack) as service:
-        for run in heard:
-            subject, headers, body = beat_message(TENANT, run, sent, timedelta(minutes=2))
-            headers |= {
-                REARMED_HEADER: "1"
-            }  # not heard, or it would be disarmed: no such run is guarded
-            await service.bus.js.publish(subject, body, headers=headers)
-
-        newest = await service._newest_pings([silent(run) for run in (*heard, *unheard)])
-
-    told = {run: ping and ping.sent for run, ping in newest.items()}
-    assert told == dict.fromkeys(heard, sent) | dict.fromkeys(unheard)
+    assert await eventually(swept) == 1  # once pings were heard for the silence and a grace
+    assert await swept() == 0
+    assert await zombies(stack) == {run: 3}
 
 
-async def test_a_stream_that_is_lost_says_nothing_of_anybodys_pings(stack: Stack) -> None:
-    async with running(stack) as service:
-        await service.bus.js.delete_stream("BEATS")
-        try:
-            assert await service._newest_pings([silent(new_id())]) == {}
-        finally:
-            await provision(stack.nats_url)
+async def test_the_sweep_leaves_whom_we_hear_ourselves(stack: Stack, heartbeat: Heartbeat) -> None:
+    """Were its row not written, that would be a fault of ours."""
+    run = await guarded_long_ago(stack)
+    heartbeat.memory.add({key_of(TENANT, run): heartbeat.moment()}, heartbeat.moment())
+
+    assert (await heartbeat.silences.sweep()).zombies == 0
 
 
 def silent(run: UUID) -> SilentRun:
@@ -380,25 +336,6 @@ async def test_a_crowd_that_falls_silent_at_once_is_found_at_once(
     await eventually(lambda: all_are_announced(stack, 120), timeout=30)
 
 
-async def test_a_silence_that_the_broker_says_nothing_of_comes_back_within_seconds(
-    stack: Stack, heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dead = await a_flow_run(stack.admin_pool)
-    unanswered = metrics.SILENCES.labels(Why.UNANSWERED)
-    before = unanswered._value.get()
-
-    async def twice() -> bool:
-        return bool(unanswered._value.get() >= before + 2)
-
-    with monkeypatch.context() as slow:
-        slow.setattr(app, "ANSWER_WITHIN", 0.0)  # no broker is that fast
-        await ping(heartbeat, dead)
-        await eventually(twice)
-        assert await zombies(stack) == {}
-
-    assert await eventually(lambda: zombies(stack), timeout=10) == {dead: 3}
-
-
 async def test_a_run_that_was_heard_by_a_replica_since_it_was_judged_is_not_announced(
     stack: Stack,
 ) -> None:
@@ -409,112 +346,70 @@ async def test_a_run_that_was_heard_by_a_replica_since_it_was_judged_is_not_anno
         for run in (spoke, dead):
             await changed(service, run, "Running")
             await eventually(partial(last_seen, stack, run))
+        await service.watch.confirm()
         judged = [(silent(run), await last_seen(stack, run)) for run in (spoke, dead)]
         await stack.admin_pool.execute(
             "UPDATE heartbeat.last_seen SET at = clock_timestamp() WHERE flow_run_id = $1", spoke
         )
-        await service.watch()
 
-        assert await service._announce(judged, utc_now()) == {dead}
-
-
-async def never_stored(service: Heartbeat, run: UUID) -> None:
-    """A ping that the ears hear and the stream refuses, as one that comes faster than the broker stores."""
-    subject, headers, body = beat_message(TENANT, run, utc_now(), SILENCE)
-    refused = headers | {"Nats-Expected-Last-Sequence": "1"}
-    await service.bus.client.publish(subject, body, headers=refused)
-
-
-async def test_a_run_is_found_in_time_though_the_broker_is_late(
-    stack: Stack, heartbeat: Heartbeat
-) -> None:
-    run = await a_flow_run(stack.admin_pool)
-    subject, headers, body = beat_message(TENANT, run, utc_now(), timedelta(hours=1))
-    await heartbeat.bus.js.publish(subject, body, headers=headers)
-    began = heartbeat._moment()
-
-    assert await eventually(lambda: zombies(stack)) == {run: 3}
-
-    assert heartbeat._moment() - began >= SILENCE.total_seconds()
-
-
-async def test_a_run_whose_pings_the_broker_loses_lives_as_long_as_it_is_heard(
-    stack: Stack, heartbeat: Heartbeat
-) -> None:
-    run = await a_flow_run(stack.admin_pool)
-    alive = metrics.SILENCES.labels(Why.ALIVE)
-    before = alive._value.get()
-    await ping(heartbeat, run)
-
-    async def was_said_to_be_silent() -> bool:
-        await never_stored(heartbeat, run)
-        return bool(alive._value.get() > before)
-
-    await eventually(was_said_to_be_silent)
-    assert await zombies(stack) == {}
-    last = heartbeat._moment()
-
-    assert await eventually(lambda: zombies(stack)) == {run: 3}
-    assert heartbeat._moment() - last >= SILENCE.total_seconds() - 0.5
-
-
-async def test_what_the_ear_heard_and_neither_broker_nor_tables_hold_is_a_sign_of_life(
-    stack: Stack, heartbeat: Heartbeat
-) -> None:
-    """A ping that came while the row was fresh, and was lost by the broker."""
-    spoke, dead = silent(new_id()), silent(new_id())
-    zombies = [(run, run.seen) for run in (spoke, dead)]
-    heartbeat._roll.hear(
-        {str(spoke.flow_run_id).encode(): str(TENANT).encode()}, heartbeat._moment()
-    )
-
-    still, _ = await heartbeat._still_silent(zombies, {})
-
-    assert still == [(dead, dead.seen)]
+        assert await service.silences._announce(judged, utc_now()) == {dead}
 
 
 async def test_whom_another_replica_hears_is_left_alone(stack: Stack, heartbeat: Heartbeat) -> None:
-    """Each of the two hears every other ping, and misses some runs for longer than the silence."""
-    runs = [await a_flow_run(stack.admin_pool) for _ in range(40)]
-    unheard = 0
+    """One of the two hears nothing, and does not notice."""
+    alive, dead = [await a_flow_run(stack.admin_pool) for _ in range(2)]
+    looked_again = metrics.SILENCES.labels(Why.ALIVE)
+    before = looked_again._value.get()
     async with running(stack) as other:
-        for service in (heartbeat, other):
-            announce = service._announce_unheard
+        await eventually(lambda: other.watch.covers(SILENCE.total_seconds()))
+        for run in (alive, dead):
+            await ping(heartbeat, run)
+        await eventually(lambda: len(other.memory) == 2)
+        other.pings.listener._note = lambda message: None  # type: ignore[method-assign]
+        other.pings.listener._takers.clear()
 
-            async def counted(silent: list[UUID], announce: Any = announce) -> int:
-                nonlocal unheard
-                unheard += len(silent)
-                return int(await announce(silent))
+        async def it_was_missed_and_the_dead_one_found() -> bool:
+            await ping(heartbeat, alive)
+            return looked_again._value.get() > before and dead in await zombies(stack)
 
-            service._announce_unheard = counted  # type: ignore[method-assign]
-
-        async def some_were_missed() -> bool:
-            for run in runs:
-                await ping(heartbeat, run)
-            return unheard >= 5
-
-        await eventually(some_were_missed, timeout=60, pause=0.4)
-        assert await zombies(stack) == {}
+        await eventually(it_was_missed_and_the_dead_one_found, timeout=60, pause=0.3)
+        assert await zombies(stack) == {dead: 3}
 
 
-@asynccontextmanager
-async def left_to_its_test(stack: Stack) -> AsyncIterator[Heartbeat]:
-    """A service that has listened for an hour and does nothing by itself; its moment stands still at 1000 s."""
-    await clean(stack)
-    async with running(stack, heartbeat_watch=timedelta(seconds=0.4)) as service:
-        for loop in service.loops:
-            await loop.stop()
-        service._moment = lambda: 1000.0  # type: ignore[method-assign]
-        await service.watch()
-        await stack.admin_pool.execute("UPDATE heartbeat.watch SET since = now() - interval '1 h'")
-        yield service
+async def test_what_one_replica_heard_last_is_written_down_for_the_others_to_the_second(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    """A row is coarse while its run pings: the ping after it is not written, until none follows."""
+    run = await a_flow_run(stack.admin_pool)
+    await ping(heartbeat, run)
+    await eventually(lambda: last_seen(stack, run))
+    first = await last_seen(stack, run)
+    heartbeat.memory.wrote({key_of(TENANT, run): heartbeat.moment() + 3600})  # the row is fresh
+    await ping(heartbeat, run)
+    await eventually(lambda: not heartbeat.pings.listener.has_just_heard(key_of(TENANT, run)))
+    heartbeat.memory.wrote({key_of(TENANT, run): 0})
+
+    async def is_exact() -> bool:
+        return bool(await last_seen(stack, run) > first)
+
+    await eventually(is_exact)
+    assert await eventually(lambda: zombies(stack)) == {run: 3}
 
 
-async def stored_only(service: Heartbeat, run: UUID, sent: datetime) -> int:
-    """A ping that another replica's ear heard; its place in the stream."""
-    subject, headers, body = beat_message(TENANT, run, sent, timedelta(hours=1))
-    unheard = headers | {REARMED_HEADER: "1"}
-    return (await service.bus.js.publish(subject, body, headers=unheard)).seq
+async def test_a_replica_that_starts_waits_for_those_in_the_table(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    """Nobody pings: what was killed had heard of them, and the one that starts has only the rows."""
+    for loop in heartbeat.loops:
+        await loop.stop()
+    run = await guarded_long_ago(stack)
+    async with running(stack) as other:
+        began = other.moment()
+        assert key_of(TENANT, run) in other.memory
+
+        assert await eventually(lambda: zombies(stack)) == {run: 3}
+
+        assert other.moment() - began >= SILENCE.total_seconds(), "it counts as heard at the start"
 
 
 async def guarded_long_ago(stack: Stack) -> UUID:
@@ -527,57 +422,89 @@ async def guarded_long_ago(stack: Stack) -> UUID:
     return run
 
 
-@pytest.mark.parametrize(("silent_for", "announced"), [(1.7, 0), (2.1, 1)])
-async def test_whom_another_replica_heard_last_is_not_announced_before_the_silence_is_whole(
-    stack: Stack, silent_for: float, announced: int
+async def test_a_ping_of_another_tenant_keeps_no_run_alive(
+    stack: Stack, heartbeat: Heartbeat
 ) -> None:
-    """Whom two speak for (the run's process, and an agent that watches it) pings at uneven times."""
-    async with left_to_its_test(stack) as service:
-        run = await guarded_long_ago(stack)
-        place = await stored_only(service, run, utc_now() - timedelta(seconds=silent_for))
-        at = 1000 - silent_for
-        service._looks.appendleft(Look(moment=at, sequence=place, fired=0))
+    run, stranger = await a_flow_run(stack.admin_pool), new_id()
+    await ping(heartbeat, run)
 
-        assert await service._announce_unheard([run]) == announced
+    async def found_while_a_stranger_pings() -> bool:
+        await ping(heartbeat, run, tenant=stranger)
+        return run in await zombies(stack)
+
+    await eventually(found_while_a_stranger_pings, pause=0.3)
+
+    assert key_of(stranger, run) not in heartbeat.memory
 
 
-async def test_a_look_at_the_stream_that_took_long_does_not_make_pings_older_than_they_are(
-    stack: Stack,
+async def test_a_stranger_who_pings_a_living_run_does_not_make_it_silent(
+    stack: Stack, heartbeat: Heartbeat
 ) -> None:
-    """As when the process is stopped amid the look: a ping is stored that no ear reads yet."""
-    async with left_to_its_test(stack) as service:
-        place = 0
+    """Its row is what Lazarus and the ledger look at."""
+    run, dead, stranger = (
+        await a_flow_run(stack.admin_pool),
+        await a_flow_run(stack.admin_pool),
+        new_id(),
+    )
+    await ping(heartbeat, run)
+    await ping(heartbeat, dead)
 
-        async def stopped_for_a_minute(seconds: int) -> bool:
-            nonlocal place
-            service._moment = lambda: 1030.0  # type: ignore[method-assign]
-            place = await stored_only(service, new_id(), utc_now())
-            service._moment = lambda: 1060.0  # type: ignore[method-assign]
-            return False
+    async def another_is_found() -> bool:
+        await ping(heartbeat, run)
+        await ping(heartbeat, run, tenant=stranger)
+        return dead in await zombies(stack)
 
-        service._ear.lags = stopped_for_a_minute  # type: ignore[method-assign]
-        await service.watch()
+    await eventually(another_is_found, pause=0.2)
 
-        assert service._sequence_at(1029.0) < place
-        assert service._sequence_at(1060.0) >= place
+    assert await zombies(stack) == {dead: 3}
+    age = await stack.admin_pool.fetchval(
+        "SELECT now() - at FROM heartbeat.last_seen WHERE flow_run_id = $1", run
+    )
+    assert age < SILENCE
 
 
-async def test_a_ping_does_not_grow_old_while_the_broker_is_asked_for_it(stack: Stack) -> None:
-    """Its sender's clock is behind, so that only its place in the stream tells that it is new."""
-    async with left_to_its_test(stack) as service:
-        run = await guarded_long_ago(stack)
-        place = await stored_only(service, run, utc_now() - timedelta(hours=1))
-        service._looks.append(Look(moment=1000.0, sequence=place, fired=0))
-        ask = service._newest_pings
+async def test_a_stranger_who_pings_a_run_does_not_get_it_guarded(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    run, stranger = await a_flow_run(stack.admin_pool), new_id()
 
-        async def slowly(runs: Any) -> Any:
-            told = await ask(runs)
-            service._moment = lambda: 1030.0  # type: ignore[method-assign]
-            return told
+    await ping(heartbeat, run, tenant=stranger)
+    await eventually(lambda: not heartbeat.pings.listener.has_just_heard(key_of(stranger, run)))
+    await heartbeat.pings.write()
 
-        service._newest_pings = slowly  # type: ignore[method-assign]
+    assert await last_seen(stack, run) is None
 
-        assert await service._announce_unheard([run]) == 0
+
+async def test_pings_of_runs_that_do_not_exist_cost_no_memory_and_nobody_elses_turn(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    run, stranger = await a_flow_run(stack.admin_pool), new_id()
+    heartbeat.pings.listener._heard |= {key_of(stranger, new_id()) for _ in range(3 * STRANGERS)}
+    heartbeat.pings.listener._heard.add(key_of(TENANT, run))
+
+    await heartbeat.pings.hear()
+
+    assert len(heartbeat.pings._unknown) <= STRANGERS + 1
+    assert key_of(TENANT, run) in heartbeat.pings._unknown
+    await heartbeat.pings.write()
+    assert len(heartbeat.memory) == 1
+
+
+async def test_pings_of_the_agents_of_the_release_before_count(
+    stack: Stack, heartbeat: Heartbeat
+) -> None:
+    """They ask for an acknowledgement, which nobody gives, and carry the headers of a schedule."""
+    run = await a_flow_run(stack.admin_pool)
+    subject = subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run)
+    headers = {
+        "Nats-Schedule": "@every 121s",
+        "Nats-Schedule-Target": f"hw.silent.{run}",
+        "Nats-Expected-Stream": "BEATS",
+    }
+
+    await heartbeat.bus.client.publish(subject, b"{}", headers=headers, reply="_INBOX.agent.x.y")
+
+    assert await eventually(lambda: last_seen(stack, run))
 
 
 async def test_who_was_stopped_between_the_last_look_and_the_announcement_announces_nobody(
@@ -588,14 +515,15 @@ async def test_who_was_stopped_between_the_last_look_and_the_announcement_announ
     dead = await a_flow_run(stack.admin_pool)
     judged = [(silent(dead), utc_now() - SILENCE)]
     async with running(stack) as service:
-        await service.watch()
-        await service._watch.stop()
+        for loop in service.loops:
+            await loop.stop()
+        await service.watch.confirm()
         await stack.admin_pool.execute("UPDATE heartbeat.watch SET at = now() - interval '1 hour'")
 
-        assert await service._announce(judged, utc_now()) == set()
+        assert await service.silences._announce(judged, utc_now()) == set()
 
-        await service.watch()
-        assert await service._announce(judged, utc_now()) == {dead}
+        await service.watch.confirm()
+        assert await service.silences._announce(judged, utc_now()) == {dead}
 
 
 async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
@@ -604,11 +532,11 @@ async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
         await eventually(lambda: has_listened(stack))
         for _ in range(6):
             await ping(service, await a_flow_run(stack.admin_pool))
-        began = service._moment()
+        began = service.moment()
 
         await eventually(lambda: zombies(stack), timeout=15)
 
-        assert service._moment() - began > 2 * SILENCE.total_seconds() - 0.5
+        assert service.moment() - began > 2 * SILENCE.total_seconds() - 0.5
         await eventually(lambda: all_are_announced(stack, 6))
 
 
@@ -632,3 +560,18 @@ async def test_pings_of_task_runs_are_shown_and_never_judged(
         )
 
     assert await eventually(shown)
+
+
+async def test_a_stranger_hides_no_ping_of_a_task_run(stack: Stack, heartbeat: Heartbeat) -> None:
+    run = await a_flow_run(stack.admin_pool, state="Success")
+    task_run = await a_task_run(stack.admin_pool, run)
+    heartbeat.pings._task_pings |= {(TENANT, task_run), (new_id(), task_run)}
+
+    await heartbeat.pings.write_tasks()
+
+    assert (
+        await stack.admin_pool.fetchval(
+            "SELECT tenant_id FROM heartbeat.task_last_seen WHERE task_run_id = $1", task_run
+        )
+        == TENANT
+    )

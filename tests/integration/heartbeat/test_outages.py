@@ -10,8 +10,7 @@ from typing import Any
 import nats.errors
 import pytest
 
-from libs.contracts.heartbeat import beat_message
-from libs.runtime.clock import utc_now
+from libs.contracts import subjects
 from services.heartbeat.app import Heartbeat, build
 from services.heartbeat.settings import HeartbeatSettings
 from tests.support.engines import Stack
@@ -60,9 +59,8 @@ async def pinging(stack: Stack, run: Any, stop: asyncio.Event) -> None:
     )
     while not stop.is_set():
         if client.is_connected:
-            subject, headers, body = beat_message(TENANT, run, utc_now(), SILENCE)
             with suppress(nats.errors.Error):
-                await client.publish(subject, body, headers=headers)
+                await client.publish(subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run))
         with suppress(TimeoutError):
             async with asyncio.timeout(0.5):
                 await stop.wait()
@@ -81,8 +79,7 @@ async def test_a_broker_that_was_killed_costs_no_live_run_and_hides_no_dead_one(
     stop = asyncio.Event()
     client = asyncio.create_task(pinging(stack, alive, stop))
     try:
-        subject, headers, body = beat_message(TENANT, dead, utc_now(), SILENCE)
-        await service.bus.js.publish(subject, body, headers=headers)
+        await service.bus.client.publish(subjects.BEAT.at(tenant_id=TENANT, flow_run_id=dead))
         await eventually(
             lambda: stack.admin_pool.fetchval("SELECT count(*) = 2 FROM heartbeat.last_seen")
         )
@@ -124,7 +121,7 @@ async def test_a_service_that_was_away_judges_nobody_by_what_it_missed(stack: St
         await second.start()
         try:
             await eventually(lambda: has_listened(stack))
-            await second.sweep()
+            await second.silences.sweep()
             assert await zombies(stack) == set()
         finally:
             await second.stop()

@@ -11,10 +11,10 @@ from uuid import UUID
 import nats
 import pytest
 
-from libs.contracts.heartbeat import beat_message
-from libs.runtime.clock import utc_now
+from libs.contracts import subjects
 from libs.runtime.ids import new_id
-from services.heartbeat.ear import Ear
+from services.heartbeat.domain.last_heard import key_of
+from services.heartbeat.listener import PingListener
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.flows import TENANT, a_flow, a_flow_run
@@ -42,7 +42,7 @@ async def flow_process(stack: Stack, folder: Path, run: UUID) -> AsyncIterator[P
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.support.pinger", "--nats", stack.nats_url),
         *("--tenant", str(TENANT), "--runs", str(file)),
-        *("--interval", str(INTERVAL), "--silence", str(SILENCE)),
+        *("--interval", str(INTERVAL)),
         stdin=asyncio.subprocess.PIPE,
         stdout=DEVNULL,
     )
@@ -53,41 +53,40 @@ async def flow_process(stack: Stack, folder: Path, run: UUID) -> AsyncIterator[P
         await process.wait()
 
 
-async def test_an_ear_whose_broker_answered_too_late_hears_on(stack: Stack) -> None:
+async def test_a_listener_whose_broker_answered_too_late_hears_on(stack: Stack) -> None:
     if stack.nats is None or stack.nats.pid is None:
         pytest.skip("the broker is not ours to pause")
-    ear, run = Ear(), new_id()
-    await ear.connect(stack.nats_url)
-    await ear.listen("heartbeat")
+    listener, run = PingListener(), new_id()
+    await listener.connect(stack.nats_url)
+    await listener.listen()
     client = await nats.connect(stack.nats_url)
     try:
         with paused(stack.nats.pid):
-            assert await ear.lags(1)
+            assert not await listener.keeps_up(1)
 
         async def is_heard() -> bool:
-            subject, headers, body = beat_message(TENANT, run, utc_now())
-            await client.publish(subject, body, headers=headers)
-            return ear.has_just_heard(run, TENANT)
+            await client.publish(subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run))
+            return listener.has_just_heard(key_of(TENANT, run))
 
         await eventually(is_heard, timeout=3)
-        assert not await ear.lags(1)
+        assert await listener.keeps_up(1)
     finally:
-        await ear.close()
+        await listener.close()
         await client.close()
 
 
-async def test_an_ear_that_nobody_reads_lags(stack: Stack) -> None:
-    ear = Ear()
-    await ear.connect(stack.nats_url)
-    await ear.listen("heartbeat")
+async def test_a_listener_that_nobody_reads_does_not_keep_up(stack: Stack) -> None:
+    listener = PingListener()
+    await listener.connect(stack.nats_url)
+    await listener.listen()
     try:
-        assert ear._reading_task is not None
-        ear._reading_task.cancel()
-        await asyncio.gather(ear._reading_task, return_exceptions=True)
+        assert listener._reading_task is not None
+        listener._reading_task.cancel()
+        await asyncio.gather(listener._reading_task, return_exceptions=True)
 
-        assert await ear.lags(1)
+        assert not await listener.keeps_up(1)
     finally:
-        await ear.close()
+        await listener.close()
 
 
 async def test_who_is_stopped_for_a_while_and_goes_on_is_no_zombie_and_who_stays_stopped_is_one(

@@ -12,7 +12,7 @@ import pytest
 
 from deploy.engines import EngineError
 from deploy.provision import provision
-from libs.contracts.streams import BEATS, DLQ, EVENTS, LOGS, WORK, Stream
+from libs.contracts.streams import DLQ, EVENTS, LOGS, WORK, Stream
 from libs.runtime.bus import Bus
 from libs.runtime.bus_streams import NotProvisionedError
 from libs.runtime.service import Service
@@ -72,10 +72,10 @@ async def test_provisioning_that_broke_off_is_said_by_whoever_needs_the_rest(
         url = server.url("provision")
 
         with pytest.raises(EngineError) as refused:
-            await provision(url, streams=[EVENTS, too_much, WORK, BEATS, DLQ])
+            await provision(url, streams=[EVENTS, too_much, WORK, DLQ])
 
         assert "LOGS: " in str(refused.value)
-        assert "4 of 5 streams are there; mend this and provision again." in str(refused.value)
+        assert "3 of 4 streams are there; mend this and provision again." in str(refused.value)
         settings = RunsSettings(
             postgres_url=database.postgres_url("runs"), nats_url=server.url("runs")
         )

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from libs.runtime.bus import Bus
-from services.heartbeat.ear import Ear
+from services.heartbeat.listener import PingListener
 from tests.support.engines import nats_for_tests
 from tests.support.eventually import eventually
 
@@ -39,17 +39,19 @@ async def publish_bytes(url: str, subject: bytes, header: bytes) -> None:
         (b"a", b"NATS/1.0"),
     ],
 )
-async def test_odd_bytes_break_neither_the_bus_nor_the_ear(token: bytes, header: bytes) -> None:
+async def test_odd_bytes_break_neither_the_bus_nor_the_listener(
+    token: bytes, header: bytes
+) -> None:
     came: list[Msg] = []
 
     async def note(message: Msg) -> None:
         came.append(message)
 
     async with nats_for_tests() as (url, _):
-        bus, ear = Bus(url, service="test"), Ear()
+        bus, listener = Bus(url, service="test"), PingListener()
         await bus.start()
-        await bus.open(ear)
-        await ear.listen("test")
+        await bus.open(listener)
+        await listener.listen()
         await bus.client.subscribe("hw.beat.*.*", cb=note)
         await bus.client.flush()
 
@@ -57,11 +59,11 @@ async def test_odd_bytes_break_neither_the_bus_nor_the_ear(token: bytes, header:
         await publish_bytes(url, b"hw.beat.t.fine", PLAIN)
 
         await eventually(lambda: [m.subject for m in came][-1:] == ["hw.beat.t.fine"])
-        await ear.flush()
+        await listener.flush()
         assert len(came) == 2
         assert _has_held(bus.client)
-        assert _has_held(ear)
-        await ear.close()
+        assert _has_held(listener)
+        await listener.close()
         await bus.stop()
 
 

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from libs.contracts.heartbeat import beat_message
+from libs.contracts import subjects
 from libs.runtime.clock import utc_now
 from services.heartbeat.app import Heartbeat
 from services.heartbeat.app import build as build_heartbeat
@@ -36,8 +36,8 @@ class Safeguards:
     lazarus: Lazarus
 
     async def ping(self, run: UUID) -> None:
-        subject, headers, body = beat_message(TENANT, run, utc_now(), SILENCE)
-        await self.heartbeat.bus.js.publish(subject, body, headers=headers)
+        subject = subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run)
+        await self.heartbeat.bus.client.publish(subject)
 
     async def flow_run(self, run: UUID) -> Any:
         return await self.pool.fetchrow("SELECT * FROM runs.flow_run WHERE id = $1", run)

@@ -41,7 +41,7 @@ def test_every_request_and_answer_has_an_example() -> None:
         for model in (rpc.request, rpc.reply)
     }
 
-    assert spoken | {"Refused", "WorkReady", "LogBatch", "Silence"} <= {n for n, _ in EXAMPLES}
+    assert spoken | {"Refused", "WorkReady", "LogBatch"} <= {n for n, _ in EXAMPLES}
 
 
 def test_every_subject_of_the_protocol_is_on_the_page() -> None:

@@ -1,7 +1,7 @@
 """What the agent speaks is what the ledger understands, although neither imports the other."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -86,14 +86,8 @@ def test_the_subjects_are_the_same() -> None:
         tenant_id=TENANT, flow_run_id="*"
     )
     assert wire.log_subject(TENANT, RUN) == subjects.LOG.at(tenant_id=TENANT, flow_run_id=RUN)
+    assert wire.beat_subject(TENANT, RUN) == subjects.BEAT.at(tenant_id=TENANT, flow_run_id=RUN)
     assert wire.inbox_prefix(TENANT) == subjects.agent_inbox(TENANT)
-
-
-@pytest.mark.parametrize("seconds", [0.5, 2, 40, 120])
-def test_a_ping_is_the_same(seconds: float) -> None:
-    beat = heartbeat.beat_message(TENANT, RUN, NOW, timedelta(seconds=seconds))
-
-    assert wire.ping(TENANT, RUN, NOW, silence=seconds) == beat
 
 
 def test_the_agent_imports_nothing_of_the_repository() -> None:

@@ -9,23 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from libs.contracts.states import RUNNING_FAMILY, State
-from services.heartbeat.domain import (
-    ArmAgain,
-    Chorus,
+from services.heartbeat.domain.judgement import (
     Drop,
-    Hearing,
-    Ping,
+    Hold,
+    NotYet,
     SilentRun,
     Why,
     Zombie,
-    is_still_silent,
-    is_still_unheard,
+    is_mass_silence,
     judge,
 )
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SILENCE = timedelta(minutes=2)
-LISTENING = Hearing(since=NOW - timedelta(hours=1))
 RUN = SilentRun(
     flow_run_id=UUID(int=1),
     tenant_id=UUID(int=2),
@@ -38,13 +34,11 @@ RUN = SilentRun(
 
 
 def test_a_guarded_run_that_was_silent_for_two_minutes_is_a_zombie() -> None:
-    assert judge(RUN, now=NOW, silence=SILENCE, hearing=LISTENING) == Zombie(last_seen=RUN.seen)
+    assert judge(RUN, now=NOW, silence=SILENCE) == Zombie(last_seen=RUN.seen)
 
 
 def test_a_run_that_is_being_cancelled_is_judged_like_a_running_one() -> None:
-    run = replace(RUN, state="Cancelling")
-
-    assert isinstance(judge(run, now=NOW, silence=SILENCE, hearing=LISTENING), Zombie)
+    assert isinstance(judge(replace(RUN, state="Cancelling"), now=NOW, silence=SILENCE), Zombie)
 
 
 @pytest.mark.parametrize(
@@ -58,66 +52,20 @@ def test_a_run_that_is_being_cancelled_is_judged_like_a_running_one() -> None:
     ],
 )
 def test_what_is_not_ours_to_judge_is_dropped(run: SilentRun, why: Why) -> None:
-    assert judge(run, now=NOW, silence=SILENCE, hearing=LISTENING) == Drop(why=why)
+    assert judge(run, now=NOW, silence=SILENCE) == Drop(why=why)
 
 
-def test_a_run_that_was_heard_meanwhile_is_armed_for_the_rest_of_its_time() -> None:
+def test_a_run_that_another_replica_heard_is_looked_at_when_its_silence_is_whole() -> None:
     run = replace(RUN, seen=NOW - timedelta(seconds=50))
 
-    assert judge(run, now=NOW, silence=SILENCE, hearing=LISTENING) == ArmAgain(
-        after=timedelta(seconds=70), why=Why.ALIVE
-    )
+    assert judge(run, now=NOW, silence=SILENCE) == NotYet(rest=timedelta(seconds=70))
 
 
-def test_a_sign_of_life_may_have_been_written_a_tenth_of_the_silence_late() -> None:
-    run = replace(RUN, seen=NOW - timedelta(seconds=108))
+@pytest.mark.parametrize(("seconds", "is_zombie"), [(118.8, True), (118.7, False)])
+def test_a_row_may_lag_behind_our_memory_by_a_hundredth(seconds: float, is_zombie: bool) -> None:
+    run = replace(RUN, seen=NOW - timedelta(seconds=seconds))
 
-    assert isinstance(judge(run, now=NOW, silence=SILENCE, hearing=LISTENING), Zombie)
-
-
-@pytest.mark.parametrize(
-    "since", [None, NOW, NOW - SILENCE + timedelta(microseconds=1)], ids=["deaf", "new", "almost"]
-)
-def test_silence_that_we_did_not_listen_to_proves_nothing(since: datetime | None) -> None:
-    assert judge(RUN, now=NOW, silence=SILENCE, hearing=Hearing(since=since)) == ArmAgain(
-        after=SILENCE, why=Why.DEAF
-    )
-
-
-def test_a_run_whose_ping_fired_and_is_the_newest_still_is_silent() -> None:
-    assert is_still_silent(NOW, Ping(sent=NOW, sequence=7))
-    assert is_still_silent(NOW, None)
-
-
-@pytest.mark.parametrize(
-    "off", [timedelta(seconds=1), -timedelta(hours=1)], ids=["later", "behind"]
-)
-def test_another_ping_is_a_sign_of_life_whatever_its_sender_says_the_time_is(
-    off: timedelta,
-) -> None:
-    assert not is_still_silent(NOW, Ping(sent=NOW + off, sequence=7))
-
-
-def test_whose_newest_ping_is_older_than_the_silence_is_unheard_by_all_replicas() -> None:
-    newest = Ping(sent=NOW, sequence=7)
-
-    assert is_still_unheard(newest, sequence=7, since=NOW)
-    assert not is_still_unheard(newest, sequence=6, since=NOW)
-    assert not is_still_unheard(newest, sequence=7, since=NOW - timedelta(microseconds=1))
-
-
-def test_listening_for_exactly_the_silence_is_enough() -> None:
-    assert isinstance(
-        judge(RUN, now=NOW, silence=SILENCE, hearing=Hearing(since=NOW - SILENCE)), Zombie
-    )
-
-
-def test_mass_silence_is_held() -> None:
-    hearing = replace(LISTENING, mass_silence=True)
-
-    assert judge(RUN, now=NOW, silence=SILENCE, hearing=hearing) == ArmAgain(
-        after=SILENCE, why=Why.MASS_SILENCE
-    )
+    assert isinstance(judge(run, now=NOW, silence=SILENCE), Zombie) is is_zombie
 
 
 runs = st.builds(
@@ -130,40 +78,56 @@ runs = st.builds(
     guarded=st.booleans(),
     seen=st.timedeltas(timedelta(-10), timedelta(10)).map(lambda ago: NOW - ago),
 )
-hearings = st.builds(
-    Hearing,
-    since=st.none() | st.timedeltas(timedelta(0), timedelta(1)).map(lambda ago: NOW - ago),
-    mass_silence=st.booleans(),
-)
 
 
-@given(run=runs, hearing=hearings)
-def test_nobody_is_a_zombie_unless_everything_speaks_for_it(
-    run: SilentRun, hearing: Hearing
-) -> None:
-    if isinstance(judge(run, now=NOW, silence=SILENCE, hearing=hearing), Zombie):
+@given(run=runs)
+def test_nobody_is_a_zombie_unless_everything_speaks_for_it(run: SilentRun) -> None:
+    if isinstance(judge(run, now=NOW, silence=SILENCE), Zombie):
         assert run.state in RUNNING_FAMILY
         assert run.enabled
         assert run.guarded
-        assert hearing.since is not None
-        assert NOW - hearing.since >= SILENCE
-        assert not hearing.mass_silence
-        assert NOW - run.seen >= SILENCE * 9 / 10
+        assert NOW - run.seen >= SILENCE * 99 / 100
 
 
-@given(run=runs, hearing=hearings)
-def test_who_is_armed_again_is_given_time(run: SilentRun, hearing: Hearing) -> None:
-    verdict = judge(run, now=NOW, silence=SILENCE, hearing=hearing)
+@given(run=runs)
+def test_who_is_looked_at_again_is_given_time(run: SilentRun) -> None:
+    verdict = judge(run, now=NOW, silence=SILENCE)
 
-    if isinstance(verdict, ArmAgain):
-        assert verdict.after >= SILENCE / 10
+    if isinstance(verdict, NotYet):
+        assert verdict.rest >= SILENCE / 100
 
 
 @pytest.mark.parametrize(
-    ("guarded", "pings", "silent"),
-    [(24, 0, False), (25, 12, True), (25, 13, False), (1_000_000, 499_999, True), (0, 0, False)],
+    ("guarded", "known", "silent", "is_mass"),
+    [
+        (24, 24, 24, False),
+        (25, 25, 13, True),
+        (25, 25, 12, False),
+        (1_000_000, 1_000_000, 500_001, True),
+        (1_000_000, 1_000_000, 500_000, False),
+        (25, 0, 0, True),  # nobody pings at all
+        (0, 0, 0, False),
+        (30, 100, 85, False),  # many have finished since, and are counted no more
+    ],
 )
-def test_the_chorus_is_silent_when_fewer_than_half_of_many_ping(
-    guarded: int, pings: int, silent: bool
+def test_it_is_a_mass_silence_when_fewer_than_half_of_many_ping(
+    guarded: int, known: int, silent: int, is_mass: bool
 ) -> None:
-    assert Chorus(guarded=guarded, pings=pings).is_silent(least=25, share=0.5) is silent
+    found = is_mass_silence(guarded=guarded, known=known, silent=silent, least=25, share=0.5)
+
+    assert found is is_mass
+
+
+def test_a_mass_silence_is_held_for_one_silence_and_not_for_ever() -> None:
+    hold = Hold().look(is_mass=True, now=100)
+
+    assert hold.holds(now=219.9, silence=120)
+    assert not hold.holds(now=220, silence=120)
+    assert not hold.look(is_mass=True, now=220).holds(now=220, silence=120), "it began at 100"
+
+
+def test_a_mass_silence_that_ended_is_held_again_when_it_comes_back() -> None:
+    ended = Hold().look(is_mass=True, now=100).look(is_mass=False, now=150)
+
+    assert not ended.holds(now=150, silence=120)
+    assert ended.look(is_mass=True, now=300).holds(now=301, silence=120)

@@ -10,3 +10,13 @@ def test_no_living_run_is_announced_and_no_dead_one_missed() -> None:
     assert outcome.outages > 0, "the world was too kind"
     assert outcome.held > 0, "nothing had to be held"
     assert outcome.found_after, "nobody died"
+
+
+def test_where_only_pings_get_lost_every_dead_run_is_found_two_minutes_after_its_last_ping() -> (
+    None
+):
+    outcome = World(runs=200, minutes=80, seed=7, quiet=True).play()
+
+    assert (outcome.false, outcome.missed, outcome.early) == (0, 0, 0)
+    assert outcome.found_after
+    assert all(120 <= wait <= 122 for wait in outcome.found_after)

@@ -5,10 +5,9 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from libs.contracts import runs
+from libs.contracts import runs, subjects
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.contracts.heartbeat import beat_message
 from libs.contracts.runs import RunKind
 from libs.runtime import metrics
 from libs.runtime.failures import is_outage
@@ -173,13 +172,7 @@ async def update_flow_run_heartbeat(context: Context, input: FlowRunInput) -> Su
     """A sign of life. Always true, for unknown and finished runs too: orphaned pingers must stay harmless."""
     if await _is_fenced(context, input.flow_run_id):
         return Success(success=True)
-    settings = context.shared.settings
-    subject, headers, body = beat_message(
-        tenant_id=context.tenant_id,
-        flow_run_id=input.flow_run_id,
-        sent=context.shared.clock(),
-        silence=settings.heartbeat_silence,
-    )
-    await context.shared.bus.client.publish(subject, body, headers=headers)
+    subject = subjects.BEAT.at(tenant_id=context.tenant_id, flow_run_id=input.flow_run_id)
+    await context.shared.bus.client.publish(subject)
     metrics.PINGS_ACCEPTED.inc()
     return Success(success=True)

@@ -1,0 +1,111 @@
+"""What the silence of a run means. Pure: facts and times are arguments.
+
+Asked only over a time that `coverage` spans, of runs that this process did not hear for the silence.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+from libs.contracts.states import RUNNING_FAMILY, State
+
+TOLERANCE = 100
+"""A row may say by a hundredth of the silence later than our memory when a run was heard."""
+
+
+class Why(StrEnum):
+    """Why a silence is not (yet) announced."""
+
+    UNKNOWN = "unknown_run"
+    NOT_RUNNING = "not_running"
+    NOT_STARTED = "not_started"
+    DISABLED = "heartbeat_disabled"
+    UNGUARDED = "unguarded"
+    ALIVE = "alive"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilentRun:
+    """A run of which nothing was heard, as the tables have it.
+
+    `guarded`: its Running state found heartbeats enabled. `seen`: its newest sign of life, a ping or a state.
+    """
+
+    flow_run_id: UUID
+    tenant_id: UUID
+    version: int
+    state: str
+    enabled: bool
+    guarded: bool
+    seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Zombie:
+    """Announce it."""
+
+    last_seen: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """Another replica heard it: its silence is whole after `rest`, unless it is heard again."""
+
+    rest: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """Nothing to do, now or later."""
+
+    why: Why
+
+
+Judgement = Zombie | NotYet | Drop
+
+
+def judge(run: SilentRun, *, now: datetime, silence: timedelta) -> Judgement:
+    """A guarded, running, enabled run that the tables, too, have not heard for the silence is a zombie.
+
+    The row of a run that pings to some replica is younger than the silence. Once it stops, its row says when it was
+    heard last, to the second (`LastHeard.late`), so what another replica heard last is in it too.
+    """
+    if run.state == State.SUBMITTED:
+        return Drop(why=Why.NOT_STARTED)
+    if run.state not in RUNNING_FAMILY:
+        return Drop(why=Why.NOT_RUNNING)
+    if not run.enabled:
+        return Drop(why=Why.DISABLED)
+    if not run.guarded:
+        return Drop(why=Why.UNGUARDED)
+    silent_for = now - run.seen
+    if silent_for < silence - silence / TOLERANCE:
+        return NotYet(rest=silence - silent_for)
+    return Zombie(last_seen=run.seen)
+
+
+def is_mass_silence(*, guarded: int, silent: int, known: int, least: int, share: float) -> bool:
+    """Whether so few of many runs ping that the fault is likely between them and us.
+
+    `guarded`: live runs whose pings are waited for, by the tables. `known`: those that this process waits for, of which
+    `silent` missed a ping.
+    """
+    return guarded >= least and known - silent < share * guarded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Silences are held once, not for ever: what is silent for another whole period is what it seems."""
+
+    since: float | None = None
+
+    def look(self, *, is_mass: bool, now: float) -> "Hold":
+        """The hold after a look at how many are silent."""
+        if not is_mass:
+            return Hold()
+        return self if self.since is not None else Hold(since=now)
+
+    def holds(self, *, now: float, silence: float) -> bool:
+        """Whether nobody is judged now."""
+        return self.since is not None and now - self.since < silence

@@ -1,0 +1,174 @@
+"""Whom this process heard when: kept in memory, so that a silence is known to the second. Pure.
+
+A run is known by its tenant and its id together, as one key of 32 bytes. What another tenant's key says of a run is
+under another key, and no sign of life. Only runs that the tables confirm get in, so strangers cost no memory here.
+
+Times are seconds of a steady clock. A run is as silent as its newest ping is old.
+"""
+
+import heapq
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Mapping
+from uuid import UUID
+
+_HALF = 16
+_PREFIX = "hw.beat."
+_TENANT_ENDS = len(_PREFIX) + 36
+_LENGTH = _TENANT_ENDS + 1 + 36
+
+
+def key_of(tenant_id: UUID, flow_run_id: UUID) -> bytes:
+    """The key of a tenant's run."""
+    return tenant_id.bytes + flow_run_id.bytes
+
+
+def key_in(subject: str) -> bytes | None:
+    """The key that a ping's subject names; None where it names no two UUIDs."""
+    if len(subject) != _LENGTH:
+        return None
+    try:
+        key = bytes.fromhex(subject[len(_PREFIX) :].replace("-", "").replace(".", ""))
+    except ValueError:
+        return None
+    return key if len(key) == 2 * _HALF else None
+
+
+def tenant_in(key: bytes) -> UUID:
+    """Whose run it is."""
+    return UUID(bytes=key[:_HALF])
+
+
+def run_in(key: bytes) -> UUID:
+    """Which run it is."""
+    return UUID(bytes=key[_HALF:])
+
+
+class LastHeard:
+    """Guarded runs, each with when it was heard last and which moment its row in `last_seen` bears.
+
+    About 190 bytes a run. The longest silent come first.
+    """
+
+    def __init__(self) -> None:
+        # The pairs are shared between runs that were heard and written at the same moments: one object a run would
+        # cost a million of them.
+        self._runs: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
+        self._pinged: deque[tuple[float, list[bytes]]] = deque()
+        self._later: list[tuple[float, bytes]] = []
+
+    def __len__(self) -> int:
+        return len(self._runs)
+
+    def __contains__(self, key: bytes) -> bool:
+        return key in self._runs
+
+    def hear(
+        self, keys: Iterable[bytes], now: float, *, coarse: float
+    ) -> tuple[list[bytes], list[bytes]]:
+        """Note that these pinged; moments never go back. Those whose row is older than `coarse`, and unknown ones."""
+        runs, to_the_end = self._runs, self._runs.move_to_end
+        pairs: dict[float, tuple[float, float]] = {}
+        pinged: list[bytes] = []
+        due: list[bytes] = []
+        unknown: list[bytes] = []
+        for key in keys:
+            before = runs.get(key)
+            if before is None:
+                unknown.append(key)
+                continue
+            written = before[1]
+            pair = pairs.get(written)
+            if pair is None:
+                pair = pairs[written] = (now, written)
+            runs[key] = pair
+            to_the_end(key)
+            pinged.append(key)
+            if now - written >= coarse:
+                due.append(key)
+        if pinged:
+            self._pinged.append((now, pinged))
+        return due, unknown
+
+    def add(self, keys: Mapping[bytes, float], heard: float) -> None:
+        """Let runs in that the tables confirm, each with the moment that its row bears, as heard at `heard`.
+
+        One that is known keeps what is newer. A row that bears another moment is not what was heard, so such a run is
+        not written down as heard: a process that starts counts everybody as heard at its start.
+        """
+        pairs: dict[float, tuple[float, float]] = {}
+        for key, written in keys.items():
+            if key in self._runs:
+                continue
+            self._runs[key] = pairs.setdefault(written, (heard, written))
+
+    def wrote(self, moments: Mapping[bytes, float]) -> None:
+        """The rows of these runs bear these moments now."""
+        pairs: dict[tuple[float, float], tuple[float, float]] = {}
+        for key, written in moments.items():
+            before = self._runs.get(key)
+            if before is not None:
+                pair = (before[0], written)
+                self._runs[key] = pairs.setdefault(pair, pair)
+
+    def late(self, before: float) -> dict[bytes, float]:
+        """Runs that pinged before that moment and not since, whose row is older than that ping; with its moment.
+
+        Written down, they let every replica know to the second when the run was heard last, also one that missed it.
+        """
+        late: dict[bytes, float] = {}
+        for heard, keys in self._pinged:
+            if heard > before:
+                break
+            for key in keys:
+                pair = self._runs.get(key)
+                if pair is not None and pair[0] == heard and pair[1] < heard:
+                    late[key] = heard
+        return late
+
+    def late_are_written(self, before: float) -> None:
+        """Look no more for late runs up to that moment."""
+        while self._pinged and self._pinged[0][0] <= before:
+            self._pinged.popleft()
+
+    def heard_at(self, key: bytes) -> float | None:
+        """When the run was heard last; None for one that is not known."""
+        pair = self._runs.get(key)
+        return None if pair is None else pair[0]
+
+    def has_silent(self, since: float) -> bool:
+        """Whether there is anybody who was not heard after that moment."""
+        if self._later and self._later[0][0] <= since:
+            return True
+        return bool(self._runs) and next(iter(self._runs.values()))[0] <= since
+
+    def silent(self, since: float) -> int:
+        """How many were not heard after that moment."""
+        count = 0
+        for heard, _ in self._runs.values():
+            if heard > since:
+                break
+            count += 1
+        return count
+
+    def take_silent(self, since: float, *, limit: int) -> dict[bytes, float]:
+        """Take out at most so many that were not heard after that moment, the longest silent first; when they were."""
+        silent: dict[bytes, float] = {}
+        while self._later and len(silent) < limit and self._later[0][0] <= since:
+            heard, key = heapq.heappop(self._later)
+            if key not in self._runs:
+                silent[key] = heard
+        while self._runs and len(silent) < limit:
+            key, (heard, _) = next(iter(self._runs.items()))
+            if heard > since:
+                break
+            del self._runs[key]
+            silent[key] = heard
+        return silent
+
+    def look_again(self, key: bytes, heard: float) -> None:
+        """Count a run that was taken out as heard at that moment, which may lie before those of others."""
+        heapq.heappush(self._later, (heard, key))
+
+    def forget(self, key: bytes) -> None:
+        """Wait no more for a run that is of no interest."""
+        self._runs.pop(key, None)

@@ -1,0 +1,44 @@
+"""What the heartbeat service does by itself: one tick per duty."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from services.heartbeat.pings import Pings
+from services.heartbeat.settings import HeartbeatSettings
+from services.heartbeat.silences import Silences
+from services.heartbeat.watch import Watch
+
+SECOND = timedelta(seconds=1)
+"""How exact a silence is known; less where pings come much faster than every half minute."""
+
+
+class Duty(NamedTuple):
+    """A loop that is still to be started."""
+
+    name: str
+    interval: timedelta
+    tick: Callable[[], Awaitable[Any]]
+    start_after: timedelta | None = None
+
+
+def duties(
+    settings: HeartbeatSettings, pings: Pings, watch: Watch, silences: Silences
+) -> tuple[Duty, ...]:
+    """All of them."""
+    exact = min(SECOND, settings.heartbeat_interval / 10)
+    return (
+        # Apart from writing: a database that hangs does not keep us from hearing.
+        Duty("pings", exact, pings.hear),
+        Duty("rows", exact, pings.write),
+        Duty("silences", exact, silences.judge),
+        Duty("watch", settings.heartbeat_watch, watch.confirm),
+        Duty(
+            "sweep",
+            settings.heartbeat_sweep,
+            silences.sweep,
+            start_after=settings.heartbeat_silence,
+        ),
+        Duty("census", settings.heartbeat_interval, silences.census),
+        Duty("task_pings", settings.heartbeat_watch, pings.write_tasks),
+    )

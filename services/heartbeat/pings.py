@@ -1,0 +1,161 @@
+"""From pings to memory to rows: who was heard when, and how much of it is written down."""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
+from uuid import UUID
+
+from nats.aio.msg import Msg
+
+from libs.runtime import metrics
+from libs.runtime.database import Database
+from services.heartbeat.domain.last_heard import LastHeard
+from services.heartbeat.listener import PingListener
+from services.heartbeat.settings import HeartbeatSettings
+from services.heartbeat.store import Store
+
+LATE = 1.5
+"""Intervals after which a run is late; its last ping is written down to the second then."""
+STRANGERS = 5_000
+"""Unknown runs of one tenant that are looked up at once. Real ones come in by their Running state; pings of runs that
+do not exist, however many, cost nobody else their turn."""
+
+
+class Pings:
+    """Hears pings into `memory`, and writes `last_seen` and `task_last_seen`. `moment` is seconds of a steady clock."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: HeartbeatSettings,
+        memory: LastHeard,
+        *,
+        moment: Callable[[], float],
+    ) -> None:
+        self.listener = PingListener()
+        self.memory = memory
+        self._database = database
+        self._settings = settings
+        self._moment = moment
+        self._due: dict[bytes, float] = {}
+        self._unknown: dict[bytes, float] = {}
+        # By tenant and task run: a caller may name any task run, also one of another tenant.
+        self._task_pings: set[tuple[UUID, UUID]] = set()
+
+    async def fill(self) -> int:
+        """Know the live runs of the table, each counted as heard now at the earliest; how many."""
+        page = UUID(int=0)
+        while True:
+            async with self._database.transaction() as connection:
+                rows = await Store(connection).guarded_after(page)
+            now = self._moment()
+            # Whole seconds, so that many runs share one moment in memory.
+            self.memory.add({key: now - round(age) for _, key, age in rows}, now)
+            if not rows:
+                return len(self.memory)
+            page = rows[-1][0]
+
+    async def hear(self) -> int:
+        """Take what the listener heard into memory. Waits for nothing: whatever hangs, hearing goes on."""
+        heard, now = self.listener.collect(), self._moment()
+        coarse = self._settings.heartbeat_coarse.total_seconds()
+        due, unknown = self.memory.hear(heard, now, coarse=coarse)
+        self._due |= dict.fromkeys(due, now)
+        room = Counter(dict.fromkeys({key[:16] for key in unknown}, STRANGERS))
+        room.subtract(Counter(key[:16] for key in self._unknown))
+        for key in unknown:
+            if room[key[:16]] > 0:
+                room[key[:16]] -= 1
+                self._unknown[key] = now
+        metrics.PINGS_SEEN.inc(len(heard))
+        return len(heard)
+
+    async def write(self) -> int:
+        """Bring the rows up to date: coarsely of those that ping, to the second of those that stopped; how many.
+
+        What an outage keeps from being written is not lost: who pings is due again with the next ping, and who stopped
+        stays late until it is written.
+        """
+        due, self._due = self._due, {}
+        unknown, self._unknown = self._unknown, {}
+        horizon = self._moment() - LATE * self._settings.heartbeat_interval.total_seconds()
+        late = self.memory.late(horizon)
+        fresh = self._settings.heartbeat_coarse.total_seconds() / 2
+        for part in self._parts(due):
+            await self._write(part, fresh=fresh)
+        for part in self._parts(late):
+            await self._write(part, fresh=0)
+        self.memory.late_are_written(horizon)
+        for part in self._parts(unknown):
+            await self._meet(part, fresh=fresh)
+        return len(due) + len(late) + len(unknown)
+
+    def _parts(self, moments: Mapping[bytes, float]) -> Iterator[dict[bytes, float]]:
+        """In key order, so that neighbours in the index are written together."""
+        keys = sorted(moments, key=_run)
+        for start in range(0, len(keys), self._settings.heartbeat_batch):
+            yield {
+                key: moments[key] for key in keys[start : start + self._settings.heartbeat_batch]
+            }
+
+    async def _write(self, heard: dict[bytes, float], *, fresh: float) -> set[bytes]:
+        """Write when these were heard; those that have no row. Another replica may have written a row already."""
+        now = self._moment()
+        ages = {key: now - at for key, at in heard.items()}
+        async with self._database.transaction() as connection:
+            others = await Store(connection).see(ages, fresh=fresh)
+        rows = heard | {key: now - age for key, age in others.items() if age is not None}
+        self.memory.wrote(rows)
+        absent = {key for key, age in others.items() if age is None}
+        for key in absent:
+            self.memory.forget(key)
+        return absent
+
+    async def _meet(self, heard: dict[bytes, float], *, fresh: float) -> None:
+        """Let those in that have a row, or are to get one. A ping counts only for a run of the tenant that sent it."""
+        now = self._moment()
+        ages = {key: now - at for key, at in heard.items()}
+        async with self._database.transaction() as connection:
+            store = Store(connection)
+            others = await store.see(ages, fresh=fresh)
+            absent = {key: ages[key] for key, age in others.items() if age is None}
+            guarded = await store.guard(absent, anew=False) if absent else set()
+            missing = {key: age for key, age in absent.items() if key not in guarded}
+            # Race: another replica heard the same first ping, and made the row since we looked.
+            again = await store.see(missing, fresh=fresh) if missing else {}
+        strangers = {key for key, age in again.items() if age is None}
+        found = (others | again).items()
+        rows = heard | {key: now - age for key, age in found if age is not None}
+        known = {key: at for key, at in rows.items() if key not in strangers}
+        self.memory.add(known, now)
+        # As if they pinged now, so that one that falls silent before its next ping is written down too.
+        self.memory.hear(known, self._moment(), coarse=float("inf"))
+
+    def wait_for(self, guarded: Collection[bytes]) -> None:
+        """Wait for the first ping of runs that have begun; they count as heard now."""
+        now = self._moment()
+        self.memory.add(dict.fromkeys(guarded, now), now)
+        self.memory.hear(guarded, now, coarse=float("inf"))
+
+    async def on_task_ping(self, message: Msg) -> None:
+        """Remember it until the next flush; shown, never judged."""
+        *_, tenant, task_run = message.subject.split(".")
+        self._task_pings.add((UUID(tenant), UUID(task_run)))
+
+    async def write_tasks(self) -> int:
+        """Write the pings of task runs that came since."""
+        pings, self._task_pings = self._task_pings, set()
+        if pings:
+            async with self._database.transaction() as connection:
+                await Store(connection).see_tasks(pings)
+        return len(pings)
+
+    async def end(self) -> None:
+        """Hear no more, and write what was heard until now."""
+        await self.listener.end()
+        await self.hear()
+        await self.write()
+        await self.write_tasks()
+
+
+def _run(key: bytes) -> bytes:
+    return key[16:]

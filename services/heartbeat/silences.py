@@ -1,0 +1,238 @@
+"""Judge who fell silent, and announce the zombies."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from structlog.typing import FilteringBoundLogger
+
+from libs.contracts.heartbeat import FlowRunZombieDetected
+from libs.runtime import faults, metrics, outbox
+from libs.runtime.database import Database
+from libs.runtime.ids import NewId
+from services.heartbeat.domain.judgement import (
+    Drop,
+    Hold,
+    NotYet,
+    SilentRun,
+    Why,
+    Zombie,
+    is_mass_silence,
+    judge,
+)
+from services.heartbeat.domain.last_heard import key_of
+from services.heartbeat.pings import LATE, Pings
+from services.heartbeat.settings import HeartbeatSettings
+from services.heartbeat.store import Store
+from services.heartbeat.watch import Watch
+
+AT_ONCE = 1000  # silent runs judged in one transaction
+SWEEP_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What became of silent runs."""
+
+    zombies: int = 0
+    not_yet: int = 0
+    dropped: int = 0
+
+
+class Silences:
+    """The judge. It announces nobody over a time in which this process, or every replica, was not listening."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: HeartbeatSettings,
+        pings: Pings,
+        watch: Watch,
+        *,
+        moment: Callable[[], float],
+        ids: NewId,
+        committed: Callable[[], None],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self._database = database
+        self._settings = settings
+        self._pings = pings
+        self._memory = pings.memory
+        self._watch = watch
+        self._moment = moment
+        self._ids = ids
+        self._committed = committed
+        self._log = log
+        self._silence = settings.heartbeat_silence.total_seconds()
+        self._guarded = 0
+        self._counted = -math.inf
+        self._hold = Hold()
+
+    # by memory
+
+    async def judge(self) -> Judged:
+        """Judge whom this process has not heard for the silence."""
+        judged = Judged()
+        while self._memory.has_silent(self._moment() - self._silence):
+            if not self._watch.covers(self._silence) or await self._is_held():
+                break
+            taken = self._memory.take_silent(self._moment() - self._silence, limit=AT_ONCE)
+            try:
+                judged = _sum(judged, await self._judge(taken))
+            except BaseException:
+                for key, heard in taken.items():
+                    self._memory.look_again(key, heard)
+                raise
+        return judged
+
+    async def _judge(self, taken: Mapping[bytes, float]) -> Judged:
+        async with self._database.transaction() as connection:
+            store = Store(connection)
+            facts = await store.facts(taken)
+            now = await store.now()
+        outcomes: Counter[str] = Counter()
+        zombies: dict[bytes, tuple[SilentRun, datetime]] = {}
+        for key in taken:
+            run = facts.get(key)
+            if run is None:
+                outcomes[Why.UNKNOWN] += 1
+                continue
+            match judge(run, now=now, silence=self._settings.heartbeat_silence):
+                case Zombie(last_seen=last_seen):
+                    zombies[key] = (run, last_seen)
+                case NotYet(rest=rest):
+                    outcomes[Why.ALIVE] += 1
+                    heard = self._moment() - self._silence + rest.total_seconds()
+                    self._memory.look_again(key, heard)
+                case Drop(why=why):
+                    outcomes[why] += 1
+        # Heard while we looked: the ping brings the run back into memory by itself.
+        still = {k: found for k, found in zombies.items() if not self._is_heard(k)}
+        outcomes[Why.ALIVE] += len(zombies) - len(still)
+        announced = await self._announce(list(still.values()), now) if still else set()
+        for key, (run, _) in still.items():
+            # Announced by another replica, or by nobody, because another heard it or the watch has lapsed meanwhile.
+            if run.flow_run_id not in announced:
+                self._memory.look_again(key, self._moment())
+        for outcome, count in outcomes.items():
+            metrics.SILENCES.labels(outcome).inc(count)
+        return Judged(
+            zombies=len(announced),
+            not_yet=outcomes[Why.ALIVE],
+            dropped=outcomes.total() - outcomes[Why.ALIVE],
+        )
+
+    def _is_heard(self, key: bytes) -> bool:
+        """Whether this process heard the run within the silence, also what no row holds yet."""
+        heard = self._memory.heard_at(key)
+        is_fresh = heard is not None and heard > self._moment() - self._silence
+        return is_fresh or self._pings.listener.has_just_heard(key)
+
+    # by the tables
+
+    async def sweep(self) -> Judged:
+        """Find guarded runs that no memory holds: whoever waited for them was killed before their first ping."""
+        settings = self._settings
+        after = settings.heartbeat_silence + settings.heartbeat_sweep_grace
+        async with self._database.transaction() as connection:
+            store = Store(connection)
+            since = await store.watched_since(settings.heartbeat_lapse)
+            now = await store.now()
+            if self._watch.obstacles or since is None or now - since < after:
+                return Judged()
+            overdue = await store.overdue(after, limit=SWEEP_LIMIT)
+        # A row that lags behind what we hear ourselves is a fault of ours, not a run's.
+        silent = [r for r in overdue if not self._is_heard(key_of(r.tenant_id, r.flow_run_id))]
+        if not silent or await self._is_held():
+            return Judged()
+        announced = await self._announce([(run, run.seen) for run in silent], now)
+        return Judged(zombies=len(announced))
+
+    # when too many are silent at once
+
+    async def census(self) -> int:
+        """Count the guarded runs; once an interval, because a million of them take a second to count."""
+        async with self._database.transaction() as connection:
+            self._guarded = await Store(connection).guarded()
+        self._counted = self._moment()
+        metrics.RUNS_GUARDED.set(self._guarded)
+        return self._guarded
+
+    async def _is_held(self) -> bool:
+        is_mass = self._is_mass_silence()
+        # Many may have finished since the last census; not counted anew for each look at a mass silence.
+        if (
+            is_mass
+            and self._moment() - self._counted > self._settings.heartbeat_watch.total_seconds()
+        ):
+            await self.census()
+            is_mass = self._is_mass_silence()
+        now = self._moment()
+        before, self._hold = self._hold, self._hold.look(is_mass=is_mass, now=now)
+        if self._hold.since is not None and before.since is None:
+            self._log.error("mass_silence", advice="most runs do not ping; is the way to us open?")
+        is_held = self._hold.holds(now=now, silence=self._silence)
+        metrics.SILENCES_HELD.set(int(is_held))
+        return is_held
+
+    def _is_mass_silence(self) -> bool:
+        settings = self._settings
+        missed_one = self._moment() - LATE * settings.heartbeat_interval.total_seconds()
+        return is_mass_silence(
+            guarded=self._guarded,
+            silent=self._memory.silent(missed_one),
+            known=len(self._memory),
+            least=settings.heartbeat_mass_runs,
+            share=settings.heartbeat_mass_share,
+        )
+
+    # both
+
+    async def _announce(
+        self, zombies: list[tuple[SilentRun, datetime]], now: datetime
+    ) -> set[UUID]:
+        async with self._database.transaction() as connection:
+            fresh = await Store(connection).announce(
+                zombies, now=now, lapse=self._settings.heartbeat_lapse
+            )
+            await faults.reached(faults.Point.HEARTBEAT_BEFORE_PROPOSE)
+            await outbox.add(
+                connection,
+                "heartbeat",
+                (
+                    FlowRunZombieDetected(
+                        event_id=self._ids(),
+                        at=now,
+                        tenant_id=run.tenant_id,
+                        flow_run_id=run.flow_run_id,
+                        version=run.version,
+                        last_seen=last_seen,
+                    )
+                    for run, last_seen in zombies
+                    if run.flow_run_id in fresh
+                ),
+            )
+        self._committed()
+        metrics.ZOMBIES.inc(len(fresh))
+        metrics.SILENCES.labels("zombie").inc(len(fresh))
+        for run, last_seen in zombies:
+            if run.flow_run_id in fresh:
+                self._log.info(
+                    "zombie_detected",
+                    flow_run_id=str(run.flow_run_id),
+                    version=run.version,
+                    state=run.state,
+                    last_seen=last_seen.isoformat(),
+                )
+        return fresh
+
+
+def _sum(one: Judged, other: Judged) -> Judged:
+    return Judged(
+        zombies=one.zombies + other.zombies,
+        not_yet=one.not_yet + other.not_yet,
+        dropped=one.dropped + other.dropped,
+    )

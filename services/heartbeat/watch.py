@@ -1,0 +1,88 @@
+"""Watch our own hearing: confirm it every few seconds, or say why pings may not be heard."""
+
+from collections.abc import Callable
+
+from structlog.typing import FilteringBoundLogger
+
+from libs.runtime.bus import Bus
+from libs.runtime.database import Database
+from services.heartbeat.domain.coverage import Coverage, Signs, obstacles
+from services.heartbeat.listener import PingListener
+from services.heartbeat.settings import HeartbeatSettings
+from services.heartbeat.store import Store
+
+LAG = 5  # seconds that a ping may wait to be heard; beyond it we do not keep up
+
+
+class Watch:
+    """This process's coverage, and the row by which all replicas and Lazarus know that somebody hears pings."""
+
+    def __init__(
+        self,
+        database: Database,
+        bus: Bus,
+        settings: HeartbeatSettings,
+        listener: PingListener,
+        *,
+        moment: Callable[[], float],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.obstacles: list[str] = []
+        self._database = database
+        self._bus = bus
+        self._settings = settings
+        self._listener = listener
+        self._moment = moment
+        self._log = log
+        self._lapse = settings.heartbeat_lapse.total_seconds()
+        self._coverage = Coverage()
+        self._gateway_heard: float | None = None
+        self._uncovered_since: float | None = None
+
+    def covers(self, period: float) -> bool:
+        """Whether this process was in a position to hear every ping of the period that ends now."""
+        return not self.obstacles and self._coverage.spans(
+            period, now=self._moment(), lapse=self._lapse
+        )
+
+    async def confirm(self) -> list[str]:
+        """Confirm that pings are heard; the reasons why they may not be."""
+        # Before the look, which may take seconds: it proves nothing about a time after it began.
+        now = self._moment()
+        self.obstacles = obstacles(await self._signs(now), lapse=self._lapse)
+        if self.obstacles:
+            if self._uncovered_since is None:
+                self._uncovered_since = now
+                self._log.warning("pings_not_heard", reasons=self.obstacles)
+            return self.obstacles
+        if self._uncovered_since is not None:
+            self._uncovered_since = None
+            self._log.info("pings_heard_again")
+        async with self._database.transaction() as connection:
+            await Store(connection).watch(self._settings.heartbeat_lapse)
+        self._coverage = self._coverage.confirm(
+            now, lapse=self._lapse, connection=self._listener.connection
+        )
+        return []
+
+    async def _signs(self, now: float) -> Signs:
+        heard = self._gateway_heard
+        is_listening = self._listener.is_connected
+        return Signs(
+            is_on_the_bus=self._bus.connected,
+            is_listening=is_listening,
+            keeps_up=is_listening and await self._listener.keeps_up(LAG),
+            gateway_silent_for=None if heard is None else now - heard,
+            needs_gateway=self._settings.heartbeat_needs_gateway,
+        )
+
+    def on_gateway_alive(self) -> bool:
+        """A gateway runs, so pings can come through; whether a look at our hearing should not wait."""
+        self._gateway_heard = self._moment()
+        return bool(self.obstacles)
+
+    def failing(self) -> list[str]:
+        """The reasons, once they have lasted; a start, or a gateway's restart, is none."""
+        if self._uncovered_since is None or self._moment() - self._uncovered_since < self._lapse:
+            return []
+        return self.obstacles
