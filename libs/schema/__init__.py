@@ -8,7 +8,7 @@ registers every table on `metadata`.
 """
 
 from libs.schema import gateway, heartbeat, lazarus, registry, runs, scheduler
-from libs.schema.base import OWNERS, metadata
+from libs.schema.base import OWNERS, metadata, shown_columns
 
 __all__ = [
     "OWNERS",
@@ -19,4 +19,5 @@ __all__ = [
     "registry",
     "runs",
     "scheduler",
+    "shown_columns",
 ]

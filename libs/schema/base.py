@@ -5,13 +5,14 @@ by the writing statement; the defaults below only serve a person at a psql promp
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import MetaData, text
+from sqlalchemy import MetaData, Table, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlmodel import Field, SQLModel
+from sqlmodel.main import default_registry
 
 OWNERS: tuple[str, ...] = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
 """The services that own tables; each is a PostgreSQL schema and a login role of the same name."""
@@ -26,6 +27,28 @@ metadata.naming_convention = {
 }
 
 TIMESTAMPTZ = TIMESTAMP(timezone=True)
+
+T = TypeVar("T")
+
+
+class _InGraphQL:
+    """Marks a column that GraphQL shows."""
+
+
+IN_GRAPHQL = _InGraphQL()
+Shown = Annotated[T, IN_GRAPHQL]
+"""The type of a column that GraphQL shows: `name: Shown[str]`. Every other column is private, also one that is new."""
+
+
+def shown_columns(table: Table) -> frozenset[str]:
+    """The names of the columns of this table that GraphQL shows; of most tables there are none."""
+    return frozenset(
+        name
+        for mapper in default_registry.mappers
+        if mapper.local_table is table
+        for name, field in mapper.class_.model_fields.items()
+        if IN_GRAPHQL in field.metadata
+    )
 
 
 def key() -> Any:
@@ -72,8 +95,16 @@ def number(default: int) -> Any:
 
 
 class Stamped(SQLModel):
-    """Columns that every GraphQL table has (backend.md section 2.2)."""
+    """The key, and when the row was made and last changed."""
 
     id: UUID = key()
     created: datetime = moment(default_now=True)
     updated: datetime = moment(default_now=True)
+
+
+class ShownTable(SQLModel):
+    """The same for a table that GraphQL shows: clients read these columns of every one."""
+
+    id: Shown[UUID] = key()
+    created: Shown[datetime] = moment(default_now=True)
+    updated: Shown[datetime] = moment(default_now=True)

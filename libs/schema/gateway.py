@@ -7,21 +7,31 @@ from uuid import UUID
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
 from sqlmodel import SQLModel
 
-from libs.schema.base import Stamped, document, flag, key, maybe_document, maybe_moment, moment
+from libs.schema.base import (
+    Shown,
+    ShownTable,
+    Stamped,
+    document,
+    flag,
+    key,
+    maybe_document,
+    maybe_moment,
+    moment,
+)
 
 SCHEMA = "gateway"
 
 
-class Tenant(Stamped, table=True):
+class Tenant(ShownTable, table=True):
     """A tenant: every other row belongs to exactly one."""
 
     __tablename__ = "tenant"
     __table_args__ = (UniqueConstraint("slug"), {"schema": SCHEMA})
 
-    name: str
-    slug: str
-    info: dict[str, Any] | None = maybe_document()
-    settings: dict[str, Any] = document("{}")
+    name: Shown[str]
+    slug: Shown[str]
+    info: Shown[dict[str, Any] | None] = maybe_document()
+    settings: Shown[dict[str, Any]] = document("{}")
 
 
 class ApiKey(Stamped, table=True):
@@ -67,15 +77,15 @@ class Membership(Stamped, table=True):
     role: str
 
 
-class KeyValue(Stamped, table=True):
+class KeyValue(ShownTable, table=True):
     """One pair of the key-value store of Core 0.14-1.4 (backend.md 7.6, item 24)."""
 
     __tablename__ = "key_value"
     __table_args__ = (UniqueConstraint("tenant_id", "key"), {"schema": SCHEMA})
 
-    tenant_id: UUID
-    key: str
-    value: Any = maybe_document()
+    tenant_id: Shown[UUID]
+    key: Shown[str]
+    value: Shown[Any] = maybe_document()
 
 
 class Secret(Stamped, table=True):
@@ -89,32 +99,32 @@ class Secret(Stamped, table=True):
     value: bytes
 
 
-class CloudHook(Stamped, table=True):
+class CloudHook(ShownTable, table=True):
     """A hook that is called when runs change state (backend.md section 7.1)."""
 
     __tablename__ = "cloud_hook"
     __table_args__ = (Index(None, "tenant_id"), {"schema": SCHEMA})
 
-    tenant_id: UUID
-    name: str | None = None
-    states: list[str] | None = maybe_document()
-    type: str
-    config: dict[str, Any] = document("{}")
-    active: bool = flag(default=True)
-    version_group_id: str | None = None
+    tenant_id: Shown[UUID]
+    name: Shown[str | None] = None
+    states: Shown[list[str] | None] = maybe_document()
+    type: Shown[str]
+    config: Shown[dict[str, Any]] = document("{}")
+    active: Shown[bool] = flag(default=True)
+    version_group_id: Shown[str | None] = None
 
 
-class Message(Stamped, table=True):
+class Message(ShownTable, table=True):
     """A notification for the people of a tenant."""
 
     __tablename__ = "message"
     __table_args__ = (Index(None, "tenant_id", "created"), {"schema": SCHEMA})
 
-    tenant_id: UUID
-    read: bool = flag(default=False)
-    type: str | None = None
-    text: str | None = None
-    content: dict[str, Any] = document("{}")
+    tenant_id: Shown[UUID]
+    read: Shown[bool] = flag(default=False)
+    type: Shown[str | None] = None
+    text: Shown[str | None] = None
+    content: Shown[dict[str, Any]] = document("{}")
 
 
 class AuditLog(SQLModel, table=True):
@@ -125,11 +135,11 @@ class AuditLog(SQLModel, table=True):
         Index("audit_log_tenant_timestamp_idx", "tenant_id", text("timestamp DESC")), {"schema": SCHEMA},
     )  # fmt: skip
 
-    id: UUID = key()
-    tenant_id: UUID
-    timestamp: datetime = moment(default_now=True)
-    actor: str
-    message: str
-    object_id: UUID | None = None
-    object_table: str | None = None
-    info: dict[str, Any] | None = maybe_document()
+    id: Shown[UUID] = key()
+    tenant_id: Shown[UUID]
+    timestamp: Shown[datetime] = moment(default_now=True)
+    actor: Shown[str]
+    message: Shown[str]
+    object_id: Shown[UUID | None] = None
+    object_table: Shown[str | None] = None
+    info: Shown[dict[str, Any] | None] = maybe_document()

@@ -9,7 +9,8 @@ from sqlalchemy.dialects.postgresql import ARRAY, INTERVAL
 from sqlmodel import Field, SQLModel
 
 from libs.schema.base import (
-    Stamped,
+    Shown,
+    ShownTable,
     document,
     flag,
     key,
@@ -23,18 +24,18 @@ from libs.schema.outbox import outbox_table
 SCHEMA = "registry"
 
 
-class Project(Stamped, table=True):
+class Project(ShownTable, table=True):
     """A folder of flows; its name is unique in the tenant."""
 
     __tablename__ = "project"
     __table_args__ = (UniqueConstraint("tenant_id", "name"), {"schema": SCHEMA})
 
-    tenant_id: UUID
-    name: str
-    description: str | None = None
+    tenant_id: Shown[UUID]
+    name: Shown[str]
+    description: Shown[str | None] = None
 
 
-class FlowGroup(Stamped, table=True):
+class FlowGroup(ShownTable, table=True):
     """All versions of one flow, and the settings that override them.
 
     `name` is the version group id. UNIQUE(tenant_id, name) is what serialises concurrent registrations of the
@@ -44,21 +45,21 @@ class FlowGroup(Stamped, table=True):
     __tablename__ = "flow_group"
     __table_args__ = (UniqueConstraint("tenant_id", "name"), {"schema": SCHEMA})
 
-    tenant_id: UUID
-    name: str
-    description: str | None = None
-    labels: list[str] | None = maybe_document()
-    schedule: dict[str, Any] | None = maybe_document()
-    settings: dict[str, Any] = document("{}")
-    default_parameters: dict[str, Any] = document("{}")
-    run_config: dict[str, Any] | None = maybe_document()
+    tenant_id: Shown[UUID]
+    name: Shown[str]
+    description: Shown[str | None] = None
+    labels: Shown[list[str] | None] = maybe_document()
+    schedule: Shown[dict[str, Any] | None] = maybe_document()
+    settings: Shown[dict[str, Any]] = document("{}")
+    default_parameters: Shown[dict[str, Any]] = document("{}")
+    run_config: Shown[dict[str, Any] | None] = maybe_document()
     heartbeats_since: datetime | None = maybe_moment()
     """When heartbeats were last switched on; null if they were never off. A run that began before sends no pings."""
     last_version: int = number(0)
     """The highest version ever given out, so that deleted versions do not free their numbers."""
 
 
-class Flow(Stamped, table=True):
+class Flow(ShownTable, table=True):
     """One version of a flow. `settings` mirrors the group's, because clients read it here.
 
     Every row is a whole flow: one that comes in pieces is a `FlowDraft` until its last piece.
@@ -81,28 +82,28 @@ class Flow(Stamped, table=True):
         {"schema": SCHEMA},
     )  # fmt: skip
 
-    tenant_id: UUID
-    project_id: UUID
-    flow_group_id: UUID
-    name: str
-    version: int
-    version_group_id: str
-    description: str | None = None
-    environment: dict[str, Any] | None = maybe_document()
-    run_config: dict[str, Any] | None = maybe_document()
-    storage: dict[str, Any] | None = maybe_document()
-    parameters: list[dict[str, Any]] = document("[]")
-    core_version: str | None = None
-    settings: dict[str, Any] = document("{}")
-    serialized_flow: dict[str, Any] | None = maybe_document()
-    schedule: dict[str, Any] | None = maybe_document()
-    is_schedule_active: bool = flag(default=False)
-    archived: bool = flag(default=False)
-    archived_at: datetime | None = maybe_moment()
+    tenant_id: Shown[UUID]
+    project_id: Shown[UUID]
+    flow_group_id: Shown[UUID]
+    name: Shown[str]
+    version: Shown[int]
+    version_group_id: Shown[str]
+    description: Shown[str | None] = None
+    environment: Shown[dict[str, Any] | None] = maybe_document()
+    run_config: Shown[dict[str, Any] | None] = maybe_document()
+    storage: Shown[dict[str, Any] | None] = maybe_document()
+    parameters: Shown[list[dict[str, Any]]] = document("[]")
+    core_version: Shown[str | None] = None
+    settings: Shown[dict[str, Any]] = document("{}")
+    serialized_flow: Shown[dict[str, Any] | None] = maybe_document()
+    schedule: Shown[dict[str, Any] | None] = maybe_document()
+    is_schedule_active: Shown[bool] = flag(default=False)
+    archived: Shown[bool] = flag(default=False)
+    archived_at: Shown[datetime | None] = maybe_moment()
     created_by: UUID | None = None
 
 
-class Task(Stamped, table=True):
+class Task(ShownTable, table=True):
     """One task of one flow version; its slug is unique in the flow."""
 
     __tablename__ = "task"
@@ -112,25 +113,25 @@ class Task(Stamped, table=True):
         {"schema": SCHEMA},
     )
 
-    tenant_id: UUID
-    flow_id: UUID
-    name: str | None = None
-    slug: str
-    description: str | None = None
-    type: str | None = None
-    max_retries: int = number(0)
-    retry_delay: timedelta | None = Field(default=None, sa_type=INTERVAL())
-    trigger: str | None = None
-    mapped: bool = flag(default=False)
-    auto_generated: bool = flag(default=False)
-    cache_key: str | None = None
-    is_root_task: bool = flag(default=False)
-    is_terminal_task: bool = flag(default=False)
-    is_reference_task: bool = flag(default=False)
-    tags: list[str] = document("[]")
+    tenant_id: Shown[UUID]
+    flow_id: Shown[UUID]
+    name: Shown[str | None] = None
+    slug: Shown[str]
+    description: Shown[str | None] = None
+    type: Shown[str | None] = None
+    max_retries: Shown[int] = number(0)
+    retry_delay: Shown[timedelta | None] = Field(default=None, sa_type=INTERVAL())
+    trigger: Shown[str | None] = None
+    mapped: Shown[bool] = flag(default=False)
+    auto_generated: Shown[bool] = flag(default=False)
+    cache_key: Shown[str | None] = None
+    is_root_task: Shown[bool] = flag(default=False)
+    is_terminal_task: Shown[bool] = flag(default=False)
+    is_reference_task: Shown[bool] = flag(default=False)
+    tags: Shown[list[str]] = document("[]")
 
 
-class Edge(Stamped, table=True):
+class Edge(ShownTable, table=True):
     """One edge. Its key is part of its identity: f(x, x) has two edges (backend.md section 9, item 14)."""
 
     __tablename__ = "edge"
@@ -147,12 +148,12 @@ class Edge(Stamped, table=True):
         {"schema": SCHEMA},
     )  # fmt: skip
 
-    tenant_id: UUID
-    flow_id: UUID
-    upstream_task_id: UUID
-    downstream_task_id: UUID
-    key: str | None = None
-    mapped: bool = flag(default=False)
+    tenant_id: Shown[UUID]
+    flow_id: Shown[UUID]
+    upstream_task_id: Shown[UUID]
+    downstream_task_id: Shown[UUID]
+    key: Shown[str | None] = None
+    mapped: Shown[bool] = flag(default=False)
 
 
 class FlowPiece(SQLModel, table=True):

@@ -21,7 +21,8 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from libs.schema.base import (
-    Stamped,
+    Shown,
+    ShownTable,
     document,
     flag,
     key,
@@ -37,7 +38,7 @@ SCHEDULED_FAMILY = "('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')"
 LIVE_FAMILY = "('Submitted', 'Running', 'Cancelling')"
 
 
-class FlowRun(Stamped, table=True):
+class FlowRun(ShownTable, table=True):
     """A flow run and a copy of its newest state; `version` is the number of states it has had.
 
     `flow_group_id` and `schedule_hash` exist for auto-scheduled runs: with `scheduled_start_time` they are the key
@@ -97,35 +98,35 @@ class FlowRun(Stamped, table=True):
         {"schema": SCHEMA, "postgresql_with": {"fillfactor": "80"}},
     )  # fmt: skip
 
-    tenant_id: UUID
-    flow_id: UUID
-    flow_group_id: UUID
-    agent_id: UUID | None = None
-    name: str
-    parameters: dict[str, Any] = document("{}")
-    labels: list[str] = document("[]")
-    run_config: dict[str, Any] | None = maybe_document()
-    context: dict[str, Any] | None = maybe_document()
-    version: int = number(0)
-    heartbeat: datetime | None = maybe_moment()
-    scheduled_start_time: datetime = moment()
-    start_time: datetime | None = maybe_moment()
-    end_time: datetime | None = maybe_moment()
-    auto_scheduled: bool = flag(default=False)
+    tenant_id: Shown[UUID]
+    flow_id: Shown[UUID]
+    flow_group_id: Shown[UUID]
+    agent_id: Shown[UUID | None] = None
+    name: Shown[str]
+    parameters: Shown[dict[str, Any]] = document("{}")
+    labels: Shown[list[str]] = document("[]")
+    run_config: Shown[dict[str, Any] | None] = maybe_document()
+    context: Shown[dict[str, Any] | None] = maybe_document()
+    version: Shown[int] = number(0)
+    heartbeat: Shown[datetime | None] = maybe_moment()
+    scheduled_start_time: Shown[datetime] = moment()
+    start_time: Shown[datetime | None] = maybe_moment()
+    end_time: Shown[datetime | None] = maybe_moment()
+    auto_scheduled: Shown[bool] = flag(default=False)
     schedule_hash: str | None = None
-    times_resurrected: int = number(0)
-    idempotency_key: str | None = None
-    state: str
-    state_timestamp: datetime = moment()
-    state_message: str | None = None
-    state_result: dict[str, Any] | None = maybe_document()
-    state_start_time: datetime | None = maybe_moment()
-    serialized_state: dict[str, Any] = document()
+    times_resurrected: Shown[int] = number(0)
+    idempotency_key: Shown[str | None] = None
+    state: Shown[str]
+    state_timestamp: Shown[datetime] = moment()
+    state_message: Shown[str | None] = None
+    state_result: Shown[dict[str, Any] | None] = maybe_document()
+    state_start_time: Shown[datetime | None] = maybe_moment()
+    serialized_state: Shown[dict[str, Any]] = document()
     attempt: int = number(0)
     lease_token: UUID | None = None
     lease_expires: datetime | None = maybe_moment()
     created_by: UUID | None = None
-    late_reason: str | None = None
+    late_reason: Shown[str | None] = None
     """Why a run that is due has not started: no_matching_agent, agent_silent, not_claimed, paused, or limit_full with
     the label and its limit (`limit_full: label gpu, limit 2`)."""
 
@@ -141,21 +142,21 @@ class FlowRunState(SQLModel, table=True):
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
     )
 
-    id: UUID
-    created: datetime = moment(default_now=True)
-    updated: datetime = moment(default_now=True)
-    tenant_id: UUID
-    flow_run_id: UUID
-    timestamp: datetime = moment()
-    state: str
-    message: str | None = None
-    result: dict[str, Any] | None = maybe_document()
-    start_time: datetime | None = maybe_moment()
-    serialized_state: dict[str, Any] = document()
-    version: int
+    id: Shown[UUID]
+    created: Shown[datetime] = moment(default_now=True)
+    updated: Shown[datetime] = moment(default_now=True)
+    tenant_id: Shown[UUID]
+    flow_run_id: Shown[UUID]
+    timestamp: Shown[datetime] = moment()
+    state: Shown[str]
+    message: Shown[str | None] = None
+    result: Shown[dict[str, Any] | None] = maybe_document()
+    start_time: Shown[datetime | None] = maybe_moment()
+    serialized_state: Shown[dict[str, Any]] = document()
+    version: Shown[int]
 
 
-class TaskRun(Stamped, table=True):
+class TaskRun(ShownTable, table=True):
     """A task run. `map_index` is -1 for the unmapped run and the mapped parent; versions count from 0 (Pending)."""
 
     __tablename__ = "task_run"
@@ -188,22 +189,22 @@ class TaskRun(Stamped, table=True):
         {"schema": SCHEMA, "postgresql_with": {"fillfactor": "80"}},
     )  # fmt: skip
 
-    tenant_id: UUID
-    flow_run_id: UUID
-    task_id: UUID
-    map_index: int = number(-1)
-    name: str | None = None
-    version: int = number(0)
-    heartbeat: datetime | None = maybe_moment()
-    start_time: datetime | None = maybe_moment()
-    end_time: datetime | None = maybe_moment()
-    cache_key: str | None = None
-    state: str
-    state_timestamp: datetime = moment()
-    state_message: str | None = None
-    state_result: dict[str, Any] | None = maybe_document()
-    state_start_time: datetime | None = maybe_moment()
-    serialized_state: dict[str, Any] = document()
+    tenant_id: Shown[UUID]
+    flow_run_id: Shown[UUID]
+    task_id: Shown[UUID]
+    map_index: Shown[int] = number(-1)
+    name: Shown[str | None] = None
+    version: Shown[int] = number(0)
+    heartbeat: Shown[datetime | None] = maybe_moment()
+    start_time: Shown[datetime | None] = maybe_moment()
+    end_time: Shown[datetime | None] = maybe_moment()
+    cache_key: Shown[str | None] = None
+    state: Shown[str]
+    state_timestamp: Shown[datetime] = moment()
+    state_message: Shown[str | None] = None
+    state_result: Shown[dict[str, Any] | None] = maybe_document()
+    state_start_time: Shown[datetime | None] = maybe_moment()
+    serialized_state: Shown[dict[str, Any]] = document()
     retries: int = number(0)
     """How many times the run was put into Retrying; spares the zombie's answer a count over the history."""
 
@@ -218,18 +219,18 @@ class TaskRunState(SQLModel, table=True):
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
     )
 
-    id: UUID
-    created: datetime = moment(default_now=True)
-    updated: datetime = moment(default_now=True)
-    tenant_id: UUID
-    task_run_id: UUID
-    timestamp: datetime = moment()
-    state: str
-    message: str | None = None
-    result: dict[str, Any] | None = maybe_document()
-    start_time: datetime | None = maybe_moment()
-    serialized_state: dict[str, Any] = document()
-    version: int
+    id: Shown[UUID]
+    created: Shown[datetime] = moment(default_now=True)
+    updated: Shown[datetime] = moment(default_now=True)
+    tenant_id: Shown[UUID]
+    task_run_id: Shown[UUID]
+    timestamp: Shown[datetime] = moment()
+    state: Shown[str]
+    message: Shown[str | None] = None
+    result: Shown[dict[str, Any] | None] = maybe_document()
+    start_time: Shown[datetime | None] = maybe_moment()
+    serialized_state: Shown[dict[str, Any]] = document()
+    version: Shown[int]
 
 
 class Log(SQLModel, table=True):
@@ -247,19 +248,19 @@ class Log(SQLModel, table=True):
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
     )  # fmt: skip
 
-    id: UUID
-    created: datetime = moment()
-    updated: datetime = moment(default_now=True)
-    tenant_id: UUID
-    flow_run_id: UUID | None = None
-    task_run_id: UUID | None = None
-    timestamp: datetime = moment()
-    name: str | None = None
-    level: str | None = None
-    message: str | None = None
-    info: dict[str, Any] | None = maybe_document()
-    is_loaded_from_archive: bool | None = None
-    sequence: int = Field(sa_type=BigInteger, nullable=False)
+    id: Shown[UUID]
+    created: Shown[datetime] = moment()
+    updated: Shown[datetime] = moment(default_now=True)
+    tenant_id: Shown[UUID]
+    flow_run_id: Shown[UUID | None] = None
+    task_run_id: Shown[UUID | None] = None
+    timestamp: Shown[datetime] = moment()
+    name: Shown[str | None] = None
+    level: Shown[str | None] = None
+    message: Shown[str | None] = None
+    info: Shown[dict[str, Any] | None] = maybe_document()
+    is_loaded_from_archive: Shown[bool | None] = None
+    sequence: Shown[int] = Field(sa_type=BigInteger, nullable=False)
 
 
 class LogUsage(SQLModel, table=True):
@@ -275,7 +276,7 @@ class LogUsage(SQLModel, table=True):
     dropped: int = Field(sa_type=BigInteger, nullable=False)
 
 
-class TaskRunArtifact(Stamped, table=True):
+class TaskRunArtifact(ShownTable, table=True):
     """A link or a piece of markdown that a task left behind."""
 
     __tablename__ = "task_run_artifact"
@@ -285,24 +286,24 @@ class TaskRunArtifact(Stamped, table=True):
         {"schema": SCHEMA},
     )
 
-    tenant_id: UUID
-    task_run_id: UUID
-    kind: str
-    data: dict[str, Any] = document("{}")
+    tenant_id: Shown[UUID]
+    task_run_id: Shown[UUID]
+    kind: Shown[str]
+    data: Shown[dict[str, Any]] = document("{}")
 
 
-class AgentConfig(Stamped, table=True):
+class AgentConfig(ShownTable, table=True):
     """Settings that agents fetch by id."""
 
     __tablename__ = "agent_config"
     __table_args__ = (Index(None, "tenant_id"), {"schema": SCHEMA})
 
-    tenant_id: UUID
-    name: str | None = None
-    settings: dict[str, Any] = document("{}")
+    tenant_id: Shown[UUID]
+    name: Shown[str | None] = None
+    settings: Shown[dict[str, Any]] = document("{}")
 
 
-class Agent(Stamped, table=True):
+class Agent(ShownTable, table=True):
     """An agent, one row per (tenant, name, type, core version, labels) however often it registers."""
 
     __tablename__ = "agent"
@@ -314,16 +315,16 @@ class Agent(Stamped, table=True):
         {"schema": SCHEMA, "postgresql_with": {"fillfactor": "70"}},
     )  # fmt: skip
 
-    tenant_id: UUID
-    agent_config_id: UUID | None = None
-    name: str | None = None
-    type: str
-    core_version: str | None = None
-    labels: list[str] = document("[]")
-    last_queried: datetime | None = maybe_moment()
+    tenant_id: Shown[UUID]
+    agent_config_id: Shown[UUID | None] = None
+    name: Shown[str | None] = None
+    type: Shown[str]
+    core_version: Shown[str | None] = None
+    labels: Shown[list[str]] = document("[]")
+    last_queried: Shown[datetime | None] = maybe_moment()
 
 
-class FlowConcurrencyLimit(Stamped, table=True):
+class FlowConcurrencyLimit(ShownTable, table=True):
     """How many runs with this label may be active at once (Cloud's `flow_concurrency_limit`)."""
 
     __tablename__ = "flow_concurrency_limit"
@@ -333,12 +334,12 @@ class FlowConcurrencyLimit(Stamped, table=True):
         {"schema": SCHEMA},
     )
 
-    tenant_id: UUID
-    name: str
-    limit: int
+    tenant_id: Shown[UUID]
+    name: Shown[str]
+    limit: Shown[int]
 
 
-class TaskTagLimit(Stamped, table=True):
+class TaskTagLimit(ShownTable, table=True):
     """How many task runs with this tag may be Running at once (Cloud's `task_tag_limit`)."""
 
     __tablename__ = "task_tag_limit"
@@ -348,9 +349,9 @@ class TaskTagLimit(Stamped, table=True):
         {"schema": SCHEMA},
     )
 
-    tenant_id: UUID
-    tag: str
-    limit: int
+    tenant_id: Shown[UUID]
+    tag: Shown[str]
+    limit: Shown[int]
 
 
 class ConcurrencySlot(SQLModel, table=True):

@@ -1,7 +1,7 @@
 """What can be read: tables, columns and relationships, derived from `libs.schema` and one declaration.
 
-The declaration below is the whole of what is not in the tables themselves: which of them are shown, which columns are
-not, which are computed, and how they are related. A new column of a shown table is shown without another line here.
+The tables themselves say which columns GraphQL shows (`libs.schema.base.Shown`); a column that says nothing is private,
+and so is a table of none. The declaration below is the rest: which columns are computed, and how tables are related.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from sqlalchemy import Column as SQLColumn
 from sqlalchemy import Table as SQLTable
 from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
 
-from libs.schema import metadata
+from libs.schema import metadata, shown_columns
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,21 +77,6 @@ TRAVERSAL = "utility_traversal"
 """The rows of `utility_downstream_tasks` and `utility_upstream_tasks`; its source is in the compiler."""
 
 # The declaration -----------------------------------------------------------------------------------------------------
-
-_SHOWN = (
-    "gateway.tenant", "gateway.key_value", "gateway.cloud_hook", "gateway.message", "gateway.audit_log",
-    "registry.project", "registry.flow_group", "registry.flow", "registry.task", "registry.edge",
-    "runs.flow_run", "runs.flow_run_state", "runs.task_run", "runs.task_run_state", "runs.log",
-    "runs.task_run_artifact", "runs.agent", "runs.agent_config",
-    "runs.flow_concurrency_limit", "runs.task_tag_limit",
-)  # fmt: skip
-
-_HIDDEN = {
-    "flow": ("created_by",),  # Cloud shows a user object under this name, not an id
-    "flow_group": ("last_version", "heartbeats_since"),
-    "flow_run": ("created_by", "schedule_hash", "attempt", "lease_token", "lease_expires"),
-    "task_run": ("retries",),
-}
 
 _COMPUTED = {
     "flow": {
@@ -202,7 +187,7 @@ _TIE_BREAKERS = {"log": ("timestamp", "sequence")}
 
 def build_catalog() -> Catalog:
     """Derive the catalog; raises when the declaration names what the tables do not have."""
-    tables = [_table(metadata.tables[name]) for name in _SHOWN]
+    tables = [_table(table) for table in metadata.sorted_tables if shown_columns(table)]
     tables += [_task_concurrency_limit(), _traversal()]
     by_name = {table.name: table for table in tables}
     related = {
@@ -213,14 +198,8 @@ def build_catalog() -> Catalog:
 
 
 def _table(table: SQLTable) -> Table:
-    hidden = _HIDDEN.get(table.name, ())
-    unknown = [name for name in hidden if name not in table.columns]
-    if unknown:
-        msg = f"{table.fullname} has no columns {unknown} to hide"
-        raise ValueError(msg)
-    columns = {
-        column.name: _column(column) for column in table.columns if column.name not in hidden
-    }
+    shown = shown_columns(table)
+    columns = {column.name: _column(column) for column in table.columns if column.name in shown}
     columns |= _COMPUTED.get(table.name, {})
     return Table(
         name=table.name,
@@ -257,7 +236,7 @@ def _scalar(column: "SQLColumn[object]") -> str:
     ):
         if isinstance(stored, kind):
             return scalar
-    msg = f"{column.table.name}.{column.name} has a type that GraphQL cannot show; hide it in {__name__}"
+    msg = f"{column.table.name}.{column.name} has a type that GraphQL cannot show; do not declare it as Shown"
     raise ValueError(msg)
 
 

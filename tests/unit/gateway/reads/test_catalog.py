@@ -1,8 +1,11 @@
 """What is shown to clients, and what is not."""
 
 from graphql import GraphQLInputObjectType, GraphQLObjectType, validate_schema
+from sqlalchemy import MetaData
+from sqlmodel import Field, SQLModel
 
-from libs.schema import metadata
+from libs.schema import metadata, shown_columns
+from libs.schema.base import Shown
 from services.gateway.reads.catalog import build_catalog
 from tests.unit.gateway.reads.compiling import PATH, SCHEMA
 
@@ -36,6 +39,20 @@ def test_secrets_and_inner_workings_are_not_shown() -> None:
     } <= hidden
     for name in ("lease_token", "lease_expires", "schedule_hash"):
         assert name not in build_catalog()["flow_run"].columns
+
+
+def test_a_column_is_private_until_its_type_says_that_it_is_shown() -> None:
+    class Parcel(SQLModel, table=True):
+        __tablename__ = "parcel"
+        metadata = MetaData()
+
+        id: Shown[int] = Field(primary_key=True)
+        contents: str
+
+    parcel = Parcel.metadata.tables["parcel"]
+
+    assert shown_columns(parcel) == {"id"}
+    assert shown_columns(metadata.tables["gateway.api_key"]) == frozenset()
 
 
 def test_every_shown_table_has_a_tenant() -> None:
