@@ -93,6 +93,7 @@ class Protocol(HttpToolsProtocol):
         self._paused_since: float | None = None
         self._closing_since: float | None = None
         self._when_lost: set[Callable[[], object]] = set()
+        self.is_lost = False
 
     # what a handler may ask
 
@@ -100,6 +101,11 @@ class Protocol(HttpToolsProtocol):
         """Call once if the client leaves; the answer takes it back."""
         self._when_lost.add(call)
         return lambda: self._when_lost.discard(call)
+
+    async def drained(self) -> None:
+        """Wait until nearly all of the answer has gone out, or the client has left."""
+        await asyncio.sleep(0)  # `OneWrite` holds what is written last until now
+        await self.flow.drain()
 
     # the connection
 
@@ -115,6 +121,7 @@ class Protocol(HttpToolsProtocol):
         """Forget it, and tell who works for this client."""
         self._among.remove(self)
         super().connection_lost(exc)
+        self.is_lost = True
         lost, self._when_lost = self._when_lost, set()
         for call in lost:
             call()

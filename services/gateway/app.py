@@ -45,6 +45,7 @@ class Gateway(Service):
         self._reader = Reader(
             settings.reader_postgres_url,
             pool_size=settings.reader_pool_size,
+            answer_limit=settings.answer_limit,
             tracing=self.tracing,
         )
         self._reader_database = Database(

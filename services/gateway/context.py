@@ -19,6 +19,7 @@ from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
 from services.gateway.off_loop import OffLoop
 from services.gateway.permissions import has
+from services.gateway.reads.caller import Caller
 from services.gateway.settings import GatewaySettings
 from services.gateway.shares import Owner
 from services.gateway.tokens import Seal
@@ -73,6 +74,7 @@ class Context:
     agent_id: UUID | None = None
     lease: Lease | None = None
     budget: Budget = field(default_factory=Budget)
+    caller: Caller | None = None
 
     @property
     def tenant_id(self) -> UUID:

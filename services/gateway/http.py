@@ -30,6 +30,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from libs.contracts.base import Refused
 from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
+from libs.runtime.http_protocol import CONNECTION, Protocol
 from libs.runtime.trace import HEADER, Tracing
 from services.gateway.bodies import SMALL, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
@@ -37,6 +38,7 @@ from services.gateway.context import Context, Lease, Shared
 from services.gateway.graphql import compat
 from services.gateway.identity import Door
 from services.gateway.operations import Answer, Operations
+from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError, Given, Operation, operation_of
 from services.gateway.shares import BusyError
 
@@ -46,6 +48,7 @@ UNBUILT_PAGE = Path(__file__).with_name("pages") / "unbuilt.html"
 
 
 _JSON_HEADER = (b"content-type", JSON.encode())
+_SLICE = 256 * 1024  # bytes of an answer that are sent at once
 _RETRY_SOON = (b"retry-after", b"1")
 _STARTED_AT_ONCE = 10  # operations of a batch, before others have a turn
 _NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is of this moment, and for this caller
@@ -151,18 +154,28 @@ class Endpoint:
         """Answer one request; nobody is answered who has left."""
         clock = asyncio.get_running_loop().time
         started = clock()
+        connection: Protocol | None = scope.get(CONNECTION)
+        caller = Caller(connection=connection)
         try:
             if self._tracing is None:
-                answer, kind = await self._answer(scope, headers, receive)
+                answer, kind = await self._answer(scope, headers, receive, caller)
             else:
-                answer, kind = await self._traced(self._tracing, scope, headers, receive)
+                answer, kind = await self._traced(self._tracing, scope, headers, receive, caller)
+            await _send(send, answer, *(_NOT_KEPT if scope["method"] == "GET" else ()))
+            if len(answer.body) > _SLICE and connection is not None:
+                await connection.drained()
         except ClientDisconnect:
             return
-        await _send(send, answer, *(_NOT_KEPT if scope["method"] == "GET" else ()))
+        except asyncio.CancelledError:
+            if not caller.has_left:
+                raise
+            return
+        finally:
+            caller.let_go()
         _timer(kind, answer.status).observe(clock() - started)
 
     async def _traced(
-        self, tracing: Tracing, scope: Scope, headers: Headers, receive: Receive
+        self, tracing: Tracing, scope: Scope, headers: Headers, receive: Receive, caller: Caller
     ) -> tuple[Answer, str]:
         # The pattern, not the path: a leased path holds a token.
         route = _LEASED.sub(r"/lease/{flow_run_id}/{lease_token}\g<path>", scope["path"])
@@ -172,11 +185,13 @@ class Endpoint:
             within=headers.get(HEADER),
             attributes={"http.request.method": scope["method"], "http.route": route},
         ) as span:
-            answer, kind = await self._answer(scope, headers, receive)
+            answer, kind = await self._answer(scope, headers, receive, caller)
             span.set_attribute("http.response.status_code", answer.status)
             return answer, kind
 
-    async def _answer(self, scope: Scope, headers: Headers, receive: Receive) -> tuple[Answer, str]:
+    async def _answer(
+        self, scope: Scope, headers: Headers, receive: Receive, caller: Caller
+    ) -> tuple[Answer, str]:
         """Who asks is known before anything of the body is read: of strangers nothing is kept."""
         try:
             lease = _lease(scope["path"])
@@ -194,7 +209,9 @@ class Endpoint:
             core_version=headers.get("x-prefect-core-version"),
             agent_id=_uuid_header(headers, "x-prefect-agent-id"),
             lease=lease,
+            caller=caller,
         )
+        caller.owner = context.owner
         try:
             answer, kind = await self._of_known(scope, headers, receive, context)
         except BadRequestError as error:
@@ -244,7 +261,14 @@ async def _send(send: Send, answer: Answer, *more: tuple[bytes, bytes]) -> None:
     if answer.status == 429:
         headers.append(_RETRY_SOON)
     await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
+    if len(answer.body) <= _SLICE:
+        await send({"type": "http.response.body", "body": answer.body})
+        return
+    # In parts, each of which waits until the client has taken the ones before.
+    body = memoryview(answer.body)
+    for start in range(0, len(body), _SLICE):
+        part, more_body = body[start : start + _SLICE], start + _SLICE < len(body)
+        await send({"type": "http.response.body", "body": part, "more_body": more_body})
 
 
 def _is_of_prefect(headers: Headers) -> bool:

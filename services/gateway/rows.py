@@ -54,7 +54,8 @@ class Rows:
             if row_id is None:
                 return None
             plan = self._reads.row_plan(table, info)
-            row = await self._reader.row(plan, row_id, info.context.tenant_id)
+            context = info.context
+            row = await self._reader.row(plan, row_id, context.tenant_id, context.caller)
             return None if row is None else exact_json.loads(row)
 
         return resolve

@@ -26,6 +26,10 @@ class GatewaySettings(PingSettings):
         default=16 << 20, ge=1024,
         description="bytes; clients send log batches of 4 MB and whole flows",
     )  # fmt: skip
+    answer_limit: int = Field(
+        default=32 << 20, ge=64 << 10,
+        description="bytes of the answers to one request; of all that wait to be taken, three times as much is kept",
+    )  # fmt: skip
     connections: int = Field(
         default=8_000, ge=64,
         description="open at once; fewer where the system gives few descriptors",

@@ -57,7 +57,11 @@ class Shares:
 
     def of(self, owner: Owner, weight: int = 1) -> "_Share":
         """`async with` it; raises BusyError. More than one may have is taken as that."""
-        return _Share(self, owner, min(weight, self._of_key))
+        return _Share(self, owner, self.capped(weight))
+
+    def capped(self, weight: int) -> int:
+        """As much of it as one key may have."""
+        return min(weight, self._of_key)
 
     async def acquire(self, owner: Owner, weight: int) -> None:
         """Take it now, or when it is this owner's turn."""

@@ -33,6 +33,10 @@ Each request that is a query:
     answers = await reader.execute(plan, tenant_id)            # dict[response key, bytes | GraphQLError]
     body = plan.render(answers)                                # b'{"data":{...}}' or with "errors"; HTTP 200
 
+`execute(..., caller=...)` says for whom: their share of the pool is used, the statement is cancelled when they leave,
+and what they are answered is counted until `caller.let_go()`. It raises `BusyError` (`services/gateway/shares.py`)
+when their share is not free in time.
+
 `variables` is a dict or None; undeclared ones are ignored. Both `recall` and `compile` raise `BadVariables`
 (`.errors`, a list of GraphQLError) when the declared variables do not fit, and `GraphQLError` when the document asks
 for more than the limits allow.

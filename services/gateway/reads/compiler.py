@@ -13,7 +13,7 @@ into JSON by PostgreSQL, whose rendering of moments, intervals and JSON columns 
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -59,11 +59,15 @@ class Root:
 
     key: str
     sql: str
+    statement: str
+    """The expression alone as a statement (`bounded`)."""
     parameters: tuple[Parameter, ...]
     cost: Cost
     missing: str | None = None
     table: str = ""
     tenant: Get | None = None
+    has_pattern: bool = False
+    """Whether a regular expression is looked for."""
 
     def values(self, inputs: Inputs, *, maximum_cost: int) -> list[Any]:
         """The values to bind for one request; raises GraphQLError for what cannot be bound."""
@@ -161,7 +165,31 @@ def _finished(key: str, sql: str, statement: Statement, missing: str | None) -> 
     numbers = {old: new for new, old in enumerate(used, start=2)} | {1: 1}
     text = _PARAMETER.sub(lambda match: f"${numbers[int(match[1])]}", sql)
     parameters = tuple(statement.parameters[number - 2] for number in used)
-    return Root(key, f"({text})::text", parameters, statement.cost, missing)
+    sql = f"({text})::text"
+    return Root(
+        key, sql, bounded([sql], len(parameters)), parameters, statement.cost, missing,
+        has_pattern=statement.has_pattern,
+    )  # fmt: skip
+
+
+def bounded(expressions: Sequence[str], parameters: int) -> str:
+    """A statement of these expressions of type text that answers them as UTF-8, and their length together.
+
+    They are NULL where the length is more than its last parameter, the one after the tenant and `parameters` others. So
+    an answer that is too large does not leave PostgreSQL.
+    """
+    limit = f"${parameters + 2}"
+    names = [f"c{place}" for place in range(len(expressions))]
+    columns = ", ".join(
+        f"{expression} AS {name}" for expression, name in zip(expressions, names, strict=True)
+    )
+    # In bigint, as all of them together may have more than int holds.
+    size = " + ".join(f"coalesce(octet_length({name})::bigint, 0)" for name in names)
+    shown = ", ".join(
+        f"CASE WHEN size <= {limit}::bigint THEN convert_to({name}, 'UTF8') END" for name in names
+    )
+    # OFFSET keeps PostgreSQL from evaluating an expression once for each use of its name.
+    return f"SELECT {shown}, size FROM (SELECT *, {size} AS size FROM (SELECT {columns} OFFSET 0) a OFFSET 0) b"
 
 
 class _Writer:

@@ -6,6 +6,9 @@ so that one field's error (a regular expression that PostgreSQL does not take) d
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from time import perf_counter
 from typing import Any
 from uuid import UUID
 
@@ -16,8 +19,10 @@ from libs.runtime import log
 from libs.runtime.database import open_pool
 from libs.runtime.failures import is_outage
 from libs.runtime.trace import Tracing
+from services.gateway.reads.caller import Caller
 from services.gateway.reads.plans import Bound, Plan, RowPlan, at_key
-from services.gateway.reads.statement import VISIBLE_TENANTS
+from services.gateway.reads.statement import VISIBLE_TENANTS, too_much
+from services.gateway.shares import BusyError, Shares
 
 _SETTINGS = {
     "application_name": "headwater-gateway-reads",
@@ -38,6 +43,9 @@ _LOST = (
     ConnectionError,
 )
 _STATEMENTS = 500  # prepared per connection; one per compiled document
+_PATIENCE = 10.0  # seconds
+_PATTERN_TIMEOUT = 2.0  # seconds; a regular expression may take for ever on one row
+_LARGE = 4 << 20  # bytes of an answer that is asked for once more when there is room
 _LONGEST_STATEMENT = 256 * 1024  # the driver's default of 15 KiB would leave dashboards unprepared
 
 
@@ -50,14 +58,31 @@ class Reader:
         *,
         pool_size: int = 8,
         statement_timeout: float = 10.0,
+        answer_limit: int = 32 << 20,
         tracing: Tracing | None = None,
     ) -> None:
+        """`statement_timeout` in seconds; `answer_limit` in bytes, of one request."""
         self._url = url
         self._pool_size = pool_size
         self._statement_timeout = statement_timeout
         self._tracing = tracing
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._log = log.get("gateway")
+        self._answer_limit = answer_limit
+        # Whoever has most, others find a connection free.
+        spare = pool_size // 4
+        self._connections = Shares(
+            "reads", pool_size, of_tenant=pool_size - spare, of_key=pool_size - spare - spare // 2,
+            patience=_PATIENCE, what="their reads to end",
+        )  # fmt: skip
+        self._patterns = Shares(
+            "patterns", 2, of_tenant=1, of_key=1,
+            patience=_PATIENCE, what="their reads with regular expressions to end",
+        )  # fmt: skip
+        self._answers = Shares(
+            "answers", 3 * answer_limit, of_tenant=2 * answer_limit, of_key=2 * answer_limit,
+            patience=_PATIENCE, what="their large answers to be taken",
+        )  # fmt: skip
 
     async def connect(self) -> None:
         """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
@@ -88,21 +113,31 @@ class Reader:
         tenant_id: UUID,
         *,
         visible_tenants: Sequence[UUID] = (),
-        any_tenant: bool = False,
+        caller: Caller | None = None,
     ) -> dict[str, bytes | GraphQLError]:
         """The JSON of every root field that is ours, or its error.
 
         `visible_tenants` are the tenants that `tenant` lists, beside the caller's own: whoever may speak for several
         must find them to choose one. Nothing else of theirs is shown, unless the caller may read `any_tenant` of them:
         then a field that asks for one (`where: {tenant_id: {_eq: ..}}`) is answered with its rows.
+
+        The answers are kept for the `caller` until it lets go of them. Raises BusyError when no field could be asked.
         """
+        caller = caller or Caller((tenant_id, None))
         answers: dict[str, bytes | GraphQLError] = dict(plan.failed)
         if not plan.bound:
             return answers
         if len(plan.bound) > 1 and plan.is_whole and not any(bound.tenant for bound in plan.bound):
-            values = [value for bound in plan.bound for value in bound.values]
+            asked = _Asked(
+                plan.program.together,
+                tenant_id,
+                _shown([value for bound in plan.bound for value in bound.values], visible_tenants),
+                plan.program.has_pattern,
+            )
             try:
-                row = await self._row(plan.program.together, tenant_id, values, visible_tenants)
+                row = await self._row(asked, caller)
+            except BusyError:
+                raise
             except Exception as error:
                 if not _is_of_one_field(error):
                     return answers | {
@@ -113,59 +148,133 @@ class Reader:
                     bound.root.key: _answer(bound, text)
                     for bound, text in zip(plan.bound, row, strict=True)
                 }
+        if len(plan.bound) == 1:
+            bound = plan.bound[0]
+            answer = await self._alone(bound, tenant_id, visible_tenants, caller)
+            if isinstance(answer, BusyError):
+                raise answer
+            return answers | {bound.root.key: answer}
         found = await asyncio.gather(
-            *(self._alone(bound, tenant_id, visible_tenants) for bound in plan.bound)
+            *(self._field(bound, tenant_id, visible_tenants, caller) for bound in plan.bound)
         )
         return answers | {
             bound.root.key: answer for bound, answer in zip(plan.bound, found, strict=True)
         }
 
-    async def row(self, plan: RowPlan, row_id: UUID | str, tenant_id: UUID) -> bytes | None:
+    async def row(
+        self, plan: RowPlan, row_id: UUID | str, tenant_id: UUID, caller: Caller | None = None
+    ) -> bytes | None:
         """The JSON of one row below a mutation's payload; raises GraphQLError."""
+        asked = _Asked(plan.root.statement, tenant_id, plan.values(row_id), plan.root.has_pattern)
         try:
-            row = await self._row(f"SELECT {plan.root.sql}", tenant_id, plan.values(row_id))
+            row = await self._row(asked, caller or Caller((tenant_id, None)))
         except GraphQLError:
             raise
         except Exception as error:
             raise self._told(error, "row") from error
-        text = row[0]
-        return None if text is None else text.encode()
+        found: bytes | None = row[0]
+        return found
+
+    async def _field(
+        self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID], caller: Caller
+    ) -> bytes | GraphQLError:
+        answer = await self._alone(bound, tenant_id, visible_tenants, caller)
+        return self._told(answer, bound.root.key) if isinstance(answer, BusyError) else answer
 
     async def _alone(
-        self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID]
-    ) -> bytes | GraphQLError:
+        self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID], caller: Caller
+    ) -> bytes | GraphQLError | BusyError:
+        asked = _Asked(
+            bound.root.statement,
+            bound.tenant or tenant_id,
+            _shown(bound.values, visible_tenants),
+            bound.root.has_pattern,
+        )
         try:
-            row = await self._row(
-                bound.sql, bound.tenant or tenant_id, bound.values, visible_tenants
-            )
+            row = await self._row(asked, caller)
+        except BusyError as error:
+            return error
         except Exception as error:
             return self._told(error, bound.root.key)
         return _answer(bound, row[0])
 
-    async def _row(
-        self,
-        sql: str,
-        tenant_id: UUID,
-        values: Sequence[Any],
-        visible_tenants: Sequence[UUID] = (),
-    ) -> asyncpg.Record:
+    async def _row(self, asked: "_Asked", caller: Caller) -> Sequence[Any]:
+        """The answers of a statement, which is cancelled if its caller leaves."""
+        with caller.while_there():
+            if not asked.has_pattern:
+                return await self._within_limits(asked, caller)
+            async with self._patterns.of(caller.owner):
+                return await self._within_limits(asked, caller)
+
+    async def _within_limits(self, asked: "_Asked", caller: Caller) -> Sequence[Any]:
+        """A large answer is asked for again once there is room for it: how large it is is known only then."""
+        caller.check_seconds()
+        async with self._connections.of(caller.owner):
+            row, size = await self._fetch(asked, _LARGE, caller)
+            if size <= _LARGE:
+                self._check_size(size, caller)
+                await caller.hold(self._answers, size)
+                return row
+        self._check_size(size, caller)
+        await caller.hold(self._answers, size)
+        async with self._connections.of(caller.owner):
+            row, grown = await self._fetch(asked, self._answer_limit, caller)
+        self._check_size(grown - size, caller)
+        return row
+
+    def _check_size(self, size: int, caller: Caller) -> None:
+        if caller.answered + size > self._answer_limit:
+            msg = (
+                f"The answer to one request may have {self._answer_limit} bytes (HEADWATER_ANSWER_LIMIT); ask for fewer"
+                " rows or fields, and page with limit and offset."
+            )
+            raise too_much(msg)
+
+    async def _fetch(
+        self, asked: "_Asked", limit: int, caller: Caller
+    ) -> tuple[Sequence[Any], int]:
+        """The answers and their length; they are None where that is over the limit."""
         if self._pool is None:
             msg = "the reader is not connected"
             raise asyncpg.InterfaceError(msg)
-        values = [visible_tenants if value is VISIBLE_TENANTS else value for value in values]
+        fetch = partial(
+            self._pool.fetchrow,
+            asked.statement,
+            asked.tenant_id,
+            *asked.values,
+            limit,
+            timeout=_PATTERN_TIMEOUT if asked.has_pattern else None,
+        )
+        began = perf_counter()
         try:
-            row = await self._pool.fetchrow(sql, tenant_id, *values)
-        except _LOST:
-            # The connection died while nobody looked (PostgreSQL was restarted). A read may be asked twice; the pool
-            # has thrown that connection away.
-            row = await self._pool.fetchrow(sql, tenant_id, *values)
+            try:
+                row = await fetch()
+            except _LOST:
+                # The connection died while nobody looked (PostgreSQL was restarted). A read may be asked twice; the
+                # pool has thrown that connection away.
+                row = await fetch()
+        except TimeoutError:
+            if not asked.has_pattern:
+                raise
+            msg = (
+                f"A query with a regular expression may take {_PATTERN_TIMEOUT:g} s; filter more narrowly beside it, or"
+                " use _like."
+            )
+            raise GraphQLError(msg, extensions={"code": "STATEMENT_TIMEOUT"}) from None
+        finally:
+            caller.seconds -= perf_counter() - began
         if row is None:
             msg = "a statement without FROM answered no row"
             raise RuntimeError(msg)
-        return row
+        *answers, size = row
+        return answers, size
 
     def _told(self, error: Exception, key: str) -> GraphQLError:
         """What a client is told: the truth about its own values, nothing about ours."""
+        if isinstance(error, GraphQLError):
+            return at_key(error, key)
+        if isinstance(error, BusyError):
+            return at_key(GraphQLError(str(error), extensions={"code": "API_ERROR"}), key)
         if isinstance(error, asyncpg.QueryCanceledError | TimeoutError):
             text = (
                 f"The query took longer than {self._statement_timeout:g} s and was cancelled;"
@@ -186,9 +295,23 @@ class Reader:
         return at_key(GraphQLError(text, extensions={"code": "INTERNAL_SERVER_ERROR"}), key)
 
 
-def _answer(bound: Bound, text: str | None) -> bytes | GraphQLError:
-    if text is not None:
-        return text.encode()
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A statement with its values."""
+
+    statement: str
+    tenant_id: UUID
+    values: Sequence[Any]
+    has_pattern: bool
+
+
+def _shown(values: Sequence[Any], visible_tenants: Sequence[UUID]) -> Sequence[Any]:
+    return [visible_tenants if value is VISIBLE_TENANTS else value for value in values]
+
+
+def _answer(bound: Bound, answer: bytes | None) -> bytes | GraphQLError:
+    if answer is not None:
+        return answer
     if bound.root.missing is not None:
         return at_key(
             GraphQLError(bound.root.missing, extensions={"code": "NOT_FOUND"}), bound.root.key
@@ -201,7 +324,9 @@ def _is_of_one_field(error: Exception) -> bool:
 
     Not after a time-out: the client would have gone before the second one.
     """
-    return not (is_outage(error) or isinstance(error, _LOST))
+    if isinstance(error, GraphQLError):  # a limit of the request
+        return False
+    return not (is_outage(error) or isinstance(error, (*_LOST, asyncpg.QueryCanceledError)))
 
 
 async def _nothing_to_reset(_connection: object) -> None:

@@ -26,7 +26,7 @@ from graphql import (
 
 from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.reads.catalog import Catalog, build_catalog
-from services.gateway.reads.compiler import Compiler, Root
+from services.gateway.reads.compiler import Compiler, Root, bounded
 from services.gateway.reads.documents import Lifted, lift, slots_of
 from services.gateway.reads.inputs import (
     Declared,
@@ -284,6 +284,7 @@ class ReadPath:
             _reduced(document, operation, foreign) if foreign else None,
             fields=self._limits.fields
             - (statement.fields_left if statement else self._limits.fields),
+            has_pattern=any(root.has_pattern for root in roots),
             tables=frozenset(root.table for root in roots),
             names_tenants=any(root.tenant is not None for root in roots),
         )
@@ -337,7 +338,7 @@ def _together(roots: Sequence[Root]) -> str:
     for root in roots:
         columns.append(root.shifted(before))
         before += len(root.parameters)
-    return "SELECT " + ", ".join(columns)
+    return bounded(columns, before)
 
 
 def _reduced(

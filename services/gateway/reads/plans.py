@@ -32,6 +32,8 @@ class Program:
     foreign: DocumentNode | None = None
     fields: int = 0
     """How many are selected, fragments spread."""
+    has_pattern: bool = False
+    """Whether a regular expression is looked for."""
     tables: frozenset[str] = frozenset()
     """The tables that root fields list or find a row of."""
     names_tenants: bool = False
@@ -117,7 +119,8 @@ class Plan:
         """The response body. `data` and `errors` are what the foreign fields came to."""
         problems = [answer for answer in answers.values() if isinstance(answer, GraphQLError)]
         problems += errors or []
-        members = []
+        # One join of all: an answer may have tens of megabytes.
+        parts: list[bytes] = [b'{"data":{']
         for key in self.program.keys:
             answer = answers.get(key)
             if isinstance(answer, bytes):
@@ -128,13 +131,13 @@ class Plan:
                 value = exact_json.dumps(
                     data[key] if data is not None and key in data else None, default=str
                 )
-            members.append(b'"' + key.encode() + b'":' + value)
-        body = b'{"data":{' + b",".join(members) + b"}"
+            parts += (b',"' if len(parts) > 1 else b'"', key.encode(), b'":', value)
+        parts.append(b"}")
         if problems:
-            body += b',"errors":' + orjson.dumps(
-                [error.formatted for error in problems], default=str
-            )
-        return body + b"}"
+            found = [error.formatted for error in problems]
+            parts += (b',"errors":', orjson.dumps(found, default=str))
+        parts.append(b"}")
+        return b"".join(parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,10 @@ _OPERATORS = {
     "_contains": "@>", "_contained_in": "<@",
 }  # fmt: skip
 _PATTERNS = frozenset({"_similar", "_nsimilar", "_regex", "_nregex", "_iregex", "_niregex"})
-"""Operators whose operand PostgreSQL compiles, in time that grows much faster than the pattern."""
+"""Operators whose operand PostgreSQL compiles, in time that grows much faster than the pattern.
+
+Matching it may take very long on one row, too.
+"""
 _KEY_OPERATORS = {"_has_keys_any": "?|", "_has_keys_all": "?&"}
 _DIRECTIONS = {
     "asc": "ASC NULLS LAST",
@@ -168,6 +171,7 @@ class Filters:
                 sign = _KEY_OPERATORS[operator]
                 return Condition(f"{expression} {sign} {bind_many(operand, 'text')}")
             case _ if operator in _PATTERNS:
+                self._statement.has_pattern = True
                 return Condition(f"{expression} {_OPERATORS[operator]} {bind(operand, 'pattern')}")
             case _:
                 return Condition(f"{expression} {_OPERATORS[operator]} {bind(operand, scalar)}")

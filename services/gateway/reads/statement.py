@@ -48,6 +48,7 @@ class Statement:
         self.limits = limits
         self.parameters: list[Parameter] = []
         self.cost = Cost(lambda _inputs: 1)
+        self.has_pattern = False
         self._aliases = 0
         self.fields_left = fields_left
         self.conditions_left = conditions_left

@@ -1,0 +1,94 @@
+"""Who a read is for: whose share it uses, whether they are still there, and how much they were answered already."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Protocol
+
+from services.gateway.reads.statement import too_much
+from services.gateway.shares import Owner, Shares
+
+SECONDS = 30.0  # of PostgreSQL's time, for all reads of one request
+_FREE = 16 * 1024  # bytes of an answer that no share is asked for
+
+
+class Connection(Protocol):
+    """The client's connection, as far as reads look at it."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the client has left."""
+
+    def when_lost(self, call: Callable[[], object]) -> Callable[[], None]:
+        """Call once if the client leaves; the answer takes it back."""
+
+
+@dataclass(slots=True)
+class Caller:
+    """One request."""
+
+    owner: Owner = (None, None)
+    connection: Connection | None = None
+    has_left: bool = False
+    """Whether a read ended because of that."""
+    seconds: float = SECONDS
+    answered: int = 0
+    """Bytes of all answers so far."""
+    _held: list[tuple[Shares, int]] = field(default_factory=list)
+
+    def check_seconds(self) -> None:
+        """Before a statement."""
+        if self.seconds < 0:
+            msg = f"The reads of one request took more than {SECONDS:g} s; send them one by one."
+            raise too_much(msg)
+
+    async def hold(self, shares: Shares, size: int) -> None:
+        """Count bytes that are kept until the request is answered; BusyError when there is no room for them in time."""
+        self.answered += size
+        if self.answered > _FREE:
+            size = shares.capped(size)
+            await shares.acquire(self.owner, size)
+            self._held.append((shares, size))
+
+    def let_go(self) -> None:
+        """The request is answered, or nobody waits for it."""
+        for shares, size in self._held:
+            shares.release(self.owner, size)
+        self._held.clear()
+
+    def while_there(self) -> "_WhileThere":
+        """`with` it: if the client leaves, the task is cancelled, and with it what PostgreSQL does for it."""
+        return _WhileThere(self)
+
+
+class _WhileThere:
+    __slots__ = ("_caller", "_forget", "_task")
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+        self._task = asyncio.current_task()
+        self._forget: Callable[[], None] | None = None
+
+    def __enter__(self) -> None:
+        connection = self._caller.connection
+        if connection is None:
+            return
+        if connection.is_lost:
+            self._caller.has_left = True
+            raise asyncio.CancelledError
+        self._forget = connection.when_lost(self._leave)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._forget is not None:
+            self._forget()
+
+    def _leave(self) -> None:
+        self._caller.has_left = True
+        if self._task is not None:
+            self._task.cancel()
