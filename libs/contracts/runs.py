@@ -243,9 +243,9 @@ DELETE_CONCURRENCY_LIMIT = Rpc(subjects.DELETE_CONCURRENCY_LIMIT, DeleteConcurre
 
 
 class ScheduledInstant(Message):
-    """One instant of a schedule. Its key is (flow group, `start_time` in UTC, `schedule_hash`): created once for ever.
+    """One instant of a schedule. Its key is (flow version, `start_time` in UTC, `schedule_hash`): made once for ever.
 
-    `schedule_hash` is the canonical hash of parameters and labels (design.md section 8).
+    `schedule_hash` is the canonical hash of the clock's parameters and labels.
     """
 
     start_time: datetime
@@ -255,25 +255,33 @@ class ScheduledInstant(Message):
 
 
 class CreateScheduled(Message):
-    """Work for `runs`: make the missing runs of these instants (subject `hw.work.runs.create_scheduled.{flow_id}`).
+    """Work for `runs`: make the missing runs of these instants (subject `hw.work.runs.create_scheduled.{flow_id}`), and
+    give the planned ones that nobody has touched the inputs that they would be made with now.
 
-    Nothing is made for a flow that is archived or whose schedule is not active at that moment, nor for the past.
+    Nothing is made for a flow that is archived or whose schedule is not active at that moment, nor for the past, nor of
+    what a person deleted, nor of what an archived version of the group has begun. `seen_schedule` is the md5 of the
+    schedule's text as the sender saw it: a proposal for another schedule is stale. None: not said.
     """
 
     tenant_id: UUID
     flow_id: UUID
     instants: list[ScheduledInstant]
+    seen_schedule: str | None = None
 
 
 class ClearScheduled(Message):
     """Work for `runs`: delete the flow's pending auto-scheduled runs, except those whose key is in `keep`.
 
     `keep` holds `(start_time, schedule_hash)` pairs that the current schedule still yields; empty deletes all.
+    What starts at `after` or before is left alone: it is due. `seen_schedule` as in `CreateScheduled`; empty where the
+    sender saw that the flow's schedule is not followed.
     """
 
     tenant_id: UUID
     flow_id: UUID
     keep: list[tuple[datetime, str]] = []
+    after: datetime | None = None
+    seen_schedule: str | None = None
 
 
 class Reschedule(Message):

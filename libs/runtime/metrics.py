@@ -103,6 +103,9 @@ LEASES_ENDED = Counter(
     "Leases of native agents that ended, by what was decided",
     ["decision"],
 )
+INSTANTS_REFUSED = Counter(
+    "headwater_instants_refused", "Instants of schedules of which no run was made", ["reason"]
+)
 LOG_LINES_STORED = Counter(
     "headwater_log_lines_stored", "Log lines taken from the stream, those beyond a cap among them"
 )
@@ -127,6 +130,13 @@ SLOTS_REPAIRED = Counter(
 RUNS_SCHEDULED = Counter("headwater_runs_scheduled", "Instants handed to the ledger")
 SCHEDULES_ACTIVE = Gauge("headwater_schedules_active", "Flows with an active schedule")
 SCHEDULES_BROKEN = Gauge("headwater_schedules_broken", "Schedules that cannot be read")
+SCHEDULES_BLOCKED = Gauge(
+    "headwater_schedules_blocked", "Active schedules of which a required parameter has no value"
+)
+SCHEDULES_SAID_AGAIN = Counter(
+    "headwater_schedules_said_again",
+    "Schedules whose runs in the ledger were not those ahead, so that they were handed over again",
+)
 
 # Heartbeat
 

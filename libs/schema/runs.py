@@ -41,8 +41,11 @@ LIVE_FAMILY = "('Submitted', 'Running', 'Cancelling')"
 class FlowRun(ShownTable, table=True):
     """A flow run and a copy of its newest state; `version` is the number of states it has had.
 
-    `flow_group_id` and `schedule_hash` exist for auto-scheduled runs: with `scheduled_start_time` they are the key
-    that makes an instant of a schedule happen once for ever (design.md section 8).
+    `schedule_hash` exists for auto-scheduled runs: with the flow and `scheduled_start_time` it is the key that makes an
+    instant of a schedule happen once for ever. The group leads the index, though the flow determines it, because a
+    version that replaces another asks for what the group has begun.
+    A planned run (Scheduled, version 1) that nobody has touched has `updated` = `created`: whoever renames it, or sets
+    its labels or its state, writes `updated`; following the inputs of the schedule does not.
     `heartbeat` is set when a state is written; pings go to `heartbeat.last_seen`, and GraphQL shows the later.
     `attempt` and `lease_token` fence native agents (design.md section 7).
     """
@@ -51,7 +54,7 @@ class FlowRun(ShownTable, table=True):
     __table_args__ = (
         UniqueConstraint("flow_id", "idempotency_key"),
         Index(
-            "flow_run_instant_key", "flow_group_id", "scheduled_start_time", "schedule_hash",
+            "flow_run_version_instant_key", "flow_group_id", "scheduled_start_time", "schedule_hash", "flow_id",
             unique=True, postgresql_where=text("schedule_hash IS NOT NULL"),
         ),
         Index(
@@ -129,6 +132,24 @@ class FlowRun(ShownTable, table=True):
     late_reason: Shown[str | None] = None
     """Why a run that is due has not started: no_matching_agent, agent_silent, not_claimed, paused, or limit_full with
     the label and its limit (`limit_full: label gpu, limit 2`)."""
+
+
+class DeletedInstant(SQLModel, table=True):
+    """A tombstone: a person deleted the run of this instant, so it is not made again. Forgotten when it has passed."""
+
+    __tablename__ = "deleted_instant"
+    __table_args__ = (
+        PrimaryKeyConstraint("flow_group_id", "start_time", "schedule_hash", "flow_id"),
+        Index(None, "flow_id"),
+        {"schema": SCHEMA},
+    )
+
+    flow_group_id: UUID
+    start_time: datetime = moment()
+    schedule_hash: str
+    flow_id: UUID
+    tenant_id: UUID
+    deleted: datetime = moment(default_now=True)
 
 
 class FlowRunState(SQLModel, table=True):

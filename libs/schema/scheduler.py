@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Index, text
-from sqlmodel import SQLModel
+from sqlalchemy import BigInteger, Index, text
+from sqlmodel import Field, SQLModel
 
 from libs.schema.base import document, flag, key, maybe_moment, moment
 
@@ -16,9 +16,9 @@ class Schedule(SQLModel, table=True):
     """What the scheduler knows of one flow version's schedule.
 
     `active` is the truth of a moment: registry's flag, and not archived, and a schedule to follow.
-    `fingerprint` is a digest of (schedule, active) as read from the registry: when it differs the row is stale and
-    pending runs are made anew. `next_due` is when the horizon must be looked at again; `horizon` the newest instant
-    handed to `runs`.
+    `fingerprint` is a digest of the schedule as read from the registry, `inputs` of what its runs are made of besides
+    (the group's defaults, labels and run config): when one differs the row is stale, and what is ahead is said anew.
+    `next_due` is when the schedule is asked again; `horizon` the newest instant handed to `runs`.
     """
 
     __tablename__ = "schedule"
@@ -37,3 +37,16 @@ class Schedule(SQLModel, table=True):
     next_due: datetime | None = maybe_moment()
     horizon: datetime | None = maybe_moment()
     updated: datetime = moment(default_now=True)
+    planned: list[Any] = document("[]")
+    """The keys ahead that `runs` was told: [start, hash, when it was said last], ISO times in UTC."""
+    checksum: int = Field(
+        sa_type=BigInteger, nullable=False, sa_column_kwargs={"server_default": text("0")}
+    )
+    """Of the keys in `planned`, for the comparison with the ledger."""
+    inputs: str = Field(nullable=False, sa_column_kwargs={"server_default": ""})
+    required: list[str] = document("[]")
+    """Parameters that each clock must give: neither the flow nor its group has a value for them."""
+    cleared: datetime | None = maybe_moment()
+    """When `runs` was last told to clear what is not ahead."""
+    reason: str | None = None
+    """Why fewer runs are made than the schedule says: `parameters_missing: x, y`, or `schedule_unreadable: ...`."""

@@ -15,6 +15,7 @@ and the LOGS stream; **emits** `state_changed` for every state of every flow run
 | whether a run may take a state | `domain/transitions.py` |
 | what a zombie, Lazarus or a deadline may do | `domain/safeguards.py` |
 | what is in a new run, and when one is made | `domain/creation.py`, `creations.py` |
+| what becomes of planned runs of schedules | `planned.py`, `services/scheduler/domain/proposals.py` |
 | who waits at a concurrency limit | `domain/limits.py`, `queries/lock_limits.sql` |
 | which runs an agent sees | `domain/queue.py`, `queries/runs_in_queue.sql` |
 | how native agents claim and lose runs | `dispatch/` |
@@ -32,7 +33,9 @@ Guarantees
   until the start has committed, and the slot is a row that comes and goes in the same transaction as the state.
 * A service's proposal never touches a finished run, nor a version that it did not see.
 * No run is created for an archived flow from the moment the archiving has committed, and none that has not begun is
-  offered, claimed or submitted. An idempotency key, and an instant of a schedule, make one run for ever.
+  offered, claimed or submitted. An idempotency key, and an instant of a flow version's schedule, make one run for ever.
+* A version that replaces another takes over what is ahead, but for the instants that the other has begun. A person who
+  deletes a planned run has deleted its instant.
 * No task run stays Running for ever in a flow run that does not run: it fails once the flow run has been silent for
   twice what a live one may be (`queries/left_task_runs.sql`), except where heartbeats are switched off.
 * What running code reports is never refused for its characters or the length of its text: it is cleaned and cut

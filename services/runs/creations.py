@@ -17,7 +17,7 @@ from libs.contracts.runs import CreateFlowRun, CreateScheduled, FlowRunCreated, 
 from libs.contracts.states import State
 from libs.runtime.database import Connection
 from libs.runtime.ids import NewId
-from services.runs import removal, store
+from services.runs import planned, removal, store
 from services.runs.commands import Done
 from services.runs.domain.creation import (
     FlowFacts,
@@ -67,9 +67,13 @@ class Creations:
         self._now = now
         flow_ids, shared = await self._share_flows(wanted)
         existing = await self._existing(wanted, flow_ids)
+        seen = await self._seen_schedules(wanted)
         for place, command in wanted.items():
             flow = shared.flows.get(flow_ids[place]) if place in flow_ids else None
             if isinstance(command, CreateScheduled):
+                if command.seen_schedule not in (None, seen.get(command.flow_id)):
+                    answers[place] = Done("schedule_changed")
+                    continue
                 answers[place] = self._prepare_scheduled(
                     place, command, flow, now=shared.now or now
                 )
@@ -125,6 +129,18 @@ class Creations:
         found = await store.runs_by_key(self._connection, sorted(set(keys.values())))
         return {place: found[key] for place, key in keys.items() if key in found}
 
+    async def _seen_schedules(self, wanted: Mapping[int, Creation]) -> dict[UUID, str]:
+        """What the flows of scheduled runs follow now, under their share locks; their groups are not locked.
+
+        A schedule that a group gets meanwhile is cleared up by what the scheduler says next.
+        """
+        flow_ids = {
+            command.flow_id
+            for command in wanted.values()
+            if isinstance(command, CreateScheduled) and command.seen_schedule is not None
+        }
+        return await planned.seen_schedules(self._connection, flow_ids) if flow_ids else {}
+
     def _prepare_run(
         self, place: int, command: CreateFlowRun, flow: FlowFacts | None
     ) -> Refused | None:
@@ -159,12 +175,14 @@ class Creations:
             return Done("unknown_flow")
         if flow.archived or not flow.is_schedule_active:
             return Done("schedule_inactive")
+        unmade: list[str] = []
         for instant in command.instants:
             if instant.start_time <= now:
                 continue
             parameters = effective_parameters(flow, instant.parameters)
             if missing := missing_parameters(flow, parameters):
-                return Done(f"parameters_missing: {', '.join(missing)}")
+                unmade += missing
+                continue
             run = self._new_run(
                 flow,
                 parameters=to_json(parameters),
@@ -174,7 +192,7 @@ class Creations:
                 schedule_hash=instant.schedule_hash,
             )
             self._new.append(_New(place, run))
-        return Done()
+        return Done(f"parameters_missing: {', '.join(sorted({*unmade}))}" if unmade else None)
 
     def _new_run(
         self,
@@ -228,6 +246,9 @@ class Creations:
                 first[run.flow_id, run.idempotency_key] = run
             inserting.append(run)
         made = await store.insert_flow_runs(self._connection, inserting)
+        made -= await planned.delete_barred(
+            self._connection, {r.id for r in inserting if r.auto_scheduled and r.id in made}
+        )
         lost = [key for key, run in first.items() if run.id not in made]
         elsewhere = await store.runs_by_key(self._connection, lost) if lost else {}
         await self._complete([run for run in inserting if run.id in made])

@@ -8,13 +8,14 @@ from uuid import UUID
 from libs.contracts import heartbeat, registry, runs
 from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.errors import Code
+from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database
 from libs.runtime.ids import NewId
-from services.runs import artifacts, limits, removal, upkeep
+from services.runs import artifacts, limits, planned, removal, upkeep
 from services.runs.agents import Agents, unstorable_identity
-from services.runs.commands import Answer, Command
+from services.runs.commands import Answer, Command, Done
 from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.domain.states import aware, in_utc
 
@@ -158,20 +159,31 @@ class Handlers:
         match work:
             case runs.ClearScheduled():
                 keep = [(aware(start), key) for start, key in work.keep]
-                await removal.clear_scheduled(self.database, work.model_copy(update={"keep": keep}))
+                after = None if work.after is None else aware(work.after)
+                await planned.clear(
+                    self.database, work.model_copy(update={"keep": keep, "after": after})
+                )
             case runs.CreateScheduled():
                 instants = [
                     instant.model_copy(update={"start_time": aware(instant.start_time)})
                     for instant in work.instants
                 ]
-                await self.commit.submit(
-                    work.model_copy(update={"instants": instants}), weight=len(instants) + 1
-                )
+                await self._create_scheduled(work.model_copy(update={"instants": instants}))
             case runs.Reschedule():
                 await self.commit.submit(work)
             case _:
                 msg = f"not work for runs: {type(work).__name__}"
                 raise TypeError(msg)
+
+    async def _create_scheduled(self, work: runs.CreateScheduled) -> None:
+        answer = await self.commit.submit(work, weight=len(work.instants) + 1)
+        if not isinstance(answer, Done):
+            msg = f"CreateScheduled was answered with {type(answer).__name__}"
+            raise TypeError(msg)
+        if answer.reason is not None:
+            metrics.INSTANTS_REFUSED.labels(reason=answer.reason.partition(":")[0]).inc()
+        elif answer.count < len(work.instants) and await planned.follow(self.database, work):
+            self.due(work.tenant_id)  # other labels may suit an agent that waits
 
     async def on_zombie(self, event: heartbeat.FlowRunZombieDetected) -> None:
         """A live run has been silent for too long."""

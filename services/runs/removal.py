@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from libs.contracts.runs import ClearScheduled
 from libs.runtime.database import Connection, Database, statement
 
 STEP = 200
@@ -16,14 +15,15 @@ STEP = 200
 
 
 async def delete_flow_run(database: Database, tenant_id: UUID, flow_run_id: UUID) -> bool:
-    """Delete one run; False when there is none."""
+    """Delete one run, as a person asked; False when there is none. An instant still to come is not made again."""
     async with database.transaction() as connection:
         ids = await connection.fetch(
             "SELECT id FROM runs.flow_run WHERE id = $1 AND tenant_id = $2 FOR UPDATE",
             flow_run_id,
             tenant_id,
         )
-        return await _delete(connection, [row["id"] for row in ids]) == 1
+        await connection.execute(statement(__file__, "bury_instant"), flow_run_id, tenant_id)
+        return await delete_locked(connection, [row["id"] for row in ids]) == 1
 
 
 async def delete_runs_of_flow(database: Database, flow_id: UUID) -> int:
@@ -39,27 +39,12 @@ async def delete_runs_of_flow(database: Database, flow_id: UUID) -> int:
                 """,
                 flow_id,
             )
-            total += await _delete(connection, [row["id"] for row in rows])
-        if not rows:
-            return total
-
-
-async def clear_scheduled(database: Database, command: ClearScheduled) -> int:
-    """Delete a flow's pending auto-scheduled runs but those whose key is to be kept."""
-    total = 0
-    while True:
-        async with database.transaction() as connection:
-            rows = await connection.fetch(
-                statement(__file__, "lock_pending_scheduled"),
-                command.tenant_id,
-                command.flow_id,
-                [start for start, _ in command.keep],
-                [schedule_hash for _, schedule_hash in command.keep],
-                STEP,
-            )
-            total += await _delete(connection, [row["id"] for row in rows])
-        if len(rows) < STEP:
-            return total
+            total += await delete_locked(connection, [row["id"] for row in rows])
+            if not rows:
+                await connection.execute(
+                    "DELETE FROM runs.deleted_instant WHERE flow_id = $1", flow_id
+                )
+                return total
 
 
 async def delete_pending_of_archived(connection: Connection, groups: Sequence[UUID]) -> int:
@@ -74,12 +59,14 @@ async def delete_pending_of_archived(connection: Connection, groups: Sequence[UU
         """,
         groups,
     )
-    return await _delete(connection, [row["id"] for row in rows])
+    return await delete_locked(connection, [row["id"] for row in rows])
 
 
 async def runs_older_than(database: Database, before: datetime) -> int:
     """Delete one step of runs that finished before a moment; how many.
 
+    A run that ended before its time, as a person may cancel it months ahead, stays until that time is as long ago, or
+    its schedule would make it again.
     Ids are UUIDv7, in order of creation, so the oldest runs are the first of the primary key and need no index.
     """
     youngest = UUID(int=int(before.timestamp() * 1000) << 80)
@@ -87,17 +74,18 @@ async def runs_older_than(database: Database, before: datetime) -> int:
         rows = await connection.fetch(
             f"""
             SELECT id FROM runs.flow_run WHERE id IN (
-                SELECT id FROM runs.flow_run WHERE id < $2 AND end_time < $1 ORDER BY id LIMIT {STEP}
-            ) AND end_time < $1
+                SELECT id FROM runs.flow_run WHERE id < $2 AND end_time < $1 AND scheduled_start_time < $1
+                ORDER BY id LIMIT {STEP}
+            ) AND end_time < $1 AND scheduled_start_time < $1
             ORDER BY id FOR UPDATE SKIP LOCKED
             """,
             before,
             youngest,
         )
-        return await _delete(connection, [row["id"] for row in rows])
+        return await delete_locked(connection, [row["id"] for row in rows])
 
 
-async def _delete(connection: Connection, flow_run_ids: Sequence[UUID]) -> int:
+async def delete_locked(connection: Connection, flow_run_ids: Sequence[UUID]) -> int:
     """Delete runs that the caller has locked, with all that names them."""
     if not flow_run_ids:
         return 0

@@ -155,10 +155,11 @@ async def insert_flow_runs(connection: Connection, runs: Iterable[NewFlowRun]) -
     return {row["id"] for row in rows}
 
 
-def _conflict_order(run: NewFlowRun) -> tuple[UUID, str, str, str]:
+def _conflict_order(run: NewFlowRun) -> tuple[UUID, str, str, str, UUID]:
     """One order for all that may conflict: an instant conflicts by its start time, a key only by the key."""
     instant = run.scheduled_start_time.isoformat() if run.schedule_hash else ""
-    return (run.flow_group_id, run.schedule_hash or "", instant, run.idempotency_key or "")
+    key = run.idempotency_key or ""
+    return (run.flow_group_id, run.schedule_hash or "", instant, key, run.flow_id)
 
 
 async def get_or_create_task_runs(

@@ -213,6 +213,10 @@ async def drop_old(
             dropped += [row["name"] for row in rows]
     if logs is not None:
         await database.pool.execute("DELETE FROM runs.log_usage WHERE updated < $1", now - logs)
+    # A tombstone says that an instant to come is not made; what has passed never is. An hour, as clocks may differ.
+    await database.pool.execute(
+        "DELETE FROM runs.deleted_instant WHERE start_time < $1", now - timedelta(hours=1)
+    )
     if runs is not None:
         while await removal.runs_older_than(database, now - runs):
             pass

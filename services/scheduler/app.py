@@ -1,10 +1,11 @@
 """The scheduler's shell: claim rows, decide, propose, settle."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeVar
 from uuid import UUID
 
 from libs.contracts import registry, streams, subjects
@@ -15,13 +16,16 @@ from libs.runtime import faults, metrics
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
-from services.scheduler.domain.proposals import Proposal, propose
+from services.scheduler.domain.proposals import UNREADABLE, Proposal, Upcoming, propose, upcoming
 from services.scheduler.domain.schedules import BadScheduleError, parse
 from services.scheduler.settings import SchedulerSettings
 from services.scheduler.store import Claimed, Settled, Store
 
+T = TypeVar("T")
+
 FLOWS = next(d for d in streams.EVENTS.durables if d.name == "scheduler__flows")
 PATIENCE = timedelta(seconds=30)  # how long a proposal may be on its way to the ledger
+INSTANTS_AT_ONCE = 200  # of one message: the ledger's transactions stay short
 
 _EVENTS: tuple[type[FlowEvent], ...] = (
     registry.FlowRegistered,
@@ -40,18 +44,17 @@ class Ticked:
     adopted: int = 0
     changed: int = 0
     topped_up: int = 0
-    proposed_again: int = 0
     cleared_again: int = 0
     instants: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Decided:
+    """`messages` are in the order in which they must reach the stream, per flow."""
+
     settled: tuple[Settled, ...]
     paused: tuple[UUID, ...]
-    messages: tuple[
-        tuple[str, Message], ...
-    ]  # in the order in which they must reach the stream, per flow
+    messages: tuple[tuple[str, Message], ...]
     instants: int
 
 
@@ -66,6 +69,7 @@ class Scheduler(Service):
         super().__init__(settings, clock=clock, ids=ids)
         self._settings = settings
         self._ticks = self.add_loop("schedules", interval=settings.schedule_tick, tick=self.tick)
+        self.add_loop("differences", interval=settings.schedule_compare, tick=self.compare)
 
     def declare(self) -> None:
         """Follow the registry's events, and tell the ledger what is to be made."""
@@ -80,7 +84,7 @@ class Scheduler(Service):
             await Store(connection).doubt(event.flow_id)
         self._ticks.poke()
 
-    # the ten runs ahead
+    # the ten instants ahead
 
     async def tick(self, now: datetime | None = None) -> Ticked:
         """Bring the ledger up to date with the registry; counts what was done. Tests pass a time."""
@@ -91,34 +95,45 @@ class Scheduler(Service):
             followed = await store.followed()
             metrics.SCHEDULES_ACTIVE.set(followed.active)
             metrics.SCHEDULES_BROKEN.set(followed.broken)
+            metrics.SCHEDULES_BLOCKED.set(followed.blocked)
         batch = self._settings.schedule_batch
         moment = now
         changed, a = await self._settle_all(lambda store: store.claim_stale(batch), moment)
         topped_up, b = await self._settle_all(
             lambda store: store.claim_due(batch, now=moment), moment
         )
-        again, c = await self._settle_all(
-            lambda store: store.claim_lost(batch, now=moment, patience=PATIENCE), moment
-        )
         cleared = await self._clear_again(moment)
         done = Ticked(
             adopted=adopted,
             changed=changed,
             topped_up=topped_up,
-            proposed_again=again,
             cleared_again=cleared,
-            instants=a + b + c,
+            instants=a + b,
         )
         metrics.RUNS_SCHEDULED.inc(done.instants)
-        if changed or again:
+        if changed:
             self.log.info(
                 "schedules_followed",
                 adopted=adopted,
                 changed=changed,
                 topped_up=topped_up,
-                proposed_again=again,
                 instants=done.instants,
             )
+        return done
+
+    async def compare(self, now: datetime | None = None) -> int:
+        """Say again what is ahead of flows whose runs in the ledger are not that; how many flows. Tests pass a time."""
+        async with self.database.transaction() as connection:
+            store = Store(connection)
+            moment = now or await store.now()
+            different = await store.find_different(now=moment, patience=PATIENCE)
+        done = 0
+        for some in _in_steps(different, self._settings.schedule_batch):
+            claim = partial(Store.claim_different, flow_ids=list(some), now=moment)
+            done += (await self._settle_once(claim, moment))[0]
+        if done:
+            metrics.SCHEDULES_SAID_AGAIN.inc(done)
+            self.log.warning("schedules_said_again", flows=done)
         return done
 
     async def _settle_all(
@@ -126,21 +141,28 @@ class Scheduler(Service):
     ) -> tuple[int, int]:
         rows = instants = 0
         while True:
-            async with self.database.transaction() as connection:
-                store = Store(connection)
-                claimed = await claim(store)
-                if not claimed:
-                    return rows, instants
-                # Reading a schedule is plain computing, at worst a tenth of a second each: not on the event loop.
-                decided = await asyncio.to_thread(self._decide, claimed, now)
-                await faults.reached(faults.Point.SCHEDULER_BEFORE_PROPOSE)
-                await self._publish(decided.messages)
-                await store.pause(list(decided.paused), again=now + PATIENCE, now=now)
-                await store.settle(list(decided.settled), now=now)
-            rows += len(claimed)
-            instants += decided.instants
-            if len(claimed) < self._settings.schedule_batch:
+            claimed, said = await self._settle_once(claim, now)
+            rows += claimed
+            instants += said
+            if claimed < self._settings.schedule_batch:
                 return rows, instants
+
+    async def _settle_once(
+        self, claim: Callable[[Store], Awaitable[list[Claimed]]], now: datetime
+    ) -> tuple[int, int]:
+        """Claim some rows, say to the ledger what follows, settle them: (rows, instants)."""
+        async with self.database.transaction() as connection:
+            store = Store(connection)
+            claimed = await claim(store)
+            if not claimed:
+                return 0, 0
+            # Reading a schedule is plain computing, at worst a tenth of a second each: not on the event loop.
+            decided = await asyncio.to_thread(self._decide, claimed, now)
+            await faults.reached(faults.Point.SCHEDULER_BEFORE_PROPOSE)
+            await self._publish(decided.messages)
+            await store.pause(list(decided.paused), again=now + PATIENCE, now=now)
+            await store.settle(list(decided.settled), now=now)
+        return len(claimed), decided.instants
 
     async def _clear_again(self, now: datetime) -> int:
         """Forget paused flows whose pending runs are gone; say it again where they are not."""
@@ -148,7 +170,7 @@ class Scheduler(Service):
             store = Store(connection)
             claimed = await store.claim_paused(self._settings.schedule_batch, now=now)
             pending = [row for row in claimed if row.pending]
-            await self._publish(tuple(_clear(row.tenant_id, row.flow_id, None) for row in pending))
+            await self._publish(tuple(_clear_all(row.tenant_id, row.flow_id) for row in pending))
             if pending:
                 flow_ids = [row.flow_id for row in pending]
                 await store.pause(flow_ids, again=now + PATIENCE, now=now)
@@ -162,34 +184,20 @@ class Scheduler(Service):
         messages: list[tuple[str, Message]] = []
         instants = 0
         for row in claimed:
-            proposal = None if row.schedule is None else self._proposal(row, now)
-            if row.changed:
-                messages.append(_clear(row.tenant_id, row.flow_id, proposal))
-            if proposal is None:
+            if row.schedule is None:
+                messages.append(_clear_all(row.tenant_id, row.flow_id))
                 paused.append(row.flow_id)
                 continue
-            fresh = [
-                instant
-                for instant in proposal.instants
-                if row.changed or row.horizon is None or instant.start_time >= row.horizon
-            ]
-            if fresh:
-                messages.append(
-                    (
-                        subjects.WORK_CREATE_SCHEDULED.at(flow_id=row.flow_id),
-                        CreateScheduled(
-                            tenant_id=row.tenant_id, flow_id=row.flow_id, instants=fresh
-                        ),
-                    )
-                )
-            instants += len(fresh)
+            coming, proposal = self._propose(row, now)
+            messages += _messages(row, proposal, now)
+            instants += len(proposal.create)
             settled.append(
                 Settled(
-                    flow_id=row.flow_id,
-                    schedule=row.schedule,
-                    fingerprint=row.fingerprint,
-                    next_due=proposal.next_due,
-                    horizon=proposal.horizon,
+                    row=row,
+                    said=proposal.said,
+                    next_due=coming.next_due,
+                    reason=coming.reason,
+                    cleared=proposal.keep is not None,
                 )
             )
         return _Decided(
@@ -199,24 +207,35 @@ class Scheduler(Service):
             instants=instants,
         )
 
-    def _proposal(self, row: Claimed, now: datetime) -> Proposal:
+    def _propose(self, row: Claimed, now: datetime) -> tuple[Upcoming, Proposal]:
         try:
-            return propose(
+            coming = upcoming(
                 parse(row.schedule),
+                required=row.required,
                 now=now,
                 ahead=self._settings.schedule_ahead,
                 look_again=self._settings.schedule_look_again,
             )
         except Exception as error:
-            # One bad schedule must not hold up the others. Its row is settled with nothing to do, so that this is
-            # said once, and again only when the schedule changes.
-            self.log.error(
-                "schedule_unreadable",
-                flow_id=str(row.flow_id),
-                reason=str(error),
-                exc_info=not isinstance(error, BadScheduleError),
+            # One bad schedule must not hold up the others. What an earlier release made of it stays; this one may be
+            # wrong about it, and it is looked at again.
+            reason = f"{UNREADABLE}: {error}"
+            if reason != row.reason:
+                self.log.error(
+                    "schedule_unreadable",
+                    flow_id=str(row.flow_id),
+                    reason=str(error),
+                    exc_info=not isinstance(error, BadScheduleError),
+                )
+            coming = Upcoming(
+                instants={}, next_due=now + self._settings.schedule_look_again, reason=reason
             )
-            return Proposal(instants=(), horizon=None, next_due=None)
+            if row.changed:
+                return coming, Proposal(create=(), keep=(), said={})
+            return coming, Proposal(create=(), keep=None, said=row.said)
+        if coming.reason is not None and coming.reason != row.reason:
+            self.log.warning("schedule_blocked", flow_id=str(row.flow_id), reason=coming.reason)
+        return coming, propose(coming, row.said, changed=row.changed, again=row.again, now=now)
 
     async def _publish(self, messages: tuple[tuple[str, Message], ...]) -> None:
         """Clear before create: NATS keeps the order in which one connection publishes."""
@@ -234,12 +253,47 @@ def _body(subject: str) -> type[FlowEvent] | None:
     return next((e for e in _EVENTS if e.subject.template.rsplit(".", 1)[0] == prefix), None)
 
 
-def _clear(tenant_id: UUID, flow_id: UUID, proposal: Proposal | None) -> tuple[str, Message]:
-    keep = [] if proposal is None else [(i.start_time, i.schedule_hash) for i in proposal.instants]
+def _messages(row: Claimed, proposal: Proposal, now: datetime) -> list[tuple[str, Message]]:
+    """What the ledger is told: first what to clear, then what to make, no more at once than it takes in one commit."""
+    messages: list[tuple[str, Message]] = []
+    if proposal.keep is not None:
+        messages.append(
+            (
+                subjects.WORK_CLEAR_SCHEDULED.at(flow_id=row.flow_id),
+                ClearScheduled(
+                    tenant_id=row.tenant_id,
+                    flow_id=row.flow_id,
+                    keep=list(proposal.keep),
+                    after=now,
+                    seen_schedule=row.fingerprint,
+                ),
+            )
+        )
+    messages += [
+        (
+            subjects.WORK_CREATE_SCHEDULED.at(flow_id=row.flow_id),
+            CreateScheduled(
+                tenant_id=row.tenant_id,
+                flow_id=row.flow_id,
+                instants=list(some),
+                seen_schedule=row.fingerprint,
+            ),
+        )
+        for some in _in_steps(proposal.create, INSTANTS_AT_ONCE)
+    ]
+    return messages
+
+
+def _clear_all(tenant_id: UUID, flow_id: UUID) -> tuple[str, Message]:
+    """For a flow that is no longer followed."""
     return (
         subjects.WORK_CLEAR_SCHEDULED.at(flow_id=flow_id),
-        ClearScheduled(tenant_id=tenant_id, flow_id=flow_id, keep=keep),
+        ClearScheduled(tenant_id=tenant_id, flow_id=flow_id, seen_schedule=""),
     )
+
+
+def _in_steps(items: Sequence[T], step: int) -> Iterator[Sequence[T]]:
+    return (items[at : at + step] for at in range(0, len(items), step))
 
 
 def build(settings: SchedulerSettings) -> Scheduler:

@@ -11,11 +11,18 @@ class SchedulerSettings(ServiceSettings):
     """How far ahead, and how often."""
 
     schedule_ahead: int = Field(
-        default=10, ge=1, le=1000, description="runs ahead of each schedule; Prefect's own number"
+        default=10,
+        ge=1,
+        le=1000,
+        description="instants ahead of each schedule, one run for each clock of an instant; Prefect's own number",
     )
     schedule_tick: timedelta = Field(
         default=timedelta(seconds=5),
         description="how often tables are compared; events of the registry bring a tick at once",
+    )
+    schedule_compare: timedelta = Field(
+        default=timedelta(seconds=15),
+        description="how often what is ahead is compared with the ledger, and made again where it is missing",
     )
     schedule_look_again: timedelta = Field(
         default=timedelta(minutes=15),

@@ -1,27 +1,34 @@
 """The scheduler's SQL. Methods are named for the question they answer; none commits."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from libs.runtime.database import Connection, statement
+from services.scheduler.domain.proposals import UNREADABLE, Key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claimed:
     """A row that this replica holds. `schedule` None: it is no longer followed.
 
-    `changed` says that the ledger may hold runs of another schedule, or none; `horizon` None, that every instant is to
-    be proposed.
+    `changed` says that the ledger may hold runs of another schedule; `again`, that all that is ahead is to be said
+    anew. `said` are the keys that were said, each with when. `required`: what every clock must give.
     """
 
     flow_id: UUID
     tenant_id: UUID
     schedule: Any
     fingerprint: str
-    horizon: datetime | None
+    inputs: str
+    required: frozenset[str]
+    said: Mapping[Key, datetime]
+    reason: str | None
     changed: bool
+    again: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,21 +42,22 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What a claimed row becomes."""
+    """What a claimed row becomes. `cleared`: the ledger was told to clear what is not ahead."""
 
-    flow_id: UUID
-    schedule: Any
-    fingerprint: str
-    next_due: datetime | None
-    horizon: datetime | None
+    row: Claimed
+    said: Mapping[Key, datetime]
+    next_due: datetime
+    reason: str | None
+    cleared: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """Counts for the metrics. A row without a next look is one that cannot be read."""
+    """Counts for the metrics: `broken` cannot be read, `blocked` lack a required parameter."""
 
     active: int
     broken: int
+    blocked: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +77,39 @@ class Store:
         return int(done.rsplit(" ", 1)[1])
 
     async def followed(self) -> Followed:
-        """How many schedules are followed, and how many of those cannot be read."""
+        """How many schedules are followed, and how many of those yield less than they say."""
         row = await self.connection.fetchrow(
-            "SELECT count(*) AS active, count(*) FILTER (WHERE next_due IS NULL) AS broken"
-            " FROM scheduler.schedule WHERE active"
+            f"""
+            SELECT count(*) AS active,
+                count(*) FILTER (WHERE starts_with(reason, '{UNREADABLE}')) AS broken,
+                count(*) FILTER (WHERE NOT starts_with(reason, '{UNREADABLE}')) AS blocked
+            FROM scheduler.schedule WHERE active
+            """
         )
         assert row is not None  # noqa: S101 - an aggregate always answers
-        return Followed(active=row["active"], broken=row["broken"])
+        return Followed(**row)
 
     async def claim_stale(self, limit: int) -> list[Claimed]:
         """Rows that differ from the registry."""
         rows = await self.connection.fetch(statement(__file__, "claim_stale"), limit)
-        return [Claimed(**dict(row)) for row in rows]
+        return [_claimed(row) for row in rows]
 
     async def claim_due(self, limit: int, *, now: datetime) -> list[Claimed]:
         """Rows whose first instant has passed."""
         rows = await self.connection.fetch(statement(__file__, "claim_due"), limit, now)
-        return [Claimed(**dict(row)) for row in rows]
+        return [_claimed(row) for row in rows]
 
-    async def claim_lost(self, limit: int, *, now: datetime, patience: timedelta) -> list[Claimed]:
-        """Rows whose newest instant never reached the ledger."""
-        rows = await self.connection.fetch(statement(__file__, "claim_lost"), limit, now, patience)
-        return [Claimed(**dict(row)) for row in rows]
+    async def find_different(self, *, now: datetime, patience: timedelta) -> list[UUID]:
+        """Flows whose runs ahead are not what was said longer than `patience` ago."""
+        rows = await self.connection.fetch(
+            statement(__file__, "find_different"), now, patience, UNREADABLE
+        )
+        return [row["flow_id"] for row in rows]
+
+    async def claim_different(self, flow_ids: list[UUID], *, now: datetime) -> list[Claimed]:
+        """Rows of these flows that nobody has dealt with since `now`."""
+        rows = await self.connection.fetch(statement(__file__, "claim_different"), flow_ids, now)
+        return [_claimed(row) for row in rows]
 
     async def claim_paused(self, limit: int, *, now: datetime) -> list[Paused]:
         """Rows of flows that are no longer followed, whose runs should be gone by now."""
@@ -105,11 +124,16 @@ class Store:
         """Write what was decided."""
         await self.connection.execute(
             statement(__file__, "settle"),
-            [row.flow_id for row in rows],
-            [row.schedule for row in rows],
-            [row.fingerprint for row in rows],
-            [row.next_due for row in rows],
-            [row.horizon for row in rows],
+            [settled.row.flow_id for settled in rows],
+            [settled.row.schedule for settled in rows],
+            [settled.row.fingerprint for settled in rows],
+            [settled.row.inputs for settled in rows],
+            [json.dumps(sorted(settled.row.required)) for settled in rows],
+            [_planned(settled.said) for settled in rows],
+            [settled.next_due for settled in rows],
+            [max((start for start, _ in settled.said), default=None) for settled in rows],
+            [settled.reason for settled in rows],
+            [settled.cleared for settled in rows],
             now,
         )
 
@@ -124,3 +148,18 @@ class Store:
         await self.connection.execute(
             "UPDATE scheduler.schedule SET fingerprint = '' WHERE flow_id = $1", flow_id
         )
+
+
+def _planned(said: Mapping[Key, datetime]) -> str:
+    return json.dumps(
+        [[start.isoformat(), digest, at.isoformat()] for (start, digest), at in said.items()]
+    )
+
+
+def _claimed(row: Any) -> Claimed:
+    columns: dict[str, Any] = dict(row)
+    said = {
+        (datetime.fromisoformat(start), digest): datetime.fromisoformat(at)
+        for start, digest, at in columns.pop("planned")
+    }
+    return Claimed(**columns | {"said": said, "required": frozenset(columns["required"])})

@@ -11,8 +11,9 @@ import sys
 import time
 from datetime import timedelta
 
+from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
-from services.scheduler.app import build
+from services.scheduler.app import PATIENCE, build
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack, postgres_for_tests, stack_on
 from tests.support.eventually import eventually
@@ -39,10 +40,11 @@ FROM numbered
 """
 
 THEIR_RUNS = """
-INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, scheduled_start_time, schedule_hash,
+INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, version, scheduled_start_time, schedule_hash,
                            auto_scheduled, state, state_timestamp, state_start_time, serialized_state)
-SELECT gen_random_uuid(), tenant_id, flow_id, flow_group_id, 'a run', at, 'hash', true, 'Scheduled', now(), at, '{}'
-FROM scheduler.schedule, generate_series(horizon - interval '9 hours', horizon, '1 hour') AS at
+SELECT gen_random_uuid(), tenant_id, flow_id, flow_group_id, 'a run', 1, (key ->> 0)::timestamptz, key ->> 1, true,
+       'Scheduled', now(), (key ->> 0)::timestamptz, '{}'
+FROM scheduler.schedule, jsonb_array_elements(planned) AS key
 """
 
 
@@ -72,6 +74,11 @@ async def main(schedules: int, new: int) -> None:
             began = time.perf_counter()
             ticked = await scheduler.tick()
             print(f"tick, {schedules:,} schedules, nothing due: {since(began)} {ticked}")
+        long_after = utc_now() + 2 * PATIENCE
+        for _ in range(3):
+            began = time.perf_counter()
+            different = await scheduler.compare(long_after)
+            print(f"comparison of {schedules:,} schedules: {since(began)}, {different} differ")
         began = time.perf_counter()
         await stack.admin_pool.fetch("SELECT id, schedule FROM registry.flow")
         print(f"  beside it, the bare reading of the rows: {since(began)}")

@@ -63,7 +63,7 @@ SENTENCES: dict[str, str] = {
             'Cancelled', 'Failed', 'TimedOut', 'TriggerFailed', 'ValidationFailed'))
     """,
     "An instant of a schedule happens at most once": """
-        SELECT flow_group_id, scheduled_start_time, schedule_hash FROM runs.flow_run WHERE schedule_hash IS NOT NULL
+        SELECT flow_id, scheduled_start_time, schedule_hash FROM runs.flow_run WHERE schedule_hash IS NOT NULL
         GROUP BY 1, 2, 3 HAVING count(*) > 1
     """,
     "A slot of a limit is occupied by a run that is at work": """

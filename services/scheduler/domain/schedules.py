@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
+from itertools import islice
 from typing import Any
 
 from dateutil import parser as date_parser
@@ -53,20 +54,42 @@ class Schedule:
         An event that equals the one before it is dropped. Core compares with the one before *as it was adjusted*: a
         Sunday's run moved to Monday swallows Monday's own. Its users see those instants, so they are kept.
         """
+        found = (event for _, event in self._looked_at(after) if event is not None)
+        return tuple(islice(found, n))
+
+    def next_instants(self, n: int, *, after: datetime) -> tuple[tuple[Event, ...], bool]:
+        """The events of the next `n` instants, all clocks of each; and whether there were so many instants.
+
+        An instant is counted as it was adjusted, and only if that is still to come. Which events belong together is
+        decided by the clocks: one of them is never cut off from the others of its moment.
+        """
         found: list[Event] = []
-        checked = 0
+        instants: set[datetime] = set()
+        moment: datetime | None = None
+        for at, event in self._looked_at(after):
+            if at != moment and len(instants) >= n:
+                break
+            moment = at
+            if event is not None and event.start_time > after:
+                found.append(event)
+                instants.add(event.start_time.astimezone(UTC))
+        return tuple(found), len(instants) >= n
+
+    def _looked_at(self, after: datetime) -> Iterator[tuple[datetime, Event | None]]:
+        """What the clocks emit, by its own UTC time: the event as it was adjusted, or None where filters refuse it."""
         previous: Event | None = None
+        checked = 0
         for event in heapq.merge(*(clock.events(after) for clock in self.clocks)):
             if previous is not None and event.same_as(previous):
                 continue
             previous = event
-            checked += 1
+            shaped: Event | None = None
             if self._passes(event.start_time):
-                previous = replace(event, start_time=self._adjusted(event.start_time))
-                found.append(previous)
-            if len(found) == n or checked >= MOST_CHECKED:
-                break
-        return tuple(found)
+                previous = shaped = replace(event, start_time=self._adjusted(event.start_time))
+            yield event.start_time.astimezone(UTC), shaped
+            checked += 1
+            if checked >= MOST_CHECKED:
+                return
 
     def _passes(self, moment: datetime) -> bool:
         return (
@@ -82,7 +105,7 @@ class Schedule:
 
 
 def run_hash(parameters: Mapping[str, Any], labels: Iterable[str] | None) -> str:
-    """What sets apart the runs of one flow group at one instant: sha256 of canonical JSON of both.
+    """What sets apart the runs of one flow version at one instant: sha256 of canonical JSON of both.
 
     (The peer sorts the characters of the JSON, so that {"x": 12} and {"x": 21} are one run there.)
     """

@@ -1,6 +1,7 @@
-"""Thirty days, warped: two schedulers, flows edited, paused, archived and re-registered at random; one ledger.
+"""Thirty days, warped: two schedulers and a ledger; flows edited, paused, archived and re-registered at random, runs
+deleted by people, messages lost.
 
-The ledger is played by the test as its contract says: an instant is made once for ever, nothing in the past. What is
+The days are years ahead, so that for the ledger, which goes by PostgreSQL's clock, nothing is ever past. What is
 expected is computed here by plain arithmetic on whole hours, not by the code under test.
 """
 
@@ -15,21 +16,21 @@ from uuid import UUID
 
 import pytest
 
-from libs.contracts.runs import ClearScheduled, CreateScheduled
-from libs.runtime.ids import new_id
-from services.scheduler.app import Scheduler, build
+from services.runs import removal
+from services.runs.app import Runs
+from services.scheduler.app import PATIENCE, Scheduler, build
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
-from tests.support.flows import a_flow
+from tests.support.eventually import eventually
+from tests.support.flows import TENANT, a_flow
+from tests.support.ledger import ledger_on
 from tests.support.running import running
-from tests.support.work import WorkReader, work_of_runs
 
 pytestmark = pytest.mark.slow
 
 BEGIN = datetime(
-    2026, 3, 20, tzinfo=UTC
+    2036, 3, 20, tzinfo=UTC
 )  # over the change of the clocks in Europe; the schedules are in UTC
-NEVER = timedelta(days=1)
 SEED = 20260320
 
 
@@ -41,24 +42,25 @@ class Followed:
     hours: int
     active: bool = True
     archived: bool = False
+    deleted: set[datetime] = field(default_factory=set)
 
     def coming(self, now: datetime) -> set[datetime]:
-        """The next ten whole multiples of `hours` since 2019."""
+        """The next ten whole multiples of `hours` since 2019, but those that a person deleted."""
         if not self.active or self.archived:
             return set()
         epoch = datetime(2019, 1, 1, tzinfo=UTC)
         step = timedelta(hours=self.hours)
         first = (now - epoch) // step + 1
-        return {epoch + step * (first + k) for k in range(10)}
+        return {epoch + step * (first + k) for k in range(10)} - self.deleted
 
 
 @dataclass
 class World:
-    """The registry, the ledger, and the time."""
+    """The registry, the services, and the time."""
 
     stack: Stack
     schedulers: list[Scheduler]
-    work: WorkReader
+    ledger: Runs
     now: datetime = BEGIN
     flows: list[Followed] = field(default_factory=list)
 
@@ -68,7 +70,7 @@ class World:
         return flow
 
     async def edit(self, flow: Followed, chance: random.Random) -> None:
-        match chance.choice(["schedule", "pause", "archive", "register"]):
+        match chance.choice(["schedule", "pause", "archive", "register", "delete", "delete"]):
             case "schedule":
                 flow.hours = chance.choice([1, 2, 3, 5, 8, 24])
                 await self.change(flow, "schedule", every(flow.hours))
@@ -82,6 +84,21 @@ class World:
                 flow.archived = True
                 await self.change(flow, "archived", True)
                 await self.register(flow.hours)
+            case "delete":
+                await self.delete_one(flow, chance)
+
+    async def delete_one(self, flow: Followed, chance: random.Random) -> None:
+        """As a person does."""
+        planned = sorted((await self.pending())[flow.id])
+        if planned:
+            at = chance.choice(planned)
+            run = await self.stack.admin_pool.fetchval(
+                "SELECT id FROM runs.flow_run WHERE flow_id = $1 AND scheduled_start_time = $2",
+                flow.id,
+                at,
+            )
+            assert await removal.delete_flow_run(self.ledger.database, TENANT, run)
+            flow.deleted.add(at)
 
     async def change(self, flow: Followed, column: str, value: Any) -> None:
         await self.stack.admin_pool.execute(
@@ -91,39 +108,36 @@ class World:
     async def tick(self) -> None:
         """Both schedulers at once, then the ledger does what it was asked."""
         await asyncio.gather(*(scheduler.tick(self.now) for scheduler in self.schedulers))
-        for subject, body in await self.work.take():
-            if ".create_scheduled." in subject:
-                await self.create(CreateScheduled.model_validate_json(body))
-            else:
-                await self.clear(ClearScheduled.model_validate_json(body))
+        await self.settled()
 
-    async def create(self, message: CreateScheduled) -> None:
-        for instant in message.instants:
-            assert instant.start_time > self.now, "an instant in the past was proposed"
-            await self.stack.admin_pool.execute(
-                "INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, version,"
-                " scheduled_start_time, schedule_hash, auto_scheduled, state, state_timestamp, serialized_state)"
-                " SELECT $1, tenant_id, id, flow_group_id, 'a run', 1, $3, $4, true, 'Scheduled', $3, '{}'"
-                " FROM registry.flow WHERE id = $2 AND is_schedule_active AND NOT archived"
-                " ON CONFLICT DO NOTHING",
-                new_id(),
-                message.flow_id,
-                instant.start_time,
-                instant.schedule_hash,
-            )
+    async def compare(self) -> None:
+        """Half a minute later, within the same minute: what was lost is said again, and a pause too."""
+        later = self.now + PATIENCE + timedelta(seconds=1)
+        for scheduler in self.schedulers:
+            await scheduler.compare(later)
+            await scheduler.tick(later)
+        await self.settled()
 
-    async def clear(self, message: ClearScheduled) -> None:
+    async def settled(self) -> None:
+        async def empty() -> bool:
+            info = await self.ledger.bus.js.stream_info("WORK")
+            return info.state.messages == 0
+
+        assert await eventually(empty)
+
+    async def lose_rows(self, chance: random.Random) -> None:
+        """As a person at a psql prompt does."""
         await self.stack.admin_pool.execute(
-            "DELETE FROM runs.flow_run WHERE flow_id = $1 AND state = 'Scheduled' AND auto_scheduled"
-            " AND NOT (scheduled_start_time = ANY($2))",
-            message.flow_id,
-            [start for start, _ in message.keep],
+            "DELETE FROM runs.flow_run WHERE flow_id = $1 AND state = 'Scheduled'"
+            " AND extract(hour FROM scheduled_start_time)::int % 2 = 0",
+            chance.choice(self.flows).id,
         )
 
     async def pass_time(self, step: timedelta) -> None:
         self.now += step
         await self.stack.admin_pool.execute(
-            "UPDATE runs.flow_run SET state = 'Success' WHERE state = 'Scheduled' AND scheduled_start_time <= $1",
+            "UPDATE runs.flow_run SET state = 'Success', version = 4"
+            " WHERE state = 'Scheduled' AND scheduled_start_time <= $1",
             self.now,
         )
 
@@ -150,13 +164,14 @@ async def world(stack: Stack) -> AsyncIterator[World]:
                 SchedulerSettings(
                     postgres_url=stack.postgres_url("scheduler"),
                     nats_url=stack.nats_url,
-                    schedule_tick=NEVER,
                     schedule_batch=3,
                 )
             )
             schedulers.append(await opened.enter_async_context(running(scheduler, ticks=False)))
-        work = await opened.enter_async_context(work_of_runs(stack.nats_url))
-        yield World(stack=stack, schedulers=schedulers, work=work)
+        ledger = await opened.enter_async_context(ledger_on(stack))
+        for loop in ledger.loops:
+            await loop.stop()
+        yield World(stack=stack, schedulers=schedulers, ledger=ledger)
 
 
 async def test_thirty_days_of_edits_leave_exactly_the_next_ten_runs_of_every_flow(
@@ -169,7 +184,15 @@ async def test_thirty_days_of_edits_leave_exactly_the_next_ten_runs_of_every_flo
     while world.now < BEGIN + timedelta(days=30):
         for flow in chance.sample(world.flows, k=chance.choice([0, 0, 1, 2])):
             await world.edit(flow, chance)
+        accident = chance.choice(["none", "none", "lost messages", "lost rows"])
+        if accident == "lost messages":
+            await asyncio.gather(*(scheduler.tick(world.now) for scheduler in world.schedulers))
+            await world.ledger.bus.js.purge_stream("WORK")
         await world.tick()
+        if accident == "lost rows":
+            await world.lose_rows(chance)
+        if accident != "none":
+            await world.compare()
 
         pending = await world.pending()
         assert pending == {flow.id: flow.coming(world.now) for flow in world.flows}, world.now

@@ -6,7 +6,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from services.scheduler.domain.proposals import propose
 from services.scheduler.domain.schedules import BadScheduleError, parse
 
 NEW_YORK = "America/New_York"
@@ -162,51 +161,6 @@ def test_a_rule_for_every_second_since_2018_is_answered_at_once() -> None:
 def test_a_rule_that_counts_further_than_anyone_looks_is_refused() -> None:
     with pytest.raises(BadScheduleError, match="more than 10000 times"):
         parse({"clocks": [rule("RRULE:FREQ=SECONDLY;COUNT=1000000000", "2018-01-01T00:00:00")]})
-
-
-# proposals
-
-
-def test_an_instant_in_the_past_is_never_proposed() -> None:
-    earlier = {
-        "fn": "prefect.schedules.adjustments.add",
-        "kwargs": {"interval": "//timedelta:-5400.0"},
-    }
-    now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
-
-    proposal = propose(
-        parse({"clocks": [every(1)], "adjustments": [earlier]}),
-        now=now,
-        ahead=3,
-        look_again=timedelta(minutes=15),
-    )
-
-    assert [i.start_time.hour + i.start_time.minute / 60 for i in proposal.instants] == [12.5, 13.5]
-
-
-def test_the_next_look_is_when_the_first_instant_has_passed() -> None:
-    now = datetime(2026, 3, 1, 12, 10, tzinfo=UTC)
-
-    proposal = propose(parse({"clocks": [every(1)]}), now=now, ahead=10, look_again=timedelta(0))
-
-    assert proposal.next_due == datetime(2026, 3, 1, 13, tzinfo=UTC)
-    assert proposal.horizon == datetime(2026, 3, 1, 22, tzinfo=UTC)
-
-
-def test_a_schedule_that_yields_too_little_is_asked_again() -> None:
-    now = datetime(2026, 2, 28, 0, 10, tzinfo=UTC)
-    weekday = {"fn": "prefect.schedules.filters.is_weekday", "kwargs": {}}
-
-    proposal = propose(
-        parse(
-            {"clocks": [cron("* * * * *")], "filters": [weekday]}
-        ),  # a Saturday; Core looks 1,000 minutes ahead
-        now=now,
-        ahead=10,
-        look_again=timedelta(minutes=15),
-    )
-
-    assert proposal.next_due == now + timedelta(minutes=15)
 
 
 @pytest.mark.parametrize(

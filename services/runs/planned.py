@@ -1,0 +1,106 @@
+"""Planned runs: those that a schedule has ahead and nobody has touched. What may be made, follow, and be cleared.
+
+The rules in words: `services/scheduler/domain/proposals.py`, which proposes what is decided here under locks.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from uuid import UUID
+
+from libs.contracts.runs import ClearScheduled, CreateScheduled, ScheduledInstant
+from libs.runtime.database import Connection, Database, statement
+from services.runs import removal, store
+from services.runs.domain.creation import (
+    FlowFacts,
+    effective_labels,
+    effective_parameters,
+    effective_run_config,
+    missing_parameters,
+)
+from services.runs.domain.states import to_json
+
+
+async def seen_schedules(connection: Connection, flow_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """The digest of the schedule that each flow follows; '' for none."""
+    rows = await connection.fetch(statement(__file__, "seen_schedules"), sorted(flow_ids))
+    return {row["id"]: row["seen"] for row in rows}
+
+
+async def delete_barred(connection: Connection, made: Collection[UUID]) -> set[UUID]:
+    """Take back those of these new runs that must not be, in the transaction that made them; which."""
+    if not made:
+        return set()
+    rows = await connection.fetch(statement(__file__, "barred_instants"), sorted(made))
+    barred = [row["id"] for row in rows]
+    await removal.delete_locked(connection, barred)
+    return set(barred)
+
+
+async def follow(database: Database, command: CreateScheduled) -> int:
+    """Give the planned runs of these instants the inputs that they would be made with now; how many had others.
+
+    Whatever changes the inputs later proposes later, waits for these locks, and then reads what is current.
+    """
+    async with database.transaction() as connection:
+        flow = (await store.share_flows(connection, [command.flow_id])).flows.get(command.flow_id)
+        if flow is None or flow.tenant_id != command.tenant_id:
+            return 0
+        rows = await connection.fetch(
+            statement(__file__, "lock_planned"),
+            flow.id,
+            flow.flow_group_id,
+            [instant.start_time for instant in command.instants],
+            [instant.schedule_hash for instant in command.instants],
+        )
+        if not rows:
+            return 0
+        # Read again under the locks: who held them may have followed a change that came after our first look.
+        flow = (await store.share_flows(connection, [flow.id])).flows[flow.id]
+        planned = [(row["id"], command.instants[row["place"] - 1]) for row in rows]
+        return await _give_inputs(connection, flow, planned)
+
+
+async def _give_inputs(
+    connection: Connection, flow: FlowFacts, planned: Sequence[tuple[UUID, ScheduledInstant]]
+) -> int:
+    run_config = effective_run_config(flow, None)
+    columns: list[tuple[UUID, str, str, str | None]] = []
+    for run_id, instant in planned:
+        parameters = effective_parameters(flow, instant.parameters)
+        if not missing_parameters(flow, parameters):
+            columns.append(
+                (
+                    run_id,
+                    to_json(parameters),
+                    to_json(effective_labels(flow, instant.labels, None)),
+                    None if run_config is None else to_json(run_config),
+                )
+            )
+    if not columns:
+        return 0
+    tag = await connection.execute(
+        statement(__file__, "follow_inputs"), *map(list, zip(*columns, strict=True))
+    )
+    return int(tag.removeprefix("UPDATE "))
+
+
+async def clear(database: Database, command: ClearScheduled) -> int:
+    """Delete a flow's pending auto-scheduled runs but those whose key is to be kept; none for a stale proposal."""
+    total = 0
+    while True:
+        async with database.transaction() as connection:
+            if command.seen_schedule is not None:
+                seen = await seen_schedules(connection, [command.flow_id])
+                if seen.get(command.flow_id, "") != command.seen_schedule:
+                    return total
+            rows = await connection.fetch(
+                statement(__file__, "lock_pending_scheduled"),
+                command.tenant_id,
+                command.flow_id,
+                [start for start, _ in command.keep],
+                [schedule_hash for _, schedule_hash in command.keep],
+                removal.STEP,
+                command.after,
+            )
+            total += await removal.delete_locked(connection, [row["id"] for row in rows])
+        if len(rows) < removal.STEP:
+            return total
