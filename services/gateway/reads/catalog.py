@@ -78,12 +78,35 @@ TRAVERSAL = "utility_traversal"
 
 # The declaration -----------------------------------------------------------------------------------------------------
 
+# What keeps runs of a flow's schedule from being planned: what the scheduler found, or, where the schedule is off, the
+# required parameters for which it was not started. The flow's own defaults do not count then, as in the peer.
+_WHY_NOTHING_IS_PLANNED = """COALESCE(
+    (SELECT s.reason FROM scheduler.schedule s WHERE s.flow_id = {t}.id AND s.tenant_id = $1 AND s.active),
+    (SELECT 'schedule_off: parameters_missing: ' || string_agg(DISTINCT p ->> 'name', ', ' ORDER BY p ->> 'name')
+     FROM registry.flow_group g
+     CROSS JOIN LATERAL jsonb_array_elements(
+         CASE jsonb_typeof({t}.parameters) WHEN 'array' THEN {t}.parameters END
+     ) p
+     CROSS JOIN LATERAL (
+         SELECT COALESCE(nullif(g.schedule, 'null'), nullif({t}.schedule, 'null')) -> 'clocks' AS clocks
+     ) followed
+     CROSS JOIN LATERAL jsonb_array_elements(
+         CASE jsonb_typeof(followed.clocks) WHEN 'array' THEN followed.clocks END
+     ) c
+     WHERE g.id = {t}.flow_group_id AND g.tenant_id = $1 AND NOT {t}.is_schedule_active AND NOT {t}.archived
+         AND p -> 'required' = 'true' AND NOT g.default_parameters ? (p ->> 'name')
+         AND NOT COALESCE(nullif(c -> 'parameter_defaults', 'null'), jsonb_build_object()) ? (p ->> 'name'))
+)"""
+
 _COMPUTED = {
     "flow": {
         # Archiving pauses the schedule (the founding document); the registry keeps the flag, to restore it later.
         "is_schedule_active": Column(
             name="is_schedule_active", scalar="Boolean", nullable=False,
             sql="({t}.is_schedule_active AND NOT {t}.archived)",
+        ),
+        "late_reason": Column(
+            name="late_reason", scalar="String", nullable=True, sql=_WHY_NOTHING_IS_PLANNED,
         ),
     },
     "flow_run": {

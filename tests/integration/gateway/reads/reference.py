@@ -125,6 +125,8 @@ class Evaluator:
             )
         if table == "flow":
             seen["is_schedule_active"] = row["is_schedule_active"] and not row["archived"]
+            # Worlds have no parameters and no rows of the scheduler; test_late_reason.py has.
+            seen["late_reason"] = None
         if table == "flow_run":
             both = row["start_time"] is not None and row["end_time"] is not None
             seen["log_lines_dropped"] = sum(
