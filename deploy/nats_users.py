@@ -26,13 +26,13 @@ from pathlib import Path
 from uuid import UUID
 
 from libs.contracts import agent_access, streams, subjects
+from libs.contracts.services import SERVICES
 from libs.contracts.streams import Durable, Stream
 from libs.contracts.subjects import AUTH_CALLOUT, Subject, agent_inbox, inbox_of
 
 CONFIGURATION = Path(__file__).parent / "containers" / "nats-users.conf"
-"""The committed result for the six services and the provisioner; tests hold it to this module."""
+"""The committed result for the services and the provisioner; tests hold it to this module."""
 
-SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
 PROVISION = "provision"
 OPERATOR = "operator"
 ISSUER_VARIABLE = "HEADWATER_NATS_ISSUER"

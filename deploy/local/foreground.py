@@ -14,6 +14,7 @@ from deploy.local import record, services
 from deploy.local.settings import LocalSettings
 from deploy.migrate import migrate
 from deploy.provision import provision
+from libs.contracts.services import SERVICES
 
 Tell = Callable[[str], None]
 
@@ -105,7 +106,7 @@ async def _start_services(
         tell(
             f"API keys are required; the first one is gateway.first_key in {folder.path}/secrets.json"
         )
-    tell(f"{len(services.NAMES)} services started ({time.monotonic() - began:.1f} s)")
+    tell(f"{len(SERVICES)} services started ({time.monotonic() - began:.1f} s)")
     return running
 
 

@@ -22,11 +22,8 @@ from deploy.engines.pauses import Pauses
 from deploy.engines.spawn import spawn
 from deploy.migrate import role_url
 from deploy.say import sentence
+from libs.contracts.services import SERVICES, START_ORDER
 
-NAMES = ("registry", "runs", "scheduler", "heartbeat", "lazarus", "gateway")
-"""In the order of their start; the gateway last, so that what it answers has somebody behind it."""
-
-_PORT_ORDER = ("gateway", *(name for name in NAMES if name != "gateway"))
 _STOP_WITHIN = 12.0  # seconds for all services together; engines and the rest keep it under 20
 _ANSWER_WITHIN = 60.0  # seconds a service's process has to come up
 
@@ -76,7 +73,7 @@ class Surroundings:
         """The settings of one service in a process of its own, which has health and metrics of its own."""
         settings = self.settings_of(service)
         if self.health_port is not None:
-            settings["health_port"] = self.health_port + _PORT_ORDER.index(service)
+            settings["health_port"] = self.health_port + SERVICES.index(service)
         return settings
 
     def _url(self, role: str) -> str:
@@ -87,7 +84,7 @@ class Surroundings:
 
 def import_all() -> None:
     """Import every service; takes most of a start, so it is done while the engines come up."""
-    for name in NAMES:
+    for name in START_ORDER:
         try:
             import_module(f"services.{name}.app")
         except ModuleNotFoundError as error:
@@ -109,7 +106,8 @@ class InProcess:
         collect_less_often()
         try:
             outcomes = await asyncio.gather(
-                *(self._start(name) for name in NAMES if name != "gateway"), return_exceptions=True
+                *(self._start(name) for name in START_ORDER if name != "gateway"),
+                return_exceptions=True,
             )
             for outcome in outcomes:
                 if isinstance(outcome, BaseException):
@@ -166,14 +164,14 @@ class Processes:
     async def start(self) -> None:
         """Start all; returns when the gateway listens. One that ends before that is an error with its name."""
         try:
-            for name in NAMES:
+            for name in START_ORDER:
                 await self._start(name)
             await self._until_gateway_listens()
         except BaseException:
             await self.stop()
             raise
         self._keepers = [
-            asyncio.create_task(self._keep(name), name=f"keep-{name}") for name in NAMES
+            asyncio.create_task(self._keep(name), name=f"keep-{name}") for name in START_ORDER
         ]
 
     async def stop(self) -> None:

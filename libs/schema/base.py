@@ -14,7 +14,9 @@ from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlmodel import Field, SQLModel
 from sqlmodel.main import default_registry
 
-OWNERS: tuple[str, ...] = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
+from libs.contracts.services import SERVICES
+
+OWNERS: tuple[str, ...] = SERVICES
 """The services that own tables; each is a PostgreSQL schema and a login role of the same name."""
 
 metadata: MetaData = SQLModel.metadata

@@ -13,9 +13,9 @@ from deploy.containers.write_env import completed
 from deploy.offline import Docker
 from deploy.offline.daemon import run
 from deploy.offline.stand_ins import CHECKOUT, STAND_INS
+from libs.contracts.services import SERVICES
 from tests.support.containers import (
     LONG_RUNNING,
-    SERVICES,
     compose_v1,
     compose_v2,
 )

@@ -11,7 +11,8 @@ import pytest
 
 from deploy.offline.daemon import run
 from deploy.offline.stand_ins import CHECKOUT
-from tests.support.containers import SERVICES, tools
+from libs.contracts.services import SERVICES
+from tests.support.containers import tools
 
 pytestmark = pytest.mark.slow
 

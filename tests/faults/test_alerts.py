@@ -14,6 +14,7 @@ import asyncpg
 import psutil
 import pytest
 
+from libs.contracts.services import SERVICES
 from tests.support.alerts import Prometheus
 from tests.support.eventually import eventually
 from tests.support.headwater import Headwater
@@ -22,7 +23,6 @@ pytestmark = pytest.mark.slow
 
 WITHIN = 30.0
 EVERY = 1.0
-SERVICES = {"gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus"}
 
 
 @pytest.fixture(scope="module")

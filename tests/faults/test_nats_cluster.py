@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from deploy.provision import provision
+from libs.contracts.services import START_ORDER
 from libs.runtime.bus import Bus
 from tests.faults.ledger_invariants import check_ledger
 from tests.faults.ledger_load import Load
@@ -25,7 +26,6 @@ from tests.support.service_process import ServiceProcess, service_process
 
 ROUNDS = int(os.environ.get("HEADWATER_NATS_ROUNDS", "10"))
 READY_WITHIN = 15.0
-NAMES = ("registry", "runs", "scheduler", "heartbeat", "lazarus", "gateway")
 
 
 @pytest.mark.slow
@@ -64,7 +64,7 @@ async def processes(
     stack: Stack, cluster: NatsCluster, folder: Path
 ) -> AsyncIterator[tuple[list[ServiceProcess], dict[str, int]]]:
     """The six, and where each says how it is."""
-    ports = {name: free_port() for name in NAMES}
+    ports = {name: free_port() for name in START_ORDER}
     async with AsyncExitStack() as exits:
         everybody = []
         for name, port in ports.items():

@@ -22,12 +22,12 @@ import pytest
 from deploy.containers.write_env import completed
 from deploy.offline.daemon import FOLDER, Docker, NoDockerError, docker, run
 from deploy.offline.stand_ins import CHECKOUT, provide
+from libs.contracts.services import SERVICES
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.ports import free_port
 
 REQUIREMENTS = CHECKOUT / "tests/deploy/requirements.txt"
-SERVICES = ("registry", "runs", "scheduler", "heartbeat", "lazarus", "gateway")
 ENGINES = ("postgres", "nats")
 DOOR = "door"
 

@@ -14,7 +14,8 @@ import pytest
 from deploy.engines import DataFolder, Endpoints, EngineError
 from deploy.engines.spawn import spawn
 from deploy.local import services
-from deploy.local.services import NAMES, Processes, Surroundings
+from deploy.local.services import Processes, Surroundings
+from libs.contracts.services import SERVICES
 from tests.support.engines import data_folder
 from tests.support.eventually import eventually
 
@@ -60,7 +61,7 @@ async def test_a_service_whose_restart_fails_is_tried_until_it_starts(
             postgres_socket=None,
             nats_url="nats://127.0.0.1:1",
         ),
-        passwords=dict.fromkeys((*NAMES, "reader"), "-"),
+        passwords=dict.fromkeys((*SERVICES, "reader"), "-"),
         host="127.0.0.1",
         port=1,
         keys={"auth": "off", "key_pepper": "-"},

@@ -10,7 +10,6 @@ from deploy.nats_users import (
     HEARS,
     OF_ITSELF,
     PUBLISHES,
-    SERVICES,
     User,
     agent_user,
     configuration,
@@ -18,6 +17,7 @@ from deploy.nats_users import (
     users,
 )
 from libs.contracts import streams, subjects
+from libs.contracts.services import SERVICES
 from libs.contracts.subjects import Subject
 
 TENANT = UUID("00000000-0000-7000-8000-00000000000a")

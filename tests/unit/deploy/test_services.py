@@ -3,7 +3,8 @@
 import pytest
 
 from deploy.engines import Endpoints, EngineError
-from deploy.local.services import NAMES, InProcess, Surroundings
+from deploy.local.services import InProcess, Surroundings
+from libs.contracts.services import SERVICES
 
 PEPPER = "a pepper for tests"
 
@@ -19,7 +20,7 @@ def services(host: str = "127.0.0.1") -> InProcess:
     return InProcess(
         Surroundings(
             endpoints=endpoints,
-            passwords=dict.fromkeys((*NAMES, "reader"), "-"),
+            passwords=dict.fromkeys((*SERVICES, "reader"), "-"),
             host=host,
             port=4200,
             keys={"auth": "off", "key_pepper": PEPPER},
