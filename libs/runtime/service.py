@@ -83,7 +83,7 @@ class Service(Probe):
             if settings.health_port is not None
             else None
         )
-        self.add_loop("pulse", interval=timedelta(seconds=5), tick=self._pulse)
+        self.add_loop("pulse", interval=settings.alive_every, tick=self._pulse)
 
     # what subclasses say
 

@@ -4,8 +4,10 @@ Every variable starts with HEADWATER_. A service's own settings subclass `Servic
 default and reason. `deploy.local` passes the URLs explicitly, since each service has its own role there.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -22,12 +24,28 @@ NatsUrl = Annotated[str, AfterValidator(_checked)]
 """A setting that names NATS; what it must look like is said where it does not."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtMost:
+    """Two settings that must fit: `lesser`, taken `times` and with `more`, is at most `greater`. Both are fields."""
+
+    lesser: str
+    greater: str
+    times: float = 1
+    more: int = 0
+    why: str
+    unless: str | None = None
+    """A field that makes it irrelevant when it is false."""
+
+
 class Durations(BaseSettings):
     """Settings whose durations are longer than none: a loop without a pause would do nothing else, and a retention of
-    none, which elsewhere often means for ever, would delete everything."""
+    none, which elsewhere often means for ever, would delete everything. Settings that do not fit are refused too."""
 
     may_be_none: ClassVar[frozenset[str]] = frozenset()
     """Fields of which 0 s has a meaning."""
+
+    relations: ClassVar[tuple[AtMost, ...]] = ()
+    """Which settings must fit each other; those of base classes hold as well."""
 
     @model_validator(mode="after")
     def _check_durations(self) -> Self:
@@ -40,6 +58,45 @@ class Durations(BaseSettings):
                 msg = f"{variable} must be longer than 0 s, and is {value.total_seconds():g} s"
                 raise ValueError(msg)
         return self
+
+    @model_validator(mode="after")
+    def _check_relations(self) -> Self:
+        for kind in type(self).__mro__:
+            wrong = incoherence(kind.__dict__.get("relations", ()), self)
+            if wrong is not None:
+                raise ValueError(wrong)
+        return self
+
+
+def incoherence(relations: Iterable[AtMost], *settings: BaseSettings) -> str | None:
+    """The first relation that does not hold, as a sentence with both variables; None if all do.
+
+    Each name is looked up in the first of `settings` that has it.
+    """
+    for relation in relations:
+        if relation.unless is not None and not _found(relation.unless, settings)[1]:
+            continue
+        lesser, small = _found(relation.lesser, settings)
+        greater, large = _found(relation.greater, settings)
+        whole = small * relation.times
+        if (whole + relation.more if relation.more else whole) > large:
+            times = f" times {relation.times:g}" if relation.times != 1 else ""
+            times += f" and {relation.more} more" if relation.more else ""
+            return (
+                f"{lesser}: {_shown(small)}{times} must be at most {greater}, {_shown(large)}:"
+                f" {relation.why}"
+            )
+    return None
+
+
+def _found(name: str, settings: Iterable[BaseSettings]) -> tuple[str, Any]:
+    owner = next(each for each in settings if hasattr(each, name))
+    value: Any = getattr(owner, name)
+    return f"{owner.model_config['env_prefix']}{name.upper()}", value
+
+
+def _shown(value: timedelta | float) -> str:
+    return f"{value.total_seconds():g} s" if isinstance(value, timedelta) else f"{value:g}"
 
 
 class ServiceSettings(Durations):
@@ -66,6 +123,10 @@ class ServiceSettings(Durations):
     )
     rpc_timeout: timedelta = Field(
         default=timedelta(seconds=10), description="below the 15 s after which clients give up"
+    )
+    alive_every: timedelta = Field(
+        default=timedelta(seconds=5),
+        description="how often a service says that it lives; the heartbeat service waits for gateways' word",
     )
     health_host: str = Field(
         default="127.0.0.1", description="where /health, /ready and /metrics listen"

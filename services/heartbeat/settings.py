@@ -1,12 +1,12 @@
 """Settings of the heartbeat service."""
 
 from datetime import timedelta
-from typing import Self
+from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
 from libs.contracts.heartbeat import HEARD_WITHIN
-from libs.runtime.settings import PingSettings
+from libs.runtime.settings import AtMost, PingSettings
 
 LAPSE = 4  # confirmations of the watch that may be missed
 MARGIN = (
@@ -16,6 +16,17 @@ MARGIN = (
 
 class HeartbeatSettings(PingSettings):
     """What silence is, and how sure we must be."""
+
+    relations: ClassVar[tuple[AtMost, ...]] = (
+        AtMost(
+            lesser="alive_every",
+            greater="heartbeat_watch",
+            times=2 / LAPSE,
+            unless="heartbeat_needs_gateway",
+            why="a gateway that lives, and of whose words one was lost, would not be heard within four confirmations,"
+            " and nobody would be judged",
+        ),
+    )
 
     heartbeat_coarse: timedelta = Field(
         default=timedelta(seconds=60),

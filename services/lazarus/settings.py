@@ -5,12 +5,20 @@ from typing import ClassVar, Self
 
 from pydantic import Field, model_validator
 
-from libs.runtime.settings import PingSettings
+from libs.runtime.settings import AtMost, PingSettings
 
 
 class LazarusSettings(PingSettings):
     """How often, how late, how many."""
 
+    relations: ClassVar[tuple[AtMost, ...]] = (
+        AtMost(
+            lesser="lazarus_spread",
+            greater="lazarus_tick",
+            times=0.5,
+            why="a tick lasts as long as its proposals are spread, and after three intervals it counts as stuck",
+        ),
+    )
     may_be_none: ClassVar[frozenset[str]] = frozenset({"lazarus_spread"})
 
     lazarus_tick: timedelta = Field(

@@ -1,14 +1,23 @@
 """The registry's settings."""
 
 from datetime import timedelta
+from typing import ClassVar
 
 from pydantic import Field
 
-from libs.runtime.settings import ServiceSettings
+from libs.runtime.settings import AtMost, ServiceSettings
 
 
 class RegistrySettings(ServiceSettings):
     """What every service needs, and the registry's own."""
+
+    relations: ClassVar[tuple[AtMost, ...]] = (
+        AtMost(
+            lesser="pieces_left_after",
+            greater="unfinished_after",
+            why="a registration would be collected while its newest piece still waits for the next",
+        ),
+    )
 
     flow_json_limit: int = Field(
         default=64 << 20,

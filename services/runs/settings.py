@@ -1,14 +1,35 @@
 """Settings of the run ledger."""
 
 from datetime import timedelta
+from typing import ClassVar, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError, model_validator
 
-from libs.runtime.settings import PingSettings
+from libs.runtime.settings import AtMost, PingSettings, incoherence
+from services.runs.dispatch.settings import DispatchSettings
+
+_OF_AGENTS = tuple(
+    AtMost(
+        lesser=tick,
+        greater="agent_silent_after",
+        times=2,
+        why="agents that live would be called silent between two signs of life that are written down",
+    )
+    for tick in ("parked_tick", "presence_tick")
+)
 
 
 class RunsSettings(PingSettings):
     """How much is committed together, how long things are kept, and when patience ends."""
+
+    relations: ClassVar[tuple[AtMost, ...]] = (
+        AtMost(
+            lesser="commit_lanes",
+            greater="postgres_pool_size",
+            more=1,
+            why="each lane holds a connection, and one is left for everything else",
+        ),
+    )
 
     commit_batch: int = Field(
         default=400,
@@ -70,3 +91,15 @@ class RunsSettings(PingSettings):
         default=None,
         description="finished runs with their task runs; off, because a run is two rows and a record",
     )
+
+    @model_validator(mode="after")
+    def _check_agents(self) -> Self:
+        """Dispatch has settings of its own, which must fit ours."""
+        try:
+            dispatch = DispatchSettings()
+        except ValidationError:
+            return self  # said where dispatch is made
+        wrong = incoherence(_OF_AGENTS, dispatch, self)
+        if wrong is not None:
+            raise ValueError(wrong)
+        return self

@@ -1,11 +1,12 @@
 """Settings of dispatch to native agents."""
 
 from datetime import timedelta
+from typing import ClassVar
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from libs.runtime.settings import Durations
+from libs.runtime.settings import AtMost, Durations
 
 _PREFIX = "HEADWATER_DISPATCH_"
 
@@ -15,6 +16,23 @@ class DispatchSettings(Durations):
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, title=_PREFIX, frozen=True, extra="ignore"
+    )
+
+    relations: ClassVar[tuple[AtMost, ...]] = (
+        AtMost(
+            lesser="acknowledge",
+            greater="first_lease",
+            why="a run would be given away again before the agent that was given it could say so",
+        ),
+        *(
+            AtMost(
+                lesser="renew",
+                greater=lease,
+                times=2,
+                why="a lease outlives one renewal that is lost, or runs that live are started again",
+            )
+            for lease in ("start_lease", "run_lease")
+        ),
     )
 
     park: timedelta = Field(

@@ -92,6 +92,7 @@ async def ledger(stack: Stack) -> Process:
             "HEADWATER_NATS_URL": stack.nats_url,
             "HEADWATER_DISPATCH_FIRST_LEASE": "PT2S",
             "HEADWATER_DISPATCH_START_LEASE": "PT5S",
+            "HEADWATER_DISPATCH_RENEW": "PT2S",
             "HEADWATER_DISPATCH_START_ATTEMPTS": "50",
         },
         stdout=DEVNULL,

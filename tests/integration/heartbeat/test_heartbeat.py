@@ -37,6 +37,7 @@ def settings(stack: Stack, **changes: Any) -> HeartbeatSettings:
         "heartbeat_sweep": timedelta(days=1),
         "heartbeat_sweep_grace": timedelta(seconds=1),
         "heartbeat_watch": timedelta(seconds=0.3),
+        "alive_every": timedelta(seconds=0.5),
         "heartbeat_needs_gateway": False,
     }
     return HeartbeatSettings(**(values | changes))

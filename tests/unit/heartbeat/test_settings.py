@@ -24,7 +24,7 @@ def test_silence_is_four_missed_pings_as_agents_arm_it() -> None:
 
 
 def test_a_shorter_interval_shortens_everything_that_is_told_with_it() -> None:
-    short = settings(heartbeat_interval=1, heartbeat_coarse=1, heartbeat_watch=0.5)
+    short = settings(heartbeat_interval=1, heartbeat_coarse=1, heartbeat_watch=0.5, alive_every=1)
 
     assert short.heartbeat_silence == timedelta(seconds=4)
 
@@ -75,4 +75,15 @@ def test_a_duration_that_is_none_is_answered_with_one_that_is(
     assert sentence_of(refused.value) == (
         "HEADWATER_HEARTBEAT_INTERVAL: input should be a duration such as PT30S or 00:00:30;"
         " set this variable and start again."
+    )
+
+
+def test_a_gateway_that_lives_must_be_heard_between_the_confirmations() -> None:
+    with pytest.raises(ValidationError) as refused:
+        settings(heartbeat_watch=0.5)
+
+    assert sentence_of(refused.value) == (
+        "HEADWATER_ALIVE_EVERY: 5 s times 0.5 must be at most HEADWATER_HEARTBEAT_WATCH, 0.5 s: a gateway that"
+        " lives, and of whose words one was lost, would not be heard within four confirmations, and nobody would"
+        " be judged"
     )
