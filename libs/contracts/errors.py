@@ -25,7 +25,8 @@ class Code(StrEnum):
     NOT_CONFIRMED = "not_confirmed"
     UNIQUENESS_VIOLATION = "uniqueness_violation"
     FOREIGN_KEY_VIOLATION = "foreign_key_violation"
-    UPDATE_FAILED = "update_failed"
+    UPDATE_FAILED = "update_failed"  # project_id
+    PROJECT_NAME_TAKEN = "project_name_taken"  # name
 
     SECRET_NOT_FOUND = "secret_not_found"  # noqa: S105 - a code, not a secret
     SECRET_SEALED_ELSEWHERE = "secret_sealed_elsewhere"  # noqa: S105 - as above

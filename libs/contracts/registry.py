@@ -9,7 +9,7 @@ from libs.contracts.subjects import Subject
 
 
 class CreateProject(Message):
-    """Make a project. Refused: UNIQUENESS_VIOLATION (same name in the tenant)."""
+    """Make a project. Refused: UNIQUENESS_VIOLATION (same name in the tenant), TENANT_NOT_FOUND."""
 
     tenant_id: UUID
     name: str
@@ -24,7 +24,7 @@ class DeleteProject(Message):
 
 
 class UpdateProject(Message):
-    """Set the fields named in `changes` (name, description). Refused: UPDATE_FAILED, UNIQUENESS_VIOLATION."""
+    """Set the fields named in `changes` (name, description). Refused: UPDATE_FAILED, PROJECT_NAME_TAKEN."""
 
     tenant_id: UUID
     project_id: UUID

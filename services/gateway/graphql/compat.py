@@ -73,7 +73,10 @@ TEXTS: dict[Code, Text] = {
     # create_project of Core >= 0.13.15 looks for exactly this message, then reads the existing id
     Code.UNIQUENESS_VIOLATION: Text("Uniqueness violation."),
     Code.FOREIGN_KEY_VIOLATION: Text("Foreign key violation."),
-    Code.UPDATE_FAILED: Text("Update failed"),
+    Code.UPDATE_FAILED: Text("Update failed: there is no project {project_id}."),
+    Code.PROJECT_NAME_TAKEN: Text(
+        "Uniqueness violation: the tenant has a project {name!r} already; choose another name."
+    ),
     # Core's Secret task turns exactly this text into a KeyError
     Code.SECRET_NOT_FOUND: Text("No value found for the requested key"),
     Code.SECRET_SEALED_ELSEWHERE: Text(

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.contracts.base import JsonObject, Refused
+from libs.contracts.run_configs import complaint_about
 from services.registry.domain.documents import (
     UnstorableError,
     complaint_about_text,
@@ -129,10 +130,10 @@ def group_change_refusal(changes: JsonObject) -> Refused | None:
     """Why a group cannot be changed like this, or None. The schedule has a reader of its own."""
     if unknown := set(changes) - set(GROUP_COLUMNS):
         return invalid(f"{min(unknown)}: a flow group has no such field")
-    for name in ("default_parameters", "run_config"):
-        value = changes.get(name, {})
-        if not isinstance(value, dict) and not (value is None and name == "run_config"):
-            return invalid(f"{name}: an object is expected")
+    if not isinstance(changes.get("default_parameters", {}), dict):
+        return invalid("default_parameters: an object is expected")
+    if reason := complaint_about(changes.get("run_config")):
+        return invalid(reason)
     labels = changes.get("labels")
     if labels is not None and not (
         isinstance(labels, list) and all(isinstance(label, str) for label in labels)

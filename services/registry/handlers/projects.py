@@ -31,7 +31,8 @@ class Projects:
             return refused
         async with self._bench.work(command.tenant_id) as work:
             if not await store.has_tenant(work.connection, work.tenant_id):
-                return Refused(code=Code.FOREIGN_KEY_VIOLATION)
+                fields = {"tenant_id": str(work.tenant_id)}
+                return Refused(code=Code.TENANT_NOT_FOUND, fields=fields)
             project_id = work.ids()
             if not await store.insert_project(
                 work.connection,
@@ -60,10 +61,12 @@ class Projects:
                 if not await store.update_project(
                     work.connection, work.tenant_id, command.project_id, command.changes
                 ):
-                    return Refused(code=Code.UPDATE_FAILED)
+                    fields = {"project_id": str(command.project_id)}
+                    return Refused(code=Code.UPDATE_FAILED, fields=fields)
                 work.tell(ProjectChanged, project_id=command.project_id)
         except store.UniqueViolation:
-            return Refused(code=Code.UNIQUENESS_VIOLATION)
+            fields = {"name": str(command.changes["name"])}
+            return Refused(code=Code.PROJECT_NAME_TAKEN, fields=fields)
         return Applied(id=command.project_id)
 
     async def delete_project(self, command: DeleteProject) -> Applied | Refused:

@@ -520,3 +520,33 @@ async def test_an_integer_of_any_size_comes_back_as_it_was(api: Gql, form: str) 
 
     assert "errors" not in written.json()
     assert read.text.count("1180591620717411303424") == 2
+
+
+@pytest.mark.parametrize(
+    "mutation", ["create_flow", "set_flow_group_run_config", "create_flow_run"]
+)
+async def test_a_run_config_that_agents_cannot_read_is_refused_wherever_one_is_given(
+    api: Gql, project_id: str, mutation: str
+) -> None:
+    making = {"serialized_flow": a_flow(), "project_id": project_id}
+    made = await api("mutation($i: create_flow_input!) { create_flow(input: $i) { id } }", i=making)
+    flow_id = made["create_flow"]["id"]
+    found = await api(f'{{ flow_by_pk(id: "{flow_id}") {{ flow_group_id }} }}')
+    unreadable = {"type": "NoSuchRun"}
+    given = {
+        "create_flow": making | {"serialized_flow": a_flow(run_config=unreadable)},
+        "set_flow_group_run_config": found["flow_by_pk"] | {"run_config": unreadable},
+        "create_flow_run": {"flow_id": flow_id, "run_config": unreadable},
+    }[mutation]
+
+    answer = (
+        await api.post(
+            {
+                "query": f"mutation($i: {mutation}_input!) {{ {mutation}(input: $i) {{ __typename }} }}",
+                "variables": {"i": given},
+            }
+        )
+    ).json()
+
+    assert answer["data"] == {mutation: None}
+    assert "run_config.type: 'NoSuchRun' is unknown to agents" in answer["errors"][0]["message"]

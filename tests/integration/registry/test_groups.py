@@ -97,6 +97,7 @@ async def test_a_schedule_is_made_of_clocks_and_told_to_every_unarchived_version
         ({"labels": "gpu"}, Code.INVALID),
         ({"name": "other"}, Code.INVALID),
         ({"description": "good", "run_config": "bad"}, Code.INVALID),
+        ({"run_config": {"type": "NoSuchRun"}}, Code.INVALID),
     ],
 )
 async def test_a_bad_change_changes_nothing(

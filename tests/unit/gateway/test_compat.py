@@ -19,7 +19,16 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
     (Code.NOT_CONFIRMED, {}, "Must pass `confirm=True` to proceed."),
     (Code.UNIQUENESS_VIOLATION, {}, "Uniqueness violation."),
     (Code.FOREIGN_KEY_VIOLATION, {}, "Foreign key violation."),
-    (Code.UPDATE_FAILED, {}, "Update failed"),
+    (
+        Code.UPDATE_FAILED,
+        {"project_id": TASK},
+        f"Update failed: there is no project {TASK}.",
+    ),
+    (
+        Code.PROJECT_NAME_TAKEN,
+        {"name": "sales"},
+        "Uniqueness violation: the tenant has a project 'sales' already; choose another name.",
+    ),
     (Code.FORBIDDEN, {}, "Unauthorized: permission error."),
     (
         Code.TENANT_FORBIDDEN,
