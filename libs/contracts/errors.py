@@ -59,7 +59,7 @@ class Code(StrEnum):
     TASK_INVALID_ID = "task_invalid_id"
     ALREADY_SUBMITTED = "already_submitted"
     FLOW_RUN_NOT_RUNNING = "flow_run_not_running"  # task_run_id, flow_run_id
-    RUN_FINISHED = "run_finished"  # id, state
+    RUN_FINISHED = "run_finished"  # id, state, version
     STATE_INVALID = "state_invalid"  # reason
     STATE_TOO_LARGE = "state_too_large"
     VERSION_LOCKED = "version_locked"  # id, current, given

@@ -54,6 +54,8 @@ class FlowRunCreated(Message):
 class StateProposal(Message):
     """One proposed state, as a client sent it (`state` is its JSON).
 
+    `by_person` is true of a write that leaves the version out, which no process of a client does: Core sends it always,
+    as null where it does not care.
     `lease_token` must be that of the run's flow run; where `leased_flow_run_id` is given, only if it is that run, for
     a process under a lease may also write other runs.
     """
@@ -63,6 +65,7 @@ class StateProposal(Message):
     state: Any
     seen_version: int | None = None
     seen_flow_run_version: int | None = None
+    by_person: bool = False
     lease_token: UUID | None = None
     leased_flow_run_id: UUID | None = None
 
@@ -76,7 +79,10 @@ class SetStates(Message):
 
 
 class StateApplied(Message):
-    """The state is in the ledger as `version`. `status` is what clients read: SUCCESS, or QUEUED with a `message`."""
+    """The state is in the ledger as `version`. `status` is what clients read: SUCCESS, or QUEUED with a `message`.
+
+    `reopened` is true where the run had finished before: somebody took it further.
+    """
 
     kind: Literal["applied"] = "applied"
     id: UUID
@@ -84,6 +90,7 @@ class StateApplied(Message):
     state: str
     status: Literal["SUCCESS", "QUEUED"] = "SUCCESS"
     message: str | None = None
+    reopened: bool = False
 
 
 class VersionConflict(Message):

@@ -28,7 +28,8 @@ Guarantees
 * Where a flow has version locking on, of many writes with one version one is applied, and the others are told the
   version and state that are current. It covers task runs.
 * A finished run stays as it ended. Only a person takes it further: by a restart, or by naming the version at which it
-  had finished. A late report that agrees with the end is answered as done; any other is refused.
+  had finished, or by leaving the version out, which no process does. A late report that agrees with the end is answered
+  as done; any other is refused.
 * A concurrency limit is never exceeded by who starts under it, whichever replica decides: the limit's row is locked
   until the start has committed, and the slot is a row that comes and goes in the same transaction as the state.
 * A service's proposal never touches a finished run, nor a version that it did not see.

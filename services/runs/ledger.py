@@ -407,6 +407,7 @@ class _Batch:
             run,
             state,
             seen_version=proposal.seen_version,
+            by_person=proposal.by_person,
             lease_token=_lease_token(proposal, run.id),
             agent_id=agent_id,
             now=self.now,
@@ -420,7 +421,10 @@ class _Batch:
                     return self._queue_flow_run(run, state, full)
                 self._move_flow_run(decision)
                 return StateApplied(
-                    id=run.id, version=decision.run.version, state=decision.run.state
+                    id=run.id,
+                    version=decision.run.version,
+                    state=decision.run.state,
+                    reopened=run.is_finished,
                 )
             case Agreed():
                 return StateApplied(id=run.id, version=run.version, state=run.state)

@@ -151,7 +151,8 @@ async def test_with_locking_off_a_run_is_still_claimed_once_and_its_first_end_st
         assert history[:-1] == ["Scheduled", "Submitted", *["Running"] * WRITERS]
         end = history[-1]
         finished = (
-            f"State update failed for run ID {run_id}: the run has already finished as {end}."
+            f"State update failed for run ID {run_id}: the run has already finished as {end}. Who means to change that"
+            f" names its version, {len(history)}, or leaves `version` out; a restart is the state Scheduled."
         )
         agreeing = sum(FINAL[n % 3] == end for n in range(WRITERS))
         assert sum(map(won, ends)) == agreeing  # who says the same is told that it is so

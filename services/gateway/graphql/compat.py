@@ -129,7 +129,8 @@ TEXTS: dict[Code, Text] = {
         " associated flow run {flow_run_id} is not in a running state."
     ),
     Code.RUN_FINISHED: Text(
-        "State update failed for run ID {id}: the run has already finished as {state}."
+        "State update failed for run ID {id}: the run has already finished as {state}. Who means to change that names"
+        " its version, {version}, or leaves `version` out; a restart is the state Scheduled."
     ),
     Code.LEASE_LOST: Text(
         "State update failed for run ID {id}: the run was handed to another agent."

@@ -78,6 +78,17 @@ PATTERN_LIMIT = 2_000
 """Characters of a regular expression; one of a million kept PostgreSQL at work until the query's time was up."""
 
 
+_LONGEST_INTERVAL = 200  # characters; PostgreSQL quotes the whole in its complaint
+
+
+def interval_value(value: Any) -> str:
+    """Any interval, as its text."""
+    text = text_value(value)
+    if len(text) > _LONGEST_INTERVAL:
+        raise _invalid("interval", text)
+    return text
+
+
 def pattern_value(value: Any) -> str:
     """Text that PostgreSQL compiles."""
     text = text_value(value)
@@ -136,7 +147,7 @@ BINDINGS: dict[str, Binding] = {
     "Boolean": Binding("{}::boolean", "{}::boolean[]", boolean_value),
     "pattern": Binding("{}::varchar", "{}::varchar[]", pattern_value),
     # As text, because PostgreSQL alone knows every way to write them.
-    "interval": Binding("{}::text::interval", "{}::text[]::interval[]", text_value),
+    "interval": Binding("{}::text::interval", "{}::text[]::interval[]", interval_value),
     "jsonb": Binding("{}::text::jsonb", "{}::text[]::jsonb[]", json_value),
     "text": Binding("{}::text", "{}::text[]", text_value),
 }

@@ -8,12 +8,14 @@ Clients are bound by few rules, because unchanged Core clients and the UI write 
 3. Submitted is a claim: only a run that waits can be submitted, so of many claimants one wins.
 4. A task run cannot run while its flow run is not Running.
 5. A finished flow run is final, but for a person: an explicit restart (a scheduled state or Pending), or a state
-   proposed with the very version at which the run had finished ("Mark as" in the UI). A late report of a process that
-   lost the race is refused, or, if it says what the ledger already says, answered as done. Task runs have no such
-   rule: Core itself goes Failed -> Retrying and Looped -> Running.
+   proposed with the very version at which the run had finished ("Mark as" in the UI) or with the version left out,
+   which no process does. A late report of a process that lost the race is refused, or, if it says what the ledger
+   already says, answered as done. Task runs have no such rule: Core itself goes Failed -> Retrying and Looped ->
+   Running.
 6. A cancellation is not undone by a process that was starting when it came and now reports Running: it is answered as
    done, its task runs are refused by rule 4, and it finds the Cancelling itself (Core looks every 15 s, and once more
-   before it ends). Who names the version of the Cancelling has seen it, and may mark the run as Running.
+   before it ends). Who names the version of the Cancelling has seen it, and may mark the run as Running; so may a
+   person.
 
 Services are bound by more: they always name the version they saw, and never touch a finished run (`safeguards`).
 """
@@ -140,6 +142,7 @@ def propose_flow_run_state(
     state: RunState,
     *,
     seen_version: int | None,
+    by_person: bool = False,
     lease_token: UUID | None,
     agent_id: UUID | None,
     now: datetime,
@@ -154,14 +157,17 @@ def propose_flow_run_state(
         return Denied(Code.LEASE_LOST, {"id": str(run.id)})
     if is_claim and run.state not in SCHEDULED_FAMILY:
         return Denied(Code.ALREADY_SUBMITTED, {})
-    if run.is_finished and state.name not in _RESTART_STATES and seen_version != run.version:
+    has_seen = seen_version == run.version
+    if run.is_finished and state.name not in _RESTART_STATES and not has_seen:
         if state.name == run.state:
             return Agreed()
-        return Denied(Code.RUN_FINISHED, {"id": str(run.id), "state": run.state})
+        if not by_person:
+            fields = {"id": str(run.id), "state": run.state, "version": str(run.version)}
+            return Denied(Code.RUN_FINISHED, fields)
     if (
         run.state == State.CANCELLING
         and state.name == State.RUNNING
-        and seen_version != run.version
+        and not (has_seen or by_person)
     ):
         return Agreed()
     moved = move_flow_run(run, state, now=now)

@@ -56,13 +56,11 @@ class Leaf:
     def forms(self, odd: str) -> Iterator[Any]:
         """What is put there: the text, and where JSON stands also values and keys that hold it."""
         if self.name == "state":  # what is no state is none, whatever it holds
-            yield {"type": "Failed", "message": odd}
-            yield {"type": "Failed", "context": {odd: [odd]}}
+            yield {"type": "Failed", "message": odd, "context": {odd: [odd]}}
             return
         yield odd
         if self.scalar in VALUES:
-            yield {"x": [odd]}
-            yield {odd: 1}
+            yield {"x": [odd], odd: 1}
 
 
 def leaves_of(schema: GraphQLSchema, asked: Asked) -> list[Leaf]:
@@ -115,6 +113,8 @@ class Condition:
     operator: str
     scalar: str
     is_list: bool
+    is_first: bool
+    """Of its type in this table: others like it are asked less."""
 
     def query(self) -> str:
         """A document with the operand as `$v`."""
@@ -139,5 +139,6 @@ def conditions_of(schema: GraphQLSchema, table: str) -> Iterator[Condition]:
             scalar = get_named_type(operand.type).name
             if scalar in TEXTS | VALUES and (operators.name not in seen or operator == "_eq"):
                 is_list = is_list_type(get_nullable_type(operand.type))
-                yield Condition(table, column, operator, scalar, is_list)
+                is_first = operators.name not in seen
+                yield Condition(table, column, operator, scalar, is_list, is_first)
         seen.add(operators.name)

@@ -115,8 +115,10 @@ def complaint(status: int, errors: list[Any], *names: str) -> str | None:
 async def complaints(world: World, asked: Asked) -> list[str]:
     found: list[str] = []
     reports = asked.declared is not None and asked.declared.reports
+    # The other dialect is another name for the same code, which a million characters need not see twice.
+    odd_texts = {title: odd for title, odd in ODD.items() if asked.name.islower() or len(odd) < 10}
     for leaf in leaves_of(SCHEMA, asked):
-        for title, odd in ODD.items():
+        for title, odd in odd_texts.items():
             for value in leaf.forms(odd):
                 variables = with_leaf(asked.variables, leaf, value)
                 status, errors = await world.answer(asked.query, variables)
@@ -139,11 +141,13 @@ async def test_every_argument_of_a_query_is_taken_or_named(world: World, name: s
     assert await complaints(world, world.queries[name]) == []
 
 
-@pytest.mark.parametrize("table", sorted(build_catalog().tables))
+@pytest.mark.parametrize("table", sorted(build_catalog().tables.keys() & set(QUERIES)))
 async def test_every_operand_of_a_condition_is_taken_or_named(world: World, table: str) -> None:
     found = []
     for condition in conditions_of(SCHEMA, table):
         for title, odd in ODD.items():
+            if len(odd) > 10 and not condition.is_first:
+                continue
             status, errors = await world.answer(condition.query(), {"w": condition.where(odd)})
             wrong = complaint(status, errors, condition.column, condition.scalar)
             if wrong is not None:

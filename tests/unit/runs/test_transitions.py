@@ -30,10 +30,22 @@ UNFINISHED = [s for s in State if s not in FINISHED_FAMILY]
 
 
 def propose(
-    run: FlowRun, name: str, *, seen: int | None = None, lease: UUID | None = None, **fields: Any
+    run: FlowRun,
+    name: str,
+    *,
+    seen: int | None = None,
+    lease: UUID | None = None,
+    by_person: bool = False,
+    **fields: Any,
 ) -> FlowRunDecision:
     return propose_flow_run_state(
-        run, a_state(name, **fields), seen_version=seen, lease_token=lease, agent_id=None, now=NOW
+        run,
+        a_state(name, **fields),
+        seen_version=seen,
+        by_person=by_person,
+        lease_token=lease,
+        agent_id=None,
+        now=NOW,
     )
 
 
@@ -101,8 +113,32 @@ def test_a_finished_run_is_left_only_by_a_restart_unless_its_end_was_seen(
         assert decision == Agreed()
     else:
         assert decision == Denied(
-            Code.RUN_FINISHED, {"id": "00000000-0000-0000-0000-000000000001", "state": state}
+            Code.RUN_FINISHED,
+            {"id": "00000000-0000-0000-0000-000000000001", "state": state, "version": "3"},
         )
+
+
+@pytest.mark.parametrize("state", sorted(FINISHED_FAMILY))
+@pytest.mark.parametrize("target", [s for s in State if s != State.SUBMITTED])
+def test_a_person_marks_a_finished_run_as_anything_without_naming_its_version(
+    state: str, target: State
+) -> None:
+    decision = propose(a_run(state), target, by_person=True)
+
+    if target == state:
+        assert decision == Agreed()
+    else:
+        assert isinstance(decision, FlowRunMoved)
+
+
+def test_a_person_is_bound_by_locks_and_claims_as_everybody() -> None:
+    assert propose(a_run("Success"), "Submitted", by_person=True) == Denied(
+        Code.ALREADY_SUBMITTED, {}
+    )
+    assert propose(a_run("Running", version_locking=True), "Failed", seen=2, by_person=True) == (
+        Stale(2)
+    )
+    assert isinstance(propose(a_run("Cancelling"), "Running", by_person=True), FlowRunMoved)
 
 
 @pytest.mark.parametrize("target", [s for s in State if s != State.SUBMITTED])

@@ -70,7 +70,10 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
         known = [log for log in logs if log.flow_run_id not in unknown]
         if not known:
             raise compat.error_of(Refused(code=Code.FOREIGN_KEY_VIOLATION))
-        note = f"{len(logs) - len(known)} lines name a flow run that is not there; the others were taken."
+        lost = len(logs) - len(known)
+        note = (
+            f"{lost} of {len(logs)} lines name a flow run that is not there; the others were taken."
+        )
         logs = known
     now = context.shared.clock()
     by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")

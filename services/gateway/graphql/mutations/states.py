@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from uuid import UUID
 
+from strawberry import UNSET
+
 from libs.contracts import runs
 from libs.contracts.base import Refused
 from libs.contracts.runs import RunKind, StateProposal, VersionConflict
@@ -15,11 +17,15 @@ from services.gateway.keys import Guard
 
 @dataclass
 class SetFlowRunState:
-    """`version` is checked when the flow has version locking on; null passes."""
+    """`version` is checked when the flow has version locking on; null passes.
+
+    Clients' processes always send it, as null where they do not care. Left out it is a person's write, which may also
+    change how a run has ended.
+    """
 
     flow_run_id: UUID
     state: JSON
-    version: int | None = None
+    version: int | None = UNSET
 
 
 @dataclass
@@ -72,7 +78,8 @@ async def set_flow_run_states(context: Context, input: SetFlowRunStates) -> Stat
                 run_kind=RunKind.FLOW_RUN,
                 run_id=item.flow_run_id,
                 state=item.state,
-                seen_version=item.version,
+                seen_version=None if item.version is UNSET else item.version,
+                by_person=item.version is UNSET and context.lease is None,
             )
             for item in input.states
         ],
@@ -115,6 +122,9 @@ async def _set(context: Context, proposals: list[StateProposal]) -> StatesPayloa
             raise compat.state_error_of(outcome, kind=kind, run_id=str(proposal.run_id))
         if isinstance(outcome, VersionConflict):
             raise compat.conflict_error_of(outcome)
+        if outcome.reopened:
+            info = {"state": outcome.state, "version": str(outcome.version)}
+            await context.record("set_flow_run_states", object_id=outcome.id, info=info)
         results.append(
             SetFlowRunStateResult(id=outcome.id, status=outcome.status, message=outcome.message)
         )
