@@ -42,7 +42,7 @@ AGENTS = "agents"
 PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "gateway": (
         *(s for s in subjects.ALL if s.template.startswith(("hw.rpc.registry.", "hw.rpc.runs."))),
-        subjects.LOG,
+        subjects.LINES,
         subjects.BEAT,
         subjects.SIG_TASK_BEAT,
         subjects.SIG_KEY_CHANGED,
@@ -56,6 +56,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
     ),
     "runs": (
         subjects.FLOW_RUN_STATE_CHANGED,
+        subjects.LINES,  # of agents, which do not publish into a stream themselves
         subjects.SIG_AGENT_WORK_READY,
         subjects.SIG_AGENT_CANCEL,
         subjects.SIG_RUN_DUE,
@@ -79,6 +80,7 @@ HEARS: dict[str, tuple[Subject, ...]] = {
     "runs": (
         *(s for s in subjects.ALL if s.template.startswith("hw.rpc.runs.")),
         *agent_access.REQUESTS,
+        subjects.LOG,
         subjects.SIG_RUN_DUE,
     ),
     "heartbeat": (subjects.BEAT, subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),

@@ -41,7 +41,7 @@ _REST: dict[str, tuple[str, dict[str, Any], type[BaseModel] | None, bool, str]] 
     ),
     "log": (
         "hw.log.{tenant_id}.{flow_run_id}", _RUN, wire.LogBatch, True,
-        "JetStream LOGS, at least once.",
+        "A request: repeat what is not acknowledged.",
     ),
 }  # fmt: skip
 

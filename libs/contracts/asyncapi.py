@@ -18,7 +18,8 @@ GUARANTEES = {
     "rpc": "Request and reply, at most once; the caller owns the retry. An absent responder is an answer.",
     "work": "JetStream work queue: at least once; must happen. Deduplicated by Nats-Msg-Id.",
     "evt": "JetStream through an outbox: at least once, ordered per id; a fact in the past tense.",
-    "log": "JetStream, drained in batches: at least once, deduplicated by the lines' ids.",
+    "log": "Request and reply, at most once: the answer is JetStream's acknowledgement. The agent owns the retry.",
+    "lines": "JetStream, drained in batches: at least once, deduplicated by the lines' ids.",
     "beat": "Core NATS: lossy; three pings of four may get lost.",
     "sig": "Core NATS: lossy; nothing depends on one arriving.",
     "dlq": "JetStream: poison, kept for a human.",
@@ -30,6 +31,7 @@ BODIES: dict[Subject, type[Message]] = {
     subjects.WORK_CLEAR_SCHEDULED: runs.ClearScheduled,
     subjects.WORK_RESCHEDULE: runs.Reschedule,
     subjects.LOG: runs.LogBatch,
+    subjects.LINES: runs.LogBatch,
     subjects.SIG_AGENT_WORK_READY: agents.WorkReady,
 }
 EMPTY: frozenset[Subject] = frozenset(

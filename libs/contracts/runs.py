@@ -320,7 +320,7 @@ class LogLine(Message):
 
 
 class LogBatch(Message):
-    """Lines of one flow run on `hw.log.{tenant_id}.{flow_run_id}` (`none` where the run is unknown).
+    """Lines of one flow run on `hw.lines.{tenant_id}.{flow_run_id}` (`none` where the run is unknown).
 
     `accepted` is when the gateway took them; it is the rows' `created`, so a redelivered batch meets its own keys.
     """

@@ -80,11 +80,17 @@ WORK = Stream(
     durables=(Durable(name="runs__work", service="runs", filter="hw.work.runs.>"),),
 )
 
-LOG_DRAIN = Durable(name="runs__logs", service="runs", filter="hw.log.>", max_ack_pending=20_000)
+LOG_DRAIN = Durable(
+    name="runs__logs",
+    service="runs",
+    # Whatever the stream holds: also lines of the release before, which kept them under `hw.log`.
+    filter=">",
+    max_ack_pending=20_000,
+)
 
 LOGS = Stream(
     name="LOGS",
-    subjects=("hw.log.>",),
+    subjects=("hw.lines.>",),
     retention=Retention.WORK_QUEUE,
     max_bytes=4 << 30,
     # Lines that were acknowledged are not given up for new ones; a client that is refused sends again.

@@ -5,7 +5,8 @@
 | rpc | request/reply, queue group named after the service | at most once; the caller owns the retry |
 | work | JetStream work queue | at least once; must happen |
 | evt | JetStream, through an outbox | at least once; a fact; ordered per id |
-| log | JetStream, drained in batches | at least once, deduplicated |
+| log | request/reply: an agent hands log lines to the ledger | at most once; the agent owns the retry |
+| lines | JetStream, drained in batches | at least once, deduplicated |
 | beat | core NATS, heard by every replica of the heartbeat service | lossy: three of four may be lost |
 | sig | core NATS | lossy; nothing may depend on one arriving |
 | dlq | JetStream | poison, kept for a human |
@@ -95,8 +96,9 @@ PROJECT_DELETED = Subject("hw.evt.project.deleted.{project_id}")
 FLOW_RUN_STATE_CHANGED = Subject("hw.evt.flow_run.state_changed.{flow_run_id}")
 FLOW_RUN_ZOMBIE_DETECTED = Subject("hw.evt.flow_run.zombie_detected.{flow_run_id}")
 
-# Logs and pings
+# Log lines and pings. No stream keeps what agents may publish: the broker would acknowledge wherever they say.
 LOG = Subject("hw.log.{tenant_id}.{flow_run_id}")
+LINES = Subject("hw.lines.{tenant_id}.{flow_run_id}")
 BEAT = Subject("hw.beat.{tenant_id}.{flow_run_id}")
 
 # Lossy signals

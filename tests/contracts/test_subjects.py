@@ -7,7 +7,7 @@ import pytest
 from libs.contracts import registry, runs, streams, subjects
 from libs.contracts.base import Event, Rpc
 
-PLANES = {"rpc", "work", "evt", "log", "beat", "sig", "dlq"}
+PLANES = {"rpc", "work", "evt", "log", "lines", "beat", "sig", "dlq"}
 TOKEN = re.compile(r"[a-z][a-z0-9_]*|\{[a-z_]+\}")
 
 
@@ -53,7 +53,7 @@ def test_a_durable_plane_is_kept_by_exactly_one_stream_and_no_other_plane_is(
 ) -> None:
     example = subject.at(**dict.fromkeys(subject.tokens, "x"))
     keepers = [s.name for s in streams.ALL if any(matches(p, example) for p in s.subjects)]
-    durable = subject.template.split(".")[1] not in {"rpc", "sig", "beat"}
+    durable = subject.template.split(".")[1] not in {"rpc", "sig", "beat", "log"}
 
     assert len(keepers) == (1 if durable else 0)
 

@@ -43,11 +43,13 @@ class Secured:
 
 
 @asynccontextmanager
-async def secured(stack: Stack, *, tls: Certificates | None = None) -> AsyncIterator[Secured]:
+async def secured(
+    stack: Stack, *, tls: Certificates | None = None, with_operator: bool = False
+) -> AsyncIterator[Secured]:
     """Such services on a nats-server of their own, which speaks TLS if it is given certificates."""
     ca = str(tls.ca) if tls else None
     async with AsyncExitStack() as exits:
-        server = await exits.enter_async_context(guarded_nats(tls=tls))
+        server = await exits.enter_async_context(guarded_nats(tls=tls, with_operator=with_operator))
         await provision(server.url("provision"), tls_ca=ca)
         gateway = await exits.enter_async_context(
             all_services(

@@ -25,6 +25,7 @@ from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
 from services.runs.dispatch.domain import Crashed, Labels, Proposed, Requeued
 from services.runs.dispatch.leases import AGENT_TYPE, Leases
+from services.runs.dispatch.lines import AgentLines
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.domain.creation import canonical_labels
 from services.runs.domain.transitions import FlowRun
@@ -357,6 +358,7 @@ def declare(
     dispatch = Dispatch(service, settings, pings=pings)
     bus = service.bus
     bus.hear(subjects.SIG_RUN_DUE, dispatch.on_run_due, shared=False)
+    bus.hear(subjects.LOG, AgentLines(bus, spawn=dispatch._spawn).on_lines)
     serve = partial(bus.serve_tenants, whose=dispatch.asking_tenant)
     serve(agents.CLAIM, dispatch.on_claim, hot=True)  # most wait here for long
     serve(agents.RENEW, _of_protocol(dispatch.renew), hot=True)  # a group commit

@@ -9,18 +9,22 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
+from nats.js.errors import APIError
 
-from libs.contracts import agents, runs
+from libs.contracts import agents, runs, subjects
 from libs.contracts.agents import Outcome, Standing, Welcome
 from libs.contracts.base import Refused, Rpc
 from libs.contracts.errors import Code
-from libs.contracts.runs import StateApplied
+from libs.contracts.runs import LogBatch, LogLine, StateApplied
 from libs.contracts.subjects import agent_inbox
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.runs.app import Runs
+from services.runs.dispatch import lines
+from services.runs.dispatch.lines import AgentLines
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow, tenant_with_flow
@@ -693,3 +697,76 @@ async def test_nobody_waits_for_the_locks_of_another_tenants_runs(
         [renewal] = await stranger.renew(stolen)
 
     assert renewal.standing is Standing.LOST
+
+
+async def test_lines_of_an_agent_are_acknowledged_as_a_stream_does_it(
+    stack: Stack, bus: Bus, flow: Flow, client: Client
+) -> None:
+    run_id = await client.create(flow)
+    batch = LogBatch(
+        tenant_id=flow.tenant_id,
+        accepted=utc_now(),
+        lines=[LogLine(id=new_id(), flow_run_id=run_id, timestamp=utc_now(), message="said")],
+    )
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        kept = await agent.client.jetstream().publish(
+            subjects.LOG.at(tenant_id=flow.tenant_id, flow_run_id=run_id),
+            batch.model_dump_json().encode(),
+            stream="LOGS",
+        )
+
+    assert kept.stream == "LOGS"
+
+    async def is_there() -> bool:
+        return bool(
+            await stack.admin_pool.fetchval(
+                "SELECT true FROM runs.log WHERE flow_run_id = $1 AND message = 'said'", run_id
+            )
+        )
+
+    assert await eventually(is_there)
+
+
+@pytest.mark.parametrize(
+    ("size", "is_id", "said"),
+    [
+        (lines.LARGEST + 1, True, "a message of log lines has at most 4194304 bytes"),
+        (10, False, "a message of log lines has the id of a flow run"),
+    ],
+)
+async def test_lines_that_cannot_be_kept_are_refused_with_the_reason(
+    stack: Stack, flow: Flow, size: int, is_id: bool, said: str
+) -> None:
+    run = new_id() if is_id else "no-id"
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        with pytest.raises(APIError, match=said):
+            await agent.client.jetstream().publish(
+                subjects.LOG.at(tenant_id=flow.tenant_id, flow_run_id=run), b"x" * size
+            )
+
+
+async def test_one_tenants_lines_that_wait_leave_room_for_anothers() -> None:
+    begun: list[object] = []
+    taker = AgentLines(Bus("nats://nobody", service="runs"), spawn=begun.append)
+    answers: list[bytes] = []
+
+    class Silent(Msg):
+        async def respond(self, data: bytes) -> None:
+            answers.append(data)
+
+    def message(tenant: UUID) -> Msg:
+        subject = subjects.LOG.at(tenant_id=tenant, flow_run_id=new_id())
+        reply = f"{agent_inbox(tenant)}.x"
+        return Silent(NatsClient(), subject, reply, b"x" * lines.LARGEST)
+
+    flood, other = new_id(), new_id()
+    for _ in range(10):
+        await taker.on_lines(message(flood))
+    assert len(begun) == lines.WAITING_OF_ONE // lines.LARGEST
+    assert all(b"try again" in answer for answer in answers)
+
+    await taker.on_lines(message(other))
+
+    assert len(begun) == lines.WAITING_OF_ONE // lines.LARGEST + 1
+    for work in begun:
+        work.close()  # type: ignore[attr-defined] # a coroutine that is never run

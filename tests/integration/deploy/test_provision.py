@@ -11,7 +11,7 @@ from nats.js.api import ConsumerConfig, RetentionPolicy
 
 from deploy.engines import EngineError
 from deploy.provision import provision
-from libs.contracts.streams import ALL, EVENTS, WORK, Durable, Retention, Stream
+from libs.contracts.streams import ALL, EVENTS, LOGS, WORK, Durable, Retention, Stream
 from tests.support.engines import Stack
 
 pytestmark = pytest.mark.usefixtures("stack")
@@ -100,6 +100,26 @@ async def test_a_wrong_password_is_said(stack: Stack) -> None:
 
     with pytest.raises(EngineError, match="NATS"):
         await provision(wrong, wait=timedelta(0))
+
+
+async def test_lines_that_the_release_before_kept_are_handed_to_the_ledger(stack: Stack) -> None:
+    """They lie under the subject that agents publish to, which no stream takes any more."""
+    drain = LOGS.durables[0]
+    before = replace(LOGS, subjects=("hw.log.>",), durables=(replace(drain, filter="hw.log.>"),))
+    async with _Js(stack) as js:
+        await js.delete_stream("LOGS")
+        await provision(stack.nats_url, streams=[before])
+        await js.publish("hw.log.t.r", b"{}", stream="LOGS")
+
+        await provision(stack.nats_url)
+
+        assert (await js.stream_info("LOGS")).config.subjects == list(LOGS.subjects)
+        await js.publish("hw.lines.t.r", b"{}", stream="LOGS")
+        subscription = await js.pull_subscribe_bind(durable=drain.name, stream="LOGS")
+        handed = await subscription.fetch(2, timeout=5)
+        assert [message.subject for message in handed] == ["hw.log.t.r", "hw.lines.t.r"]
+        for message in handed:
+            await message.ack()
 
 
 class _Js:

@@ -37,7 +37,7 @@ async def accept(copies: LogCopies, run_id: UUID, message: str) -> None:
         accepted=utc_now(),
         lines=[LogLine(id=new_id(), flow_run_id=run_id, timestamp=utc_now(), message=message)],
     )
-    subject = subjects.LOG.at(tenant_id=run_id, flow_run_id=run_id)
+    subject = subjects.LINES.at(tenant_id=run_id, flow_run_id=run_id)
     await copies.publish(subject, batch.model_dump_json().encode())
 
 

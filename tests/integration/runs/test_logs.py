@@ -46,7 +46,7 @@ def batch(run_id: UUID | None, lines: int, *, tenant_id: UUID, **fields: Any) ->
 
 
 async def publish(bus: Bus, body: bytes, *, tenant_id: UUID, run_id: UUID | None) -> None:
-    subject = subjects.LOG.at(tenant_id=tenant_id, flow_run_id=run_id or "none")
+    subject = subjects.LINES.at(tenant_id=tenant_id, flow_run_id=run_id or "none")
     await bus.js.publish(subject, body, stream="LOGS")
 
 
@@ -270,7 +270,7 @@ async def test_what_of_a_flood_is_written_is_not_counted_again_when_the_rest_fai
     flood = [
         Msg(
             bus.client,
-            subject=subjects.LOG.at(tenant_id=tenant_id, flow_run_id=run_id),
+            subject=subjects.LINES.at(tenant_id=tenant_id, flow_run_id=run_id),
             reply=f"$JS.ACK.LOGS.runs__logs.1.{place}.{place}.1.0",
             data=batch(run_id, 3, tenant_id=tenant_id).model_dump_json().encode(),
         )
@@ -321,7 +321,7 @@ async def test_a_flood_is_written_in_parts_that_hold_nobody_up_for_long(
         [
             Msg(
                 bus.client,
-                subject=subjects.LOG.at(tenant_id=tenant_id, flow_run_id=run_id),
+                subject=subjects.LINES.at(tenant_id=tenant_id, flow_run_id=run_id),
                 reply=f"$JS.ACK.LOGS.runs__logs.1.{place}.{place}.1.0",
                 data=batch(run_id, 2_000, tenant_id=tenant_id).model_dump_json().encode(),
             )

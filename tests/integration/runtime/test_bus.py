@@ -308,7 +308,7 @@ async def test_a_bus_stops_though_a_batch_hangs_and_does_not_hear_of_its_cancell
     bus = Bus(stack.nats_url, service="runs")
     bus.consume_batches(streams.LOGS.durables[0], streams.LOGS, hang, wait=0.2)
     await bus.start()
-    await asker.js.publish(f"hw.log.{TENANT}.none", b"{}", stream="LOGS")
+    await asker.js.publish(f"hw.lines.{TENANT}.none", b"{}", stream="LOGS")
     await begun.wait()
 
     async with asyncio.timeout(20):
@@ -406,7 +406,7 @@ async def test_a_batch_that_fails_is_put_off_and_delivered_whole(
     consumer = Bus(stack.nats_url, service="runs")
     consumer.consume_batches(durable, streams.LOGS, handler, batch=10, wait=0.2)
     for number in range(5):
-        await asker.js.publish("hw.log.t.r", str(number).encode(), stream="LOGS", timeout=5)
+        await asker.js.publish("hw.lines.t.r", str(number).encode(), stream="LOGS", timeout=5)
     await consumer.start()
 
     await eventually(lambda: len(kept) == 5)
@@ -429,9 +429,9 @@ async def test_a_consumer_rests_between_batches_so_that_the_next_one_gathers(
         streams.LOGS.durables[0], streams.LOGS, handler, batch=10, wait=0.2, rest=rest
     )
     await consumer.start()
-    await asker.js.publish("hw.log.t.r", b"a line", stream="LOGS", timeout=5)
+    await asker.js.publish("hw.lines.t.r", b"a line", stream="LOGS", timeout=5)
     await eventually(lambda: len(moments) == 1)
-    await asker.js.publish("hw.log.t.r", b"another", stream="LOGS", timeout=5)
+    await asker.js.publish("hw.lines.t.r", b"another", stream="LOGS", timeout=5)
     await eventually(lambda: len(moments) == 2)
     await consumer.stop()
 
@@ -451,7 +451,7 @@ async def test_what_a_consumer_that_stops_has_not_handled_is_at_once_another_one
         handled.extend(m.data for m in messages)
 
     async def put(number: int) -> None:
-        await asker.js.publish("hw.log.t.r", str(number).encode(), stream="LOGS", timeout=5)
+        await asker.js.publish("hw.lines.t.r", str(number).encode(), stream="LOGS", timeout=5)
 
     leaving = Bus(stack.nats_url, service="runs")
     leaving.consume_batches(durable, streams.LOGS, slow, batch=10, wait=5)

@@ -79,7 +79,7 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
     by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
     publications = []
     for run_id, lines in groupby(by_run, key=lambda log: log.flow_run_id):
-        subject = subjects.LOG.at(tenant_id=context.tenant_id, flow_run_id=run_id or "none")
+        subject = subjects.LINES.at(tenant_id=context.tenant_id, flow_run_id=run_id or "none")
         for body in bodies_of(lines, tenant_id=context.tenant_id, now=now, ids=context.shared.ids):
             publications.append(context.shared.log_copies.publish(subject, body))
     try:
