@@ -37,6 +37,7 @@ from services.gateway import odd_text
 from services.gateway.budget import CHARACTERS, Budget
 from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.context import Context
+from services.gateway.discreet import without_values
 from services.gateway.documents import Documents, Parsed
 from services.gateway.graphql import compat
 from services.gateway.permissions import UNREADABLE
@@ -123,9 +124,9 @@ class Operations:
     async def run(self, operation: Operation, context: Context) -> Answer:
         """Answer one operation; never raises for what a client sent."""
         if self._tracing is None:
-            return await self._answered(operation, context)
+            return _discreet(operation, await self._answered(operation, context))
         with self._tracing.span(f"graphql {title_of(operation)}") as span:
-            answer = await self._answered(operation, context)
+            answer = _discreet(operation, await self._answered(operation, context))
             span.set_attribute("headwater.refused", answer.status != 200)
             return answer
 
@@ -248,12 +249,15 @@ class Operations:
     async def _read(
         self, plan: Plan, operation: Operation, context: Context, parsed: Parsed | None = None
     ) -> Answer:
+        """Answer a query: what is ours by its plan, the rest by its resolvers."""
         identity = context.identity
         visible = await context.shared.tenants.all() if identity.any_tenant else identity.may_enter
         if identity.any_tenant and plan.program.names_tenants:
             plan = plan.granting({*visible} - {context.tenant_id})
         unreadable = UNREADABLE[identity.role]
         if not unreadable.isdisjoint(plan.program.tables):
+            for table in sorted(unreadable & plan.program.tables):
+                await context.record_refusal(table)
             forbidden = compat.error_of(Refused(code=Code.FORBIDDEN))
             plan = plan.refusing(unreadable, forbidden)
         answers = await self._reader.execute(
@@ -394,6 +398,11 @@ class Operations:
             path=error.path,
             extensions={"code": code, "error_id": error_id},
         )
+
+
+def _discreet(operation: Operation, answer: Answer) -> Answer:
+    body = without_values(operation.query, answer.body)
+    return answer if body is answer.body else replace(answer, body=body)
 
 
 def title_of(operation: Operation) -> str:

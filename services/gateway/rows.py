@@ -11,7 +11,7 @@ from libs.runtime import exact_json
 from libs.runtime.database import Database
 from services.gateway.reads import Reader, ReadPath
 
-_REMEMBERED = 50_000  # runs that are known to exist; 10 MB at most
+_REMEMBERED = 50_000  # runs and task runs that are known to exist; 10 MB of each at most
 
 
 class Rows:
@@ -22,6 +22,7 @@ class Rows:
         self._reader = reader
         self._database = database
         self._known: OrderedDict[tuple[UUID, UUID], None] = OrderedDict()
+        self._known_tasks: OrderedDict[tuple[UUID, UUID, UUID], None] = OrderedDict()
 
     async def unknown_flow_runs(self, tenant_id: UUID, run_ids: set[UUID]) -> set[UUID]:
         """Which of these are no flow runs of the tenant; those that are get remembered, as every log batch asks."""
@@ -45,6 +46,25 @@ class Rows:
             tenant_id, [*task_run_ids],
         )  # fmt: skip
         return {row["id"]: row["flow_run_id"] for row in rows}
+
+    async def task_runs_of(
+        self, tenant_id: UUID, named: set[tuple[UUID, UUID]]
+    ) -> set[tuple[UUID, UUID]]:
+        """Those of these (flow run, task run) that belong together; remembered, as every log batch asks."""
+        unknown = [pair for pair in named if (tenant_id, *pair) not in self._known_tasks]
+        if unknown:
+            rows = await self._database.pool.fetch(
+                "SELECT t.flow_run_id, t.id FROM runs.task_run t "
+                "JOIN unnest($2::uuid[], $3::uuid[]) AS asked (flow_run_id, id) USING (flow_run_id, id) "
+                "WHERE t.tenant_id = $1",
+                tenant_id, [run for run, _ in unknown], [task_run for _, task_run in unknown],
+            )  # fmt: skip
+            found = {(row["flow_run_id"], row["id"]) for row in rows}
+            self._known_tasks |= dict.fromkeys((tenant_id, *pair) for pair in found)
+            while len(self._known_tasks) > _REMEMBERED:
+                self._known_tasks.popitem(last=False)
+            return (named - set(unknown)) | found
+        return named
 
     def nested(self, table: str, attribute: str) -> Callable[[Any, GraphQLResolveInfo[Any]], Any]:
         """A resolver for a payload's relation: the row of `table` whose id the payload holds in `attribute`."""

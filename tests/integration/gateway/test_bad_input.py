@@ -550,3 +550,56 @@ async def test_a_run_config_that_agents_cannot_read_is_refused_wherever_one_is_g
 
     assert answer["data"] == {mutation: None}
     assert "run_config.type: 'NoSuchRun' is unknown to agents" in answer["errors"][0]["message"]
+
+
+HUNTER = "hunter-2-secret"
+BADLY_PUT = [
+    # inline: not JSON text, of the wrong shape, with fields too many or too few, not even GraphQL
+    f'mutation {{ set_secret(input: {{name: "s", value: "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ set_secret(input: {{value: "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ set_secret(input: {{name: 1, value: "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ set_secret(input: {{name: "s", value: "1", more: "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ set_secret(input: ["{HUNTER}"]) {{ success }} }}',
+    f'mutation {{ set_secret(name: "s", value: "{HUNTER}") {{ success }} }}',
+    f'mutation {{ set_secret(input: {{name: "s", value: {{a: "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ set_secret(input: {{name: "s", value: "{HUNTER}) {{ success }} }}',
+    f'mutation {{ setSecret(input: {{name: "s" "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ setSecret(input: {{value: "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ refresh_token(input: {{access_token: ["{HUNTER}"]}}) {{ access_token }} }}',
+    f'mutation {{ refreshToken(input: {{accessToken: 1, more: "{HUNTER}"}}) {{ accessToken }} }}',
+]
+
+
+@pytest.mark.parametrize("document", BADLY_PUT)
+async def test_a_secret_that_was_badly_put_is_not_repeated(api: Gql, document: str) -> None:
+    answer = await api.post({"query": document})
+
+    assert answer.json()["errors"]
+    assert HUNTER not in answer.text
+    assert "does not fit the schema" in answer.text
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"value": HUNTER},
+        {"name": ["s"], "value": HUNTER},
+        {"name": "s", "value": "1", HUNTER: 1},
+        {"name": "s" * 300, "value": HUNTER},
+        {"name": "s", "value": HUNTER * 10_000},
+        [HUNTER],
+        HUNTER,
+    ],
+)
+@pytest.mark.parametrize("mutation", ["set_secret", "setSecret"])
+async def test_a_secret_in_a_variable_that_does_not_fit_is_not_repeated(
+    api: Gql, mutation: str, given: Any
+) -> None:
+    kind = {"set_secret": "set_secret_input", "setSecret": "setSecretInput"}[mutation]
+    document = f"mutation($input: {kind}!) {{ {mutation}(input: $input) {{ success }} }}"
+
+    for variables in ({"input": given}, json.dumps({"input": given})):
+        answer = await api.post({"query": document, "variables": variables})
+
+        assert answer.json()["errors"]
+        assert HUNTER not in answer.text

@@ -114,6 +114,54 @@ async def test_a_line_without_a_moment_gets_ours_and_one_object_is_a_batch(
     assert abs(moment - before) < timedelta(minutes=1)
 
 
+async def test_a_line_keeps_the_task_run_of_its_own_flow_run_only(api: Gql, run_id: str) -> None:
+    """Any id was taken: lines showed below task runs of other runs, and of nobody's."""
+    shown = "query($id: uuid!) { flow_run_by_pk(id: $id) { flow_id flow { tasks { id } } } }"
+    run = (await api(shown, id=run_id))["flow_run_by_pk"]
+    task = run["flow"]["tasks"][0]["id"]
+    make = "mutation($f: UUID!) { create_flow_run(input: {flow_id: $f}) { id } }"
+    other_run = (await api(make, f=run["flow_id"]))["create_flow_run"]["id"]
+    get = (
+        "mutation($r: UUID!, $t: UUID!) {"
+        " get_or_create_task_run(input: {flow_run_id: $r, task_id: $t}) { id } }"
+    )
+    own, other = [
+        (await api(get, r=run, t=task))["get_or_create_task_run"]["id"]
+        for run in (run_id, other_run)
+    ]
+    nobody = str(new_id())
+    write = "mutation($input: write_run_logs_input!) { write_run_logs(input: $input) { success } }"
+
+    # Twice: what was found to belong together is remembered.
+    for turn in ("first", "second"):
+        await api(
+            write,
+            input={
+                "logs": [
+                    {"flow_run_id": run_id, "task_run_id": task_run, "message": f"{turn} {word}"}
+                    for word, task_run in [("own", own), ("other", other), ("nobody", nobody)]
+                ]
+            },
+        )
+
+    async def all_six() -> dict[str, str | None]:
+        found = await api(
+            'query($id: uuid!) { log(where: {flow_run_id: {_eq: $id}, message: {_regex: "^(first|second) "}})'
+            " { message task_run_id } }",
+            id=run_id,
+        )
+        lines = {line["message"]: line["task_run_id"] for line in found["log"]}
+        assert len(lines) == 6
+        return lines
+
+    lines = await eventually(all_six, timeout=30)
+    assert lines == {
+        f"{turn} {word}": own if word == "own" else None
+        for turn in ("first", "second")
+        for word in ("own", "other", "nobody")
+    }
+
+
 async def test_agents_of_every_year_find_what_they_ask_before_they_start(api: Gql) -> None:
     asked = await api(
         "query { hello auth_info { api_token_scope tenant_id } authInfo { apiTokenScope } tenant { id } }"

@@ -50,7 +50,10 @@ class WriteRunLogs:
 
 @mutation("write_run_logs", guard=Guard.RUN, reports=True)
 async def write_run_logs(context: Context, input: WriteRunLogs) -> Success:
-    """Accept log lines. `Foreign key violation.` when no run that they name is known."""
+    """Accept log lines. `Foreign key violation.` when no run that they name is known.
+
+    A task run that is not of the line's flow run is left out.
+    """
     return await _write(context, input.logs)
 
 
@@ -75,6 +78,7 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
             f"{lost} of {len(logs)} lines name a flow run that is not there; the others were taken."
         )
         logs = known
+    await _forget_foreign_task_runs(context, logs)
     now = context.shared.clock()
     by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
     publications = []
@@ -108,6 +112,19 @@ async def _with_runs(context: Context, logs: list[WriteRunLog]) -> list[WriteRun
         else log
         for log in logs
     ]
+
+
+async def _forget_foreign_task_runs(context: Context, logs: list[WriteRunLog]) -> None:
+    """Take the task run off lines whose flow run has no such one: a line is kept, a wrong name for it is not."""
+    named = {
+        (log.flow_run_id, log.task_run_id)
+        for log in logs
+        if log.flow_run_id is not None and log.task_run_id is not None
+    }
+    known = await context.shared.rows.task_runs_of(context.tenant_id, named) if named else set()
+    for log in logs:
+        if log.task_run_id is not None and (log.flow_run_id, log.task_run_id) not in known:
+            log.task_run_id = None
 
 
 def bodies_of(

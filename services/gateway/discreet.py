@@ -1,0 +1,58 @@
+"""Errors of requests that carry secrets, without the secrets.
+
+What does not parse, validate or coerce is refused in graphql-core's words, and those show the value that did not fit:
+`Expected ... to include required field 'name', found: {value: "hunter2"}`. Of a document with a secret in it such words
+are not repeated; clients print errors, and logs keep what clients print. Our own refusals never show values.
+"""
+
+import re
+
+import orjson
+
+_CARRIER = re.compile(r"\b(?:set_secret|setSecret|(?:refresh_token|refreshToken)(?=[\s,]*\())")
+"""Mutations whose input is a secret, in either dialect; fields that show a refresh token have no arguments."""
+_HARMLESS = re.compile(
+    r"Cannot query field|Must provide operation name|Unknown operation named|A GET answers"
+    r"|The document (?:has|is|holds) "
+    r"|[\w.$\[\]]+ (?:is (?:NaN|-?Infinity)|holds half of|cannot hold the character|is nested deeper)"
+)
+"""Errors that show nothing of what was given as a value: at most where it is, and which character of it is odd."""
+_REASON = re.compile(
+    r"JSON cannot represent the literal.*"
+    r"(?P<why>: it (?:is not JSON text|holds a number that is larger than any|is nested deeper than \d+ levels))$",
+    re.DOTALL,
+)
+"""Why a literal is not JSON, after the literal itself."""
+
+
+def without_values(query: str, body: bytes) -> bytes:
+    """An answer as it may be shown: without what it repeats of a request that carries a secret."""
+    if not body.startswith(b'{"errors"'):
+        return body
+    carrier = _CARRIER.search(query)
+    if carrier is None:
+        return body
+    answer = orjson.loads(body)
+    for error in answer["errors"]:
+        if not _may_be_shown(error):
+            reason = _REASON.search(error["message"])
+            error["message"] = (
+                f"The request for {carrier[0]} does not fit the schema{_place(error)}. What does not fit is not"
+                " repeated here, as it may be the secret. Compare it with the input's type; JSON in the document"
+                " itself must be a string of JSON text."
+                + (f" JSON cannot represent the literal{reason['why']}." if reason else "")
+            )
+    return orjson.dumps(answer)
+
+
+def _may_be_shown(error: dict[str, object]) -> bool:
+    # What we refuse ourselves has a code.
+    return "extensions" in error or bool(_HARMLESS.match(str(error["message"])))
+
+
+def _place(error: dict[str, object]) -> str:
+    match error.get("locations"):
+        case [{"line": int(line), "column": int(column)}, *_]:
+            return f" at line {line}, column {column}"
+        case _:
+            return ""

@@ -1,0 +1,32 @@
+"""Names that people give to keys and tenants: one line of text that reads as what it is. Pure.
+
+They are shown in lists, and a key's name is who the audit trail says it was: a name must not be a page long, break the
+line, or run backwards over what stands beside it.
+"""
+
+import unicodedata
+
+NAME_LIMIT = 255  # characters
+
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Characters that turn the direction of what follows."""
+_BREAKS = frozenset(("Cc", "Zl", "Zp"))
+
+
+def name_refusal(field: str, name: str) -> str | None:
+    """Why a name cannot be given, in a sentence that names the field; None when it can."""
+    if not name.strip() or len(name) > NAME_LIMIT:
+        return f"{field} must have 1 to {NAME_LIMIT} characters, and has {len(name)}"
+    odd = next((character for character in name if _is_odd(character)), None)
+    if odd is not None:
+        return f"{field} must be one line of text, and has the control character U+{ord(odd):04X}"
+    return None
+
+
+def one_line(name: str) -> str:
+    """A name that was given before there were rules, as one line of bounded length."""
+    return "".join("\ufffd" if _is_odd(character) else character for character in name[:NAME_LIMIT])
+
+
+def _is_odd(character: str) -> bool:
+    return unicodedata.category(character) in _BREAKS or character in _TURNS
