@@ -18,11 +18,12 @@ import structlog
 from pydantic import ValidationError
 
 from libs.contracts import streams, subjects
-from libs.runtime import log, metrics, trace
+from libs.runtime import departed, log, metrics, trace
 from libs.runtime.bus import Bus
 from libs.runtime.bus_streams import NotProvisionedError
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
+from libs.runtime.departed import Departed, tables_of
 from libs.runtime.http import HttpServer, Probe, health_app
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.loop import Loop
@@ -71,6 +72,12 @@ class Service(Probe):
                 interval=timedelta(seconds=1),
                 tick=self.relay.tick,
                 rest=_RELAY_REST,
+            )
+        if tables_of(self.name):
+            self.add_loop(
+                "departed_tenants",
+                interval=departed.INTERVAL,
+                tick=Departed(self.database, self.name).tick,
             )
         self._started = False
         self._health = (

@@ -34,15 +34,26 @@ class Tenant(ShownTable, table=True):
     settings: Shown[dict[str, Any]] = document("{}")
 
 
+class DeletedTenant(SQLModel, table=True):
+    """A tenant that is gone: what the services delete their rows by, also those that were still under way."""
+
+    __tablename__ = "deleted_tenant"
+    __table_args__ = (Index(None, "deleted"), {"schema": SCHEMA})
+
+    id: UUID = key()
+    deleted: datetime = moment(default_now=True)
+
+
 class ApiKey(Stamped, table=True):
     """An API key; only its keyed hash is stored.
 
-    `role` is one of tenant_admin, user, read_only, agent.
+    `role` is one of tenant_admin, user, read_only, agent. `made_with` is the key of whoever made it: keys that a guest
+    made end with the guest's membership.
     """
 
     __tablename__ = "api_key"
     __table_args__ = (
-        UniqueConstraint("hash"), Index(None, "tenant_id"), {"schema": SCHEMA},
+        UniqueConstraint("hash"), Index(None, "tenant_id"), Index(None, "made_with"), {"schema": SCHEMA},
     )  # fmt: skip
 
     tenant_id: UUID
@@ -51,6 +62,7 @@ class ApiKey(Stamped, table=True):
     role: str
     hash: bytes
     created_by: UUID | None = None
+    made_with: UUID | None = None
     expires_at: datetime | None = maybe_moment()
     revoked_at: datetime | None = maybe_moment()
 
@@ -128,7 +140,7 @@ class Message(ShownTable, table=True):
 
 
 class AuditLog(SQLModel, table=True):
-    """Who changed what; append-only."""
+    """Who changed what, opened which secret, and was refused; append-only, also to the gateway's role."""
 
     __tablename__ = "audit_log"
     __table_args__ = (

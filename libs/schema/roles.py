@@ -50,6 +50,9 @@ ROLES: tuple[Role, ...] = (*SERVICE_ROLES, READER)
 HIDDEN_FROM_READERS: frozenset[str] = frozenset({"gateway.api_key", "gateway.secret"})
 """Tables that only their owner may read."""
 
+APPEND_ONLY: frozenset[str] = frozenset({"gateway.audit_log", "gateway.deleted_tenant"})
+"""Tables that their owner may add to, and neither change nor empty: whoever takes over a gateway leaves its traces."""
+
 DEFINER_FUNCTIONS: dict[str, tuple[str, ...]] = {
     # function signature: the schemas' roles that may call it
     "registry.share_flows(uuid[])": ("runs",),
@@ -70,7 +73,9 @@ def grants() -> list[str]:
     for table in metadata.tables.values():
         for role in ROLES:
             if table.schema in role.writes:
-                rights = "SELECT, INSERT, UPDATE, DELETE"
+                rights = "SELECT, INSERT"
+                if table.fullname not in APPEND_ONLY:
+                    rights += ", UPDATE, DELETE"
             elif table.fullname in HIDDEN_FROM_READERS:
                 continue
             else:
