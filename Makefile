@@ -21,7 +21,7 @@ ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integrat
 RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
 	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
-.PHONY: $(DIST) help setup dashboard up down status logs demo env image images fmt lint types check test test-unit test-integration test-system \
+.PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-system \
 	test-clients test-containers test-on-containers test-races test-faults bench generate verify migration lock clean
 
 help: ## List these commands
@@ -59,6 +59,9 @@ status: $(READY) ## Show what runs
 
 logs: $(READY) ## Follow its log
 	@$(BIN)/python -m deploy.local logs --follow
+
+keys: $(READY) ## Tenants and API keys without a key, do="create --tenant default --role tenant_admin --name mine"
+	@$(BIN)/python -m deploy.local keys $(or $(do),--help)
 
 demo: $(READY) $(DIST) ## Register, schedule and run real Prefect flows on it, and show what happened (DEMO_EXIT=1 ends then)
 	@$(BIN)/python -m deploy.demo

@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.table import Table
 
 from deploy.engines import DataFolder, EngineError
+from deploy.engines.embedded import DATABASE
 from deploy.local import background, record
 from deploy.local.settings import LocalSettings
+from deploy.migrate import role_url
 from deploy.say import complain
 from libs.runtime.clock import utc_now
 
@@ -95,6 +97,29 @@ def logs(
         _or_complain(show)
     except KeyboardInterrupt:
         raise typer.Exit from None
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def keys(context: typer.Context) -> None:
+    """Tenants and API keys, without a key: `keys tenants`, `keys create --tenant ...`."""
+    from deploy import keys as desk  # noqa: PLC0415 - imports the gateway
+
+    folder = DataFolder(_settings().data)
+    found = record.read(folder)
+    if found is None:
+        complain(
+            EngineError(f"no Headwater runs on {folder.path}; start it (make up), then ask again")
+        )
+    url = role_url(
+        f"postgresql://127.0.0.1:{found.postgres_port}/{DATABASE}",
+        role="gateway",
+        password=folder.secret("postgres.gateway"),
+    )
+    access = desk.Access(postgres_url=url, pepper=folder.secret("gateway.key_pepper").encode())
+    desk.main(context.args, access)
 
 
 def _table(folder: DataFolder, found: record.Record) -> Table:

@@ -21,7 +21,8 @@ class Code(StrEnum):
     TENANT_FORBIDDEN = "tenant_forbidden"  # field: the input that names a tenant
     TENANT_NOT_FOUND = "tenant_not_found"  # tenant_id
     SLUG_TAKEN = "slug_taken"  # slug
-    SLUG_NOT_SLUGIFIED = "slug_not_slugified"
+    USER_NOT_FOUND = "user_not_found"
+    LAST_ADMIN_KEY = "last_admin_key"
     NOT_CONFIRMED = "not_confirmed"
     UNIQUENESS_VIOLATION = "uniqueness_violation"
     FOREIGN_KEY_VIOLATION = "foreign_key_violation"

@@ -16,6 +16,10 @@ Guarantees
 * Logs are accepted when JetStream has them, and copies are kept until PostgreSQL does (`log_copies`): a lost
   JetStream store loses none. Heartbeats are hints and are never waited for.
 * What running code reports is cleaned where it cannot be stored, what people configure is refused there (`odd_text`).
+* A tenant is deleted with its keys in one transaction; the row that says so is what every service deletes its own rows
+  by (`libs/runtime/departed.py`). Keys end with what let their maker in. Who did, read or was refused what is in a
+  trail that this service can only add to. What the network has no way to, `deploy/keys.py` does on the machine.
+* An answer never repeats a secret (`discreet`), and roles read what `permissions` says.
 * A surprise never shows its text: the client gets an id, the log has the rest. Texts that old clients match on are in
   `graphql/compat.py` and nowhere else.
 

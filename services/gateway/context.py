@@ -1,9 +1,11 @@
 """What a resolver can reach: who is asking, and the typed way to ask a service."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
+from libs.contracts import subjects
 from libs.contracts.base import Message, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.runtime import log
@@ -13,13 +15,15 @@ from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from services.gateway.budget import Budget
 from services.gateway.graphql import compat
-from services.gateway.identity import Door, Identity, Tenants
+from services.gateway.identity import Door, Identity, KeyedDoor, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
+from services.gateway.names import name_refusal
 from services.gateway.off_loop import OffLoop
 from services.gateway.permissions import has
 from services.gateway.reads.caller import Caller
+from services.gateway.refusals import Refusals
 from services.gateway.settings import GatewaySettings
 from services.gateway.shares import Owner
 from services.gateway.tokens import Seal
@@ -54,6 +58,7 @@ class Shared:
     log_copies: LogCopies
     leases: Leases
     off_loop: OffLoop
+    refusals: Refusals = field(default_factory=Refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +86,16 @@ class Context:
         """The tenant that this request speaks for."""
         return self.identity.tenant_id
 
-    def require_permission(self, permission: str) -> None:
-        """The same for what is read."""
+    def require_name(self, field: str, name: str) -> None:
+        """Raise unless the name is one that people can read as what it is."""
+        reason = name_refusal(field, name)
+        if reason is not None:
+            raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
+
+    async def require_permission(self, permission: str, *, what: str) -> None:
+        """The same for what is read: `what` is the query."""
         if not has(self.identity.role, permission):
+            await self.record_refusal(what)
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
 
     @property
@@ -97,12 +109,32 @@ class Context:
         if not may(self.identity.role, guard):
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
 
-    async def record(self, message: str, *, object_id: UUID | None, info: dict[str, str]) -> None:
-        """Append to the audit trail. What was done stays done: if the trail cannot be written, the log has the line."""
+    async def forget_keys(self, key_ids: Iterable[UUID]) -> None:
+        """Keys have ended: this gateway looks them up anew, and the others are told to."""
+        for key_id in key_ids:
+            if isinstance(self.shared.door, KeyedDoor):
+                self.shared.door.forget(key_id)
+            await self.shared.bus.signal(subjects.SIG_KEY_CHANGED.at(key_id=key_id))
+
+    async def record(
+        self,
+        message: str,
+        *,
+        object_id: UUID | None,
+        info: dict[str, str],
+        tenant_id: UUID | None = None,
+    ) -> None:
+        """Append to the audit trail of the caller's tenant, or of the one that the caller named and may speak for.
+
+        What was done stays done: if the trail cannot be written, the log has the line.
+        """
+        named = tenant_id if self.identity.any_tenant else None
+        if named is not None and not await self.shared.tenants.exists(named):
+            named = None  # just deleted: nobody could read its trail
         try:
             await self.shared.store.audit(
                 self.shared.ids(),
-                tenant_id=self.tenant_id,
+                tenant_id=named or self.tenant_id,
                 actor=self.identity.actor,
                 message=message,
                 object_id=object_id,
@@ -119,6 +151,24 @@ class Context:
                 info=info,
                 error=str(error),
             )
+
+    async def record_refusal(self, what: str, *, info: dict[str, str] | None = None) -> None:
+        """Append that the caller may not, the first time and then once a minute with how often."""
+        times = self.shared.refusals.worth_a_line(
+            self.identity.actor, what, now=self.shared.clock()
+        )
+        if times is not None:
+            facts = {**(info or {}), "times": str(times)}
+            try:
+                await self.record(f"{what} refused", object_id=None, info=facts)
+            except Exception as error:
+                # Whatever becomes of the trail, the caller is refused, and in the same words.
+                _log.error(
+                    "refusal_not_audited",
+                    actor=self.identity.actor,
+                    refused=what,
+                    error=str(error),
+                )
 
     async def tenant_for(self, given: UUID | None, *, field: str = "tenant_id") -> UUID:
         """The tenant of an explicit argument: it must be one that the caller may speak for."""

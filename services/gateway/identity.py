@@ -8,6 +8,7 @@ signal that tells of the revocation is lost. A token (tokens.py) opens the one t
 the key that it came from would.
 """
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from libs.contracts.errors import Code
 from libs.runtime.clock import Clock
 from services.gateway.graphql.compat import header_uuid
 from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
+from services.gateway.names import one_line
 from services.gateway.store import Store
 from services.gateway.tokens import Purpose, Seal, Token
 
@@ -51,20 +53,23 @@ class Identity:
     @property
     def actor(self) -> str:
         """The name for the audit trail."""
-        return f"key:{self.key.name}:{self.key.id}" if self.key else "anonymous"
+        return f"key:{one_line(self.key.name)}:{self.key.id}" if self.key else "anonymous"
 
 
 class Tenants:
-    """The tenants, cached: they change a few times in the life of an installation."""
+    """The tenants, read once a second: one that another gateway deleted is gone as soon as a revoked key is."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._ids: tuple[UUID, ...] = ()
+        self._read = 0.0
 
     async def all(self) -> tuple[UUID, ...]:
         """Every tenant, oldest first."""
-        if not self._ids:
+        now = asyncio.get_running_loop().time()
+        if not self._ids or now - self._read >= TRUST.total_seconds():
             self._ids = tuple(await self._store.tenant_ids())
+            self._read = now
         return self._ids
 
     async def exists(self, tenant_id: UUID) -> bool:

@@ -6,11 +6,14 @@ pepper, which is not in the database.
 
 import base64
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid5
+
+from services.gateway.names import NAME_LIMIT
 
 PREFIX = "hw_"
 KEY_BYTES = 32  # 256 bits; nobody guesses one
@@ -119,6 +122,24 @@ class Membership:
 def _reach(role: Role) -> int:
     """How many guards let a role pass; each role may do all that those with less reach may."""
     return sum(role in allowed for allowed in ALLOWED.values())
+
+
+def beyond(role: Role) -> tuple[Role, ...]:
+    """The roles that may do what this one may not."""
+    return tuple(other for other in Role if _reach(other) > _reach(role))
+
+
+def slug_refusal(slug: str) -> str | None:
+    """Why a tenant cannot have this slug; None when it can."""
+    if not _SLUG.fullmatch(slug):
+        # the sentence that clients know (backend.md section 1.2)
+        return 'Slug must be "slugified" (lowercase; no spaces)'
+    if len(slug) > NAME_LIMIT:
+        return f"slug has {len(slug)} characters; at most {NAME_LIMIT} are taken"
+    return None
+
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def make(entropy: bytes) -> str:

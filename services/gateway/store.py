@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime.database import Database
-from services.gateway.keys import Key, Listed, Membership, Role
+from libs.runtime.database import Connection, Database
+from libs.runtime.departed import tables_of
+from services.gateway.keys import Key, Listed, Membership, Role, beyond
 from services.gateway.leases import Held
 
 _KEY_WITH_MEMBERSHIPS = (
@@ -20,6 +21,9 @@ _KEY_WITH_MEMBERSHIPS = (
     "WHERE m.user_id = k.user_id AND m.home_tenant_id = k.tenant_id) AS memberships "
     "FROM gateway.api_key k"
 )
+
+_WHILE_IT_STANDS = "FROM gateway.tenant t WHERE t.id = $2 FOR KEY SHARE OF t"
+"""The tenant of a new row, kept from being deleted until the row is committed: a late writer finds no tenant."""
 
 _LEASE_WITHIN = 2.0
 """Seconds; a ping is not held up by a slow database."""
@@ -138,25 +142,45 @@ class Store:
             )
         return {Held(row["tenant_id"], row["id"], row["lease_token"]) for row in rows}
 
-    async def ids_of(
-        self,
-        table: Literal["registry.project", "registry.flow_group", "runs.agent"],
-        tenant_id: UUID,
-    ) -> list[UUID]:
-        """The ids of a tenant's rows in another service's table, to ask that service about them."""
-        rows = await self._database.pool.fetch(
-            f"SELECT id FROM {table} WHERE tenant_id = $1", tenant_id
-        )
-        return [row["id"] for row in rows]
+    async def delete_tenant(self, tenant_id: UUID) -> list[UUID] | None:
+        """Delete the tenant, its keys and its rows of this service; None when there is no such tenant.
 
-    async def delete_tenant(self, tenant_id: UUID) -> None:
-        """Delete the tenant's rows of this service, its own last; the audit trail stays."""
+        One transaction: from its commit on nobody is let in, and a writer who was under way finds no tenant. The other
+        services delete what is theirs when they see the row of `deleted_tenant` (`libs.runtime.departed`). The audit
+        trail stays. Answers the keys that ended: the tenant's, and those that its people made as guests of others.
+        """
         async with self._database.transaction() as connection:
-            for table in ("api_key", "key_value", "secret", "cloud_hook", "message"):
+            deleted = await connection.fetchval(
+                "SELECT id FROM gateway.tenant WHERE id = $1 FOR UPDATE", tenant_id
+            )
+            if deleted is None:
+                return None
+            abroad = await connection.fetch(
+                "SELECT tenant_id, user_id, home_tenant_id, role FROM gateway.membership "
+                "WHERE home_tenant_id = $1",
+                tenant_id,
+            )
+            ended = [
+                key_id
+                for row in abroad
+                for key_id in await _revoke_made_by(connection, _membership(row), roles=tuple(Role))
+            ]
+            keys = await connection.fetch(
+                "DELETE FROM gateway.api_key WHERE tenant_id = $1 RETURNING id", tenant_id
+            )
+            for table in tables_of("gateway"):
                 await connection.execute(
-                    f"DELETE FROM gateway.{table} WHERE tenant_id = $1", tenant_id
+                    f"DELETE FROM {table.fullname} WHERE tenant_id = $1", tenant_id
                 )
+            await connection.execute(
+                "DELETE FROM gateway.membership WHERE home_tenant_id = $1", tenant_id
+            )
             await connection.execute("DELETE FROM gateway.tenant WHERE id = $1", tenant_id)
+            await connection.execute(
+                "INSERT INTO gateway.deleted_tenant (id) VALUES ($1) ON CONFLICT DO NOTHING",
+                tenant_id,
+            )
+        return ended + [row["id"] for row in keys]
 
     # keys
 
@@ -177,25 +201,45 @@ class Store:
         return _key(row) if row else None
 
     async def create_key(
-        self, key: Key, hashed: bytes, *, created_by: UUID | None
+        self, key: Key, hashed: bytes, *, created_by: UUID | None, made_with: UUID | None = None
     ) -> UUID | Refused:
         """Refused(TENANT_NOT_FOUND) when the tenant is unknown."""
         made = await self._database.pool.fetchval(
-            "INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash, created_by, expires_at) "
-            "SELECT $1, t.id, $3, $4, $5, $6, $7, $8 FROM gateway.tenant t WHERE t.id = $2 RETURNING id",
+            "INSERT INTO gateway.api_key "
+            "(id, tenant_id, user_id, name, role, hash, created_by, made_with, expires_at) "
+            f"SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9 {_WHILE_IT_STANDS} RETURNING id",
             key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed, created_by,
-            key.expires_at,
+            made_with, key.expires_at,
         )  # fmt: skip
         return made if made is not None else tenant_not_found(key.tenant_id)
 
-    async def revoke_key(self, tenant_id: UUID, key_id: UUID) -> bool:
-        """False when the tenant has no such key, or it was revoked before."""
-        revoked = await self._database.pool.fetchval(
-            "UPDATE gateway.api_key SET revoked_at = now(), updated = now() "
-            "WHERE id = $2 AND tenant_id = $1 AND revoked_at IS NULL RETURNING id",
-            tenant_id, key_id,
-        )  # fmt: skip
-        return revoked is not None
+    async def revoke_key(
+        self, tenant_id: UUID, key_id: UUID, *, may_be_last: bool = False
+    ) -> bool | Refused:
+        """False when the tenant has no such key, or it was revoked before.
+
+        Refused(LAST_ADMIN_KEY) for the last good key of an administrator, unless it may be: over the network there is
+        no way back.
+        """
+        async with self._database.transaction() as connection:
+            # Two administrators who revoke each other's key at once must not both succeed: the tenant is the lock.
+            await connection.execute(
+                "SELECT FROM gateway.tenant WHERE id = $1 FOR NO KEY UPDATE", tenant_id
+            )
+            revoked = await connection.fetchval(
+                "UPDATE gateway.api_key SET revoked_at = now(), updated = now() "
+                "WHERE id = $2 AND tenant_id = $1 AND revoked_at IS NULL AND ($4 OR role <> $3 OR EXISTS ("
+                "SELECT FROM gateway.api_key o WHERE o.tenant_id = $1 AND o.id <> $2 AND o.role = $3 "
+                "AND o.revoked_at IS NULL AND (o.expires_at IS NULL OR o.expires_at > now()))) RETURNING id",
+                tenant_id, key_id, Role.TENANT_ADMIN.value, may_be_last,
+            )  # fmt: skip
+            if revoked is not None:
+                return True
+            is_last = await connection.fetchval(
+                "SELECT true FROM gateway.api_key WHERE id = $2 AND tenant_id = $1 AND revoked_at IS NULL",
+                tenant_id, key_id,
+            )  # fmt: skip
+        return Refused(code=Code.LAST_ADMIN_KEY) if is_last else False
 
     async def keys(self, tenant_id: UUID) -> list[Listed]:
         """The tenant's keys that are not revoked, oldest first."""
@@ -229,30 +273,44 @@ class Store:
 
     # memberships
 
-    async def create_membership(self, new_id: UUID, membership: Membership) -> UUID | Refused:
-        """The id of the membership, which stays when its role changes.
+    async def create_membership(
+        self, new_id: UUID, membership: Membership
+    ) -> tuple[UUID, list[UUID]] | Refused:
+        """The id of the membership, which stays when its role changes, and the keys that the change revoked: those
+        that the guest made when they might do more.
 
-        Refused(FOREIGN_KEY_VIOLATION) for an unknown tenant.
+        Refused(USER_NOT_FOUND) unless a good key of the home tenant belongs to the user: whoever does not know such a
+        pair learns nothing about tenants, and a wrong id lets nobody in silently.
         """
-        try:
-            made: UUID = await self._database.pool.fetchval(
+        async with self._database.transaction() as connection:
+            made: UUID | None = await connection.fetchval(
                 "INSERT INTO gateway.membership (id, tenant_id, user_id, home_tenant_id, role) "
-                "VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id, home_tenant_id, tenant_id) "
+                "SELECT $1, t.id, $3, $4, $5 FROM gateway.tenant t WHERE t.id = $2 AND EXISTS "
+                "(SELECT FROM gateway.api_key WHERE tenant_id = $4 AND user_id = $3 AND revoked_at IS NULL) "
+                "ON CONFLICT (user_id, home_tenant_id, tenant_id) "
                 "DO UPDATE SET role = excluded.role, updated = now() RETURNING id",
                 new_id, membership.tenant_id, membership.user_id, membership.home_tenant_id,
                 membership.role.value,
             )  # fmt: skip
-        except asyncpg.ForeignKeyViolationError:
-            return Refused(code=Code.FOREIGN_KEY_VIOLATION)
-        return made
+            if made is None:
+                return Refused(code=Code.USER_NOT_FOUND)
+            return made, await _revoke_made_by(
+                connection, membership, roles=beyond(membership.role)
+            )
 
-    async def delete_membership(self, tenant_id: UUID, membership_id: UUID) -> bool:
-        """False when the tenant has no such membership."""
-        deleted = await self._database.pool.fetchval(
-            "DELETE FROM gateway.membership WHERE tenant_id = $1 AND id = $2 RETURNING id",
-            tenant_id, membership_id,
-        )  # fmt: skip
-        return deleted is not None
+    async def delete_membership(
+        self, tenant_id: UUID, membership_id: UUID
+    ) -> tuple[bool, list[UUID]]:
+        """Whether the tenant had such a membership, and the keys that end with it: those that the guest made there."""
+        async with self._database.transaction() as connection:
+            row = await connection.fetchrow(
+                "DELETE FROM gateway.membership WHERE tenant_id = $1 AND id = $2 "
+                "RETURNING tenant_id, user_id, home_tenant_id, role",
+                tenant_id, membership_id,
+            )  # fmt: skip
+            if row is None:
+                return False, []
+            return True, await _revoke_made_by(connection, _membership(row), roles=tuple(Role))
 
     async def memberships(self, tenant_id: UUID) -> list[Member]:
         """Who may enter the tenant from another one, oldest first."""
@@ -266,43 +324,46 @@ class Store:
                 id=row["id"],
                 created=row["created"],
                 updated=row["updated"],
-                membership=Membership(
-                    tenant_id=row["tenant_id"],
-                    user_id=row["user_id"],
-                    home_tenant_id=row["home_tenant_id"],
-                    role=Role(row["role"]),
-                ),
+                membership=_membership(row),
             )
             for row in rows
         ]
 
     # key-values and secrets
 
-    async def set_key_value(self, new_id: UUID, tenant_id: UUID, key: str, value: Any) -> UUID:
-        """The id of the pair, which stays when the value changes."""
-        made: UUID = await self._database.pool.fetchval(
-            "INSERT INTO gateway.key_value (id, tenant_id, key, value) VALUES ($1, $2, $3, $4) "
+    async def set_key_value(
+        self, new_id: UUID, tenant_id: UUID, key: str, value: Any
+    ) -> UUID | Refused:
+        """The id of the pair, which stays when the value changes. Refused(TENANT_NOT_FOUND) when the tenant is gone."""
+        made: UUID | None = await self._database.pool.fetchval(
+            "INSERT INTO gateway.key_value (id, tenant_id, key, value) "
+            f"SELECT $1, t.id, $3, $4 {_WHILE_IT_STANDS} "
             "ON CONFLICT (tenant_id, key) DO UPDATE SET value = excluded.value, updated = now() "
             "RETURNING id",
             new_id, tenant_id, key, value,
         )  # fmt: skip
-        return made
+        return made if made is not None else tenant_not_found(tenant_id)
 
-    async def delete_key_value(self, tenant_id: UUID, key_value_id: UUID) -> bool:
-        """False when the tenant has no such pair."""
-        deleted = await self._database.pool.fetchval(
-            "DELETE FROM gateway.key_value WHERE tenant_id = $1 AND id = $2 RETURNING id",
+    async def delete_key_value(self, tenant_id: UUID, key_value_id: UUID) -> str | None:
+        """The key of the pair; None when the tenant has no such pair."""
+        deleted: str | None = await self._database.pool.fetchval(
+            "DELETE FROM gateway.key_value WHERE tenant_id = $1 AND id = $2 RETURNING key",
             tenant_id, key_value_id,
         )  # fmt: skip
-        return deleted is not None
+        return deleted
 
-    async def set_secret(self, new_id: UUID, tenant_id: UUID, name: str, sealed: bytes) -> None:
-        """Store a sealed value."""
-        await self._database.pool.execute(
-            "INSERT INTO gateway.secret (id, tenant_id, name, value) VALUES ($1, $2, $3, $4) "
-            "ON CONFLICT (tenant_id, name) DO UPDATE SET value = excluded.value, updated = now()",
+    async def set_secret(
+        self, new_id: UUID, tenant_id: UUID, name: str, sealed: bytes
+    ) -> UUID | Refused:
+        """Store a sealed value; the id of the secret. Refused(TENANT_NOT_FOUND) when the tenant is gone."""
+        made: UUID | None = await self._database.pool.fetchval(
+            "INSERT INTO gateway.secret (id, tenant_id, name, value) "
+            f"SELECT $1, t.id, $3, $4 {_WHILE_IT_STANDS} "
+            "ON CONFLICT (tenant_id, name) DO UPDATE SET value = excluded.value, updated = now() "
+            "RETURNING id",
             new_id, tenant_id, name, sealed,
         )  # fmt: skip
+        return made if made is not None else tenant_not_found(tenant_id)
 
     async def secret(self, tenant_id: UUID, name: str) -> bytes | None:
         """The sealed value."""
@@ -395,6 +456,38 @@ class Store:
             "VALUES ($1, $2, $3, $4, $5, $6)",
             entry_id, tenant_id, actor, message, object_id, info,
         )  # fmt: skip
+
+
+async def _revoke_made_by(
+    connection: Connection, guest: Membership, *, roles: Sequence[Role]
+) -> list[UUID]:
+    """Revoke the keys of these roles that a guest made in the tenant, and those that were made with them, and so on."""
+    rows = await connection.fetch(
+        """
+        WITH RECURSIVE made (id) AS (
+            SELECT k.id FROM gateway.api_key k JOIN gateway.api_key h ON h.id = k.made_with
+            WHERE k.tenant_id = $1 AND h.tenant_id = $2 AND h.user_id = $3
+            UNION
+            SELECT k.id FROM gateway.api_key k JOIN made m ON k.made_with = m.id WHERE k.tenant_id = $1
+        )
+        UPDATE gateway.api_key SET revoked_at = now(), updated = now()
+        WHERE id IN (SELECT id FROM made) AND revoked_at IS NULL AND role = ANY ($4::text[]) RETURNING id
+        """,
+        guest.tenant_id,
+        guest.home_tenant_id,
+        guest.user_id,
+        [role.value for role in roles],
+    )
+    return [row["id"] for row in rows]
+
+
+def _membership(row: asyncpg.Record) -> Membership:
+    return Membership(
+        tenant_id=row["tenant_id"],
+        user_id=row["user_id"],
+        home_tenant_id=row["home_tenant_id"],
+        role=Role(row["role"]),
+    )
 
 
 def tenant_not_found(tenant_id: UUID) -> Refused:

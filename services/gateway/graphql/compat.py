@@ -37,6 +37,7 @@ API_ERROR = (
 VERSION_LOCKING_ERROR = (
     "VERSION_LOCKING_ERROR"  # errors[0].extensions.code: VersionLockMismatchSignal
 )
+FORBIDDEN = "FORBIDDEN"
 UNAUTHENTICATED = "UNAUTHENTICATED"  # anywhere in `errors`: AuthorizationError
 
 TEXTS: dict[Code, Text] = {
@@ -56,11 +57,11 @@ TEXTS: dict[Code, Text] = {
     ),
     Code.INVALID: Text("{reason}"),
     Code.UNAUTHENTICATED: Text("UNAUTHENTICATED: {reason}", UNAUTHENTICATED),
-    Code.FORBIDDEN: Text("Unauthorized: permission error.", "FORBIDDEN"),
+    Code.FORBIDDEN: Text("Unauthorized: permission error.", FORBIDDEN),
     Code.TENANT_FORBIDDEN: Text(
         "Unauthorized: permission error: {field} is not the tenant of your key. Leave it out, or use a key of that"
         " tenant.",
-        "FORBIDDEN",
+        FORBIDDEN,
     ),
     Code.TENANT_NOT_FOUND: Text(
         "Invalid tenant id: there is no tenant {tenant_id}. The query tenant {{ id slug }} lists those there are."
@@ -68,7 +69,15 @@ TEXTS: dict[Code, Text] = {
     Code.SLUG_TAKEN: Text(
         "Uniqueness violation: another tenant has the slug {slug}; choose another one."
     ),
-    Code.SLUG_NOT_SLUGIFIED: Text('Slug must be "slugified" (lowercase; no spaces)'),
+    # the same for a tenant that is not there and for one whose user this is not
+    Code.USER_NOT_FOUND: Text(
+        "Invalid user id: no key of home_tenant_id belongs to user_id. Ask that user for the answer to"
+        " auth_info {{ user_id tenant_id }}."
+    ),
+    Code.LAST_ADMIN_KEY: Text(
+        "This is the last key of an administrator of the tenant. Make another one first, or revoke it on the machine"
+        " itself (`python -m deploy.keys`)."
+    ),
     Code.NOT_CONFIRMED: Text("Must pass `confirm=True` to proceed."),
     # create_project of Core >= 0.13.15 looks for exactly this message, then reads the existing id
     Code.UNIQUENESS_VIOLATION: Text("Uniqueness violation."),

@@ -13,11 +13,14 @@ from operator import or_
 from typing import Any, get_args, get_origin, get_type_hints
 
 import strawberry
+from graphql import GraphQLError
 from strawberry.tools import create_type
 from strawberry.types import Info
 
 from services.gateway.context import Context
+from services.gateway.graphql.compat import FORBIDDEN
 from services.gateway.keys import Guard
+from services.gateway.names import one_line
 
 Resolver = Callable[[Context, Any], Awaitable[Any]]
 
@@ -87,23 +90,45 @@ def mutation(
 
 
 async def perform(declared: Mutation, context: Context, given: Any) -> Any:
-    """Run a mutation for a caller who may; what people change leaves a line in the audit trail.
+    """Run a mutation for a caller who may; what people change or may not change leaves a line in the audit trail.
 
-    States and runs have histories of their own, so what agents and runs do is not repeated there; a log-in writes its
-    own line.
+    States and runs have histories of their own, so what agents and runs do is not repeated there; a log-in and a
+    key-value write their own lines.
     """
-    context.require(declared.guard)
-    payload = await declared.run(context, given)
+    try:
+        context.require(declared.guard)
+        payload = await declared.run(context, given)
+    except GraphQLError as error:
+        if (error.extensions or {}).get("code") == FORBIDDEN:
+            await context.record_refusal(_name(declared), info=_facts(declared, given))
+        raise
     if declared.guard not in (Guard.RUN, Guard.LOG_IN):
-        ids = {
-            field.name: str(getattr(given, field.name))
-            for field in dataclasses.fields(declared.input)
-            if field.name.endswith("_id") and getattr(given, field.name) is not None
-        }
         await context.record(
-            declared.snake or declared.camel or "", object_id=getattr(payload, "id", None), info=ids
+            _name(declared),
+            object_id=getattr(payload, "id", None),
+            info=_facts(declared, given),
+            tenant_id=getattr(given, "tenant_id", None)
+            or getattr(given, "default_tenant_id", None),
         )
     return payload
+
+
+_TOLD = frozenset(("name", "key", "slug", "label", "tag", "role", "scope"))
+"""Inputs that say what was changed, beside ids; never what it was changed to where that may be a secret."""
+
+
+def _name(declared: Mutation) -> str:
+    return declared.snake or declared.camel or ""
+
+
+def _facts(declared: Mutation, given: Any) -> dict[str, str]:
+    """What the trail keeps of an input: ids and names."""
+    return {
+        field.name: one_line(str(value))
+        for field in dataclasses.fields(declared.input)
+        if (field.name.endswith("_id") or field.name in _TOLD)
+        and (value := getattr(given, field.name)) is not None
+    }
 
 
 def mutation_type() -> type:

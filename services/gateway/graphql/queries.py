@@ -11,7 +11,7 @@ from libs.contracts.errors import Code
 from services.gateway.context import Context
 from services.gateway.graphql import account, compat
 from services.gateway.graphql.scalars import JSON
-from services.gateway.keys import Guard, Listed
+from services.gateway.keys import Listed
 from services.gateway.vault import CannotOpenError
 
 CORE_VERSION = "1.4.1"  # the newest generation of clients that this API speaks
@@ -117,7 +117,7 @@ class Query:
     async def membership(self, info: Info[Context, None]) -> list[account.MembershipRow]:
         """The users of other tenants who may enter this one, for its administrators."""
         context = info.context
-        context.require(Guard.ADMIN)
+        await context.require_permission("update:membership", what="membership")
         tenants = await context.shared.store.tenants([context.tenant_id])
         return [
             account.membership(member, tenants.get(context.tenant_id))
@@ -136,7 +136,7 @@ class Query:
     @strawberry.field
     async def secret_names(self, info: Info[Context, None]) -> list[str]:
         """The names of the tenant's secrets; runs know the names of theirs, so an agent's key does not list them."""
-        info.context.require_permission("read:secret")
+        await info.context.require_permission("read:secret", what="secret_names")
         return await info.context.shared.store.secret_names(info.context.tenant_id)
 
     @strawberry.field
@@ -178,16 +178,18 @@ class Query:
 
 
 async def _keys(context: Context) -> list[Listed]:
-    context.require(Guard.ADMIN)
+    await context.require_permission("read:api-key", what="auth_api_key")
     return await context.shared.store.keys(context.tenant_id)
 
 
 async def _secret(context: Context, name: str) -> JSON | None:
-    context.require_permission("read:secret-value")
+    await context.require_permission("read:secret-value", what="secret_value")
     sealed = await context.shared.store.secret(context.tenant_id, name)
     if sealed is None:
         raise compat.error_of(Refused(code=Code.SECRET_NOT_FOUND))
     try:
-        return JSON(context.shared.vault.open(sealed, context.tenant_id, name))
+        value = context.shared.vault.open(sealed, context.tenant_id, name)
     except CannotOpenError:
         raise compat.error_of(Refused(code=Code.SECRET_SEALED_ELSEWHERE)) from None
+    await context.record("secret_value", object_id=None, info={"name": name})
+    return JSON(value)

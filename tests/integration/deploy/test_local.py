@@ -117,6 +117,30 @@ async def test_up_returns_when_it_answers_and_down_when_it_is_gone(place: Place)
     assert after == Ended(1, f"no Headwater runs on {place.data}\n")
 
 
+async def test_a_key_is_made_on_the_machine_when_every_other_is_lost(place: Place) -> None:
+    asked = ("create", "--tenant", "default", "--role", "tenant_admin", "--name", "mine")
+    before = await place.command("keys", *asked)
+    await place.command("up", HEADWATER_AUTH="required")
+
+    made = await place.command("keys", *asked)
+    unknown = await place.command("keys", "list", "--tenant", "elsewhere")
+    key = made.said.splitlines()[0]
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}) as client:
+        answer = await client.post(
+            f"{place.url}/graphql", json={"query": "{ auth_info { role } tenant { slug } }"}
+        )
+
+    assert before == Ended(
+        1, f"headwater: no Headwater runs on {place.data}; start it (make up), then ask again\n"
+    )
+    assert made.code == 0
+    assert unknown == Ended(1, "headwater: there is no tenant elsewhere; there are default\n")
+    assert answer.json()["data"] == {
+        "auth_info": {"role": "tenant_admin"},
+        "tenant": [{"slug": "default"}],
+    }
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 async def test_a_signal_stops_everything_in_order(place: Place, number: signal.Signals) -> None:
     async with place.running() as headwater:

@@ -448,6 +448,63 @@ async def test_a_caller_is_told_who_it_is_as_widely_as_cloud_did(
     assert token["id"] == key_id
 
 
+@pytest.mark.parametrize("name", ["x" * 100_000, "a\nb", "\x1b[31mroot", "admin\u202enimda", "  "])
+@pytest.mark.parametrize("mutation", ["create_api_key", "create_api_token", "update_tenant_name"])
+async def test_a_name_is_one_line_of_text(admin: Gql, mutation: str, name: str) -> None:
+    errors = await admin.errors(
+        f"mutation($input: {mutation}_input!) {{ {mutation}(input: $input) {{ id }} }}",
+        input={"name": name},
+    )
+
+    assert errors[0]["message"].startswith("name must")
+    assert len(errors[0]["message"]) < 200
+
+
+async def test_an_old_keys_name_enters_the_trail_as_one_short_line(
+    gateway: Gateway, admin: Gql, as_caller: AsCaller
+) -> None:
+    key = Key(
+        id=gateway.ids(),
+        tenant_id=(await gateway._store.tenant_ids())[0],
+        user_id=gateway.ids(),
+        name="old\nname" + "x" * 100_000,
+        role=Role.TENANT_ADMIN,
+        expires_at=None,
+    )
+    await gateway._store.create_key(
+        key, fingerprint("hw_old", gateway._settings.pepper), created_by=None
+    )
+
+    await (await as_caller("hw_old"))(
+        'mutation { update_task_tag_limit(input: {tag: "old", limit: 1}) { id } }'
+    )
+    [line] = (
+        await admin(f'{{ audit_log(where: {{actor: {{_like: "%{key.id}"}}}}) {{ actor }} }}')
+    )["audit_log"]
+
+    assert line["actor"].startswith("key:old\ufffdname")
+    assert len(line["actor"]) < 400
+
+
+async def test_a_membership_says_the_same_of_strangers_and_of_nobody(
+    gateway: Gateway, admin: Gql
+) -> None:
+    """Else the ids of all tenants could be told from others."""
+    other = await gateway._store.create_tenant(gateway.ids(), name="x", slug="not-told")
+    make = "mutation($i: create_membership_input!) { create_membership(input: $i) { id } }"
+
+    real, unknown = [
+        await admin.errors(make, i={"user_id": str(gateway.ids()), "home_tenant_id": str(home)})
+        for home in (other, gateway.ids())
+    ]
+
+    # The first answer to a text has a place in it, as graphql-core gives it.
+    assert [{**error, "locations": None} for error in real] == [
+        {**error, "locations": None} for error in unknown
+    ]
+    assert "auth_info" in real[0]["message"]
+
+
 async def test_a_key_that_cannot_be_looked_up_gets_an_answer_with_an_id(
     stack: Stack, as_caller: AsCaller
 ) -> None:

@@ -10,10 +10,12 @@ import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from services.gateway.keys import Key, Role
 from services.gateway.operations import LONGEST_SENTENCE
 from services.gateway.reads.catalog import build_catalog
 from tests.integration.gateway.every_field import (
@@ -84,7 +86,15 @@ async def world(stack: Stack) -> AsyncIterator[World]:
         ):
             [tenant_id] = await gateway._store.tenant_ids()
             other = await gateway._store.create_tenant(gateway.ids(), name="other", slug="other")
-            objects = await furnished(stack, admin, tenant_id, another_id=other)  # type: ignore[arg-type]
+            assert isinstance(other, UUID)
+            guest = Key(
+                id=gateway.ids(), tenant_id=other, user_id=gateway.ids(), name="guest",
+                role=Role.USER, expires_at=None,
+            )  # fmt: skip
+            await gateway._store.create_key(guest, b"guest", created_by=None)
+            objects = await furnished(
+                stack, admin, tenant_id, another_id=other, guest_id=guest.user_id
+            )
             yield World(
                 http,
                 objects,

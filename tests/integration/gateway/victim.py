@@ -24,10 +24,12 @@ _WITHOUT_A_MUTATION = (
 )
 
 
-async def furnished(stack: Stack, admin: Gql, tenant_id: UUID, *, another_id: UUID) -> Objects:
+async def furnished(
+    stack: Stack, admin: Gql, tenant_id: UUID, *, another_id: UUID, guest_id: UUID
+) -> Objects:
     """Make the rows, through the API wherever there is a way, and say what every argument means.
 
-    `another_id` is a tenant whose people may be let in.
+    `another_id` is a tenant whose people may be let in, and `guest_id` one of them.
 
     What a request destroys has an object of its own, so that all requests can be made one after another.
     """
@@ -81,7 +83,7 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID, *, another_id: UU
     doomed_key = await make("create_api_key", name=f"doomed {MARK}")
     doomed_token = await make("create_api_token", name=f"doomed {MARK}")
     membership = await make(
-        "create_membership", user_id=str(new_id()), home_tenant_id=str(another_id)
+        "create_membership", user_id=str(guest_id), home_tenant_id=str(another_id)
     )
     await do("write_run_logs", logs=[{"flow_run_id": flow_run, "message": MARK}])
     for statement in _WITHOUT_A_MUTATION:
@@ -134,7 +136,7 @@ async def furnished(stack: Stack, admin: Gql, tenant_id: UUID, *, another_id: UU
         "tenant_id": str(tenant_id),
         "token_id": doomed_token,
         "type": "LocalAgent",
-        "user_id": str(new_id()),
+        "user_id": str(guest_id),
         "value": True,
         "version_group_id": kept["version_group_id"],
     }

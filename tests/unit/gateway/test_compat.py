@@ -15,7 +15,6 @@ TASK = "0190a0a0-0000-7000-8000-000000000002"
 INTERNAL_HINT = "An internal API error occurred"
 
 ROWS: list[tuple[Code, dict[str, str], str]] = [
-    (Code.SLUG_NOT_SLUGIFIED, {}, 'Slug must be "slugified" (lowercase; no spaces)'),
     (Code.NOT_CONFIRMED, {}, "Must pass `confirm=True` to proceed."),
     (Code.UNIQUENESS_VIOLATION, {}, "Uniqueness violation."),
     (Code.FOREIGN_KEY_VIOLATION, {}, "Foreign key violation."),
@@ -45,6 +44,18 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
         Code.SLUG_TAKEN,
         {"slug": "s"},
         "Uniqueness violation: another tenant has the slug s; choose another one.",
+    ),
+    (
+        Code.USER_NOT_FOUND,
+        {},
+        "Invalid user id: no key of home_tenant_id belongs to user_id. Ask that user for the answer to"
+        " auth_info { user_id tenant_id }.",
+    ),
+    (
+        Code.LAST_ADMIN_KEY,
+        {},
+        "This is the last key of an administrator of the tenant. Make another one first, or revoke it on the machine"
+        " itself (`python -m deploy.keys`).",
     ),
     (Code.SECRET_NOT_FOUND, {}, "No value found for the requested key"),
     (Code.PROJECT_INVALID_ID, {}, "Invalid project ID"),

@@ -37,6 +37,9 @@ async def set_key_value(context: Context, input: SetKeyValue) -> Id:
     made = await context.shared.store.set_key_value(
         context.shared.ids(), context.tenant_id, input.key, input.value
     )
+    if isinstance(made, Refused):
+        raise compat.error_of(made)
+    await context.record("set_key_value", object_id=made, info={"key": input.key})
     return Id(id=made)
 
 
@@ -50,9 +53,10 @@ class KeyValueInput:
 @mutation("delete_key_value", guard=Guard.RUN)
 async def delete_key_value(context: Context, input: KeyValueInput) -> Success:
     """Delete a pair."""
-    return Success(
-        success=await context.shared.store.delete_key_value(context.tenant_id, input.key_value_id)
-    )
+    key = await context.shared.store.delete_key_value(context.tenant_id, input.key_value_id)
+    if key is not None:
+        await context.record("delete_key_value", object_id=input.key_value_id, info={"key": key})
+    return Success(success=key is not None)
 
 
 @dataclass
@@ -68,9 +72,11 @@ async def set_secret(context: Context, input: SetSecret) -> Success:
     """Set a secret for the tenant's flows."""
     _check(input.name, input.value, what="name", limit=SECRET_LIMIT)
     sealed = context.shared.vault.seal(input.value, context.tenant_id, input.name)
-    await context.shared.store.set_secret(
+    made = await context.shared.store.set_secret(
         context.shared.ids(), context.tenant_id, input.name, sealed
     )
+    if isinstance(made, Refused):
+        raise compat.error_of(made)
     return Success(success=True)
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from libs.contracts import subjects
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from services.gateway import keys
@@ -16,7 +15,6 @@ from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
-from services.gateway.identity import KeyedDoor
 from services.gateway.keys import Guard, Key, Role
 
 
@@ -131,6 +129,7 @@ async def _create(
     expires_at: datetime | None,
     tenant_id: UUID | None,
 ) -> tuple[Key, str]:
+    context.require_name("name", name)
     text = keys.make(secrets.token_bytes(keys.KEY_BYTES))
     key = Key(
         id=context.shared.ids(),
@@ -141,7 +140,10 @@ async def _create(
         expires_at=expires_at,
     )
     made = await context.shared.store.create_key(
-        key, keys.fingerprint(text, context.shared.pepper), created_by=context.identity.user_id
+        key,
+        keys.fingerprint(text, context.shared.pepper),
+        created_by=context.identity.user_id,
+        made_with=context.identity.key.id if context.identity.key else None,
     )
     if isinstance(made, Refused):
         raise compat.error_of(made)
@@ -150,8 +152,8 @@ async def _create(
 
 async def _revoke(context: Context, key_id: UUID) -> Success:
     revoked = await context.shared.store.revoke_key(context.tenant_id, key_id)
+    if isinstance(revoked, Refused):
+        raise compat.error_of(revoked)
     if revoked:
-        if isinstance(context.shared.door, KeyedDoor):
-            context.shared.door.forget(key_id)
-        await context.shared.bus.signal(subjects.SIG_KEY_CHANGED.at(key_id=key_id))
+        await context.forget_keys([key_id])
     return Success(success=revoked)

@@ -44,7 +44,9 @@ async def create_membership(context: Context, input: CreateMembership) -> Id:
     )
     if isinstance(made, Refused):
         raise compat.error_of(made)
-    return Id(id=made)
+    membership_id, ended = made
+    await context.forget_keys(ended)
+    return Id(id=membership_id)
 
 
 @dataclass
@@ -56,6 +58,9 @@ class MembershipInput:
 
 @mutation("delete_membership", camel=None, guard=Guard.ADMIN)
 async def delete_membership(context: Context, input: MembershipInput) -> Success:
-    """Let them in no longer; tokens that they hold are refused within a second."""
-    deleted = await context.shared.store.delete_membership(context.tenant_id, input.membership_id)
+    """Let them in no longer; their tokens, and the keys that they made here, are refused within a second."""
+    deleted, ended = await context.shared.store.delete_membership(
+        context.tenant_id, input.membership_id
+    )
+    await context.forget_keys(ended)
     return Success(success=deleted)

@@ -1,0 +1,214 @@
+"""Tenants and API keys, from the machine itself: `python -m deploy.keys --help`.
+
+For what the network has no way to: the last key of an administrator is lost or leaked, or keys are on and another
+tenant is wanted. It is for whoever may read the gateway's settings: it writes to the gateway's tables with the
+gateway's role and pepper, and needs neither a key nor a gateway that runs. What it does is in the audit trail.
+
+    docker compose exec gateway python -m deploy.keys create --tenant default --role tenant_admin --name "by hand"
+    make keys do="create --tenant default --role tenant_admin --name mine"
+
+A gateway that runs refuses a revoked key within a second.
+"""
+
+import argparse
+import asyncio
+import os
+import secrets
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from getpass import getuser
+from uuid import UUID
+
+import asyncpg
+
+from deploy.entrypoint import ConfigurationError, environment_for
+from deploy.say import complain
+from libs.contracts.base import Refused
+from libs.runtime.database import Database
+from libs.runtime.ids import new_id
+from services.gateway import keys
+from services.gateway.graphql import compat
+from services.gateway.keys import Key, Role
+from services.gateway.names import name_refusal
+from services.gateway.store import Store
+
+
+class KeysError(Exception):
+    """What was asked cannot be done; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """How to reach the gateway's tables, and what its keys are hashed with."""
+
+    postgres_url: str
+    pepper: bytes
+
+
+def access_of(environment: Mapping[str, str]) -> Access:
+    """The access that the gateway has, from its own variables."""
+    try:
+        given = environment_for("gateway", environment)
+    except ConfigurationError as error:
+        raise KeysError(str(error)) from None
+    missing = [n for n in ("HEADWATER_POSTGRES_URL", "HEADWATER_KEY_PEPPER") if not given.get(n)]
+    if missing:
+        msg = (
+            f"{' and '.join(missing)} must be set, as for the gateway: run this where the gateway runs"
+            " (docker compose exec gateway ..., kubectl exec, make keys)"
+        )
+        raise KeysError(msg)
+    return Access(
+        postgres_url=given["HEADWATER_POSTGRES_URL"], pepper=given["HEADWATER_KEY_PEPPER"].encode()
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """What can be asked."""
+    whole = argparse.ArgumentParser(
+        prog="python -m deploy.keys", description="Tenants and API keys, from the machine itself."
+    )
+    verbs = whole.add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs.add_parser("tenants", help="list the tenants")
+    listing = verbs.add_parser("list", help="list the keys of a tenant that are not revoked")
+    listing.add_argument("--tenant", required=True, help="slug or id")
+    create = verbs.add_parser("create", help="make a key; its text is shown once")
+    create.add_argument("--tenant", required=True, help="slug or id")
+    create.add_argument("--role", choices=[role.value for role in Role], default=Role.USER.value)
+    create.add_argument("--name", required=True, help="what it is for")
+    revoke = verbs.add_parser("revoke", help="revoke a key, also the last of an administrator")
+    revoke.add_argument("--tenant", required=True, help="slug or id")
+    revoke.add_argument("key_id", type=UUID)
+    tenant = verbs.add_parser("create-tenant", help="make a tenant and its first key")
+    tenant.add_argument("name")
+    tenant.add_argument("slug")
+    return whole
+
+
+async def run(access: Access, asked: argparse.Namespace) -> list[str]:
+    """Do it; the lines to show. KeysError says why not."""
+    database = Database(access.postgres_url, pool_size=1, name="keys")
+    try:
+        await database.connect()
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        msg = f"PostgreSQL does not answer: {error}"
+        raise KeysError(msg) from None
+    try:
+        return await _Desk(Store(database), access.pepper).do(asked)
+    finally:
+        await database.close()
+
+
+class _Desk:
+    def __init__(self, store: Store, pepper: bytes) -> None:
+        self._store = store
+        self._pepper = pepper
+
+    async def do(self, asked: argparse.Namespace) -> list[str]:
+        match asked.verb:
+            case "tenants":
+                tenants = await self._store.tenants(await self._store.tenant_ids())
+                return [f"{t.id}  {t.slug}  {t.name}" for t in tenants.values()]
+            case "create-tenant":
+                return await self._create_tenant(asked.name, asked.slug)
+            case "list":
+                return await self._list(await self._tenant(asked.tenant))
+            case "create":
+                return await self._create(await self._tenant(asked.tenant), asked.name, asked.role)
+            case _:
+                return await self._revoke(await self._tenant(asked.tenant), asked.key_id)
+
+    async def _tenant(self, named: str) -> UUID:
+        tenants = await self._store.tenants(await self._store.tenant_ids())
+        for tenant in tenants.values():
+            if named in (tenant.slug, str(tenant.id)):
+                return tenant.id
+        slugs = ", ".join(tenant.slug for tenant in tenants.values())
+        msg = f"there is no tenant {named}; there are {slugs or 'none'}"
+        raise KeysError(msg)
+
+    async def _list(self, tenant_id: UUID) -> list[str]:
+        return [
+            f"{listed.key.id}  {listed.key.role.value:12}  "
+            f"{listed.key.expires_at.isoformat() if listed.key.expires_at else 'for ever'}  {listed.key.name}"
+            for listed in await self._store.keys(tenant_id)
+        ]
+
+    async def _create(self, tenant_id: UUID, name: str, role: str) -> list[str]:
+        _check(name_refusal("--name", name))
+        text = keys.make(secrets.token_bytes(keys.KEY_BYTES))
+        key = Key(
+            id=new_id(),
+            tenant_id=tenant_id,
+            user_id=new_id(),
+            name=name,
+            role=Role(role),
+            expires_at=None,
+        )
+        made = await self._store.create_key(
+            key, keys.fingerprint(text, self._pepper), created_by=None
+        )
+        _check(made)
+        await self._record(tenant_id, "create_api_key", key.id, {"name": name, "role": role})
+        return [
+            f"{text}",
+            f"key {key.id}: {role} of tenant {tenant_id}. It is shown once; keep it.",
+        ]
+
+    async def _revoke(self, tenant_id: UUID, key_id: UUID) -> list[str]:
+        if not await self._store.revoke_key(tenant_id, key_id, may_be_last=True):
+            msg = f"the tenant has no key {key_id} that is not revoked"
+            raise KeysError(msg)
+        await self._record(tenant_id, "delete_api_key", key_id, {})
+        return [f"key {key_id} is revoked; gateways refuse it within a second"]
+
+    async def _create_tenant(self, name: str, slug: str) -> list[str]:
+        _check(name_refusal("name", name))
+        _check(keys.slug_refusal(slug))
+        tenant_id = await self._store.create_tenant(new_id(), name=name, slug=slug)
+        if isinstance(tenant_id, Refused):
+            raise KeysError(compat.error_of(tenant_id).message)
+        await self._record(tenant_id, "create_tenant", tenant_id, {"name": name, "slug": slug})
+        shown = await self._create(tenant_id, "first", Role.TENANT_ADMIN.value)
+        return [*shown, f"tenant {tenant_id} ({slug})"]
+
+    async def _record(
+        self, tenant_id: UUID, message: str, object_id: UUID, info: dict[str, str]
+    ) -> None:
+        await self._store.audit(
+            new_id(),
+            tenant_id=tenant_id,
+            actor=f"machine:{_user()}",
+            message=message,
+            object_id=object_id,
+            info=info,
+        )
+
+
+def _check(refusal: str | Refused | UUID | None) -> None:
+    if isinstance(refusal, str):
+        raise KeysError(refusal)
+    if isinstance(refusal, Refused):
+        raise KeysError(compat.error_of(refusal).message)
+
+
+def _user() -> str:
+    try:
+        return getuser()
+    except (KeyError, OSError):  # a container's user has a number and no name
+        return str(os.getuid())
+
+
+def main(arguments: Sequence[str], access: Access | None = None) -> None:
+    """The command line; ends with a sentence and 1 when it cannot be done."""
+    asked = parser().parse_args(arguments)
+    try:
+        lines = asyncio.run(run(access or access_of(os.environ), asked))
+    except KeysError as error:
+        complain(error)
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
