@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Literal
 from uuid import UUID
 
 from libs.contracts import subjects
-from libs.contracts.base import Applied, Event, JsonObject, Message, Rpc
+from libs.contracts.base import Applied, Event, JsonObject, Message, Refused, Rpc
 from libs.contracts.subjects import Subject
 
 
@@ -58,6 +58,7 @@ class FlowRegisteredReply(Message):
     """`existing` is true when the idempotency key matched and nothing was made.
 
     Of a flow that comes in pieces only the id is known: its group and version are settled with the last piece.
+    `schedule_refused` says why the schedule was not started, though that was asked for; the version is made anyway.
     """
 
     kind: Literal["applied"] = "applied"
@@ -65,6 +66,7 @@ class FlowRegisteredReply(Message):
     flow_group_id: UUID | None = None
     version: int | None = None
     existing: bool = False
+    schedule_refused: Refused | None = None
 
 
 class RegisterTasks(Message):

@@ -1,6 +1,8 @@
 """The SQL of schedules that are started and paused. As in `store`, nothing here commits, and all name the tenant."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -17,7 +19,7 @@ class Schedulable:
     title: str
     archived: bool
     is_active: bool
-    schedule: JsonObject | None
+    schedule: Mapping[str, Any] | None
     required_parameters: frozenset[str]
     group_schedule: JsonObject | None
     default_parameters: JsonObject

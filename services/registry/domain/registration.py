@@ -90,10 +90,11 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A version that exists."""
+    """A version that exists. `schedule_refused`: why its schedule was not started, though that was asked."""
 
     id: UUID
     version: int
+    schedule_refused: Refused | None = None
 
 
 def repeats(group: Group, key: str | None) -> bool:

@@ -168,7 +168,11 @@ async def _existing(work: Work, entry: Entry, group: Group) -> FlowRegisteredRep
 
 def _reply(made: Registered, group: Group, *, existing: bool) -> FlowRegisteredReply:
     return FlowRegisteredReply(
-        id=made.id, flow_group_id=group.id, version=made.version, existing=existing
+        id=made.id,
+        flow_group_id=group.id,
+        version=made.version,
+        existing=existing,
+        schedule_refused=made.schedule_refused,
     )
 
 

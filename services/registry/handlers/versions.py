@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from uuid import UUID
 
+from libs.contracts.base import Refused
 from libs.contracts.registry import FlowArchived, FlowRegistered, FlowScheduleChanged
 from services.registry import store
 from services.registry.domain import registration, schedules
 from services.registry.domain.flows import NewFlow
 from services.registry.domain.graph import Shape
 from services.registry.domain.registration import Entry, Group, Registered
-from services.registry.work import Work
+from services.registry.handlers.groups import unschedulable_refusal
+from services.registry.schedule_store import Schedulable
+from services.registry.work import Work, log
 
 
 async def group_name_of(work: Work, entry: Entry) -> str | None:
@@ -40,20 +43,16 @@ async def make_version(
     work: Work, entry: Entry, *, flow_id: UUID, group: Group, flow: NewFlow
 ) -> Registered:
     """Store the next version with its tasks and edges, and archive the others; the caller holds the group."""
-    schedule = schedules.in_force(of_group=group.schedule, of_flow=flow.schedule)
-    is_active = (
-        entry.set_schedule_active
-        and schedule is not None
-        and not schedules.ungiven(
-            required=flow.required_parameters,
-            group_defaults=group.default_parameters,
-            schedule=schedule,
-        )
-    )
     at = (work.connection, work.tenant_id)
     version = await store.take_version(
         *at, group.id, {registration.KEY: entry.idempotency_key or None}
     )
+    schedule = schedules.in_force(of_group=group.schedule, of_flow=flow.schedule)
+    wants_schedule = entry.set_schedule_active and schedule is not None
+    refused = None
+    if wants_schedule and (refused := _unschedulable(group, flow, version)):
+        log.warning("schedule_left_off", flow_id=flow_id, version=version, **refused.fields)
+    is_active = wants_schedule and refused is None
     await store.insert_flow(
         *at,
         flow_id,
@@ -72,7 +71,22 @@ async def make_version(
     work.tell(FlowRegistered, flow_id=flow_id, flow_group_id=group.id, version=version)
     if is_active:
         work.tell(FlowScheduleChanged, flow_id=flow_id, flow_group_id=group.id)
-    return Registered(id=flow_id, version=version)
+    return Registered(id=flow_id, version=version, schedule_refused=refused)
+
+
+def _unschedulable(group: Group, flow: NewFlow, version: int) -> Refused | None:
+    return unschedulable_refusal(
+        Schedulable(
+            flow_group_id=group.id,
+            title=f"{flow.name} version {version}",
+            archived=False,
+            is_active=False,
+            schedule=flow.schedule,
+            required_parameters=frozenset(flow.required_parameters),
+            group_schedule=group.schedule,
+            default_parameters=group.default_parameters,
+        )
+    )
 
 
 async def _insert_parts(work: Work, flow_id: UUID, flow: NewFlow, shapes: Sequence[Shape]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from libs.contracts import registry as contracts
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.ids import new_id
@@ -251,9 +252,23 @@ async def test_without_a_schedule_nothing_is_started(office: Office) -> None:
     assert (await office.flow(made.id))["is_schedule_active"] is False
 
 
-async def test_a_schedule_without_required_parameters_waits_silently(office: Office) -> None:
-    serialized = a_flow(schedule=a_schedule(), parameters=[a_parameter("x", required=True)])
+@pytest.mark.parametrize("default", [None, 5])
+async def test_a_schedule_without_required_parameters_waits_and_the_answer_says_why(
+    office: Office, default: int | None
+) -> None:
+    parameter = a_parameter("x", required=True) | {"default": default}
+    serialized = a_flow(schedule=a_schedule(), parameters=[parameter])
 
-    made = await office.register(serialized, set_schedule_active=True)
+    asked = await office.do(
+        contracts.REGISTER_FLOW, office.registration(serialized, set_schedule_active=True)
+    )
+    unasked = await office.do(
+        contracts.REGISTER_FLOW, office.registration(serialized, set_schedule_active=False)
+    )
 
-    assert (await office.flow(made.id))["is_schedule_active"] is False
+    assert (await office.flow(asked.id))["is_schedule_active"] is False
+    assert asked.schedule_refused == Refused(
+        code=Code.REQUIRED_PARAMETERS_UNSCHEDULABLE,
+        fields={"flow": f"{serialized['name']} version 1", "names": "'x'"},
+    )
+    assert unasked.schedule_refused is None

@@ -9,7 +9,7 @@ from libs.contracts.errors import Code
 from services.gateway.context import Context
 from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, IdAndSuccess, Success
+from services.gateway.graphql.mutations.payloads import Id, IdAndError, IdAndSuccess, Success
 from services.gateway.graphql.scalars import JSON
 
 
@@ -26,8 +26,8 @@ class CreateFlow:
 
 
 @mutation("create_flow")
-async def create_flow(context: Context, input: CreateFlow) -> Id:
-    """Register a version of a flow from the JSON of `flow.serialize()`."""
+async def create_flow(context: Context, input: CreateFlow) -> IdAndError:
+    """Register a version of a flow from the JSON of `flow.serialize()`; `error` says why its schedule was left off."""
     return await _register(context, input, serialized_flow=input.serialized_flow)
 
 
@@ -46,7 +46,7 @@ class CreateFlowFromCompressedString:
 @mutation("create_flow_from_compressed_string")
 async def create_flow_from_compressed_string(
     context: Context, input: CreateFlowFromCompressedString
-) -> Id:
+) -> IdAndError:
     """Register a version of a flow from compressed JSON, as Core's `flow.register` sends it."""
     return await _register(context, input, compressed_flow=input.serialized_flow)
 
@@ -57,7 +57,7 @@ async def _register(
     *,
     serialized_flow: object = None,
     compressed_flow: str | None = None,
-) -> Id:
+) -> IdAndError:
     reply = await context.ask(
         registry.REGISTER_FLOW,
         registry.RegisterFlow(
@@ -73,7 +73,9 @@ async def _register(
             created_by=context.identity.user_id,
         ),
     )
-    return Id(id=reply.id)
+    refused = reply.schedule_refused
+    error = None if refused is None else compat.error_of(refused).message
+    return IdAndError(id=reply.id, error=error)
 
 
 @dataclass

@@ -12,6 +12,14 @@ class Id:
 
 
 @dataclass(frozen=True, slots=True)
+class IdAndError:
+    """`{id}` of what was made; `error` says what was left undone beside it."""
+
+    id: UUID | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Success:
     """`{success}`: false when there was nothing to do, as for an unknown id."""
 
