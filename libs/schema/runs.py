@@ -325,7 +325,11 @@ class AgentConfig(ShownTable, table=True):
 
 
 class Agent(ShownTable, table=True):
-    """An agent, one row per (tenant, name, type, core version, labels) however often it registers."""
+    """An agent, one row per (tenant, name, type, core version, labels) however often it registers.
+
+    `shared`: two processes may be registered as this agent, since it registered again within a day of a sign of life.
+    What one of them says is then no proof that it is the same process as before.
+    """
 
     __tablename__ = "agent"
     __table_args__ = (
@@ -343,6 +347,7 @@ class Agent(ShownTable, table=True):
     core_version: Shown[str | None] = None
     labels: Shown[list[str]] = document("[]")
     last_queried: Shown[datetime | None] = maybe_moment()
+    shared: bool = flag(default=True)
 
 
 class FlowConcurrencyLimit(ShownTable, table=True):

@@ -50,7 +50,8 @@ What happens when
 * *PostgreSQL is gone:* requests are refused as unavailable; the pool reconnects. Messages are put off, none is buried.
   So it is when its disk is full or it takes no writes. A connection that hangs is given up within seconds.
 * *Killed before a commit:* nothing happened. *Between commit and answer:* it happened and nobody was told; creating
-  with a key, claiming with a lease token and reporting an end can be repeated and are recognised.
+  with a key, claiming (with a lease token, or as an agent that is one process) and reporting an end can be repeated and
+  are recognised.
 * *Paused for ten minutes and resumed:* a transaction that PostgreSQL has ended fails; nothing is decided on old facts,
   because facts are read under the lock.
 * *Run twice:* replicas share the requests and lock in one order (`queries/lock_flow_runs.sql`), so they wait for each

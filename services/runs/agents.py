@@ -49,15 +49,22 @@ class Agents:
         self._written: dict[tuple[UUID, UUID], float] = {}
 
     async def register(self, command: RegisterAgent, *, id_: UUID, at: datetime) -> UUID:
-        """The agent with this identity, made if absent. The unique index decides when two register at once."""
+        """The agent with this identity, made if absent. The unique index decides when two register at once.
+
+        Whoever registers as an agent that gave a sign of life within a day may be a second process beside the first, as
+        of a deployment with two replicas; `shared` says so.
+        """
         registered: UUID = await self._database.pool.fetchval(
             """
             INSERT INTO runs.agent
-                (id, created, updated, tenant_id, agent_config_id, name, type, core_version, labels, last_queried)
-            VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $2)
+                (id, created, updated, tenant_id, agent_config_id, name, type, core_version, labels, last_queried,
+                 shared)
+            VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $2, false)
             ON CONFLICT (tenant_id, (coalesce(name, '')), type, (coalesce(core_version, '')), labels)
             DO UPDATE SET updated = excluded.updated, last_queried = excluded.last_queried,
-                agent_config_id = coalesce(excluded.agent_config_id, agent.agent_config_id)
+                agent_config_id = coalesce(excluded.agent_config_id, agent.agent_config_id),
+                shared = agent.last_queried > excluded.last_queried - interval '1 day'
+                    OR agent.last_queried IS NULL
             RETURNING id
             """,
             id_,

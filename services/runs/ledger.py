@@ -68,6 +68,7 @@ from services.runs.domain.states import (
 )
 from services.runs.domain.transitions import (
     Agreed,
+    Claimant,
     Denied,
     FlowRun,
     FlowRunMoved,
@@ -239,7 +240,7 @@ class _Batch:
     task_runs_of: dict[UUID, list[UUID]] = field(default_factory=dict)
     policies: dict[UUID, TaskPolicy] = field(default_factory=dict)
     last_seen: dict[UUID, datetime] = field(default_factory=dict)
-    agents: set[tuple[UUID, UUID]] = field(default_factory=set)
+    agents: dict[tuple[UUID, UUID], bool] = field(default_factory=dict)
     slots: Slots = field(default_factory=Slots)
     flow_run_moves: list[tuple[UUID, FlowRunMoved]] = field(default_factory=list)
     task_run_moves: list[tuple[UUID, TaskRunMoved]] = field(default_factory=list)
@@ -375,8 +376,10 @@ class _Batch:
     # states
 
     def _set_states(self, command: SetStates, read: list[_Read]) -> StatesSet:
-        is_known = (command.tenant_id, command.agent_id) in self.agents
-        agent_id = command.agent_id if is_known else None
+        agent = None
+        if command.agent_id is not None:
+            is_sole = self.agents.get((command.tenant_id, command.agent_id))
+            agent = None if is_sole is None else Claimant(command.agent_id, is_sole=is_sole)
         outcomes: list[StateApplied | VersionConflict | Refused] = []
         for item in read:
             if item.state is None:
@@ -384,7 +387,7 @@ class _Batch:
             elif item.proposal.run_kind is RunKind.FLOW_RUN:
                 outcomes.append(
                     self._set_flow_run_state(
-                        command.tenant_id, item.proposal, item.state, agent_id=agent_id
+                        command.tenant_id, item.proposal, item.state, agent=agent
                     )
                 )
             else:
@@ -398,7 +401,7 @@ class _Batch:
         return StatesSet(outcomes=outcomes)
 
     def _set_flow_run_state(
-        self, tenant_id: UUID, proposal: StateProposal, state: RunState, *, agent_id: UUID | None
+        self, tenant_id: UUID, proposal: StateProposal, state: RunState, *, agent: Claimant | None
     ) -> StateApplied | VersionConflict | Refused:
         run = self.flow_runs.get(proposal.run_id)
         if run is None or run.tenant_id != tenant_id:
@@ -409,7 +412,7 @@ class _Batch:
             seen_version=proposal.seen_version,
             by_person=proposal.by_person,
             lease_token=_lease_token(proposal, run.id),
-            agent_id=agent_id,
+            agent=agent,
             now=self.now,
         )
         match decision:

@@ -236,14 +236,21 @@ async def lock_task_runs(connection: Connection, ids: Iterable[UUID]) -> dict[UU
 
 async def known_agents(
     connection: Connection, agents: Iterable[tuple[UUID, UUID]]
-) -> set[tuple[UUID, UUID]]:
-    """Which of these agents, as (tenant, id), exist. An id alone may be that of another tenant's agent."""
+) -> dict[tuple[UUID, UUID], bool]:
+    """Which of these agents, as (tenant, id), exist, and whether each is surely one process.
+
+    An id alone may be that of another tenant's agent.
+    """
     asked = set(agents)
     rows = await connection.fetch(
-        "SELECT tenant_id, id FROM runs.agent WHERE id = ANY($1::uuid[])",
+        "SELECT tenant_id, id, shared FROM runs.agent WHERE id = ANY($1::uuid[])",
         [id_ for _, id_ in asked],
     )
-    return asked & {(row["tenant_id"], row["id"]) for row in rows}
+    return {
+        agent: not row["shared"]
+        for row in rows
+        if (agent := (row["tenant_id"], row["id"])) in asked
+    }
 
 
 async def last_seen(connection: Connection, flow_run_ids: Sequence[UUID]) -> dict[UUID, datetime]:

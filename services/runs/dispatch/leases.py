@@ -28,7 +28,7 @@ from services.runs.dispatch.domain import (
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.domain.limits import occupies
 from services.runs.domain.states import to_json
-from services.runs.domain.transitions import FlowRun, FlowRunMoved, propose_flow_run_state
+from services.runs.domain.transitions import Claimant, FlowRun, FlowRunMoved, propose_flow_run_state
 from services.runs.slots import Slots
 
 AGENT_TYPE = "HeadwaterAgent"
@@ -142,7 +142,7 @@ class Leases:
             domain.submitted(row["serialized_state"]),
             seen_version=None,
             lease_token=token,
-            agent_id=agent_id,
+            agent=Claimant(agent_id),
             now=self._clock(),
         )
         if not isinstance(decided, FlowRunMoved):

@@ -5,7 +5,8 @@ Clients are bound by few rules, because unchanged Core clients and the UI write 
 
 1. Version locking, where the flow has it on: a version that is given must be the current one.
 2. A lease token that is given must be the run's current one (native agents; design.md section 7).
-3. Submitted is a claim: only a run that waits can be submitted, so of many claimants one wins.
+3. Submitted is a claim: only a run that waits can be submitted, so of many claimants one wins. The winner that asks
+   again, because its answer was lost, is told so again.
 4. A task run cannot run while its flow run is not Running.
 5. A finished flow run is final, but for a person: an explicit restart (a scheduled state or Pending), or a state
    proposed with the very version at which the run had finished ("Mark as" in the UI) or with the version left out,
@@ -119,6 +120,14 @@ class Agreed:
 
 
 @dataclass(frozen=True, slots=True)
+class Claimant:
+    """The agent that submits a run. `is_sole`: surely one process, and not one of several replicas under one id."""
+
+    id: UUID
+    is_sole: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Stale:
     """The sender saw version `given`, which is not the current one."""
 
@@ -144,13 +153,13 @@ def propose_flow_run_state(
     seen_version: int | None,
     by_person: bool = False,
     lease_token: UUID | None,
-    agent_id: UUID | None,
+    agent: Claimant | None,
     now: datetime,
 ) -> FlowRunDecision:
     """A client's proposal for a flow run, by the rules above."""
     is_claim = state.name == State.SUBMITTED
-    if is_claim and lease_token is not None and _is_claim_of(run, lease_token):
-        return Agreed()  # the answer to the first request was lost; the claim stands
+    if _is_repeated(run, state, seen_version=seen_version, lease_token=lease_token, agent=agent):
+        return Agreed()  # the answer to the first request was lost; what it said stands
     if run.version_locking and seen_version is not None and seen_version != run.version:
         return Stale(seen_version)
     if lease_token is not None and not is_claim and lease_token != run.lease_token:
@@ -178,7 +187,7 @@ def propose_flow_run_state(
         return moved
     claimed = replace(
         moved.run,
-        agent_id=agent_id or run.agent_id,
+        agent_id=run.agent_id if agent is None else agent.id,
         attempt=run.attempt + 1,
         lease_token=lease_token,
     )
@@ -296,8 +305,32 @@ def move_task_run(run: TaskRun, state: RunState, *, now: datetime) -> TaskRunMov
     return TaskRunMoved(moved, state)
 
 
-def _is_claim_of(run: FlowRun, lease_token: UUID) -> bool:
-    return run.state == State.SUBMITTED and run.lease_token == lease_token
+def _is_repeated(
+    run: FlowRun,
+    state: RunState,
+    *,
+    seen_version: int | None,
+    lease_token: UUID | None,
+    agent: Claimant | None,
+) -> bool:
+    """Whether this is the request that brought the run into its present state, sent again.
+
+    Who holds the lease is one process, and so is an agent of which no second one has registered. Of everybody else the
+    same words may be a rival's, who is to be told that it came second.
+    """
+    if state.name != run.state or state.name not in (State.SUBMITTED, State.RUNNING):
+        return False
+    if lease_token is not None:
+        is_same = lease_token == run.lease_token
+        return is_same and (state.name == State.SUBMITTED or seen_version == run.version - 1)
+    return (
+        state.name == State.SUBMITTED
+        and run.lease_token is None
+        and agent is not None
+        and agent.is_sole
+        and agent.id == run.agent_id
+        and seen_version in (None, run.version - 1)
+    )
 
 
 def _start_time(known: datetime | None, state: RunState, now: datetime) -> datetime | None:

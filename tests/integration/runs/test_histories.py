@@ -98,7 +98,7 @@ class Model:
             state,
             seen_version=self.seen(step),
             lease_token=None,
-            agent_id=None,
+            agent=None,
             now=NOW,
         )
         match found:

@@ -549,3 +549,37 @@ def _word(outcome: object) -> str:
         return outcome.code.value
     assert isinstance(outcome, StateApplied), outcome
     return outcome.state
+
+
+async def test_an_agent_whose_answer_was_lost_is_told_again_that_it_has_the_run(
+    stack: Stack, bus: Bus
+) -> None:
+    """Replicas of an agent register as one; the same words of two processes must not start a run twice."""
+    flow = await register_flow(stack.admin_pool)
+
+    async def register() -> UUID:
+        reply = await bus.call(
+            runs.REGISTER_AGENT,
+            runs.RegisterAgent(tenant_id=flow.tenant_id, type="KubernetesAgent", name="agent"),
+        )
+        assert isinstance(reply, Applied)
+        assert reply.id is not None
+        return reply.id
+
+    client = Client(bus, flow.tenant_id, await register())
+    once, twice = await client.create(flow), await client.create(flow)
+    claims = [await client.set(once, "Submitted", seen_version=1) for _ in range(2)]
+    of_another = await Client(bus, flow.tenant_id, new_id()).set(once, "Submitted", seen_version=1)
+    assert await register() == client.agent_id  # a second replica, or the same one started anew
+    rivals = [await client.set(twice, "Submitted", seen_version=1) for _ in range(2)]
+    await stack.admin_pool.execute(
+        "UPDATE runs.agent SET last_queried = last_queried - interval '2 days' WHERE id = $1",
+        client.agent_id,
+    )
+    await register()
+    after_a_day = await client.set(twice, "Submitted", seen_version=1)
+
+    assert claims[0] == claims[1]
+    assert [_word(claims[0]), _word(of_another)] == ["Submitted", "already_submitted"]
+    assert [_word(rival) for rival in rivals] == ["Submitted", "already_submitted"]
+    assert _word(after_a_day) == "Submitted"

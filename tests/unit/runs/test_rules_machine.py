@@ -72,7 +72,7 @@ class Rules(RuleBasedStateMachine):
             a_state(name),
             seen_version=None if seen is None else before.version + seen,
             lease_token=token,
-            agent_id=None,
+            agent=None,
             now=self.now,
         )
         if not isinstance(decision, FlowRunMoved):

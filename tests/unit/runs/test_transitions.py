@@ -10,6 +10,7 @@ from libs.contracts.errors import Code
 from libs.contracts.states import FINISHED_FAMILY, SCHEDULED_FAMILY, State
 from services.runs.domain.transitions import (
     Agreed,
+    Claimant,
     Denied,
     FlowRun,
     FlowRunDecision,
@@ -36,6 +37,7 @@ def propose(
     seen: int | None = None,
     lease: UUID | None = None,
     by_person: bool = False,
+    agent: Claimant | None = None,
     **fields: Any,
 ) -> FlowRunDecision:
     return propose_flow_run_state(
@@ -44,7 +46,7 @@ def propose(
         seen_version=seen,
         by_person=by_person,
         lease_token=lease,
-        agent_id=None,
+        agent=agent,
         now=NOW,
     )
 
@@ -223,6 +225,46 @@ def test_a_claim_that_is_asked_for_again_with_its_own_token_stands() -> None:
 
     assert propose(run, "Submitted", lease=TOKEN) == Agreed()
     assert propose(run, "Submitted", lease=OTHER_TOKEN) == Denied(Code.ALREADY_SUBMITTED, {})
+
+
+AGENT, OTHER_AGENT = UUID(int=9), UUID(int=10)
+
+
+@pytest.mark.parametrize("seen", [None, 2])
+def test_a_sole_agent_that_submits_again_is_told_that_it_has_the_run(seen: int | None) -> None:
+    run = a_run("Submitted", agent_id=AGENT, version_locking=True)
+
+    assert propose(run, "Submitted", seen=seen, agent=Claimant(AGENT, is_sole=True)) == Agreed()
+
+
+@pytest.mark.parametrize(
+    ("run", "agent", "seen"),
+    [
+        (a_run("Submitted", agent_id=AGENT), Claimant(AGENT), None),  # a replica beside it, maybe
+        (a_run("Submitted", agent_id=AGENT), Claimant(OTHER_AGENT, is_sole=True), None),
+        (a_run("Submitted", agent_id=AGENT), None, None),
+        (a_run("Submitted", agent_id=AGENT), Claimant(AGENT, is_sole=True), 1),
+        (a_run("Running", agent_id=AGENT), Claimant(AGENT, is_sole=True), None),
+        (
+            a_run("Submitted", agent_id=AGENT, lease_token=TOKEN),
+            Claimant(AGENT, is_sole=True),
+            None,
+        ),
+        (a_run("Submitted"), Claimant(AGENT, is_sole=True), None),
+    ],
+)
+def test_who_may_be_a_rival_comes_second(
+    run: FlowRun, agent: Claimant | None, seen: int | None
+) -> None:
+    assert propose(run, "Submitted", seen=seen, agent=agent) == Denied(Code.ALREADY_SUBMITTED, {})
+
+
+def test_a_process_under_a_lease_that_says_running_again_is_told_that_it_is() -> None:
+    run = a_run("Running", lease_token=TOKEN, version_locking=True)
+
+    assert propose(run, "Running", seen=2, lease=TOKEN) == Agreed()
+    assert propose(run, "Running", seen=1, lease=TOKEN) == Stale(1)
+    assert propose(run, "Running", seen=2) == Stale(2)
 
 
 @pytest.mark.parametrize("held", [OTHER_TOKEN, None])
