@@ -77,6 +77,13 @@ def _reply_adapter(rpc: Rpc[Any, Any]) -> TypeAdapter[Any]:
     return rpc.adapter()
 
 
+class NotStartedError(ConnectionError):
+    """Nothing can be asked of NATS yet."""
+
+    def __init__(self, service: str) -> None:
+        super().__init__(f"the bus of {service} is not started")
+
+
 class Bus:
     """One NATS connection of one service."""
 
@@ -103,6 +110,7 @@ class Bus:
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._lanes: list[PatientClient] = []
+        self._starting: asyncio.Task[None] | None = None
         self._tls = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
         self._client: LeanClient | None = None
         self._js: JetStreamContext | None = None
@@ -134,25 +142,35 @@ class Bus:
 
     async def start(self) -> None:
         """Connect, then start every subscription that was declared before. ConnectionError says why it cannot."""
-        self._client = await self._connected()
-        self._js = self._client.jetstream()
-        await self._streams.look(self._client)
+        await self._patiently(self.broker.connect())
+        await self._start()
+
+    async def start_or_go_on(self, *, after: float) -> None:
+        """Like `start`, for a service that does something useful without NATS: who is not let in for so many seconds
+        goes on, and the start is done whenever it can be."""
+        self._starting = asyncio.create_task(self._start(), name="bus")
+        done, _ = await asyncio.wait({self._starting}, timeout=after)
+        if done:
+            self._starting.result()
+        else:
+            last = str(self._watch.last_error or "no answer")
+            self._log.warning("bus_start_waits", nats=self._address.place, error=last)
+
+    async def _start(self) -> None:
+        client = cast("LeanClient", await self.broker.connect())
+        await self._streams.look(client)
         self._streams.check_bound()
         await self.broker.start()
+        self._client, self._js = client, client.jetstream()
         for subject, take in self._hot:
-            self._subscriptions.append(await self._client.take(subject, take, queue=self.service))
+            self._subscriptions.append(await client.take(subject, take, queue=self.service))
         for subject, queue, callback in self._heard:
-            self._subscriptions.append(
-                await self._client.subscribe(subject, queue=queue, cb=callback)
-            )
+            self._subscriptions.append(await client.subscribe(subject, queue=queue, cb=callback))
         await self._settle(timeout=10)  # started means serving
         for wanted in self._batches:
             self._batch_consumers.append(
                 asyncio.create_task(self._consume_batches(wanted), name=wanted.durable.name)
             )
-
-    async def _connected(self) -> LeanClient:
-        return cast("LeanClient", await self._patiently(self.broker.connect()))
 
     async def _patiently(self, connecting: Awaitable[Connected]) -> Connected:
         """What connecting brings. nats-py would try for ever, so that a wrong address would look like a slow start."""
@@ -171,6 +189,9 @@ class Bus:
         """Take nothing new, finish what is in flight, close."""
         self._watch.stopping()
         self._stopping.set()
+        if self._starting is not None and not self._starting.done():
+            self._starting.cancel()
+            await asyncio.wait({self._starting}, timeout=_FINISH)
         await self._leave()
         if self._batch_consumers:
             _, late = await asyncio.wait(self._batch_consumers, timeout=_FINISH)
@@ -226,16 +247,14 @@ class Bus:
     def client(self) -> LeanClient:
         """The nats-py connection, for hot lanes."""
         if self._client is None:
-            msg = f"the bus of {self.service} is not started"
-            raise RuntimeError(msg)
+            raise NotStartedError(self.service)
         return self._client
 
     @property
     def js(self) -> JetStreamContext:
         """JetStream on the same connection."""
         if self._js is None:
-            msg = f"the bus of {self.service} is not started"
-            raise RuntimeError(msg)
+            raise NotStartedError(self.service)
         return self._js
 
     @property
@@ -262,7 +281,14 @@ class Bus:
 
     def failed(self) -> list[str]:
         """Why only a new process would help, one sentence each; empty while everything here is kept alive."""
-        if self._client is None or self._stopping.is_set():
+        if self._stopping.is_set():
+            return []
+        starting = self._starting
+        if starting is not None and starting.done() and not starting.cancelled():
+            error = starting.exception()
+            if error is not None:
+                return [f"the start on NATS broke off: {error or type(error).__name__}"]
+        if self._client is None:
             return []
         reasons = [
             "the connection to NATS is lost, and nothing makes it again"

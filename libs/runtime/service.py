@@ -39,6 +39,8 @@ class Service(Probe):
 
     name: ClassVar[str]
     has_outbox: ClassVar[bool] = False
+    starts_without_nats_after: ClassVar[timedelta | None] = None
+    """How long a start waits for NATS where the service is of use without it; None: it is of none."""
 
     def __init__(
         self, settings: ServiceSettings, *, clock: Clock = utc_now, ids: NewId = new_id
@@ -140,7 +142,10 @@ class Service(Probe):
         self.declare()
         await self.database.connect()
         await self.on_start()
-        await self.bus.start()
+        if self.starts_without_nats_after is None:
+            await self.bus.start()
+        else:
+            await self.bus.start_or_go_on(after=self.starts_without_nats_after.total_seconds())
         for loop in self.loops:
             loop.start()
         self._started = True

@@ -24,9 +24,10 @@ Guarantees
   `graphql/compat.py` and nowhere else.
 
 When NATS is gone, mutations answer API_ERROR within the time-out and queries go on; the gateway stays ready, so that
-its proxy keeps it, and is *degraded*, which `/ready`, a metric and an alert say. When PostgreSQL is gone, queries
-answer API_ERROR and the pools reconnect by themselves. When a service is gone, its mutations wait a few seconds for it
-to come back, then answer API_ERROR; nothing is half done, as each command is one transaction of its service.
+its proxy keeps it, and is *degraded*, which `/ready`, a metric and an alert say. So is one that is started meanwhile.
+When PostgreSQL is gone, queries answer API_ERROR and the pools reconnect by themselves. When a service is gone, its
+mutations wait a few seconds for it to come back, then answer API_ERROR; nothing is half done, as each command is one
+transaction of its service.
 Any number of gateways may run: they hold caches, and copies of the lines of the last second.
 
 It will not: decide about runs or flows, hold a lock, or speak any other dialect than the clients'.

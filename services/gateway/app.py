@@ -1,6 +1,7 @@
 """The gateway's composition root: pools, schema, read path, HTTP server."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -35,6 +36,8 @@ class Gateway(Service):
     """GraphQL over HTTP. Reads go straight to PostgreSQL, writes become commands on NATS."""
 
     name = "gateway"
+    # Queries need PostgreSQL alone, and a gateway may have to be started while NATS is away.
+    starts_without_nats_after = timedelta(seconds=5)
 
     def __init__(
         self, settings: GatewaySettings, *, clock: Clock = utc_now, ids: NewId = new_id

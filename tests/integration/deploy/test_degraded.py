@@ -72,6 +72,20 @@ class Behind:
         return True
 
 
+def settings_on(stack: Stack, nats: Cut) -> GatewaySettings:
+    """Of a gateway without keys, which soon gives up asking."""
+    of_gateway: dict[str, Any] = {"auth": "off", "key_pepper": PEPPER}
+    return GatewaySettings(
+        postgres_url=stack.postgres_url("gateway"),
+        reader_postgres_url=stack.postgres_url("reader"),
+        nats_url=nats.url,
+        port=0,
+        health_port=0,
+        rpc_timeout=timedelta(seconds=1),
+        **of_gateway,
+    )
+
+
 @pytest.fixture(scope="module")
 async def gateways(stack: Stack) -> AsyncIterator[tuple[Behind, Behind]]:
     settings = RegistrySettings(
@@ -83,17 +97,7 @@ async def gateways(stack: Stack) -> AsyncIterator[tuple[Behind, Behind]]:
         both = []
         for _ in range(2):
             cut = await exits.enter_async_context(cut_before(stack.nats_url))
-            of_gateway: dict[str, Any] = {"auth": "off", "key_pepper": PEPPER}
-            found = GatewaySettings(
-                postgres_url=stack.postgres_url("gateway"),
-                reader_postgres_url=stack.postgres_url("reader"),
-                nats_url=cut.url,
-                **of_gateway,
-                port=0,
-                health_port=0,
-                rpc_timeout=timedelta(seconds=1),
-            )
-            gateway = services.gateway.app.build(found)
+            gateway = services.gateway.app.build(settings_on(stack, cut))
             both.append(Behind(await exits.enter_async_context(running(gateway)), cut))
         yield both[0], both[1]
 
@@ -167,6 +171,33 @@ async def test_a_gateway_that_has_lost_both_nats_and_its_reader_is_not_ready(
     reason = "the read-only role does not answer: OSError"
     assert without_reader == (200, {"ready": True, "degraded": True, "reasons": [reason]})
     assert without_both == (503, {"ready": False, "degraded": False, "reasons": [reason]})
+
+
+async def test_a_gateway_that_is_started_while_nats_is_away_answers_queries_until_it_is_back(
+    stack: Stack, gateways: tuple[Behind, Behind], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Gateway, "starts_without_nats_after", timedelta(seconds=0.2))
+    async with cut_before(stack.nats_url) as cut:
+        cut.cut()
+        async with running(services.gateway.app.build(settings_on(stack, cut))) as gateway:
+            late = Behind(gateway, cut)
+            async with Gql(f"http://127.0.0.1:{gateway.port}") as api:
+                found = await api("{ project(limit: 1) { __typename } }")
+                refused = await makes(api, "lost")
+                state = await late.state()
+                health = gateway.failed()
+                await late.finds_nats()
+                made = await makes(api, "made when it was back")
+
+        cut.cut()
+        async with running(services.gateway.app.build(settings_on(stack, cut))):
+            pass  # it stops, too
+
+    assert "project" in found
+    assert refused["errors"][0]["extensions"]["code"] == "API_ERROR"
+    assert state == (200, {"ready": True, "degraded": True, "reasons": ["NATS is not connected"]})
+    assert health == []
+    assert "errors" not in made
 
 
 @pytest.fixture
