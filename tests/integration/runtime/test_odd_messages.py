@@ -53,7 +53,7 @@ async def test_odd_bytes_break_neither_the_bus_nor_the_listener(
         await bus.open(listener)
         await listener.listen()
         await bus.client.subscribe("hw.beat.*.*", cb=note)
-        await bus.client.flush()
+        await bus._settle(timeout=10)
 
         await publish_bytes(url, b"hw.beat.t." + token, header)
         await publish_bytes(url, b"hw.beat.t.fine", PLAIN)
