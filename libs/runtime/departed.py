@@ -3,7 +3,7 @@
 The gateway deletes a tenant with its keys and leaves a row in `gateway.deleted_tenant`, in one transaction. That row
 is the event: it cannot be lost, and each service looks for it every few seconds. Rows that were under way at that
 moment (a log line in JetStream, a ping in a memory, a request of the last second) arrive after the first look. So each
-process looks again after a minute, after ten, after an hour and after a day.
+process looks again after a minute, after ten, after an hour and after a day, and when it starts for those of a month.
 
 Which tables there are to look through is read from `libs.schema`: a table with a `tenant_id` is one of them from the
 day it is declared.
@@ -28,6 +28,8 @@ LOOKS_AT = (
     timedelta(days=1),
 )
 """Ages of a deletion at which it is looked for what is left."""
+AT_START = timedelta(days=30)
+"""How far back a process looks when it starts: its service may have been away when a tenant was deleted."""
 STEP = 2_000
 """Rows of one transaction: no lock is held for long."""
 _PATIENCE = timedelta(minutes=15)
@@ -71,57 +73,61 @@ class Departed:
         self._tables = tables_of(owner)
         self._log = log.get(owner)
         self._looks: dict[UUID, int] = {}
+        self._horizon = AT_START
 
     async def tick(self) -> int:
         """Delete what is due; how many rows."""
         rows = await self._database.pool.fetch(
             "SELECT id, now() - deleted AS age FROM gateway.deleted_tenant "
-            "WHERE deleted > now() - $1::interval ORDER BY deleted",
-            2 * LOOKS_AT[-1],
+            "WHERE deleted > now() - $1::interval",
+            self._horizon,
         )
-        total = 0
-        for row in rows:
-            due = sum(row["age"] >= age for age in LOOKS_AT)
-            if due > self._looks.get(row["id"], 0):
-                total += await self.delete_all(row["id"])
-                self._looks[row["id"]] = due
-        return total
-
-    async def delete_all(self, tenant_id: UUID) -> int:
-        """Delete every row of a tenant in this service's tables; how many. Safe to stop, to repeat and to do twice."""
-        deleted = 0
-        for table in sorted(self._tables, key=lambda table: table.fullname not in _PARENTS):
-            while found := await self._delete_some(table, tenant_id):
-                deleted += found
-        if deleted:
-            self._log.info("tenant_deleted", tenant_id=str(tenant_id), rows=deleted)
+        looks = {row["id"]: sum(row["age"] >= age for age in LOOKS_AT) for row in rows}
+        due = [tenant for tenant, look in looks.items() if look > self._looks.get(tenant, 0)]
+        deleted = await self.delete_all(due) if due else 0
+        self._looks, self._horizon = looks, 2 * LOOKS_AT[-1]
         return deleted
 
-    async def _delete_some(self, table: Table, tenant_id: UUID) -> int:
+    async def delete_all(self, tenant_ids: Sequence[UUID]) -> int:
+        """Delete every row of these tenants in this service's tables, in one pass over each; how many.
+
+        Safe to stop, to repeat and to do twice at once.
+        """
+        deleted = 0
+        for table in sorted(self._tables, key=lambda table: table.fullname not in _PARENTS):
+            while found := await self._delete_some(table, tenant_ids):
+                deleted += found
+        if deleted:
+            self._log.info(
+                "tenants_deleted", tenants=[str(each) for each in tenant_ids], rows=deleted
+            )
+        return deleted
+
+    async def _delete_some(self, table: Table, tenant_ids: Sequence[UUID]) -> int:
         async with self._database.transaction() as connection:
             await connection.execute(
                 f"SET LOCAL statement_timeout = {int(_PATIENCE.total_seconds() * 1000)}"
             )
             if table.fullname in _PARENTS:
-                return await _delete_parents(connection, table.fullname, tenant_id)
+                return await _delete_parents(connection, table.fullname, tenant_ids)
             # A partition's rows are told apart by it and their place in it; without ORDER BY, two replicas may take
             # the same rows: one waits for the other, then finds them gone.
             done: str = await connection.execute(
                 f"DELETE FROM {table.fullname} t USING ("
-                f"SELECT tableoid, ctid FROM {table.fullname} WHERE tenant_id = $1 LIMIT {STEP}"
+                f"SELECT tableoid, ctid FROM {table.fullname} WHERE tenant_id = ANY ($1::uuid[]) LIMIT {STEP}"
                 ") found WHERE t.tableoid = found.tableoid AND t.ctid = found.ctid",
-                tenant_id,
+                tenant_ids,
                 timeout=_PATIENCE.total_seconds(),
             )
         return int(done.rpartition(" ")[2])
 
 
-async def _delete_parents(connection: Connection, table: str, tenant_id: UUID) -> int:
+async def _delete_parents(connection: Connection, table: str, tenant_ids: Sequence[UUID]) -> int:
     """Delete some rows with all that hangs on them, locked in the order of their ids, as everybody locks them."""
     rows = await connection.fetch(
         f"SELECT id FROM {table} WHERE id IN "
-        f"(SELECT id FROM {table} WHERE tenant_id = $1 LIMIT {_PARENT_STEP}) ORDER BY id FOR UPDATE",
-        tenant_id,
+        f"(SELECT id FROM {table} WHERE tenant_id = ANY ($1::uuid[]) LIMIT {_PARENT_STEP}) ORDER BY id FOR UPDATE",
+        tenant_ids,
     )
     ids: Sequence[UUID] = [row["id"] for row in rows]
     for statement in (*_BY_RUN.get(table, ()), f"DELETE FROM {table} WHERE id = ANY ($1::uuid[])"):

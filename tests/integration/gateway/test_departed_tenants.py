@@ -195,6 +195,29 @@ async def test_what_arrives_late_is_deleted_at_the_next_look(
     assert found == set()
 
 
+async def test_a_service_that_was_away_for_days_deletes_when_it_is_back(
+    stack: Stack, gateway: Gateway
+) -> None:
+    away = [await a_tenant(gateway, f"away-{n}") for n in range(2)]
+    for tenant_id in away:
+        await gateway._store.delete_tenant(tenant_id)
+        await stack.admin_pool.execute(
+            "UPDATE gateway.deleted_tenant SET deleted = now() - interval '9 days' WHERE id = $1",
+            tenant_id,
+        )
+        await fill(stack, tenant_id)
+    database = RuntimeDatabase(stack.postgres_url("lazarus"), pool_size=1, name="away")
+    await database.connect()
+    try:
+        counted = await Departed(database, "lazarus").tick()
+    finally:
+        await database.close()
+
+    assert counted >= 2
+    assert not await left(stack, away[0]) & {"lazarus.resurrection"}
+    assert not await left(stack, away[1]) & {"lazarus.resurrection"}
+
+
 async def test_two_services_at_once_delete_each_row_once(stack: Stack, gateway: Gateway) -> None:
     tenant_id = await a_tenant(gateway, "twice")
     for _ in range(20):
@@ -206,7 +229,7 @@ async def test_two_services_at_once_delete_each_row_once(stack: Stack, gateway: 
         await database.connect()
     try:
         counted = await asyncio.gather(
-            *(Departed(database, "registry").delete_all(tenant_id) for database in databases)
+            *(Departed(database, "registry").delete_all([tenant_id]) for database in databases)
         )
     finally:
         for database in databases:

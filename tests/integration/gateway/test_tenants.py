@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from uuid import UUID
 
 import pytest
 
@@ -246,6 +247,22 @@ async def test_what_the_peer_fell_over_is_answered(api: Gql) -> None:
         "b": {"flow_run_ids": []},
         "c": {"success": True},
     }
+
+
+async def test_a_tenant_that_another_gateway_deleted_is_gone_within_a_second(
+    gateway: Gateway, api: Gql
+) -> None:
+    tenant_id = await make(api, "elsewhere")
+    url = f"http://127.0.0.1:{gateway.port}"
+    async with Gql(url, headers={"x-prefect-tenant-id": tenant_id}) as there:
+        assert await there("{ hello }")
+        # As another gateway does it: this one is told nothing.
+        await gateway._store.delete_tenant(UUID(tenant_id))
+
+        async def is_refused() -> bool:
+            return "there is no tenant" in (await there.post({"query": "{ hello }"})).text
+
+        await eventually(is_refused, timeout=10)
 
 
 async def test_a_slug_is_given_once(api: Gql) -> None:
