@@ -15,7 +15,8 @@ Guarantees
     * No orphans. The kernel signals the engines when their parent dies, even by kill -9 (`launch`); what is left all
       the same is found by the pid file at the next start and ended, after its command line has shown that it is ours.
     * Nobody gets in without a password: SCRAM for PostgreSQL, also on its socket; one user for NATS.
-    * PostgreSQL refuses to run as root. Started by root, both engines run as `nobody` (`account`).
+    * PostgreSQL refuses to run as root. Started by root, both engines run as a user of their own, whose
+      files no other user can read (`account`).
 
 What happens when
     the disk fills up    PostgreSQL stops taking writes and says so in its log; the supervisor keeps starting it again.

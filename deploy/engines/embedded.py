@@ -122,7 +122,7 @@ class EmbeddedEngines:
 
     def _tell_where(self, tell: Callable[[str], None]) -> None:
         if self.account is not None:
-            tell(f"Running as root, so the engines run as the account {self.account.name}.")
+            tell(f"Running as root, so the engines run as an account {self.account.name}.")
         if not self.home.is_relative_to(self.folder.path):
             tell(f"That account cannot reach {self.folder.path}, so the data is in {self.home}.")
 

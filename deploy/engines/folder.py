@@ -142,7 +142,7 @@ class DataFolder:
         account = choose_account(existing_store=home / "postgres")
         if account is not None and not account.can_traverse(self.path):
             if not recorded.exists():
-                _sweep(SYSTEM_STORE)
+                sweep_temporary(SYSTEM_STORE)
                 home = SYSTEM_STORE / f"{_slug(self.path)}-{secrets.token_hex(4)}"
                 recorded.write_text(f"{home}\n")
             if not account.can_traverse(home):
@@ -156,6 +156,10 @@ class DataFolder:
                 if not folder.exists():
                     folder.mkdir(parents=True)
                     folder.chmod(0o700 if account is None else 0o711)
+            if account is not None:
+                # Of an older start it may be open to everybody.
+                os.chown(home, -1, account.gid)
+                home.chmod(0o710)
             if home != self.path / "engines":
                 (home / _OWNER).write_text(f"{self.path}\n")
         except OSError as error:
@@ -232,17 +236,21 @@ def free_port(*, exclude: Set[int] = frozenset()) -> int:
     raise EngineError(msg)
 
 
-def _sweep(stores: Path) -> None:
+def data_of(stores: Path) -> dict[Path, Path]:
+    """Each store that is not in its data folder, and that folder."""
+    return {owner.parent: Path(owner.read_text().strip()) for owner in stores.glob(f"*/{_OWNER}")}
+
+
+def sweep_temporary(stores: Path) -> None:
     """Remove the stores of temporary data folders that are gone, as those of tests.
 
     Of temporary ones only: another folder may be gone because its disk is not mounted.
     """
-    for owner in stores.glob(f"*/{_OWNER}"):
-        data = Path(owner.read_text().strip())
+    for store, data in data_of(stores).items():
         recorded = data / "home"
-        is_used = recorded.exists() and recorded.read_text().strip() == str(owner.parent)
+        is_used = recorded.exists() and recorded.read_text().strip() == str(store)
         if data.is_relative_to(tempfile.gettempdir()) and not is_used:
-            shutil.rmtree(owner.parent, ignore_errors=True)
+            shutil.rmtree(store, ignore_errors=True)
 
 
 def _slug(path: Path) -> str:

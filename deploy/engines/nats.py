@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,8 +49,10 @@ class Nats:
         """Make the folder of the store."""
         try:
             self.store.mkdir(exist_ok=True, mode=0o700)
-            if self.account is not None:
-                os.chown(self.store, self.account.uid, self.account.gid)
+            if self.account is not None and not self.account.owns(self.store):
+                self.account.take(
+                    self.store
+                )  # also what an older Headwater's engines left as `nobody`
         except OSError as error:
             raise explain_os_error(error, path=self.store, wanted="create") from None
 

@@ -72,21 +72,24 @@ class Postgres:
         version = self.store / "PG_VERSION"
         if version.exists():
             self._check_version(version.read_text().strip())
+            self._take_over()
             return
         fresh = self.store.with_name(self.store.name + ".new")
         password_file = self.store.with_name("password")
         try:
             shutil.rmtree(fresh, ignore_errors=True)
             fresh.mkdir(mode=0o700)
-            if self.account is not None:
-                os.chown(fresh, self.account.uid, self.account.gid)
+            if self._initdb_as is not None:
+                self._initdb_as.take(fresh)
         except OSError as error:
             raise explain_os_error(error, path=fresh, wanted="create") from None
-        write_private(password_file, self.password, owner=self.account)
+        write_private(password_file, self.password, owner=self._initdb_as)
         try:
             await self._initdb(fresh, password_file)
         finally:
             password_file.unlink(missing_ok=True)
+        if self.account is not None:
+            self.account.take(fresh)
         fresh.rename(self.store)
 
     def before_start(self, port: int) -> None:
@@ -131,6 +134,19 @@ class Postgres:
         folder = self.store.with_name("run")
         return folder if len(os.fsencode(folder / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT else None
 
+    @property
+    def _initdb_as(self) -> Account | None:
+        return None if self.account is None else self.account.for_initdb
+
+    def _take_over(self) -> None:
+        """What an older Headwater's engines left as `nobody` becomes our engines' own."""
+        if self.account is None or self.account.owns(self.store):
+            return
+        folder = self.socket_folder
+        if folder is not None and folder.exists():
+            self.account.take(folder)
+        self.account.take(self.store)
+
     def _check_version(self, found: str) -> None:
         if found != POSTGRES_MAJOR:
             msg = (
@@ -155,7 +171,7 @@ class Postgres:
             *(() if self.durable else ("--no-sync",)),
         ]
         process = await spawn(
-            command, account=self.account, death_signal=signal.SIGKILL, cwd=fresh, log=self.log
+            command, account=self._initdb_as, death_signal=signal.SIGKILL, cwd=fresh, log=self.log
         )
         async with asyncio.timeout(120):
             code = await process.wait()

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from deploy.engines import DataFolder, EngineError
+from deploy.engines import DataFolder, EngineError, leftovers
 from deploy.engines.embedded import DATABASE
 from deploy.local import background, record
 from deploy.local.settings import LocalSettings
@@ -58,6 +58,8 @@ def down() -> None:
     """Stop Headwater; returns when it is gone."""
     settings = _settings()
     stopped = _or_complain(lambda: background.down(settings, tell=_progress))
+    for left in leftovers.sweep():
+        _progress(left)
     console.print("stopped" if stopped else f"no Headwater runs on {settings.data}")
 
 

@@ -25,8 +25,9 @@ LEAST: dict[str, Any] = {
 }
 EVERYTHING: dict[str, Any] = {
     "existingSecret": "headwater-secrets",
+    "image": {"repository": "registry.example/headwater", "digest": f"sha256:{'0123' * 16}"},
     "postgres": {
-        "host": "pg.example",
+        "hosts": ["pg1.example", "pg2.example:5433"],
         "options": "sslmode=verify-full&sslrootcert=/etc/headwater/tls/postgres-ca.crt",
     },
     "nats": {"hosts": ["n1.example", "n2.example:4223"], "scheme": "tls", "tlsCa": "nats-ca.crt"},
@@ -35,7 +36,15 @@ EVERYTHING: dict[str, Any] = {
     "services": {"runs": {"replicas": 1, "env": {"HEADWATER_COMMIT_BATCH": 200}}},
     "ingress": {"enabled": True, "host": "flows.example", "className": "nginx", "tlsSecret": "t"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
-    "networkPolicy": {"enabled": True, "metricsFrom": [{"podSelector": {}}]},
+    "networkPolicy": {
+        "apiFrom": [
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
+        ],
+        "metricsFrom": [{"podSelector": {}}],
+        "postgresTo": [{"ipBlock": {"cidr": "10.1.0.0/16"}}],
+        "natsTo": [{"podSelector": {"matchLabels": {"app": "nats"}}}],
+        "egress": [{"ports": [{"port": 4318}]}],
+    },
     "podAnnotations": {"a": "b"},
     "nodeSelector": {"disk": "fast"},
     "tolerations": [{"operator": "Exists"}],
@@ -121,6 +130,7 @@ def test_every_pod_is_locked_down(report: Report) -> None:
         assert container["securityContext"]["allowPrivilegeEscalation"] is False, name
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}, name
         assert container["resources"]["limits"]["memory"], name
+        assert container["resources"]["limits"]["cpu"], name
         assert container["resources"]["requests"]["cpu"], name
 
 
@@ -181,6 +191,60 @@ def test_every_selector_finds_its_pods_and_no_others(least: Report) -> None:
     assert found(objects(least, "Service")["hw"]["spec"]["selector"]) == {"hw-gateway"}
 
 
+def policy(report: Report) -> dict[str, Any]:
+    [found] = objects(report, "NetworkPolicy").values()
+    spec: dict[str, Any] = found["spec"]
+    return spec
+
+
+def ports(rule: dict[str, Any]) -> list[int]:
+    return [port["port"] for port in rule["ports"]]
+
+
+def test_a_policy_holds_for_every_pod_in_both_directions_unless_it_is_turned_off(
+    least: Report,
+) -> None:
+    wanted = policy(least)["podSelector"]["matchLabels"]
+
+    assert policy(least)["policyTypes"] == ["Ingress", "Egress"]
+    for each in (objects(least, "Deployment") | objects(least, "Job")).values():
+        assert wanted.items() <= each["spec"]["template"]["metadata"]["labels"].items()
+
+
+async def test_the_policy_can_be_turned_off() -> None:
+    report = await report_on(LEAST | {"networkPolicy": {"enabled": False}})
+
+    assert objects(report, "NetworkPolicy") == {}
+
+
+def test_pods_reach_names_postgres_and_nats_and_are_reached_at_the_api_alone(least: Report) -> None:
+    assert [ports(rule) for rule in policy(least)["ingress"]] == [[4200]]
+    assert [ports(rule) for rule in policy(least)["egress"]] == [[53, 53], [5432], [4222]]
+
+
+def test_the_policy_is_narrowed_to_the_peers_that_are_named(everything: Report) -> None:
+    into, out = policy(everything)["ingress"], policy(everything)["egress"]
+
+    assert [ports(rule) for rule in into] == [[4200], [4201]]
+    assert all(rule["from"] for rule in into)
+    assert [ports(rule) for rule in out] == [[53, 53], [5432, 5433], [4222, 4223], [4318]]
+    assert out[1]["to"] == [{"ipBlock": {"cidr": "10.1.0.0/16"}}]
+    assert out[2]["to"] == [{"podSelector": {"matchLabels": {"app": "nats"}}}]
+
+
+def test_an_image_is_named_by_its_digest_where_one_is_given(
+    least: Report, everything: Report
+) -> None:
+    images = {
+        pod["containers"][0]["image"]
+        for report in (least, everything)
+        for pod in pods(report).values()
+    }
+
+    assert f"registry.example/headwater@sha256:{'0123' * 16}" in images
+    assert len(images) == 2
+
+
 def test_prometheus_finds_every_service(everything: Report) -> None:
     [monitor] = objects(everything, "ServiceMonitor").values()
     wanted = monitor["spec"]["selector"]["matchLabels"]
@@ -199,6 +263,7 @@ def test_tls_and_variables_reach_the_pods(everything: Report) -> None:
     pod = pods(everything)["hw-runs"]
     found = variables(pod)
 
+    assert "@pg1.example:5432,pg2.example:5433/headwater?" in found["HEADWATER_POSTGRES_URL"]
     assert found["HEADWATER_NATS_URL"] == "tls://runs@n1.example:4222,n2.example:4223"
     assert found["HEADWATER_NATS_TLS_CA"] == "/etc/headwater/tls/nats-ca.crt"
     assert found["HEADWATER_POSTGRES_URL"].endswith(
@@ -215,6 +280,8 @@ def test_tls_and_variables_reach_the_pods(everything: Report) -> None:
         ({"existingSecret": ""}, "existingSecret"),
         ({"postgres": {"host": ""}}, "postgres"),
         ({"nats": {"host": ""}}, "nats"),
+        ({"image": {"digest": "latest"}}, "digest"),
+        ({"networkPolicy": {"enable": False}}, "enable"),
         ({"nats": {"host": "n", "scheme": "http"}}, "scheme"),
         ({"nats": {"host": "n", "replicas": 7}}, "replicas"),
         ({"services": {"runs": {"replicas": 0}}}, "replicas"),

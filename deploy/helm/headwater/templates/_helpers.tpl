@@ -14,11 +14,17 @@ app.kubernetes.io/component: {{ .name }}
 {{- end }}
 
 {{- define "headwater.image" -}}
-{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- if .Values.image.digest }}{{ .Values.image.repository }}@{{ .Values.image.digest }}
+{{- else }}{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
 {{- end }}
 
 {{- define "headwater.postgresPlace" -}}
-{{ .Values.postgres.host }}:{{ .Values.postgres.port }}/{{ .Values.postgres.database }}{{ with .Values.postgres.options }}?{{ . }}{{ end }}
+{{- $places := list }}
+{{- range .Values.postgres.hosts | default (list .Values.postgres.host) }}
+{{- $places = append $places (ternary . (printf "%s:%d" . (int $.Values.postgres.port)) (contains ":" .)) }}
+{{- end }}
+{{- join "," $places }}/{{ .Values.postgres.database }}{{ with .Values.postgres.options }}?{{ . }}{{ end }}
 {{- end }}
 
 {{/* A variable from the Secret: (dict "root" $ "variable" "..." "key" "..."). */}}
