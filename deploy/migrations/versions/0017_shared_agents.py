@@ -3,14 +3,14 @@
 Agents that are registered already may be: nobody counted. They are believed to be one process again when they register
 after a day of silence.
 
-Revision ID: 0016
-Revises: 0015
+Revision ID: 0017
+Revises: 0016
 """
 
 from alembic import op
 
-revision = "0016"
-down_revision = "0015"
+revision = "0017"
+down_revision = "0016"
 branch_labels = None
 depends_on = None
 
