@@ -51,6 +51,7 @@ _JSON_HEADER = (b"content-type", JSON.encode())
 _SLICE = 256 * 1024  # bytes of an answer that are sent at once
 _RETRY_SOON = (b"retry-after", b"1")
 _STARTED_AT_ONCE = 10  # operations of a batch, before others have a turn
+_TURNS_TO_HEAR = 3  # of the loop, until it has told that a client is gone
 _NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is of this moment, and for this caller
 _PATHS = frozenset({"/", "/graphql", "/graphql/", "/graphql/alpha"})
 # Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
@@ -240,11 +241,21 @@ class Endpoint:
         if isinstance(given, Operation):
             return await self._operations.run(given, context), "single"
         tasks: list[asyncio.Task[Answer]] = []
+        caller, has_left = context.caller or Caller(), False
+        for _ in range(_TURNS_TO_HEAR):
+            await asyncio.sleep(0)
         async with asyncio.TaskGroup() as group:
             for item in given:
                 if len(tasks) % _STARTED_AT_ONCE == _STARTED_AT_ONCE - 1:
-                    await asyncio.sleep(0)  # others have a turn of the loop
+                    # Others have a turn of the loop, and it may tell that the client has left. What changes something
+                    # is done all the same: a page that closes sends its last changes and does not wait.
+                    await asyncio.sleep(0)
+                if caller.is_gone and _only_reads(item):
+                    has_left = True
+                    continue
                 tasks.append(group.create_task(_one(self._operations, item, context)))
+        if has_left:
+            raise ClientDisconnect
         return Answer(b"[" + b",".join(task.result().body for task in tasks) + b"]"), "batch"
 
 
@@ -300,6 +311,10 @@ def _asked(query_string: bytes, headers: Headers) -> Operation:
         "operationName": given.get("operationName"),
     }
     return replace(operation_of(body), may_write=False)
+
+
+def _only_reads(item: Operation | BadRequestError) -> bool:
+    return not isinstance(item, Operation) or "mutation" not in item.query
 
 
 async def _one(

@@ -64,7 +64,7 @@ def load_process() -> Iterator[Callable[[Load], "asyncio.Future[Answered]"]]:
 def http_request(body: bytes, *, path: str = "/graphql", headers: bytes = b"") -> bytes:
     """A POST as `requests` would send it."""
     return (
-        b"POST %s HTTP/1.1\r\nHost: headwater\r\nUser-Agent: python-requests/2.32\r\nAccept: */*\r\n"
+        b"POST %s HTTP/1.1\r\nHost: localhost\r\nUser-Agent: python-requests/2.32\r\nAccept: */*\r\n"
         b"Content-Type: application/json\r\nX-PREFECT-CORE-VERSION: 1.4.1\r\n%sContent-Length: %d\r\n\r\n%s"
     ) % (path.encode(), headers, len(body), body)
 

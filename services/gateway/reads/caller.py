@@ -37,6 +37,11 @@ class Caller:
     """Bytes of all answers so far."""
     _held: list[tuple[Shares, int]] = field(default_factory=list)
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether the client has left."""
+        return self.connection is not None and self.connection.is_lost
+
     def check_seconds(self) -> None:
         """Before a statement."""
         if self.seconds < 0:

@@ -7,7 +7,6 @@ so that one field's error (a regular expression that PostgreSQL does not take) d
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from time import perf_counter
 from typing import Any
 from uuid import UUID
@@ -69,6 +68,8 @@ class Reader:
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._log = log.get("gateway")
         self._answer_limit = answer_limit
+        self._cancelled: set[int] = set()
+        """Connections, by PostgreSQL's process, of which a statement was cancelled since they were taken."""
         # Whoever has most, others find a connection free.
         spare = pool_size // 4
         self._connections = Shares(
@@ -98,7 +99,7 @@ class Reader:
             command_timeout=self._statement_timeout + 5,
             server_settings=_SETTINGS
             | {"statement_timeout": str(int(self._statement_timeout * 1000))},
-            reset=_nothing_to_reset,
+            reset=self._reset,
         )
 
     async def close(self) -> None:
@@ -237,22 +238,14 @@ class Reader:
         if self._pool is None:
             msg = "the reader is not connected"
             raise asyncpg.InterfaceError(msg)
-        fetch = partial(
-            self._pool.fetchrow,
-            asked.statement,
-            asked.tenant_id,
-            *asked.values,
-            limit,
-            timeout=_PATTERN_TIMEOUT if asked.has_pattern else None,
-        )
         began = perf_counter()
         try:
             try:
-                row = await fetch()
+                row = await self._fetch_row(self._pool, asked, limit)
             except _LOST:
                 # The connection died while nobody looked (PostgreSQL was restarted). A read may be asked twice; the
                 # pool has thrown that connection away.
-                row = await fetch()
+                row = await self._fetch_row(self._pool, asked, limit)
         except TimeoutError:
             if not asked.has_pattern:
                 raise
@@ -268,6 +261,36 @@ class Reader:
             raise RuntimeError(msg)
         *answers, size = row
         return answers, size
+
+    async def _fetch_row(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", asked: "_Asked", limit: int
+    ) -> asyncpg.Record | None:
+        async with pool.acquire() as connection:
+            try:
+                return await connection.fetchrow(
+                    asked.statement,
+                    asked.tenant_id,
+                    *asked.values,
+                    limit,
+                    timeout=_PATTERN_TIMEOUT if asked.has_pattern else None,
+                )
+            except (asyncio.CancelledError, TimeoutError):
+                self._cancelled.add(connection.get_server_pid())
+                raise
+
+    async def _reset(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        """A read leaves nothing behind, so a connection goes back to the pool without a round trip.
+
+        But where a statement was cancelled: PostgreSQL may hear of it when that has ended already, and would cancel the
+        next one instead, which is somebody else's.
+        """
+        pid = connection.get_server_pid()
+        if pid in self._cancelled:
+            self._cancelled.discard(pid)
+            try:
+                await connection.execute("SELECT 1")
+            except asyncpg.QueryCanceledError:
+                await connection.execute("SELECT 1")
 
     def _told(self, error: Exception, key: str) -> GraphQLError:
         """What a client is told: the truth about its own values, nothing about ours."""
@@ -327,7 +350,3 @@ def _is_of_one_field(error: Exception) -> bool:
     if isinstance(error, GraphQLError):  # a limit of the request
         return False
     return not (is_outage(error) or isinstance(error, (*_LOST, asyncpg.QueryCanceledError)))
-
-
-async def _nothing_to_reset(_connection: object) -> None:
-    """A read leaves nothing behind, so a connection goes back to the pool without a round trip."""
