@@ -49,7 +49,7 @@ class Pings:
                 rows = await Store(connection).guarded_after(page)
             now = self._moment()
             # Whole seconds, so that many runs share one moment in memory.
-            self.memory.add({key: now - round(age) for _, key, age in rows}, now)
+            self.memory.fill({key: now - round(age) for _, key, age in rows}, now)
             if not rows:
                 return len(self.memory)
             page = rows[-1][0]
@@ -84,7 +84,6 @@ class Pings:
             await self._write(part, fresh=fresh)
         for part in self._parts(late):
             await self._write(part, fresh=0)
-        self.memory.late_are_written(horizon)
         for part in self._parts(unknown):
             await self._meet(part, fresh=fresh)
         return len(due) + len(late) + len(unknown)
@@ -126,9 +125,8 @@ class Pings:
         found = (others | again).items()
         rows = heard | {key: now - age for key, age in found if age is not None}
         known = {key: at for key, at in rows.items() if key not in strangers}
-        self.memory.add(known, now)
-        # As if they pinged now, so that one that falls silent before its next ping is written down too.
-        self.memory.hear(known, self._moment(), coarse=float("inf"))
+        # In the order of moments, so as heard now; a second late at most.
+        self.memory.add(known, self._moment())
 
     def wait_for(self, guarded: Collection[bytes]) -> None:
         """Wait for the first ping of runs that have begun; they count as heard now."""

@@ -179,7 +179,7 @@ class World:
 
     def _fill(self, replica: Replica, now: float) -> None:
         live = [run for run in self._runs.values() if run.announced is None]
-        replica.memory.add({run.key: run.seen for run in live}, now)
+        replica.memory.fill({run.key: run.seen for run in live}, now)
 
     # pings
 
@@ -231,10 +231,8 @@ class World:
             return
         self._write(memory, dict.fromkeys(due, float(now)), fresh=COARSE / 2)
         self._write(memory, memory.late(now - LATE), fresh=0)
-        memory.late_are_written(now - LATE)
         self._write(memory, dict.fromkeys(unknown, float(now)), fresh=COARSE / 2)
         memory.add({key: self._runs[key].seen for key in unknown}, now)
-        memory.hear(unknown, now, coarse=float("inf"))
 
     def _write(self, memory: LastHeard, heard: dict[bytes, float], *, fresh: float) -> None:
         for key, at in heard.items():

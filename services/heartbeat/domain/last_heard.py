@@ -7,14 +7,14 @@ Times are seconds of a steady clock. A run is as silent as its newest ping is ol
 """
 
 import heapq
-from collections import OrderedDict, deque
+from binascii import unhexlify
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 _HALF = 16
-_PREFIX = "hw.beat."
-_TENANT_ENDS = len(_PREFIX) + 36
-_LENGTH = _TENANT_ENDS + 1 + 36
+_PREFIX = len("hw.beat.")
+_LENGTH = _PREFIX + 36 + 1 + 36
 
 
 def key_of(tenant_id: UUID, flow_run_id: UUID) -> bytes:
@@ -22,12 +22,12 @@ def key_of(tenant_id: UUID, flow_run_id: UUID) -> bytes:
     return tenant_id.bytes + flow_run_id.bytes
 
 
-def key_in(subject: str) -> bytes | None:
+def key_in(subject: bytes) -> bytes | None:
     """The key that a ping's subject names; None where it names no two UUIDs."""
     if len(subject) != _LENGTH:
         return None
     try:
-        key = bytes.fromhex(subject[len(_PREFIX) :].replace("-", "").replace(".", ""))
+        key = unhexlify(subject[_PREFIX:].translate(None, b"-."))
     except ValueError:
         return None
     return key if len(key) == 2 * _HALF else None
@@ -53,7 +53,8 @@ class LastHeard:
         # The pairs are shared between runs that were heard and written at the same moments: one object a run would
         # cost a million of them.
         self._runs: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
-        self._pinged: deque[tuple[float, list[bytes]]] = deque()
+        # Moments at which runs were only counted as heard: a few, of the start.
+        self._counted: set[float] = set()
         self._later: list[tuple[float, bytes]] = []
 
     def __len__(self) -> int:
@@ -68,7 +69,6 @@ class LastHeard:
         """Note that these pinged; moments never go back. Those whose row is older than `coarse`, and unknown ones."""
         runs, to_the_end = self._runs, self._runs.move_to_end
         pairs: dict[float, tuple[float, float]] = {}
-        pinged: list[bytes] = []
         due: list[bytes] = []
         unknown: list[bytes] = []
         for key in keys:
@@ -82,19 +82,20 @@ class LastHeard:
                 pair = pairs[written] = (now, written)
             runs[key] = pair
             to_the_end(key)
-            pinged.append(key)
             if now - written >= coarse:
                 due.append(key)
-        if pinged:
-            self._pinged.append((now, pinged))
         return due, unknown
 
-    def add(self, keys: Mapping[bytes, float], heard: float) -> None:
-        """Let runs in that the tables confirm, each with the moment that its row bears, as heard at `heard`.
+    def fill(self, keys: Mapping[bytes, float], start: float) -> None:
+        """Let runs in that a process finds in the table when it starts, each with the moment that its row bears.
 
-        One that is known keeps what is newer. A row that bears another moment is not what was heard, so such a run is
-        not written down as heard: a process that starts counts everybody as heard at its start.
+        They count as heard at the start, which is no ping and is not written down as one.
         """
+        self._counted.add(start)
+        self.add(keys, start)
+
+    def add(self, keys: Mapping[bytes, float], heard: float) -> None:
+        """Let runs in that pinged at `heard`, each with the moment that its row bears; what is known stays."""
         pairs: dict[float, tuple[float, float]] = {}
         for key, written in keys.items():
             if key in self._runs:
@@ -111,24 +112,17 @@ class LastHeard:
                 self._runs[key] = pairs.setdefault(pair, pair)
 
     def late(self, before: float) -> dict[bytes, float]:
-        """Runs that pinged before that moment and not since, whose row is older than that ping; with its moment.
+        """Runs that pinged up to that moment and not since, whose row is older than that ping; with its moment.
 
         Written down, they let every replica know to the second when the run was heard last, also one that missed it.
         """
         late: dict[bytes, float] = {}
-        for heard, keys in self._pinged:
+        for key, (heard, written) in self._runs.items():
             if heard > before:
                 break
-            for key in keys:
-                pair = self._runs.get(key)
-                if pair is not None and pair[0] == heard and pair[1] < heard:
-                    late[key] = heard
+            if written < heard and heard not in self._counted:
+                late[key] = heard
         return late
-
-    def late_are_written(self, before: float) -> None:
-        """Look no more for late runs up to that moment."""
-        while self._pinged and self._pinged[0][0] <= before:
-            self._pinged.popleft()
 
     def heard_at(self, key: bytes) -> float | None:
         """When the run was heard last; None for one that is not known."""

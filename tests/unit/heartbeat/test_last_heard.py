@@ -23,7 +23,7 @@ def knowing(*keys: bytes, at: float = 0.0, written: float = 0.0) -> LastHeard:
 
 
 def test_a_pings_subject_names_the_key_of_its_tenant_and_run() -> None:
-    key = key_in(subjects.BEAT.at(tenant_id=TENANT, flow_run_id=RUNS[0]))
+    key = key_in(subjects.BEAT.at(tenant_id=TENANT, flow_run_id=RUNS[0]).encode())
 
     assert key == KEYS[0]
     assert (tenant_in(KEYS[0]), run_in(KEYS[0])) == (TENANT, RUNS[0])
@@ -32,7 +32,7 @@ def test_a_pings_subject_names_the_key_of_its_tenant_and_run() -> None:
 def test_capital_letters_name_the_same_run() -> None:
     subject = f"hw.beat.{str(TENANT).upper()}.{str(RUNS[0]).upper()}"
 
-    assert key_in(subject) == KEYS[0]
+    assert key_in(subject.encode()) == KEYS[0]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +47,7 @@ def test_capital_letters_name_the_same_run() -> None:
     ],
 )
 def test_a_subject_that_names_no_two_ids_names_nobody(subject: str) -> None:
-    assert key_in(subject) is None
+    assert key_in(subject.encode()) is None
 
 
 def test_what_another_tenant_says_of_a_run_is_no_sign_of_life() -> None:
@@ -88,12 +88,13 @@ def test_the_last_ping_of_who_stopped_is_late_until_it_is_written() -> None:
     assert memory.late(30) == {KEYS[2]: 30}
     assert memory.late(30) == {KEYS[2]: 30}, "an outage kept it from being written"
     memory.wrote({KEYS[2]: 30})
-    memory.late_are_written(30)
+    assert memory.late(30) == {}
     assert memory.late(60) == {KEYS[0]: 60}
 
 
 def test_a_start_is_no_ping_that_would_be_written_down() -> None:
-    memory = knowing(KEYS[0], at=500, written=100)
+    memory = LastHeard()
+    memory.fill({KEYS[0]: 100}, 500)
 
     assert memory.late(1000) == {}
     assert memory.heard_at(KEYS[0]) == 500
