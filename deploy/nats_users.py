@@ -64,6 +64,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "scheduler": (
         subjects.WORK_CREATE_SCHEDULED,
         subjects.WORK_CLEAR_SCHEDULED,
+        subjects.WORK_FORGET_DELETED,
     ),
     "heartbeat": (subjects.FLOW_RUN_ZOMBIE_DETECTED,),
     "lazarus": (subjects.WORK_RESCHEDULE,),

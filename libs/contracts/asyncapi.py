@@ -29,6 +29,7 @@ BODIES: dict[Subject, type[Message]] = {
     # what is neither an Rpc nor an Event
     subjects.WORK_CREATE_SCHEDULED: runs.CreateScheduled,
     subjects.WORK_CLEAR_SCHEDULED: runs.ClearScheduled,
+    subjects.WORK_FORGET_DELETED: runs.ForgetDeleted,
     subjects.WORK_RESCHEDULE: runs.Reschedule,
     subjects.LOG: runs.LogBatch,
     subjects.LINES: runs.LogBatch,

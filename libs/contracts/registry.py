@@ -236,9 +236,14 @@ class FlowUnarchived(FlowEvent):
 
 
 class FlowScheduleChanged(FlowEvent):
-    """The schedule, or whether it is active, changed; readers look at the registry's tables for what it is now."""
+    """The schedule, or whether it is active, changed; readers look at the registry's tables for what it is now.
+
+    `on_again`: somebody switched on a schedule that was on.
+    """
 
     subject: ClassVar[Subject] = subjects.FLOW_SCHEDULE_CHANGED
+
+    on_again: bool = False
 
 
 class FlowSettingsChanged(FlowEvent):

@@ -291,6 +291,16 @@ class ClearScheduled(Message):
     seen_schedule: str | None = None
 
 
+class ForgetDeleted(Message):
+    """Work for `runs`: somebody switched on a schedule that was on. Where all that was ahead is deleted, it comes back.
+
+    Where something is still planned, the instants that a person deleted stay deleted.
+    """
+
+    tenant_id: UUID
+    flow_id: UUID
+
+
 class Reschedule(Message):
     """Work for `runs`, proposed by Lazarus: bring the run back as attempt `attempt`, or give it up.
 

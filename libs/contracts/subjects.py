@@ -77,6 +77,7 @@ AGENT_DRAIN = Subject("hw.rpc.agents.{tenant_id}.drain")
 # Work that must happen
 WORK_CREATE_SCHEDULED = Subject("hw.work.runs.create_scheduled.{flow_id}")
 WORK_CLEAR_SCHEDULED = Subject("hw.work.runs.clear_scheduled.{flow_id}")
+WORK_FORGET_DELETED = Subject("hw.work.runs.forget_deleted.{flow_id}")
 WORK_RESCHEDULE = Subject("hw.work.runs.reschedule.{flow_run_id}")
 
 # Facts

@@ -24,6 +24,7 @@ from services.runs.settings import RunsSettings
 WORK_MESSAGES: tuple[tuple[subjects.Subject, type[Message]], ...] = (
     (subjects.WORK_CREATE_SCHEDULED, runs.CreateScheduled),
     (subjects.WORK_CLEAR_SCHEDULED, runs.ClearScheduled),
+    (subjects.WORK_FORGET_DELETED, runs.ForgetDeleted),
     (subjects.WORK_RESCHEDULE, runs.Reschedule),
 )
 

@@ -157,6 +157,8 @@ class Handlers:
     async def on_work(self, work: Message) -> None:
         """What the scheduler and Lazarus want done."""
         match work:
+            case runs.ForgetDeleted():
+                await planned.forget_deleted(self.database, work)
             case runs.ClearScheduled():
                 keep = [(aware(start), key) for start, key in work.keep]
                 after = None if work.after is None else aware(work.after)

@@ -4,9 +4,15 @@ The rules in words: `services/scheduler/domain/proposals.py`, which proposes wha
 """
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
 from uuid import UUID
 
-from libs.contracts.runs import ClearScheduled, CreateScheduled, ScheduledInstant
+from libs.contracts.runs import (
+    ClearScheduled,
+    CreateScheduled,
+    ForgetDeleted,
+    ScheduledInstant,
+)
 from libs.runtime.database import Connection, Database, statement
 from services.runs import removal, store
 from services.runs.domain.creation import (
@@ -104,3 +110,13 @@ async def clear(database: Database, command: ClearScheduled) -> int:
             total += await removal.delete_locked(connection, [row["id"] for row in rows])
         if len(rows) < removal.STEP:
             return total
+
+
+async def forget_deleted(
+    database: Database, command: ForgetDeleted, *, at: datetime | None = None
+) -> None:
+    """Let a flow that has nothing ahead, since all of it was deleted, have it again. Tests pass a time."""
+    async with database.transaction() as connection:
+        await connection.execute(
+            statement(__file__, "forget_deleted"), command.tenant_id, command.flow_id, at
+        )

@@ -11,7 +11,7 @@ from uuid import UUID
 from libs.contracts import registry, streams, subjects
 from libs.contracts.base import Message
 from libs.contracts.registry import FlowEvent
-from libs.contracts.runs import ClearScheduled, CreateScheduled
+from libs.contracts.runs import ClearScheduled, CreateScheduled, ForgetDeleted
 from libs.runtime import faults, metrics
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.ids import NewId, new_id
@@ -80,6 +80,12 @@ class Scheduler(Service):
         """Something happened to a flow: look at it anew, now."""
         if isinstance(event, registry.FlowPieceRegistered) and not event.whole:
             return  # it is not followed before it is whole
+        if isinstance(event, registry.FlowScheduleChanged) and event.on_again:
+            await self.bus.publish_work(
+                subjects.WORK_FORGET_DELETED.at(flow_id=event.flow_id),
+                ForgetDeleted(tenant_id=event.tenant_id, flow_id=event.flow_id),
+                key=f"{event.event_id}:forget_deleted",
+            )
         async with self.database.transaction() as connection:
             await Store(connection).doubt(event.flow_id)
         self._ticks.poke()

@@ -131,6 +131,20 @@ class Planning:
         assert isinstance(answer, Applied)
         return answer.success
 
+    async def switch_on_again(self, flow: Flow) -> None:
+        """A person switches on the schedule, which is on: the scheduler hears of it from the registry."""
+        await self.scheduler.on_flow_event(
+            registry.FlowScheduleChanged(
+                event_id=new_id(),
+                at=utc_now(),
+                tenant_id=flow.tenant_id,
+                flow_id=flow.id,
+                flow_group_id=flow.group_id,
+                on_again=True,
+            )
+        )
+        await self.tick()
+
     async def rename(self, run: UUID, **changes: Any) -> None:
         """Set a run's name or labels, as a person does."""
         answer = await self.client.bus.call(

@@ -102,10 +102,12 @@ class Flows:
                     return Refused(code=Code.SCHEDULE_ENDED, fields=fields)
             if command.active is not flow.is_active:
                 await schedule_store.set_schedule_active(*at, active=command.active)
+            if command.active or flow.is_active:
                 work.tell(
                     FlowScheduleChanged,
                     flow_id=command.flow_id,
                     flow_group_id=flow.flow_group_id,
+                    on_again=command.active and flow.is_active,
                 )
         return Applied(id=command.flow_id)
 

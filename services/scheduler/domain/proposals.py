@@ -10,7 +10,9 @@ the schedule, not the instant.
 
 **What stays away.** A run that a person deleted by its id (`delete_flow_run`, one call for each run) leaves a tombstone
 for its key, and is not made again: not by resuming or changing the schedule, and not for a version that replaces this
-one. Nor is an instant of a replaced version whose run had been handed out, or that a person had already taken in hand.
+one. One exception: where *all* that was ahead of an active schedule has been deleted, and somebody switches it on once
+more, it is made again (`ForgetDeleted`), since an active schedule without runs is what nobody means.
+Nor is an instant of a replaced version made whose run had been handed out, or that a person had already taken in hand.
 A run that was cancelled or moved is still there under its key, so it is not made twice either.
 
 **What follows.** A planned run that nobody has touched takes over what its inputs are now (defaults, labels and run

@@ -140,6 +140,33 @@ async def test_a_run_that_a_person_deleted_stays_away_whatever_happens_to_the_sc
     assert await planning.hours(flow) == left
 
 
+async def test_where_all_that_was_ahead_was_deleted_switching_the_schedule_on_makes_it_again(
+    planning: Planning,
+) -> None:
+    flow = await planning.flow(at_hours(*TEN))
+    for n in TEN:
+        assert await planning.delete(await planning.run_at(flow, n))
+    assert await planning.compare() == 0
+    assert await planning.hours(flow) == []
+
+    await planning.switch_on_again(flow)
+    await planning.compare()
+
+    assert await planning.hours(flow) == TEN
+
+
+async def test_where_something_is_planned_switching_the_schedule_on_brings_nothing_back(
+    planning: Planning,
+) -> None:
+    flow = await planning.flow(at_hours(*TEN))
+    await planning.delete(await planning.run_at(flow, 2))
+
+    await planning.switch_on_again(flow)
+    await planning.compare()
+
+    assert await planning.hours(flow) == [1, *TEN[2:]]
+
+
 async def test_a_run_deleted_from_one_of_two_schedules_is_not_deleted_from_the_other(
     planning: Planning,
 ) -> None:
@@ -350,6 +377,7 @@ async def say(planning: Planning, flow: Any, message: Any, **fields: Any) -> Non
     subject = {
         runs.CreateScheduled: subjects.WORK_CREATE_SCHEDULED,
         runs.ClearScheduled: subjects.WORK_CLEAR_SCHEDULED,
+        runs.ForgetDeleted: subjects.WORK_FORGET_DELETED,
     }[message]
     body = message(tenant_id=flow.tenant_id, flow_id=flow.id, **fields)
     await planning.client.bus.publish_work(subject.at(flow_id=flow.id), body, key=str(new_id()))
