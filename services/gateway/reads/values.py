@@ -53,11 +53,11 @@ def moment_value(value: Any) -> datetime:
         try:
             moment = datetime.fromisoformat(value.strip())
         except (ValueError, AttributeError, TypeError):
-            raise _invalid("timestamptz", value) from None
+            raise _no_moment(value) from None
     try:
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (OverflowError, ValueError):
-        raise _invalid("timestamptz", value) from None
+        raise _no_moment(value) from None
 
 
 def text_value(value: Any) -> str:
@@ -167,6 +167,12 @@ def _integer(name: str, value: Any, bound: int) -> int:
 
 def _invalid(name: str, value: Any) -> GraphQLError:
     return GraphQLError(f"invalid input syntax for type {name}: {_shown(value)}")
+
+
+def _no_moment(value: Any) -> GraphQLError:
+    return GraphQLError(
+        f"invalid input syntax for type timestamptz: {_shown(value)}; give ISO 8601, such as 2026-01-31T12:00:00Z"
+    )
 
 
 def _nul() -> GraphQLError:

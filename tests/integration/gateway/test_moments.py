@@ -1,0 +1,85 @@
+"""Times that PostgreSQL would read by the day it is asked, and ISO 8601 does not have: refused wherever a time goes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+from graphql import get_named_type
+
+from services.gateway.reads.catalog import build_catalog
+from tests.integration.gateway.every_field import schema
+from tests.support.engines import Stack
+from tests.support.gql import Gql
+from tests.support.services import all_services
+
+SCHEMA = schema()
+SPECIAL = [
+    "now", "now()", "NOW", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity", "allballs",
+    "today 10:00", "2026-01-02 allballs", "Jan 8 1999", "1/8/1999", "J2451187", "20260102 040506 PST", "",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+async def api(stack: Stack) -> AsyncIterator[Gql]:
+    async with all_services(stack) as gateway, Gql(f"http://127.0.0.1:{gateway.port}") as gql:
+        yield gql
+
+
+def operands() -> list[tuple[str, str]]:
+    """One column of each table that has a time, by table."""
+    found: dict[str, str] = {}
+    # Tables that are read from PostgreSQL; what is answered without it reads no operand.
+    for name in sorted(
+        build_catalog().tables.keys() & set(SCHEMA.query_type.fields if SCHEMA.query_type else ())
+    ):
+        kind = SCHEMA.type_map.get(f"{name}_bool_exp")
+        for column, given in getattr(kind, "fields", {}).items():
+            if get_named_type(given.type).name == "timestamptz_comparison_exp":
+                found.setdefault(name, column)
+    return sorted(found.items())
+
+
+@pytest.mark.parametrize("text", SPECIAL)
+async def test_no_condition_takes_a_time_that_is_not_iso_8601(api: Gql, text: str) -> None:
+    asked = operands()
+    assert len(asked) > 10
+    for table, column in asked:
+        for value in (text, [text]):
+            operator = "_in" if isinstance(value, list) else "_lt"
+            errors = await api.errors(
+                f"query($w: {table}_bool_exp) {{ {table}(where: $w) {{ __typename }} }}",
+                w={column: {operator: value}},
+            )
+            assert errors[0]["message"].startswith("invalid input syntax for type timestamptz"), (
+                table
+            )
+            assert errors[0]["message"].endswith("give ISO 8601, such as 2026-01-31T12:00:00Z")
+
+
+@pytest.mark.parametrize("text", SPECIAL)
+async def test_no_mutation_takes_a_time_that_is_not_iso_8601(api: Gql, text: str) -> None:
+    asked = []
+    for name, found in SCHEMA.mutation_type.fields.items() if SCHEMA.mutation_type else ():
+        kind = get_named_type(found.args["input"].type)
+        for field, given in getattr(kind, "fields", {}).items():
+            if get_named_type(given.type).name == "DateTime":
+                asked.append((name, field, kind.name))
+    assert len(asked) >= 5
+    for name, field, kind_name in asked:
+        errors = await api.errors(
+            f"mutation($i: {kind_name}!) {{ {name}(input: $i) {{ __typename }} }}", i={field: text}
+        )
+        said = " ".join(error["message"] for error in errors)
+        assert "DateTime cannot represent" in said, (name, said)
+
+
+@pytest.mark.parametrize("text", SPECIAL)
+async def test_no_state_waits_for_a_time_that_is_not_iso_8601(api: Gql, text: str) -> None:
+    run = "0190a0a0-0000-7000-8000-00000000dead"
+    errors = await api.errors(
+        "mutation($s: JSON!) { set_flow_run_states(input: {states: [{flow_run_id: "
+        f'"{run}", state: $s}}]}}) {{ states {{ id }} }} }}',
+        s={"type": "Scheduled", "start_time": text},
+    )
+    assert errors[0]["message"] == "{'start_time': ['Not a valid datetime.']}"
