@@ -159,7 +159,7 @@ async def _dashboard(
 
 async def _post(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, body: bytes) -> bytes:
     writer.write(
-        b"POST /graphql HTTP/1.1\r\nHost: headwater\r\nContent-Type: application/json\r\n"
+        b"POST /graphql HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"X-Prefect-Tenant-ID: %s\r\nX-Prefect-User-ID: null\r\nX-Prefect-UI: true\r\nContent-Length: %d\r\n\r\n%s"
         % (str(BUSY_TENANT).encode(), len(body), body)
     )
