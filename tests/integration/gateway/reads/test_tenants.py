@@ -38,6 +38,8 @@ def world() -> World:
 def _mark(table: str, row: dict[str, Any]) -> None:
     columns = CATALOG[table].columns if table in CATALOG.tables else {}
     for name, column in columns.items():
+        if name not in row:
+            continue  # computed
         if column.scalar == "String":
             row[name] = f"{MARK} {row[name]} {row['id']}"
         elif column.scalar == "jsonb":
