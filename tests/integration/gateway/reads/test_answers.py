@@ -543,7 +543,7 @@ async def test_a_row_below_a_mutations_payload_has_what_was_selected(asker: Aske
         ('flow_run(where: {id: {_in: ["x"]}}) { id }', 'invalid input syntax for type uuid: "x"'),
         (
             'flow_run(where: {created: {_gt: "someday"}}) { id }',
-            'invalid input syntax for type timestamptz: "someday"',
+            'invalid input syntax for type timestamptz: "someday"; give ISO 8601, such as 2026-01-31T12:00:00Z',
         ),
         (
             'task(where: {retry_delay: {_gt: "a while"}}) { id }',
