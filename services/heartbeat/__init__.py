@@ -11,7 +11,7 @@ A ping is a core NATS message. Every replica hears every ping and remembers whom
                               +--> last_seen (coarse; exact once a run is late) <-- sweep --> zombie event
 
 * A run is *guarded* from its Running state on, if its flow has heartbeats enabled at that moment; the setting holds
-  for future runs. Only guarded runs are in memory, 190 bytes each.
+  for future runs. Only guarded runs are in memory, some 300 bytes each.
 * A run is known by its **tenant and id** together. What another tenant says of it is a ping of a run that is not there.
 * A Submitted run has no process yet, so its silence is Lazarus' case. A finished run is dropped and never touched.
 * Before the announcement the tables are asked: is it still running, and did another replica hear it? A row is written
