@@ -88,8 +88,7 @@ def build_app(
         max_age=600,
     )
 
-    assets = StaticFiles(directory=BUILT_PAGES / "assets", check_dir=False)
-    app.mount("/assets", assets, name="assets")
+    app.mount("/assets", Assets(directory=BUILT_PAGES / "assets", check_dir=False), name="assets")
     if settings.health_port is None:
         app.router.routes.extend(health_routes(probe))
     for path in (*sorted(_PATHS), "/lease/{rest:path}"):
@@ -114,6 +113,13 @@ def build_app(
             await app(scope, receive, send)
 
     return front
+
+
+class Assets(StaticFiles):
+    """The files of the web pages; where the pages are not built there are none."""
+
+    async def check_config(self) -> None:
+        """Starlette refuses to answer at all where the folder is missing."""
 
 
 class Asked:

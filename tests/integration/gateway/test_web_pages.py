@@ -7,6 +7,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from services.gateway import http
 from tests.support.engines import Stack
@@ -68,5 +70,18 @@ async def test_where_the_pages_are_not_built_the_address_says_how_to_build_them(
 async def test_a_file_that_the_pages_do_not_have_is_not_found(api: Gql) -> None:
     async with httpx.AsyncClient(base_url=api.url) as client:
         answer = await client.get("/assets/no-such-file.js")
+
+    assert answer.status_code == 404
+
+
+async def test_without_built_pages_every_file_of_theirs_is_not_found(tmp_path: Path) -> None:
+    files = http.Assets(directory=tmp_path / "assets", check_dir=False)
+
+    app = Starlette(routes=[Mount("/assets", files)])
+
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://pages"
+    ) as client:
+        answer = await client.get("/assets/editor.js")
 
     assert answer.status_code == 404
