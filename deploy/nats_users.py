@@ -8,7 +8,7 @@ fails a test. Deny by default: a user has what is listed and nothing else.
 * Nobody but `provision` may create or change a stream or a consumer. Nobody may read a whole stream, or delete one that
   is in use.
   Services may look at the streams they fill or consume, and fetch from their own durables.
-* Agents of a tenant have that tenant's subjects of design.md section 3, and no JetStream API at all. They are not
+* Agents of a tenant have that tenant's subjects of ARCHITECTURE.md, and no JetStream API at all. They are not
   listed: nats-server asks the gateway about everybody who is not, and it answers for those who show an API key. A
   tenant's agents can have a user here all the same (`--tenant`), for programs that cannot have a key.
 * A person who looks after the bus may do everything, where there is one (`--operator`).

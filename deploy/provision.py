@@ -1,6 +1,6 @@
 """Bring NATS to the present streams and durable consumers of `libs/contracts/streams.py`. `python -m deploy.provision`.
 
-The only creator: services never declare one, since two that differ would fight over its configuration (pitfalls.md F3).
+The only creator: services never declare one, since two that differ would fight over its configuration.
 Idempotent: what exists is brought up to date in place and keeps its messages. A durable that is no longer declared is
 removed, because on a work queue it would keep its share of the messages for ever. So are the streams of releases before
 that `streams.RETIRED` names, and no other: each held hints only, and services of that release judge nobody without it.

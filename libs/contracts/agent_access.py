@@ -1,4 +1,4 @@
-"""What the agents of a tenant may say and hear on NATS (design.md section 3).
+"""What the agents of a tenant may say and hear on NATS (ARCHITECTURE.md).
 
 Said once, because two hand it out: `deploy/nats_users.py` as configuration, and the gateway when an agent logs in.
 """

@@ -9,7 +9,7 @@ from libs.contracts.base import Event
 from libs.contracts.subjects import Subject
 
 HEARD_WITHIN = timedelta(minutes=1)  # an older confirmation that pings are heard is none to Lazarus
-SILENCE = timedelta(minutes=2)  # four missed beats of the client's 30 s (design.md section 6)
+SILENCE = timedelta(minutes=2)  # four missed beats of the client's 30 s (ARCHITECTURE.md)
 
 
 class FlowRunZombieDetected(Event):

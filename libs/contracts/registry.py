@@ -34,7 +34,7 @@ class UpdateProject(Message):
 class RegisterFlow(Message):
     """Register a version. Exactly one of `serialized_flow` (JSON object) and `compressed_flow` (its gzip in base64).
 
-    `set_schedule_active`: True/False as the client says; None leaves the schedule inactive (backend.md 1.4).
+    `set_schedule_active`: True/False as the client says; None leaves the schedule inactive.
     `default_project`: the client knows no projects; without a `project_id` the tenant's project "default" is meant, and
     made when it is not there. Without either: PROJECT_INVALID_ID.
 

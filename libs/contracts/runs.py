@@ -2,7 +2,7 @@
 
 Every command that changes a run may carry the version its sender saw (`seen_version`). For clients the check is made
 only when the flow has version locking on; services always send it, and a stale proposal of a service is refused
-(design.md section 2, rule 3).
+(ARCHITECTURE.md).
 """
 
 from datetime import datetime

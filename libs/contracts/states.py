@@ -1,4 +1,4 @@
-"""The state vocabulary of Prefect Core 1.4.1 (backend.md section 5.2): names, families, colours; no rules."""
+"""The state vocabulary of Prefect Core 1.4.1 (gateway/reference/runs.md): names, families, colours; no rules."""
 
 from enum import StrEnum
 

@@ -1,4 +1,4 @@
-"""Every subject, grouped by plane: the map of the system. The second token states the guarantee (design.md section 3).
+"""Every subject, grouped by plane: the map of the system. The second token states the guarantee (ARCHITECTURE.md).
 
 | plane | carrier | guarantee |
 |---|---|---|

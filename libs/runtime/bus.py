@@ -11,7 +11,7 @@ What this module promises so that no handler has to:
 * a consumer never loses a message: it is acknowledged after its handler, put off with a growing delay when the handler
   fails, and kept in the DLQ when it cannot be parsed or has failed `max_deliver` times;
 * the connection reconnects for ever, and what happens to it is logged and counted (`bus_watch`). If it is ever
-  *closed*, readiness fails (pitfalls.md F5).
+  *closed*, readiness fails.
 """
 
 import asyncio

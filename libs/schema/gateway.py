@@ -90,7 +90,7 @@ class Membership(Stamped, table=True):
 
 
 class KeyValue(ShownTable, table=True):
-    """One pair of the key-value store of Core 0.14-1.4 (backend.md 7.6, item 24)."""
+    """One pair of the key-value store of Core 0.14-1.4 (gateway/reference/people.md)."""
 
     __tablename__ = "key_value"
     __table_args__ = (UniqueConstraint("tenant_id", "key"), {"schema": SCHEMA})
@@ -112,7 +112,7 @@ class Secret(Stamped, table=True):
 
 
 class CloudHook(ShownTable, table=True):
-    """A hook that is called when runs change state (backend.md section 7.1)."""
+    """A hook that is called when runs change state (gateway/reference/people.md)."""
 
     __tablename__ = "cloud_hook"
     __table_args__ = (Index(None, "tenant_id"), {"schema": SCHEMA})

@@ -1,4 +1,4 @@
-"""The outbox: events that commit together with the rows they speak of (design.md section 2, rule 4).
+"""The outbox: events that commit together with the rows they speak of (ARCHITECTURE.md).
 
 A service that emits events has one such table in its own schema. `libs.runtime.outbox` writes and relays it.
 """

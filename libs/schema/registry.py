@@ -39,7 +39,7 @@ class FlowGroup(ShownTable, table=True):
     """All versions of one flow, and the settings that override them.
 
     `name` is the version group id. UNIQUE(tenant_id, name) is what serialises concurrent registrations of the
-    same flow: the peer has no such constraint and makes duplicate groups (backend.md section 9, item 4).
+    same flow: the peer has no such constraint and makes duplicate groups.
     """
 
     __tablename__ = "flow_group"
@@ -132,7 +132,7 @@ class Task(ShownTable, table=True):
 
 
 class Edge(ShownTable, table=True):
-    """One edge. Its key is part of its identity: f(x, x) has two edges (backend.md section 9, item 14)."""
+    """One edge. Its key is part of its identity: f(x, x) has two edges."""
 
     __tablename__ = "edge"
     __table_args__ = (

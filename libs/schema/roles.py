@@ -1,4 +1,4 @@
-"""PostgreSQL roles and what each may do, generated from table ownership (design.md section 2, rule 2).
+"""PostgreSQL roles and what each may do, generated from table ownership (ARCHITECTURE.md).
 
 One login role per service writes its own schema's tables and reads everything. `reader` is the gateway's query role:
 it may only read, and is the one that compiled GraphQL queries run as. Objects are owned by the migrating role, so no
@@ -23,7 +23,7 @@ class Role:
 
 
 _GUARDS = {
-    # Transactions here are tiny; anything slower is a fault that must not hold locks (pitfalls.md 4.5).
+    # Transactions here are tiny; anything slower is a fault that must not hold locks (ARCHITECTURE.md).
     "statement_timeout": "30s",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "15s",

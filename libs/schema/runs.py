@@ -47,7 +47,7 @@ class FlowRun(ShownTable, table=True):
     A planned run (Scheduled, version 1) that nobody has touched has `updated` = `created`: whoever renames it, or sets
     its labels or its state, writes `updated`; following the inputs of the schedule does not.
     `heartbeat` is set when a state is written; pings go to `heartbeat.last_seen`, and GraphQL shows the later.
-    `attempt` and `lease_token` fence native agents (design.md section 7).
+    `attempt` and `lease_token` fence native agents (ARCHITECTURE.md).
     """
 
     __tablename__ = "flow_run"

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP as real clients speak it (clients.md sections 2, 11; ui-client.md section 1).
+"""GraphQL over HTTP as real clients speak it (reference/requests.md).
 
 One POST route at `/`, `/graphql` and `/graphql/alpha`. `variables` may be an object, a string of JSON, or absent; a
 JSON array of operations is answered in order, and one failing operation does not fail the rest.

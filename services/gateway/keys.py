@@ -132,7 +132,7 @@ def beyond(role: Role) -> tuple[Role, ...]:
 def slug_refusal(slug: str) -> str | None:
     """Why a tenant cannot have this slug; None when it can."""
     if not _SLUG.fullmatch(slug):
-        # the sentence that clients know (backend.md section 1.2)
+        # the sentence that clients know (reference/people.md)
         return 'Slug must be "slugified" (lowercase; no spaces)'
     if len(slug) > NAME_LIMIT:
         return f"slug has {len(slug)} characters; at most {NAME_LIMIT} are taken"

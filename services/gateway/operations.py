@@ -1,7 +1,7 @@
 """One operation in, one answer out: read path, Strawberry's mutations, or both, and what errors look like.
 
 HTTP 200 whenever there is `data` (a resolver's error included); 400 for what does not parse, validate or coerce, which
-is how clients tell their own mistakes from ours (clients.md section 11, item 4).
+is how clients tell their own mistakes from ours (reference/requests.md).
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Mutations compiled once and run many times (design.md section 4).
+"""Mutations compiled once and run many times (ARCHITECTURE.md).
 
 graphql-core needs a millisecond of CPU to execute the smallest mutation. Here a document is parsed and validated once;
 its plan
@@ -296,7 +296,7 @@ class _Compiler:
         if isinstance(kind, GraphQLScalarType) and kind.name == "JSON":
             if not isinstance(node, StringValueNode):
                 raise NotCoveredError
-            convert = json_text  # an inline literal is JSON text (backend.md section 0)
+            convert = json_text  # an inline literal is JSON text (reference/requests.md)
         if slot is not None:
             place = slot
             return lambda literals, _variables: convert(literals[place])

@@ -1,4 +1,4 @@
-"""Access and refresh tokens of Core <= 0.15: a key enters one tenant for a while (clients.md sections 3 and 4). Pure.
+"""Access and refresh tokens of Core <= 0.15: a key enters one tenant for a while (reference/requests.md). Pure.
 
 A client shows its API token once to `switch_tenant`, works with the access token, and shows the refresh token alone to
 `refresh_token`. Both are sealed with AES-256-GCM under a key that is not in the database: what a token says can be

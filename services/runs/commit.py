@@ -1,4 +1,4 @@
-"""Group commit: whatever arrives while a transaction runs becomes the next transaction (design.md section 4).
+"""Group commit: whatever arrives while a transaction runs becomes the next transaction (ARCHITECTURE.md).
 
 A lone command starts at once. Under load the batches grow by themselves, because a transaction takes longer than the
 commands need to arrive. A transaction costs the same for one command as for ten, so a batch waits for company where

@@ -18,7 +18,7 @@ _FILLED = {
     "<name>": "a name",
 }
 
-# What clients put into `$input` (clients.md section 3, and the sources of 0.8.1 to 1.4.1).
+# What clients put into `$input` (gateway/reference/requests.md, and the sources of 0.8.1 to 1.4.1).
 _INPUTS = {
     "createFlowFromCompressedString": "projectId serializedFlow setScheduleActive versionGroupId",
     "createFlow": "projectId serializedFlow setScheduleActive versionGroupId",

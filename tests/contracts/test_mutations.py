@@ -28,7 +28,7 @@ FOR_ADMINISTRATORS = {
 }
 FOR_ANYBODY_WITH_A_KEY = {"refreshToken", "refresh_token", "switchTenant", "switch_tenant"}
 FOR_RUNS = {
-    # what agents and the processes they start call (clients.md section 12, backend.md section 10.1)
+    # what agents and the processes they start call (gateway/reference/requests.md)
     "cancel_flow_run",
     "create_flow_run",
     "create_task_run_artifact",

@@ -319,7 +319,7 @@ async def test_a_run_that_speaks_again_before_the_ledger_answers_is_left_alone(
 
 
 async def test_a_second_sign_of_life_is_enough(world: World) -> None:
-    """The run's own thread hangs; the agent that watches its process pings on (design.md section 9)."""
+    """The run's own thread hangs; the agent that watches its process pings on (ARCHITECTURE.md)."""
     watched = world.crowd.living.pop()
     dead = world.crowd.living.pop()
 

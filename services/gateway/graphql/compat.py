@@ -1,7 +1,7 @@
 """Where the old clients' oddities live: error texts they match on, and the reason for each.
 
 One table, one test per row (tests/unit/gateway/test_compat.py). Services refuse with a code and fields; only here does
-a refusal become a sentence. The source of every text is backend.md (sections 1, 3, 5) or clients.md section 5.
+a refusal become a sentence. What clients do with them: reference/requests.md.
 """
 
 from collections.abc import Mapping
@@ -253,7 +253,7 @@ class _FieldsOfVariables(Visitor):
 
 
 def header_uuid(value: str | None) -> str | None:
-    """A header that carries an id; the web UI sends the string "null" before it knows one (ui-client.md 1.3)."""
+    """A header that carries an id; the web UI sends the string "null" before it knows one (reference/requests.md)."""
     return None if value is None or value.strip().lower() in {"", "null", "undefined"} else value
 
 
@@ -270,7 +270,7 @@ def registers(core_version: str | None) -> bool:
 def knows_no_projects(core_version: str | None) -> bool:
     """Whether a client may register a flow without naming a project.
 
-    Core 0.10-0.12 talked to a Server that had no projects, and sends `project_id: null` (clients.md 3, 24). Their flows
+    Core 0.10-0.12 talked to a Server that had no projects, and sends `project_id: null`. Their flows
     go to the tenant's project "default". From everybody else a missing project is a mistake, and is refused.
     """
     return core_version is not None and core_version.startswith(("0.10.", "0.11.", "0.12."))

@@ -1,4 +1,4 @@
-"""One implementation, two dialects: Core 0.8-0.9 speaks camelCase, 0.10-1.4 snake_case (clients.md section 3).
+"""One implementation, two dialects: Core 0.8-0.9 speaks camelCase, 0.10-1.4 snake_case (reference/requests.md).
 
 A mutation is declared once, as plain dataclasses and a function. `mutation_type` makes of each declaration the field
 `create_flow(input: create_flow_input!): create_flow_payload` and its twin `createFlow(input: createFlowInput!)`.

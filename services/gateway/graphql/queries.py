@@ -1,4 +1,4 @@
-"""Root queries that are not tables (backend.md section 1.1)."""
+"""Root queries that are not tables (reference/people.md)."""
 
 from dataclasses import dataclass
 

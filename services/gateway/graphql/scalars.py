@@ -17,7 +17,7 @@ from libs.runtime import exact_json
 from libs.runtime.exact_json import MOST_LEVELS
 
 JSON = NewType("JSON", object)
-"""Any JSON value; an inline literal is a string of JSON text (backend.md section 0)."""
+"""Any JSON value; an inline literal is a string of JSON text (reference/requests.md)."""
 
 
 def json_text(text: str) -> Any:

@@ -110,7 +110,7 @@ _COMPUTED = {
         ),
     },
     "flow_run": {
-        # Pings are kept apart from the ledger (design.md section 6); clients see the newest sign of life.
+        # Pings are kept apart from the ledger (ARCHITECTURE.md); clients see the newest sign of life.
         "heartbeat": Column(
             name="heartbeat", scalar="timestamptz", nullable=True,
             sql="GREATEST({t}.heartbeat, (SELECT s.at FROM heartbeat.last_seen s"

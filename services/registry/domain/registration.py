@@ -100,7 +100,8 @@ class Registered:
 def repeats(group: Group, key: str | None) -> bool:
     """Whether this registration was made before, so that the group's newest unarchived version is its answer.
 
-    Only the group's last key counts (backend.md 3.2): "foo", "bar", "foo" makes three versions, and no key forgets it.
+    Only the group's last key counts (gateway/reference/registration.md): "foo", "bar", "foo" makes three
+    versions, and no key forgets it.
     """
     return bool(key) and group.settings.get(KEY) == key
 

@@ -1,4 +1,4 @@
-"""Schedules as Core serializes them (backend.md section 4.1): the parts that must be right before one is stored.
+"""Schedules as Core serializes them (gateway/reference/schedules.md): what must be right before one is stored.
 
 Which instants a schedule yields is the scheduler's business; here only what could never yield any is refused.
 """

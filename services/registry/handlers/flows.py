@@ -80,7 +80,7 @@ class Flows:
         return Applied(id=command.flow_id)
 
     async def set_schedule_active(self, command: SetScheduleActive) -> Applied | Refused:
-        """Start or pause a flow's schedule (backend.md 4.4). One that could never plan a run is not started."""
+        """Start or pause a flow's schedule. One that could never plan a run is not started."""
         async with self._bench.work(command.tenant_id) as work:
             at = (work.connection, work.tenant_id, command.flow_id)
             if command.active:

@@ -1,4 +1,4 @@
-"""What is in a new run: parameters, labels, run config, by the precedence of backend.md section 5.1."""
+"""What is in a new run: parameters, labels, run config, by the precedence of gateway/reference/runs.md."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -6,7 +6,7 @@ A run takes its slots all together or none, so nobody waits while holding what a
 
 Who gets none is Queued, which Core's runners know: the process keeps its place, sleeps for its `queue_interval` (30 s)
 and asks again. The stored `start_time` lies `WAIT` ahead, after which the run is offered to agents again; a process
-that still asks moves it on, so only a run whose process died is given a new one (backend.md 3, item 13).
+that still asks moves it on, so only a run whose process died is given a new one (gateway/reference/registration.md).
 """
 
 from collections.abc import Iterable

@@ -1,5 +1,5 @@
 """Which runs an agent may see: a run's labels are a subset of the agent's; a run without labels goes only to an agent
-without (backend.md section 5.6).
+without (gateway/reference/runs.md).
 
 Both sides are enumerable. A handful of agent labels has few subsets, and each is one descent of the queue's index;
 an agent with many labels is served from the label sets that wait. Either way the cost does not depend on how many

@@ -1,7 +1,7 @@
 """What the safeguards may do to a run: zombies, Lazarus, cancellations that nobody obeys.
 
-All of them act on what they saw. A run that is finished, or has moved on since, is left alone (design.md section 2).
-The messages are those of the peer, which people search for, with its missing space mended (backend.md 6.2, 6.3).
+All of them act on what they saw. A run that is finished, or has moved on since, is left alone (ARCHITECTURE.md).
+The messages are those of the peer, which people search for, with its missing space mended (gateway/reference/runs.md).
 """
 
 from dataclasses import dataclass, replace
@@ -136,7 +136,7 @@ def answer_lazarus(
         return Intervention(flow_run=moved, logs=(_entry(run, LAZARUS_LOGGER, "ERROR", message),))
     state = make_state(State.SCHEDULED, "Rescheduled by a Lazarus process.", start_time=now)
     moved = move_flow_run(run, state, now=now)
-    # Whoever held the run before has lost it: the old lease ends here (design.md section 7, fencing).
+    # Whoever held the run before has lost it: the old lease ends here (ARCHITECTURE.md).
     revived = replace(moved.run, times_resurrected=attempt, lease_token=None)
     message = f"Rescheduled by a Lazarus process. This is attempt {attempt}."
     return Intervention(

@@ -1,6 +1,6 @@
 """States as clients write them: what is refused, which defaults are filled in, what the ledger keeps beside the JSON.
 
-The JSON goes back to clients as it came (clients.md section 10), because they load it with schemas of eight different
+The JSON goes back to clients as it came (gateway/reference/runs.md): they load it with schemas of eight different
 years; only what Core's own constructors would fill in is added. The texts of refusals are those that Core's
 `StateSchema` gives.
 """
@@ -120,7 +120,7 @@ def make_state(name: State, message: str, **fields: Any) -> RunState:
 
 
 def with_cached_inputs(state: RunState, cached_inputs: JsonObject) -> RunState:
-    """The same state carrying the inputs of the one before it (backend.md section 5.4)."""
+    """The same state carrying the inputs of the one before it (gateway/reference/runs.md)."""
     document = state.document | {"cached_inputs": cached_inputs}
     return RunState(
         name=state.name,
@@ -230,7 +230,9 @@ def _with_defaults(raw: JsonObject, *, now: datetime) -> JsonObject:
         missing["message"] = None
     for key in ("context", "cached_inputs"):
         if raw.get(key) is None:
-            missing[key] = {}  # the UI reads these without looking first (ui-client.md 2.11)
+            missing[
+                key
+            ] = {}  # the UI reads these without looking first (gateway/reference/runs.md)
     if name in SCHEDULED_FAMILY:
         if name != State.PAUSED and raw.get("start_time") is None:
             missing["start_time"] = now.isoformat()

@@ -1,10 +1,10 @@
 """Whether a run may take a state, and what the run looks like then.
 
 Clients are bound by few rules, because unchanged Core clients and the UI write every state after every other
-(backend.md 10.2). These are all:
+(gateway/reference/requests.md). These are all:
 
 1. Version locking, where the flow has it on: a version that is given must be the current one.
-2. A lease token that is given must be the run's current one (native agents; design.md section 7).
+2. A lease token that is given must be the run's current one (native agents; ARCHITECTURE.md).
 3. Submitted is a claim: only a run that waits can be submitted, so of many claimants one wins. The winner that asks
    again, because its answer was lost, is told so again.
 4. A task run cannot run while its flow run is not Running.

@@ -1,4 +1,4 @@
-"""Clocks: what emits the events of a schedule (backend.md 4.1), each as Prefect Core 1.4.1 does."""
+"""Clocks: what emits the events of a schedule (gateway/reference/schedules.md), each as Prefect Core 1.4.1 does."""
 
 import math
 from collections.abc import Iterator, Mapping

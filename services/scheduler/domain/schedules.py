@@ -1,4 +1,4 @@
-"""A schedule: clocks, filters, adjustments, read from the JSON that Prefect Core serialises (backend.md 4.1)."""
+"""A schedule: clocks, filters, adjustments, as Core serialises them (gateway/reference/schedules.md)."""
 
 import heapq
 import json

@@ -2,7 +2,7 @@
 
 Two tenants: the victim has a row in every table that can be read; the intruder has keys of every role, knows every id
 of the victim's and names the victim's tenant wherever a tenant can be named. Whoever may not is told so in the words
-that clients take for a refusal (backend.md section 0), and nothing of the victim's changes or is shown.
+that clients take for a refusal (gateway/reference/requests.md), and nothing of the victim's changes or is shown.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ SERVED_OTHERWISE = {
     "refresh_token", "refreshToken",  # to a refresh token (test_tokens.py)
 }  # fmt: skip
 TAKEN_WHATEVER_THEY_ARE_ABOUT = {
-    # of runs that are gone, from processes that outlived them (clients.md section 7): cheap, and no error to log
+    # of runs that are gone, from processes that outlived them (gateway/reference/runs.md): cheap, and no error to log
     "update_flow_run_heartbeat", "updateFlowRunHeartbeat", "update_task_run_heartbeat", "updateTaskRunHeartbeat",
     # the agent is registered; the configuration that it names may be made later
     "register_agent", "registerAgent",

@@ -222,7 +222,7 @@ async def test_settings_that_are_merged_at_once_are_all_kept(gateway: Gateway, a
 
 
 async def test_what_the_peer_fell_over_is_answered(api: Gql) -> None:
-    """backend.md section 9, item 21: an absent description, and lists that are null."""
+    """The web UI and scripts send an absent description, and lists that are null."""
     project = await api('mutation { create_project(input: {name: "nulls"}) { id } }')
     project_id = project["create_project"]["id"]
     flow = await api(

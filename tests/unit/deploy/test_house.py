@@ -50,6 +50,32 @@ def test_the_pages_link_to_what_is_there() -> None:
     assert broken == []
 
 
+def test_no_file_cites_a_page_that_is_not_there() -> None:
+    endings = {".py", ".sql", ".md", ".yml", ".yaml", ".conf", ".toml"}
+    named = subprocess.run(
+        ["git", "ls-files"],  # noqa: S607 - the git of whoever tests
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    names = named.stdout.splitlines()
+    pages = [f"/{name}" for name in names if name.endswith(".md")]
+    cited = {
+        (name, page)
+        for name in names
+        if Path(name).suffix in endings
+        for page in re.findall(
+            r"(?<![\w/.$-])((?:[\w-]+/)*[\w-]+\.md)\b", (CHECKOUT / name).read_text()
+        )
+    }
+
+    missing = {(n, page) for n, page in cited if not any(p.endswith(f"/{page}") for p in pages)}
+
+    assert len(cited) > 100
+    assert missing == set()
+
+
 def test_the_lock_of_the_web_pages_names_no_registry_and_every_package_has_a_hash() -> None:
     lock = json.loads((CHECKOUT / "services/dashboard/package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}

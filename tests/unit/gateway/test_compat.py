@@ -1,4 +1,4 @@
-"""One test per row of the table of error texts that clients match on (backend.md, clients.md section 5)."""
+"""One test per row of the table of error texts that clients match on (gateway/reference/requests.md)."""
 
 from uuid import UUID
 

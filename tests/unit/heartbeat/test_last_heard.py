@@ -45,6 +45,8 @@ def test_capital_letters_name_the_same_run() -> None:
         f"hw.beat.{TENANT}.{'a' * 36}",
         f"hw.beat.{TENANT}." + "\u00ff" * 36,
     ],
+    # The ids are new in each process, and workers must agree on the names of tests.
+    ids=["words", "no_run", "no_hex", "dashes", "no_dashes", "no_ascii"],
 )
 def test_a_subject_that_names_no_two_ids_names_nobody(subject: str) -> None:
     assert key_in(subject.encode()) is None

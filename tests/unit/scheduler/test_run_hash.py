@@ -6,7 +6,7 @@ from services.scheduler.domain.schedules import run_hash
 
 
 def test_parameters_that_are_anagrams_of_each_other_are_different_runs() -> None:
-    # The peer hashes the sorted characters of the JSON, so these two are one run there (backend.md 4.2).
+    # The peer hashes the sorted characters of the JSON, so these two are one run there.
     assert run_hash({"x": 12}, None) != run_hash({"x": 21}, None)
 
 

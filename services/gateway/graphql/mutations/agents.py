@@ -1,4 +1,4 @@
-"""Agents and the queue (backend.md sections 1.6, 1.8, 5.6)."""
+"""Agents and the queue (reference/runs.md)."""
 
 from dataclasses import dataclass
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""Flow groups: what overrides all versions of a flow (backend.md section 1.5)."""
+"""Flow groups: what overrides all versions of a flow (reference/registration.md)."""
 
 from dataclasses import dataclass
 from typing import Any

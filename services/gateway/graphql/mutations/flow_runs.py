@@ -1,4 +1,4 @@
-"""Flow runs: creating, cancelling, naming, deleting, pinging (backend.md section 1.6)."""
+"""Flow runs: creating, cancelling, naming, deleting, pinging (reference/runs.md)."""
 
 from dataclasses import dataclass
 from datetime import datetime

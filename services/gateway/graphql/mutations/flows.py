@@ -1,4 +1,4 @@
-"""Flows: registering, versions, archiving, settings, schedules (the founding document; backend.md section 1.4)."""
+"""Flows: registering, versions, archiving, settings, schedules (the founding document; reference/registration.md)."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +15,7 @@ from services.gateway.graphql.scalars import JSON
 
 @dataclass
 class CreateFlow:
-    """`set_schedule_active` left out means true, an explicit null means no (backend.md 1.4)."""
+    """`set_schedule_active` left out means true, an explicit null means no (reference/registration.md)."""
 
     serialized_flow: JSON
     project_id: UUID | None = None

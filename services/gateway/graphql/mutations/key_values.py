@@ -1,4 +1,4 @@
-"""The key-value store and secrets of Core 0.14-1.4 and older (backend.md 7.6, items 23 and 24)."""
+"""The key-value store and secrets of Core 0.14-1.4 and older (reference/people.md)."""
 
 from dataclasses import dataclass
 from uuid import UUID

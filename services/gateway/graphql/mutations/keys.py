@@ -1,4 +1,4 @@
-"""API keys, and the tokens of Core <= 0.15 which are keys by another name (backend.md 7.6, item 25).
+"""API keys, and the tokens of Core <= 0.15 which are keys by another name (reference/people.md).
 
 A token scope RUNNER is the role `agent`, TENANT is `tenant_admin`, USER is `user`.
 """

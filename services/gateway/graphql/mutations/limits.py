@@ -1,4 +1,4 @@
-"""Concurrency limits: flow runs by label, task runs by tag (backend.md section 8, items 12 and 13).
+"""Concurrency limits: flow runs by label, task runs by tag (reference/runs.md).
 
 Core's clients know limits of task tags, Cloud's web UI both kinds under names of its own; all are the same two tables.
 """

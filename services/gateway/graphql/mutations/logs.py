@@ -1,4 +1,4 @@
-"""Run logs (backend.md sections 1.9, 7.3): accepted when JetStream has them, drained by `runs`."""
+"""Run logs (reference/runs.md): accepted when JetStream has them, drained by `runs`."""
 
 import asyncio
 from collections.abc import Iterable, Iterator

@@ -1,4 +1,4 @@
-"""Projects (backend.md section 1.3)."""
+"""Projects (reference/registration.md)."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Setting states (backend.md sections 1.7, 5.3, 5.4)."""
+"""Setting states (reference/runs.md)."""
 
 from dataclasses import dataclass
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Task runs: getting or creating, naming, pinging, artifacts (backend.md sections 1.6, 1.9)."""
+"""Task runs: getting or creating, naming, pinging, artifacts (reference/runs.md)."""
 
 from dataclasses import dataclass
 from uuid import UUID

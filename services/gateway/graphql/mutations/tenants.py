@@ -1,4 +1,4 @@
-"""Tenants (backend.md section 1.2)."""
+"""Tenants (reference/people.md)."""
 
 from dataclasses import dataclass
 from typing import Any, cast

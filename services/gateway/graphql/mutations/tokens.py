@@ -1,4 +1,4 @@
-"""Logging in to a tenant with a token, as Core <= 0.15 does in cloud mode (clients.md sections 3 and 4).
+"""Logging in to a tenant with a token, as Core <= 0.15 does in cloud mode (reference/requests.md).
 
 The two dialects have the same verbs and differ in their payloads' field names, so each declares its own.
 """

@@ -9,7 +9,7 @@ from libs.schema.base import Shown
 from services.gateway.reads.catalog import build_catalog
 from tests.unit.gateway.reads.compiling import PATH, SCHEMA
 
-# backend.md 2.2 and clients.md 11: what clients read.
+# gateway/reference/reads.md and gateway/reference/requests.md: what clients read.
 _TABLES = {
     "tenant", "project", "flow_group", "flow", "task", "edge", "flow_run", "flow_run_state", "task_run",
     "task_run_state", "log", "cloud_hook", "message", "agent", "agent_config", "task_run_artifact",
@@ -61,7 +61,7 @@ def test_every_shown_table_has_a_tenant() -> None:
 
 
 def test_relationships_are_those_of_the_peer() -> None:
-    # backend.md 2.3
+    # gateway/reference/reads.md
     expected = {
         "tenant": {"flow_groups", "flows", "projects"},
         "project": {"tenant", "flows"},
