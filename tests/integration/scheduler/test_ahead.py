@@ -155,16 +155,35 @@ async def test_where_all_that_was_ahead_was_deleted_switching_the_schedule_on_ma
     assert await planning.hours(flow) == TEN
 
 
-async def test_where_something_is_planned_switching_the_schedule_on_brings_nothing_back(
+async def test_what_came_ahead_after_all_was_deleted_does_not_keep_the_rest_away(
     planning: Planning,
 ) -> None:
     flow = await planning.flow(at_hours(*TEN))
-    await planning.delete(await planning.run_at(flow, 2))
+    for n in TEN:
+        assert await planning.delete(await planning.run_at(flow, n))
+    # As a minute that passes puts the eleventh minute ahead, before the person reaches for the switch.
+    await planning.change(flow, schedule=schedule(at_hours(*TEN[1:], 11)))
+    await planning.tick()
+    assert await planning.hours(flow) == [11]
 
     await planning.switch_on_again(flow)
     await planning.compare()
 
-    assert await planning.hours(flow) == [1, *TEN[2:]]
+    assert await planning.hours(flow) == [*TEN[1:], 11]
+
+
+async def test_where_something_is_planned_switching_the_schedule_on_brings_nothing_back(
+    planning: Planning,
+) -> None:
+    for deleted in ([2], [1, 3], [10]):
+        flow = await planning.flow(at_hours(*TEN))
+        for n in deleted:
+            assert await planning.delete(await planning.run_at(flow, n))
+
+        await planning.switch_on_again(flow)
+        await planning.compare()
+
+        assert await planning.hours(flow) == [n for n in TEN if n not in deleted]
 
 
 async def test_a_run_deleted_from_one_of_two_schedules_is_not_deleted_from_the_other(
