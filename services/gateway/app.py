@@ -27,6 +27,7 @@ from services.gateway.operations import Operations
 from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
+from services.gateway.shares import BusyError
 from services.gateway.store import Store
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
@@ -103,7 +104,11 @@ class Gateway(Service):
 
             return resolve
 
-        schema, reads = build_schema(nested)
+        schema, reads = build_schema(
+            nested,
+            cache_size=self._settings.document_cache,
+            cache_bytes=self._settings.document_cache_bytes,
+        )
         rows = Rows(reads, self._reader, self._reader_database)
         holder.append(rows)
         tenants = Tenants(self._store)
@@ -174,7 +179,11 @@ class Gateway(Service):
             # Before the port is open there is no door: the server asks in vain, and the agent tries again.
             if not isinstance(self._door, KeyedDoor):
                 return
-            key = await self._door.agent(knock.key)
+            try:
+                key = await self._door.agent(knock.key)
+            except BusyError:
+                # Unanswered, so the agent tries again: its key may be good.
+                return
             if key is None:
                 self.log.info("agent_turned_away", agent=knock.name)
                 reason = "the API key is unknown, revoked, expired or not for agents"

@@ -202,9 +202,12 @@ class Endpoint:
         """Who asks is known before anything of the body is read: of strangers nothing is kept."""
         try:
             lease = _lease(scope["path"])
-            identity = await self._door.identify(headers)
+            identity = await self._door.identify(headers, _address(scope))
         except BadRequestError as error:
             return _bad_request(error), "single"
+        except BusyError as error:
+            answer = self._operations.busy(error)
+            return answer if _is_of_prefect(headers) else replace(answer, status=429), "single"
         except Exception as error:  # PostgreSQL is gone, say
             return self._operations.failed(error), "single"
         if isinstance(identity, Refused):
@@ -263,6 +266,11 @@ class Endpoint:
         if has_left:
             raise ClientDisconnect
         return Answer(b"[" + b",".join(task.result().body for task in tasks) + b"]"), "batch"
+
+
+def _address(scope: Scope) -> str:
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def _headers(scope: Scope) -> Headers:

@@ -13,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import TypeVar
 from uuid import UUID
 
 from libs.contracts.base import Refused
@@ -21,11 +22,19 @@ from libs.runtime.clock import Clock
 from services.gateway.graphql.compat import header_uuid
 from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
 from services.gateway.names import one_line
+from services.gateway.shares import Shares
 from services.gateway.store import Store
 from services.gateway.tokens import Purpose, Seal, Token
 
+T = TypeVar("T")
+
 TRUST = timedelta(seconds=1)
-_REMEMBERED = 10_000  # keys, and guesses at keys
+_REMEMBERED = 10_000  # keys, and as many guesses at keys
+_LOOKUPS = 4  # of keys not known before, at once and in all; one of an address
+_GUESS_COSTS = (
+    0.02  # seconds that a wrong guess keeps its place: 50 a second of an address, 200 in all
+)
+_PATIENCE = 2.0  # seconds that a key not known before waits for its place
 
 ANYBODY = UUID("3f0c7d52-8a44-4b8e-9a51-5d1f0c2b9e07")
 """The user that everybody is where keys are off: `prefect auth create-key` asks for whom it makes a key."""
@@ -92,7 +101,7 @@ class OpenDoor:
         self._seal = seal
         self._clock = clock
 
-    async def identify(self, headers: Mapping[str, str]) -> Identity | Refused:
+    async def identify(self, headers: Mapping[str, str], address: str = "") -> Identity | Refused:
         """The tenant of an access token, else that which the header names, else the oldest.
 
         Refused when the header names none of ours. Anything but a token of ours in `Authorization` is not looked at.
@@ -140,10 +149,19 @@ class KeyedDoor:
         self._seal = seal
         self._clock = clock
         self._monotonic = monotonic
-        self._known: OrderedDict[bytes | UUID, tuple[float, Key | None]] = OrderedDict()
+        self._known: OrderedDict[bytes | UUID, tuple[float, Key]] = OrderedDict()
+        # Apart, so that no guess pushes out a key.
+        self._unknown: OrderedDict[bytes | UUID, float] = OrderedDict()
+        self._lookups = Shares(
+            "lookups", _LOOKUPS, of_tenant=1, of_key=1,
+            patience=_PATIENCE, what="their keys to be looked up",
+        )  # fmt: skip
 
-    async def identify(self, headers: Mapping[str, str]) -> Identity | Refused:
-        """The tenant and role of a key or token. Refused(UNAUTHENTICATED) in words that every client takes for that."""
+    async def identify(self, headers: Mapping[str, str], address: str = "") -> Identity | Refused:
+        """The tenant and role of a key or token. Refused(UNAUTHENTICATED) in words that every client takes for that.
+
+        BusyError when too many keys of this `address` that were never good wait to be looked up.
+        """
         try:
             given = bearer(headers.get("authorization"))
         except ValueError as error:
@@ -154,7 +172,7 @@ class KeyedDoor:
         token = self._seal.read(given)
         if token is not None:
             return await self._bearer_of(token, named, now=self._clock())
-        key = await self._key(fingerprint(given, self._pepper))
+        key = await self._key(fingerprint(given, self._pepper), address)
         if key is None or key.is_expired(self._clock()):
             return _refused("the API key is unknown, revoked or expired")
         if named is not None and named.lower() != str(key.tenant_id):
@@ -169,8 +187,11 @@ class KeyedDoor:
         )
 
     async def agent(self, given: str) -> Key | None:
-        """The key of an agent that logs in to NATS; None when it is none, or may not serve runs."""
-        key = await self._key(fingerprint(given, self._pepper))
+        """The key of an agent that logs in to NATS; None when it is none, or may not serve runs.
+
+        BusyError when too many that were never good wait to be looked up.
+        """
+        key = await self._key(fingerprint(given, self._pepper), "nats")
         if key is None or key.is_expired(self._clock()) or not may(key.role, Guard.RUN):
             return None
         return key
@@ -181,7 +202,8 @@ class KeyedDoor:
         """The caller who shows a token: its key must still be good, and its holder still belong to the tenant."""
         if token.is_expired(now):
             return _refused("the token has expired")
-        key = await self._key(token.key_id)
+        # Nobody can guess a token: it is sealed.
+        key = await self._key(token.key_id, "")
         if key is None or key.is_expired(now):
             return _refused("the API key of this token is revoked or expired")
         role = key.role_in(token.tenant_id)
@@ -191,31 +213,69 @@ class KeyedDoor:
             return _refused("the token does not belong to the tenant of X-PREFECT-TENANT-ID")
         return _holder_of(token, role=role, key=key)
 
-    async def _key(self, known_by: bytes | UUID) -> Key | None:
+    async def _key(self, known_by: bytes | UUID, address: str) -> Key | None:
         """The key of this keyed hash or id."""
         now = self._monotonic()
         cached = self._known.get(known_by)
-        if cached is not None and now - cached[0] < TRUST.total_seconds():
-            return cached[1]
+        if cached is not None:
+            if now - cached[0] < TRUST.total_seconds():
+                return cached[1]
+            return await self._looked_up(known_by)
+        if self._is_unknown(known_by):
+            return None
+        if isinstance(known_by, UUID):
+            return await self._looked_up(known_by)
+        owner = (address, None)
+        await self._lookups.acquire(owner, 1)
+        key, asks = None, False
+        try:
+            # While this one waited another may have asked for the same.
+            if not self._is_unknown(known_by):
+                asks = True
+                key = await self._looked_up(known_by)
+        finally:
+            if asks and key is None:
+                loop = asyncio.get_running_loop()
+                loop.call_later(_GUESS_COSTS, self._lookups.release, owner, 1)
+            else:
+                self._lookups.release(owner, 1)
+        return key
+
+    def _is_unknown(self, known_by: bytes | UUID) -> bool:
+        """Whether there was no such key a moment ago."""
+        asked = self._unknown.get(known_by)
+        return asked is not None and self._monotonic() - asked < TRUST.total_seconds()
+
+    async def _looked_up(self, known_by: bytes | UUID) -> Key | None:
+        now = self._monotonic()
         key = await (
             self._store.key_by_id(known_by)
             if isinstance(known_by, UUID)
             else self._store.key_by_hash(known_by)
         )
-        self._known[known_by] = (now, key)
-        self._known.move_to_end(known_by)
-        if len(self._known) > _REMEMBERED:
-            self._known.popitem(last=False)
+        if key is None:
+            self._known.pop(known_by, None)
+            _remember(self._unknown, known_by, now)
+        else:
+            self._unknown.pop(known_by, None)
+            _remember(self._known, known_by, (now, key))
         return key
 
     def forget(self, key_id: UUID) -> None:
         """A key was revoked: look it up anew at its next use."""
         for known_by, (_, key) in list(self._known.items()):
-            if key is not None and key.id == key_id:
+            if key.id == key_id:
                 del self._known[known_by]
 
 
 Door = OpenDoor | KeyedDoor
+
+
+def _remember(kept: OrderedDict[bytes | UUID, T], known_by: bytes | UUID, value: T) -> None:
+    kept[known_by] = value
+    kept.move_to_end(known_by)
+    if len(kept) > _REMEMBERED:
+        kept.popitem(last=False)
 
 
 def _holder_of(token: Token, *, role: Role, key: Key | None = None) -> Identity:

@@ -96,7 +96,7 @@ class Operations:
         reader: Reader,
         *,
         cache_size: int,
-        cache_bytes: int = 32 << 20,
+        cache_bytes: int,
         ids: NewId,
         compile_mutations: bool = True,
         tracing: Tracing | None = None,

@@ -68,7 +68,9 @@ _INPUTS = {
 
 @pytest.fixture(scope="module")
 def schema() -> GraphQLSchema:
-    schema, _ = build_schema(lambda _table, _attribute: lambda _payload, _info: None)
+    schema, _ = build_schema(
+        lambda _table, _attribute: lambda _payload, _info: None, cache_size=100, cache_bytes=1 << 20
+    )
     return schema
 
 

@@ -30,8 +30,13 @@ def strawberry_schema() -> strawberry.Schema:
     )
 
 
-def build_schema(nested: Nested) -> tuple[GraphQLSchema, ReadPath]:
-    """The merged schema and its read path. `nested(table, attribute)` resolves a relation below a payload."""
+def build_schema(
+    nested: Nested, *, cache_size: int, cache_bytes: int
+) -> tuple[GraphQLSchema, ReadPath]:
+    """The merged schema and its read path, which keeps so many compiled documents, and so many bytes of them.
+
+    `nested(table, attribute)` resolves a relation below a payload.
+    """
     ours = strawberry_schema()
     core = ours._schema
     if core.query_type is None or core.mutation_type is None:
@@ -42,7 +47,7 @@ def build_schema(nested: Nested) -> tuple[GraphQLSchema, ReadPath]:
         for name, kind in core.type_map.items()
         if name in {"UUID", "DateTime", "JSON"} and isinstance(kind, GraphQLScalarType)
     }
-    reads = ReadPath.build(scalars=scalars)
+    reads = ReadPath.build(scalars=scalars, cache_size=cache_size, cache_bytes=cache_bytes)
     _add_relations(core.mutation_type, reads, nested)
     merged = GraphQLSchema(
         query=GraphQLObjectType("Query", {**with_pages(core.query_type, reads), **reads.fields}),

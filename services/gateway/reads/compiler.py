@@ -34,6 +34,7 @@ from services.gateway.reads.sources import mapped_children, task_run_info, trave
 from services.gateway.reads.statement import (
     TENANT,
     Cost,
+    Matching,
     Parameter,
     Statement,
     quoted,
@@ -66,8 +67,7 @@ class Root:
     missing: str | None = None
     table: str = ""
     tenant: Get | None = None
-    has_pattern: bool = False
-    """Whether a regular expression is looked for."""
+    matching: Matching = Matching.NONE
 
     def values(self, inputs: Inputs, *, maximum_cost: int) -> list[Any]:
         """The values to bind for one request; raises GraphQLError for what cannot be bound."""
@@ -168,7 +168,7 @@ def _finished(key: str, sql: str, statement: Statement, missing: str | None) -> 
     sql = f"({text})::text"
     return Root(
         key, sql, bounded([sql], len(parameters)), parameters, statement.cost, missing,
-        has_pattern=statement.has_pattern,
+        matching=statement.matching,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from libs.runtime.failures import is_outage
 from libs.runtime.trace import Tracing
 from services.gateway.reads.caller import Caller
 from services.gateway.reads.plans import Bound, Plan, RowPlan, at_key
-from services.gateway.reads.statement import VISIBLE_TENANTS, too_much
+from services.gateway.reads.statement import VISIBLE_TENANTS, Matching, too_much
 from services.gateway.shares import BusyError, Shares
 
 _SETTINGS = {
@@ -43,7 +43,8 @@ _LOST = (
 )
 _STATEMENTS = 500  # prepared per connection; one per compiled document
 _PATIENCE = 10.0  # seconds
-_PATTERN_TIMEOUT = 2.0  # seconds; a regular expression may take for ever on one row
+_REGEX_TIMEOUT = 2.0  # seconds; a regular expression may take for ever on one row
+_LIKE_TIMEOUT = 5.0  # seconds; a search of many logs takes some
 _LARGE = 4 << 20  # bytes of an answer that is asked for once more when there is room
 _LONGEST_STATEMENT = 256 * 1024  # the driver's default of 15 KiB would leave dashboards unprepared
 
@@ -76,10 +77,27 @@ class Reader:
             "reads", pool_size, of_tenant=pool_size - spare, of_key=pool_size - spare - spare // 2,
             patience=_PATIENCE, what="their reads to end",
         )  # fmt: skip
-        self._patterns = Shares(
+        regex = Shares(
             "patterns", 2, of_tenant=1, of_key=1,
             patience=_PATIENCE, what="their reads with regular expressions to end",
         )  # fmt: skip
+        # They use a core each; half of the connections are left to reads that do not.
+        searches = max(2, pool_size // 2)
+        like = Shares(
+            "searches", searches, of_tenant=searches // 2, of_key=searches // 2,
+            patience=_PATIENCE, what="their reads with _like to end",
+        )  # fmt: skip
+        self._boxes = {
+            Matching.REGEX: _Box(
+                regex,
+                _REGEX_TIMEOUT,
+                "a regular expression",
+                "filter more narrowly beside it, or use _like",
+            ),
+            Matching.LIKE: _Box(
+                like, _LIKE_TIMEOUT, "_like or _ilike", "filter more narrowly beside it"
+            ),
+        }
         self._answers = Shares(
             "answers", 3 * answer_limit, of_tenant=2 * answer_limit, of_key=2 * answer_limit,
             patience=_PATIENCE, what="their large answers to be taken",
@@ -133,7 +151,7 @@ class Reader:
                 plan.program.together,
                 tenant_id,
                 _shown([value for bound in plan.bound for value in bound.values], visible_tenants),
-                plan.program.has_pattern,
+                plan.program.matching,
             )
             try:
                 row = await self._row(asked, caller)
@@ -166,7 +184,7 @@ class Reader:
         self, plan: RowPlan, row_id: UUID | str, tenant_id: UUID, caller: Caller | None = None
     ) -> bytes | None:
         """The JSON of one row below a mutation's payload; raises GraphQLError."""
-        asked = _Asked(plan.root.statement, tenant_id, plan.values(row_id), plan.root.has_pattern)
+        asked = _Asked(plan.root.statement, tenant_id, plan.values(row_id), plan.root.matching)
         try:
             row = await self._row(asked, caller or Caller((tenant_id, None)))
         except GraphQLError:
@@ -189,7 +207,7 @@ class Reader:
             bound.root.statement,
             bound.tenant or tenant_id,
             _shown(bound.values, visible_tenants),
-            bound.root.has_pattern,
+            bound.root.matching,
         )
         try:
             row = await self._row(asked, caller)
@@ -202,9 +220,9 @@ class Reader:
     async def _row(self, asked: "_Asked", caller: Caller) -> Sequence[Any]:
         """The answers of a statement, which is cancelled if its caller leaves."""
         with caller.while_there():
-            if not asked.has_pattern:
+            if asked.matching is Matching.NONE:
                 return await self._within_limits(asked, caller)
-            async with self._patterns.of(caller.owner):
+            async with self._boxes[asked.matching].places.of(caller.owner):
                 return await self._within_limits(asked, caller)
 
     async def _within_limits(self, asked: "_Asked", caller: Caller) -> Sequence[Any]:
@@ -247,12 +265,9 @@ class Reader:
                 # pool has thrown that connection away.
                 row = await self._fetch_row(self._pool, asked, limit)
         except TimeoutError:
-            if not asked.has_pattern:
+            if asked.matching is Matching.NONE:
                 raise
-            msg = (
-                f"A query with a regular expression may take {_PATTERN_TIMEOUT:g} s; filter more narrowly beside it, or"
-                " use _like."
-            )
+            msg = self._boxes[asked.matching].sentence
             raise GraphQLError(msg, extensions={"code": "STATEMENT_TIMEOUT"}) from None
         finally:
             caller.seconds -= perf_counter() - began
@@ -265,6 +280,7 @@ class Reader:
     async def _fetch_row(
         self, pool: "asyncpg.Pool[asyncpg.Record]", asked: "_Asked", limit: int
     ) -> asyncpg.Record | None:
+        box = self._boxes.get(asked.matching)
         async with pool.acquire() as connection:
             try:
                 return await connection.fetchrow(
@@ -272,7 +288,7 @@ class Reader:
                     asked.tenant_id,
                     *asked.values,
                     limit,
-                    timeout=_PATTERN_TIMEOUT if asked.has_pattern else None,
+                    timeout=None if box is None else box.seconds,
                 )
             except (asyncio.CancelledError, TimeoutError):
                 self._cancelled.add(connection.get_server_pid())
@@ -318,6 +334,21 @@ class Reader:
         return at_key(GraphQLError(text, extensions={"code": "INTERNAL_SERVER_ERROR"}), key)
 
 
+@dataclass(slots=True)
+class _Box:
+    """What statements that match patterns may take: so many places, and so many seconds each."""
+
+    places: Shares
+    seconds: float
+    what: str
+    advice: str
+
+    @property
+    def sentence(self) -> str:
+        """What a client is told whose statement took longer."""
+        return f"A query with {self.what} may take {self.seconds:g} s; {self.advice}."
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A statement with its values."""
@@ -325,7 +356,7 @@ class _Asked:
     statement: str
     tenant_id: UUID
     values: Sequence[Any]
-    has_pattern: bool
+    matching: Matching
 
 
 def _shown(values: Sequence[Any], visible_tenants: Sequence[UUID]) -> Sequence[Any]:

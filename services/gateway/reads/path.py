@@ -39,7 +39,7 @@ from services.gateway.reads.inputs import (
 from services.gateway.reads.limits import Limits
 from services.gateway.reads.plans import Plan, Program, RowPlan
 from services.gateway.reads.selections import Selections
-from services.gateway.reads.statement import Statement, too_much
+from services.gateway.reads.statement import Matching, Statement, too_much
 from services.gateway.reads.types import Types
 
 _BYTES_OF_VARIABLE = 500
@@ -284,7 +284,7 @@ class ReadPath:
             _reduced(document, operation, foreign) if foreign else None,
             fields=self._limits.fields
             - (statement.fields_left if statement else self._limits.fields),
-            has_pattern=any(root.has_pattern for root in roots),
+            matching=max((root.matching for root in roots), default=Matching.NONE),
             tables=frozenset(root.table for root in roots),
             names_tenants=any(root.tenant is not None for root in roots),
         )

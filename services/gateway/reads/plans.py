@@ -11,6 +11,7 @@ from graphql import DocumentNode, GraphQLError
 from libs.runtime import exact_json
 from services.gateway.reads.compiler import Root
 from services.gateway.reads.inputs import Inputs
+from services.gateway.reads.statement import Matching
 from services.gateway.reads.values import uuid_value
 
 Answers = Mapping[str, bytes | GraphQLError]
@@ -32,8 +33,8 @@ class Program:
     foreign: DocumentNode | None = None
     fields: int = 0
     """How many are selected, fragments spread."""
-    has_pattern: bool = False
-    """Whether a regular expression is looked for."""
+    matching: Matching = Matching.NONE
+    """The most demanding of its root fields."""
     tables: frozenset[str] = frozenset()
     """The tables that root fields list or find a row of."""
     names_tenants: bool = False

@@ -12,7 +12,7 @@ from graphql import GraphQLError
 
 from services.gateway.reads.catalog import Catalog, Column, Relationship, Table
 from services.gateway.reads.inputs import Given, Tree
-from services.gateway.reads.statement import TENANT, Statement
+from services.gateway.reads.statement import TENANT, Matching, Statement
 
 TRUE = "TRUE"
 FALSE = "FALSE"
@@ -29,6 +29,7 @@ _PATTERNS = frozenset({"_similar", "_nsimilar", "_regex", "_nregex", "_iregex", 
 
 Matching it may take very long on one row, too.
 """
+_LIKES = frozenset({"_like", "_nlike", "_ilike", "_nilike"})
 _KEY_OPERATORS = {"_has_keys_any": "?|", "_has_keys_all": "?&"}
 _DIRECTIONS = {
     "asc": "ASC NULLS LAST",
@@ -171,9 +172,11 @@ class Filters:
                 sign = _KEY_OPERATORS[operator]
                 return Condition(f"{expression} {sign} {bind_many(operand, 'text')}")
             case _ if operator in _PATTERNS:
-                self._statement.has_pattern = True
+                self._statement.matching = Matching.REGEX
                 return Condition(f"{expression} {_OPERATORS[operator]} {bind(operand, 'pattern')}")
             case _:
+                needs = Matching.LIKE if operator in _LIKES else Matching.NONE
+                self._statement.matching = max(self._statement.matching, needs)
                 return Condition(f"{expression} {_OPERATORS[operator]} {bind(operand, scalar)}")
 
     def _cast(self, expression: str, operand: Tree) -> Condition:

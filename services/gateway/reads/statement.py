@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import IntEnum
 from typing import Any
 
 from graphql import GraphQLError
@@ -41,6 +42,16 @@ class Cost:
         return int(self.rows(inputs)) * (1 + sum(cost.total(inputs) for cost in self.nested))
 
 
+class Matching(IntEnum):
+    """What a statement compares texts with; the greater one needs the tighter limits."""
+
+    NONE = 0
+    LIKE = 1
+    """Patterns of LIKE: each row's whole text is read, once for each place where it may begin."""
+    REGEX = 2
+    """Regular expressions: one row may take for ever."""
+
+
 class Statement:
     """One root field's statement while it is being written."""
 
@@ -48,7 +59,7 @@ class Statement:
         self.limits = limits
         self.parameters: list[Parameter] = []
         self.cost = Cost(lambda _inputs: 1)
-        self.has_pattern = False
+        self.matching = Matching.NONE
         self._aliases = 0
         self.fields_left = fields_left
         self.conditions_left = conditions_left

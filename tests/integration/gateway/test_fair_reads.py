@@ -174,19 +174,28 @@ async def test_who_has_their_share_is_told_to_ask_again_in_their_own_form(
     assert [answer["errors"][0] for answer in batch.json()] == [error] * 2
 
 
-async def test_a_regular_expression_has_two_seconds_and_one_place(
-    stack: Stack, tenants: Tenants
+@pytest.mark.parametrize(
+    ("operator", "places", "sentence"),
+    [
+        ("_regex", 1, "A query with a regular expression may take 2 s;"),
+        ("_nsimilar", 1, "A query with a regular expression may take 2 s;"),
+        ("_ilike", 2, "A query with _like or _ilike may take 5 s;"),
+        ("_nlike", 2, "A query with _like or _ilike may take 5 s;"),
+    ],
+)
+async def test_a_pattern_has_some_seconds_and_few_places(
+    stack: Stack, tenants: Tenants, operator: str, places: int, sentence: str
 ) -> None:
-    pattern = '{ project(where: {name: {_regex: "x"}}) { id } }'
+    pattern = f'{{ project(where: {{name: {{{operator}: "x"}}}}) {{ id }} }}'
     async with locked(stack):
-        asked = [asyncio.ensure_future(ask(tenants.first, pattern)) for _ in range(3)]
-        await eventually(lambda: reads(stack, 1))
-        assert used(tenants.gateway._reader._patterns) == 1
+        asked = [asyncio.ensure_future(ask(tenants.first, pattern)) for _ in range(places + 1)]
+        await eventually(lambda: reads(stack, places))
+        assert used(tenants.gateway._reader._connections) == places
         answers = await asyncio.gather(*asked)
 
     for answer in answers:
         [error] = answer.json()["errors"]
-        assert error["message"].startswith("A query with a regular expression may take 2 s;")
+        assert error["message"].startswith(sentence)
         assert error["extensions"]["code"] == "STATEMENT_TIMEOUT"
 
 

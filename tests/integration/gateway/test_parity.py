@@ -234,7 +234,9 @@ async def reader(stack: Stack) -> AsyncIterator[Reader]:
 @cache
 def the_schema() -> tuple[GraphQLSchema, ReadPath]:
     """Built once: it takes longer than all that is asked of it here."""
-    return build_schema(lambda _table, _attribute: lambda _payload, _info: None)
+    return build_schema(
+        lambda _table, _attribute: lambda _payload, _info: None, cache_size=100, cache_bytes=1 << 20
+    )
 
 
 def operations_and_context(
@@ -278,6 +280,7 @@ def operations_and_context(
         reads,
         reader,
         cache_size=100,
+        cache_bytes=1 << 20,
         ids=lambda: UUID(int=5),
         compile_mutations=compile_mutations,
     )

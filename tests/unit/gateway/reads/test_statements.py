@@ -4,9 +4,12 @@ import re
 from typing import Any
 
 import pytest
+from graphql import parse, validate
 
+from services.gateway.graphql.schema import build_schema
 from services.gateway.reads.catalog import TRAVERSAL, Catalog
 from services.gateway.reads.documents import lift
+from services.gateway.reads.statement import Matching
 from tests.unit.gateway.reads.compiling import PATH, SCHEMA, a_read_path, compiled
 
 CATALOG = PATH.catalog
@@ -204,3 +207,37 @@ def test_the_cache_forgets_what_was_not_used() -> None:
 
     assert small.recall(lift("{ flow { id } }"), None, None) is None
     assert small.recall(lift("{ edge { id } }"), None, None) is not None
+
+
+@pytest.mark.parametrize(
+    ("operator", "matching"),
+    [
+        ("_eq", Matching.NONE), ("_like", Matching.LIKE), ("_nlike", Matching.LIKE), ("_ilike", Matching.LIKE),
+        ("_nilike", Matching.LIKE), ("_similar", Matching.REGEX), ("_nsimilar", Matching.REGEX),
+        ("_regex", Matching.REGEX), ("_nregex", Matching.REGEX), ("_iregex", Matching.REGEX),
+        ("_niregex", Matching.REGEX),
+    ],
+)  # fmt: skip
+def test_what_matches_texts_is_known_wherever_it_stands(operator: str, matching: Matching) -> None:
+    """The reader bounds it by that."""
+    compared = f'{{{operator}: "a%"}}'
+    for where in (
+        f"{{name: {compared}}}",
+        f"{{_not: {{_or: [{{name: {compared}}}]}}}}",
+        f"{{project: {{name: {compared}}}}}",
+    ):
+        assert compiled(f"{{ flow(where: {where}) {{ id }} }}").program.matching is matching
+
+
+def test_the_merged_schema_keeps_as_many_documents_as_it_is_given() -> None:
+    schema, path = build_schema(
+        lambda _table, _attribute: lambda _payload, _info: None, cache_size=2, cache_bytes=1 << 20
+    )
+    for name in ("flow", "task", "edge"):
+        text = f"{{ {name} {{ id }} }}"
+        document = parse(text)
+        assert not validate(schema, document)
+        path.compile(text, document, None, None)
+
+    assert path.recall(lift("{ flow { id } }"), None, None) is None
+    assert path.recall(lift("{ edge { id } }"), None, None) is not None
