@@ -71,7 +71,7 @@ POINTS: dict[int, Point] = {
             f"{LEDGER}/test_creation.py::test_one_key_makes_one_run_however_many_ask_at_once",
             f"{LEDGER}/test_states.py::test_a_commit_whose_answer_is_lost_is_not_applied_twice",
             f"{LEDGER}/test_logs.py::test_lines_of_one_moment_keep_their_order_and_a_redelivery_adds_nothing",
-            f"{REGISTRY}/test_registration.py::test_a_piece_that_is_sent_twice_is_stored_once",
+            f"{REGISTRY}/test_pieces.py::test_pieces_that_are_sent_twice_count_once",
             f"{REGISTRY}/test_versions.py::test_a_registration_whose_answer_is_lost_is_found_again_by_its_key",
         ),
     ),
@@ -141,8 +141,8 @@ POINTS: dict[int, Point] = {
     18: Point(
         "tasks and edges in pieces, some of them twice, some empty",
         (
-            f"{REGISTRY}/test_registration.py::test_a_flow_in_pieces_becomes_the_same_as_a_whole_one",
-            f"{REGISTRY}/test_registration.py::test_a_piece_that_is_sent_twice_is_stored_once",
+            f"{REGISTRY}/test_pieces.py::test_a_flow_in_pieces_becomes_the_same_as_a_whole_one",
+            f"{REGISTRY}/test_pieces.py::test_pieces_that_are_sent_twice_count_once",
             f"{FLOWS}::test_no_pieces_are_pieces_too",
             "tests/unit/registry/test_graph.py::test_a_mapped_edge_maps_the_task_it_leads_to",
         ),
@@ -299,7 +299,7 @@ POINTS: dict[int, Point] = {
     40: Point(
         "heartbeats are shown, and of a finished run they are no error",
         (
-            f"{HEARTBEAT}::test_a_finished_run_is_disarmed_and_never_announced",
+            f"{HEARTBEAT}::test_a_finished_run_is_never_announced",
             f"{HEARTBEAT}::test_pings_of_task_runs_are_shown_and_never_judged",
             "matrix:cli_heartbeat",
         ),
