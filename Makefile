@@ -22,7 +22,7 @@ RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
 	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
 .PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-system \
-	test-clients test-containers test-on-containers test-races test-faults bench generate verify migration lock clean
+	test-clients test-containers test-on-containers test-races test-faults test-fuzz bench generate verify migration lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -144,6 +144,15 @@ test-races: $(READY) ## The races of the ledger at their full size: 1,000 rounds
 
 test-faults: $(READY) ## Kills, pauses and duplicates; SEED= replays a schedule of faults
 	$(if $(SEED),HEADWATER_SEED=$(SEED)) $(BIN)/pytest tests/faults
+
+# Numbers of broken documents (and as many broken arguments and values) and of broken HTTP requests.
+DOCUMENTS ?= 1000000
+REQUESTS ?= 100000
+
+test-fuzz: $(READY) ## A night of broken documents and HTTP (DOCUMENTS=, REQUESTS=); SEED= replays the documents of a night
+	@seed=$(or $(SEED),$$RANDOM); echo "Replay the documents with SEED=$$seed"; \
+	HEADWATER_TEST_EXAMPLES=$$(($(DOCUMENTS) / 120)) $(BIN)/pytest --timeout=0 --hypothesis-seed=$$seed tests/integration/gateway/reads/test_fuzz.py
+	HEADWATER_TEST_EXAMPLES=$$(($(REQUESTS) / 1000)) $(BIN)/pytest --timeout=0 tests/integration/runtime/test_http_fuzz.py
 
 bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench)
 	$(BIN)/python -m tests.bench $(only)
