@@ -31,6 +31,7 @@ IMPATIENT: dict[str, Any] = {
     "heartbeat_watch": "PT1S",
     "alive_every": "PT1S",
     "lazarus_tick": "PT1S",
+    "lazarus_spread": "PT0S",
     "lazarus_after": "PT20S",  # longer than a process needs to start on a busy machine, or he revives it twice
 }
 
