@@ -139,7 +139,9 @@ class DataFolder:
         """The folder of both stores, made if need be, and the account that the engines run as."""
         recorded = self.path / "home"
         home = Path(recorded.read_text().strip()) if recorded.exists() else self.path / "engines"
-        account = choose_account(existing_store=home / "postgres")
+        # A start that was broken off in initdb leaves no store, but other folders of its account.
+        left = (home / name for name in ("postgres", "run", "nats"))
+        account = choose_account(next((store for store in left if store.exists()), None))
         if account is not None and not account.can_traverse(self.path):
             if not recorded.exists():
                 sweep_temporary(SYSTEM_STORE)

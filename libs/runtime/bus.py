@@ -143,12 +143,12 @@ class Bus:
     async def start(self) -> None:
         """Connect, then start every subscription that was declared before. ConnectionError says why it cannot."""
         await self._patiently(self.broker.connect())
-        await self._start()
+        await self._begin_serving()
 
     async def start_or_go_on(self, *, after: float) -> None:
         """Like `start`, for a service that does something useful without NATS: who is not let in for so many seconds
         goes on, and the start is done whenever it can be."""
-        self._starting = asyncio.create_task(self._start(), name="bus")
+        self._starting = asyncio.create_task(self._begin_serving(), name="bus")
         done, _ = await asyncio.wait({self._starting}, timeout=after)
         if done:
             self._starting.result()
@@ -156,7 +156,7 @@ class Bus:
             last = str(self._watch.last_error or "no answer")
             self._log.warning("bus_start_waits", nats=self._address.place, error=last)
 
-    async def _start(self) -> None:
+    async def _begin_serving(self) -> None:
         client = cast("LeanClient", await self.broker.connect())
         await self._streams.look(client)
         self._streams.check_bound()

@@ -35,7 +35,11 @@ MAY_SAY = {
     ),
     "registry": ("hw.evt.flow.", "hw.evt.flow_group.", "hw.evt.project."),
     "runs": ("hw.evt.flow_run.state_changed.", "hw.lines.", "hw.sig.agent.", "hw.sig.runs.due."),
-    "scheduler": ("hw.work.runs.create_scheduled.", "hw.work.runs.clear_scheduled."),
+    "scheduler": (
+        "hw.work.runs.create_scheduled.",
+        "hw.work.runs.clear_scheduled.",
+        "hw.work.runs.forget_deleted.",
+    ),
     "heartbeat": ("hw.evt.flow_run.zombie_detected.",),
     "lazarus": ("hw.work.runs.reschedule.",),
     "provision": (),
