@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -18,11 +19,22 @@ def paused(*pids: int | None) -> Iterator[None]:
     try:
         for each in family:
             os.kill(each.pid, signal.SIGSTOP)
+        for each in family:
+            _wait_until_stopped(each)
         yield
     finally:
         for each in family:
             with suppress(ProcessLookupError):
                 os.kill(each.pid, signal.SIGCONT)
+
+
+def _wait_until_stopped(process: psutil.Process) -> None:
+    """The signal is only sent: on a busy machine its process can answer for some time yet."""
+    deadline = time.monotonic() + 10
+    with suppress(psutil.NoSuchProcess):
+        while process.status() not in {psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE}:
+            assert time.monotonic() < deadline, f"{process} did not stop within 10 s"
+            time.sleep(0.001)
 
 
 async def passes(seconds: float) -> None:

@@ -38,10 +38,18 @@ class World:
         self._chance = random.Random(SEED)  # noqa: S311 - a schedule of deaths that can be replayed
         self.starts: dict[UUID, set[UUID]] = defaultdict(set)
         self.deaths = 0
+        self._is_over = False
+
+    async def end(self, working: list[asyncio.Task[None]]) -> None:
+        """Cancel the agents. One that closes its connection can lose the cancellation: it is not born again."""
+        self._is_over = True
+        for task in working:
+            task.cancel()
+        await asyncio.gather(*working, return_exceptions=True)
 
     async def work(self) -> None:
-        """Live, die, and be born again, until cancelled."""
-        while True:
+        """Live, die, and be born again, until the end."""
+        while not self._is_over:
             with suppress(
                 Exception
             ):  # whatever it is, this agent is dead, and another takes its place
@@ -50,7 +58,7 @@ class World:
             await asyncio.sleep(0.1)
 
     async def _life(self, agent: RawAgent) -> None:
-        while True:
+        while not self._is_over:
             await agent.claim(capacity=5, wait=5)
             runs = await agent.claimed_runs(within=8)
             if runs and self._chance.random() < DEATHS:
@@ -71,7 +79,7 @@ class World:
 
     async def _set(self, run: ClaimedRun, state: str) -> bool:
         """Whether the ledger accepted the state; asked until it says."""
-        while True:
+        while not self._is_over:
             with suppress(AssertionError):  # the request itself was refused: nobody serves it now
                 outcome = await self._client.set(
                     run.flow_run_id, state, lease_token=run.lease_token
@@ -81,6 +89,7 @@ class World:
                 if isinstance(outcome, Refused):
                     return False
             await asyncio.sleep(0.2)
+        return False
 
 
 async def ledger(stack: Stack) -> Process:
@@ -134,9 +143,7 @@ async def test_each_run_has_one_accepted_start_and_none_is_lost(stack: Stack) ->
                 return True
 
             await eventually(killed_now_and_then, timeout=150, pause=4)
-            for task in working:
-                task.cancel()
-            await asyncio.gather(*working, return_exceptions=True)
+            await world.end(working)
     finally:
         for replica in replicas:
             with suppress(ProcessLookupError):
