@@ -37,7 +37,7 @@ from deploy.engines import EngineError
 from deploy.say import complain
 from libs.contracts.streams import ALL, RETIRED, Durable, Retention, Stream
 from libs.contracts.subjects import inbox_of
-from libs.runtime.nats_address import NatsAddress, nats_address
+from libs.runtime.nats.address import NatsAddress, nats_address
 from libs.runtime.settings import NatsUrl
 
 _POLL = 0.2  # seconds between two tries to reach NATS

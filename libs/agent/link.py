@@ -42,7 +42,7 @@ class _Client(Client):
     """Comes back whatever the server says, and shows its key to nobody who should speak TLS and does not.
 
     nats-py closes for good at every error but a stale connection, stops trying at an exception that it does not expect,
-    and speaks in clear with whoever asks for no TLS. (The services' `libs/runtime/nats_patience.py` goes further.)
+    and speaks in clear with whoever asks for no TLS. (The services' `libs/runtime/nats/workarounds.py` goes further.)
     """
 
     is_showing_key_again = False

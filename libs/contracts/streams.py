@@ -102,5 +102,11 @@ DLQ = Stream(name="DLQ", subjects=("hw.dlq.>",), max_age=timedelta(days=30), max
 
 ALL: tuple[Stream, ...] = (EVENTS, WORK, LOGS, DLQ)
 
+
+def durable(name: str) -> Durable:
+    """The durable of this name, of any stream."""
+    return next(each for stream in ALL for each in stream.durables if each.name == name)
+
+
 RETIRED: tuple[str, ...] = ("BEATS",)
 """Streams of releases before, by name. They are removed: what fed BEATS obeyed headers that any agent could write."""

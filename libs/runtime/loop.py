@@ -5,12 +5,21 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
 
 _LAST_TICK = 5.0  # seconds; without an answer to its cancellation asyncpg waits for thirty
+
+
+class Duty(NamedTuple):
+    """What a service does by itself: a loop that is still to be started."""
+
+    name: str
+    interval: timedelta
+    tick: Callable[[], Awaitable[Any]]
+    start_after: timedelta | None = None
 
 
 class Loop:

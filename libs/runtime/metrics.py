@@ -29,7 +29,7 @@ DEPENDENCY_UP = Gauge(
 )
 BUS_EVENTS = Counter(
     "headwater_bus_events",
-    "What happened to the connection to NATS (libs/runtime/bus_watch.py lists the events)",
+    "What happened to the connection to NATS (libs/runtime/bus/watch.py lists the events)",
     ["service", "event"],
 )
 REQUEST_SECONDS = Histogram(

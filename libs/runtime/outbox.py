@@ -15,7 +15,7 @@ from libs.contracts.base import Event
 from libs.runtime import faults, metrics, trace
 from libs.runtime.bus import Bus
 from libs.runtime.database import Connection, Database
-from libs.runtime.nats_client import acknowledged
+from libs.runtime.nats.lean import acknowledged
 
 BATCH = 500
 

@@ -1,6 +1,6 @@
 """How a service lives: connect, serve, be ready, drain.
 
-A service subclasses `Service`, declares its verbs and consumers in `declare` (before the bus starts) and adds loops.
+A service subclasses `Service`, includes its router in `declare` (before the bus starts) and adds loops.
 `run` is the whole of `python -m services.<name>`.
 """
 
@@ -8,7 +8,7 @@ import asyncio
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -20,13 +20,13 @@ from pydantic import ValidationError
 from libs.contracts import streams, subjects
 from libs.runtime import departed, log, metrics, trace
 from libs.runtime.bus import Bus
-from libs.runtime.bus_streams import NotProvisionedError
+from libs.runtime.bus.streams import NotProvisionedError
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
 from libs.runtime.departed import Departed, tables_of
 from libs.runtime.http import HttpServer, Probe, health_app
 from libs.runtime.ids import NewId, new_id
-from libs.runtime.loop import Loop
+from libs.runtime.loop import Duty, Loop
 from libs.runtime.outbox import Relay
 from libs.runtime.settings import ServiceSettings, sentence_of
 
@@ -97,7 +97,7 @@ class Service(Probe):
     # what subclasses say
 
     def declare(self) -> None:
-        """Declare verbs and consumers on `self.bus`, and loops with `add_loop`. No I/O."""
+        """Include the router of `subscribers.py` in `self.bus`. No I/O."""
 
     async def on_start(self) -> None:
         """After connecting, before serving."""
@@ -127,6 +127,15 @@ class Service(Probe):
         )
         self.loops.append(loop)
         return loop
+
+    def add_duties(self, duties: Iterable[Duty]) -> dict[str, Loop]:
+        """Add a loop for each; by name."""
+        return {
+            duty.name: self.add_loop(
+                duty.name, interval=duty.interval, tick=duty.tick, start_after=duty.start_after
+            )
+            for duty in duties
+        }
 
     def committed(self) -> None:
         """Call after a transaction that added events: the relay publishes them now instead of at its next tick."""

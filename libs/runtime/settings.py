@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from libs.runtime.nats_address import nats_address
+from libs.runtime.nats.address import nats_address
 
 
 def _checked(url: str) -> str:

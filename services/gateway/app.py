@@ -3,18 +3,17 @@
 import asyncio
 from datetime import timedelta
 from typing import Any
-from uuid import UUID
 
-from nats.aio.msg import Msg
-
-from libs.contracts import streams, subjects
+from libs.contracts import streams
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
 from libs.runtime.http import HttpServer
 from libs.runtime.http_limits import HttpLimits
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
-from services.gateway.agent_login import Issuer, knock_of
+from services.gateway import subscribers
+from services.gateway.agent_login import Issuer
+from services.gateway.agent_logins import AgentLogins
 from services.gateway.context import Shared
 from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
@@ -27,7 +26,6 @@ from services.gateway.operations import Operations
 from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
-from services.gateway.shares import BusyError
 from services.gateway.store import Store
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
@@ -154,48 +152,19 @@ class Gateway(Service):
         )
 
     def declare(self) -> None:
-        """Other gateways tell when a key was revoked; a lost signal costs a second (`identity.TRUST`)."""
-        self.bus.need(streams.LOGS)
-
-        async def on_key_changed(message: Msg) -> None:
-            if isinstance(self._door, KeyedDoor):
-                self._door.forget(UUID(message.subject.rpartition(".")[2]))
-
-        self.bus.on_signal(subjects.SIG_KEY_CHANGED.wildcard, on_key_changed)
+        """Say what it listens to."""
+        logins = None
         if self._settings.keys_required and self._settings.nats_issuer_seed is not None:
             seed = bytes.fromhex(self._settings.nats_issuer_seed.get_secret_value())
-            self._answer_nats(Issuer(seed))
-
-    def _answer_nats(self, issuer: Issuer) -> None:
-        """Answer nats-server about agents that log in to it with an API key."""
-
-        async def on_knock(message: Msg) -> None:
-            now = self.clock()
-            try:
-                knock = knock_of(message.data)
-            except ValueError as error:
-                self.log.warning("login_not_understood", error=str(error))
-                return
-            # Before the port is open there is no door: the server asks in vain, and the agent tries again.
-            if not isinstance(self._door, KeyedDoor):
-                return
-            try:
-                key = await self._door.agent(knock.key)
-            except BusyError:
-                # Unanswered, so the agent tries again: its key may be good.
-                return
-            if key is None:
-                self.log.info("agent_turned_away", agent=knock.name)
-                reason = "the API key is unknown, revoked, expired or not for agents"
-                answer = issuer.turn_away(knock, reason, jti=self.ids(), now=now)
-            else:
-                until = now + self._settings.nats_login_lifetime
-                if key.expires_at is not None:
-                    until = min(until, key.expires_at)
-                answer = issuer.let_in(knock, key.tenant_id, jti=self.ids(), now=now, until=until)
-            await message.respond(answer)
-
-        self.bus.on_signal(subjects.AUTH_CALLOUT, on_knock, queue=self.name)
+            logins = AgentLogins(
+                Issuer(seed),
+                lambda: self._door,
+                lifetime=self._settings.nats_login_lifetime,
+                clock=self.clock,
+                ids=self.ids,
+                log=self.log,
+            )
+        self.bus.include(subscribers.router(self.name, lambda: self._door, logins))
 
     async def stop(self) -> None:
         """Close the port first, answer what is in flight, then close the rest."""

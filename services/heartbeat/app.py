@@ -7,12 +7,13 @@ from libs.runtime.clock import Clock, utc_now
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
+from services.heartbeat import subscribers
 from services.heartbeat.domain.last_heard import LastHeard
 from services.heartbeat.loops import duties
 from services.heartbeat.pings import Pings
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.silences import Silences
-from services.heartbeat.subscribers import Subscribers
+from services.heartbeat.states import States
 from services.heartbeat.watch import Watch
 
 
@@ -45,15 +46,7 @@ class Heartbeat(Service):
             committed=self.committed,
             log=self.log,
         )
-        loops = {
-            duty.name: self.add_loop(
-                duty.name, interval=duty.interval, tick=duty.tick, start_after=duty.start_after
-            )
-            for duty in duties(settings, self.pings, self.watch, self.silences)
-        }
-        self.subscribers = Subscribers(
-            self.bus, self.database, self.pings, self.watch, loops["watch"]
-        )
+        self._loops = self.add_duties(duties(settings, self.pings, self.watch, self.silences))
 
     @staticmethod
     def moment() -> float:
@@ -62,7 +55,10 @@ class Heartbeat(Service):
 
     def declare(self) -> None:
         """Say what it listens to."""
-        self.subscribers.declare()
+        states = States(self.bus, self.database, self.pings)
+        self.bus.include(
+            subscribers.router(self.name, states, self.pings, self.watch, self._loops["watch"])
+        )
 
     async def on_start(self) -> None:
         """Hear pings, then learn from the table whom to wait for."""

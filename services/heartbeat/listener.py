@@ -5,7 +5,7 @@ from contextlib import suppress
 import nats.errors
 
 from libs.contracts import subjects
-from libs.runtime.nats_client import LeanClient
+from libs.runtime.nats.lean import LeanClient
 from services.heartbeat.domain.last_heard import key_in
 
 

@@ -1,9 +1,8 @@
 """What the heartbeat service does by itself: one tick per duty."""
 
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Any, NamedTuple
 
+from libs.runtime.loop import Duty
 from services.heartbeat.pings import Pings
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.silences import Silences
@@ -11,15 +10,6 @@ from services.heartbeat.watch import Watch
 
 SECOND = timedelta(seconds=1)
 """How exact a silence is known; less where pings come much faster than every half minute."""
-
-
-class Duty(NamedTuple):
-    """A loop that is still to be started."""
-
-    name: str
-    interval: timedelta
-    tick: Callable[[], Awaitable[Any]]
-    start_after: timedelta | None = None
 
 
 def duties(

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from uuid import UUID
 
-from nats.aio.msg import Msg
-
 from libs.runtime import metrics
 from libs.runtime.database import Database
 from services.heartbeat.domain.last_heard import LastHeard
@@ -134,10 +132,9 @@ class Pings:
         self.memory.add(dict.fromkeys(guarded, now), now)
         self.memory.hear(guarded, now, coarse=float("inf"))
 
-    async def on_task_ping(self, message: Msg) -> None:
+    def on_task_ping(self, tenant_id: UUID, task_run_id: UUID) -> None:
         """Remember it until the next flush; shown, never judged."""
-        *_, tenant, task_run = message.subject.split(".")
-        self._task_pings.add((UUID(tenant), UUID(task_run)))
+        self._task_pings.add((tenant_id, task_run_id))
 
     async def write_tasks(self) -> int:
         """Write the pings of task runs that came since."""

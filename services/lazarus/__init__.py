@@ -25,4 +25,11 @@ at random over the start of the interval, so that healthy work keeps its place i
 * *NATS or PostgreSQL gone, or paused and resumed:* a tick does nothing or everything; times are the database's.
 
 It will not restart task runs, judge runs of flows that opted out, or touch a finished run.
+
+| to change | go to |
+|---|---|
+| when a run is given up | `domain.py` |
+| which runs are distressed | `queries/` |
+| how proposals are spread | `resurrections.py`, `settings.py` |
+| what it listens to, what it does by itself | `subscribers.py`, `loops.py` |
 """

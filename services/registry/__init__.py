@@ -22,7 +22,7 @@ Guarantees
       others in one transaction. Who gives up, or is refused, has changed nothing; drafts are collected after an hour.
       A piece that is sent twice counts once.
     * Tasks and edges that are added to a whole flow are rows at once; in the document of a large flow they appear with
-      the last piece, or seconds after a client gave up (`loop`).
+      the last piece, or seconds after a client gave up (`upkeep`).
     * What is stored has passed every check of `domain`: slugs, triggers, clocks, edges, no cycle, nothing that
       PostgreSQL cannot keep. Complaints name the field.
     * A schedule that is followed can plan runs: one that leaves a required parameter without a value is not started,

@@ -13,7 +13,8 @@ from datetime import timedelta
 
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
-from services.scheduler.app import PATIENCE, build
+from services.scheduler.app import build
+from services.scheduler.planner import PATIENCE
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack, postgres_for_tests, stack_on
 from tests.support.eventually import eventually
@@ -64,7 +65,7 @@ async def main(schedules: int, new: int) -> None:
         await scheduler.start()
         await many_flows(stack, schedules)
         began = time.perf_counter()
-        await scheduler.tick()
+        await scheduler.planner.tick()
         print(f"first tick, {schedules:,} schedules proposed: {since(began)}")
         # The ledger's own speed is measured below; here its rows are put there at once.
         await scheduler.bus.js.purge_stream("WORK")
@@ -72,12 +73,12 @@ async def main(schedules: int, new: int) -> None:
         await stack.admin_pool.execute("ANALYZE")
         for _ in range(3):
             began = time.perf_counter()
-            ticked = await scheduler.tick()
+            ticked = await scheduler.planner.tick()
             print(f"tick, {schedules:,} schedules, nothing due: {since(began)} {ticked}")
         long_after = utc_now() + 2 * PATIENCE
         for _ in range(3):
             began = time.perf_counter()
-            different = await scheduler.compare(long_after)
+            different = await scheduler.planner.compare(long_after)
             print(f"comparison of {schedules:,} schedules: {since(began)}, {different} differ")
         began = time.perf_counter()
         await stack.admin_pool.fetch("SELECT id, schedule FROM registry.flow")
@@ -95,7 +96,7 @@ async def main(schedules: int, new: int) -> None:
         try:
             await many_flows(stack, new)
             began = time.perf_counter()
-            await scheduler.tick()
+            await scheduler.planner.tick()
             print(f"tick, {new:,} new flows: {since(began)}")
             await ledger_holds(stack, (schedules + new) * 10)
             print(f"  until the ledger holds their {new * 10:,} runs: {since(began)}")

@@ -13,7 +13,8 @@ from libs.contracts.runs import RunKind
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.runs.app import Runs
-from services.scheduler.app import PATIENCE, Scheduler, build
+from services.scheduler.app import Scheduler, build
+from services.scheduler.planner import PATIENCE
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -66,12 +67,12 @@ class Planning:
 
     async def tick(self) -> None:
         """The scheduler looks at the registry; the ledger does what it is told."""
-        await self.scheduler.tick()
+        await self.scheduler.planner.tick()
         await self.settled()
 
     async def compare(self) -> int:
         """The scheduler looks at the ledger, when all that is on its way should have arrived."""
-        found = await self.scheduler.compare(utc_now() + 2 * PATIENCE)
+        found = await self.scheduler.planner.compare(utc_now() + 2 * PATIENCE)
         await self.settled()
         return found
 
@@ -133,7 +134,7 @@ class Planning:
 
     async def switch_on_again(self, flow: Flow) -> None:
         """A person switches on the schedule, which is on: the scheduler hears of it from the registry."""
-        await self.scheduler.on_flow_event(
+        await self.scheduler.planner.on_flow_event(
             registry.FlowScheduleChanged(
                 event_id=new_id(),
                 at=utc_now(),

@@ -28,8 +28,8 @@ that finds due runs and nobody waiting signals `work_ready`, and agents ask anew
 the claim is repeated by its agent and answered again, or the lease lapses. Run by several replicas: each has its own
 parked claims, and each hears of due runs.
 
-Requests are answered as those of services are (`libs/runtime/answering.py`): traced, timed, so many of a verb at once,
-and within the time that an agent waits. A claim that is parked is answered later, by whoever has runs for it.
+Requests are answered as those of services are (`libs/runtime/bus`): traced, timed, so many of a verb at once, and
+within the time that an agent waits. A claim that is parked is answered later, by whoever has runs for it.
 
 What it will not do: run anything, judge a Running run, or touch a finished one.
 """

@@ -9,7 +9,8 @@ import pytest
 from libs.contracts import agents
 from libs.contracts.base import Refused, Rpc
 from libs.contracts.errors import Code
-from libs.runtime import answering, metrics
+from libs.runtime import metrics
+from libs.runtime.bus import answering
 from libs.runtime.ids import new_id
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -107,7 +108,7 @@ async def test_an_agent_that_cannot_be_answered_in_time_is_told_so(
         )
 
         assert Refused.model_validate_json(late.data).code is Code.UNAVAILABLE
-        await eventually(lambda: not ledger.bus._in_flight)
+        await eventually(lambda: not ledger.bus.in_hand)
 
 
 async def test_agents_that_come_while_too_many_wait_are_told_to_try_again(
@@ -131,10 +132,10 @@ async def test_agents_that_come_while_too_many_wait_are_told_to_try_again(
                     subject, hello.model_dump_json().encode(), reply=agent.client.new_inbox()
                 )
             await agent.client.flush()
-            await eventually(lambda: len(ledger.bus._in_flight) == 2)
+            await eventually(lambda: ledger.bus.in_hand == 2)
 
             refused = await agent.hello()
 
         assert isinstance(refused, Refused)
         assert refused.code is Code.BUSY
-        await eventually(lambda: not ledger.bus._in_flight)
+        await eventually(lambda: not ledger.bus.in_hand)

@@ -8,7 +8,8 @@ from uuid import UUID
 import pytest
 
 from libs.contracts.runs import Reschedule
-from services.lazarus.app import Lazarus, Ticked, build
+from services.lazarus.app import Lazarus, build
+from services.lazarus.resurrections import Ticked
 from services.lazarus.settings import LazarusSettings
 from services.lazarus.store import Store
 from tests.support.engines import Stack
@@ -80,7 +81,7 @@ async def test_a_distressed_run_is_proposed_with_the_version_that_was_seen(
 ) -> None:
     run = await distressed(stack)
 
-    ticked = await lazarus.tick(NOW)
+    ticked = await lazarus.resurrections.tick(NOW)
 
     assert ticked == Ticked(revived=1)
     assert await work.take_all(Reschedule, verb="reschedule") == [
@@ -93,7 +94,7 @@ async def test_the_eleventh_proposal_is_to_give_up(
 ) -> None:
     await distressed(stack, times_resurrected=10)
 
-    ticked = await lazarus.tick(NOW)
+    ticked = await lazarus.resurrections.tick(NOW)
 
     [proposal] = await work.take_all(Reschedule, verb="reschedule")
     assert ticked == Ticked(given_up=1)
@@ -105,7 +106,7 @@ async def test_a_run_seen_a_moment_less_than_ten_minutes_ago_is_left_alone(
 ) -> None:
     await distressed(stack)
 
-    assert await lazarus.tick(NOW - timedelta(microseconds=1)) == Ticked()
+    assert await lazarus.resurrections.tick(NOW - timedelta(microseconds=1)) == Ticked()
 
 
 @pytest.mark.parametrize("state", ["Submitted", "Running", "Scheduled", "Retrying", "Queued"])
@@ -114,7 +115,7 @@ async def test_a_task_run_at_work_shields_its_flow_run(
 ) -> None:
     await a_task_run(stack.admin_pool, await distressed(stack), state=state)
 
-    assert await lazarus.tick(NOW) == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked()
 
 
 @pytest.mark.parametrize("state", ["Pending", "Success", "Failed"])
@@ -123,7 +124,7 @@ async def test_a_task_run_that_waits_or_is_over_does_not(
 ) -> None:
     await a_task_run(stack.admin_pool, await distressed(stack), state=state)
 
-    assert await lazarus.tick(NOW) == Ticked(revived=1)
+    assert await lazarus.resurrections.tick(NOW) == Ticked(revived=1)
 
 
 async def test_a_submitted_run_that_never_started_is_revived(
@@ -131,7 +132,7 @@ async def test_a_submitted_run_that_never_started_is_revived(
 ) -> None:
     await a_flow_run(stack.admin_pool, state="Submitted")
 
-    assert await lazarus.tick(NOW) == Ticked(revived=1)
+    assert await lazarus.resurrections.tick(NOW) == Ticked(revived=1)
 
 
 @pytest.mark.parametrize("state", ["Scheduled", "Cancelling", "Success", "Failed"])
@@ -140,7 +141,7 @@ async def test_other_states_are_none_of_its_business(
 ) -> None:
     await seen(stack, await a_flow_run(stack.admin_pool, state=state))
 
-    assert await lazarus.tick(NOW) == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked()
 
 
 @pytest.mark.parametrize("settings", [{"heartbeat_enabled": False}, {"lazarus_enabled": False}])
@@ -150,7 +151,7 @@ async def test_a_flow_that_opted_out_is_left_alone(
     await seen(stack, await a_flow_run(stack.admin_pool, settings=settings))
     await a_flow_run(stack.admin_pool, state="Submitted", settings=settings)
 
-    assert await lazarus.tick(NOW) == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked()
 
 
 async def test_a_run_that_began_with_heartbeats_off_is_not_judged_by_its_silence(
@@ -158,7 +159,7 @@ async def test_a_run_that_began_with_heartbeats_off_is_not_judged_by_its_silence
 ) -> None:
     await a_flow_run(stack.admin_pool, state="Running")
 
-    assert await lazarus.tick(NOW) == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked()
 
 
 async def test_nobody_is_judged_by_pings_that_were_not_listened_to(
@@ -167,7 +168,7 @@ async def test_nobody_is_judged_by_pings_that_were_not_listened_to(
     await distressed(stack)
     await listening_since(stack, LONG_AGO + timedelta(seconds=1))
 
-    assert await lazarus.tick(NOW) == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked()
 
 
 @pytest.mark.parametrize("column", ["heartbeat", "state_timestamp"])
@@ -180,7 +181,7 @@ async def test_a_sign_of_life_in_the_future_is_of_a_clock_that_has_gone_back_and
         NOW + timedelta(hours=1),
     )
 
-    assert await lazarus.tick(NOW) == Ticked(revived=1)
+    assert await lazarus.resurrections.tick(NOW) == Ticked(revived=1)
 
 
 async def test_a_run_of_which_nothing_is_known_but_a_state_in_the_future_is_not_judged(
@@ -189,27 +190,27 @@ async def test_a_run_of_which_nothing_is_known_but_a_state_in_the_future_is_not_
     await a_flow_run(stack.admin_pool, state="Submitted", state_timestamp=NOW + timedelta(hours=1))
     await stack.admin_pool.execute("UPDATE runs.flow_run SET heartbeat = NULL")
 
-    assert await lazarus.tick(NOW) == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked()
 
 
 async def test_the_next_tick_does_not_propose_the_same_version_again(
     stack: Stack, lazarus: Lazarus, work: WorkReader
 ) -> None:
     await distressed(stack)
-    await lazarus.tick(NOW)
+    await lazarus.resurrections.tick(NOW)
 
-    assert await lazarus.tick(NOW + timedelta(seconds=30)) == Ticked()
+    assert await lazarus.resurrections.tick(NOW + timedelta(seconds=30)) == Ticked()
 
 
 async def test_a_proposal_that_was_lost_is_made_again_after_an_hour(
     stack: Stack, lazarus: Lazarus, work: WorkReader
 ) -> None:
     run = await distressed(stack)
-    await lazarus.tick(NOW)
+    await lazarus.resurrections.tick(NOW)
     await work.take()
     await stack.admin_pool.execute("UPDATE heartbeat.watch SET at = at + interval '1 hour'")
 
-    assert await lazarus.tick(NOW + timedelta(hours=1)) == Ticked(revived=1)
+    assert await lazarus.resurrections.tick(NOW + timedelta(hours=1)) == Ticked(revived=1)
 
     [proposal] = await work.take_all(Reschedule, verb="reschedule")
     assert proposal.flow_run_id == run
@@ -220,7 +221,9 @@ async def test_two_lazaruses_ticking_at_once_propose_a_run_once(
 ) -> None:
     runs = {await distressed(stack) for _ in range(60)}
 
-    first, second = await asyncio.gather(lazarus.tick(NOW), lazarus.tick(NOW))
+    first, second = await asyncio.gather(
+        lazarus.resurrections.tick(NOW), lazarus.resurrections.tick(NOW)
+    )
 
     proposals = await work.take_all(Reschedule, verb="reschedule")
     assert first.revived + second.revived == 60
@@ -234,8 +237,8 @@ async def test_a_tick_proposes_no_more_than_the_rate_of_a_tenant(
     for _ in range(105):
         await distressed(stack)
 
-    assert await lazarus.tick(NOW) == Ticked(revived=100)
-    assert await lazarus.tick(NOW) == Ticked(revived=5)
+    assert await lazarus.resurrections.tick(NOW) == Ticked(revived=100)
+    assert await lazarus.resurrections.tick(NOW) == Ticked(revived=5)
 
 
 @pytest.mark.parametrize(
@@ -258,7 +261,7 @@ async def test_a_run_that_needs_no_help_any_more_when_its_turn_comes_is_left_alo
         )
     await stack.admin_pool.execute(change, NOW)
 
-    outcome = await lazarus._propose(found, NOW)
+    outcome = await lazarus.resurrections._propose(found, NOW)
 
     assert [each.flow_run_id for each in found] == [run]
     assert not outcome

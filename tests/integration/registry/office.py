@@ -10,7 +10,7 @@ from libs.contracts import subjects
 from libs.contracts.base import Applied, Message, Refused, Rpc
 from libs.runtime.ids import new_id
 from services.registry.app import Registry
-from services.registry.loop import Upkeep
+from services.registry.upkeep import Upkeep
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 

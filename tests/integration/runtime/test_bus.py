@@ -12,15 +12,14 @@ from nats.aio.msg import Msg
 from structlog.testing import capture_logs
 
 from libs.contracts import registry, streams
-from libs.contracts.base import Applied, Refused
+from libs.contracts.base import Applied, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.registry import FlowArchived
 from libs.contracts.streams import Durable
-from libs.runtime import answering, nats_client, nats_patience
-from libs.runtime import bus as bus_module
-from libs.runtime.bus import Bus
+from libs.runtime.bus import Benchmark, Bus, Router, answering, connection, consumers
 from libs.runtime.ids import new_id
-from libs.runtime.nats_client import LeanClient, Pull
+from libs.runtime.nats import lean, workarounds
+from libs.runtime.nats.lean import LeanClient, Pull
 from tests.support.cut import Cut, cut_before
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -35,6 +34,23 @@ async def asker(stack: Stack) -> AsyncIterator[Bus]:
     await bus.start()
     yield bus
     await bus.stop()
+
+
+def a_router(rpc: Rpc[Any, Any], handler: Any, lane: str = "verb") -> Router:
+    """One verb of the registry, on FastStream's lane or the lean one."""
+    router = Router("registry")
+    if lane == "lean_verb":
+        router.lean_verb(rpc, Benchmark.RUNS)(handler)
+    else:
+        router.verb(rpc)(handler)
+    return router
+
+
+def a_router_of_batches(handler: Any, **how: Any) -> Router:
+    """Log lines in batches."""
+    router = Router("runs")
+    router.batches(streams.LOG_DRAIN, streams.LOGS, Benchmark.RUNS, **how)(handler)
+    return router
 
 
 def a_command() -> registry.FlowCommand:
@@ -67,7 +83,7 @@ async def test_nobody_listening_is_an_answer_not_an_exception(asker: Bus) -> Non
     assert reply == Refused(code=Code.UNAVAILABLE, fields={"service": "registry"})
 
 
-@pytest.mark.parametrize("lane", ["serve", "serve_hot"])
+@pytest.mark.parametrize("lane", ["verb", "lean_verb"])
 async def test_a_surprise_in_a_handler_is_answered_without_its_text(
     stack: Stack, asker: Bus, lane: str
 ) -> None:
@@ -75,7 +91,7 @@ async def test_a_surprise_in_a_handler_is_answered_without_its_text(
         raise ZeroDivisionError("secret detail")
 
     server = Bus(stack.nats_url, service="registry")
-    getattr(server, lane)(registry.UNARCHIVE_FLOW, handler)
+    server.include(a_router(registry.UNARCHIVE_FLOW, handler, lane))
     await server.start()
 
     reply = await asker.call(registry.UNARCHIVE_FLOW, a_command(), timeout=3)
@@ -86,7 +102,7 @@ async def test_a_surprise_in_a_handler_is_answered_without_its_text(
     assert "secret detail" not in reply.model_dump_json()
 
 
-@pytest.mark.parametrize("lane", ["serve", "serve_hot"])
+@pytest.mark.parametrize("lane", ["verb", "lean_verb"])
 async def test_a_body_that_does_not_parse_is_refused_with_the_name_of_the_field(
     stack: Stack, asker: Bus, lane: str
 ) -> None:
@@ -94,7 +110,7 @@ async def test_a_body_that_does_not_parse_is_refused_with_the_name_of_the_field(
         return Applied()
 
     server = Bus(stack.nats_url, service="registry")
-    getattr(server, lane)(registry.DELETE_FLOW, handler)
+    server.include(a_router(registry.DELETE_FLOW, handler, lane))
     await server.start()
 
     raw = await asker.client.request(registry.DELETE_FLOW.subject.template, b"{}", timeout=3)
@@ -117,7 +133,7 @@ async def test_who_comes_while_too_many_wait_is_told_to_try_again(
         return Applied()
 
     server = Bus(stack.nats_url, service="registry")
-    server.serve(registry.ARCHIVE_FLOW, handler)
+    server.include(a_router(registry.ARCHIVE_FLOW, handler))
     await server.start()
     body = a_command().model_dump_json().encode()
     begun = [
@@ -132,6 +148,36 @@ async def test_who_comes_while_too_many_wait_is_told_to_try_again(
 
     assert turned_away == Refused(code=Code.BUSY, fields={"service": "registry"})
     assert answers == [Applied()] * 3
+
+
+@pytest.mark.parametrize("lane", ["verb", "lean_verb"])
+async def test_a_bus_that_stops_answers_all_that_it_was_asked_before(
+    stack: Stack, asker: Bus, lane: str
+) -> None:
+    """FastStream 0.7.8 drops requests that wait when it is stopped; `finish` waits for them first."""
+    go_on = asyncio.Event()
+
+    async def handler(_command: registry.FlowCommand) -> Applied:
+        await go_on.wait()
+        return Applied()
+
+    server = Bus(stack.nats_url, service="registry")
+    server.include(a_router(registry.ARCHIVE_FLOW, handler, lane))
+    await server.start()
+    body = a_command().model_dump_json().encode()
+    begun = [
+        await asker.client.begin(registry.ARCHIVE_FLOW.subject.template, body, 20)
+        for _ in range(500)
+    ]
+    await asker._settle(timeout=10)
+
+    stopping = asyncio.create_task(server.stop())
+    await eventually(lambda: server.in_hand > 0)
+    go_on.set()
+    answers = [Applied.model_validate_json((await answer).data) for answer in begun]
+    await stopping
+
+    assert answers == [Applied()] * 500
 
 
 async def test_an_answer_that_is_there_before_its_request_is_written_off_is_not_lost(
@@ -169,7 +215,7 @@ class Away:
     def __init__(self, stack: Stack, way: Cut) -> None:
         self.asked, self.go_on = asyncio.Event(), asyncio.Event()
         self.server = Bus(stack.nats_url, service="registry")
-        self.server.serve(registry.ARCHIVE_FLOW, self._answer)
+        self.server.include(a_router(registry.ARCHIVE_FLOW, self._answer))
         self.far = Bus(way.url, service="asker", rpc_timeout=60)
 
     async def _answer(self, _command: registry.FlowCommand) -> Applied:
@@ -190,7 +236,7 @@ class Away:
     async def answer(self) -> None:
         """Send the answer."""
         self.go_on.set()
-        await eventually(lambda: not self.server._in_flight)
+        await eventually(lambda: not self.server.in_hand)
         await self.server.client.flush()
 
 
@@ -209,7 +255,7 @@ async def away(stack: Stack) -> AsyncIterator[tuple[Away, Cut]]:
 async def test_an_answer_that_was_lost_with_the_connection_is_not_waited_for_till_the_deadline(
     away: tuple[Away, Cut], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nats_client, "_ANSWERED_LATE", 0.1)
+    monkeypatch.setattr(lean, "_ANSWERED_LATE", 0.1)
     service, way = away
     asking = await service.ask()
 
@@ -226,7 +272,7 @@ async def test_an_answer_that_was_lost_with_the_connection_is_not_waited_for_til
 async def test_an_answer_that_comes_after_the_connection_is_back_is_heard(
     away: tuple[Away, Cut], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nats_client, "_ANSWERED_LATE", 30.0)
+    monkeypatch.setattr(lean, "_ANSWERED_LATE", 30.0)
     service, way = away
     asking = await service.ask()
 
@@ -245,7 +291,7 @@ async def hanging(stack: Stack, *, ping_interval: float) -> AsyncIterator[Bus]:
     """A bus whose broker takes nothing any more, with far more to send than sockets hold."""
     async with cut_before(stack.nats_url) as way:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(bus_module._ENDURANCE, "ping_interval", ping_interval)
+            patch.setitem(connection._ENDURANCE, "ping_interval", ping_interval)
             bus = Bus(way.url, service="asker")
         await bus.start()
         assert way.hang() == 1
@@ -281,7 +327,7 @@ async def test_a_bus_stops_though_its_broker_is_away(stack: Stack) -> None:
 async def test_a_bus_stops_though_its_broker_hangs(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(nats_patience, "_LAST_WORDS", 0.2)
+    monkeypatch.setattr(workarounds, "_LAST_WORDS", 0.2)
     async with hanging(stack, ping_interval=60) as bus:
         async with asyncio.timeout(20):
             await bus.stop()
@@ -293,8 +339,8 @@ async def test_a_bus_stops_though_a_batch_hangs_and_does_not_hear_of_its_cancell
     stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As asyncpg does while PostgreSQL hangs."""
-    monkeypatch.setattr(bus_module, "_FINISH", 0.02)
-    monkeypatch.setattr(bus_module, "_LAST_BATCH", 0.02)
+    monkeypatch.setattr(connection, "_FINISH", 0.02)
+    monkeypatch.setattr(connection, "_LAST_BATCH", 0.02)
     begun, cancelled, over = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     async def hang(_messages: Sequence[Msg]) -> None:
@@ -306,7 +352,7 @@ async def test_a_bus_stops_though_a_batch_hangs_and_does_not_hear_of_its_cancell
             await over.wait()
 
     bus = Bus(stack.nats_url, service="runs")
-    bus.consume_batches(streams.LOGS.durables[0], streams.LOGS, hang, wait=0.2)
+    bus.include(a_router_of_batches(hang, wait=0.2))
     await bus.start()
     await asker.js.publish(f"hw.lines.{TENANT}.none", b"{}", stream="LOGS")
     await begun.wait()
@@ -341,11 +387,13 @@ async def test_who_asks_ahead_has_the_next_batches_here_already(stack: Stack, as
 
 
 async def test_what_a_signals_handler_raises_is_logged(stack: Stack, asker: Bus) -> None:
-    async def handler(message: Msg) -> None:
-        raise ZeroDivisionError(message.data.decode())
+    async def handler(message: bytes) -> None:
+        raise ZeroDivisionError(message.decode())
 
+    router = Router("registry")
+    router.signal("a.signal")(handler)
     server = Bus(stack.nats_url, service="registry")
-    server.on_signal("a.signal", handler)
+    server.include(router)
     with capture_logs() as logged:
         await server.start()
         await asker.signal("a.signal", b"of what")
@@ -362,7 +410,7 @@ async def test_what_a_signals_handler_raises_is_logged(stack: Stack, asker: Bus)
 async def test_a_failing_event_is_delivered_again_and_a_poison_one_is_kept_for_a_human(
     stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "RETRY_DELAYS", (0.05,))
+    monkeypatch.setattr(consumers, "RETRY_DELAYS", (0.05,))
     durable = Durable(name=ARCHIVED.name, service="runs", filter=ARCHIVED.filter, max_deliver=3)
     seen: list[UUID] = []
     poison, good = UUID(int=10), UUID(int=11)
@@ -374,7 +422,9 @@ async def test_a_failing_event_is_delivered_again_and_a_poison_one_is_kept_for_a
             raise ValueError(msg)
 
     consumer = Bus(stack.nats_url, service="runs")
-    consumer.consume(durable, streams.EVENTS, lambda _subject: FlowArchived, handler)
+    router = Router("runs")
+    router.durable(durable, streams.EVENTS, {FlowArchived.subject: FlowArchived})(handler)
+    consumer.include(router)
     await consumer.start()
     await publish(asker, an_archived_event(poison))
     await publish(asker, an_archived_event(good))
@@ -392,8 +442,7 @@ async def test_a_failing_event_is_delivered_again_and_a_poison_one_is_kept_for_a
 async def test_a_batch_that_fails_is_put_off_and_delivered_whole(
     stack: Stack, asker: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bus_module, "RETRY_DELAYS", (0.05,))
-    durable = streams.LOGS.durables[0]
+    monkeypatch.setattr(consumers, "RETRY_DELAYS", (0.05,))
     attempts: list[int] = []
     kept: list[bytes] = []
 
@@ -404,7 +453,7 @@ async def test_a_batch_that_fails_is_put_off_and_delivered_whole(
         kept.extend(m.data for m in messages)
 
     consumer = Bus(stack.nats_url, service="runs")
-    consumer.consume_batches(durable, streams.LOGS, handler, batch=10, wait=0.2)
+    consumer.include(a_router_of_batches(handler, batch=10, wait=0.2))
     for number in range(5):
         await asker.js.publish("hw.lines.t.r", str(number).encode(), stream="LOGS", timeout=5)
     await consumer.start()
@@ -425,9 +474,7 @@ async def test_a_consumer_rests_between_batches_so_that_the_next_one_gathers(
         moments.append(clock())
 
     consumer = Bus(stack.nats_url, service="runs")
-    consumer.consume_batches(
-        streams.LOGS.durables[0], streams.LOGS, handler, batch=10, wait=0.2, rest=rest
-    )
+    consumer.include(a_router_of_batches(handler, batch=10, wait=0.2, rest=rest))
     await consumer.start()
     await asker.js.publish("hw.lines.t.r", b"a line", stream="LOGS", timeout=5)
     await eventually(lambda: len(moments) == 1)
@@ -454,7 +501,7 @@ async def test_what_a_consumer_that_stops_has_not_handled_is_at_once_another_one
         await asker.js.publish("hw.lines.t.r", str(number).encode(), stream="LOGS", timeout=5)
 
     leaving = Bus(stack.nats_url, service="runs")
-    leaving.consume_batches(durable, streams.LOGS, slow, batch=10, wait=5)
+    leaving.include(a_router_of_batches(slow, batch=10, wait=5))
     await leaving.start()
     await put(0)
     await began.wait()
@@ -470,7 +517,7 @@ async def test_what_a_consumer_that_stops_has_not_handled_is_at_once_another_one
         handled.extend(m.data for m in messages)
 
     staying = Bus(stack.nats_url, service="runs")
-    staying.consume_batches(durable, streams.LOGS, quick, batch=10, wait=0.2)
+    staying.include(a_router_of_batches(quick, batch=10, wait=0.2))
     await staying.start()
     # Without being given back they would come after the durable's ack_wait.
     assert durable.ack_wait.total_seconds() > 10

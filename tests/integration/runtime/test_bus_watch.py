@@ -7,7 +7,7 @@ import pytest
 
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
-from libs.runtime.nats_patience import PatientClient
+from libs.runtime.nats.workarounds import PatientClient
 from tests.support.engines import nats_for_tests
 from tests.support.eventually import eventually
 from tests.support.guarded_nats import GuardedNats, guarded_nats

@@ -14,7 +14,7 @@ from deploy.engines import EngineError
 from deploy.provision import provision
 from libs.contracts.streams import DLQ, EVENTS, LOGS, WORK, Stream
 from libs.runtime.bus import Bus
-from libs.runtime.bus_streams import NotProvisionedError
+from libs.runtime.bus.streams import NotProvisionedError
 from libs.runtime.service import Service
 from services.runs.app import Runs
 from services.runs.settings import RunsSettings

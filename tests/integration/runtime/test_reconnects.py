@@ -10,7 +10,7 @@ import pytest
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.http import HttpServer, health_app
-from libs.runtime.nats_patience import PatientClient
+from libs.runtime.nats.workarounds import PatientClient
 from libs.runtime.service import Service
 from libs.runtime.settings import ServiceSettings
 from tests.support.cut import Cut, cut_before
@@ -41,7 +41,7 @@ async def bus(odd: OddNats, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bu
 
 
 def _endurance() -> dict[str, float]:
-    from libs.runtime import bus as module  # noqa: PLC0415 - the class above has the module's name
+    from libs.runtime.bus import connection as module  # noqa: PLC0415 - the class above has the module's name
 
     return module._ENDURANCE
 

@@ -109,7 +109,7 @@ async def test_a_dead_process_is_found_its_task_failed_and_its_run_brought_back(
     assert (await safeguards.flow_run(run))["state"] == "Running"
 
     async def lazarus_revives_it() -> bool:
-        return (await safeguards.lazarus.tick()).revived == 1
+        return (await safeguards.lazarus.resurrections.tick()).revived == 1
 
     async def is_scheduled() -> bool:
         return bool((await safeguards.flow_run(run))["state"] == "Scheduled")
@@ -133,7 +133,7 @@ async def test_a_dead_run_of_a_flow_that_was_archived_meanwhile_is_brought_back_
     await safeguards.ping(run)
 
     async def is_revived() -> bool:
-        await safeguards.lazarus.tick()
+        await safeguards.lazarus.resurrections.tick()
         return bool((await safeguards.flow_run(run))["state"] == "Scheduled")
 
     await eventually(is_revived, pause=0.3)
@@ -150,7 +150,7 @@ async def test_with_lazarus_off_the_run_of_a_dead_process_is_failed(
         return bool((await safeguards.flow_run(run))["state"] == "Failed")
 
     await eventually(is_failed)
-    assert (await safeguards.lazarus.tick()).revived == 0
+    assert (await safeguards.lazarus.resurrections.tick()).revived == 0
 
 
 async def test_a_cancelling_run_that_falls_silent_is_failed(safeguards: Safeguards) -> None:
@@ -166,7 +166,7 @@ async def test_a_cancelling_run_that_falls_silent_is_failed(safeguards: Safeguar
 async def test_after_ten_resurrections_the_run_is_given_up(safeguards: Safeguards) -> None:
     run = await a_flow_run(safeguards.pool, state="Submitted", times_resurrected=10)
 
-    assert (await safeguards.lazarus.tick()).given_up == 1
+    assert (await safeguards.lazarus.resurrections.tick()).given_up == 1
 
     async def is_failed() -> bool:
         return bool((await safeguards.flow_run(run))["state"] == "Failed")

@@ -283,7 +283,7 @@ async def test_a_paused_flow_is_not_waited_for_because_a_person_moved_one_of_its
     await planning.change(flow, is_schedule_active=False)
     await planning.tick()
 
-    cleared = await planning.scheduler.tick(utc_now() + timedelta(minutes=1))
+    cleared = await planning.scheduler.planner.tick(utc_now() + timedelta(minutes=1))
 
     assert cleared.cleared_again == 0
 

@@ -52,7 +52,7 @@ async def test_an_active_schedule_gets_its_next_ten_instants(
 ) -> None:
     flow = await a_flow(stack.admin_pool, schedule=HOURLY)
 
-    ticked = await scheduler.tick(NOW)
+    ticked = await scheduler.planner.tick(NOW)
 
     [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
     assert ticked.adopted == 1
@@ -66,10 +66,10 @@ async def test_a_tick_with_nothing_new_proposes_nothing(
     stack: Stack, scheduler: Scheduler, work: WorkReader
 ) -> None:
     await a_flow(stack.admin_pool, schedule=HOURLY)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await work.take()
 
-    ticked = await scheduler.tick(NOW + timedelta(seconds=5))
+    ticked = await scheduler.planner.tick(NOW + timedelta(seconds=5))
 
     assert ticked.instants == 0
     assert await work.take() == []
@@ -79,10 +79,10 @@ async def test_when_an_instant_has_passed_the_next_one_is_added(
     stack: Stack, scheduler: Scheduler, work: WorkReader
 ) -> None:
     await a_flow(stack.admin_pool, schedule=HOURLY)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await work.take()
 
-    ticked = await scheduler.tick(datetime(2026, 3, 1, 13, 0, tzinfo=UTC))
+    ticked = await scheduler.planner.tick(datetime(2026, 3, 1, 13, 0, tzinfo=UTC))
 
     [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
     assert ticked.topped_up == 1
@@ -100,15 +100,15 @@ async def test_a_paused_or_archived_flow_is_cleared_and_forgotten(
     stack: Stack, scheduler: Scheduler, work: WorkReader, change: str
 ) -> None:
     flow = await a_flow(stack.admin_pool, schedule=HOURLY)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await work.take()
 
     await stack.admin_pool.execute(change)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
 
     [cleared] = await work.take_all(ClearScheduled, verb="clear_scheduled")
     assert (cleared.flow_id, cleared.keep) == (flow, [])
-    await scheduler.tick(NOW + timedelta(seconds=30))
+    await scheduler.planner.tick(NOW + timedelta(seconds=30))
     assert await stack.admin_pool.fetchval("SELECT count(*) FROM scheduler.schedule") == 0
 
 
@@ -116,13 +116,13 @@ async def test_a_pause_that_never_reached_the_ledger_is_said_again(
     stack: Stack, scheduler: Scheduler, work: WorkReader
 ) -> None:
     flow = await a_flow(stack.admin_pool, schedule=HOURLY)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await a_scheduled_run(stack, flow, NOW + timedelta(hours=1))
     await stack.admin_pool.execute("UPDATE registry.flow SET is_schedule_active = false")
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await scheduler.bus.js.purge_stream("WORK")
 
-    again = await scheduler.tick(NOW + timedelta(seconds=30))
+    again = await scheduler.planner.tick(NOW + timedelta(seconds=30))
 
     [cleared] = await work.take_all(ClearScheduled, verb="clear_scheduled")
     assert (again.cleared_again, cleared.flow_id) == (1, flow)
@@ -142,12 +142,12 @@ async def test_the_schedule_of_the_group_wins_over_the_flows_own(
     stack: Stack, scheduler: Scheduler, work: WorkReader
 ) -> None:
     await a_flow(stack.admin_pool, schedule=HOURLY)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await work.take()
 
     daily = {"clocks": [{"type": "CronClock", "cron": "0 9 * * *"}]}
     await stack.admin_pool.execute("UPDATE registry.flow_group SET schedule = $1", daily)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
 
     messages = await work.take()
     cleared = ClearScheduled.model_validate_json(messages[0][1])
@@ -166,9 +166,9 @@ async def test_a_flow_is_not_followed_before_its_last_piece_has_come(
         new_id(), TENANT, flow,
     )  # fmt: skip
 
-    half = await scheduler.tick(NOW)
+    half = await scheduler.planner.tick(NOW)
     await stack.admin_pool.execute("DELETE FROM registry.flow_piece")
-    whole = await scheduler.tick(NOW)
+    whole = await scheduler.planner.tick(NOW)
 
     assert (half.adopted, half.instants) == (0, 0)
     assert (whole.adopted, whole.instants) == (1, 10)
@@ -180,8 +180,8 @@ async def test_a_schedule_that_cannot_be_read_does_not_hold_up_the_others(
     await a_flow(stack.admin_pool, schedule={"clocks": [{"type": "SundialClock"}]})
     good = await a_flow(stack.admin_pool, schedule=HOURLY)
 
-    await scheduler.tick(NOW)
-    again = await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
+    again = await scheduler.planner.tick(NOW)
 
     [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
     assert created.flow_id == good
@@ -216,11 +216,11 @@ async def test_instants_that_never_reached_the_ledger_are_proposed_again(
     stack: Stack, scheduler: Scheduler, work: WorkReader
 ) -> None:
     await a_flow(stack.admin_pool, schedule=HOURLY)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await scheduler.bus.js.purge_stream("WORK")
 
-    soon = await scheduler.compare(NOW + timedelta(seconds=20))
-    later = await scheduler.compare(NOW + timedelta(seconds=40))
+    soon = await scheduler.planner.compare(NOW + timedelta(seconds=20))
+    later = await scheduler.planner.compare(NOW + timedelta(seconds=40))
 
     [created] = await work.take_all(CreateScheduled, verb="create_scheduled")
     assert (soon, later) == (0, 1)
@@ -232,11 +232,13 @@ async def test_two_schedulers_ticking_at_once_follow_each_flow_once(
 ) -> None:
     for _ in range(30):
         await a_flow(stack.admin_pool, schedule=HOURLY)
-    await scheduler.tick(NOW)
+    await scheduler.planner.tick(NOW)
     await work.take()
     later = datetime(2026, 3, 1, 13, 0, tzinfo=UTC)
 
-    first, second = await asyncio.gather(scheduler.tick(later), scheduler.tick(later))
+    first, second = await asyncio.gather(
+        scheduler.planner.tick(later), scheduler.planner.tick(later)
+    )
 
     created = await work.take_all(CreateScheduled, verb="create_scheduled")
     assert first.topped_up + second.topped_up == 30

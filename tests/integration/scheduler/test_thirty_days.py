@@ -18,7 +18,8 @@ import pytest
 
 from services.runs import removal
 from services.runs.app import Runs
-from services.scheduler.app import PATIENCE, Scheduler, build
+from services.scheduler.app import Scheduler, build
+from services.scheduler.planner import PATIENCE
 from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -107,15 +108,15 @@ class World:
 
     async def tick(self) -> None:
         """Both schedulers at once, then the ledger does what it was asked."""
-        await asyncio.gather(*(scheduler.tick(self.now) for scheduler in self.schedulers))
+        await asyncio.gather(*(scheduler.planner.tick(self.now) for scheduler in self.schedulers))
         await self.settled()
 
     async def compare(self) -> None:
         """Half a minute later, within the same minute: what was lost is said again, and a pause too."""
         later = self.now + PATIENCE + timedelta(seconds=1)
         for scheduler in self.schedulers:
-            await scheduler.compare(later)
-            await scheduler.tick(later)
+            await scheduler.planner.compare(later)
+            await scheduler.planner.tick(later)
         await self.settled()
 
     async def settled(self) -> None:
@@ -186,7 +187,9 @@ async def test_thirty_days_of_edits_leave_exactly_the_next_ten_runs_of_every_flo
             await world.edit(flow, chance)
         accident = chance.choice(["none", "none", "lost messages", "lost rows"])
         if accident == "lost messages":
-            await asyncio.gather(*(scheduler.tick(world.now) for scheduler in world.schedulers))
+            await asyncio.gather(
+                *(scheduler.planner.tick(world.now) for scheduler in world.schedulers)
+            )
             await world.ledger.bus.js.purge_stream("WORK")
         await world.tick()
         if accident == "lost rows":

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from libs.agent.address import address_of
-from libs.runtime.nats_address import nats_address
+from libs.runtime.nats.address import nats_address
 
 GOOD = (
     "nats://h:4222",

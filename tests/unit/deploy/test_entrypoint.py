@@ -16,7 +16,7 @@ from deploy.entrypoint import (
     module_of,
     ready,
 )
-from libs.runtime.nats_address import nats_address
+from libs.runtime.nats.address import nats_address
 from libs.schema import OWNERS
 
 

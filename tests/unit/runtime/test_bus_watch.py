@@ -6,7 +6,7 @@ from typing import Any, cast
 import nats.errors
 import pytest
 
-from libs.runtime.bus_watch import Event, event_of
+from libs.runtime.bus.watch import Event, event_of
 
 SUBSCRIPTION = cast("Any", SimpleNamespace())
 

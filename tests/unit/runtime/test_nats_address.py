@@ -3,7 +3,7 @@
 import pytest
 from pydantic import ValidationError
 
-from libs.runtime.nats_address import NatsAddress, nats_address
+from libs.runtime.nats.address import NatsAddress, nats_address
 from libs.runtime.settings import ServiceSettings, sentence_of
 
 _LOGGED_IN = {"user": "runs", "password": "p@ss,w/rd"}

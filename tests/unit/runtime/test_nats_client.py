@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.protocol.parser import Parser
 
-from libs.runtime.nats_client import _LeanParser
+from libs.runtime.nats.lean import _LeanParser
 
 Heard = list[tuple[Any, ...]]
 

@@ -1,7 +1,7 @@
 """What Headwater relies on in nats-py that nats-py does not promise: its private members.
 
 A release that changes one of them fails here, before it fails at night. Then: read what it changed, see whether the
-module that uses it (`libs/runtime/nats_patience.py`, `nats_client.py`, `libs/agent/link.py`) still holds, run
+module that uses it (`libs/runtime/nats`, `libs/agent/link.py`) still holds, run
 tests/integration/runtime and tests/faults/test_nats_cluster.py, and write the new digest here. A release of another
 minor version needs new bounds in both pyproject.toml besides.
 """
@@ -83,11 +83,9 @@ ATTRIBUTES = {
     # of a message
     "_ackd",
 }
-NAMESAKES = {"_client", "_deliver", "_drain", "_js", "_stream"}
+NAMESAKES = {"_client", "_deliver", "_drain", "_js", "_stream", "_timeout"}
 """Names of ours that nats-py has too, for something else."""
-_IMPORT = re.compile(
-    r"^\s*(?:import nats|from nats|from libs\.runtime\.(?:bus|nats_client|nats_patience) )", re.M
-)
+_IMPORT = re.compile(r"^\s*(?:import nats|from nats|from libs\.runtime\.(?:bus|nats)[. ])", re.M)
 _SOURCES = (
     "aio/client.py",
     "aio/msg.py",

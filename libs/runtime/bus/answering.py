@@ -28,9 +28,48 @@ Asked = TypeVar("Asked")
 OUTCOME = "headwater.outcome"
 """The attribute of a span that says what became of a request."""
 _WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
-_WAITING = (
-    1000  # requests of one verb that wait for their turn; what comes on top is told to try again
-)
+_WAITING = 1000
+"""Requests of one verb that wait for their turn; what comes on top is told to try again."""
+AT_ONCE = 2 * (_WORKERS + _WAITING)
+"""Requests of one verb that FastStream may hold: enough that one too many is told so at once."""
+
+
+class Turns:
+    """Who comes to one verb: so many are answered at once, so many wait, and the next is refused with `BUSY`."""
+
+    def __init__(self, service: str) -> None:
+        self._service = service
+        self._workers = asyncio.Semaphore(_WORKERS)
+        self._present = 0
+
+    def bounded(
+        self, handler: "Callable[[Asked], Awaitable[Rep | Refused | None]]"
+    ) -> "Callable[[Asked], Awaitable[Rep | Refused | None]]":
+        """The handler, called when it is its turn."""
+
+        async def in_turn(request: Asked) -> Rep | Refused | None:
+            if self._present >= _WORKERS + _WAITING:
+                return Refused(code=Code.BUSY, fields={"service": self._service})
+            self._present += 1
+            try:
+                async with self._workers:
+                    return await handler(request)
+            finally:
+                self._present -= 1
+
+        return in_turn
+
+
+def within(
+    seconds: float, handler: "Callable[[Asked], Awaitable[Rep | Refused | None]]"
+) -> "Callable[[Asked], Awaitable[Rep | Refused | None]]":
+    """The handler, with a deadline, its turn included: what comes later is answered to nobody."""
+
+    async def in_time(request: Asked) -> Rep | Refused | None:
+        async with asyncio.timeout(seconds):
+            return await handler(request)
+
+    return in_time
 
 
 class Answering:
@@ -46,26 +85,6 @@ class Answering:
         self._service = service
         self._tracing = tracing
         self._log = log
-
-    def in_turn(
-        self, handler: "Callable[[Asked], Awaitable[Rep | Refused | None]]"
-    ) -> "Callable[[Asked], Awaitable[Rep | Refused | None]]":
-        """The handler, called for so many at once; who finds too many waiting is refused with `BUSY`."""
-        workers = asyncio.Semaphore(_WORKERS)
-        present = 0
-
-        async def bounded(request: Asked) -> Rep | Refused | None:
-            nonlocal present
-            if present >= _WORKERS + _WAITING:
-                return Refused(code=Code.BUSY, fields={"service": self._service})
-            present += 1
-            try:
-                async with workers:
-                    return await handler(request)
-            finally:
-                present -= 1
-
-        return bounded
 
     async def answer(
         self,
@@ -109,9 +128,8 @@ class Answering:
             return Refused(code=Code.INVALID, fields={"reason": first_error(error)})
         try:
             return await handler(request)
-        except (
-            Exception
-        ) as error:  # the top of the call: every surprise is answered and logged once
+        # The top of the call: every surprise is answered and logged once.
+        except Exception as error:
             refused = refusal_of(error, service=self._service, error_id=new_id())
             self._log.error(
                 "request_failed",

@@ -30,8 +30,8 @@ from nats.aio.subscription import Subscription
 from nats.aio.transport import TcpTransport
 from nats.protocol.parser import Parser
 
-from libs.runtime.nats_address import NatsAddress
-from libs.runtime.nats_patience import PatientClient
+from libs.runtime.nats.address import NatsAddress
+from libs.runtime.nats.workarounds import PatientClient
 
 Take = Callable[[Msg], None]
 

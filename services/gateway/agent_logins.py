@@ -1,0 +1,59 @@
+"""Answers nats-server about agents that log in to it with an API key (`agent_login` has the protocol)."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from libs.runtime.clock import Clock
+from libs.runtime.ids import NewId
+from services.gateway.agent_login import Issuer, knock_of
+from services.gateway.identity import Door, KeyedDoor
+from services.gateway.shares import BusyError
+
+
+class AgentLogins:
+    """Looks a key up, and says for how long its tenant's agent may stay. `door` is None until the port is open."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        door: Callable[[], Door | None],
+        *,
+        lifetime: timedelta,
+        clock: Clock,
+        ids: NewId,
+        log: structlog.typing.FilteringBoundLogger,
+    ) -> None:
+        self._issuer = issuer
+        self._door = door
+        self._lifetime = lifetime
+        self._clock = clock
+        self._ids = ids
+        self._log = log
+
+    async def answer(self, request: bytes) -> bytes | None:
+        """The answer; None where the server asks in vain, so that the agent tries again."""
+        now = self._clock()
+        try:
+            knock = knock_of(request)
+        except ValueError as error:
+            self._log.warning("login_not_understood", error=str(error))
+            return None
+        door = self._door()
+        # Before the port is open nobody can be recognised.
+        if not isinstance(door, KeyedDoor):
+            return None
+        try:
+            key = await door.agent(knock.key)
+        except BusyError:
+            # Its key may be good.
+            return None
+        if key is None:
+            self._log.info("agent_turned_away", agent=knock.name)
+            reason = "the API key is unknown, revoked, expired or not for agents"
+            return self._issuer.turn_away(knock, reason, jti=self._ids(), now=now)
+        until = now + self._lifetime
+        if key.expires_at is not None:
+            until = min(until, key.expires_at)
+        return self._issuer.let_in(knock, key.tenant_id, jti=self._ids(), now=now, until=until)

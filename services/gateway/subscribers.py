@@ -1,0 +1,33 @@
+"""What the gateway listens to on NATS; what it answers over HTTP is in `http` and `graphql`."""
+
+from collections.abc import Callable
+from typing import Annotated
+from uuid import UUID
+
+from faststream import Path
+
+from libs.contracts import streams, subjects
+from libs.runtime.bus import Router
+from services.gateway.agent_logins import AgentLogins
+from services.gateway.identity import Door, KeyedDoor
+
+
+def router(service: str, door: Callable[[], Door | None], logins: AgentLogins | None) -> Router:
+    """`logins` is None where NATS asks nobody about agents."""
+    router = Router(service)
+    router.publishes(streams.LOGS)
+
+    @router.signal(subjects.SIG_KEY_CHANGED)
+    async def on_key_changed(key_id: Annotated[UUID, Path()]) -> None:
+        """Another gateway has revoked a key; a lost signal costs a second (`identity.TRUST`)."""
+        open_door = door()
+        if isinstance(open_door, KeyedDoor):
+            open_door.forget(key_id)
+
+    if logins is not None:
+
+        @router.signal(subjects.AUTH_CALLOUT, shared=True)
+        async def on_login(request: bytes) -> bytes | None:
+            return await logins.answer(request)
+
+    return router

@@ -1,0 +1,86 @@
+"""What the registry listens to: its verbs."""
+
+from dataclasses import dataclass
+
+from libs.contracts import registry
+from libs.contracts.base import Applied, Refused
+from libs.runtime.bus import Router
+from services.registry.handlers.flows import Flows
+from services.registry.handlers.groups import Groups
+from services.registry.handlers.projects import Projects
+from services.registry.handlers.registration import Registration
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handlers:
+    """What answers."""
+
+    registration: Registration
+    flows: Flows
+    groups: Groups
+    projects: Projects
+
+
+def router(service: str, handlers: Handlers) -> Router:
+    """One function per verb."""
+    router = Router(service)
+
+    @router.verb(registry.CREATE_PROJECT)
+    async def create_project(command: registry.CreateProject) -> Applied | Refused:
+        return await handlers.projects.create_project(command)
+
+    @router.verb(registry.UPDATE_PROJECT)
+    async def update_project(command: registry.UpdateProject) -> Applied | Refused:
+        return await handlers.projects.update_project(command)
+
+    @router.verb(registry.DELETE_PROJECT)
+    async def delete_project(command: registry.DeleteProject) -> Applied | Refused:
+        return await handlers.projects.delete_project(command)
+
+    @router.verb(registry.REGISTER_FLOW)
+    async def register_flow(
+        command: registry.RegisterFlow,
+    ) -> registry.FlowRegisteredReply | Refused:
+        return await handlers.registration.register_flow(command)
+
+    @router.verb(registry.REGISTER_TASKS)
+    async def register_tasks(command: registry.RegisterTasks) -> Applied | Refused:
+        return await handlers.registration.register_tasks(command)
+
+    @router.verb(registry.REGISTER_EDGES)
+    async def register_edges(command: registry.RegisterEdges) -> Applied | Refused:
+        return await handlers.registration.register_edges(command)
+
+    @router.verb(registry.ARCHIVE_FLOW)
+    async def archive_flow(command: registry.FlowCommand) -> Applied | Refused:
+        return await handlers.flows.archive_flow(command)
+
+    @router.verb(registry.UNARCHIVE_FLOW)
+    async def unarchive_flow(command: registry.FlowCommand) -> Applied | Refused:
+        return await handlers.flows.unarchive_flow(command)
+
+    @router.verb(registry.MOVE_FLOW)
+    async def move_flow(command: registry.MoveFlow) -> Applied | Refused:
+        return await handlers.flows.move_flow(command)
+
+    @router.verb(registry.DELETE_FLOW)
+    async def delete_flow(command: registry.FlowCommand) -> Applied | Refused:
+        return await handlers.flows.delete_flow(command)
+
+    @router.verb(registry.SET_SCHEDULE_ACTIVE)
+    async def set_schedule_active(command: registry.SetScheduleActive) -> Applied | Refused:
+        return await handlers.flows.set_schedule_active(command)
+
+    @router.verb(registry.SET_FLOW_SETTINGS)
+    async def set_flow_settings(command: registry.SetFlowSettings) -> Applied | Refused:
+        return await handlers.flows.set_flow_settings(command)
+
+    @router.verb(registry.UPDATE_FLOW_GROUP)
+    async def update_flow_group(command: registry.UpdateFlowGroup) -> Applied | Refused:
+        return await handlers.groups.update_flow_group(command)
+
+    @router.verb(registry.DELETE_FLOW_GROUP)
+    async def delete_flow_group(command: registry.DeleteFlowGroup) -> Applied | Refused:
+        return await handlers.groups.delete_flow_group(command)
+
+    return router
