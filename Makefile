@@ -22,7 +22,7 @@ RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
 	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
 .PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-system \
-	test-clients test-containers test-on-containers test-races test-faults test-fuzz bench generate verify migration lock clean
+	test-clients test-containers test-on-containers test-races test-faults test-fuzz bench generate verify subscribers migration lock clean
 
 help: ## List these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-18s\033[0m %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -103,6 +103,9 @@ verify: $(READY) ## Fail if `make generate` would change anything
 
 migration: $(READY) ## Draft a migration from the tables: make migration m="add a column"
 	$(BIN)/python -m deploy.migration "$(m)"
+
+subscribers: $(READY) ## What every service listens to on NATS, and how it gets there
+	@$(BIN)/python -m deploy.subscribers
 
 lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 	$(BIN)/uv pip compile pyproject.toml $(COMPILE) --upgrade -o requirements.lock

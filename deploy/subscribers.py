@@ -1,0 +1,58 @@
+"""What every service listens to, printed from their routers: `python -m deploy.subscribers [service ...]`.
+
+Nothing is connected: the services are put together and asked.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from libs.contracts.services import SERVICES
+from libs.runtime.bus.router import Subscription
+
+_SURROUNDINGS: dict[str, dict[str, Any]] = {
+    "gateway": {
+        "reader_postgres_url": "postgresql://reader@localhost/headwater",
+        "key_pepper": "no secret, and nothing is hashed",
+        # So that it answers nats-server about agents, too.
+        "nats_issuer_seed": "0" * 64,
+    }
+}
+"""Settings without which a service cannot be put together."""
+
+
+def subscriptions_of(name: str) -> list[Subscription]:
+    """What one service listens to, in the order in which it says so."""
+    settings = getattr(import_module(f"services.{name}.settings"), f"{name.capitalize()}Settings")
+    service = import_module(f"services.{name}.app").build(
+        settings(
+            postgres_url=f"postgresql://{name}@localhost/headwater",
+            nats_url="nats://localhost:4222",
+            **_SURROUNDINGS.get(name, {}),
+        )
+    )
+    service.declare()
+    found: list[Subscription] = service.bus.subscriptions
+    return found
+
+
+def line_of(each: Subscription) -> str:
+    """Subject, kind, function, and how it is called."""
+    lane = "FastStream" if each.lean is None else f"lean, make bench only={each.lean}"
+    durable = f" {each.durable.name}" if each.durable is not None else ""
+    return f"  {each.template:45} {each.kind + durable:30} {each.function} ({lane})"
+
+
+def main(names: Sequence[str]) -> None:
+    """Print them."""
+    for name in names:
+        lines = [line_of(each) for each in subscriptions_of(name)]
+        sys.stdout.write("\n".join([name, *(lines or ["  nothing"])]) + "\n\n")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(prog="python -m deploy.subscribers", description=__doc__)
+    parser.add_argument("service", nargs="*", help=", ".join(SERVICES))
+    main(parser.parse_args().service or SERVICES)
