@@ -21,7 +21,7 @@ Guarantees
   trail that this service can only add to. What the network has no way to, `deploy/keys.py` does on the machine.
 * An answer never repeats a secret (`discreet`), and roles read what `permissions` says.
 * A surprise never shows its text: the client gets an id, the log has the rest. Texts that old clients match on are in
-  `graphql/compat.py` and nowhere else.
+  `compat.py` and nowhere else.
 
 When NATS is gone, mutations answer API_ERROR within the time-out and queries go on; the gateway stays ready, so that
 its proxy keeps it, and is *degraded*, which `/ready`, a metric and an alert say. So is one that is started meanwhile.

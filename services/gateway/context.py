@@ -13,8 +13,8 @@ from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
+from services.gateway import compat
 from services.gateway.budget import Budget
-from services.gateway.graphql import compat
 from services.gateway.identity import Door, Identity, KeyedDoor, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.leases import Leases

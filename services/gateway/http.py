@@ -32,10 +32,10 @@ from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
 from libs.runtime.http_protocol import CONNECTION, Protocol
 from libs.runtime.trace import HEADER, Tracing
+from services.gateway import compat
 from services.gateway.bodies import SMALL, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
-from services.gateway.graphql import compat
 from services.gateway.identity import Door
 from services.gateway.operations import Answer, Operations
 from services.gateway.reads.caller import Caller

@@ -19,7 +19,7 @@ from uuid import UUID
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.clock import Clock
-from services.gateway.graphql.compat import header_uuid
+from services.gateway.compat import header_uuid
 from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
 from services.gateway.names import one_line
 from services.gateway.shares import Shares

@@ -33,13 +33,12 @@ from libs.runtime import exact_json, log, reported
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from libs.runtime.trace import Tracing
-from services.gateway import odd_text
+from services.gateway import compat, odd_text
 from services.gateway.budget import CHARACTERS, Budget
 from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.context import Context
 from services.gateway.discreet import without_values
 from services.gateway.documents import Documents, Parsed
-from services.gateway.graphql import compat
 from services.gateway.permissions import UNREADABLE
 from services.gateway.plans import MutationPlan, NotCoveredError, compile_plan
 from services.gateway.reads import BadVariables, Plan, Reader, ReadPath

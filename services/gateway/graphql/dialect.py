@@ -17,8 +17,8 @@ from graphql import GraphQLError
 from strawberry.tools import create_type
 from strawberry.types import Info
 
+from services.gateway.compat import FORBIDDEN
 from services.gateway.context import Context
-from services.gateway.graphql.compat import FORBIDDEN
 from services.gateway.keys import Guard
 from services.gateway.names import one_line
 

@@ -8,8 +8,9 @@ from strawberry.types import Info
 from libs.contracts import states
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import account, compat
+from services.gateway.graphql import account
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Listed
 from services.gateway.vault import CannotOpenError

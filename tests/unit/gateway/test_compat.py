@@ -8,7 +8,7 @@ from graphql import OperationDefinitionNode, parse
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import VersionConflict
-from services.gateway.graphql import compat
+from services.gateway import compat
 
 RUN = "0190a0a0-0000-7000-8000-000000000001"
 TASK = "0190a0a0-0000-7000-8000-000000000002"

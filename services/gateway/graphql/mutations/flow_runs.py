@@ -12,8 +12,8 @@ from libs.contracts.run_configs import complaint_about
 from libs.contracts.runs import RunKind
 from libs.runtime import metrics
 from libs.runtime.failures import is_outage
+from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import IdAndSuccess, Success
 from services.gateway.graphql.scalars import JSON

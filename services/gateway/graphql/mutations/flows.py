@@ -6,8 +6,8 @@ from uuid import UUID
 from libs.contracts import registry
 from libs.contracts.base import Applied, Rpc
 from libs.contracts.errors import Code
+from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, IdAndError, IdAndSuccess, Success
 from services.gateway.graphql.scalars import JSON

@@ -10,9 +10,8 @@ from uuid import UUID
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from services.gateway import keys
+from services.gateway import compat, keys
 from services.gateway.context import Context
-from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
 from services.gateway.keys import Guard, Key, Role

@@ -16,8 +16,8 @@ from libs.contracts.errors import Code
 from libs.runtime import exact_json, metrics, reported
 from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId, texts_from
+from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
 from services.gateway.graphql.scalars import JSON, LogLevel

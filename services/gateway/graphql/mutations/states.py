@@ -8,8 +8,8 @@ from strawberry import UNSET
 from libs.contracts import runs
 from libs.contracts.base import Refused
 from libs.contracts.runs import RunKind, StateProposal, VersionConflict
+from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard

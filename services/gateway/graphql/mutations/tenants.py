@@ -6,8 +6,8 @@ from uuid import UUID
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success
 from services.gateway.graphql.scalars import JSON

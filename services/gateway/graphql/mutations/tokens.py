@@ -10,9 +10,8 @@ from uuid import UUID
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from services.gateway import tokens
+from services.gateway import compat, tokens
 from services.gateway.context import Context
-from services.gateway.graphql import compat
 from services.gateway.graphql.dialect import mutation
 from services.gateway.keys import Guard
 from services.gateway.tokens import Purpose, Token
