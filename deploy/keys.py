@@ -27,8 +27,7 @@ from deploy.say import complain
 from libs.contracts.base import Refused
 from libs.runtime.database import Database
 from libs.runtime.ids import new_id
-from services.gateway import keys
-from services.gateway import compat
+from services.gateway import compat, keys
 from services.gateway.keys import Key, Role
 from services.gateway.names import name_refusal
 from services.gateway.store import Store
