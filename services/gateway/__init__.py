@@ -6,8 +6,10 @@ on NATS and its answer the payload; a query is compiled to SQL and read with a r
 Owns `gateway.*`: tenants, memberships, API keys, key-values, secrets, hooks and messages, the audit trail.
 
     head -> browsers.py (pages) -> identity.py (who asks) -> bodies.py, requests.py (what is asked)
-         -> operations.py (errors), documents.py (what is new) -> reads (queries)
-                                                   -> graphql/mutations -> NATS
+         -> operations.py (which way) -> preparation.py, documents.py (what is new)
+                                      -> reads (queries)
+                                      -> mutation_plans -> graphql/mutations -> context.py -> NATS
+         -> answers.py (what is told)
 
 Guarantees
 * Who asks is known before a body is read, and what one tenant does decides little about how long others wait: memory

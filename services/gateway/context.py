@@ -1,7 +1,8 @@
 """What a resolver can reach: who is asking, and the typed way to ask a service."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 Req = TypeVar("Req", bound=Message)
 Rep = TypeVar("Rep", bound=Message)
+T = TypeVar("T")
 
 
 _log = log.get("gateway")
@@ -103,6 +105,19 @@ class Context:
         """Whose share is used: the tenant's, and of it the key's."""
         key = self.identity.key
         return self.identity.tenant_id, None if key is None else key.id
+
+    async def beside(self, work: Callable[[], T]) -> T:
+        """What `work` comes to, in the thread beside the event loop, when it is the caller's turn."""
+        self.budget.check_seconds()
+
+        def timed() -> T:
+            began = perf_counter()
+            try:
+                return work()
+            finally:
+                self.budget.spend_seconds(perf_counter() - began)
+
+        return await self.shared.off_loop.run(self.owner, timed)
 
     def require(self, guard: Guard) -> None:
         """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""

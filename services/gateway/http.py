@@ -33,11 +33,12 @@ from libs.runtime.http import Probe, health_routes
 from libs.runtime.http_protocol import CONNECTION, Protocol
 from libs.runtime.trace import HEADER, Tracing
 from services.gateway import compat
+from services.gateway.answers import Answer
 from services.gateway.bodies import SMALL, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.identity import Door
-from services.gateway.operations import Answer, Operations
+from services.gateway.operations import Operations
 from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError, Given, Operation, operation_of
 from services.gateway.shares import BusyError
@@ -206,10 +207,10 @@ class Endpoint:
         except BadRequestError as error:
             return _bad_request(error), "single"
         except BusyError as error:
-            answer = self._operations.busy(error)
+            answer = self._operations.answers.busy(error)
             return answer if _is_of_prefect(headers) else replace(answer, status=429), "single"
         except Exception as error:  # PostgreSQL is gone, say
-            return self._operations.failed(error), "single"
+            return self._operations.answers.failed(error), "single"
         if isinstance(identity, Refused):
             refused = compat.error_of(identity)
             return Answer(orjson.dumps({"errors": [refused.formatted], "data": None})), "single"
@@ -227,7 +228,7 @@ class Endpoint:
         except BadRequestError as error:
             return _bad_request(error), "single"
         except BusyError as error:
-            answer, kind = self._operations.busy(error), "single"
+            answer, kind = self._operations.answers.busy(error), "single"
         if answer.is_busy and kind == "single" and not _is_of_prefect(headers):
             answer = replace(answer, status=429)
         return answer, kind

@@ -4,6 +4,7 @@
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from json import scanner
@@ -16,6 +17,9 @@ BATCH_LIMIT = 100  # operations in one array; the web UI sends 25 at most
 MOST_CONTAINERS = 200_000  # objects and arrays in a body; a flow of 20,000 tasks has half as many
 MOST_VALUES = 2_000_000
 _DENSE = 30_000  # objects and arrays, or ten times as many values
+_HEAD = re.compile(
+    r"(?:\s|#[^\n]*\n)*(?:(query|mutation|subscription)\b\s*(\w+)?[^{]*)?\{\s*(?:\w+\s*:\s*)?(\w+)?"
+)
 
 Text = bytearray | str
 Loads = Callable[[Text], Any]
@@ -77,6 +81,16 @@ def operations_in_large(body: bytearray) -> Given:
 def operation_of(item: Any) -> Operation:
     """The operation of a small JSON object; raises BadRequestError."""
     return _Reader(exact_json.loads, is_large=False).operation(item, odd=False)
+
+
+def title_of(operation: Operation) -> str:
+    """What a trace calls an operation: its kind and name, else its first field. No argument, no literal."""
+    head = _HEAD.match(operation.query[:2000])
+    if head is None:
+        return "operation"
+    asked = operation.name if operation.name and operation.name.isidentifier() else None
+    name = asked or head[2] or head[3] or "operation"
+    return f"{head[1] or 'query'} {name[:100]}"
 
 
 class _Reader:

@@ -15,8 +15,8 @@ from uuid import UUID
 import httpx
 import pytest
 
+from services.gateway.answers import LONGEST_SENTENCE
 from services.gateway.keys import Key, Role
-from services.gateway.operations import LONGEST_SENTENCE
 from services.gateway.reads.catalog import build_catalog
 from tests.integration.gateway.every_field import (
     Asked,

@@ -402,5 +402,5 @@ async def test_a_plan_serves_documents_that_differ_in_their_literals_only(
     ]
 
     assert [a["data"]["cancel_flow_run"]["id"] for a in answers] == [RUN, OTHER, RUN]
-    assert len(fast._plans) == 1
+    assert len(fast.plans) == 1
     assert len(echo.asked) == 3

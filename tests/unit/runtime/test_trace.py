@@ -4,8 +4,7 @@ import pytest
 
 from libs.runtime.trace import endpoint_of
 from libs.runtime.trace_sql import name_of
-from services.gateway.operations import title_of
-from services.gateway.requests import Operation
+from services.gateway.requests import Operation, title_of
 
 BASE = "http://collector:4318"
 SENT = f"{BASE}/v1/traces"

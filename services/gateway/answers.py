@@ -1,0 +1,104 @@
+"""What a client is told: response bodies, and which words of an error it sees.
+
+A surprise never shows its text: the client gets an id, and the log has the rest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from graphql import GraphQLError
+
+from libs.runtime import exact_json, log, reported
+from libs.runtime.failures import is_outage
+from libs.runtime.ids import NewId
+from services.gateway import compat
+from services.gateway.discreet import without_values
+from services.gateway.shares import BusyError
+
+LONGEST_SENTENCE = 1_000  # characters of an error's message
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A response body and its HTTP status."""
+
+    body: bytes
+    status: int = 200
+    is_busy: bool = False
+    """Whether it only says to ask again."""
+
+    def without_values(self, query: str) -> "Answer":
+        """The answer as it may be shown where the document carries a secret."""
+        body = without_values(query, self.body)
+        return self if body is self.body else replace(self, body=body)
+
+
+class Answers:
+    """Makes answers of data and errors. Surprises get ids."""
+
+    def __init__(self, ids: NewId) -> None:
+        self._ids = ids
+        self._log = log.get("gateway")
+
+    def done(self, data: Any, errors: Sequence[GraphQLError] | None = None) -> Answer:
+        """What was executed; surprises among its errors are masked."""
+        return Answer(_body(data, [self.masked(error) for error in errors or ()]))
+
+    def refused(self, errors: Sequence[GraphQLError], *, status: int = 400) -> Answer:
+        """Nothing was executed: the document or its variables do not fit."""
+        return Answer(_body(None, errors, with_data=False), status=status)
+
+    def failed(self, error: Exception) -> Answer:
+        """What a client is told about a surprise: API_ERROR for an outage, else an id that the log has too."""
+        return self.done(None, [GraphQLError(str(error), original_error=error)])
+
+    def busy(self, error: BusyError) -> Answer:
+        """What a client is told who has its share, in the form on which clients ask again."""
+        text = GraphQLError(str(error), extensions={"code": compat.API_ERROR})
+        return Answer(_body(None, [text]), is_busy=True)
+
+    def masked(self, error: GraphQLError) -> GraphQLError:
+        """An expected error as it is; a surprise without its text, under an id that the log has too."""
+        cause = error.original_error
+        while isinstance(cause, GraphQLError):
+            if cause.extensions and not error.extensions:
+                error.extensions = cause.extensions
+            cause = cause.original_error
+        if cause is None:
+            return error
+        error_id = str(self._ids())
+        outage = is_outage(cause)
+        self._log.error(
+            "resolver_failed", error_id=error_id, path=error.path, error=str(cause),
+            exc_info=None if outage else cause,
+        )  # fmt: skip
+        text = (
+            "Unable to complete operation. An internal API error occurred; try again."
+            if outage
+            else f"Unable to complete operation. An internal error occurred: {error_id}."
+        )
+        code = compat.API_ERROR if outage else "INTERNAL_SERVER_ERROR"
+        return GraphQLError(
+            text,
+            nodes=error.nodes,
+            path=error.path,
+            extensions={"code": code, "error_id": error_id},
+        )
+
+
+def _shown(error: GraphQLError) -> Any:
+    """The error as clients read it. A sentence that quotes a value quotes no megabyte of it."""
+    formatted = error.formatted
+    if len(formatted["message"]) > LONGEST_SENTENCE:
+        formatted["message"] = reported.cut_text(formatted["message"], LONGEST_SENTENCE)
+    return formatted
+
+
+def _body(data: Any, errors: Sequence[GraphQLError], *, with_data: bool = True) -> bytes:
+    body: dict[str, Any] = {}
+    if errors:
+        body["errors"] = [_shown(error) for error in errors]
+    if with_data:
+        body["data"] = data
+    return exact_json.dumps(body, default=str)

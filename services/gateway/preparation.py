@@ -1,0 +1,125 @@
+"""Whatever is made of a document before anything is asked: the syntax tree, checks, and a plan.
+
+It shares nothing with the event loop but caches, so it may run beside the loop.
+"""
+
+from dataclasses import dataclass
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    OperationType,
+    get_operation_ast,
+)
+
+from services.gateway.budget import Budget
+from services.gateway.documents import Documents, Parsed
+from services.gateway.mutation_plans.cache import MutationPlans
+from services.gateway.reads import Plan, ReadPath
+from services.gateway.reads.limits import Limits
+from services.gateway.reads.statement import too_much
+from services.gateway.requests import Operation
+
+ROOT_LIMIT = Limits().roots  # mutations in a document, as of queries
+
+
+class NotAllowedError(GraphQLError):
+    """The operation may not come by this method of HTTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An operation of a valid document: what it reads, or None for what graphql-core runs."""
+
+    parsed: Parsed
+    node: OperationDefinitionNode
+    plan: Plan | None
+
+    @property
+    def is_query(self) -> bool:
+        """Whether it changes nothing."""
+        return self.node.operation is OperationType.QUERY
+
+    def asks_only(self, names: set[str]) -> bool:
+        """Whether its root fields are of these names and no others."""
+        return _asks_only(self.node, names)
+
+
+class Preparation:
+    """Prepares operations; each document is parsed, validated and compiled once, as long as it is remembered."""
+
+    def __init__(self, documents: Documents, reads: ReadPath, mutations: MutationPlans) -> None:
+        self._documents = documents
+        self._reads = reads
+        self._mutations = mutations
+
+    def is_quick(self, operation: Operation) -> bool:
+        """Whether `prepare` takes so little time that the event loop can spare it."""
+        known = self._documents.known(operation.query)
+        return known is not None and known.is_quick and not operation.is_large
+
+    def prepare(self, operation: Operation, budget: Budget) -> Prepared:
+        """Raises GraphQLError, or BadVariables with a list of them."""
+        parsed = self._documents.read(operation.query, budget)
+        document = parsed.document
+        node = get_operation_ast(document, operation.name)
+        if node is None:
+            raise _no_operation(operation, document)
+        if node.operation is not OperationType.QUERY:
+            if not operation.may_write:
+                msg = "A GET answers queries only; send a mutation as POST."
+                raise NotAllowedError(msg)
+            _check_roots(document, node)
+            self._mutations.remember(operation.query, operation.name, document, node)
+            return Prepared(parsed, node, None)
+        if _asks_only(node, {"__schema", "__type"}) and not operation.variables:
+            return Prepared(parsed, node, None)
+        plan = self._reads.compile(operation.query, document, operation.name, operation.variables)
+        return Prepared(parsed, node, plan)
+
+
+def _asks_only(node: OperationDefinitionNode, names: set[str]) -> bool:
+    return all(
+        isinstance(field, FieldNode) and field.name.value in names
+        for field in node.selection_set.selections
+    )
+
+
+def _check_roots(document: DocumentNode, node: OperationDefinitionNode) -> None:
+    """Refuse more mutations than graphql-core can run: each waits inside the one before it, a level deeper."""
+    fragments = {
+        definition.name.value: definition
+        for definition in document.definitions
+        if isinstance(definition, FragmentDefinitionNode)
+    }
+    keys: set[str] = set()
+    spread: set[str] = set()
+    todo = list(node.selection_set.selections)
+    while todo:
+        selection = todo.pop()
+        if isinstance(selection, FieldNode):
+            keys.add((selection.alias or selection.name).value)
+        elif isinstance(selection, InlineFragmentNode):
+            todo += selection.selection_set.selections
+        elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in spread:
+            spread.add(selection.name.value)
+            todo += fragments[selection.name.value].selection_set.selections
+    if len(keys) > ROOT_LIMIT:
+        msg = f"The document has {len(keys)} mutations; at most {ROOT_LIMIT} are run at once."
+        raise too_much(msg)
+
+
+def _no_operation(operation: Operation, document: DocumentNode) -> GraphQLError:
+    names = [
+        d.name.value
+        for d in document.definitions
+        if isinstance(d, OperationDefinitionNode) and d.name
+    ]
+    if operation.name is None:
+        return GraphQLError("Must provide operation name if query contains multiple operations.")
+    return GraphQLError(f"Unknown operation named {operation.name!r}; the document has {names}.")
