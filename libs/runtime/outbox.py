@@ -8,7 +8,8 @@ Liveness: the service pokes its relay after a commit; the sweep finds what a cra
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.base import Event
@@ -22,24 +23,35 @@ BATCH = 500
 
 async def add(connection: Connection, schema: str, events: Iterable[Event]) -> None:
     """Insert events into the schema's outbox, in the caller's transaction."""
-    rows = list(events)
-    if not rows:
+    new = rows(events)
+    if not new:
         return
     await connection.execute(
         f"INSERT INTO {schema}.outbox (id, subject, body, traceparent) "
         "SELECT *, $4::text FROM unnest($1::uuid[], $2::text[], $3::bytea[])",
-        *columns(rows),
+        [row.id for row in new],
+        [row.subject for row in new],
+        [row.body for row in new],
+        traceparent(),
     )
 
 
-def columns(events: Sequence[Event]) -> tuple[list[UUID], list[str], list[bytes], str | None]:
-    """Ids, subjects and bodies of outbox rows, and the `traceparent` of all, for a statement that inserts them."""
-    return (
-        [e.event_id for e in events],
-        [subject_of(e) for e in events],
-        [e.model_dump_json().encode() for e in events],
-        trace.current(),
-    )
+class OutboxRow(NamedTuple):
+    """An event as the outbox keeps it."""
+
+    id: UUID
+    subject: str
+    body: bytes
+
+
+def rows(events: Iterable[Event]) -> list[OutboxRow]:
+    """The rows of these events, for a statement that inserts them; `traceparent` is one for all."""
+    return [OutboxRow(e.event_id, subject_of(e), e.model_dump_json().encode()) for e in events]
+
+
+def traceparent() -> str | None:
+    """The trace that the events of this transaction belong to; None when traces are off."""
+    return trace.current()
 
 
 def subject_of(event: Event) -> str:

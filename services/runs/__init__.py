@@ -14,10 +14,11 @@ and the LOGS stream; **emits** `state_changed` for every state of every flow run
 |---|---|
 | whether a run may take a state | `domain/transitions.py` |
 | what a zombie, Lazarus or a deadline may do | `domain/safeguards.py` |
-| what is in a new run, and when one is made | `domain/creation.py`, `creations.py` |
+| what is in a new run, and when one is made | `domain/creation.py`, `ledger/creations.py` |
 | what becomes of planned runs of schedules | `planned.py`, `services/scheduler/domain/proposals.py` |
-| who waits at a concurrency limit | `domain/limits.py`, `queries/lock_limits.sql` |
+| who waits at a concurrency limit | `domain/limits.py`, `ledger/queries/lock_limits.sql` |
 | which runs an agent sees | `domain/queue.py`, `queries/runs_in_queue.sql` |
+| what is locked, decided and written in one transaction | `ledger/`; all writing: `ledger/journal.py` |
 | how native agents claim and lose runs | `dispatch/` |
 | what is kept for how long | `settings.py`, `upkeep.py` |
 
@@ -54,9 +55,9 @@ What happens when
   are recognised.
 * *Paused for ten minutes and resumed:* a transaction that PostgreSQL has ended fails; nothing is decided on old facts,
   because facts are read under the lock.
-* *Run twice:* replicas share the requests and lock in one order (`queries/lock_flow_runs.sql`), so they wait for each
-  other but never in a circle. Should PostgreSQL still end one, its commands are tried one by one.
-* *More is asked than it can do:* what would wait too long is told "busy" at once.
+* *Run twice:* replicas share the requests and lock in one order (`ledger/queries/lock_flow_runs.sql`), so they wait for
+  each other but never in a circle. Should PostgreSQL still end one, its commands are tried one by one.
+* *More is asked than it can do:* what would wait too long is answered "busy" at once.
 
 What it will not do: judge who is dead (heartbeat), decide who is revived (Lazarus), compute schedules (scheduler), or
 retry a stale proposal.

@@ -1,7 +1,6 @@
 """The ledger's shell: the group commit, the handlers, the drain of logs, the loops."""
 
 import asyncio
-from collections.abc import Awaitable
 from typing import ClassVar
 from uuid import UUID
 
@@ -9,15 +8,17 @@ import coolname
 
 from libs.contracts import heartbeat, registry, runs, streams, subjects
 from libs.contracts.base import Message
+from libs.runtime import faults
+from libs.runtime.background import Background
 from libs.runtime.clock import Clock, utc_now
+from libs.runtime.group_commit import GroupCommit
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
-from services.runs import dispatch, limits, upkeep
+from services.runs import concurrency_limits, upkeep
 from services.runs.agents import Agents
-from services.runs.commands import Answer, Command
-from services.runs.commit import GroupCommit
+from services.runs.dispatch import Dispatch, DispatchSettings, LedgerCalls
 from services.runs.handlers import Handlers
-from services.runs.ledger import Committed, Ledger, Policy
+from services.runs.ledger import Answer, Command, Committed, Ledger, Policy
 from services.runs.logs import LogDrain
 from services.runs.settings import RunsSettings
 
@@ -40,7 +41,7 @@ class Runs(Service):
     ) -> None:
         super().__init__(settings, clock=clock, ids=ids)
         self._settings = settings
-        self._background: set[asyncio.Task[None]] = set()
+        self._background = Background(self.log, "hint_failed")
         ledger = Ledger(
             self.database,
             clock=clock,
@@ -49,7 +50,7 @@ class Runs(Service):
             policy=Policy(
                 resurrection_limit=settings.lazarus_limit, cancel_deadline=settings.cancel_deadline
             ),
-            told=self._tell,
+            on_commit=self._on_commit,
         )
         self.commit: GroupCommit[Command, Answer] = GroupCommit(
             ledger.begin,
@@ -57,6 +58,7 @@ class Runs(Service):
             queue_limit=settings.commit_queue,
             lanes=settings.commit_lanes,
             service=self.name,
+            before_answer=faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER,
             tracing=self.tracing,
         )
         self.handlers = Handlers(
@@ -66,7 +68,7 @@ class Runs(Service):
             clock=clock,
             ids=ids,
             monotonic=lambda: asyncio.get_running_loop().time(),
-            seen=self._in_background,
+            seen=self._background.run,
             due=self._due,
         )
         self.drain = LogDrain(
@@ -87,7 +89,16 @@ class Runs(Service):
     def declare(self) -> None:
         """Verbs, work, events, logs."""
         self.handlers.serve(self.bus)
-        self.dispatch = dispatch.declare(self, pings=self._settings)
+        self.dispatch = Dispatch(
+            self,
+            LedgerCalls(
+                set_states=self.handlers.set_states,
+                bury=self.handlers.on_zombie,
+                register_agent=self.handlers.register_agent,
+            ),
+            DispatchSettings(),
+            pings=self._settings,
+        )
         self.bus.consume(
             durable(streams.WORK, "runs__work"), streams.WORK, _work, self.handlers.on_work
         )
@@ -130,7 +141,7 @@ class Runs(Service):
 
     async def on_stop(self) -> None:
         """The bus has drained; close the lanes."""
-        await asyncio.gather(*self._background, return_exceptions=True)
+        await self._background.finish()
         await self.commit.stop()
 
     # loops
@@ -159,7 +170,7 @@ class Runs(Service):
 
     async def repair_slots(self) -> int:
         """Make slots of concurrency limits agree with the runs; how many did not."""
-        done = await limits.repair_slots(self.database, at=self.clock())
+        done = await concurrency_limits.repair_slots(self.database, at=self.clock())
         if done.freed or done.counted:
             self.log.warning("slots_repaired", freed=done.freed, counted=done.counted)
         for tenant_id in done.tenants:
@@ -199,34 +210,20 @@ class Runs(Service):
             now=self.clock(),
         )
 
-    # telling
+    # after a commit
 
-    def _tell(self, committed: Committed) -> None:
-        """After a commit: publish the outbox now, and give the hints that nothing depends on."""
+    def _on_commit(self, committed: Committed) -> None:
+        """Publish the outbox now, and give the hints that nothing depends on."""
         if committed.has_events:
             self.committed()
         for tenant_id in committed.work_ready:
             self._due(tenant_id)
         for tenant_id, flow_run_id in committed.cancelling:
-            self._signal(subjects.SIG_AGENT_CANCEL.at(tenant_id=tenant_id, flow_run_id=flow_run_id))
+            subject = subjects.SIG_AGENT_CANCEL.at(tenant_id=tenant_id, flow_run_id=flow_run_id)
+            self._background.run(self.bus.signal(subject))
 
     def _due(self, tenant_id: UUID) -> None:
         self.dispatch.due(tenant_id)
-
-    def _signal(self, subject: str) -> None:
-        self._in_background(self.bus.signal(subject))
-
-    def _in_background(self, work: Awaitable[None]) -> None:
-        """Something that may fail without anybody being worse off than slower."""
-        task = asyncio.create_task(self._attempt(work))
-        self._background.add(task)
-        task.add_done_callback(self._background.discard)
-
-    async def _attempt(self, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            self.log.warning("hint_failed", error=str(error))
 
 
 def durable(stream: streams.Stream, name: str) -> streams.Durable:

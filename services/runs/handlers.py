@@ -12,12 +12,13 @@ from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database
+from libs.runtime.group_commit import GroupCommit, QueueFullError
 from libs.runtime.ids import NewId
-from services.runs import artifacts, limits, planned, removal, upkeep
+from services.runs import artifacts, concurrency_limits, planned, upkeep
 from services.runs.agents import Agents, unstorable_identity
-from services.runs.commands import Answer, Command, Done
-from services.runs.commit import GroupCommit, QueueFullError
 from services.runs.domain.states import aware, in_utc
+from services.runs.ledger import Answer, Command, removal
+from services.runs.ledger.commands import Done
 
 T = TypeVar("T", bound=Message)
 
@@ -142,13 +143,15 @@ class Handlers:
 
     async def set_concurrency_limit(self, request: runs.SetConcurrencyLimit) -> Applied | Refused:
         """Make or change a limit."""
-        answer = await limits.set_limit(self.database, request, id_=self.ids(), at=self.clock())
+        answer = await concurrency_limits.set_limit(
+            self.database, request, id_=self.ids(), at=self.clock()
+        )
         self.due(request.tenant_id)
         return answer
 
     async def delete_concurrency_limit(self, request: runs.DeleteConcurrencyLimit) -> Applied:
         """Lift a limit."""
-        done = await limits.delete_limit(self.database, request)
+        done = await concurrency_limits.delete_limit(self.database, request)
         self.due(request.tenant_id)
         return Applied(id=request.limit_id, success=done)
 

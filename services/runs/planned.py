@@ -3,7 +3,7 @@
 The rules in words: `services/scheduler/domain/proposals.py`, which proposes what is decided here under locks.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,6 @@ from libs.contracts.runs import (
     ScheduledInstant,
 )
 from libs.runtime.database import Connection, Database, statement
-from services.runs import removal, store
 from services.runs.domain.creation import (
     FlowFacts,
     effective_labels,
@@ -23,22 +22,8 @@ from services.runs.domain.creation import (
     missing_parameters,
 )
 from services.runs.domain.states import to_json
-
-
-async def seen_schedules(connection: Connection, flow_ids: Iterable[UUID]) -> dict[UUID, str]:
-    """The digest of the schedule that each flow follows; '' for none."""
-    rows = await connection.fetch(statement(__file__, "seen_schedules"), sorted(flow_ids))
-    return {row["id"]: row["seen"] for row in rows}
-
-
-async def delete_barred(connection: Connection, made: Collection[UUID]) -> set[UUID]:
-    """Take back those of these new runs that must not be, in the transaction that made them; which."""
-    if not made:
-        return set()
-    rows = await connection.fetch(statement(__file__, "barred_instants"), sorted(made))
-    barred = [row["id"] for row in rows]
-    await removal.delete_locked(connection, barred)
-    return set(barred)
+from services.runs.ledger import reads
+from services.runs.ledger.removal import STEP, delete_runs
 
 
 async def follow(database: Database, command: CreateScheduled) -> int:
@@ -47,7 +32,7 @@ async def follow(database: Database, command: CreateScheduled) -> int:
     Whatever changes the inputs later proposes later, waits for these locks, and then reads what is current.
     """
     async with database.transaction() as connection:
-        flow = (await store.share_flows(connection, [command.flow_id])).flows.get(command.flow_id)
+        flow = (await reads.share_flows(connection, [command.flow_id])).flows.get(command.flow_id)
         if flow is None or flow.tenant_id != command.tenant_id:
             return 0
         rows = await connection.fetch(
@@ -60,7 +45,7 @@ async def follow(database: Database, command: CreateScheduled) -> int:
         if not rows:
             return 0
         # Read again under the locks: who held them may have followed a change that came after our first look.
-        flow = (await store.share_flows(connection, [flow.id])).flows[flow.id]
+        flow = (await reads.share_flows(connection, [flow.id])).flows[flow.id]
         planned = [(row["id"], command.instants[row["place"] - 1]) for row in rows]
         return await _give_inputs(connection, flow, planned)
 
@@ -95,7 +80,7 @@ async def clear(database: Database, command: ClearScheduled) -> int:
     while True:
         async with database.transaction() as connection:
             if command.seen_schedule is not None:
-                seen = await seen_schedules(connection, [command.flow_id])
+                seen = await reads.seen_schedules(connection, [command.flow_id])
                 if seen.get(command.flow_id, "") != command.seen_schedule:
                     return total
             rows = await connection.fetch(
@@ -104,11 +89,11 @@ async def clear(database: Database, command: ClearScheduled) -> int:
                 command.flow_id,
                 [start for start, _ in command.keep],
                 [schedule_hash for _, schedule_hash in command.keep],
-                removal.STEP,
+                STEP,
                 command.after,
             )
-            total += await removal.delete_locked(connection, [row["id"] for row in rows])
-        if len(rows) < removal.STEP:
+            total += await delete_runs(connection, [row["id"] for row in rows])
+        if len(rows) < STEP:
             return total
 
 

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from libs.runtime import metrics
 from libs.runtime.database import Database, statement
-from services.runs import removal
-from services.runs.commands import (
+from libs.runtime.group_commit import GroupCommit
+from services.runs.ledger import removal
+from services.runs.ledger.commands import (
     Answer,
     CancelArchived,
     Command,
@@ -18,7 +19,6 @@ from services.runs.commands import (
     EndCancellation,
     EndLeftTaskRuns,
 )
-from services.runs.commit import GroupCommit
 
 STEP = 500
 """Candidates per round."""

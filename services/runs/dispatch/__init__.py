@@ -1,12 +1,13 @@
 """Hands due runs to native agents: claims that wait, leases, presence. Part of the run ledger.
 
-What it owns: `lease_token` and `lease_expires` of flow runs, and the claims that wait in this process's memory.
+What it owns: the leases of flow runs (written by the ledger's journal), and the claims that wait in this process's
+memory.
 
 How a run gets to an agent. An agent with room sends a claim and leaves it here (it *parks*). Something comes due: the
 ledger committed a run (`Dispatch.due`), a timer set for its instant fires, or the tick finds it. One *pass* per tenant
 looks which label sets have due runs, takes as many runs as the parked claims have room for (FOR NO KEY UPDATE SKIP
-LOCKED, so replicas take different ones), shares them out one each in turn, writes Submitted with history and outbox by
-the ledger's own code, commits, and answers. Agents never queue for a lock, and a due run wakes one agent, not all.
+LOCKED, so replicas take different ones), shares them out one each in turn, has the ledger's journal write Submitted
+with history and outbox, commits, and answers. Agents never queue for a lock, and a due run wakes one agent, not all.
 
     Scheduled --claim--> Submitted, lease 5 s --renew--> Submitted, lease 30 s --process--> Running, lease 2 min
         ^                    |                              |
@@ -34,6 +35,8 @@ within the time that an agent waits. A claim that is parked is answered later, b
 What it will not do: run anything, judge a Running run, or touch a finished one.
 """
 
-from services.runs.dispatch.service import Dispatch, declare
+from services.runs.dispatch.service import Dispatch
+from services.runs.dispatch.settings import DispatchSettings
+from services.runs.dispatch.verbs import LedgerCalls
 
-__all__ = ["Dispatch", "declare"]
+__all__ = ["Dispatch", "DispatchSettings", "LedgerCalls"]

@@ -9,7 +9,7 @@ from uuid import UUID
 from libs.contracts.agents import Claim, ClaimedRun
 from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
-from services.runs.dispatch.domain import Labels, Waiting, is_servable
+from services.runs.dispatch.domain import Labels, WaitingClaim, is_servable
 from services.runs.dispatch.leases import DueSet, Leases
 
 Deliver = Callable[["Parked", list[ClaimedRun]], None]
@@ -39,8 +39,8 @@ class Parked:
     expires: "asyncio.TimerHandle | None" = None
 
     @property
-    def waiting(self) -> Waiting:
-        return Waiting(
+    def waiting(self) -> WaitingClaim:
+        return WaitingClaim(
             claim_id=self.claim.claim_id, labels=self.labels, capacity=self.claim.capacity
         )
 

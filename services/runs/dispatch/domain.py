@@ -19,7 +19,7 @@ Labels = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class WaitingClaim:
     """A claim that waits, with room for `capacity` runs."""
 
     claim_id: UUID
@@ -40,7 +40,7 @@ def is_servable(run: Labels, agent: Labels) -> bool:
     return run <= agent and bool(run) == bool(agent)
 
 
-def share(due: Iterable[Due], waiting: Sequence[Waiting]) -> dict[UUID, list[UUID]]:
+def share(due: Iterable[Due], waiting: Sequence[WaitingClaim]) -> dict[UUID, list[UUID]]:
     """Run ids by claim id: runs oldest first, claims in turn, one run each until their room is used up.
 
     `waiting` is in the order of turns: who has waited longest comes first.

@@ -8,13 +8,12 @@ from uuid import UUID
 import asyncpg
 
 from libs.contracts.agents import ClaimedRun, Held, Outcome, Renewal
-from libs.contracts.runs import FlowRunStateChanged, RunKind
+from libs.contracts.runs import RunKind
 from libs.contracts.states import State
 from libs.runtime import metrics
 from libs.runtime.clock import Clock
-from libs.runtime.database import Connection, Database, statement
+from libs.runtime.database import Database, statement
 from libs.runtime.ids import NewId
-from services.runs import logs, store
 from services.runs.dispatch import domain
 from services.runs.dispatch.domain import (
     Due,
@@ -23,13 +22,13 @@ from services.runs.dispatch.domain import (
     Proposed,
     Released,
     Requeued,
-    Waiting,
+    WaitingClaim,
 )
 from services.runs.dispatch.settings import DispatchSettings
-from services.runs.domain.limits import occupies
 from services.runs.domain.states import to_json
 from services.runs.domain.transitions import Claimant, FlowRun, FlowRunMoved, propose_flow_run_state
-from services.runs.slots import Slots
+from services.runs.ledger import reads
+from services.runs.ledger.journal import Journal
 
 AGENT_TYPE = "HeadwaterAgent"
 LAPSES = 500
@@ -54,7 +53,7 @@ class Lapsed:
 
 
 class Leases:
-    """What dispatch does in PostgreSQL. `committed` is called after each commit that added events."""
+    """What dispatch does in PostgreSQL. `on_commit` is called after each commit that added events."""
 
     def __init__(
         self,
@@ -63,13 +62,13 @@ class Leases:
         *,
         clock: Clock,
         ids: NewId,
-        committed: Callable[[], None],
+        on_commit: Callable[[], None],
     ) -> None:
         self._database = database
         self._settings = settings
         self._clock = clock
         self._ids = ids
-        self._committed = committed
+        self._on_commit = on_commit
 
     async def look(self, tenants: Sequence[UUID], *, horizon: timedelta) -> list[DueSet]:
         """The label sets of these tenants with runs that are due, or will be within the horizon."""
@@ -84,7 +83,7 @@ class Leases:
     async def claim(
         self,
         tenant_id: UUID,
-        waiting: Sequence[Waiting],
+        waiting: Sequence[WaitingClaim],
         agents: dict[UUID, UUID],
         sets: Iterable[Labels],
     ) -> dict[UUID, list[ClaimedRun]]:
@@ -104,18 +103,22 @@ class Leases:
             claim_of = {id_: claim for claim, ids in shared.items() for id_ in ids}
             if not claim_of:
                 return {}
-            facts = await store.lock_flow_runs(connection, claim_of)
+            facts = await reads.lock_flow_runs(connection, claim_of)
+            journal = Journal(connection, ids=self._ids)
             taken = await self._within_limits(
-                connection,
+                journal,
                 [
                     self._submit(facts[id_], rows[id_], claim_of[id_], agents[claim_of[id_]])
                     for id_ in rows
                     if id_ in claim_of
                 ],
             )
-            await self._write(connection, [moved for _, moved in taken if moved is not None])
-            await self._lease(connection, [run for run, _ in taken])
-        self._committed()
+            for _, moved in taken:
+                if moved is not None:
+                    journal.move_flow_run(moved)
+            await self._write(journal)
+            await journal.give_leases([run for run, _ in taken], lease=self._settings.first_lease)
+        self._on_commit()
         now = self._clock()
         for run, moved in taken:
             if moved is not None:
@@ -151,7 +154,7 @@ class Leases:
         return decided.run, decided
 
     async def _within_limits(
-        self, connection: Connection, taken: Sequence[tuple[FlowRun, FlowRunMoved | None]]
+        self, journal: Journal, taken: Sequence[tuple[FlowRun, FlowRunMoved | None]]
     ) -> list[tuple[FlowRun, FlowRunMoved | None]]:
         """Those that have their slots now; the others, oldest first, wait on as if nobody had looked at them."""
         entering = [
@@ -159,31 +162,14 @@ class Leases:
         ]
         if not entering:
             return list(taken)
-        slots = await Slots.load(connection, entering=entering)
-        fitting = [
+        await journal.load_slots(entering=entering)
+        return [
             (run, moved)
             for run, moved in taken
             if moved is None
             or not run.limited
-            or slots.enter(run, moved.state, is_at_work=False) is None
+            or journal.slots.enter(run, moved.state, is_at_work=False) is None
         ]
-        await slots.write(connection, at=self._clock())
-        return fitting
-
-    async def _lease(self, connection: Connection, runs: Sequence[FlowRun]) -> None:
-        await connection.execute(
-            """
-            UPDATE runs.flow_run r
-            SET lease_token = l.token, agent_id = l.agent_id, attempt = l.attempt, lease_expires = now() + $5::interval
-            FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[]) AS l (id, token, agent_id, attempt)
-            WHERE r.id = l.id
-            """,
-            [run.id for run in runs],
-            [run.lease_token for run in runs],
-            [run.agent_id for run in runs],
-            [run.attempt for run in runs],
-            self._settings.first_lease,
-        )
 
     def _claimed(self, run: FlowRun, row: asyncpg.Record) -> ClaimedRun:
         if run.lease_token is None:
@@ -267,7 +253,7 @@ class Leases:
             ]
             if not ids:
                 return []
-            facts = await store.lock_flow_runs(connection, ids)
+            facts = await reads.lock_flow_runs(connection, ids)
             lapsed = [
                 Lapsed(
                     run=run,
@@ -277,8 +263,9 @@ class Leases:
                 )
                 for run in facts.values()
             ]
-            await self._requeue(connection, [each.ending for each in lapsed])
-        self._committed()
+            journal = Journal(connection, ids=self._ids)
+            await self._requeue(journal, [each.ending for each in lapsed])
+        self._on_commit()
         return lapsed
 
     async def end(
@@ -297,7 +284,7 @@ class Leases:
         decides anew under the lock: nothing is lost if the run moves on in between.
         """
         async with self._database.transaction() as connection:
-            facts = await store.lock_flow_runs(connection, [flow_run_id])
+            facts = await reads.lock_flow_runs(connection, [flow_run_id])
             run = facts.get(flow_run_id)
             if run is None or run.tenant_id != tenant_id or run.lease_token != lease_token:
                 return None
@@ -309,57 +296,26 @@ class Leases:
                 attempts=self._settings.start_attempts,
                 now=self._clock(),
             )
-            await self._requeue(connection, [ending])
+            journal = Journal(connection, ids=self._ids)
+            await self._requeue(journal, [ending])
             if not isinstance(ending, Requeued):
-                await connection.execute(
-                    "UPDATE runs.flow_run SET lease_token = NULL, lease_expires = NULL WHERE id = $1",
-                    flow_run_id,
-                )
-        self._committed()
+                await journal.end_lease(flow_run_id)
+        self._on_commit()
         return run, ending
 
-    async def _requeue(self, connection: Connection, endings: Iterable[Ending]) -> None:
+    async def _requeue(self, journal: Journal, endings: Iterable[Ending]) -> None:
         requeued = [ending for ending in endings if isinstance(ending, Requeued)]
-        await self._write(connection, [each.moved for each in requeued])
-        await logs.insert_entries(
-            connection,
-            [(each.moved.run.tenant_id, each.log) for each in requeued],
-            at=self._clock(),
-            ids=self._ids,
-        )
+        if limited := [each.moved.run.id for each in requeued if each.moved.run.limited]:
+            await journal.load_slots(ending=limited)
+        for each in requeued:
+            journal.move_flow_run(each.moved)
+            journal.log(each.moved.run.tenant_id, each.log)
+        await self._write(journal)
 
-    async def _write(self, connection: Connection, moves: Sequence[FlowRunMoved]) -> None:
-        """State row, history row, outbox row and freed slots, in the caller's transaction."""
-        if not moves:
-            return
-        stopped = [
-            moved.run.id
-            for moved in moves
-            if moved.run.limited and not occupies(RunKind.FLOW_RUN, moved.run.state)
-        ]
-        if stopped:
-            slots = await Slots.load(connection, ending=stopped)
-            for id_ in stopped:
-                slots.end(id_)
-            await slots.write(connection, at=self._clock())
-        await store.write_flow_run_states(
-            connection,
-            [(self._ids(), moved) for moved in moves],
-            [
-                FlowRunStateChanged(
-                    event_id=self._ids(),
-                    at=moved.run.state_timestamp,
-                    tenant_id=moved.run.tenant_id,
-                    flow_run_id=moved.run.id,
-                    flow_id=moved.run.flow_id,
-                    version=moved.run.version,
-                    state=moved.run.state,
-                    previous_state=moved.previous_state,
-                    message=moved.state.message,
-                )
-                for moved in moves
-            ],
-        )
+    async def _write(self, journal: Journal) -> None:
+        now = self._clock()
+        await journal.write(at=now)
+        await journal.close(at=now)
 
     async def tenant_exists(self, tenant_id: UUID) -> bool:
         """Whether there is such a tenant."""

@@ -15,8 +15,8 @@ from libs.contracts.runs import RunKind, StateApplied, StateProposal
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
-from services.runs import store
 from services.runs.app import Runs
+from services.runs.ledger import reads
 from tests.support.engines import Stack
 from tests.support.ledger import Client, bus_on, ledger_on, register_flow
 
@@ -574,7 +574,7 @@ async def test_only_a_tenant_with_limits_is_asked_for_slots(
         runs_of[client.tenant_id] = await client.start(flow, labels=["gpu"])
 
     async with ledger.database.transaction() as connection:
-        facts = await store.lock_flow_runs(connection, runs_of.values())
+        facts = await reads.lock_flow_runs(connection, runs_of.values())
 
     assert facts[runs_of[limited.tenant_id]].limited is True
     assert facts[runs_of[free.tenant_id]].limited is False

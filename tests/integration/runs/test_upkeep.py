@@ -11,8 +11,9 @@ from libs.contracts.runs import RunKind
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
-from services.runs import removal, upkeep
+from services.runs import upkeep
 from services.runs.app import Runs
+from services.runs.ledger import removal
 from tests.support.engines import Stack
 from tests.support.ledger import Client, register_flow
 

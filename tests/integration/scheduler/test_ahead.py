@@ -10,7 +10,7 @@ import pytest
 from libs.contracts import runs, subjects
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
-from services.runs import removal
+from services.runs.ledger import removal
 from tests.support.engines import Stack
 from tests.support.planning import Planning, at_hours, hour, planning_on, schedule
 

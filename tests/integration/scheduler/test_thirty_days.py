@@ -16,8 +16,8 @@ from uuid import UUID
 
 import pytest
 
-from services.runs import removal
 from services.runs.app import Runs
+from services.runs.ledger import removal
 from services.scheduler.app import Scheduler, build
 from services.scheduler.planner import PATIENCE
 from services.scheduler.settings import SchedulerSettings

@@ -17,7 +17,7 @@ from services.runs.dispatch.domain import (
     Proposed,
     Released,
     Requeued,
-    Waiting,
+    WaitingClaim,
     end_of_process,
     is_servable,
     lapse,
@@ -59,10 +59,10 @@ worlds = st.tuples(
 
 def world(
     drawn: tuple[list[frozenset[str]], list[tuple[frozenset[str], int]]],
-) -> tuple[list[Due], list[Waiting]]:
+) -> tuple[list[Due], list[WaitingClaim]]:
     due = [Due(id=id_of("run", n), labels=found) for n, found in enumerate(drawn[0])]
     waiting = [
-        Waiting(claim_id=id_of("claim", n), labels=found, capacity=room)
+        WaitingClaim(claim_id=id_of("claim", n), labels=found, capacity=room)
         for n, (found, room) in enumerate(drawn[1])
     ]
     return due, waiting

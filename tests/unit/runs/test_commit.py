@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from libs.runtime import faults, trace
+from libs.runtime import group_commit as commit_module
 from libs.runtime.failures import is_outage
-from services.runs import commit as commit_module
-from services.runs.commit import Begin, GroupCommit, QueueFullError
+from libs.runtime.group_commit import Begin, GroupCommit, QueueFullError
 
 Apply = Callable[[Sequence[int]], Awaitable[Sequence[int]]]
 

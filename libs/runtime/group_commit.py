@@ -7,7 +7,7 @@ is being written and little has gathered (for `PATIENCE` at most, as that one ma
 transaction at a time. With two, one batch is gathered in a transaction that is already open while the other is
 written, and written while the other one's commit waits for the disk.
 
-* Bounded: a command that finds the queue full is told to try again, at once.
+* Bounded: a command that finds the queue full is refused at once, and may be tried again.
 * One bad command harms nobody: when a batch fails and is known to be rolled back, its commands are tried one by one.
 * An outage is not retried here: after a lost connection nobody knows whether the batch was committed, and applying it
   twice would be worse than telling the callers so.
@@ -36,19 +36,20 @@ from libs.runtime.trace import Tracing
 PATIENCE = 0.01
 """Seconds; about two transactions. Longer, and one that waits for a lock would hold up commands that need not."""
 OPENING = 3.0
-"""Seconds in which a transaction must open, twice; then who waits is told, before the 10 s after which callers go."""
-_LAST_BATCH = 5.0  # seconds; without an answer to its cancellation asyncpg waits for thirty
+"""Seconds in which a transaction must open, twice; then who waits gets the error. Callers go after 10 s."""
+_LAST_BATCH = 5.0
+"""Seconds for a batch that is broken off; without an answer to its cancellation asyncpg waits for thirty."""
 
 Command = TypeVar("Command")
 Answer = TypeVar("Answer")
 
 
 class QueueFullError(BusyError):
-    """The ledger has more waiting than it will answer in time; the caller may try again."""
+    """More waits than will be answered in time; the caller may try again."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting(Generic[Command, Answer]):
+class _Submitted(Generic[Command, Answer]):
     command: Command
     weight: int
     answer: "asyncio.Future[Answer]"
@@ -65,7 +66,11 @@ Opening may be broken off, and must then leave nothing behind that anybody waits
 
 
 class GroupCommit(Generic[Command, Answer]):
-    """Gathers commands and answers each from one committed transaction."""
+    """Gathers commands and answers each from one committed transaction.
+
+    `before_answer` is where a test may let the process die, committed and not answered. `fail_together`: an outage is
+    the answer to everything that waits, where each batch in turn would only wait for the same time-out.
+    """
 
     def __init__(
         self,
@@ -75,6 +80,8 @@ class GroupCommit(Generic[Command, Answer]):
         queue_limit: int,
         lanes: int,
         service: str,
+        before_answer: faults.Point | None = None,
+        fail_together: bool = False,
         tracing: Tracing | None = None,
         patience: float = PATIENCE,
         opening: float = OPENING,
@@ -82,6 +89,8 @@ class GroupCommit(Generic[Command, Answer]):
         self._begin = begin
         self._patience = patience
         self._opening = opening
+        self._before_answer = before_answer
+        self._fail_together = fail_together
         self._tracing = tracing
         self._batch_limit = batch_limit
         self._worth = max(1, batch_limit // 8)
@@ -89,10 +98,11 @@ class GroupCommit(Generic[Command, Answer]):
         self._lane_count = lanes
         self._log = log.get(service)
         self._name = service
-        self._queue: deque[_Waiting[Command, Answer]] = deque()
+        self._queue: deque[_Submitted[Command, Answer]] = deque()
         self._queued = 0
         self._arrived = asyncio.Event()
-        self._turn = asyncio.Lock()  # of the lane that gathers
+        # Held by the lane that gathers.
+        self._turn = asyncio.Lock()
         self._writing = 0
         self._written = asyncio.Event()
         self._stopping = False
@@ -109,11 +119,12 @@ class GroupCommit(Generic[Command, Answer]):
         ]
 
     async def stop(self) -> None:
-        """Close the lanes. A batch in progress is rolled back; who still waits is told (the bus has drained before)."""
+        """Close the lanes. A batch in progress is rolled back; who still waits gets an error."""
         self._stopping = True
         for lane in self._lanes:
             lane.cancel()
-        if self._lanes:  # on a server that does not answer they end with their connections
+        if self._lanes:
+            # On a server that does not answer they end with their connections.
             await asyncio.wait(self._lanes, timeout=_LAST_BATCH)
         self._lanes = []
         _fail(self._take_all(), _stopping())
@@ -133,18 +144,19 @@ class GroupCommit(Generic[Command, Answer]):
         if self._queued and self._queued + weight > self._queue_limit:
             raise QueueFullError
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Waiting(command, weight, answer, trace.current()))
+        self._queue.append(_Submitted(command, weight, answer, trace.current()))
         self._queued += weight
         self._arrived.set()
         if self._queued >= self._worth:
-            self._written.set()  # enough for a transaction beside the one on its way
+            # Enough for a transaction beside the one on its way.
+            self._written.set()
         return await answer
 
     async def _lane(self) -> None:
         loop = asyncio.get_running_loop()
         # Not `while True`: asyncpg may tell the cancellation of a lane as the failure of what it broke off.
         while not self._stopping:
-            batch: list[_Waiting[Command, Answer]] = []
+            batch: list[_Submitted[Command, Answer]] = []
             try:
                 with ExitStack() as traced:
                     async with AsyncExitStack() as transaction:
@@ -196,8 +208,8 @@ class GroupCommit(Generic[Command, Answer]):
             if self._queued == seen:
                 return
 
-    def _take(self) -> list[_Waiting[Command, Answer]]:
-        batch: list[_Waiting[Command, Answer]] = []
+    def _take(self) -> list[_Submitted[Command, Answer]]:
+        batch: list[_Submitted[Command, Answer]] = []
         weight = 0
         while self._queue and (not batch or weight + self._queue[0].weight <= self._batch_limit):
             batch.append(self._queue.popleft())
@@ -205,14 +217,14 @@ class GroupCommit(Generic[Command, Answer]):
         self._queued -= weight
         return batch
 
-    def _take_all(self) -> list[_Waiting[Command, Answer]]:
+    def _take_all(self) -> list[_Submitted[Command, Answer]]:
         waiting = list(self._queue)
         self._queue.clear()
         self._queued = 0
         return waiting
 
     async def _write(
-        self, apply: Apply[Command, Answer], batch: list[_Waiting[Command, Answer]]
+        self, apply: Apply[Command, Answer], batch: list[_Submitted[Command, Answer]]
     ) -> Sequence[Answer]:
         """Do everything but the commit."""
         self._writing += 1
@@ -227,14 +239,16 @@ class GroupCommit(Generic[Command, Answer]):
             raise RuntimeError(msg)
         return answers
 
-    async def _recover(self, batch: list[_Waiting[Command, Answer]], error: Exception) -> None:
+    async def _recover(self, batch: list[_Submitted[Command, Answer]], error: Exception) -> None:
         """Of a batch that was rolled back each command gets a transaction of its own, and its own error if it fails."""
+        if is_outage(error) and self._fail_together:
+            batch = [*batch, *self._take_all()]
         if len(batch) <= 1 or is_outage(error):
             _fail(batch, error)
             return
         self._log.warning("batch_split", size=len(batch), error=str(error))
         loop = asyncio.get_running_loop()
-        for place, waiting in enumerate(batch):
+        for index, waiting in enumerate(batch):
             began = loop.time()
             try:
                 with self._span([waiting]):
@@ -242,17 +256,17 @@ class GroupCommit(Generic[Command, Answer]):
                         answers = await self._write(await self._open(transaction), [waiting])
                 await self._committed([waiting], answers, seconds=loop.time() - began)
             except asyncio.CancelledError:
-                _fail(batch[place:], _stopping())
+                _fail(batch[index:], _stopping())
                 raise
             except Exception as own:
                 if is_outage(own):
-                    _fail(batch[place:], own)  # each of the rest would wait for it in turn
+                    _fail(batch[index:], own)  # each of the rest would wait for it in turn
                     return
                 _fail([waiting], own)
 
     async def _committed(
         self,
-        batch: list[_Waiting[Command, Answer]],
+        batch: list[_Submitted[Command, Answer]],
         answers: Sequence[Answer],
         *,
         seconds: float,
@@ -263,7 +277,8 @@ class GroupCommit(Generic[Command, Answer]):
         metrics.COMMIT_SIZE.labels(self._name).observe(len(batch))
         metrics.COMMIT_SECONDS.labels(self._name).observe(seconds)
         try:
-            await faults.reached(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER)
+            if self._before_answer is not None:
+                await faults.reached(self._before_answer)
         except asyncio.CancelledError:
             _fail(batch, _stopping())
             raise
@@ -274,10 +289,10 @@ class GroupCommit(Generic[Command, Answer]):
             if not waiting.answer.done():
                 waiting.answer.set_result(answer)
 
-    def _span(self, batch: list[_Waiting[Command, Answer]]) -> AbstractContextManager[object]:
+    def _span(self, batch: list[_Submitted[Command, Answer]]) -> AbstractContextManager[object]:
         """A span below the first command's that is linked to all commands which the batch carries.
 
-        None for a batch of what the ledger's own loops ask: that is nobody's trace.
+        None for a batch of what a service's own loops ask: that is nobody's trace.
         """
         causes = [w.traceparent for w in batch if w.traceparent is not None]
         if self._tracing is None or not causes:
@@ -290,11 +305,11 @@ class GroupCommit(Generic[Command, Answer]):
         )
 
 
-def _fail(batch: Sequence[_Waiting[Command, Answer]], error: Exception) -> None:
+def _fail(batch: Sequence[_Submitted[Command, Answer]], error: Exception) -> None:
     for waiting in batch:
         if not waiting.answer.done():
             waiting.answer.set_exception(error)
 
 
 def _stopping() -> ConnectionError:
-    return ConnectionError("the ledger is stopping")
+    return ConnectionError("the service is stopping")

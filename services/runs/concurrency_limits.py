@@ -4,9 +4,7 @@ Setting, lowering or deleting a limit acts from its commit: whoever starts a run
 Runs that are at work already stay so and are counted; a lowered limit lets nobody in until enough have left.
 """
 
-from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -16,8 +14,10 @@ from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import DeleteConcurrencyLimit, RunKind, SetConcurrencyLimit
 from libs.runtime import metrics
-from libs.runtime.database import Connection, Database, statement
+from libs.runtime.database import Database, statement
 from services.runs.domain.creation import unstorable_name
+from services.runs.ledger import journal
+from services.runs.ledger.journal import RepairedSlots
 
 STEP = 500
 """Limits repaired in one round."""
@@ -30,16 +30,6 @@ _TABLES = {
     RunKind.FLOW_RUN: ("runs.flow_concurrency_limit", "name"),
     RunKind.TASK_RUN: ("runs.task_tag_limit", "tag"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repaired:
-    """Slots that nobody occupied and that were freed, runs that had none and are counted now."""
-
-    freed: int
-    counted: int
-    tenants: frozenset[UUID]
-    """Tenants with freed slots."""
 
 
 async def set_limit(
@@ -72,7 +62,7 @@ async def _set_limit(
             command.name,
             command.limit,
         )
-        await _repair(connection, [limit_id], at=at)
+        await journal.repair_slots(connection, [limit_id], at=at)
     return Applied(id=limit_id)
 
 
@@ -88,39 +78,28 @@ async def delete_limit(database: Database, command: DeleteConcurrencyLimit) -> b
         )
         if tag == "DELETE 0":
             return False
-        await connection.execute(
-            "DELETE FROM runs.concurrency_slot WHERE limit_id = $1", command.limit_id
-        )
+        await journal.delete_slots(connection, command.limit_id)
     return True
 
 
-async def repair_slots(database: Database, *, at: datetime) -> Repaired:
+async def repair_slots(database: Database, *, at: datetime) -> RepairedSlots:
     """Free slots that no run occupies, and count runs that work without one."""
     rows = await database.pool.fetch(statement(__file__, "limits_in_doubt"), STEP)
     freed = counted = 0
     tenants: frozenset[UUID] = frozenset()
-    for row in rows:  # one at a time: locks of several would have to be in the ledger's order
+    # One at a time: locks of several would have to be in the ledger's order.
+    for row in rows:
         async with database.transaction() as connection:
             for table, _ in _TABLES.values():
                 await connection.execute(
                     f"SELECT FROM {table} WHERE id = $1 FOR NO KEY UPDATE", row["limit_id"]
                 )
-            done = await _repair(connection, [row["limit_id"]], at=at)
+            done = await journal.repair_slots(connection, [row["limit_id"]], at=at)
         freed, counted = freed + done.freed, counted + done.counted
         tenants |= done.tenants
     metrics.SLOTS_REPAIRED.labels("freed").inc(freed)
     metrics.SLOTS_REPAIRED.labels("counted").inc(counted)
-    return Repaired(freed=freed, counted=counted, tenants=tenants)
-
-
-async def _repair(connection: Connection, limit_ids: Collection[UUID], *, at: datetime) -> Repaired:
-    row = await connection.fetchrow(statement(__file__, "repair_slots"), list(limit_ids), at)
-    if row is None:
-        msg = "an aggregate always answers one row"
-        raise TypeError(msg)
-    return Repaired(
-        freed=row["freed"], counted=row["counted"], tenants=frozenset(row["tenants"] or ())
-    )
+    return RepairedSlots(freed=freed, counted=counted, tenants=tenants)
 
 
 def _unacceptable(command: SetConcurrencyLimit) -> str | None:

@@ -9,22 +9,24 @@
 -- grown; it once read all 10,000 children of a mapped task for every child. What is only checked stands outside the
 -- LIMIT, and "at or after the key, in the key's order" is a question that only the key's own index answers at once.
 WITH asked AS MATERIALIZED (
-    SELECT k.*, r.id AS known_flow_run_id, t.id AS known_task_id, t.cache_key,
+    SELECT wanted.*, r.id AS known_flow_run_id, t.id AS known_task_id, t.cache_key,
         x.id AS known_id, x.version, x.state, x.serialized_state
-    FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::uuid[], $6::uuid[]) WITH ORDINALITY
-        AS k (tenant_id, flow_run_id, task_id, map_index, id, history_id, place)
-    LEFT JOIN LATERAL (SELECT * FROM runs.flow_run WHERE id = k.flow_run_id LIMIT 1) r ON r.tenant_id = k.tenant_id
-    LEFT JOIN LATERAL (SELECT * FROM registry.task WHERE id = k.task_id LIMIT 1) t ON t.flow_id = r.flow_id
+    FROM {wanted}
+    LEFT JOIN LATERAL (SELECT * FROM runs.flow_run WHERE id = wanted.flow_run_id LIMIT 1) r
+        ON r.tenant_id = wanted.tenant_id
+    LEFT JOIN LATERAL (SELECT * FROM registry.task WHERE id = wanted.task_id LIMIT 1) t
+        ON t.flow_id = r.flow_id
     LEFT JOIN LATERAL (
         SELECT * FROM runs.task_run
-        WHERE (flow_run_id, task_id, map_index) >= (k.flow_run_id, k.task_id, k.map_index)
+        WHERE (flow_run_id, task_id, map_index) >= (wanted.flow_run_id, wanted.task_id, wanted.map_index)
         ORDER BY flow_run_id, task_id, map_index LIMIT 1
-    ) x ON (x.flow_run_id, x.task_id, x.map_index) = (r.id, t.id, k.map_index)
+    ) x ON (x.flow_run_id, x.task_id, x.map_index) = (r.id, t.id, wanted.map_index)
 ), made AS (
     INSERT INTO runs.task_run
         (id, created, updated, tenant_id, flow_run_id, task_id, map_index, cache_key, version, state, state_timestamp,
          state_message, serialized_state)
-    SELECT id, $7, $7, tenant_id, flow_run_id, task_id, map_index, cache_key, 0, 'Pending', $7, $8, $9::jsonb
+    SELECT id, {at}, {at}, tenant_id, flow_run_id, task_id, map_index, cache_key, 0, 'Pending', {at}, {message},
+        {serialized_state}::jsonb
     FROM asked WHERE known_task_id IS NOT NULL AND known_id IS NULL
     ORDER BY flow_run_id, task_id, map_index
     ON CONFLICT (flow_run_id, task_id, map_index) DO NOTHING
@@ -32,10 +34,10 @@ WITH asked AS MATERIALIZED (
 ), history AS (
     INSERT INTO runs.task_run_state
         (id, created, updated, tenant_id, task_run_id, timestamp, state, message, serialized_state, version)
-    SELECT a.history_id, $7, $7, a.tenant_id, a.id, $7, 'Pending', $8, $9::jsonb, 0
+    SELECT a.history_id, {at}, {at}, a.tenant_id, a.id, {at}, 'Pending', {message}, {serialized_state}::jsonb, 0
     FROM asked a JOIN made USING (id)
 )
 SELECT a.known_flow_run_id, a.known_task_id, coalesce(a.known_id, made.id) AS id, coalesce(a.version, made.version) AS version,
     coalesce(a.state, made.state) AS state, a.serialized_state
 FROM asked a LEFT JOIN made USING (id)
-ORDER BY a.place
+ORDER BY a.number

@@ -3,15 +3,7 @@
 -- The races: two requests with one idempotency key, two schedulers with one instant. The unique keys decide, for ever;
 -- a run that is not among the returned ids already exists. Rows come sorted by key, so two inserts cannot deadlock.
 WITH wanted AS (
-    SELECT * FROM unnest(
-        $1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[],
-        $10::timestamptz[], $11::boolean[], $12::text[], $13::text[], $14::text[], $15::text[], $16::uuid[], $17::uuid[],
-        $18::timestamptz[]
-    ) AS w (
-        id, tenant_id, flow_id, flow_group_id, name, parameters, labels, run_config, context,
-        scheduled_start_time, auto_scheduled, schedule_hash, idempotency_key, message, serialized_state, history_id,
-        created_by, at
-    )
+    SELECT * FROM {wanted}
 ), made AS (
     INSERT INTO runs.flow_run
         (id, created, updated, tenant_id, flow_id, flow_group_id, name, parameters, labels, run_config, context, version,

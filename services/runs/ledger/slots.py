@@ -1,7 +1,7 @@
 """The slots that one transaction takes and frees. The rules: `domain/limits.py`; the race: `queries/lock_limits.sql`.
 
-Used by whatever writes states, once it has locked its runs: `load` the limits that matter, ask `enter` for each run
-that starts and tell `leave` of each that does not work any more, in the order of the decisions; `write` at the end.
+Used by whatever writes states, once it has locked its runs: `load` the limits that matter, `enter` for each run that
+starts and `leave` for each that does not work any more, in the order of the decisions. The journal writes the changes.
 A tenant without limits needs none of it: `FlowRun.limited` and `TaskRun.limited` say so.
 """
 
@@ -18,6 +18,7 @@ from services.runs.domain import limits
 from services.runs.domain.limits import Full, Limit
 from services.runs.domain.states import RunState
 from services.runs.domain.transitions import FlowRun, TaskRun
+from services.runs.ledger.rows import FreedSlot, TakenSlot
 
 LimitKey = tuple[UUID, RunKind, str]
 SlotKey = tuple[UUID, UUID]
@@ -25,7 +26,7 @@ SlotKey = tuple[UUID, UUID]
 
 
 @dataclass(slots=True, kw_only=True)
-class Waiting:
+class Entering:
     """A run that may enter: its labels or tags, and the state that it waits in."""
 
     names: frozenset[str]
@@ -37,7 +38,7 @@ class Waiting:
 class Slots:
     """The limits that this transaction holds locked, and their slots as they evolve."""
 
-    waiting: dict[UUID, Waiting] = field(default_factory=dict)
+    entering: dict[UUID, Entering] = field(default_factory=dict)
     _limits: dict[LimitKey, Limit] = field(default_factory=dict)
     _used: Counter[UUID] = field(default_factory=Counter)
     _stored: set[SlotKey] = field(default_factory=set)
@@ -63,7 +64,7 @@ class Slots:
         """
         slots = cls()
         wanted = await slots._read_entering(connection, entering)
-        touched = [*leaving, *slots.waiting]
+        touched = [*leaving, *slots.entering]
         rows = await connection.fetch(
             statement(__file__, "lock_limits"),
             [tenant_id for tenant_id, _, _ in wanted],
@@ -88,7 +89,7 @@ class Slots:
     def enter(self, run: FlowRun | TaskRun, state: RunState, *, is_at_work: bool) -> Full | None:
         """Take the slots that `run` needs for `state`; None when it has them all."""
         kind, flow_run_id = _kind_of(run)
-        names = limits.names_of(kind, self.waiting[run.id].names, state)
+        names = limits.names_of(kind, self.entering[run.id].names, state)
         found = [
             (limit, self._used[limit.id])
             for name in names
@@ -117,32 +118,15 @@ class Slots:
         """Free the slots of a flow run and of all its task runs; how many."""
         return sum(self.leave(run_id) for run_id in [*self._of_flow_run.get(flow_run_id, ())])
 
-    async def write(self, connection: Connection, *, at: datetime) -> None:
-        """Write what changed, in the transaction of the states that changed it."""
-        freed = sorted(self._stored - self._held.keys())
-        taken = sorted(self._held.keys() - self._stored)
-        if freed:
-            await connection.execute(
-                """
-                DELETE FROM runs.concurrency_slot s USING unnest($1::uuid[], $2::uuid[]) AS f (limit_id, run_id)
-                WHERE (s.limit_id, s.run_id) = (f.limit_id, f.run_id)
-                """,
-                [limit_id for limit_id, _ in freed],
-                [run_id for _, run_id in freed],
-            )
-        if taken:
-            await connection.execute(
-                """
-                INSERT INTO runs.concurrency_slot (limit_id, run_id, flow_run_id, tenant_id, taken)
-                SELECT t.*, $5 FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[])
-                    AS t (limit_id, run_id, flow_run_id, tenant_id)
-                """,
-                [limit_id for limit_id, _ in taken],
-                [run_id for _, run_id in taken],
-                [self._held[key][0] for key in taken],
-                [self._held[key][1] for key in taken],
-                at,
-            )
+    def freed(self) -> list[FreedSlot]:
+        """Slots to delete, in the transaction of the states that freed them."""
+        return [FreedSlot(*key) for key in sorted(self._stored - self._held.keys())]
+
+    def taken(self) -> list[TakenSlot]:
+        """Slots to insert, in the transaction of the states that took them."""
+        return [
+            TakenSlot(*key, *self._held[key]) for key in sorted(self._held.keys() - self._stored)
+        ]
 
     async def _read_entering(
         self,
@@ -162,7 +146,7 @@ class Slots:
         for row in rows:
             run, states = proposed[row["id"]]
             stored = frozenset(map(str, row["names"]))
-            self.waiting[run.id] = Waiting(
+            self.entering[run.id] = Entering(
                 names=stored,
                 serialized_state=row["serialized_state"],
                 state_start_time=row["state_start_time"],

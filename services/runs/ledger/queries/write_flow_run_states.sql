@@ -4,23 +4,15 @@
 -- The rows are locked (lock_flow_runs.sql) and the versions were counted under the lock; should that ever be untrue,
 -- the guard on the version leaves the row alone, fewer rows come back than went in, and the caller rolls back.
 WITH moved AS (
-    SELECT * FROM unnest(
-        $1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::text[], $6::timestamptz[], $7::text[], $8::timestamptz[],
-        $9::text[], $10::timestamptz[], $11::timestamptz[], $12::timestamptz[], $13::uuid[], $14::int[], $15::int[],
-        $16::uuid[], $17::int[]
-    ) AS m (
-        history_id, run_id, tenant_id, version, state, at, message, state_start_time,
-        serialized_state, start_time, end_time, heartbeat, agent_id, times_resurrected, attempt,
-        lease_token, replaces
-    )
+    SELECT * FROM {moved}
 ), history AS (
     INSERT INTO runs.flow_run_state
         (id, created, updated, tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version)
     SELECT history_id, at, at, tenant_id, run_id, at, state, message, state_start_time, serialized_state::jsonb, version
     FROM moved
-), told AS (
+), outbox AS (
     INSERT INTO runs.outbox (id, subject, body, traceparent)
-    SELECT *, $21::text FROM unnest($18::uuid[], $19::text[], $20::bytea[])
+    SELECT *, {traceparent}::text FROM {events}
 )
 UPDATE runs.flow_run r SET
     updated = m.at, version = m.version, state = m.state, state_timestamp = m.at, state_message = m.message,

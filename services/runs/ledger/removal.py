@@ -23,7 +23,7 @@ async def delete_flow_run(database: Database, tenant_id: UUID, flow_run_id: UUID
             tenant_id,
         )
         await connection.execute(statement(__file__, "bury_instant"), flow_run_id, tenant_id)
-        return await delete_locked(connection, [row["id"] for row in ids]) == 1
+        return await delete_runs(connection, [row["id"] for row in ids]) == 1
 
 
 async def delete_runs_of_flow(database: Database, flow_id: UUID) -> int:
@@ -39,7 +39,7 @@ async def delete_runs_of_flow(database: Database, flow_id: UUID) -> int:
                 """,
                 flow_id,
             )
-            total += await delete_locked(connection, [row["id"] for row in rows])
+            total += await delete_runs(connection, [row["id"] for row in rows])
             if not rows:
                 await connection.execute(
                     "DELETE FROM runs.deleted_instant WHERE flow_id = $1", flow_id
@@ -59,7 +59,7 @@ async def delete_pending_of_archived(connection: Connection, groups: Sequence[UU
         """,
         groups,
     )
-    return await delete_locked(connection, [row["id"] for row in rows])
+    return await delete_runs(connection, [row["id"] for row in rows])
 
 
 async def runs_older_than(database: Database, before: datetime) -> int:
@@ -82,11 +82,11 @@ async def runs_older_than(database: Database, before: datetime) -> int:
             before,
             youngest,
         )
-        return await delete_locked(connection, [row["id"] for row in rows])
+        return await delete_runs(connection, [row["id"] for row in rows])
 
 
-async def delete_locked(connection: Connection, flow_run_ids: Sequence[UUID]) -> int:
-    """Delete runs that the caller has locked, with all that names them."""
+async def delete_runs(connection: Connection, flow_run_ids: Sequence[UUID]) -> int:
+    """Delete runs that the caller has locked, with all that names them; how many."""
     if not flow_run_ids:
         return 0
     task_runs = await connection.fetch(

@@ -5,7 +5,7 @@ Used with all the creations of a batch at once: `prepare` first, as flows come b
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,10 @@ from uuid import UUID
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.contracts.runs import CreateFlowRun, CreateScheduled, FlowRunCreated, FlowRunStateChanged
+from libs.contracts.runs import CreateFlowRun, CreateScheduled, FlowRunCreated
 from libs.contracts.states import State
-from libs.runtime.database import Connection
+from libs.runtime.database import Connection, statement
 from libs.runtime.ids import NewId
-from services.runs import planned, removal, store
-from services.runs.commands import Done
 from services.runs.domain.creation import (
     FlowFacts,
     effective_labels,
@@ -29,6 +27,10 @@ from services.runs.domain.creation import (
 )
 from services.runs.domain.queue import is_soon
 from services.runs.domain.states import in_utc, make_state, to_json
+from services.runs.ledger import reads, removal
+from services.runs.ledger.commands import Done
+from services.runs.ledger.journal import Journal
+from services.runs.ledger.rows import NewFlowRun, NewTaskRun
 
 Creation = CreateFlowRun | CreateScheduled
 Created = FlowRunCreated | Done | Refused
@@ -39,21 +41,20 @@ _GROUP_LOOKUPS = 3
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """A run to be made: for a request (`place` is its answer's), or for one instant of a schedule."""
+    """A run to be made: for a request (`index` is its answer's), or for one instant of a schedule."""
 
-    place: int
-    run: store.NewFlowRun
+    index: int
+    run: NewFlowRun
 
 
 @dataclass(slots=True)
 class Creations:
-    """The new runs of this transaction; the answers go by the places of the commands."""
+    """The new runs of this transaction; the answers go by the indexes of the commands."""
 
     _connection: Connection
+    _journal: Journal
     _ids: NewId
     _names: Callable[[], str]
-    events: list[FlowRunStateChanged] = field(default_factory=list)
-    """What the outbox still has to be given."""
     ready: set[UUID] = field(default_factory=set)
     """Tenants with new runs that are due, or soon will be."""
     _new: list[_New] = field(default_factory=list)
@@ -68,48 +69,48 @@ class Creations:
         flow_ids, shared = await self._share_flows(wanted)
         existing = await self._existing(wanted, flow_ids)
         seen = await self._seen_schedules(wanted)
-        for place, command in wanted.items():
-            flow = shared.flows.get(flow_ids[place]) if place in flow_ids else None
+        for index, command in wanted.items():
+            flow = shared.flows.get(flow_ids[index]) if index in flow_ids else None
             if isinstance(command, CreateScheduled):
                 if command.seen_schedule not in (None, seen.get(command.flow_id)):
-                    answers[place] = Done("schedule_changed")
+                    answers[index] = Done("schedule_changed")
                     continue
-                answers[place] = self._prepare_scheduled(
-                    place, command, flow, now=shared.now or now
+                answers[index] = self._prepare_scheduled(
+                    index, command, flow, now=shared.now or now
                 )
-            elif place in existing:
-                answers[place] = FlowRunCreated(id=existing[place], existing=True)
-            elif (refusal := self._prepare_run(place, command, flow)) is not None:
-                answers[place] = refusal
+            elif index in existing:
+                answers[index] = FlowRunCreated(id=existing[index], existing=True)
+            elif (refusal := self._prepare_run(index, command, flow)) is not None:
+                answers[index] = refusal
         return answers
 
     async def _share_flows(
         self, wanted: Mapping[int, Creation]
-    ) -> tuple[dict[int, UUID], store.SharedFlows]:
+    ) -> tuple[dict[int, UUID], reads.SharedFlows]:
         """The flow of each creation, under a share lock; a group's newest is looked for again if archived meanwhile."""
-        shared = store.SharedFlows(flows={}, now=None)
+        shared = reads.SharedFlows(flows={}, now=None)
         flow_ids: dict[int, UUID] = {}
         groups: dict[int, tuple[UUID, str]] = {}
-        for place, command in wanted.items():
+        for index, command in wanted.items():
             if command.flow_id is not None:
-                flow_ids[place] = command.flow_id
+                flow_ids[index] = command.flow_id
             elif isinstance(command, CreateFlowRun) and command.version_group_id is not None:
-                groups[place] = (command.tenant_id, command.version_group_id)
+                groups[index] = (command.tenant_id, command.version_group_id)
         for _ in range(_GROUP_LOOKUPS):
             if groups:
-                newest = await store.newest_unarchived(
+                newest = await reads.newest_unarchived(
                     self._connection, sorted(set(groups.values()))
                 )
-                for place, group in groups.items():
-                    flow_ids.pop(place, None)
+                for index, group in groups.items():
+                    flow_ids.pop(index, None)
                     if group in newest:
-                        flow_ids[place] = newest[group]
+                        flow_ids[index] = newest[group]
             if flow_ids:
-                shared = await store.share_flows(self._connection, set(flow_ids.values()))
+                shared = await reads.share_flows(self._connection, set(flow_ids.values()))
             if not any(
-                (flow := shared.flows.get(flow_ids[place])) is None or flow.archived
-                for place in groups
-                if place in flow_ids
+                (flow := shared.flows.get(flow_ids[index])) is None or flow.archived
+                for index in groups
+                if index in flow_ids
             ):
                 break
         return flow_ids, shared
@@ -118,16 +119,16 @@ class Creations:
         self, wanted: Mapping[int, Creation], flow_ids: Mapping[int, UUID]
     ) -> dict[int, UUID]:
         keys = {
-            place: (flow_ids[place], command.idempotency_key)
-            for place, command in wanted.items()
+            index: (flow_ids[index], command.idempotency_key)
+            for index, command in wanted.items()
             if isinstance(command, CreateFlowRun)
             and command.idempotency_key is not None
-            and place in flow_ids
+            and index in flow_ids
         }
         if not keys:
             return {}
-        found = await store.runs_by_key(self._connection, sorted(set(keys.values())))
-        return {place: found[key] for place, key in keys.items() if key in found}
+        found = await reads.runs_by_key(self._connection, sorted(set(keys.values())))
+        return {index: found[key] for index, key in keys.items() if key in found}
 
     async def _seen_schedules(self, wanted: Mapping[int, Creation]) -> dict[UUID, str]:
         """What the flows of scheduled runs follow now, under their share locks; their groups are not locked.
@@ -139,10 +140,10 @@ class Creations:
             for command in wanted.values()
             if isinstance(command, CreateScheduled) and command.seen_schedule is not None
         }
-        return await planned.seen_schedules(self._connection, flow_ids) if flow_ids else {}
+        return await reads.seen_schedules(self._connection, flow_ids) if flow_ids else {}
 
     def _prepare_run(
-        self, place: int, command: CreateFlowRun, flow: FlowFacts | None
+        self, index: int, command: CreateFlowRun, flow: FlowFacts | None
     ) -> Refused | None:
         refusal = _refusal(command, flow)
         if refusal is not None or flow is None:
@@ -165,11 +166,11 @@ class Creations:
         )
         if (reason := _unstorable(run)) is not None:
             return Refused(code=Code.INVALID, fields={"reason": reason})
-        self._new.append(_New(place, run))
+        self._new.append(_New(index, run))
         return None
 
     def _prepare_scheduled(
-        self, place: int, command: CreateScheduled, flow: FlowFacts | None, *, now: datetime
+        self, index: int, command: CreateScheduled, flow: FlowFacts | None, *, now: datetime
     ) -> Done:
         if flow is None or flow.tenant_id != command.tenant_id:
             return Done("unknown_flow")
@@ -191,7 +192,7 @@ class Creations:
                 start_time=instant.start_time,
                 schedule_hash=instant.schedule_hash,
             )
-            self._new.append(_New(place, run))
+            self._new.append(_New(index, run))
         return Done(f"parameters_missing: {', '.join(sorted({*unmade}))}" if unmade else None)
 
     def _new_run(
@@ -207,9 +208,9 @@ class Creations:
         schedule_hash: str | None = None,
         idempotency_key: str | None = None,
         created_by: UUID | None = None,
-    ) -> store.NewFlowRun:
+    ) -> NewFlowRun:
         state = make_state(State.SCHEDULED, "Flow run scheduled.", start_time=start_time)
-        return store.NewFlowRun(
+        return NewFlowRun(
             id=self._ids(),
             tenant_id=flow.tenant_id,
             flow_id=flow.id,
@@ -236,8 +237,8 @@ class Creations:
             return {}
         await self._make_room()
         # Of equal keys inside the batch the first is inserted, as across batches.
-        first: dict[tuple[UUID, str], store.NewFlowRun] = {}
-        inserting: list[store.NewFlowRun] = []
+        first: dict[tuple[UUID, str], NewFlowRun] = {}
+        inserting: list[NewFlowRun] = []
         for new in self._new:
             run = new.run
             if run.idempotency_key is not None:
@@ -245,27 +246,27 @@ class Creations:
                     continue
                 first[run.flow_id, run.idempotency_key] = run
             inserting.append(run)
-        made = await store.insert_flow_runs(self._connection, inserting)
-        made -= await planned.delete_barred(
+        made = await self._journal.insert_flow_runs(inserting)
+        made -= await _delete_barred(
             self._connection, {r.id for r in inserting if r.auto_scheduled and r.id in made}
         )
         lost = [key for key, run in first.items() if run.id not in made]
-        elsewhere = await store.runs_by_key(self._connection, lost) if lost else {}
+        elsewhere = await reads.runs_by_key(self._connection, lost) if lost else {}
         await self._complete([run for run in inserting if run.id in made])
         answers: dict[int, Created] = {}
         counts: Counter[int] = Counter()
         for new in self._new:
             run = new.run
             if run.auto_scheduled:
-                counts[new.place] += run.id in made
+                counts[new.index] += run.id in made
             elif run.id in made:
-                answers[new.place] = FlowRunCreated(id=run.id)
+                answers[new.index] = FlowRunCreated(id=run.id)
             else:
                 key = (run.flow_id, run.idempotency_key or "")
-                answers[new.place] = FlowRunCreated(
+                answers[new.index] = FlowRunCreated(
                     id=elsewhere[key] if key in elsewhere else first[key].id, existing=True
                 )
-        return answers | {place: Done(count=count) for place, count in counts.items()}
+        return answers | {index: Done(count=count) for index, count in counts.items()}
 
     async def _make_room(self) -> None:
         """Pending runs of archived versions give their instants to the version that replaced them."""
@@ -273,11 +274,11 @@ class Creations:
         if groups:
             await removal.delete_pending_of_archived(self._connection, sorted(groups))
 
-    async def _complete(self, made: list[store.NewFlowRun]) -> None:
-        """Give the runs their task runs, and tell of them."""
-        tasks = await store.tasks_of(self._connection, {run.flow_id for run in made})
+    async def _complete(self, made: list[NewFlowRun]) -> None:
+        """Give the runs their task runs, and announce them."""
+        tasks = await reads.tasks_of(self._connection, {run.flow_id for run in made})
         task_runs = [
-            store.NewTaskRun(
+            NewTaskRun(
                 id=self._ids(),
                 tenant_id=run.tenant_id,
                 flow_run_id=run.id,
@@ -290,22 +291,21 @@ class Creations:
             for task_id, cache_key in tasks.get(run.flow_id, ())
         ]
         if task_runs:
-            await store.insert_task_runs(self._connection, task_runs, at=self._now)
+            await self._journal.insert_task_runs(task_runs, at=self._now)
         for run in made:
-            self.events.append(
-                FlowRunStateChanged(
-                    event_id=self._ids(),
-                    at=self._now,
-                    tenant_id=run.tenant_id,
-                    flow_run_id=run.id,
-                    flow_id=run.flow_id,
-                    version=1,
-                    state=State.SCHEDULED,
-                    message=run.message,
-                )
-            )
+            self._journal.announce(run)
             if is_soon(run.scheduled_start_time, now=self._now):
                 self.ready.add(run.tenant_id)
+
+
+async def _delete_barred(connection: Connection, made: Collection[UUID]) -> set[UUID]:
+    """Take back those of these new runs that must not be, in the transaction that made them; which."""
+    if not made:
+        return set()
+    rows = await connection.fetch(statement(__file__, "barred_instants"), sorted(made))
+    barred = [row["id"] for row in rows]
+    await removal.delete_runs(connection, barred)
+    return set(barred)
 
 
 def _refusal(command: CreateFlowRun, flow: FlowFacts | None) -> Refused | None:
@@ -323,7 +323,7 @@ def _refusal(command: CreateFlowRun, flow: FlowFacts | None) -> Refused | None:
     return None
 
 
-def _unstorable(run: store.NewFlowRun) -> str | None:
+def _unstorable(run: NewFlowRun) -> str | None:
     """Why PostgreSQL could not hold this run: one that fails in the database would fail its whole batch first."""
     for name, text in {
         "parameters": run.parameters,

@@ -1,0 +1,106 @@
+"""What dispatch sends: answers to claims, and hints to agents and to other replicas that something is due."""
+
+import asyncio
+from collections.abc import Callable
+from uuid import UUID
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+
+from libs.contracts import agents, subjects
+from libs.contracts.agents import ClaimedRun, Outcome
+from libs.contracts.base import Message
+from libs.runtime.background import Background
+from libs.runtime.bus import Bus
+from services.runs.dispatch.dispatcher import Parked
+from services.runs.dispatch.domain import Labels
+from services.runs.dispatch.leases import Leases
+
+_GATHERED = 0.005
+"""Seconds; whatever is committed within them is one hint to other replicas."""
+
+
+class Delivery:
+    """Sends in the background. `replica` names this process; `due` is called when runs have come back."""
+
+    def __init__(
+        self,
+        bus: Bus,
+        leases: Leases,
+        *,
+        log: structlog.typing.FilteringBoundLogger,
+        replica: UUID,
+        acknowledge: float,
+        due: Callable[[UUID], None],
+    ) -> None:
+        self._bus = bus
+        self._leases = leases
+        self._log = log
+        self._replica = str(replica).encode()
+        self._acknowledge = acknowledge
+        self._due = due
+        self._announcing: set[UUID] = set()
+        self.background = Background(log, "dispatch_step_failed")
+
+    async def finish(self) -> None:
+        """Wait for what is being sent, as long as an agent may take to acknowledge it."""
+        await self.background.finish(within=self._acknowledge)
+
+    # answers
+
+    def deliver(self, parked: Parked, runs: list[ClaimedRun]) -> None:
+        """Answer a claim with these runs, or with none."""
+        self.background.run(self._send(parked, runs))
+
+    async def _send(self, parked: Parked, runs: list[ClaimedRun]) -> None:
+        """Answer a claim. With runs it is a request, so that the broker says when the agent is no longer there."""
+        body = _json(agents.Claimed(claim_id=parked.claim.claim_id, runs=runs))
+        client = self._bus.client
+        if not runs:
+            await client.publish(parked.reply, body)
+            return
+        try:
+            await client.request(parked.reply, body, timeout=self._acknowledge)
+        except nats.errors.NoRespondersError:
+            self._log.info("claimant_gone", agent_id=str(parked.claim.agent_id), returned=len(runs))
+            for run in runs:
+                await self._leases.end(
+                    parked.tenant_id,
+                    run.flow_run_id,
+                    run.lease_token,
+                    Outcome.RETURNED,
+                    exit_code=None,
+                    message="The agent that took this run had gone.",
+                )
+            self._due(parked.tenant_id)
+        except (nats.errors.Error, TimeoutError):
+            # It may have it or not: its renewal tells, or the first lease lapses.
+            self._log.info("claim_unacknowledged", agent_id=str(parked.claim.agent_id))
+
+    # hints
+
+    def signal_work_ready(self, tenant_id: UUID, sets: list[Labels]) -> None:
+        """Agents whose claims wait nowhere should ask: runs with these label sets are due."""
+        body = _json(agents.WorkReady(labels=[sorted(labels) for labels in sets]))
+        subject = subjects.SIG_AGENT_WORK_READY.at(tenant_id=tenant_id)
+        self.background.run(self._bus.signal(subject, body))
+
+    def announce_due(self, tenant_id: UUID) -> None:
+        """Other replicas have claims that wait: let them know that runs of this tenant are due."""
+        if tenant_id not in self._announcing:
+            self._announcing.add(tenant_id)
+            self.background.run(self._signal_due(tenant_id))
+
+    async def _signal_due(self, tenant_id: UUID) -> None:
+        await asyncio.sleep(_GATHERED)
+        self._announcing.discard(tenant_id)
+        await self._bus.signal(subjects.SIG_RUN_DUE.at(tenant_id=tenant_id), self._replica)
+
+    def is_own(self, message: Msg) -> bool:
+        """Whether this is a hint of this very replica."""
+        return bool(message.data == self._replica)
+
+
+def _json(body: Message) -> bytes:
+    return body.model_dump_json().encode()

@@ -1,0 +1,280 @@
+"""The verbs of native agents: hello, claim, renew, report, drain."""
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from pydantic import ValidationError
+
+from libs.contracts import agents, heartbeat
+from libs.contracts.agents import ClaimedRun, Held, Renewal
+from libs.contracts.base import Applied, Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal, StatesSet
+from libs.contracts.states import State
+from libs.runtime import exact_json, metrics, reported
+from libs.runtime.clock import Clock
+from libs.runtime.group_commit import GroupCommit
+from libs.runtime.ids import NewId
+from libs.runtime.settings import PingSettings
+from libs.runtime.trace import Tracing
+from services.runs.dispatch.dispatcher import Dispatcher, Parked
+from services.runs.dispatch.domain import Crashed, Proposed, Requeued
+from services.runs.dispatch.leases import AGENT_TYPE, Leases
+from services.runs.dispatch.settings import DispatchSettings
+from services.runs.domain.creation import canonical_labels
+from services.runs.domain.transitions import FlowRun
+
+CAPACITY_LIMIT = 1000
+"""Runs that one claim may ask for; more than one machine starts at once."""
+LABELS_LIMIT = 100
+RENEWALS_TOGETHER = 500
+RENEWALS_WAITING = 50_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerCalls:
+    """What dispatch asks of the ledger, which decides it by the rules for everybody."""
+
+    set_states: Callable[[SetStates], Awaitable[StatesSet | Refused]]
+    bury: Callable[[heartbeat.FlowRunZombieDetected], Awaitable[None]]
+    """Treat a run as the zombie that it is."""
+    register_agent: Callable[[RegisterAgent], Awaitable[Applied | Refused]]
+    """Answers the id of the agent, made or found."""
+
+
+class Verbs:
+    """Answers native agents, and remembers who was heard of."""
+
+    def __init__(
+        self,
+        ledger: LedgerCalls,
+        leases: Leases,
+        dispatcher: Dispatcher,
+        settings: DispatchSettings,
+        *,
+        pings: PingSettings,
+        clock: Clock,
+        ids: NewId,
+        log: structlog.typing.FilteringBoundLogger,
+        deliver: Callable[[Parked, list[ClaimedRun]], None],
+        due: Callable[[UUID], None],
+        tracing: Tracing | None,
+    ) -> None:
+        self._ledger = ledger
+        self._leases = leases
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._pings = pings
+        self._clock = clock
+        self._ids = ids
+        self._log = log
+        self._deliver = deliver
+        self._due = due
+        self._seen: dict[tuple[UUID, UUID], datetime] = {}
+        # Fifty agents that confirm at once are one statement, as with the ledger's states. It needs no transaction.
+        self._renewals: GroupCommit[tuple[UUID, Sequence[Held]], list[Renewal]] = GroupCommit(
+            lambda: nullcontext(leases.renew),
+            batch_limit=RENEWALS_TOGETHER,
+            queue_limit=RENEWALS_WAITING,
+            lanes=1,
+            service="runs",
+            tracing=tracing,
+        )
+
+    def start(self) -> None:
+        """The database is there."""
+        self._renewals.start()
+
+    async def stop(self) -> None:
+        """Take nothing more."""
+        await self._renewals.stop()
+
+    # who was heard of
+
+    def take_seen(self) -> dict[tuple[UUID, UUID], datetime]:
+        """When agents, by (tenant, id), were last heard of, since this was last asked."""
+        seen, self._seen = self._seen, {}
+        return seen
+
+    def hear_from_all(self, present: Iterable[tuple[UUID, UUID]]) -> int:
+        """These agents, as (tenant, id), are present; how many."""
+        heard = dict.fromkeys(present, self._clock())
+        self._seen |= heard
+        return len(heard)
+
+    def _hear_from(self, tenant_id: UUID, agent_id: UUID) -> None:
+        self._seen[tenant_id, agent_id] = self._clock()
+
+    # verbs
+
+    async def hello(self, tenant_id: UUID, request: agents.Hello) -> agents.Welcome | Refused:
+        """Register an agent and tell it how to behave."""
+        if agents.PROTOCOL not in request.protocols:
+            return _invalid(f"this ledger speaks protocol {agents.PROTOCOL} only")
+        agent = RegisterAgent(
+            tenant_id=tenant_id,
+            type=AGENT_TYPE,
+            name=request.name,
+            labels=request.labels,
+            core_version=request.core_version,
+        )
+        if len(request.labels) > LABELS_LIMIT:
+            return _invalid(f"labels: at most {LABELS_LIMIT}")
+        if not await self._leases.tenant_exists(tenant_id):
+            return Refused(code=Code.TENANT_INVALID)
+        registered = await self._ledger.register_agent(agent)
+        if isinstance(registered, Refused):
+            return registered
+        return agents.Welcome(
+            protocol=agents.PROTOCOL,
+            agent_id=registered.id,
+            park=self._settings.park.total_seconds(),
+            renew=self._settings.renew.total_seconds(),
+            beat=self._pings.heartbeat_interval.total_seconds(),
+            silence=self._pings.heartbeat_silence.total_seconds(),
+            kill=self._settings.kill.total_seconds(),
+        )
+
+    async def renew(self, tenant_id: UUID, request: agents.Renew) -> agents.Renewed:
+        """Renew leases."""
+        self._hear_from(tenant_id, request.agent_id)
+        if not request.held:
+            return agents.Renewed(renewals=[])
+        return agents.Renewed(
+            renewals=await self._renewals.submit(
+                (tenant_id, request.held), weight=len(request.held)
+            )
+        )
+
+    async def report(self, tenant_id: UUID, request: agents.Report) -> agents.Reported | Refused:
+        """A process is gone."""
+        self._hear_from(tenant_id, request.agent_id)
+        decided = await self._leases.end(
+            tenant_id,
+            request.flow_run_id,
+            request.lease_token,
+            request.outcome,
+            exit_code=request.exit_code,
+            message=request.message,
+        )
+        if decided is None:
+            return Refused(code=Code.LEASE_LOST, fields={"id": str(request.flow_run_id)})
+        run, ending = decided
+        metrics.LEASES_ENDED.labels(type(ending).__name__.lower()).inc()
+        state = run.state
+        match ending:
+            case Requeued():
+                state = State.SCHEDULED
+                self._due(tenant_id)
+            case Proposed():
+                state = await self.propose(run, ending)
+            case Crashed():
+                await self._bury_crashed(run)
+            case _:
+                pass
+        self._log.info(
+            "process_ended",
+            flow_run_id=str(run.id),
+            outcome=request.outcome,
+            exit_code=request.exit_code,
+            decision=type(ending).__name__,
+            state=state,
+        )
+        return agents.Reported(flow_run_id=run.id, state=state)
+
+    async def drain(self, tenant_id: UUID, request: agents.Drain) -> Applied:
+        """The agent takes nothing new."""
+        self._dispatcher.drop(tenant_id, request.session)
+        return Applied(id=request.session)
+
+    async def on_claim(self, tenant_id: UUID, request: agents.Claim, reply: str) -> Refused | None:
+        """Park the claim; its answer comes when there is one."""
+        refusal = _unacceptable(request)
+        if refusal is not None:
+            return refusal
+        self._hear_from(tenant_id, request.agent_id)
+        parked = Parked(
+            tenant_id=tenant_id,
+            claim=request,
+            labels=frozenset(canonical_labels(request.labels)),
+            reply=reply,
+        )
+        wait = min(request.wait, self._settings.park.total_seconds())
+        if request.is_repeated:
+            await self._claim_again(parked, wait)
+        else:
+            self._dispatcher.park(parked, wait=wait)
+        return None
+
+    async def _claim_again(self, parked: Parked, wait: float) -> None:
+        """The agent never saw an answer: give it what it was given, else let it wait."""
+        runs = await self._leases.claimed_before(
+            parked.tenant_id, parked.claim.claim_id, parked.claim.agent_id
+        )
+        if runs:
+            self._deliver(parked, runs)
+        else:
+            self._dispatcher.park(parked, wait=wait)
+
+    # decided by the ledger
+
+    async def propose(self, run: FlowRun, proposed: Proposed) -> str:
+        """Have the ledger write a state, by the rules for everybody; the state that the run has then."""
+        proposal = StateProposal(
+            run_kind=RunKind.FLOW_RUN,
+            run_id=run.id,
+            state={"type": proposed.state.value, "message": proposed.message},
+        )
+        answer = await self._ledger.set_states(
+            SetStates(tenant_id=run.tenant_id, proposals=[proposal])
+        )
+        if isinstance(answer, Refused) or isinstance(answer.outcomes[0], Refused):
+            self._log.info("proposal_refused", flow_run_id=str(run.id), state=proposed.state)
+            return run.state
+        return answer.outcomes[0].state
+
+    async def _bury_crashed(self, run: FlowRun) -> None:
+        """A process that is known to be dead is a zombie without the wait."""
+        now = self._clock()
+        await self._ledger.bury(
+            heartbeat.FlowRunZombieDetected(
+                event_id=self._ids(),
+                at=now,
+                tenant_id=run.tenant_id,
+                flow_run_id=run.id,
+                version=run.version,
+                last_seen=now,
+            )
+        )
+
+
+def _unacceptable(claim: agents.Claim) -> Refused | None:
+    if claim.protocol != agents.PROTOCOL:
+        return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {claim.protocol}")
+    if not 1 <= claim.capacity <= CAPACITY_LIMIT:
+        return _invalid(f"capacity: between 1 and {CAPACITY_LIMIT}")
+    if len(claim.labels) > LABELS_LIMIT:
+        return _invalid(f"labels: at most {LABELS_LIMIT}")
+    return None
+
+
+def _invalid(reason: str) -> Refused:
+    return Refused(code=Code.INVALID, fields={"reason": reason})
+
+
+def read_report(data: bytes) -> agents.Report:
+    """A report's text is what a process said last, and is cleaned rather than refused."""
+    try:
+        return agents.Report.model_validate_json(data)
+    except ValidationError:
+        try:
+            found = reported.clean(exact_json.loads_leniently(data))
+        except ValueError:
+            found = None
+        if not isinstance(found, dict):
+            raise
+        return agents.Report.model_validate(found)
