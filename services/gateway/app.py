@@ -15,6 +15,9 @@ from services.gateway import subscribers
 from services.gateway.agent_login import Issuer
 from services.gateway.agent_logins import AgentLogins
 from services.gateway.context import Shared
+from services.gateway.downloads.lines import Lines
+from services.gateway.downloads.routes import Downloads
+from services.gateway.downloads.tables import Tables
 from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
 from services.gateway.identity import Door, KeyedDoor, OpenDoor, Tenants
@@ -126,6 +129,7 @@ class Gateway(Service):
             log_copies=self._log_copies,
             leases=Leases(self._store.held),
             off_loop=self._off_loop,
+            downloads=Downloads(door, Lines(self._reader), Tables(reads, self._reader)),
         )
         operations = Operations(
             schema,

@@ -31,6 +31,7 @@ from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
 
 if TYPE_CHECKING:
+    from services.gateway.downloads.routes import Downloads
     from services.gateway.rows import Rows
     from services.gateway.store import Store
 
@@ -60,6 +61,7 @@ class Shared:
     log_copies: LogCopies
     leases: Leases
     off_loop: OffLoop
+    downloads: "Downloads"
     refusals: Refusals = field(default_factory=Refusals)
 
 

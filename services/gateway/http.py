@@ -90,6 +90,7 @@ def build_app(
     )
 
     app.mount("/assets", Assets(directory=BUILT_PAGES / "assets", check_dir=False), name="assets")
+    app.router.routes.extend(shared.downloads.routes())
     if settings.health_port is None:
         app.router.routes.extend(health_routes(probe))
     for path in (*sorted(_PATHS), "/lease/{rest:path}"):

@@ -1,6 +1,7 @@
 """Root queries that are not tables (reference/people.md)."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 import strawberry
 from strawberry.types import Info
@@ -11,6 +12,7 @@ from libs.contracts.errors import Code
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql import account
+from services.gateway.graphql import log_search as searches
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Listed
 from services.gateway.vault import CannotOpenError
@@ -171,6 +173,30 @@ class Query:
             TaskConcurrency(name=row.name, usage=row.usage, limit=row.limit, waiting=row.waiting)
             for row in rows
         ]
+
+    @strawberry.field
+    async def log_search(
+        self,
+        info: Info[Context, None],
+        *,
+        flow_run_id: UUID,
+        text: str | None = None,
+        level: str | None = None,
+        logger: str | None = None,
+        task_run_id: UUID | None = None,
+        limit: int = 100,
+        after: int = 0,
+    ) -> searches.LogMatches:
+        """The lines of a run that hold a text (in any case), with their positions; `level` may be several by commas."""
+        asked = searches.Search(
+            text=text,
+            level=level,
+            logger=logger,
+            task_run_id=task_run_id,
+            limit=limit,
+            after=after,
+        )
+        return await searches.search(info.context, flow_run_id, asked)
 
     @strawberry.field
     def authInfo(self) -> account.AuthInfoCamel:  # noqa: N802 - the wire's name

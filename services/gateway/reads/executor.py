@@ -194,6 +194,27 @@ class Reader:
         found: bytes | None = row[0]
         return found
 
+    async def fetch(
+        self,
+        statement: str,
+        tenant_id: UUID,
+        values: Sequence[Any],
+        caller: Caller,
+        *,
+        matching: Matching = Matching.NONE,
+    ) -> Sequence[Any]:
+        """The row of a statement that is written elsewhere, within the same shares and limits; without its last column.
+
+        Its first parameter is the tenant, its last the most bytes that it may answer; its last column is how many they
+        are. Raises GraphQLError and BusyError.
+        """
+        try:
+            return await self._row(_Asked(statement, tenant_id, values, matching), caller)
+        except BusyError:
+            raise
+        except Exception as error:
+            raise self._told(error, "fetch") from error
+
     async def _field(
         self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID], caller: Caller
     ) -> bytes | GraphQLError:

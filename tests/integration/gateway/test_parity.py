@@ -31,6 +31,9 @@ from libs.contracts.errors import Code
 from libs.runtime.database import Database
 from services.gateway.budget import Budget
 from services.gateway.context import Context, Shared
+from services.gateway.downloads.lines import Lines
+from services.gateway.downloads.routes import Downloads
+from services.gateway.downloads.tables import Tables
 from services.gateway.graphql.dialect import REGISTRY
 from services.gateway.graphql.schema import build_schema
 from services.gateway.identity import Identity, OpenDoor, Tenants
@@ -253,11 +256,12 @@ def operations_and_context(
     database = Database(stack.postgres_url("reader"), pool_size=1, name="test")
     store = Store(database)
     tenants = Tenants(store)
+    door = OpenDoor(tenants, seal=Seal(b"pepper"), clock=lambda: NOW)
     echo = Echo()
     seal = Seal(b"pepper")
     shared = Shared(
         log_copies=LogCopies(echo, streams.LOGS, streams.LOG_DRAIN),  # type: ignore[arg-type] # as below
-        door=OpenDoor(tenants, seal=seal, clock=lambda: NOW),
+        door=door,
         pepper=b"",
         bus=echo,  # type: ignore[arg-type] # stands for it
         clock=lambda: NOW,
@@ -270,6 +274,7 @@ def operations_and_context(
         seal=seal,
         leases=Leases(store.held),
         off_loop=OffLoop(),
+        downloads=Downloads(door, Lines(reader), Tables(reads, reader)),
     )
     context = Context(
         shared=shared,

@@ -158,6 +158,7 @@ async def furnished(
         "delete_task_tag_limit": {"limit_id": doomed_tag},
         "delete_task_run_artifact": {"task_run_artifact_id": doomed_artifact},
         "flow_concurrency": {"labels": None},  # of every label: one that is named is echoed
+        "log_search": {"text": MARK, "task_run_id": None},
         "secret_value": {"name": MARK},
         "set_project_name": {"name": "asked otherwise"},
         "unarchive_flow": {"flow_id": archived["id"]},
