@@ -96,6 +96,16 @@ class FlowRun(ShownTable, table=True):
             postgresql_include=["tenant_id", "scheduled_start_time"],
         ),
         Index("flow_run_updated_idx", "tenant_id", text("updated DESC")),
+        # When runs ended: lists by end_time, and counts by bucket, by state and by flow without the table. Only runs
+        # that have ended are in them, so a run enters each once, with its last state; others pay nothing.
+        Index(
+            "flow_run_ended_idx", "tenant_id", text("end_time DESC"),
+            postgresql_include=["state", "flow_id", "start_time"], postgresql_where=text("end_time IS NOT NULL"),
+        ),
+        Index(
+            "flow_run_state_ended_idx", "tenant_id", "state", text("end_time DESC"),
+            postgresql_include=["flow_id"], postgresql_where=text("end_time IS NOT NULL"),
+        ),
         Index(None, "tenant_id", "name"),
         CheckConstraint("version >= 0", name="version_counts"),
         {"schema": SCHEMA, "postgresql_with": {"fillfactor": "80"}},

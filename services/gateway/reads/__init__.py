@@ -46,7 +46,9 @@ DocumentNode reduced to those fields (else None). Execute it with graphql-core a
 came out: `plan.render(answers, data=result.data, errors=result.errors)`; the fields come out in the document's order.
 A document with foreign fields is never recalled.
 
-Ours besides the tables: `mapped_children`, `get_task_run_info`, `utility_downstream_tasks`, `utility_upstream_tasks`.
+Ours besides the tables: `mapped_children`, `get_task_run_info`, `utility_downstream_tasks`, `utility_upstream_tasks`,
+and the derived roots (`derived_roots`): counts and durations of runs by bucket and by flow (`buckets`), a run's mapped
+tasks and the agents that could take it (`run_views`).
 
 Rows inside mutation payloads (`createFlowRun { flow_run { id state } }`): give the field the type
 `reads.object_type("flow_run")`, and in its resolver
@@ -72,7 +74,8 @@ Where to look
 -------------
     a table, column or relationship   catalog     a type, operator or argument        types
     what a filter or ordering means   predicates  how the rows of a list are chosen   pages
-    how rows become JSON              compiler    a root field that is no table       sources
+    how rows become JSON              compiler    a root field that is no table       sources, derived
+    why a task run waits              waiting     what is counted by bucket           buckets
     what a client may write           values      how much it may ask for             limits
     what counts as the same document  documents, inputs
 

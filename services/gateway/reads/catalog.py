@@ -14,6 +14,7 @@ from sqlalchemy import Table as SQLTable
 from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
 
 from libs.schema import metadata, shown_columns
+from services.gateway.reads.waiting import WHY_A_TASK_RUN_WAITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +131,12 @@ _COMPUTED = {
         ),
     },
     "task_run": {
+        "duration": Column(
+            name="duration", scalar="interval", nullable=True, sql="({t}.end_time - {t}.start_time)",
+        ),
+        "waiting_reason": Column(
+            name="waiting_reason", scalar="String", nullable=True, sql=WHY_A_TASK_RUN_WAITS,
+        ),
         "heartbeat": Column(
             name="heartbeat", scalar="timestamptz", nullable=True,
             sql="GREATEST({t}.heartbeat, (SELECT s.at FROM heartbeat.task_last_seen s"

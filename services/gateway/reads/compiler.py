@@ -20,6 +20,8 @@ from typing import Any
 from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog, Relationship, Table
+from services.gateway.reads.derived import Asked
+from services.gateway.reads.derived_roots import DERIVED
 from services.gateway.reads.inputs import Get, Given, Inputs, Resolver, Tree
 from services.gateway.reads.pages import Arguments, Page, as_list
 from services.gateway.reads.predicates import (
@@ -111,6 +113,10 @@ class Compiler:
             source = _SOURCES[name](statement, writer.given(arguments["task_run_id"]))
             sql = writer.object(f"{name}_payload", fields, source)
             missing = _MISSING.get(name)
+        elif name in DERIVED:
+            source = DERIVED[name].source(Asked(self._catalog, statement, arguments))
+            sql = writer.array(DERIVED[name].row, fields, source)
+            return replace(_finished(key, sql, statement, None), table=DERIVED[name].table)
         elif name.startswith("utility_"):
             source = traversal(
                 writer.statement,
@@ -257,6 +263,13 @@ class _Writer:
 
     def object(self, type_name: str, fields: list[FieldNode], source: str) -> str:
         """One object whose fields are the columns of `source` (aliased `t`)."""
+        return _one_object(self._plain(type_name, fields), f"FROM ({source}) t")
+
+    def array(self, type_name: str, fields: list[FieldNode], source: str) -> str:
+        """All rows of `source`, as `object` shows one, in their order."""
+        return _array(self._plain(type_name, fields), f"FROM ({source}) t")
+
+    def _plain(self, type_name: str, fields: list[FieldNode]) -> list[tuple[str, str]]:
         selected = self._selections.of(fields)
         columns = [
             (key, f"'{type_name}'::text" if name == "__typename" else f't."{name}"')
@@ -264,7 +277,7 @@ class _Writer:
         ]
         for _ in columns:
             self.statement.spend_field()
-        return _one_object(columns, f"FROM ({source}) t")
+        return columns
 
     def _columns(
         self, table: Table, alias: str, fields: list[FieldNode], cost: Cost, *, depth: int

@@ -33,6 +33,7 @@ from graphql import (
 )
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog, Column, Relationship, Table
+from services.gateway.reads.derived_roots import DERIVED, build_field, build_type
 from services.gateway.reads.predicates import FLOATS
 
 COMPARISONS = ("_eq", "_neq", "_gt", "_gte", "_lt", "_lte")
@@ -183,6 +184,8 @@ class Types:
             args=dict(task_run_id),
             description="The version and state of one task run.",
         )
+        for derived in DERIVED.values():
+            fields[derived.name] = build_field(derived, self.named, from_row)
         return fields
 
     def _selection_args(self, table: Table) -> dict[str, GraphQLArgument]:
@@ -238,6 +241,9 @@ class Types:
         for suffix, build in _PER_TABLE.items():
             if name.endswith(suffix) and name.removesuffix(suffix) in self._catalog.tables:
                 return build(self, self._catalog[name.removesuffix(suffix)])
+        derived = build_type(name, self.named, from_row)
+        if derived is not None:
+            return derived
         msg = f"no type is named {name}"
         raise KeyError(msg)
 

@@ -96,6 +96,32 @@ def literal(value: Any) -> str:
     return orjson.dumps(value).decode()
 
 
+def _waiting_reason(world: World, tenant: UUID, row: Row) -> str | None:
+    """Of the states that worlds have, only a Scheduled one waits, and no start time of theirs is still to come."""
+    if row["state"] != "Scheduled":
+        return None
+    for run in world.of("flow_run", tenant):
+        if run["id"] == row["flow_run_id"] and run["state"] != "Running":
+            return f"flow_run_not_running: {run['state']}"
+    ended = ("Success", "Failed", "Cached", "Cancelled")
+    unfinished = {
+        run["task_id"]
+        for run in world.of("task_run", tenant)
+        if run["flow_run_id"] == row["flow_run_id"] and run["state"] not in ended
+    }
+    upstream = {
+        edge["upstream_task_id"]
+        for edge in world.of("edge", tenant)
+        if edge["downstream_task_id"] == row["task_id"]
+    }
+    names = {
+        task["slug"] if task["name"] is None else task["name"]
+        for task in world.of("task", tenant)
+        if task["id"] in upstream & unfinished
+    }
+    return f"upstream_unfinished: {', '.join(sorted(names)[:3])}" if names else "not_started"
+
+
 # answering -----------------------------------------------------------------------------------------------------------
 
 
@@ -135,6 +161,10 @@ class Evaluator:
                 if usage["flow_run_id"] == row["id"]
             )
             seen["duration"] = row["end_time"] - row["start_time"] if both else None
+        if table == "task_run":
+            both = row["start_time"] is not None and row["end_time"] is not None
+            seen["duration"] = row["end_time"] - row["start_time"] if both else None
+            seen["waiting_reason"] = _waiting_reason(world, tenant, row)
         return seen
 
     def answer(self, root: Root) -> Any:
