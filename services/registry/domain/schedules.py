@@ -26,6 +26,7 @@ from libs.contracts.cron import readable
 from libs.contracts.errors import Code
 from services.registry.domain.documents import UnstorableError, encode, invalid
 from services.registry.domain.firing import cron_fires, is_date, moment, rule_fires
+from services.registry.domain.group_clocks import KINDS, BadClockError
 from services.registry.domain.parts import Part, complaint
 
 MICROSECONDS = 1_000_000
@@ -277,6 +278,11 @@ AnyClock = Annotated[
 ]
 
 
+_BY_TYPE: dict[str, type[Clock]] = {
+    kind.__name__: kind for kind in (IntervalClock, CronClock, DatesClock, RRuleClock)
+}
+
+
 class Schedule(Part):
     """A serialized schedule."""
 
@@ -309,29 +315,22 @@ def ungiven(
 
 
 def group_schedule(asked: Any, *, now: datetime) -> JsonObject | Refused:
-    """The schedule that `set_flow_group_schedule` stores: crons first, then intervals, started now in their zone.
+    """The schedule that `set_flow_group_schedule` stores: crons first, then intervals, rules and dates.
 
     A clock that could never fire refuses the whole schedule. The texts of the refusals are the clients'.
     """
     if not isinstance(asked, dict):
         return invalid("schedule: an object with clocks is expected")
     zone = asked.get("timezone")
-    if zone is not None and not (isinstance(zone, str) and zone and is_time_zone(zone)):
+    if zone is not None and not _is_zone(zone):
         return Refused(code=Code.TIMEZONE_INVALID, fields={"timezone": str(zone)})
-    start = None
-    if zone is not None:
-        wall_clock = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
-        start = {"dt": wall_clock.isoformat(), "tz": zone}
     clocks: list[JsonObject] = []
-    for kind, key, field in (
-        ("CronClock", "cron_clocks", "cron"),
-        ("IntervalClock", "interval_clocks", "interval"),
-    ):
+    for key, (field, make) in KINDS.items():
         given = asked.get(key) or []
         if not isinstance(given, list):
             return invalid(f"schedule.{key}: a list is expected")
         for item in given:
-            clock = _clock_from(item, kind=kind, field=field, start=start)
+            clock = _clock_from(item, field=field, make=make, zone=zone, now=now)
             if isinstance(clock, Refused):
                 return clock
             clocks.append(clock)
@@ -343,25 +342,29 @@ def group_schedule(asked: Any, *, now: datetime) -> JsonObject | Refused:
     return {"type": "Schedule", "clocks": clocks}
 
 
+def _is_zone(value: Any) -> bool:
+    return isinstance(value, str) and bool(value) and is_time_zone(value)
+
+
 def _clock_from(
-    item: Any, *, kind: str, field: str, start: JsonObject | None
+    item: Any,
+    *,
+    field: str,
+    make: Callable[..., JsonObject],
+    zone: str | None,
+    now: datetime,
 ) -> JsonObject | Refused:
     if not isinstance(item, dict) or item.get(field) is None:
         return _invalid_clock(item, f"an object with `{field}` is expected")
-    value = item[field]
-    if kind == "IntervalClock":
-        if not isinstance(value, int) or isinstance(value, bool):
-            return _invalid_clock(item, "interval: a whole number of seconds is expected")
-        value *= MICROSECONDS
-    clock: JsonObject = {
-        "type": kind,
-        field: value,
-        "parameter_defaults": item.get("parameter_defaults") or {},
-        "start_date": start,
-    }
+    own = item.get("timezone")
+    if own is not None and not _is_zone(own):
+        return Refused(code=Code.TIMEZONE_INVALID, fields={"timezone": str(own)})
     try:
-        (IntervalClock if kind == "IntervalClock" else CronClock).model_validate(clock)
+        clock = make(item, zone=own or zone, now=now)
+        _BY_TYPE[clock["type"]].model_validate(clock)
         encode(clock, place="schedule")
+    except BadClockError as error:
+        return _invalid_clock(item, str(error))
     except ValidationError as error:
         return _invalid_clock(item, complaint(error))
     except UnstorableError as error:

@@ -258,13 +258,22 @@ def _rule(document: dict[str, Any]) -> rrule.rrule:
         raise BadScheduleError(msg)
     changes: dict[str, Any] = {"dtstart": RULE_WITHOUT_START}
     if "_dtstart" in document:
-        changes["dtstart"] = _maybe_iso(document["_dtstart"])
+        changes["dtstart"] = _start_of_rule(document)
     if "_until" in document:
         changes["until"] = _maybe_iso(document["_until"])
     if rule._count is not None and rule._count > MOST_CHECKED:  # type: ignore[attr-defined] # it has no public name
         msg = f"a rule of more than {MOST_CHECKED} times; give it an end date"
         raise BadScheduleError(msg)
     return rule.replace(**changes)
+
+
+def _start_of_rule(document: dict[str, Any]) -> datetime | None:
+    """Where a rule begins. Those that Headwater writes name their zone, and so follow its wall clock (`_tz`)."""
+    start = _maybe_iso(document["_dtstart"])
+    name = document.get("_tz")
+    if start is None or name is None:
+        return start
+    return start.astimezone(zone(name))
 
 
 def _maybe_iso(value: str | None) -> datetime | None:

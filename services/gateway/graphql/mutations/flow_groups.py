@@ -88,27 +88,56 @@ async def set_flow_group_run_config(context: Context, input: SetRunConfig) -> Su
 
 @dataclass
 class CronClock:
-    """A cron expression with the parameters of its runs."""
+    """A cron expression with the parameters and labels of its runs."""
 
     cron: str
     parameter_defaults: JSON | None = None
+    labels: list[str] | None = None
+    timezone: str | None = None
+    start_date: str | None = None
 
 
 @dataclass
 class IntervalClock:
-    """An interval in seconds (at least 60) with the parameters of its runs."""
+    """An interval in seconds (at least 60) with the parameters and labels of its runs."""
 
     interval: int
     parameter_defaults: JSON | None = None
+    labels: list[str] | None = None
+    timezone: str | None = None
+    start_date: str | None = None
+
+
+@dataclass
+class RRuleClock:
+    """A recurrence rule as iCalendar writes it (`FREQ=MONTHLY;BYDAY=-1FR;BYHOUR=9`); from today on by default."""
+
+    rrule: str
+    parameter_defaults: JSON | None = None
+    labels: list[str] | None = None
+    timezone: str | None = None
+    start_date: str | None = None
+
+
+@dataclass
+class DatesClock:
+    """Dates and times in ISO 8601; those without an offset are in the zone."""
+
+    dates: list[str]
+    parameter_defaults: JSON | None = None
+    labels: list[str] | None = None
+    timezone: str | None = None
 
 
 @dataclass
 class SetSchedule:
-    """Replaces the group's schedule; clocks follow the wall clock of `timezone`."""
+    """Replaces the group's schedule; clocks follow the wall clock of `timezone`, or of their own."""
 
     flow_group_id: UUID
     cron_clocks: list[CronClock] | None = None
     interval_clocks: list[IntervalClock] | None = None
+    rrule_clocks: list[RRuleClock] | None = None
+    dates_clocks: list[DatesClock] | None = None
     timezone: str | None = None
 
 
@@ -116,14 +145,10 @@ class SetSchedule:
 async def set_flow_group_schedule(context: Context, input: SetSchedule) -> Success:
     """Override the schedule of all versions of the group."""
     schedule: dict[str, Any] = {
-        "cron_clocks": [
-            {"cron": clock.cron, "parameter_defaults": clock.parameter_defaults}
-            for clock in input.cron_clocks or []
-        ],
-        "interval_clocks": [
-            {"interval": clock.interval, "parameter_defaults": clock.parameter_defaults}
-            for clock in input.interval_clocks or []
-        ],
+        "cron_clocks": [vars(clock) for clock in input.cron_clocks or []],
+        "interval_clocks": [vars(clock) for clock in input.interval_clocks or []],
+        "rrule_clocks": [vars(clock) for clock in input.rrule_clocks or []],
+        "dates_clocks": [vars(clock) for clock in input.dates_clocks or []],
         "timezone": input.timezone,
     }
     return await _update(context, input.flow_group_id, {"schedule": schedule})
