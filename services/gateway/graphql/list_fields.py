@@ -65,7 +65,8 @@ def _paging(resolve: Any) -> Callable[..., Any]:
     async def answer(source: Any, info: Any, **given: Any) -> Any:
         page = {name: given.pop(name, None) for name in _ARGUMENTS}
         rows = resolve(source, info, **given)
-        return paged(await rows if isawaitable(rows) else rows, **page)
+        found = await rows if isawaitable(rows) else rows
+        return paged(found, **page, at=info.context.shared.clock())
 
     return answer
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from graphql import GraphQLError
 
-from services.gateway.reads.values import moment_value, uuid_value
+from services.gateway.reads.values import named_timestamp, timestamp_value, uuid_value
 
 Truth = bool | None
 Where = dict[str, Any]
@@ -27,13 +27,14 @@ def paged(
     order_by: Sequence[dict[str, Any]] | None,
     limit: int | None,
     offset: int | None,
+    at: datetime,
 ) -> list[Any]:
-    """The rows that the arguments choose. GraphQLError for what they cannot mean."""
+    """The rows that the arguments of a request of `at` choose. GraphQLError for what they cannot mean."""
     for name, number in (("limit", limit), ("offset", offset)):
         if number is not None and number < 0:
             msg = f"{name} must not be negative: {number}"
             raise GraphQLError(msg)
-    chosen = [row for row in rows if _holds(row, where) is True]
+    chosen = [row for row in rows if _holds(row, where, at) is True]
     for name, direction in reversed(_terms(order_by)):
         chosen = _ordered(chosen, name, direction)
     start = offset or 0
@@ -61,32 +62,34 @@ def _sortable(value: Any) -> Any:
     return str(value) if isinstance(value, UUID) else value
 
 
-def _holds(row: Any, where: Where | None) -> Truth:
+def _holds(row: Any, where: Where | None, at: datetime) -> Truth:
     if where is None:
         return True
-    return _all(_member(row, name, value) for name, value in where.items())
+    return _all(_member(row, name, value, at) for name, value in where.items())
 
 
-def _member(row: Any, name: str, value: Any) -> Truth:
+def _member(row: Any, name: str, value: Any, at: datetime) -> Truth:
     if value is None:
         return True
     if name == "_not":
-        return _not(_holds(row, value))
+        return _not(_holds(row, value, at))
     if name == "_and":
-        return _all(_holds(row, one) for one in value)
+        return _all(_holds(row, one, at) for one in value)
     if name == "_or":
-        return _not(_all(_not(_holds(row, one)) for one in value))
+        return _not(_all(_not(_holds(row, one, at)) for one in value))
     found = getattr(row, name)
     if isinstance(found, list):
-        return any(_holds(one, value) is True for one in found)
+        return any(_holds(one, value, at) is True for one in found)
     if hasattr(found, "__dataclass_fields__"):
-        return _holds(found, value)
-    return _all(_compared(found, operator, operand) for operator, operand in value.items())
+        return _holds(found, value, at)
+    return _all(_compared(found, operator, operand, at) for operator, operand in value.items())
 
 
-def _compared(value: Any, operator: str, operand: Any) -> Truth:
+def _compared(value: Any, operator: str, operand: Any, at: datetime) -> Truth:
     if operand is None:
         return True
+    if isinstance(value, datetime):
+        operand = named_timestamp(operand, at)
     if operator == "_is_null":
         return (value is None) is operand
     if operator in ("_in", "_nin") and not operand:
@@ -111,7 +114,7 @@ def _like_the_value(value: Any, operand: Any) -> Any:
     if isinstance(value, UUID):
         return uuid_value(operand)
     if isinstance(value, datetime):
-        return moment_value(operand)
+        return timestamp_value(operand)
     return operand
 
 

@@ -10,6 +10,7 @@ coercion gives them in the order of their definition.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -38,10 +39,11 @@ from graphql.utilities import validate_input_value
 
 
 class Inputs(NamedTuple):
-    """The values of one request. `row_id` is given by the gateway, for the rows of mutation payloads."""
+    """The values of one request, and its instant. `row_id` is the gateway's, for the rows of mutation payloads."""
 
     literals: tuple[Any, ...]
     variables: Mapping[str, Any]
+    at: datetime
     row_id: Any = None
 
 

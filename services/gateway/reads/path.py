@@ -24,6 +24,7 @@ from graphql import (
     get_operation_ast,
 )
 
+from libs.runtime.clock import Clock, utc_now
 from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.reads.catalog import Catalog, build_catalog
 from services.gateway.reads.compiler import Compiler, Root, bounded
@@ -63,8 +64,16 @@ class ReadPath:
     """Built once; `use` gives it the merged schema."""
 
     def __init__(
-        self, catalog: Catalog, types: Types, limits: Limits, *, cache_size: int, cache_bytes: int
+        self,
+        catalog: Catalog,
+        types: Types,
+        limits: Limits,
+        *,
+        cache_size: int,
+        cache_bytes: int,
+        clock: Clock = utc_now,
     ) -> None:
+        self.now = clock
         self._catalog = catalog
         self._types = types
         self._limits = limits
@@ -85,6 +94,7 @@ class ReadPath:
         limits: Limits | None = None,
         cache_size: int = 2_000,
         cache_bytes: int = 32 << 20,
+        clock: Clock = utc_now,
     ) -> "ReadPath":
         """The read path over the tables of `libs.schema`; `scalars` are types to share with the rest of the schema."""
         catalog = build_catalog()
@@ -94,6 +104,7 @@ class ReadPath:
             limits or Limits(),
             cache_size=cache_size,
             cache_bytes=cache_bytes,
+            clock=clock,
         )
 
     @property
@@ -201,10 +212,10 @@ class ReadPath:
             fragments = _fragments(document)
             operation = None
         declared = declared_variables(self._used_schema(), operation) if operation else ()
-        resolver = Resolver(declared, Inputs((), variables or {}), {})
+        resolver = Resolver(declared, Inputs((), variables or {}, self.now()), {})
         compiler = Compiler(self._catalog, self._types, resolver, Selections(fragments, resolver))
         root = compiler.row(self._statement(None), self._catalog[table], list(field_nodes or ()))
-        return RowPlan(root, dict(variables or {}))
+        return RowPlan(root, dict(variables or {}), self.now)
 
     # inside
 
@@ -223,7 +234,8 @@ class ReadPath:
         self, entry: _Document, literals: tuple[Any, ...], variables: Mapping[str, Any] | None
     ) -> Inputs:
         try:
-            return Inputs(literals, check_variables(entry.declared, variables or {}))
+            given = check_variables(entry.declared, variables or {})
+            return Inputs(literals, given, self.now())
         except RecursionError:
             raise self._too_deep() from None
 

@@ -9,6 +9,7 @@ import orjson
 from graphql import DocumentNode, GraphQLError
 
 from libs.runtime import exact_json
+from libs.runtime.clock import Clock
 from services.gateway.reads.compiler import Root
 from services.gateway.reads.inputs import Inputs
 from services.gateway.reads.statement import Matching
@@ -147,13 +148,12 @@ class RowPlan:
 
     root: Root
     variables: Mapping[str, Any]
+    clock: Clock
 
     def values(self, row_id: Any) -> list[Any]:
-        """The values to bind for this row."""
-        return [
-            parameter.value(Inputs((), self.variables, row_id))
-            for parameter in self.root.parameters
-        ]
+        """The values to bind for this row, asked for now."""
+        inputs = Inputs((), self.variables, self.clock(), row_id)
+        return [parameter.value(inputs) for parameter in self.root.parameters]
 
 
 def at_key(error: GraphQLError, key: str) -> GraphQLError:

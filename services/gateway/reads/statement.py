@@ -9,7 +9,7 @@ from graphql import GraphQLError
 
 from services.gateway.reads.inputs import Get, Given, Inputs
 from services.gateway.reads.limits import Limits
-from services.gateway.reads.values import BINDINGS
+from services.gateway.reads.values import BINDINGS, named_timestamp
 
 TENANT = "$1"
 """The first parameter of every statement."""
@@ -72,12 +72,12 @@ class Statement:
     def bind(self, given: Given, scalar: str) -> str:
         """A parameter for one value."""
         binding = BINDINGS[scalar]
-        return binding.one.format(self._parameter(given.get, binding.convert))
+        return binding.one.format(self._parameter(_getter(given, scalar), binding.convert))
 
     def bind_many(self, given: Given, scalar: str) -> str:
         """A parameter for a list of values."""
         binding = BINDINGS[scalar]
-        return binding.many.format(self._parameter(given.get, binding.convert_many))
+        return binding.many.format(self._parameter(_getter(given, scalar), binding.convert_many))
 
     def bind_as(self, given: Given, convert: Callable[[Any], Any], cast: str) -> str:
         """A parameter with a conversion of its own."""
@@ -110,6 +110,14 @@ class Statement:
     def _parameter(self, get: Get, convert: Callable[[Any], Any]) -> str:
         self.parameters.append(Parameter(get, convert))
         return f"${len(self.parameters) + 1}"
+
+
+def _getter(given: Given, scalar: str) -> Get:
+    """How the operand is fetched; one of a timestamp may be a word, which means another instant in each request."""
+    get = given.get
+    if scalar != "timestamptz":
+        return get
+    return lambda inputs: named_timestamp(get(inputs), inputs.at)
 
 
 def too_much(message: str) -> GraphQLError:

@@ -110,7 +110,8 @@ class Types:
             "Float": GraphQLFloat,
             "uuid": text_scalar("uuid", "A UUID."),
             "timestamptz": text_scalar(
-                "timestamptz", "A moment: ISO 8601; without an offset it is UTC."
+                "timestamptz",
+                "ISO 8601; without an offset it is UTC. Conditions also take now, today, yesterday and tomorrow (UTC).",
             ),
             "interval": text_scalar("interval", "A duration, `HH:MM:SS`."),
             "_uuid": text_scalar("_uuid", "UUIDs as a PostgreSQL array literal, `{a,b}`."),

@@ -7,7 +7,7 @@ statement's text.
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -45,19 +45,43 @@ def uuid_value(value: Any) -> UUID:
         raise _invalid("uuid", value) from None
 
 
-def moment_value(value: Any) -> datetime:
+def timestamp_value(value: Any) -> datetime:
     """ISO 8601 with or without a time and an offset; what has no offset is UTC, as clients mean it."""
     if isinstance(value, datetime):
-        moment = value
+        timestamp = value
     else:
         try:
-            moment = datetime.fromisoformat(value.strip())
+            timestamp = datetime.fromisoformat(value.strip())
         except (ValueError, AttributeError, TypeError):
-            raise _no_moment(value) from None
+            raise _no_timestamp(value) from None
     try:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        if timestamp.tzinfo is None:
+            return timestamp.replace(tzinfo=UTC)
+        return timestamp.astimezone(UTC)
     except (OverflowError, ValueError):
-        raise _no_moment(value) from None
+        raise _no_timestamp(value) from None
+
+
+_DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
+
+
+def named_timestamp(value: Any, at: datetime) -> Any:
+    """The instant that a word of PostgreSQL's names in a request of `at`; whatever is no such word comes back as it is.
+
+    A day is its midnight in UTC. A list is a list of operands. Only conditions take these words: in what is stored
+    they would be a date that nobody wrote.
+    """
+    if isinstance(value, list | tuple):
+        return [named_timestamp(one, at) for one in value]
+    if not isinstance(value, str):
+        return value
+    word = value.strip().lower()
+    if word in ("now", "now()"):
+        return at
+    if word in _DAYS:
+        midnight = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        return midnight + timedelta(days=_DAYS[word])
+    return value
 
 
 def text_value(value: Any) -> str:
@@ -141,7 +165,7 @@ def uuid_list_value(value: Any) -> list[UUID]:
 BINDINGS: dict[str, Binding] = {
     "uuid": Binding("{}::uuid", "{}::uuid[]", uuid_value),
     "String": Binding("{}::varchar", "{}::varchar[]", text_value),
-    "timestamptz": Binding("{}::timestamptz", "{}::timestamptz[]", moment_value),
+    "timestamptz": Binding("{}::timestamptz", "{}::timestamptz[]", timestamp_value),
     "Int": Binding("{}::int", "{}::int[]", int_value),
     "bigint": Binding("{}::bigint", "{}::bigint[]", bigint_value),
     "Boolean": Binding("{}::boolean", "{}::boolean[]", boolean_value),
@@ -169,9 +193,10 @@ def _invalid(name: str, value: Any) -> GraphQLError:
     return GraphQLError(f"invalid input syntax for type {name}: {_shown(value)}")
 
 
-def _no_moment(value: Any) -> GraphQLError:
+def _no_timestamp(value: Any) -> GraphQLError:
     return GraphQLError(
-        f"invalid input syntax for type timestamptz: {_shown(value)}; give ISO 8601, such as 2026-01-31T12:00:00Z"
+        f"invalid input syntax for type timestamptz: {_shown(value)}; give ISO 8601, such as 2026-01-31T12:00:00Z,"
+        " or now, today, yesterday or tomorrow (UTC)"
     )
 
 

@@ -45,9 +45,12 @@ ROWS = [
 ]
 
 
+NOW = datetime(2026, 1, 2, 15, tzinfo=UTC)
+
+
 def numbers(**given: Any) -> list[int]:
     arguments: dict[str, Any] = dict.fromkeys(("where", "order_by", "limit", "offset"))
-    return [row.id.int for row in paged(ROWS, **(arguments | given))]
+    return [row.id.int for row in paged(ROWS, **(arguments | given), at=NOW)]
 
 
 @pytest.mark.parametrize(
@@ -66,6 +69,9 @@ def numbers(**given: Any) -> list[int]:
         ({"id": {"_in": []}}, []),
         ({"id": {"_nin": []}}, [1, 2, 3]),
         ({"at": {"_gte": "2026-01-02"}}, [2, 3]),
+        ({"at": {"_lt": "yesterday"}}, []),
+        ({"at": {"_in": ["yesterday", "today"]}}, [1, 2]),
+        ({"at": {"_gt": "now()"}}, [3]),
         ({"at": {"_lt": "2026-01-02T02:00:00+02:00"}}, [1]),
         ({"_or": [{"name": {"_eq": "ann"}}, {"name": {"_is_null": True}}]}, [1, 2]),
         ({"_or": []}, []),
@@ -110,7 +116,7 @@ def test_a_pattern_of_many_wildcards_is_matched_at_once() -> None:
 
     where = {"name": {"_like": "%a" * 500 + "b"}}
 
-    assert paged([row], where=where, order_by=None, limit=None, offset=None) == []
+    assert paged([row], where=where, order_by=None, limit=None, offset=None, at=NOW) == []
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,24 @@
 """What clients may write for each scalar."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID
 
 import pytest
 from graphql import GraphQLError
 
-from services.gateway.reads.values import BINDINGS, moment_value, uuid_list_value
+from services.gateway.reads.values import (
+    BINDINGS,
+    named_timestamp,
+    timestamp_value,
+    uuid_list_value,
+)
 
 ID = UUID("0190aaaa-0000-7000-8000-00000000000a")
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ("2021-05-12T17:59:58.33804+00:00", datetime(2021, 5, 12, 17, 59, 58, 338040, tzinfo=UTC)),
         ("2021-05-12T19:59:58+02:00", datetime(2021, 5, 12, 17, 59, 58, tzinfo=UTC)),
@@ -23,8 +28,32 @@ ID = UUID("0190aaaa-0000-7000-8000-00000000000a")
         ("2021-05-12", datetime(2021, 5, 12, tzinfo=UTC)),
     ],
 )
-def test_moments_without_an_offset_are_utc(text: str, moment: datetime) -> None:
-    assert moment_value(text) == moment
+def test_timestamps_without_an_offset_are_utc(text: str, timestamp: datetime) -> None:
+    assert timestamp_value(text) == timestamp
+
+
+AT = datetime(2026, 3, 1, 1, 30, tzinfo=timezone(timedelta(hours=2)))
+MIDNIGHT = datetime(2026, 2, 28, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("word", "instant"),
+    [
+        ("now", AT),
+        (" NOW() ", AT),
+        ("today", MIDNIGHT),
+        ("Yesterday", MIDNIGHT - timedelta(days=1)),
+        ("tomorrow", datetime(2026, 3, 1, tzinfo=UTC)),
+        (["today", "2026-01-01"], [MIDNIGHT, "2026-01-01"]),
+    ],
+)
+def test_a_day_in_words_is_its_midnight_in_utc(word: Any, instant: Any) -> None:
+    assert named_timestamp(word, AT) == instant
+
+
+@pytest.mark.parametrize("value", ["todays", "now() - 1", "epoch", "", None, 7, {"now": 1}])
+def test_what_is_no_word_for_a_day_stays_as_it_is(value: Any) -> None:
+    assert named_timestamp(value, AT) == value
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Times that PostgreSQL would read by the day it is asked, and ISO 8601 does not have: refused wherever a time goes."""
+"""Times that PostgreSQL has and ISO 8601 does not: conditions take its words for days, nothing that is stored does."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator
 import pytest
 from graphql import get_named_type
 
+from libs.runtime.ids import new_id
 from services.gateway.reads.catalog import build_catalog
 from tests.integration.gateway.every_field import schema
 from tests.support.engines import Stack
 from tests.support.gql import Gql
+from tests.support.serialized_flows import a_flow
 from tests.support.services import all_services
 
 SCHEMA = schema()
+WORDS = ["now", "now()", " NOW ", "today", "Tomorrow", "yesterday"]
 SPECIAL = [
-    "now", "now()", "NOW", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity", "allballs",
+    "epoch", "infinity", "-infinity", "allballs",
     "today 10:00", "2026-01-02 allballs", "Jan 8 1999", "1/8/1999", "J2451187", "20260102 040506 PST", "",
 ]  # fmt: skip
 
@@ -54,10 +57,68 @@ async def test_no_condition_takes_a_time_that_is_not_iso_8601(api: Gql, text: st
             assert errors[0]["message"].startswith("invalid input syntax for type timestamptz"), (
                 table
             )
-            assert errors[0]["message"].endswith("give ISO 8601, such as 2026-01-31T12:00:00Z")
+            assert errors[0]["message"].endswith(
+                "give ISO 8601, such as 2026-01-31T12:00:00Z, or now, today, yesterday or tomorrow (UTC)"
+            )
 
 
-@pytest.mark.parametrize("text", SPECIAL)
+@pytest.mark.parametrize("text", WORDS)
+async def test_every_condition_takes_the_words_for_days(api: Gql, text: str) -> None:
+    asked = operands()
+    assert len(asked) > 10
+    for table, column in asked:
+        for operator, value in (("_lt", text), ("_in", [text, "2026-01-02"]), ("_nin", text)):
+            await api(
+                f"query($w: {table}_bool_exp) {{ {table}(where: $w) {{ __typename }} }}",
+                w={column: {operator: value}},
+            )
+
+
+async def test_now_is_the_instant_of_each_request_and_not_of_the_first(api: Gql) -> None:
+    name = f"project-{new_id()}"
+    inlined = f"""{{
+        before: project(where: {{name: {{_eq: "{name}"}}, created: {{_lt: "now()"}}}}) {{ name }}
+        after: project(where: {{name: {{_eq: "{name}"}}, created: {{_gte: "now"}}}}) {{ name }}
+        since: project(where: {{name: {{_eq: "{name}"}}, created: {{_gte: "yesterday"}}}}) {{ name }}
+        ahead: project(where: {{name: {{_eq: "{name}"}}, created: {{_gte: "tomorrow"}}}}) {{ name }}
+    }}"""
+    nobody = await api(inlined)
+    await api(
+        "mutation($n: String!) { create_project(input: {name: $n}) { id } }",
+        n=name,
+    )
+
+    found = await api(inlined)
+
+    assert not any(nobody.values())
+    assert found == {
+        "before": [{"name": name}],
+        "after": [],
+        "since": [{"name": name}],
+        "ahead": [],
+    }
+
+
+async def test_the_rows_below_a_mutation_take_the_words_too(api: Gql) -> None:
+    project = await api(
+        "mutation($n: String!) { create_project(input: {name: $n}) { id } }",
+        n=f"project-{new_id()}",
+    )
+    flow = await api(
+        "mutation($i: create_flow_input!) { create_flow(input: $i) { id } }",
+        i={"serialized_flow": a_flow(), "project_id": project["create_project"]["id"]},
+    )
+    document = """mutation($f: UUID!, $w: flow_run_state_bool_exp) { create_flow_run(input: {flow_id: $f}) {
+        flow_run { states(where: $w) { state } } } }"""
+
+    before = await api(document, f=flow["create_flow"]["id"], w={"timestamp": {"_lte": "tomorrow"}})
+    after = await api(document, f=flow["create_flow"]["id"], w={"timestamp": {"_gt": "tomorrow"}})
+
+    assert before["create_flow_run"]["flow_run"]["states"] == [{"state": "Scheduled"}]
+    assert after["create_flow_run"]["flow_run"]["states"] == []
+
+
+@pytest.mark.parametrize("text", WORDS + SPECIAL)
 async def test_no_mutation_takes_a_time_that_is_not_iso_8601(api: Gql, text: str) -> None:
     asked = []
     for name, found in SCHEMA.mutation_type.fields.items() if SCHEMA.mutation_type else ():
@@ -74,7 +135,7 @@ async def test_no_mutation_takes_a_time_that_is_not_iso_8601(api: Gql, text: str
         assert "DateTime cannot represent" in said, (name, said)
 
 
-@pytest.mark.parametrize("text", SPECIAL)
+@pytest.mark.parametrize("text", WORDS + SPECIAL)
 async def test_no_state_waits_for_a_time_that_is_not_iso_8601(api: Gql, text: str) -> None:
     run = "0190a0a0-0000-7000-8000-00000000dead"
     errors = await api.errors(
