@@ -45,7 +45,9 @@ class Code(StrEnum):
     EDGES_UNKNOWN_TASKS = "edges_unknown_tasks"  # reason
     REQUIRED_PARAMETERS_UNSCHEDULABLE = "required_parameters_unschedulable"  # flow, names
     ARCHIVED_UNSCHEDULABLE = "archived_unschedulable"  # flow_id
-    SCHEDULE_ENDED = "schedule_ended"  # flow_id, at
+    SCHEDULE_ENDED = "schedule_ended"  # flow, at
+    SCHEDULE_MISSING = "schedule_missing"  # flow_id
+    SCHEDULE_EMPTY = "schedule_empty"  # flow
     TIMEZONE_INVALID = "timezone_invalid"  # timezone
     CLOCK_INVALID = "clock_invalid"  # clock, reason
     FLOW_OR_PROJECT_INVALID = "flow_or_project_invalid"

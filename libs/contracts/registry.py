@@ -104,9 +104,10 @@ class MoveFlow(Message):
 
 
 class SetScheduleActive(Message):
-    """Start or pause a flow's schedule. `success` false: unknown flow, or nothing to schedule.
+    """Start or pause a flow's schedule. `success` is false for an unknown flow.
 
-    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, ARCHIVED_UNSCHEDULABLE, SCHEDULE_ENDED, FLOW_UNFINISHED.
+    Refused: REQUIRED_PARAMETERS_UNSCHEDULABLE, ARCHIVED_UNSCHEDULABLE, SCHEDULE_ENDED, SCHEDULE_MISSING,
+    SCHEDULE_EMPTY, FLOW_UNFINISHED.
     """
 
     tenant_id: UUID

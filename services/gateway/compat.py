@@ -121,8 +121,15 @@ TEXTS: dict[Code, Text] = {
     Code.TIMEZONE_INVALID: Text("Invalid timezone provided for schedule: {timezone}"),
     Code.CLOCK_INVALID: Text("Invalid clock provided for schedule: {clock}: {reason}"),
     Code.SCHEDULE_ENDED: Text(
-        "Can not schedule flow {flow_id}: its schedule ended at {at}, and no run would ever be planned. Give it another"
-        " one with set_flow_group_schedule, or register the flow with later dates."
+        "Can not schedule {flow}: its schedule ended at {at}, and no run would ever be planned. Give it another one"
+        " with set_flow_group_schedule, or register the flow with later dates."
+    ),
+    Code.SCHEDULE_MISSING: Text(
+        "Flow {flow_id} has no schedule to start: give it one with set_flow_group_schedule, or register it with one."
+    ),
+    Code.SCHEDULE_EMPTY: Text(
+        "Can not schedule {flow}: its schedule has no clocks, and no run would ever be planned. Give it one with"
+        " set_flow_group_schedule, or register the flow with a clock."
     ),
     Code.FLOW_OR_PROJECT_INVALID: Text("Invalid flow or project ID."),
     Code.FLOW_OR_GROUP_REQUIRED: Text("A flow id or version group ID must be provided."),

@@ -24,6 +24,11 @@ class Schedulable:
     group_schedule: JsonObject | None
     default_parameters: JsonObject
 
+    @property
+    def has_schedule(self) -> bool:
+        """Whether it or its group was given a schedule, which may be an empty one."""
+        return bool(self.group_schedule or self.schedule)
+
 
 async def hold_group_of(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
     """Wait for changes of the flow's group, and keep others from changing it until the transaction ends.

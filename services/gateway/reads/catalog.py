@@ -80,7 +80,8 @@ TRAVERSAL = "utility_traversal"
 # The declaration -----------------------------------------------------------------------------------------------------
 
 # What keeps runs of a flow's schedule from being planned: what the scheduler found, or, where the schedule is off, the
-# required parameters for which it was not started. The flow's own defaults do not count then, as in the peer.
+# required parameters for which it was not started, or that it has no clocks. The flow's own defaults do not count then,
+# as in the peer.
 _WHY_NOTHING_IS_PLANNED = """COALESCE(
     (SELECT s.reason FROM scheduler.schedule s WHERE s.flow_id = {t}.id AND s.tenant_id = $1 AND s.active),
     (SELECT 'schedule_off: parameters_missing: ' || string_agg(DISTINCT p ->> 'name', ', ' ORDER BY p ->> 'name')
@@ -96,7 +97,10 @@ _WHY_NOTHING_IS_PLANNED = """COALESCE(
      ) c
      WHERE g.id = {t}.flow_group_id AND g.tenant_id = $1 AND NOT {t}.is_schedule_active AND NOT {t}.archived
          AND p -> 'required' = 'true' AND NOT g.default_parameters ? (p ->> 'name')
-         AND NOT COALESCE(nullif(c -> 'parameter_defaults', 'null'), jsonb_build_object()) ? (p ->> 'name'))
+         AND NOT COALESCE(nullif(c -> 'parameter_defaults', 'null'), jsonb_build_object()) ? (p ->> 'name')),
+    (SELECT 'schedule_off: no_clocks' FROM registry.flow_group g
+     WHERE g.id = {t}.flow_group_id AND g.tenant_id = $1 AND NOT {t}.is_schedule_active AND NOT {t}.archived
+         AND COALESCE(nullif(g.schedule, 'null'), nullif({t}.schedule, 'null')) -> 'clocks' = '[]')
 )"""
 
 _COMPUTED = {

@@ -15,10 +15,9 @@ from libs.contracts.registry import (
     SetScheduleActive,
 )
 from services.registry import draft_store, schedule_store, store
-from services.registry.domain import registration, schedules
-from services.registry.domain.firing import end_of
+from services.registry.domain import registration
 from services.registry.handlers.drafts import unfinished_refusal
-from services.registry.handlers.groups import unschedulable_refusal
+from services.registry.handlers.groups import start_refusal
 from services.registry.work import NOT_FOUND, Bench
 
 
@@ -89,17 +88,13 @@ class Flows:
             if flow is None:
                 return await unfinished_refusal(work, command.flow_id) or NOT_FOUND
             if command.active:
-                schedule = schedules.in_force(of_group=flow.group_schedule, of_flow=flow.schedule)
+                fields = {"flow_id": str(command.flow_id)}
                 if flow.archived:
-                    fields = {"flow_id": str(command.flow_id)}
                     return Refused(code=Code.ARCHIVED_UNSCHEDULABLE, fields=fields)
-                if schedule is None:
-                    return NOT_FOUND
-                if refused := unschedulable_refusal(flow):
+                if not flow.has_schedule:
+                    return Refused(code=Code.SCHEDULE_MISSING, fields=fields)
+                if refused := start_refusal(flow, now=work.now):
                     return refused
-                if (end := end_of(schedule)) is not None and end < work.now:
-                    fields = {"flow_id": str(command.flow_id), "at": end.isoformat()}
-                    return Refused(code=Code.SCHEDULE_ENDED, fields=fields)
             if command.active is not flow.is_active:
                 await schedule_store.set_schedule_active(*at, active=command.active)
             if command.active or flow.is_active:

@@ -1,6 +1,7 @@
 """What a flow group overrides for all its versions."""
 
 from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
 from libs.contracts.base import Applied, JsonObject, Refused
@@ -15,6 +16,7 @@ from libs.contracts.registry import (
 from services.registry import schedule_store, store
 from services.registry.domain import registration, schedules
 from services.registry.domain.documents import encode
+from services.registry.domain.firing import end_of
 from services.registry.handlers.deletion import delete_flows_and
 from services.registry.schedule_store import Schedulable
 from services.registry.work import NOT_FOUND, Bench, Work
@@ -93,6 +95,19 @@ async def _unschedulable_flow(
             continue
         if refused := unschedulable_refusal(then):
             return refused
+    return None
+
+
+def start_refusal(flow: Schedulable, *, now: datetime) -> Refused | None:
+    """Why the schedule of this flow, which has one, would plan no run from now on, or None."""
+    schedule = schedules.in_force(of_group=flow.group_schedule, of_flow=flow.schedule)
+    if schedule is None:
+        return Refused(code=Code.SCHEDULE_EMPTY, fields={"flow": flow.title})
+    if refused := unschedulable_refusal(flow):
+        return refused
+    if (end := end_of(schedule)) is not None and end < now:
+        fields = {"flow": flow.title, "at": end.isoformat()}
+        return Refused(code=Code.SCHEDULE_ENDED, fields=fields)
     return None
 
 

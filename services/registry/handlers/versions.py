@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from libs.contracts.base import Refused
 from libs.contracts.registry import FlowArchived, FlowRegistered, FlowScheduleChanged
 from services.registry import store
-from services.registry.domain import registration, schedules
+from services.registry.domain import registration
 from services.registry.domain.flows import NewFlow
 from services.registry.domain.graph import Shape
 from services.registry.domain.registration import Entry, Group, Registered
-from services.registry.handlers.groups import unschedulable_refusal
+from services.registry.handlers.groups import start_refusal
 from services.registry.schedule_store import Schedulable
 from services.registry.work import Work, log
 
@@ -47,10 +46,10 @@ async def make_version(
     version = await store.take_version(
         *at, group.id, {registration.KEY: entry.idempotency_key or None}
     )
-    schedule = schedules.in_force(of_group=group.schedule, of_flow=flow.schedule)
-    wants_schedule = entry.set_schedule_active and schedule is not None
+    schedulable = _schedulable(group, flow, version)
+    wants_schedule = entry.set_schedule_active and schedulable.has_schedule
     refused = None
-    if wants_schedule and (refused := _unschedulable(group, flow, version)):
+    if wants_schedule and (refused := start_refusal(schedulable, now=work.now)):
         log.warning("schedule_left_off", flow_id=flow_id, version=version, **refused.fields)
     is_active = wants_schedule and refused is None
     await store.insert_flow(
@@ -74,18 +73,16 @@ async def make_version(
     return Registered(id=flow_id, version=version, schedule_refused=refused)
 
 
-def _unschedulable(group: Group, flow: NewFlow, version: int) -> Refused | None:
-    return unschedulable_refusal(
-        Schedulable(
-            flow_group_id=group.id,
-            title=f"{flow.name} version {version}",
-            archived=False,
-            is_active=False,
-            schedule=flow.schedule,
-            required_parameters=frozenset(flow.required_parameters),
-            group_schedule=group.schedule,
-            default_parameters=group.default_parameters,
-        )
+def _schedulable(group: Group, flow: NewFlow, version: int) -> Schedulable:
+    return Schedulable(
+        flow_group_id=group.id,
+        title=f"{flow.name} version {version}",
+        archived=False,
+        is_active=False,
+        schedule=flow.schedule,
+        required_parameters=frozenset(flow.required_parameters),
+        group_schedule=group.schedule,
+        default_parameters=group.default_parameters,
     )
 
 

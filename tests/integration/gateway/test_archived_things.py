@@ -1,4 +1,4 @@
-"""Every mutation about a flow, asked about one that is archived: it does its work, or says why it does not."""
+"""Every mutation about a flow, asked about one that is archived or deleted: it works, or says why it does not."""
 
 from __future__ import annotations
 
@@ -152,6 +152,20 @@ async def test_a_mutation_that_is_not_done_says_why(archived: Archived, mutation
         SENTENCES[mutation].format(id=archived.id)
     ]
     assert answer["data"] == {mutation: None}
+
+
+@pytest.mark.parametrize("mutation", sorted(WORK.keys() | SENTENCES.keys()))
+async def test_a_mutation_about_a_deleted_flow_says_that_it_is_gone(
+    archived: Archived, mutation: str
+) -> None:
+    await archived.ask("delete_flow_group")
+
+    answer = await archived.ask(mutation, **WORK.get(mutation, ({}, "", None))[0])
+
+    done = (answer.get("data") or {}).get(mutation)
+    said = [error["message"] for error in answer.get("errors", ())]
+    assert said or (done["success"] is False and done["error"]), answer
+    assert "internal" not in " ".join(said)
 
 
 def test_every_mutation_about_a_flow_is_tried() -> None:

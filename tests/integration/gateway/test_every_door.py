@@ -390,6 +390,12 @@ async def test_no_mutation_about_what_is_not_there_says_that_it_was_done(tenants
 
     said_done = {name: answer for name, answer in answered.items() if _says_done(answer)}
     assert said_done.keys() == TAKEN_WHATEVER_THEY_ARE_ABOUT, said_done
+    without_a_word = {
+        name: answer
+        for name, answer in answered.items()
+        if name not in said_done and "errors" not in answer and not _says_why(answer)
+    }
+    assert without_a_word == {}
 
 
 def _says_done(answer: dict[str, Any]) -> bool:
@@ -398,6 +404,10 @@ def _says_done(answer: dict[str, Any]) -> bool:
         value is not None and value.get("success", True) is not False
         for value in (answer.get("data") or {}).values()
     )
+
+
+def _says_why(answer: dict[str, Any]) -> bool:
+    return all(value and value.get("error") for value in answer["data"].values())
 
 
 async def test_the_same_requests_are_served_to_those_who_may(tenants: Tenants) -> None:

@@ -252,6 +252,32 @@ async def test_without_a_schedule_nothing_is_started(office: Office) -> None:
     assert (await office.flow(made.id))["is_schedule_active"] is False
 
 
+@pytest.mark.parametrize(
+    ("clocks", "refused"),
+    [
+        ([], Refused(code=Code.SCHEDULE_EMPTY, fields={"flow": "f version 1"})),
+        (
+            [{"type": "DatesClock", "dates": [{"dt": "2020-05-01T10:00:00", "tz": "UTC"}]}],
+            Refused(
+                code=Code.SCHEDULE_ENDED,
+                fields={"flow": "f version 1", "at": "2020-05-01T10:00:00+00:00"},
+            ),
+        ),
+    ],
+)
+async def test_a_schedule_that_would_plan_nothing_waits_and_the_answer_says_why(
+    office: Office, clocks: list[dict[str, Any]], refused: Refused
+) -> None:
+    serialized = a_flow("f", schedule=a_schedule() | {"clocks": clocks})
+
+    made = await office.do(
+        contracts.REGISTER_FLOW, office.registration(serialized, set_schedule_active=True)
+    )
+
+    assert (await office.flow(made.id))["is_schedule_active"] is False
+    assert made.schedule_refused == refused
+
+
 @pytest.mark.parametrize("default", [None, 5])
 async def test_a_schedule_without_required_parameters_waits_and_the_answer_says_why(
     office: Office, default: int | None

@@ -89,8 +89,24 @@ async def test_the_schedule_of_an_unknown_flow_is_no_success(
 async def test_without_a_schedule_there_is_nothing_to_start(office: Office) -> None:
     made = await office.register(a_flow())
 
-    assert await set_active(office, made.id, active=True) == Applied(success=False)
+    assert await set_active(office, made.id, active=True) == Refused(
+        code=Code.SCHEDULE_MISSING, fields={"flow_id": str(made.id)}
+    )
     assert (await office.flow(made.id))["is_schedule_active"] is False
+
+
+async def test_a_schedule_without_clocks_is_not_started(office: Office) -> None:
+    serialized = a_flow(schedule={"type": "Schedule", "clocks": []})
+    made = await office.register(serialized, set_schedule_active=False)
+
+    refused = await set_active(office, made.id, active=True)
+
+    fields = {"flow": f"{serialized['name']} version 1"}
+    assert refused == Refused(code=Code.SCHEDULE_EMPTY, fields=fields)
+
+
+async def test_an_unknown_flow_has_no_schedule_to_start(office: Office) -> None:
+    assert await set_active(office, new_id(), active=True) == Applied(success=False)
 
 
 async def test_the_groups_schedule_is_a_schedule_to_start(office: Office) -> None:
@@ -231,14 +247,15 @@ async def test_an_archived_flows_schedule_is_not_started_but_may_be_paused(offic
 
 async def test_a_schedule_that_has_ended_is_not_started(office: Office) -> None:
     dates = {"type": "DatesClock", "dates": [{"dt": "2020-05-01T10:00:00", "tz": "Europe/Berlin"}]}
-    made = await office.register(a_flow(schedule=a_schedule(dates)), set_schedule_active=False)
+    serialized = a_flow(schedule=a_schedule(dates))
+    made = await office.register(serialized, set_schedule_active=False)
 
     refused = await set_active(office, made.id, active=True)
     await change_group(office, made.flow_group_id, schedule=hourly())
 
     assert refused == Refused(
         code=Code.SCHEDULE_ENDED,
-        fields={"flow_id": str(made.id), "at": "2020-05-01T10:00:00+02:00"},
+        fields={"flow": f"{serialized['name']} version 1", "at": "2020-05-01T10:00:00+02:00"},
     )
     assert await set_active(office, made.id, active=True) == Applied(id=made.id)
 

@@ -110,9 +110,20 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
     ),
     (
         Code.SCHEDULE_ENDED,
-        {"flow_id": TASK, "at": "2020-05-01T08:00:00+00:00"},
-        f"Can not schedule flow {TASK}: its schedule ended at 2020-05-01T08:00:00+00:00, and no run would ever be"
+        {"flow": "orders version 2", "at": "2020-05-01T08:00:00+00:00"},
+        "Can not schedule orders version 2: its schedule ended at 2020-05-01T08:00:00+00:00, and no run would ever be"
         " planned. Give it another one with set_flow_group_schedule, or register the flow with later dates.",
+    ),
+    (
+        Code.SCHEDULE_MISSING,
+        {"flow_id": TASK},
+        f"Flow {TASK} has no schedule to start: give it one with set_flow_group_schedule, or register it with one.",
+    ),
+    (
+        Code.SCHEDULE_EMPTY,
+        {"flow": "orders version 2"},
+        "Can not schedule orders version 2: its schedule has no clocks, and no run would ever be planned. Give it one"
+        " with set_flow_group_schedule, or register the flow with a clock.",
     ),
     (Code.FLOW_OR_PROJECT_INVALID, {}, "Invalid flow or project ID."),
     (Code.FLOW_OR_GROUP_REQUIRED, {}, "A flow id or version group ID must be provided."),

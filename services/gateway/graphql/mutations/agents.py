@@ -7,7 +7,7 @@ from uuid import UUID
 from libs.contracts import runs
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, Success
+from services.gateway.graphql.mutations.payloads import Id, Success, success_of
 from services.gateway.keys import Guard
 
 
@@ -53,7 +53,7 @@ async def delete_agent(context: Context, input: AgentInput) -> Success:
         runs.DELETE_AGENT,
         runs.DeleteAgent(tenant_id=context.tenant_id, agent_id=input.agent_id),
     )
-    return Success(success=reply.success)
+    return success_of("agent", input.agent_id, success=reply.success)
 
 
 @dataclass

@@ -7,7 +7,7 @@ from uuid import UUID
 from libs.contracts import registry
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Success
+from services.gateway.graphql.mutations.payloads import Success, success_of
 from services.gateway.graphql.scalars import JSON
 
 
@@ -25,7 +25,7 @@ async def delete_flow_group(context: Context, input: FlowGroupInput) -> Success:
         registry.DELETE_FLOW_GROUP,
         registry.DeleteFlowGroup(tenant_id=context.tenant_id, flow_group_id=input.flow_group_id),
     )
-    return Success(success=reply.success)
+    return success_of("flow group", input.flow_group_id, success=reply.success)
 
 
 @dataclass
@@ -167,4 +167,4 @@ async def _update(context: Context, flow_group_id: UUID, changes: dict[str, Any]
             tenant_id=context.tenant_id, flow_group_id=flow_group_id, changes=changes
         ),
     )
-    return Success(success=reply.success)
+    return success_of("flow group", flow_group_id, success=reply.success)

@@ -15,7 +15,12 @@ from libs.runtime.failures import is_outage
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import IdAndSuccess, Success
+from services.gateway.graphql.mutations.payloads import (
+    IdAndSuccess,
+    Success,
+    success_of,
+    success_with_id,
+)
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
 from services.gateway.leases import Held
@@ -111,7 +116,7 @@ async def delete_flow_run(context: Context, input: FlowRunInput) -> IdAndSuccess
         runs.DELETE_FLOW_RUN,
         runs.DeleteFlowRun(tenant_id=context.tenant_id, flow_run_id=input.flow_run_id),
     )
-    return IdAndSuccess(id=input.flow_run_id if reply.success else None, success=reply.success)
+    return success_with_id("flow run", input.flow_run_id, success=reply.success)
 
 
 @dataclass
@@ -155,7 +160,7 @@ async def _update(
             labels=labels,
         ),
     )
-    return Success(success=reply.success)
+    return success_of("flow run", run_id, success=reply.success)
 
 
 async def _is_fenced(context: Context, run_id: UUID) -> bool:

@@ -9,7 +9,14 @@ from libs.contracts.errors import Code
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, IdAndError, IdAndSuccess, Success
+from services.gateway.graphql.mutations.payloads import (
+    Id,
+    IdAndError,
+    IdAndSuccess,
+    Success,
+    success_of,
+    success_with_id,
+)
 from services.gateway.graphql.scalars import JSON
 
 
@@ -97,7 +104,7 @@ async def register_tasks(context: Context, input: RegisterTasks) -> Success:
             serialized_tasks=input.serialized_tasks,
         ),
     )
-    return Success(success=reply.success)
+    return success_of("flow", input.flow_id, success=reply.success)
 
 
 @dataclass
@@ -119,7 +126,7 @@ async def register_edges(context: Context, input: RegisterEdges) -> Success:
             serialized_edges=input.serialized_edges,
         ),
     )
-    return Success(success=reply.success)
+    return success_of("flow", input.flow_id, success=reply.success)
 
 
 @dataclass
@@ -153,7 +160,7 @@ async def _command(
     reply = await context.ask(
         rpc, registry.FlowCommand(tenant_id=context.tenant_id, flow_id=flow_id)
     )
-    return IdAndSuccess(id=flow_id if reply.success else None, success=reply.success)
+    return success_with_id("flow", flow_id, success=reply.success)
 
 
 @dataclass
@@ -181,7 +188,7 @@ async def update_flow_project(context: Context, input: UpdateFlowProject) -> Id:
 
 @mutation("set_schedule_active")
 async def set_schedule_active(context: Context, input: FlowInput) -> Success:
-    """Start the flow's schedule; false when it has none. Refused when it would plan nothing, with the reason."""
+    """Start the flow's schedule; false, with an `error`, when it has none. Refused when it would plan nothing."""
     return await _set_schedule(context, input.flow_id, active=True)
 
 
@@ -203,7 +210,7 @@ class SetFlowScheduleState:
 async def set_flow_schedule_state(context: Context, input: SetFlowScheduleState) -> IdAndSuccess:
     """Start or pause the flow's schedule."""
     result = await _set_schedule(context, input.flow_id, active=input.set_active)
-    return IdAndSuccess(id=input.flow_id, success=result.success)
+    return IdAndSuccess(id=input.flow_id, success=result.success, error=result.error)
 
 
 async def _set_schedule(context: Context, flow_id: UUID, *, active: bool) -> Success:
@@ -212,9 +219,10 @@ async def _set_schedule(context: Context, flow_id: UUID, *, active: bool) -> Suc
         registry.SetScheduleActive(tenant_id=context.tenant_id, flow_id=flow_id, active=active),
     )
     if isinstance(reply, Applied):
-        return Success(success=reply.success)
+        return success_of("flow", flow_id, success=reply.success)
     error = compat.error_of(reply)
-    if reply.code in _NOT_TO_START and compat.registers(context.core_version):
+    is_of_core = reply.code in _NOT_TO_START and compat.registers(context.core_version)
+    if reply.code is Code.SCHEDULE_MISSING or is_of_core:
         return Success(success=False, error=error.message)
     raise error
 
@@ -223,6 +231,7 @@ _NOT_TO_START = {
     Code.REQUIRED_PARAMETERS_UNSCHEDULABLE,
     Code.ARCHIVED_UNSCHEDULABLE,
     Code.SCHEDULE_ENDED,
+    Code.SCHEDULE_EMPTY,
 }
 """Why a schedule would plan nothing, though the flow itself is as it should be."""
 
@@ -316,4 +325,4 @@ async def _set(
             version_locking_enabled=version_locking_enabled,
         ),
     )
-    return Success(success=reply.success)
+    return success_of("flow", flow_id, success=reply.success)

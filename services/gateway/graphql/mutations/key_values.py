@@ -9,7 +9,7 @@ from libs.runtime import exact_json
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, Success
+from services.gateway.graphql.mutations.payloads import Id, Success, success_of
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
 from services.gateway.reads.values import json_value
@@ -56,7 +56,7 @@ async def delete_key_value(context: Context, input: KeyValueInput) -> Success:
     key = await context.shared.store.delete_key_value(context.tenant_id, input.key_value_id)
     if key is not None:
         await context.record("delete_key_value", object_id=input.key_value_id, info={"key": key})
-    return Success(success=key is not None)
+    return success_of("key_value", input.key_value_id, success=key is not None)
 
 
 @dataclass
@@ -90,7 +90,8 @@ class SecretInput:
 @mutation("delete_secret")
 async def delete_secret(context: Context, input: SecretInput) -> Success:
     """Delete a secret."""
-    return Success(success=await context.shared.store.delete_secret(context.tenant_id, input.name))
+    done = await context.shared.store.delete_secret(context.tenant_id, input.name)
+    return success_of("secret", input.name, success=done)
 
 
 def _check(name: str, value: object, *, what: str, limit: int) -> None:

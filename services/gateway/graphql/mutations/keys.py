@@ -13,7 +13,7 @@ from libs.contracts.errors import Code
 from services.gateway import compat, keys
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Success
+from services.gateway.graphql.mutations.payloads import Success, success_of
 from services.gateway.keys import Guard, Key, Role
 
 
@@ -155,4 +155,4 @@ async def _revoke(context: Context, key_id: UUID) -> Success:
         raise compat.error_of(revoked)
     if revoked:
         await context.forget_keys([key_id])
-    return Success(success=revoked)
+    return success_of("key", key_id, success=revoked)

@@ -10,7 +10,7 @@ from libs.contracts import runs
 from libs.contracts.runs import RunKind
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, Success
+from services.gateway.graphql.mutations.payloads import Id, Success, success_of
 from services.gateway.keys import Guard
 
 
@@ -96,4 +96,4 @@ async def _delete(context: Context, kind: RunKind, limit_id: UUID) -> Success:
         runs.DELETE_CONCURRENCY_LIMIT,
         runs.DeleteConcurrencyLimit(tenant_id=context.tenant_id, run_kind=kind, limit_id=limit_id),
     )
-    return Success(success=reply.success)
+    return success_of("limit", limit_id, success=reply.success)

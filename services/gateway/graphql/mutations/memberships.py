@@ -8,7 +8,7 @@ from libs.contracts.errors import Code
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, Success
+from services.gateway.graphql.mutations.payloads import Id, Success, success_of
 from services.gateway.keys import Guard, Membership, Role
 
 
@@ -63,4 +63,4 @@ async def delete_membership(context: Context, input: MembershipInput) -> Success
         context.tenant_id, input.membership_id
     )
     await context.forget_keys(ended)
-    return Success(success=deleted)
+    return success_of("membership", input.membership_id, success=deleted)

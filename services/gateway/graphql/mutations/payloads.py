@@ -21,7 +21,7 @@ class IdAndError:
 
 @dataclass(frozen=True, slots=True)
 class Success:
-    """`{success}`: false when there was nothing to do, as for an unknown id."""
+    """`{success}`: false when there was nothing to do, as for an unknown id; then `error` says why."""
 
     success: bool
     error: str | None = None
@@ -34,3 +34,19 @@ class IdAndSuccess:
     id: UUID | None
     success: bool
     error: str | None = None
+
+
+def success_of(thing: str, thing_id: object, *, success: bool) -> Success:
+    """Whether what was asked for was done; where it was not, nothing of this kind has the id."""
+    return Success(success=success, error=None if success else _unknown(thing, thing_id))
+
+
+def success_with_id(thing: str, thing_id: UUID, *, success: bool) -> IdAndSuccess:
+    """As `success_of`, with the id of what was touched."""
+    if success:
+        return IdAndSuccess(id=thing_id, success=True)
+    return IdAndSuccess(id=None, success=False, error=_unknown(thing, thing_id))
+
+
+def _unknown(thing: str, thing_id: object) -> str:
+    return f"This tenant has no {thing} {thing_id}: it was deleted, or is another tenant's."

@@ -6,7 +6,7 @@ from uuid import UUID
 from libs.contracts import registry
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, IdAndSuccess
+from services.gateway.graphql.mutations.payloads import Id, IdAndSuccess, success_with_id
 
 
 @dataclass
@@ -46,7 +46,7 @@ async def delete_project(context: Context, input: ProjectInput) -> IdAndSuccess:
         registry.DELETE_PROJECT,
         registry.DeleteProject(tenant_id=context.tenant_id, project_id=input.project_id),
     )
-    return IdAndSuccess(id=input.project_id if reply.success else None, success=reply.success)
+    return success_with_id("project", input.project_id, success=reply.success)
 
 
 @dataclass

@@ -7,7 +7,13 @@ from libs.contracts import runs, subjects
 from libs.contracts.runs import RunKind
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.graphql.mutations.payloads import Id, IdAndSuccess, Success
+from services.gateway.graphql.mutations.payloads import (
+    Id,
+    IdAndSuccess,
+    Success,
+    success_of,
+    success_with_id,
+)
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
 
@@ -86,7 +92,7 @@ async def set_task_run_name(context: Context, input: SetTaskRunName) -> Success:
             name=input.name,
         ),
     )
-    return Success(success=reply.success)
+    return success_of("task run", input.task_run_id, success=reply.success)
 
 
 @dataclass
@@ -147,7 +153,7 @@ async def update_task_run_artifact(context: Context, input: UpdateArtifact) -> I
             tenant_id=context.tenant_id, artifact_id=input.task_run_artifact_id, data=input.data
         ),
     )
-    return IdAndSuccess(id=input.task_run_artifact_id, success=reply.success)
+    return success_with_id("artifact", input.task_run_artifact_id, success=reply.success)
 
 
 @dataclass
@@ -164,4 +170,4 @@ async def delete_task_run_artifact(context: Context, input: ArtifactInput) -> Su
         runs.WRITE_ARTIFACT,
         runs.WriteArtifact(tenant_id=context.tenant_id, artifact_id=input.task_run_artifact_id),
     )
-    return Success(success=reply.success)
+    return success_of("artifact", input.task_run_artifact_id, success=reply.success)

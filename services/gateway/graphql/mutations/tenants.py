@@ -55,7 +55,8 @@ async def delete_tenant(context: Context, input: DeleteTenant) -> Success:
     ended = await context.shared.store.delete_tenant(input.tenant_id)
     context.shared.tenants.forget()
     await context.forget_keys(ended or ())
-    return Success(success=ended is not None)
+    error = None if ended is not None else f"There is no tenant {input.tenant_id}: it was deleted."
+    return Success(success=ended is not None, error=error)
 
 
 @dataclass

@@ -49,6 +49,9 @@ async def late_reason(asker: Asker, flow: UUID) -> str | None:
         ({"schedule": schedule(None), "archived": True}, None),
         ({"schedule": schedule(None), "parameters": [{"name": "day", "required": False}]}, None),
         ({}, None),
+        ({"schedule": schedule()}, "schedule_off: no_clocks"),
+        ({"schedule": schedule(), "archived": True}, None),
+        ({"schedule": schedule(), "group": {"schedule": schedule({"table": 1})}}, None),
         (
             {"schedule": schedule({"table": 1}), "group": {"schedule": schedule({"day": 1})}},
             "schedule_off: parameters_missing: table",
