@@ -7,6 +7,7 @@ read, so gateway and registry let none in.
 
 import json
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,17 @@ _CONTAINERS = frozenset((dict, list))
 
 MOST_LEVELS = 128
 """Arrays and objects within one another that are taken. Parsers of messages stop at 200; their envelopes take a few."""
+
+
+_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
+
+
+def holds_nul(text: str) -> bool:
+    """Whether a string in this JSON has the character U+0000, which PostgreSQL cannot hold.
+
+    Not where a backslash comes before: six characters that look like its escape are a text as any other.
+    """
+    return "\\u0000" in text and _ESCAPED_NUL.search(text) is not None
 
 
 def loads(text: bytes | bytearray | str) -> Any:

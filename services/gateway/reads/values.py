@@ -4,7 +4,6 @@ Binding converts to what the driver expects and refuses in PostgreSQL's words; n
 statement's text.
 """
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,8 +13,6 @@ from uuid import UUID
 from graphql import GraphQLError
 
 from libs.runtime import exact_json
-
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 Convert = Callable[[Any], Any]
 
@@ -141,7 +138,7 @@ def json_value(value: Any) -> str:
         text = exact_json.dumps(value).decode()
     except (TypeError, ValueError, RecursionError):
         raise _invalid("jsonb", value) from None
-    if _ESCAPED_NUL.search(text):
+    if exact_json.holds_nul(text):
         raise _nul()
     return text
 

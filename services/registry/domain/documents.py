@@ -6,17 +6,15 @@ floats, and a flow's parameters come back to their owner.
 
 import binascii
 import json
-import re
 import zlib
 from base64 import b64decode
 from typing import Any, NoReturn
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.runtime.exact_json import MOST_LEVELS, is_deeper_than, whole
+from libs.runtime.exact_json import MOST_LEVELS, holds_nul, is_deeper_than, whole
 
 _GZIP = 31  # window bits: 15, plus 16 for a gzip header
-_ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
 
 class UnreadableError(Exception):
@@ -89,7 +87,7 @@ def encode(value: Any, *, place: str) -> str:
     except ValueError:
         msg = f"{place}: it holds a number that is not one (NaN or infinity)"
         raise UnstorableError(msg) from None
-    if "\\u0000" in text and _ESCAPED_NUL.search(text):
+    if holds_nul(text):
         msg = f"{_place_of_nul(value, place)}: a NUL character cannot be stored"
         raise UnstorableError(msg)
     return text

@@ -13,8 +13,10 @@ from uuid import UUID
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from libs.contracts.run_configs import complaint_about
 from libs.contracts.runs import CreateFlowRun, CreateScheduled, FlowRunCreated
 from libs.contracts.states import State
+from libs.runtime import exact_json
 from libs.runtime.database import Connection, statement
 from libs.runtime.ids import NewId
 from services.runs.domain.creation import (
@@ -320,6 +322,9 @@ def _refusal(command: CreateFlowRun, flow: FlowFacts | None) -> Refused | None:
         return Refused(code=Code.FLOW_NOT_FOUND, fields={"flow_id": str(command.flow_id)})
     if flow.archived:
         return Refused(code=Code.FLOW_ARCHIVED, fields={"flow_id": str(flow.id)})
+    # What flows and groups have was looked at when it was given.
+    if reason := complaint_about(command.run_config):
+        return Refused(code=Code.INVALID, fields={"reason": reason})
     return None
 
 
@@ -331,7 +336,7 @@ def _unstorable(run: NewFlowRun) -> str | None:
         "context": run.context,
         "labels": run.labels,
     }.items():
-        if "\\u0000" in text:
+        if exact_json.holds_nul(text):
             return f"{name} cannot hold the character U+0000"
     for name, value in {
         "flow_run_name": run.name,

@@ -162,7 +162,7 @@ async def test_a_mutation_about_a_deleted_flow_says_that_it_is_gone(
 
     answer = await archived.ask(mutation, **WORK.get(mutation, ({}, "", None))[0])
 
-    done = (answer.get("data") or {}).get(mutation)
+    done = (answer.get("data") or {}).get(mutation) or {}
     said = [error["message"] for error in answer.get("errors", ())]
     assert said or (done["success"] is False and done["error"]), answer
     assert "internal" not in " ".join(said)

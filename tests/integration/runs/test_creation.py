@@ -135,6 +135,9 @@ async def test_what_cannot_be_run_is_refused_and_leaves_nothing(stack: Stack, bu
             parameters={"a": 1, "b": 1},
             scheduled_start_time="9999-12-31T23:59:59-12:00",
         ),
+        await client.ask_create(
+            flow_id=flow.id, parameters={"a": 1, "b": 1}, run_config={"type": "LocalRun", "env": 1}
+        ),
     ]
 
     assert [(r.code.value, r.fields) for r in replies if isinstance(r, Refused)] == [
@@ -147,8 +150,21 @@ async def test_what_cannot_be_run_is_refused_and_leaves_nothing(stack: Stack, bu
         ("invalid", {"reason": "flow_run_name cannot hold the character U+0000"}),
         ("invalid", {"reason": "idempotency_key is longer than 1000 bytes"}),
         ("invalid", {"reason": "scheduled_start_time is beyond what a calendar holds"}),
+        ("invalid", {"reason": "run_config.env: an object is expected"}),
     ]
     assert await _count(stack, flow) == 0
+
+
+async def test_a_text_that_looks_like_the_escape_of_u0000_is_a_text(stack: Stack, bus: Bus) -> None:
+    flow = await register_flow(stack.admin_pool)
+    given = {"path": r"C:\u0000", "a key\\u0000": [r"\\u0000"]}
+
+    run_id = await Client(bus, flow.tenant_id).create(flow, parameters=given, context=given)
+
+    row = await stack.admin_pool.fetchrow(
+        "SELECT parameters, context FROM runs.flow_run WHERE id = $1", run_id
+    )
+    assert (row["parameters"], row["context"]) == (given, given)
 
 
 async def test_what_is_no_child_is_refused_alone(stack: Stack, bus: Bus) -> None:

@@ -86,3 +86,17 @@ def test_an_integer_that_could_not_be_read_is_not_kept(digits: str) -> None:
         exact_json.loads(digits)
     with pytest.raises(ValueError, match="larger than any number"):
         exact_json.whole(digits)
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [
+        ("\0", True),
+        ({"a\0": 1}, True),
+        (["\\\0"], True),
+        (r"C:\u0000", False),
+        ([r"\\u0000", "u0000"], False),
+    ],
+)
+def test_only_the_character_itself_is_a_nul(value: Any, holds: bool) -> None:
+    assert exact_json.holds_nul(exact_json.dumps(value).decode()) is holds

@@ -8,7 +8,6 @@ from uuid import UUID
 from libs.contracts import runs, subjects
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.contracts.run_configs import complaint_about
 from libs.contracts.runs import RunKind
 from libs.runtime import metrics
 from libs.runtime.failures import is_outage
@@ -59,7 +58,7 @@ async def create_flow_run(context: Context, input: CreateFlowRun) -> FlowRunPayl
             version_group_id=input.version_group_id,
             parameters=_object(input.parameters, "parameters"),
             labels=input.labels,
-            run_config=_run_config(input.run_config),
+            run_config=_object(input.run_config, "run_config"),
             context=_object(input.context, "context"),
             scheduled_start_time=input.scheduled_start_time,
             idempotency_key=input.idempotency_key,
@@ -68,13 +67,6 @@ async def create_flow_run(context: Context, input: CreateFlowRun) -> FlowRunPayl
         ),
     )
     return FlowRunPayload(id=reply.id)
-
-
-def _run_config(value: object) -> dict[str, Any] | None:
-    """One that agents can read: the run would be an error in each that is given it."""
-    if reason := complaint_about(value):
-        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
-    return _object(value, "run_config")
 
 
 def _object(value: object, name: str) -> dict[str, Any] | None:
