@@ -22,7 +22,7 @@ from libs.contracts.states import State
 from services.gateway.reads.derived import Argument, Asked, Derived
 from services.gateway.reads.inputs import Given, Inputs
 from services.gateway.reads.statement import TENANT, too_much
-from services.gateway.reads.values import moment_value
+from services.gateway.reads.values import named_timestamp, timestamp_value
 
 MOST_COUNTED = 10_000
 MOST_READ = 250_000
@@ -164,7 +164,10 @@ def _window(asked: Asked, *, step: timedelta | None = None) -> tuple[str, str]:
 
 def _ends_after(since: Given, until: Given, step: timedelta | None) -> Callable[[Inputs], Any]:
     def get(inputs: Inputs) -> datetime:
-        first, last = moment_value(since.get(inputs)), moment_value(until.get(inputs))
+        first, last = (
+            timestamp_value(named_timestamp(given.get(inputs), inputs.at))
+            for given in (since, until)
+        )
         if last <= first:
             msg = f"until ({_shown(last)}) must be later than since ({_shown(first)})."
             raise GraphQLError(msg)

@@ -16,14 +16,14 @@ from services.gateway.reads.catalog import Catalog
 from services.gateway.reads.inputs import Given, Tree
 from services.gateway.reads.predicates import Filters
 from services.gateway.reads.statement import Statement
-from services.gateway.reads.values import moment_value, text_value, uuid_list_value, uuid_value
+from services.gateway.reads.values import text_value, timestamp_value, uuid_list_value, uuid_value
 
 __all__ = ["Argument", "Asked", "Derived"]
 
 _CONVERSIONS = {
     "uuid": uuid_value,
     "uuid[]": uuid_list_value,
-    "timestamptz": moment_value,
+    "timestamptz": timestamp_value,
     "text": text_value,
 }
 

@@ -81,7 +81,7 @@ class Statement:
 
     def bind_as(self, given: Given, convert: Callable[[Any], Any], cast: str) -> str:
         """A parameter with a conversion of its own."""
-        return f"{self._parameter(given.get, convert)}::{cast}"
+        return f"{self._parameter(_getter(given, cast), convert)}::{cast}"
 
     def bind_visible_tenants(self) -> str:
         """A parameter for the tenants whose names the caller may see."""
