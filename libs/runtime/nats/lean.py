@@ -81,24 +81,6 @@ class LeanClient(PatientClient):
         except Exception as error:  # a callback's surprise must not end the reading
             await self._error_cb(error)
 
-    async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
-        """None for a header that does not parse: a stranger may send any bytes, and nats-py would stop reading."""
-        try:
-            return await super()._process_headers(headers)
-        except (UnicodeDecodeError, IndexError) as error:
-            await self._error_cb(error)
-            return None
-
-    def _build_message(
-        self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
-    ) -> Msg:
-        """What is no UTF-8 in a stranger's subject is replaced; its message fails where it is handled."""
-        try:
-            message: Msg = super()._build_message(sid, subject, reply, data, headers)
-        except UnicodeDecodeError:
-            message = super()._build_message(sid, _text(subject), _text(reply), data, headers)
-        return message
-
     # out
 
     async def _flush_pending(self, force_flush: bool = False) -> None:
@@ -363,7 +345,3 @@ def _lose(asked: "list[asyncio.Future[Msg]]") -> None:
     for answer in asked:
         if not answer.done():
             answer.set_exception(nats.errors.StaleConnectionError())
-
-
-def _text(name: bytes) -> bytes:
-    return name.decode(errors="replace").encode()
