@@ -9,7 +9,6 @@ from libs.contracts import heartbeat, registry, runs
 from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.errors import Code
 from libs.runtime import metrics
-from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database
 from libs.runtime.group_commit import GroupCommit, QueueFullError
@@ -37,21 +36,6 @@ class Handlers:
     """Runs something in the background: an agent's presence must not delay its answer."""
     due: Callable[[UUID], None]
     """Told of a tenant whose waiting runs may start now."""
-
-    def serve(self, bus: Bus) -> None:
-        """Declare the verbs. The hot ones join the group commit."""
-        bus.serve_hot(runs.SET_STATES, self.set_states)
-        bus.serve_hot(runs.CREATE_FLOW_RUN, self.create_flow_run)
-        bus.serve_hot(runs.GET_OR_CREATE_TASK_RUN, self.get_or_create_task_run)
-        bus.serve_hot(runs.CANCEL_FLOW_RUN, self.cancel_flow_run)
-        bus.serve_hot(runs.GET_RUNS_IN_QUEUE, self.get_runs_in_queue)
-        bus.serve(runs.REGISTER_AGENT, self.register_agent)
-        bus.serve(runs.DELETE_AGENT, self.delete_agent)
-        bus.serve(runs.UPDATE_RUN, self.update_run)
-        bus.serve(runs.DELETE_FLOW_RUN, self.delete_flow_run)
-        bus.serve(runs.WRITE_ARTIFACT, self.write_artifact)
-        bus.serve(runs.SET_CONCURRENCY_LIMIT, self.set_concurrency_limit)
-        bus.serve(runs.DELETE_CONCURRENCY_LIMIT, self.delete_concurrency_limit)
 
     # states and creation
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar, cast
-from uuid import UUID
 
 import nats.errors
 from faststream import AckPolicy
@@ -25,7 +24,7 @@ from libs.runtime.bus import batches
 from libs.runtime.bus.answering import Answering
 from libs.runtime.bus.batches import BatchConsumer
 from libs.runtime.bus.consumers import Consuming
-from libs.runtime.bus.router import Benchmark, Bound, Router, finish
+from libs.runtime.bus.router import Bound, Router, finish
 from libs.runtime.bus.router import Subscription as Declared
 from libs.runtime.bus.rpc import Asking
 from libs.runtime.bus.streams import BusStreams
@@ -87,8 +86,6 @@ class Bus:
             rpc_timeout=rpc_timeout,
         )
         self._routers: list[Router] = []
-        self._declared = Router(service)
-        self._routers.append(self._declared)
         self._batch_consumers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -145,8 +142,6 @@ class Bus:
             self._log.warning("bus_start_waits", nats=self._address.place, error=last)
 
     async def _begin_serving(self) -> None:
-        self._routers.remove(self._declared)
-        self.include(self._declared)
         client = cast("LeanClient", await self.broker.connect())
         await self._streams.look(client)
         self._streams.check_bound()
@@ -359,44 +354,6 @@ class Bus:
     async def acknowledge(self, messages: Sequence[Msg]) -> None:
         """End the delivery of messages that are dealt with: a batch's part too, when its handler has come so far."""
         await batches.acknowledge(messages)
-
-    # as services/runs declares what it listens to, until it has its own router
-
-    def serve(self, rpc: Rpc[Any, Any], handler: Any) -> None:
-        """See `Router.verb`."""
-        self._declared.verb(rpc)(handler)
-
-    def serve_hot(self, rpc: Rpc[Any, Any], handler: Any) -> None:
-        """See `Router.lean_verb`."""
-        self._declared.lean_verb(rpc, Benchmark.RUNS)(handler)
-
-    def serve_tenants(
-        self,
-        rpc: Rpc[Any, Any],
-        handler: Any,
-        *,
-        whose: Callable[[Msg], UUID | None],
-        read: Callable[[bytes], Any] | None = None,
-        hot: bool = False,
-    ) -> None:
-        """See `Router.lean_agent_verb`."""
-        self._declared.lean_agent_verb(
-            rpc, Benchmark.AGENT_DISPATCH, whose=whose, read=read, bounded=not hot
-        )(handler)
-
-    def hear(self, subject: subjects.Subject, callback: Any, *, shared: bool = True) -> None:
-        """See `Router.lean_signal`."""
-        self._declared.lean_signal(subject, Benchmark.AGENT_DISPATCH, shared=shared)(callback)
-
-    def consume(self, durable: Durable, stream: Stream, bodies: Any, handler: Any) -> None:
-        """See `Router.durable`."""
-        found = {subject: bodies(subject.template) for subject in subjects.ALL}
-        known = {subject: body for subject, body in found.items() if body is not None}
-        self._declared.durable(durable, stream, known)(handler)
-
-    def consume_batches(self, durable: Durable, stream: Stream, handler: Any, **how: Any) -> None:
-        """See `Router.batches`."""
-        self._declared.batches(durable, stream, Benchmark.RUNS, **how)(handler)
 
     # telling
 

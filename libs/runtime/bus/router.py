@@ -197,8 +197,6 @@ class Router(NatsRouter):
         benchmark: Benchmark,
         *,
         whose: Callable[[Msg], UUID | None],
-        read: Callable[[bytes], Req] | None = None,
-        bounded: bool = False,
     ) -> Callable[
         [Callable[[UUID, Req, str], Awaitable[Rep | Refused | None]]],
         Callable[[UUID, Req, str], Awaitable[Rep | Refused | None]],
@@ -214,8 +212,6 @@ class Router(NatsRouter):
         ) -> Callable[[UUID, Req, str], Awaitable[Rep | Refused | None]]:
             self._note(rpc.subject, Kind.AGENT_VERB, function, rpc=rpc, lean=benchmark)
 
-            turns = Turns(self.service)
-
             def begin(message: Msg) -> Coroutine[Any, Any, None] | None:
                 tenant_id = whose(message)
                 if tenant_id is None:
@@ -224,9 +220,7 @@ class Router(NatsRouter):
                 async def handle(request: Req) -> Rep | Refused | None:
                     return await function(tenant_id, request, message.reply)
 
-                in_turn = turns.bounded(handle) if bounded else handle
-                in_time = within(self.bound.rpc_timeout, in_turn)
-                return self._answer(rpc, message, in_time, read=read)
+                return self._answer(rpc, message, within(self.bound.rpc_timeout, handle))
 
             self.taken.append((rpc.subject.wildcard, begin))
             return function

@@ -35,8 +35,8 @@ within the time that an agent waits. A claim that is parked is answered later, b
 What it will not do: run anything, judge a Running run, or touch a finished one.
 """
 
-from services.runs.dispatch.service import Dispatch
+from services.runs.dispatch.service import Dispatch, asking_tenant
 from services.runs.dispatch.settings import DispatchSettings
-from services.runs.dispatch.verbs import LedgerCalls
+from services.runs.dispatch.verbs import LedgerCalls, read_report
 
-__all__ = ["Dispatch", "DispatchSettings", "LedgerCalls"]
+__all__ = ["Dispatch", "DispatchSettings", "LedgerCalls", "asking_tenant", "read_report"]

@@ -17,7 +17,7 @@ from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
 from libs.runtime import exact_json, metrics, reported
 from libs.runtime.clock import Clock
-from libs.runtime.group_commit import GroupCommit
+from libs.runtime.group_commit import GroupCommit, QueueFullError
 from libs.runtime.ids import NewId
 from libs.runtime.settings import PingSettings
 from libs.runtime.trace import Tracing
@@ -139,19 +139,25 @@ class Verbs:
             kill=self._settings.kill.total_seconds(),
         )
 
-    async def renew(self, tenant_id: UUID, request: agents.Renew) -> agents.Renewed:
+    async def renew(self, tenant_id: UUID, request: agents.Renew) -> agents.Renewed | Refused:
         """Renew leases."""
+        if (refused := _other_protocol(request)) is not None:
+            return refused
         self._hear_from(tenant_id, request.agent_id)
         if not request.held:
             return agents.Renewed(renewals=[])
-        return agents.Renewed(
-            renewals=await self._renewals.submit(
+        try:
+            renewals = await self._renewals.submit(
                 (tenant_id, request.held), weight=len(request.held)
             )
-        )
+        except QueueFullError:
+            return Refused(code=Code.BUSY, fields={"service": "runs"})
+        return agents.Renewed(renewals=renewals)
 
     async def report(self, tenant_id: UUID, request: agents.Report) -> agents.Reported | Refused:
         """A process is gone."""
+        if (refused := _other_protocol(request)) is not None:
+            return refused
         self._hear_from(tenant_id, request.agent_id)
         decided = await self._leases.end(
             tenant_id,
@@ -186,8 +192,10 @@ class Verbs:
         )
         return agents.Reported(flow_run_id=run.id, state=state)
 
-    async def drain(self, tenant_id: UUID, request: agents.Drain) -> Applied:
+    async def drain(self, tenant_id: UUID, request: agents.Drain) -> Applied | Refused:
         """The agent takes nothing new."""
+        if (refused := _other_protocol(request)) is not None:
+            return refused
         self._dispatcher.drop(tenant_id, request.session)
         return Applied(id=request.session)
 
@@ -253,13 +261,21 @@ class Verbs:
 
 
 def _unacceptable(claim: agents.Claim) -> Refused | None:
-    if claim.protocol != agents.PROTOCOL:
-        return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {claim.protocol}")
+    if (refused := _other_protocol(claim)) is not None:
+        return refused
     if not 1 <= claim.capacity <= CAPACITY_LIMIT:
         return _invalid(f"capacity: between 1 and {CAPACITY_LIMIT}")
     if len(claim.labels) > LABELS_LIMIT:
         return _invalid(f"labels: at most {LABELS_LIMIT}")
     return None
+
+
+def _other_protocol(
+    request: agents.Claim | agents.Renew | agents.Report | agents.Drain,
+) -> Refused | None:
+    if request.protocol == agents.PROTOCOL:
+        return None
+    return _invalid(f"protocol: this ledger speaks {agents.PROTOCOL}, not {request.protocol}")
 
 
 def _invalid(reason: str) -> Refused:

@@ -480,14 +480,14 @@ async def test_the_sweep_frees_a_slot_that_nobody_occupies_and_counts_who_has_no
         finished,
     )
 
-    repaired = await ledger.repair_slots()
+    repaired = await ledger.duties.repair_slots()
 
     assert repaired == 2
     rows = await stack.admin_pool.fetch(
         "SELECT run_id FROM runs.concurrency_slot WHERE limit_id = $1", limit_id
     )
     assert [row["run_id"] for row in rows] == [at_work]
-    assert await ledger.repair_slots() == 0
+    assert await ledger.duties.repair_slots() == 0
 
 
 async def test_a_deleted_run_leaves_no_slot(stack: Stack, buses: list[Bus]) -> None:
@@ -528,7 +528,7 @@ async def test_a_late_run_names_the_limit_that_it_waits_for(
     await client.set(second, "Running")
     await make_late(stack, client, utc_now() - timedelta(minutes=1))
 
-    await ledger.mark_late()
+    await ledger.duties.mark_late()
 
     reasons = await late_reasons(stack, client)
     assert reasons == {
@@ -536,7 +536,7 @@ async def test_a_late_run_names_the_limit_that_it_waits_for(
         third: "limit_full: label gpu, limit 1",
     }
     await client.set(first, "Success")
-    await ledger.mark_late()
+    await ledger.duties.mark_late()
     assert (await late_reasons(stack, client)) == {
         second: "not_claimed",
         third: "no_matching_agent",

@@ -170,7 +170,7 @@ async def test_a_cancellation_that_nobody_obeys_ends_at_its_deadline(
         "UPDATE runs.flow_run SET state_timestamp = state_timestamp - interval '2 minutes' WHERE id = $1",
         run_id,
     )
-    late = await ledger.end_cancellations()
+    late = await ledger.duties.end_cancellations()
 
     assert (early, asked, late) == (0, "UPDATE 1", 1)
     assert await states(stack, run_id) == ("Cancelled", ["Cancelled", "Cancelled"])
@@ -206,9 +206,9 @@ async def test_a_task_run_ends_with_its_flow_runs_silence_however_that_ended(
     await client.set(run_id, end)
     await _pings_are_heard(stack)
 
-    early = await ledger.end_left_task_runs()
+    early = await ledger.duties.end_left_task_runs()
     await _an_hour_passes(stack, run_id)
-    ended = [await ledger.end_left_task_runs() for _ in range(2)]
+    ended = [await ledger.duties.end_left_task_runs() for _ in range(2)]
 
     assert (early, ended) == (0, [1, 0])
     assert await states(stack, run_id) == (end, ["Failed", "Success", "Pending"])
@@ -233,14 +233,14 @@ async def test_a_task_run_is_left_running_while_its_process_may_live(
         runs_left.append(run_id)
 
     await _pings_are_heard(stack, since="1 minute")
-    while_nobody_listened = await ledger.end_left_task_runs()
+    while_nobody_listened = await ledger.duties.end_left_task_runs()
     await _pings_are_heard(stack)
     await stack.admin_pool.execute(
         "INSERT INTO heartbeat.last_seen (flow_run_id, tenant_id, at) VALUES ($1, $2, now())",
         runs_left[0],
         flow.tenant_id,
     )
-    while_it_pings = await ledger.end_left_task_runs()
+    while_it_pings = await ledger.duties.end_left_task_runs()
 
     assert (while_nobody_listened, while_it_pings) == (0, 0)
     for run_id in runs_left:

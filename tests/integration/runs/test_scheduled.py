@@ -171,7 +171,7 @@ async def test_archiving_deletes_pending_runs_and_cancels_ad_hoc_ones_with_a_mes
         (running, "Running", None, 3),
         (begun, "Scheduled", None, 4),
     ]
-    assert await ledger.sweep() == 0
+    assert await ledger.duties.sweep() == 0
 
 
 async def test_an_archiving_that_was_taken_back_touches_nothing(
@@ -195,12 +195,12 @@ async def test_the_sweep_does_what_a_lost_event_would_have_done(
     await archive(stack, archived)
     await stack.admin_pool.execute("DELETE FROM registry.flow WHERE id = $1", deleted.id)
 
-    touched = await ledger.sweep()
+    touched = await ledger.duties.sweep()
 
     assert touched == 2
     assert await state_of(stack, waiting) == "Cancelled"
     assert await state_of(stack, gone) is None
-    assert await ledger.sweep() == 0
+    assert await ledger.duties.sweep() == 0
 
 
 async def test_a_deleted_flow_takes_its_runs_with_it_and_a_living_one_does_not(

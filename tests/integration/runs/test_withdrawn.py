@@ -142,7 +142,7 @@ async def test_what_no_queue_offers_any_more_is_cancelled_whatever_it_waits_for(
     await client.set(run_id, {"type": state, "start_time": utc_now().isoformat()})
     await withdraw(stack, flow, "archived")
 
-    await ledger.sweep()
+    await ledger.duties.sweep()
 
     found = await stack.admin_pool.fetchval("SELECT state FROM runs.flow_run WHERE id = $1", run_id)
     assert found == "Cancelled"
