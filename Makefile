@@ -134,7 +134,7 @@ test-clients: $(READY) ## Every generation of real clients, in each mode, throug
 
 images: $(READY) $(DIST) ## Make the images that the tests of the containers need; minutes, where nothing is cached
 	@if [ "$${HEADWATER_NO_DOCKER:-}" = 1 ]; then echo "HEADWATER_NO_DOCKER=1: the containers are NOT tested" >&2; \
-	else $(BIN)/python -m deploy.offline images; fi
+	else $(BIN)/python -m tests.offline images; fi
 
 test-containers: $(READY) ## Image, compose story and Helm chart; starts Docker if it can (HEADWATER_NO_DOCKER=1 goes without)
 	$(BIN)/pytest tests/deploy

@@ -87,12 +87,11 @@ class Agent:
             kill_after=lambda: self._welcome.kill if self._welcome else 30.0,
             freed=self._freed,
         )
-        self._metrics.gauges = {
-            "connected": lambda: float(self._link.is_connected),
-            "running": lambda: float(len(self._children)),
-            "capacity": lambda: float(settings.capacity),
-            "draining": lambda: float(self._stop.is_set()),
-        }
+        gauge = self._metrics.gauge
+        gauge("connected", "Whether NATS is connected", lambda: float(self._link.is_connected))
+        gauge("running", "Processes that run", lambda: float(len(self._children)))
+        gauge("capacity", "Processes at most", lambda: float(settings.capacity))
+        gauge("draining", "Whether it takes no more runs", lambda: float(self._stop.is_set()))
 
     def stop(self) -> None:
         """Take nothing new and end when the processes have; called again, leave them to the next agent."""

@@ -327,7 +327,7 @@ class Child:
             said, how = f"its {noun} was ended by signal {code - 128}", "signal"
         else:
             said, how = f"its {noun} ended with exit code {code}", "error"
-        self.shop.metrics.count("exited", how=how)
+        self.shop.metrics.exited(how)
         self.shop.say(f"{self.name}: {said}", flow_run_id=self.run.flow_run_id)
 
     async def _report_end(self, code: int) -> None:

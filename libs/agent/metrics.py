@@ -1,12 +1,22 @@
-"""What the agent counts, and the small HTTP server that shows it: `/metrics` for Prometheus, `/health`."""
+"""What the agent counts, and the small HTTP server that shows it: `/metrics` for Prometheus, `/health`.
+
+The numbers are prometheus_client's. Its own server answers nothing but metrics, and needs a thread.
+"""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-_HELP = {
+_COUNTED = {
     "claims": "Claims sent",
     "claimed_runs": "Runs that the ledger gave to this agent",
     "started": "Processes started",
@@ -14,65 +24,61 @@ _HELP = {
     "returned": "Runs given back before they started",
     "lost": "Runs whose lease was lost",
     "cancelled": "Processes stopped because their run was cancelled",
-    "exited": "Processes that ended, by how",
     "log_lines": "Lines of output forwarded",
     "pings": "Pings sent for live processes",
     "reconnects": "Reconnections to NATS",
 }
 
 
-@dataclass(slots=True)
 class Metrics:
-    """Counters by name and label, gauges by function, and the time from due to process start."""
+    """Counters by name, gauges by function, and the time from due to process start. A registry of its own."""
 
-    counts: Counter[tuple[str, str]] = field(default_factory=Counter)
-    gauges: dict[str, Callable[[], float]] = field(default_factory=dict)
-    start_latencies: list[int] = field(default_factory=lambda: [0] * (len(_BUCKETS) + 1))
-    start_seconds: float = 0.0
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry(auto_describe=True)
+        self._counters = {
+            name: Counter(f"headwater_agent_{name}", text, registry=self._registry)
+            for name, text in _COUNTED.items()
+        }
+        self._exited = Counter(
+            "headwater_agent_exited",
+            "Processes that ended, by how",
+            ["how"],
+            registry=self._registry,
+        )
+        self._due_to_start = Histogram(
+            "headwater_agent_due_to_start_seconds",
+            "From when a run was due to the start of its process",
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
 
-    def count(self, name: str, number: int = 1, *, how: str = "") -> None:
+    def count(self, name: str, number: int = 1) -> None:
         """One or more of `name`."""
-        self.counts[name, how] += number
+        self._counters[name].inc(number)
+
+    def exited(self, how: str) -> None:
+        """A process ended, and how."""
+        self._exited.labels(how).inc()
 
     def started(self, seconds_after_due: float) -> None:
         """A process was started so long after its run was due."""
         self.count("started")
-        self.start_seconds += seconds_after_due
-        place = next((i for i, b in enumerate(_BUCKETS) if seconds_after_due <= b), len(_BUCKETS))
-        self.start_latencies[place] += 1
+        self._due_to_start.observe(seconds_after_due)
+
+    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """A number that is asked for whenever somebody looks."""
+        gauge = Gauge(f"headwater_agent_{name}", text, registry=self._registry)
+        gauge.set_function(value)
 
     def text(self) -> str:
         """The Prometheus text format."""
-        lines: list[str] = []
-        for name, help_ in _HELP.items():
-            metric = f"headwater_agent_{name}_total"
-            lines += [f"# HELP {metric} {help_}", f"# TYPE {metric} counter"]
-            found = {how: n for (key, how), n in self.counts.items() if key == name} or {"": 0}
-            for how, number in sorted(found.items()):
-                label = f'{{how="{how}"}}' if how else ""
-                lines.append(f"{metric}{label} {number}")
-        for name, gauge in self.gauges.items():
-            metric = f"headwater_agent_{name}"
-            lines += [f"# TYPE {metric} gauge", f"{metric} {gauge():g}"]
-        return "\n".join([*lines, *self._histogram(), ""])
-
-    def _histogram(self) -> list[str]:
-        metric = "headwater_agent_due_to_start_seconds"
-        lines = [
-            f"# HELP {metric} From a run's due moment to the start of its process",
-            f"# TYPE {metric} histogram",
-        ]
-        total = 0
-        for bound, number in zip(
-            [*(f"{b:g}" for b in _BUCKETS), "+Inf"], self.start_latencies, strict=True
-        ):
-            total += number
-            lines.append(f'{metric}_bucket{{le="{bound}"}} {total}')
-        return [*lines, f"{metric}_sum {self.start_seconds:g}", f"{metric}_count {total}"]
+        return generate_latest(self._registry).decode()
 
 
 async def serve(metrics: Metrics, is_healthy: Callable[[], bool], *, port: int) -> asyncio.Server:
     """Answer GET on loopback."""
+    # When a counter began is of no use here, and would be a second series for each. It is a setting of the process.
+    disable_created_metrics()
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

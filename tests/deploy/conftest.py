@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from deploy.offline import Docker
-from deploy.offline.image import build
+from tests.offline import Docker
+from tests.offline.image import build
 from tests.support.containers import docker_or_fail, tell
 
 IMAGE = "headwater:test"

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from deploy.containers.write_env import completed
-from deploy.offline import Docker
-from deploy.offline.daemon import run
-from deploy.offline.stand_ins import CHECKOUT, STAND_INS
 from libs.contracts.services import SERVICES
+from tests.offline import Docker
+from tests.offline.daemon import run
+from tests.offline.stand_ins import CHECKOUT, STAND_INS
 from tests.support.containers import (
     LONG_RUNNING,
     compose_v1,

@@ -10,10 +10,10 @@ from uuid import UUID
 
 import pytest
 
-from deploy.offline import Docker
 from libs.contracts.runs import StateApplied
 from libs.runtime.bus import Bus
 from services.runs.app import Runs
+from tests.offline import Docker
 from tests.support.agent_process import AgentProcess, agent_process
 from tests.support.engines import Stack
 from tests.support.eventually import eventually

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from deploy.offline.daemon import run
-from deploy.offline.stand_ins import CHECKOUT
 from libs.contracts.services import SERVICES
+from tests.offline.daemon import run
+from tests.offline.stand_ins import CHECKOUT
 from tests.support.containers import tools
 
 pytestmark = pytest.mark.slow

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from deploy.entrypoint import JOBS
-from deploy.offline import Docker
-from deploy.offline.image import LIMIT_MB, size_mb
 from libs.contracts.services import SERVICES
+from tests.offline import Docker
+from tests.offline.image import LIMIT_MB, size_mb
 from tests.support.containers import tell
 
 pytestmark = [pytest.mark.containers, pytest.mark.slow]

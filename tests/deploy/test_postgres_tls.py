@@ -14,8 +14,6 @@ import pytest
 
 from deploy.engines import EngineError
 from deploy.migrate import migrate, role_url
-from deploy.offline import Docker
-from deploy.offline.stand_ins import provide_postgres_with_tls
 from libs.contracts import registry
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
@@ -24,6 +22,8 @@ from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from services.registry.app import build
 from services.registry.settings import RegistrySettings
+from tests.offline import Docker
+from tests.offline.stand_ins import provide_postgres_with_tls
 from tests.support.certificates import Certificates, certificates_for
 from tests.support.containers import tell
 from tests.support.engines import PASSWORDS, make_folder, nats_for_tests

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from deploy.offline import Docker
-from deploy.offline.stand_ins import provide_prefect
+from tests.offline import Docker
+from tests.offline.stand_ins import provide_prefect
 from tests.support.agent_process import agent_process
 from tests.support.containers import host_of_containers, tell
 from tests.support.engines import Stack

@@ -18,10 +18,10 @@ from typing import Any
 import httpx
 import pytest
 
-from deploy.offline import Docker
-from deploy.offline.image import build, build_commit, newest_release
 from libs.contracts.states import is_finished
 from libs.runtime.ids import new_id
+from tests.offline import Docker
+from tests.offline.image import build, build_commit, newest_release
 from tests.support.agent_process import AgentProcess, agent_process
 from tests.support.certificates import certificates_for
 from tests.support.containers import LONG_RUNNING, Deployment, compose_v2, tell

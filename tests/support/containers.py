@@ -20,9 +20,9 @@ from typing import Any
 import pytest
 
 from deploy.containers.write_env import completed
-from deploy.offline.daemon import FOLDER, Docker, NoDockerError, docker, run
-from deploy.offline.stand_ins import CHECKOUT, provide
 from libs.contracts.services import SERVICES
+from tests.offline.daemon import FOLDER, Docker, NoDockerError, docker, run
+from tests.offline.stand_ins import CHECKOUT, provide
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.ports import free_port

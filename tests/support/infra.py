@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from testcontainers.core.container import DockerContainer
 
-from deploy.offline import NoDockerError, docker, provide
+from tests.offline import NoDockerError, docker, provide
 from tests.support.eventually import eventually
 
 _POSTGRES = "postgres:18"

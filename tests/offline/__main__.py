@@ -1,13 +1,13 @@
-"""`python -m deploy.offline up | build | images | down`."""
+"""`python -m tests.offline up | build | images | down`."""
 
 import sys
 
-from deploy.offline.daemon import NoDockerError, docker, keep, stop
-from deploy.offline.image import build, size_mb
-from deploy.offline.stand_ins import provide, provide_postgres_with_tls, provide_prefect
 from deploy.say import complain
+from tests.offline.daemon import NoDockerError, docker, keep, stop
+from tests.offline.image import build, size_mb
+from tests.offline.stand_ins import provide, provide_postgres_with_tls, provide_prefect
 
-_USAGE = "usage: python -m deploy.offline up | build | images | down"
+_USAGE = "usage: python -m tests.offline up | build | images | down"
 
 
 def main(arguments: list[str]) -> None:

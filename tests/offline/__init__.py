@@ -1,9 +1,9 @@
 """Docker where nothing can be pulled: a daemon if none answers, and stand-ins for the public base images.
 
-    python -m deploy.offline up        start what is missing; prints `export DOCKER_HOST=...` where a daemon was started
-    python -m deploy.offline images    make what the tests of the containers need, and leave no daemon behind
-    python -m deploy.offline down      end the daemon that `up` started
-    python -m deploy.offline build     up, and Headwater's image
+    python -m tests.offline up        start what is missing; prints `export DOCKER_HOST=...` where a daemon was started
+    python -m tests.offline images    make what the tests of the containers need, and leave no daemon behind
+    python -m tests.offline down      end the daemon that `up` started
+    python -m tests.offline build     up, and Headwater's image
 
 Purpose
     The tests of `docker-compose.yml` must really run it, also where no registry of images can be reached. Elsewhere the
@@ -26,7 +26,7 @@ Will not do
     `NoDockerError`.
 """
 
-from deploy.offline.daemon import Docker, NoDockerError, docker
-from deploy.offline.stand_ins import provide
+from tests.offline.daemon import Docker, NoDockerError, docker
+from tests.offline.stand_ins import provide
 
 __all__ = ["Docker", "NoDockerError", "docker", "provide"]

@@ -5,8 +5,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.offline.daemon import Docker, run
-from deploy.offline.stand_ins import CHECKOUT
+from tests.offline.daemon import Docker, run
+from tests.offline.stand_ins import CHECKOUT
 
 LIMIT_MB = 250
 """What the image may weigh."""
