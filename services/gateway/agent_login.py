@@ -1,7 +1,7 @@
 """How an agent logs in to NATS with its API key: nats-server asks us, we answer with what the key's tenant may do.
 
-The protocol is nats-server's auth callout (ADR-26). The server publishes a JWT that says who knocks; the answer is a
-JWT that either says why not, or holds a user JWT with the permissions and the moment at which the server ends the
+The protocol is nats-server's auth callout (ADR-26). The server publishes a JWT that says who asks; the answer is a
+JWT that either says why not, or holds a user JWT with the permissions and the time at which the server ends the
 connection. Both are signed with the issuer's Ed25519 key, whose public half is in nats-server's configuration.
 
 Pure: no clock, no connection. What NATS calls an nkey is a prefix byte, 32 bytes of a public key and a CRC-16, in
@@ -28,7 +28,7 @@ _HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Knock:
+class AuthRequest:
     """Somebody who is no user of the configuration wants to log in. `key` is what they gave for a password or token."""
 
     server_id: str
@@ -44,15 +44,15 @@ class Issuer:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
         self.public = account_nkey(self._private.public_key().public_bytes_raw())
 
-    def let_in(
-        self, knock: Knock, tenant_id: UUID, *, jti: UUID, now: datetime, until: datetime
+    def admit(
+        self, request: AuthRequest, tenant_id: UUID, *, jti: UUID, now: datetime, until: datetime
     ) -> bytes:
         """The answer for an agent of this tenant; the server ends its connection at `until`."""
         access = access_of(tenant_id)
         user = self._signed(
             jti=jti,
             now=now,
-            sub=knock.user_nkey,
+            sub=request.user_nkey,
             aud=_OURS,
             exp=int(until.timestamp()),
             name=f"agent-{tenant_id}",
@@ -68,18 +68,18 @@ class Issuer:
                 "payload": -1,
             },
         )
-        return self._answer(knock, jti=jti, now=now, jwt=user.decode())
+        return self._answer(request, jti=jti, now=now, jwt=user.decode())
 
-    def turn_away(self, knock: Knock, reason: str, *, jti: UUID, now: datetime) -> bytes:
+    def refuse(self, request: AuthRequest, reason: str, *, jti: UUID, now: datetime) -> bytes:
         """The answer for everybody else; the reason is for the server's log."""
-        return self._answer(knock, jti=jti, now=now, error=reason)
+        return self._answer(request, jti=jti, now=now, error=reason)
 
-    def _answer(self, knock: Knock, *, jti: UUID, now: datetime, **said: str) -> bytes:
+    def _answer(self, request: AuthRequest, *, jti: UUID, now: datetime, **said: str) -> bytes:
         return self._signed(
             jti=jti,
             now=now,
-            sub=knock.user_nkey,
-            aud=knock.server_id,
+            sub=request.user_nkey,
+            aud=request.server_id,
             nats={"type": "authorization_response", "version": 2, **said},
         )
 
@@ -89,14 +89,14 @@ class Issuer:
         return text + b"." + _in_base64(self._private.sign(text))
 
 
-def knock_of(request: bytes) -> Knock:
-    """Who knocks. ValueError when the request is not one of nats-server's."""
+def auth_request_of(request: bytes) -> AuthRequest:
+    """Who asks to log in. ValueError when the request is not one of nats-server's."""
     try:
         _, payload, _ = request.split(b".")
         padded = payload + b"=" * (-len(payload) % 4)
         asked = orjson.loads(base64.urlsafe_b64decode(padded))["nats"]
         options = asked.get("connect_opts", {})
-        return Knock(
+        return AuthRequest(
             server_id=str(asked["server_id"]["id"]),
             user_nkey=str(asked["user_nkey"]),
             name=str(asked.get("client_info", {}).get("name", "")),

@@ -7,18 +7,21 @@ import structlog
 
 from libs.runtime.clock import Clock
 from libs.runtime.ids import NewId
-from services.gateway.agent_login import Issuer, knock_of
-from services.gateway.identity import Door, KeyedDoor
+from services.gateway.agent_login import Issuer, auth_request_of
+from services.gateway.identity import Authenticator, KeyAuthenticator
 from services.gateway.shares import BusyError
 
 
 class AgentLogins:
-    """Looks a key up, and says for how long its tenant's agent may stay. `door` is None until the port is open."""
+    """Looks a key up, and says for how long its tenant's agent may stay.
+
+    There is no `authenticator` until the port is open.
+    """
 
     def __init__(
         self,
         issuer: Issuer,
-        door: Callable[[], Door | None],
+        authenticator: Callable[[], Authenticator | None],
         *,
         lifetime: timedelta,
         clock: Clock,
@@ -26,7 +29,7 @@ class AgentLogins:
         log: structlog.typing.FilteringBoundLogger,
     ) -> None:
         self._issuer = issuer
-        self._door = door
+        self._authenticator = authenticator
         self._lifetime = lifetime
         self._clock = clock
         self._ids = ids
@@ -36,24 +39,24 @@ class AgentLogins:
         """The answer; None where the server asks in vain, so that the agent tries again."""
         now = self._clock()
         try:
-            knock = knock_of(request)
+            asked = auth_request_of(request)
         except ValueError as error:
             self._log.warning("login_not_understood", error=str(error))
             return None
-        door = self._door()
+        authenticator = self._authenticator()
         # Before the port is open nobody can be recognised.
-        if not isinstance(door, KeyedDoor):
+        if not isinstance(authenticator, KeyAuthenticator):
             return None
         try:
-            key = await door.agent(knock.key)
+            key = await authenticator.agent(asked.key)
         except BusyError:
             # Its key may be good.
             return None
         if key is None:
-            self._log.info("agent_turned_away", agent=knock.name)
+            self._log.info("agent_turned_away", agent=asked.name)
             reason = "the API key is unknown, revoked, expired or not for agents"
-            return self._issuer.turn_away(knock, reason, jti=self._ids(), now=now)
+            return self._issuer.refuse(asked, reason, jti=self._ids(), now=now)
         until = now + self._lifetime
         if key.expires_at is not None:
             until = min(until, key.expires_at)
-        return self._issuer.let_in(knock, key.tenant_id, jti=self._ids(), now=now, until=until)
+        return self._issuer.admit(asked, key.tenant_id, jti=self._ids(), now=now, until=until)

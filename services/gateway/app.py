@@ -20,7 +20,7 @@ from services.gateway.downloads.routes import Downloads
 from services.gateway.downloads.tables import Tables
 from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
-from services.gateway.identity import Door, KeyedDoor, OpenDoor, Tenants
+from services.gateway.identity import Authenticator, KeyAuthenticator, OpenAuthenticator, Tenants
 from services.gateway.keys import Key, Role, fingerprint
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
@@ -70,7 +70,7 @@ class Gateway(Service):
         self._log_copies = LogCopies(self.bus, streams.LOGS, streams.LOG_DRAIN)
         self.add_loop("log_copies", interval=settings.log_copies_tick, tick=self._log_copies.tick)
         self._off_loop = OffLoop()
-        self._door: Door | None = None
+        self._authenticator: Authenticator | None = None
         self.port = settings.port
 
     async def on_start(self) -> None:
@@ -113,9 +113,9 @@ class Gateway(Service):
         rows = Rows(reads, self._reader, self._reader_database)
         holder.append(rows)
         tenants = Tenants(self._store)
-        door = self._door = self._make_door(tenants)
+        authenticator = self._authenticator = self._make_authenticator(tenants)
         shared = Shared(
-            door=door,
+            authenticator=authenticator,
             pepper=self._settings.pepper,
             bus=self.bus,
             clock=self.clock,
@@ -129,7 +129,7 @@ class Gateway(Service):
             log_copies=self._log_copies,
             leases=Leases(self._store.held),
             off_loop=self._off_loop,
-            downloads=Downloads(door, Lines(self._reader), Tables(reads, self._reader)),
+            downloads=Downloads(authenticator, Lines(self._reader), Tables(reads, self._reader)),
         )
         operations = Operations(
             schema,
@@ -140,14 +140,14 @@ class Gateway(Service):
             ids=self.ids,
             tracing=self.tracing,
         )
-        app = build_app(shared, door, operations, self, tracing=self.tracing)
+        app = build_app(shared, authenticator, operations, self, tracing=self.tracing)
         await self._http.start(app)
         self.port = self._http.port
 
-    def _make_door(self, tenants: Tenants) -> Door:
+    def _make_authenticator(self, tenants: Tenants) -> Authenticator:
         if not self._settings.keys_required:
-            return OpenDoor(tenants, seal=self._seal, clock=self.clock)
-        return KeyedDoor(
+            return OpenAuthenticator(tenants, seal=self._seal, clock=self.clock)
+        return KeyAuthenticator(
             self._store,
             pepper=self._settings.pepper,
             seal=self._seal,
@@ -162,13 +162,13 @@ class Gateway(Service):
             seed = bytes.fromhex(self._settings.nats_issuer_seed.get_secret_value())
             logins = AgentLogins(
                 Issuer(seed),
-                lambda: self._door,
+                lambda: self._authenticator,
                 lifetime=self._settings.nats_login_lifetime,
                 clock=self.clock,
                 ids=self.ids,
                 log=self.log,
             )
-        self.bus.include(subscribers.router(self.name, lambda: self._door, logins))
+        self.bus.include(subscribers.router(self.name, lambda: self._authenticator, logins))
 
     async def stop(self) -> None:
         """Close the port first, answer what is in flight, then close the rest."""

@@ -16,7 +16,7 @@ from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from services.gateway import compat
 from services.gateway.budget import Budget
-from services.gateway.identity import Door, Identity, KeyedDoor, Tenants
+from services.gateway.identity import Authenticator, Identity, KeyAuthenticator, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
@@ -47,7 +47,7 @@ _log = log.get("gateway")
 class Shared:
     """What all requests share."""
 
-    door: Door
+    authenticator: Authenticator
     pepper: bytes
     bus: Bus
     clock: Clock
@@ -129,8 +129,8 @@ class Context:
     async def forget_keys(self, key_ids: Iterable[UUID]) -> None:
         """Keys have ended: this gateway looks them up anew, and the others are told to."""
         for key_id in key_ids:
-            if isinstance(self.shared.door, KeyedDoor):
-                self.shared.door.forget(key_id)
+            if isinstance(self.shared.authenticator, KeyAuthenticator):
+                self.shared.authenticator.forget(key_id)
             await self.shared.bus.signal(subjects.SIG_KEY_CHANGED.at(key_id=key_id))
 
     async def record(

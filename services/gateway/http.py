@@ -37,7 +37,7 @@ from services.gateway.answers import Answer
 from services.gateway.bodies import SMALL, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
-from services.gateway.identity import Door
+from services.gateway.identity import Authenticator
 from services.gateway.operations import Operations
 from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError, Given, Operation, operation_of
@@ -65,7 +65,7 @@ Headers = Mapping[str, str]
 
 def build_app(
     shared: Shared,
-    door: Door,
+    authenticator: Authenticator,
     operations: Operations,
     probe: Probe,
     *,
@@ -77,7 +77,7 @@ def build_app(
     GraphQL of everybody else goes past it: its routing and middleware cost more than a compiled mutation.
     """
     settings = shared.settings
-    graphql = Endpoint(shared, door, operations, tracing)
+    graphql = Endpoint(shared, authenticator, operations, tracing)
     pages = WebPages(keys_required=settings.keys_required, origins=settings.page_origins)
     app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(
@@ -147,11 +147,15 @@ class Endpoint:
     """GraphQL as a bare ASGI application."""
 
     def __init__(
-        self, shared: Shared, door: Door, operations: Operations, tracing: Tracing | None
+        self,
+        shared: Shared,
+        authenticator: Authenticator,
+        operations: Operations,
+        tracing: Tracing | None,
     ) -> None:
         self._tracing = tracing
         self._shared = shared
-        self._door = door
+        self._authenticator = authenticator
         self._operations = operations
         self._bodies = Bodies(shared.settings.body_limit, shared.off_loop)
 
@@ -204,7 +208,7 @@ class Endpoint:
         """Who asks is known before anything of the body is read: of strangers nothing is kept."""
         try:
             lease = _lease(scope["path"])
-            identity = await self._door.identify(headers, _address(scope))
+            identity = await self._authenticator.identify(headers, _address(scope))
         except BadRequestError as error:
             return _bad_request(error), "single"
         except BusyError as error:

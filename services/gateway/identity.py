@@ -3,7 +3,7 @@
 With keys on, the tenant is the key's own; `X-PREFECT-TENANT-ID` may repeat it and nothing else. With keys off, the
 header chooses among all tenants, and without it the oldest answers.
 
-A key is looked up at most once a second: so long, at the most, does a revoked one still open the door, even if the
+A key is looked up at most once a second: so long, at the most, is a revoked one still good, even if the
 signal that tells of the revocation is lost. A token (tokens.py) opens the one tenant that it names, and only as long as
 the key that it came from would.
 """
@@ -93,7 +93,7 @@ class Tenants:
         self._ids = ()
 
 
-class OpenDoor:
+class OpenAuthenticator:
     """Keys are off: every caller is an administrator of every tenant."""
 
     def __init__(self, tenants: Tenants, *, seal: Seal, clock: Clock) -> None:
@@ -132,7 +132,7 @@ class OpenDoor:
             return None
 
 
-class KeyedDoor:
+class KeyAuthenticator:
     """Keys are on: no key, no entry."""
 
     def __init__(
@@ -268,7 +268,7 @@ class KeyedDoor:
                 del self._known[known_by]
 
 
-Door = OpenDoor | KeyedDoor
+Authenticator = OpenAuthenticator | KeyAuthenticator
 
 
 def _remember(kept: OrderedDict[bytes | UUID, T], known_by: bytes | UUID, value: T) -> None:

@@ -9,10 +9,12 @@ from faststream import Path
 from libs.contracts import streams, subjects
 from libs.runtime.bus import Router
 from services.gateway.agent_logins import AgentLogins
-from services.gateway.identity import Door, KeyedDoor
+from services.gateway.identity import Authenticator, KeyAuthenticator
 
 
-def router(service: str, door: Callable[[], Door | None], logins: AgentLogins | None) -> Router:
+def router(
+    service: str, authenticator: Callable[[], Authenticator | None], logins: AgentLogins | None
+) -> Router:
     """`logins` is None where NATS asks nobody about agents."""
     router = Router(service)
     router.publishes(streams.LOGS)
@@ -20,9 +22,9 @@ def router(service: str, door: Callable[[], Door | None], logins: AgentLogins | 
     @router.signal(subjects.SIG_KEY_CHANGED)
     async def on_key_changed(key_id: Annotated[UUID, Path()]) -> None:
         """Another gateway has revoked a key; a lost signal costs a second (`identity.TRUST`)."""
-        open_door = door()
-        if isinstance(open_door, KeyedDoor):
-            open_door.forget(key_id)
+        authenticating = authenticator()
+        if isinstance(authenticating, KeyAuthenticator):
+            authenticating.forget(key_id)
 
     if logins is not None:
 

@@ -9,20 +9,18 @@
               FROM (SELECT t1.* FROM flow_run t1 WHERE tenant AND .. ORDER BY .. LIMIT ..) t1) o
 
 The rows are chosen innermost, so that what is nested is looked up for the rows of the page only. Whole rows are turned
-into JSON by PostgreSQL, whose rendering of moments, intervals and JSON columns is the one that clients know.
+into JSON by PostgreSQL, whose rendering of timestamps, intervals and JSON columns is the one that clients know.
 """
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable
+from dataclasses import replace
 
 from graphql import FieldNode, GraphQLError, GraphQLField, GraphQLObjectType
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog, Relationship, Table
 from services.gateway.reads.derived import Asked
 from services.gateway.reads.derived_roots import DERIVED
-from services.gateway.reads.inputs import Get, Given, Inputs, Resolver, Tree
+from services.gateway.reads.inputs import Get, Given, Resolver, Tree
 from services.gateway.reads.pages import Arguments, Page, as_list
 from services.gateway.reads.predicates import (
     aggregate_call,
@@ -31,13 +29,11 @@ from services.gateway.reads.predicates import (
     root_guard,
     tenant_guard,
 )
+from services.gateway.reads.roots import Root, finished
 from services.gateway.reads.selections import Fields, Selections
 from services.gateway.reads.sources import mapped_children, task_run_info, traversal
 from services.gateway.reads.statement import (
-    TENANT,
     Cost,
-    Matching,
-    Parameter,
     Statement,
     quoted,
     too_much,
@@ -47,45 +43,8 @@ from services.gateway.reads.values import int_value
 
 _SOURCES = {"mapped_children": mapped_children, "get_task_run_info": task_run_info}
 _MISSING = {"get_task_run_info": "Invalid task run ID"}  # the text that clients know
-_PARAMETER = re.compile(r"\$(\d+)")
 _LONGEST_IDENTIFIER = 63  # PostgreSQL cuts longer ones; a response key must not be
 _WIDEST_ROW = 1_600  # PostgreSQL has 1,664 columns a row at most
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A compiled root field. `sql` is an expression of type text; `$1` is the tenant, the rest are `parameters`.
-
-    `missing` is the error when there is no such row, for fields that say so; others answer null. `table` is what the
-    field lists, and `tenant` the tenant that its filter names, if it names one.
-    """
-
-    key: str
-    sql: str
-    statement: str
-    """The expression alone as a statement (`bounded`)."""
-    parameters: tuple[Parameter, ...]
-    cost: Cost
-    missing: str | None = None
-    table: str = ""
-    tenant: Get | None = None
-    matching: Matching = Matching.NONE
-
-    def values(self, inputs: Inputs, *, maximum_cost: int) -> list[Any]:
-        """The values to bind for one request; raises GraphQLError for what cannot be bound."""
-        rows = self.cost.total(inputs)
-        if rows > maximum_cost:
-            msg = f"The field asks for up to {rows} rows; the limit is {maximum_cost}. Use smaller limits."
-            raise too_much(msg)
-        return [parameter.value(inputs) for parameter in self.parameters]
-
-    def shifted(self, by: int) -> str:
-        """The expression with its parameters (not the tenant) numbered from `by` more."""
-        if by == 0:
-            return self.sql
-        return _PARAMETER.sub(
-            lambda match: match[0] if match[1] == "1" else f"${int(match[1]) + by}", self.sql
-        )
 
 
 class Compiler:
@@ -116,7 +75,7 @@ class Compiler:
         elif name in DERIVED:
             source = DERIVED[name].source(Asked(self._catalog, statement, arguments))
             sql = writer.array(DERIVED[name].row, fields, source)
-            return replace(_finished(key, sql, statement, None), table=DERIVED[name].table)
+            return replace(finished(key, sql, statement, None), table=DERIVED[name].table)
         elif name.startswith("utility_"):
             source = traversal(
                 writer.statement,
@@ -138,7 +97,7 @@ class Compiler:
             sql = writer.many(
                 self._catalog[table], arguments, fields, statement.cost, aggregate=True
             )
-        root = _finished(key, sql, statement, missing)
+        root = finished(key, sql, statement, missing)
         if not table:
             return root
         return replace(root, table=table, tenant=_named_tenant(self._catalog[table], arguments))
@@ -147,7 +106,7 @@ class Compiler:
         """Compile the row of a table whose id the gateway gives."""
         writer = _Writer(self._catalog, self._types, self._resolver, self._selections, statement)
         sql = writer.by_key(table, Given(lambda inputs: inputs.row_id), fields)
-        return _finished("row", sql, statement, None)
+        return finished("row", sql, statement, None)
 
 
 def _named_tenant(table: Table, arguments: Arguments) -> Get | None:
@@ -158,44 +117,6 @@ def _named_tenant(table: Table, arguments: Arguments) -> Get | None:
     if table.tenant == table.key and "id" in arguments:
         named = arguments["id"]
     return named.get if isinstance(named, Given) else None
-
-
-def _finished(key: str, sql: str, statement: Statement, missing: str | None) -> Root:
-    """Drop the parameters that no condition needed after all, and number the rest anew."""
-    numbered = {int(number) for number in _PARAMETER.findall(sql)}
-    if 1 not in numbered:
-        # Only type names are selected, so no table is read. The tenant is given to every statement, and the driver
-        # refuses values that a statement has no place for.
-        sql = f"SELECT ({sql}) WHERE {TENANT}::uuid IS NOT NULL"
-    used = sorted(numbered - {1})
-    numbers = {old: new for new, old in enumerate(used, start=2)} | {1: 1}
-    text = _PARAMETER.sub(lambda match: f"${numbers[int(match[1])]}", sql)
-    parameters = tuple(statement.parameters[number - 2] for number in used)
-    sql = f"({text})::text"
-    return Root(
-        key, sql, bounded([sql], len(parameters)), parameters, statement.cost, missing,
-        matching=statement.matching,
-    )  # fmt: skip
-
-
-def bounded(expressions: Sequence[str], parameters: int) -> str:
-    """A statement of these expressions of type text that answers them as UTF-8, and their length together.
-
-    They are NULL where the length is more than its last parameter, the one after the tenant and `parameters` others. So
-    an answer that is too large does not leave PostgreSQL.
-    """
-    limit = f"${parameters + 2}"
-    names = [f"c{place}" for place in range(len(expressions))]
-    columns = ", ".join(
-        f"{expression} AS {name}" for expression, name in zip(expressions, names, strict=True)
-    )
-    # In bigint, as all of them together may have more than int holds.
-    size = " + ".join(f"coalesce(octet_length({name})::bigint, 0)" for name in names)
-    shown = ", ".join(
-        f"CASE WHEN size <= {limit}::bigint THEN convert_to({name}, 'UTF8') END" for name in names
-    )
-    # OFFSET keeps PostgreSQL from evaluating an expression once for each use of its name.
-    return f"SELECT {shown}, size FROM (SELECT *, {size} AS size FROM (SELECT {columns} OFFSET 0) a OFFSET 0) b"
 
 
 class _Writer:

@@ -1,9 +1,10 @@
 """The read path: types for the schema, and a cache of compiled documents."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from itertools import count
-from typing import Any
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from graphql import (
     DocumentNode,
@@ -27,7 +28,7 @@ from graphql import (
 from libs.runtime.clock import Clock, utc_now
 from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.reads.catalog import Catalog, build_catalog
-from services.gateway.reads.compiler import Compiler, Root, bounded
+from services.gateway.reads.compiler import Compiler
 from services.gateway.reads.documents import Lifted, lift, slots_of
 from services.gateway.reads.inputs import (
     Declared,
@@ -39,14 +40,17 @@ from services.gateway.reads.inputs import (
 )
 from services.gateway.reads.limits import Limits
 from services.gateway.reads.plans import Plan, Program, RowPlan
+from services.gateway.reads.roots import Root, bounded
 from services.gateway.reads.selections import Selections
 from services.gateway.reads.statement import Matching, Statement, too_much
 from services.gateway.reads.types import Types
 
 _BYTES_OF_VARIABLE = 500
-_PROGRAMS_OF_A_DOCUMENT = (
-    4  # structures of variables, on average; the UI's filters make a few of some documents
-)
+# Structures of variables, on average; the UI's filters make a few of some documents.
+_PROGRAMS_OF_A_DOCUMENT = 4
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,23 @@ class _Document:
 
     number: int
     declared: tuple[Declared, ...]
+
+
+def _within_depth(
+    method: Callable[Concatenate["ReadPath", P], T],
+) -> Callable[Concatenate["ReadPath", P], T]:
+    """What is nested deeper than Python recurses is nested deeper than the limit, and refused as such."""
+
+    @wraps(method)
+    def guarded(self: "ReadPath", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(self, *args, **kwargs)
+        except RecursionError:
+            depth = self._limits.depth
+            msg = f"The document or its variables are nested deeper than {depth} levels."
+            raise too_much(msg) from None
+
+    return guarded
 
 
 class ReadPath:
@@ -144,6 +165,7 @@ class ReadPath:
 
     # queries
 
+    @_within_depth
     def recall(
         self, lifted: Lifted, operation_name: str | None, variables: Mapping[str, Any] | None
     ) -> Plan | None:
@@ -161,6 +183,7 @@ class ReadPath:
         program = self._programs.get(self._key(found, inputs))
         return None if program is None else self._bind(program, inputs)
 
+    @_within_depth
     def compile(
         self,
         text: str,
@@ -182,7 +205,7 @@ class ReadPath:
             declared_variables(self._used_schema(), operation),
         )
         inputs = self._inputs(entry, () if slots is None else lifted.literals, variables)
-        program = self._compiled(entry, inputs, slots or {}, document, operation)
+        program = self._program(entry, inputs, slots or {}, document, operation)
         plan = self._bind(program, inputs)
         if self._is_only_ours(document, operation):
             self._documents.put(
@@ -225,44 +248,17 @@ class ReadPath:
             raise RuntimeError(msg)
         return self._schema
 
-    def _too_deep(self) -> GraphQLError:
-        return too_much(
-            f"The document or its variables are nested deeper than {self._limits.depth} levels."
-        )
-
     def _inputs(
         self, entry: _Document, literals: tuple[Any, ...], variables: Mapping[str, Any] | None
     ) -> Inputs:
-        try:
-            given = check_variables(entry.declared, variables or {})
-            return Inputs(literals, given, self.now())
-        except RecursionError:
-            raise self._too_deep() from None
+        given = check_variables(entry.declared, variables or {})
+        return Inputs(literals, given, self.now())
 
     def _key(self, entry: _Document, inputs: Inputs) -> tuple[Any, ...]:
-        try:
-            return entry.number, shape_of(entry.declared, inputs.variables)
-        except RecursionError:
-            raise self._too_deep() from None
+        return entry.number, shape_of(entry.declared, inputs.variables)
 
     def _bind(self, program: Program, inputs: Inputs) -> Plan:
-        try:
-            return program.bind(inputs, maximum_cost=self._limits.cost)
-        except RecursionError:
-            raise self._too_deep() from None
-
-    def _compiled(
-        self,
-        entry: _Document,
-        inputs: Inputs,
-        slots: Mapping[int, int],
-        document: DocumentNode,
-        operation: OperationDefinitionNode,
-    ) -> Program:
-        try:
-            return self._program(entry, inputs, slots, document, operation)
-        except RecursionError:
-            raise self._too_deep() from None
+        return program.bind(inputs, maximum_cost=self._limits.cost)
 
     def _program(
         self,

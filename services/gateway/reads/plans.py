@@ -10,8 +10,8 @@ from graphql import DocumentNode, GraphQLError
 
 from libs.runtime import exact_json
 from libs.runtime.clock import Clock
-from services.gateway.reads.compiler import Root
 from services.gateway.reads.inputs import Inputs
+from services.gateway.reads.roots import Root
 from services.gateway.reads.statement import Matching
 from services.gateway.reads.values import uuid_value
 

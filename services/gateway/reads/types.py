@@ -1,8 +1,8 @@
 """The GraphQL types of the read path, generated from the catalog with the names that Hasura gives them.
 
 Clients declare variables of these types (`[flow_run_order_by!]`, `timestamptz_comparison_exp`, ...) and switch on the
-object types' names, so names are part of the contract. Scalars accept any text here: what it must look like is said
-once, where values are bound (`values`), because a compiled document is reused with other texts.
+object types' names, so names are part of the contract. Scalars (`scalars`) accept any text: what it must look like is
+said once, where values are bound (`values`), because a compiled document is reused with other texts.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,7 +13,6 @@ from graphql import (
     GraphQLBoolean,
     GraphQLEnumType,
     GraphQLEnumValue,
-    GraphQLError,
     GraphQLField,
     GraphQLFloat,
     GraphQLInputField,
@@ -26,69 +25,20 @@ from graphql import (
     GraphQLResolveInfo,
     GraphQLScalarType,
     GraphQLString,
-    IntValueNode,
-    StringValueNode,
-    ValueNode,
-    value_from_ast_untyped,
 )
 
 from services.gateway.reads.catalog import TRAVERSAL, Catalog, Column, Relationship, Table
 from services.gateway.reads.derived_roots import DERIVED, build_field, build_type
+from services.gateway.reads.operators import (
+    AGGREGATES,
+    COMPARISONS,
+    JSON_COMPARISONS,
+    ORDERS,
+    TEXT_COMPARISONS,
+    aggregated,
+)
 from services.gateway.reads.predicates import FLOATS
-
-COMPARISONS = ("_eq", "_neq", "_gt", "_gte", "_lt", "_lte")
-TEXT_COMPARISONS = (
-    "_like", "_nlike", "_ilike", "_nilike", "_similar", "_nsimilar",
-    "_regex", "_nregex", "_iregex", "_niregex",
-)  # fmt: skip
-JSON_COMPARISONS = ("_contains", "_contained_in")
-ORDERS = ("asc", "asc_nulls_first", "asc_nulls_last", "desc", "desc_nulls_first", "desc_nulls_last")
-COMPARABLE = frozenset({"uuid", "timestamptz", "interval", "Int", "bigint", "String"})
-"""What min and max are offered for."""
-NUMERIC = frozenset({"Int", "bigint"})
-"""What sums, averages and spreads are offered for."""
-
-
-def text_scalar(name: str, description: str) -> GraphQLScalarType:
-    """A scalar written as a string."""
-
-    def parse(value: Any) -> str:
-        if isinstance(value, str):
-            return value
-        msg = f"{name} must be written as a string."
-        raise GraphQLError(msg)
-
-    def parse_literal(node: ValueNode, _variables: Any = None) -> str:
-        if isinstance(node, StringValueNode):
-            return node.value
-        msg = f"{name} must be written as a string."
-        raise GraphQLError(msg, node)
-
-    return GraphQLScalarType(
-        name, description=description, parse_value=parse, parse_literal=parse_literal
-    )
-
-
-def _anything(value: Any) -> Any:
-    return value
-
-
-def _bigint() -> GraphQLScalarType:
-    def parse(value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, int | str):
-            msg = "bigint must be an integer."
-            raise GraphQLError(msg)
-        return int(value)
-
-    def parse_literal(node: ValueNode, _variables: Any = None) -> int:
-        if isinstance(node, IntValueNode | StringValueNode):
-            return parse(node.value)
-        msg = "bigint must be an integer."
-        raise GraphQLError(msg, node)
-
-    return GraphQLScalarType(
-        "bigint", description="A 64-bit integer.", parse_value=parse, parse_literal=parse_literal
-    )
+from services.gateway.reads.scalars import scalars as base_scalars
 
 
 def from_row(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
@@ -103,35 +53,7 @@ class Types:
         self, catalog: Catalog, scalars: Mapping[str, GraphQLScalarType] | None = None
     ) -> None:
         self._catalog = catalog
-        self._named: dict[str, GraphQLNamedType] = {
-            "String": GraphQLString,
-            "Int": GraphQLInt,
-            "Boolean": GraphQLBoolean,
-            "Float": GraphQLFloat,
-            "uuid": text_scalar("uuid", "A UUID."),
-            "timestamptz": text_scalar(
-                "timestamptz",
-                "ISO 8601; without an offset it is UTC. Conditions also take now, today, yesterday and tomorrow (UTC).",
-            ),
-            "interval": text_scalar("interval", "A duration, `HH:MM:SS`."),
-            "_uuid": text_scalar("_uuid", "UUIDs as a PostgreSQL array literal, `{a,b}`."),
-            "jsonb": GraphQLScalarType(
-                "jsonb",
-                description="Any JSON value.",
-                parse_value=_anything,
-                parse_literal=value_from_ast_untyped,
-            ),
-            "bigint": _bigint(),
-            "UUID": text_scalar("UUID", "A UUID."),
-            "DateTime": text_scalar("DateTime", "A moment, ISO 8601."),
-            "JSON": GraphQLScalarType(
-                "JSON",
-                description="Any JSON value.",
-                parse_value=_anything,
-                parse_literal=value_from_ast_untyped,
-            ),
-        }
-        self._named.update(scalars or {})
+        self._named = {**base_scalars(), **(scalars or {})}
         self.fields = self._root_fields()
         for table in catalog.tables.values():
             for suffix in ("", "_bool_exp", "_order_by", "_select_column", "_aggregate"):
@@ -429,15 +351,6 @@ class Types:
             "get_task_run_info_payload",
             {name: GraphQLField(kind, resolve=from_row) for name, kind in kinds.items()},
         )
-
-
-AGGREGATES = ("max", "min", "sum", *sorted(FLOATS))
-
-
-def aggregated(table: Table, function: str) -> list[Column]:
-    """The columns that an aggregate function is offered for."""
-    scalars = COMPARABLE if function in ("max", "min") else NUMERIC
-    return [column for column in table.columns.values() if column.scalar in scalars]
 
 
 def _of_function(

@@ -36,7 +36,7 @@ from services.gateway.downloads.routes import Downloads
 from services.gateway.downloads.tables import Tables
 from services.gateway.graphql.dialect import REGISTRY
 from services.gateway.graphql.schema import build_schema
-from services.gateway.identity import Identity, OpenDoor, Tenants
+from services.gateway.identity import Identity, OpenAuthenticator, Tenants
 from services.gateway.keys import Role
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
@@ -256,12 +256,12 @@ def operations_and_context(
     database = Database(stack.postgres_url("reader"), pool_size=1, name="test")
     store = Store(database)
     tenants = Tenants(store)
-    door = OpenDoor(tenants, seal=Seal(b"pepper"), clock=lambda: NOW)
+    authenticator = OpenAuthenticator(tenants, seal=Seal(b"pepper"), clock=lambda: NOW)
     echo = Echo()
     seal = Seal(b"pepper")
     shared = Shared(
         log_copies=LogCopies(echo, streams.LOGS, streams.LOG_DRAIN),  # type: ignore[arg-type] # as below
-        door=door,
+        authenticator=authenticator,
         pepper=b"",
         bus=echo,  # type: ignore[arg-type] # stands for it
         clock=lambda: NOW,
@@ -274,7 +274,7 @@ def operations_and_context(
         seal=seal,
         leases=Leases(store.held),
         off_loop=OffLoop(),
-        downloads=Downloads(door, Lines(reader), Tables(reads, reader)),
+        downloads=Downloads(authenticator, Lines(reader), Tables(reads, reader)),
     )
     context = Context(
         shared=shared,

@@ -13,8 +13,8 @@ from nats.aio.msg import Msg
 from libs.runtime.clock import utc_now
 from libs.runtime.database import Database
 from libs.runtime.ids import new_id
-from services.gateway import store
 from services.gateway.leases import Held
+from services.gateway.store import Store, runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -225,12 +225,12 @@ async def test_a_ping_of_a_process_that_lost_its_run_vouches_for_nobody(
 async def test_a_ping_waits_briefly_where_every_connection_hangs(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_LEASE_WITHIN", 0.1)
+    monkeypatch.setattr(runs, "_LEASE_WITHIN", 0.1)
     database = Database(stack.postgres_url("gateway"), pool_size=1, name="test")
     await database.connect()
 
     async with database.pool.acquire():
         with pytest.raises(TimeoutError):
-            await store.Store(database).held([Held(new_id(), new_id(), new_id())])
+            await Store(database).held([Held(new_id(), new_id(), new_id())])
 
     await database.close()

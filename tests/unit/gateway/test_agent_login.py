@@ -11,13 +11,13 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from deploy.containers.write_env import issuer_of
-from services.gateway.agent_login import Issuer, Knock, knock_of
+from services.gateway.agent_login import AuthRequest, Issuer, auth_request_of
 
 SEED = bytes(range(32))
 TENANT = UUID("00000000-0000-7000-8000-00000000000a")
 JTI = UUID("00000000-0000-7000-8000-00000000000b")
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
-KNOCK = Knock(server_id="NSERVER", user_nkey="UAGENT", name="agent", key="hw_key")
+ASKED = AuthRequest(server_id="NSERVER", user_nkey="UAGENT", name="agent", key="hw_key")
 
 
 def claims(token: bytes) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def encoded(value: object) -> bytes:
 
 def test_an_agent_gets_its_tenants_subjects_until_its_log_in_ends() -> None:
     answer = claims(
-        Issuer(SEED).let_in(KNOCK, TENANT, jti=JTI, now=NOW, until=NOW + timedelta(minutes=2))
+        Issuer(SEED).admit(ASKED, TENANT, jti=JTI, now=NOW, until=NOW + timedelta(minutes=2))
     )
     user = claims(answer["nats"]["jwt"].encode())
 
@@ -50,13 +50,13 @@ def test_an_agent_gets_its_tenants_subjects_until_its_log_in_ends() -> None:
 
 
 def test_who_is_turned_away_gets_a_reason_and_no_permission() -> None:
-    answer = claims(Issuer(SEED).turn_away(KNOCK, "no", jti=JTI, now=NOW))
+    answer = claims(Issuer(SEED).refuse(ASKED, "no", jti=JTI, now=NOW))
 
     assert answer["nats"] == {"type": "authorization_response", "version": 2, "error": "no"}
 
 
 def test_an_answer_that_was_changed_does_not_verify() -> None:
-    answer = Issuer(SEED).turn_away(KNOCK, "no", jti=JTI, now=NOW)
+    answer = Issuer(SEED).refuse(ASKED, "no", jti=JTI, now=NOW)
     header, payload, signature = answer.split(b".")
 
     with pytest.raises(InvalidSignature):
@@ -72,13 +72,13 @@ def test_the_key_is_the_token_or_the_password(place: str) -> None:
         "connect_opts": {place: "hw_key"},
     }
 
-    assert knock_of(b"e30." + encoded({"nats": asked}) + b".e30") == KNOCK
+    assert auth_request_of(b"e30." + encoded({"nats": asked}) + b".e30") == ASKED
 
 
 @pytest.mark.parametrize("request_", [b"", b"a.b.c", b"..", b"e30.e30.e30", b"e30.W10.e30"])
 def test_what_is_no_request_is_refused_by_name(request_: bytes) -> None:
     with pytest.raises(ValueError, match="no request of nats-server"):
-        knock_of(request_)
+        auth_request_of(request_)
 
 
 @pytest.mark.parametrize("seed", [SEED, bytes(32), b"\xff" * 32, b"headwater" * 3 + b"seeds"])

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 
 from services.gateway import identity
-from services.gateway.identity import Identity, KeyedDoor
+from services.gateway.identity import Identity, KeyAuthenticator
 from services.gateway.keys import Key, Role, fingerprint
 from services.gateway.shares import BusyError
 from services.gateway.tokens import Seal
@@ -51,9 +51,9 @@ class Time:
         return self.now
 
 
-def a_door(keys: Keys, time: Time) -> KeyedDoor:
+def an_authenticator(keys: Keys, time: Time) -> KeyAuthenticator:
     store: Any = keys
-    return KeyedDoor(
+    return KeyAuthenticator(
         store,
         pepper=PEPPER,
         seal=Seal(PEPPER),
@@ -68,11 +68,11 @@ def shown(key: str) -> dict[str, str]:
 
 async def test_an_address_has_one_lookup_at_a_time_and_all_have_four() -> None:
     keys = Keys()
-    door = a_door(keys, Time())
+    authenticator = an_authenticator(keys, Time())
     keys.may_answer.clear()
     asked = [
-        asyncio.ensure_future(door.identify(shown(f"hw_{place}"), f"10.0.0.{place % 8}"))
-        for place in range(24)
+        asyncio.ensure_future(authenticator.identify(shown(f"hw_{index}"), f"10.0.0.{index % 8}"))
+        for index in range(24)
     ]
     for _ in range(5):
         await asyncio.sleep(0)
@@ -83,8 +83,10 @@ async def test_an_address_has_one_lookup_at_a_time_and_all_have_four() -> None:
 
     keys.most = keys.asking = 0
     keys.may_answer.set()
-    door = a_door(keys, Time())
-    await asyncio.gather(*(door.identify(shown(f"hw_{place}"), "10.0.0.1") for place in range(6)))
+    authenticator = an_authenticator(keys, Time())
+    await asyncio.gather(
+        *(authenticator.identify(shown(f"hw_{index}"), "10.0.0.1") for index in range(6))
+    )
     assert keys.most == 1
 
 
@@ -92,21 +94,21 @@ async def test_a_known_key_waits_for_no_guess(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(identity, "_REMEMBERED", 5)
     monkeypatch.setattr(identity, "_GUESS_COSTS", 0)
     keys, time = Keys(), Time()
-    door = a_door(keys, time)
-    await door.identify(shown(GOOD), "10.0.0.1")
-    for place in range(8):
-        await door.identify(shown(f"hw_{place}"), f"10.0.0.{place}")
+    authenticator = an_authenticator(keys, time)
+    await authenticator.identify(shown(GOOD), "10.0.0.1")
+    for index in range(8):
+        await authenticator.identify(shown(f"hw_{index}"), f"10.0.0.{index}")
     for _ in range(3):
         await asyncio.sleep(0)
     time.now += 60
     keys.may_answer.clear()
     guesses = [
-        asyncio.ensure_future(door.identify(shown(f"hw_other_{place}"), "10.0.0.1"))
-        for place in range(9)
+        asyncio.ensure_future(authenticator.identify(shown(f"hw_other_{index}"), "10.0.0.1"))
+        for index in range(9)
     ]
     await asyncio.sleep(0)
 
-    good = asyncio.ensure_future(door.identify(shown(GOOD), "10.0.0.1"))
+    good = asyncio.ensure_future(authenticator.identify(shown(GOOD), "10.0.0.1"))
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -118,11 +120,11 @@ async def test_a_known_key_waits_for_no_guess(monkeypatch: pytest.MonkeyPatch) -
 
 async def test_who_guesses_too_much_is_told_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     keys = Keys()
-    door = a_door(keys, Time())
-    monkeypatch.setattr(door._lookups, "_patience", 0.05)
+    authenticator = an_authenticator(keys, Time())
+    monkeypatch.setattr(authenticator._lookups, "_patience", 0.05)
 
     found = await asyncio.gather(
-        *(door.identify(shown(f"hw_{place}"), "10.0.0.1") for place in range(100)),
+        *(authenticator.identify(shown(f"hw_{index}"), "10.0.0.1") for index in range(100)),
         return_exceptions=True,
     )
 
@@ -132,10 +134,12 @@ async def test_who_guesses_too_much_is_told_to_wait(monkeypatch: pytest.MonkeyPa
 
 async def test_the_same_guess_is_looked_up_once_a_second() -> None:
     keys, time = Keys(), Time()
-    door = a_door(keys, time)
-    await asyncio.gather(*(door.identify(shown("hw_wrong"), "10.0.0.1") for _ in range(20)))
+    authenticator = an_authenticator(keys, time)
+    await asyncio.gather(
+        *(authenticator.identify(shown("hw_wrong"), "10.0.0.1") for _ in range(20))
+    )
     assert keys.asked == 1
 
     time.now += 1
-    await door.identify(shown("hw_wrong"), "10.0.0.1")
+    await authenticator.identify(shown("hw_wrong"), "10.0.0.1")
     assert keys.asked == 2

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from services.gateway.reads.catalog import Catalog, Column, Table
-from services.gateway.reads.types import AGGREGATES, JSON_COMPARISONS, aggregated
+from services.gateway.reads.operators import AGGREGATES, JSON_COMPARISONS, aggregated
 from tests.integration.gateway.reads.reference import Root, Selected, Word, shown
 from tests.integration.gateway.reads.world import JSON, NAMES, STATES, World
 

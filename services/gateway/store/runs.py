@@ -1,0 +1,94 @@
+"""What the gateway reads of the runs service's rows for itself: leases, and how limits stand."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from services.gateway.leases import Held
+from services.gateway.store.base import Rows
+
+_LEASE_WITHIN = 2.0
+"""Seconds; a ping is not held up by a slow database."""
+_USAGES = 1000
+"""Labels or tags in one answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """How a label or tag stands: at work, allowed (None: any number), waiting for a slot."""
+
+    name: str
+    usage: int
+    limit: int | None
+    waiting: int
+
+
+class RunRows(Rows):
+    """Only reads: runs are the runs service's."""
+
+    async def held(self, asked: Sequence[Held]) -> set[Held]:
+        """Those whose run is still the attempt's that was given the token. TimeoutError when nobody answers soon."""
+        # The pool's own time-out is of the statement: where all connections hang, the wait is for one of them.
+        async with self._database.pool.acquire(timeout=_LEASE_WITHIN) as connection:
+            rows = await connection.fetch(
+                "SELECT r.tenant_id, r.id, r.lease_token FROM runs.flow_run r "
+                "JOIN unnest($1::uuid[], $2::uuid[], $3::uuid[]) AS asked (tenant_id, id, lease_token) "
+                "USING (tenant_id, id, lease_token)",
+                [held.tenant_id for held in asked],
+                [held.flow_run_id for held in asked],
+                [held.token for held in asked],
+                timeout=_LEASE_WITHIN,
+            )
+        return {Held(row["tenant_id"], row["id"], row["lease_token"]) for row in rows}
+
+    async def flow_concurrency(self, tenant_id: UUID, labels: Sequence[str] | None) -> list[Usage]:
+        """How these labels stand, in the order given; None for every label that has a limit, by name."""
+        rows = await self._database.pool.fetch(
+            f"""
+            WITH asked AS (
+                SELECT name, index FROM unnest($2::text[]) WITH ORDINALITY AS a (name, index)
+                UNION ALL
+                SELECT name, 0 FROM runs.flow_concurrency_limit WHERE tenant_id = $1 AND $2::text[] IS NULL
+            )
+            SELECT a.name, l."limit",
+                CASE WHEN l.id IS NULL THEN (
+                    SELECT count(*) FROM runs.flow_run r
+                    WHERE r.tenant_id = $1 AND r.state IN ('Submitted', 'Running', 'Cancelling') AND r.labels ? a.name
+                ) ELSE (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) END AS usage,
+                CASE WHEN l.id IS NULL THEN 0 ELSE (
+                    SELECT count(*) FROM runs.flow_run r
+                    WHERE r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+                        AND (r.state_start_time <= now() OR r.state = 'Queued') AND r.labels ? a.name
+                ) END AS waiting
+            FROM asked a LEFT JOIN runs.flow_concurrency_limit l ON l.tenant_id = $1 AND l.name = a.name
+            ORDER BY a.index, a.name LIMIT {_USAGES}
+            """,
+            tenant_id,
+            labels,
+        )
+        return [Usage(**row) for row in rows]
+
+    async def task_concurrency(self, tenant_id: UUID, tags: Sequence[str] | None) -> list[Usage]:
+        """How these task tags stand; of a tag without a limit nobody counts the task runs, so it shows none."""
+        # Only Queued ones wait for a slot; the list of states beside it is that of the index to be used.
+        rows = await self._database.pool.fetch(
+            f"""
+            WITH asked AS (
+                SELECT name, index FROM unnest($2::text[]) WITH ORDINALITY AS a (name, index)
+                UNION ALL
+                SELECT tag, 0 FROM runs.task_tag_limit WHERE tenant_id = $1 AND $2::text[] IS NULL
+            )
+            SELECT a.name, l."limit",
+                (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) AS usage,
+                (
+                    SELECT count(*) FROM runs.task_run t
+                    WHERE t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+                        AND t.state = 'Queued' AND t.serialized_state -> 'context' -> 'tags' ? a.name
+                ) AS waiting
+            FROM asked a LEFT JOIN runs.task_tag_limit l ON l.tenant_id = $1 AND l.tag = a.name
+            ORDER BY a.index, a.name LIMIT {_USAGES}
+            """,
+            tenant_id,
+            tags,
+        )
+        return [Usage(**row) for row in rows]
