@@ -45,9 +45,8 @@ _AGAIN = 1.0  # seconds between two tries to have what a cluster cannot give yet
 _NO_PEERS = 10005  # nats-server's code: too few nodes, or too little room on them
 _UNAVAILABLE = 503
 _GIB = 1 << 30
-_CONNECT_WITHIN = (
-    5.0  # seconds; nats-py waits for ever when the server's certificate is not to be trusted
-)
+# Seconds; nats-py waits for ever when the server's certificate is not to be trusted.
+_CONNECT_WITHIN = 5.0
 
 
 class ProvisionSettings(BaseSettings):

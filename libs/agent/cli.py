@@ -1,4 +1,7 @@
-"""The command `headwater-agent`."""
+"""The command `headwater-agent`.
+
+Long: `start`, whose parameters are the command line, one by one with their variables and help.
+"""
 
 import asyncio
 import os

@@ -7,7 +7,7 @@ One PostgreSQL schema per owning service: `registry.flow`, `runs.flow_run`, and 
 registers every table on `metadata`.
 """
 
-from libs.schema import gateway, heartbeat, lazarus, registry, runs, scheduler
+from libs.schema import gateway, heartbeat, lazarus, registry, runs, scheduler, slots
 from libs.schema.base import OWNERS, metadata, shown_columns
 
 __all__ = [
@@ -20,4 +20,5 @@ __all__ = [
     "runs",
     "scheduler",
     "shown_columns",
+    "slots",
 ]

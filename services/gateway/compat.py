@@ -31,12 +31,10 @@ class Text:
     code: str = "BAD_USER_INPUT"
 
 
-API_ERROR = (
-    "API_ERROR"  # anywhere in `errors`, Core >= 0.12 sends the same request again, up to six times
-)
-VERSION_LOCKING_ERROR = (
-    "VERSION_LOCKING_ERROR"  # errors[0].extensions.code: VersionLockMismatchSignal
-)
+# Anywhere in `errors`, Core >= 0.12 sends the same request again, up to six times.
+API_ERROR = "API_ERROR"
+# As errors[0].extensions.code it is a VersionLockMismatchSignal.
+VERSION_LOCKING_ERROR = "VERSION_LOCKING_ERROR"
 FORBIDDEN = "FORBIDDEN"
 UNAUTHENTICATED = "UNAUTHENTICATED"  # anywhere in `errors`: AuthorizationError
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from time import perf_counter
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from libs.contracts import subjects
@@ -16,6 +16,7 @@ from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from services.gateway import compat
 from services.gateway.budget import Budget
+from services.gateway.downloads.routes import Downloads
 from services.gateway.identity import Authenticator, Identity, KeyAuthenticator, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.leases import Leases
@@ -25,15 +26,12 @@ from services.gateway.off_loop import OffLoop
 from services.gateway.permissions import has
 from services.gateway.reads.caller import Caller
 from services.gateway.refusals import Refusals
+from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.shares import Owner
+from services.gateway.store import Store
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
-
-if TYPE_CHECKING:
-    from services.gateway.downloads.routes import Downloads
-    from services.gateway.rows import Rows
-    from services.gateway.store import Store
 
 Req = TypeVar("Req", bound=Message)
 Rep = TypeVar("Rep", bound=Message)
@@ -53,15 +51,15 @@ class Shared:
     clock: Clock
     ids: NewId
     settings: GatewaySettings
-    store: "Store"
+    store: Store
     tenants: Tenants
-    rows: "Rows"
+    rows: Rows
     vault: Vault
     seal: Seal
     log_copies: LogCopies
     leases: Leases
     off_loop: OffLoop
-    downloads: "Downloads"
+    downloads: Downloads
     refusals: Refusals = field(default_factory=Refusals)
 
 

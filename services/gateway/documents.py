@@ -9,9 +9,8 @@ from services.gateway.caches import BYTES_OF_TOKEN, BoundedCache
 from services.gateway.reads import BadVariables
 from services.gateway.weights import Weight, weigh
 
-TOKEN_LIMIT = (
-    100_000  # the longest document seen of a client, a batch of inlined states, has a tenth of it
-)
+# The longest document seen of a client, a batch of inlined states, has a tenth of it.
+TOKEN_LIMIT = 100_000
 _QUICK = 1_000  # tokens of a known document whose plan is made at once, in some milliseconds
 
 

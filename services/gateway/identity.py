@@ -31,9 +31,8 @@ T = TypeVar("T")
 TRUST = timedelta(seconds=1)
 _REMEMBERED = 10_000  # keys, and as many guesses at keys
 _LOOKUPS = 4  # of keys not known before, at once and in all; one of an address
-_GUESS_COSTS = (
-    0.02  # seconds that a wrong guess keeps its place: 50 a second of an address, 200 in all
-)
+# Seconds that a wrong guess keeps its place: 50 a second of an address, 200 in all.
+_GUESS_COSTS = 0.02
 _PATIENCE = 2.0  # seconds that a key not known before waits for its place
 
 ANYBODY = UUID("3f0c7d52-8a44-4b8e-9a51-5d1f0c2b9e07")

@@ -6,6 +6,7 @@ either; each has the same id everywhere.
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID, uuid5
 
 import strawberry
@@ -229,36 +230,31 @@ def api_key(listed: Listed) -> AuthApiKey:
     """A key as Core >= 0.15 lists it."""
     key = listed.key
     return AuthApiKey(
-        id=key.id,
-        name=key.name,
-        created=listed.created,
-        updated=listed.updated,
-        expires_at=key.expires_at,
-        role=key.role.value,
-        role_id=role_id(key.role),
-        user_id=key.user_id,
-        default_tenant_id=key.tenant_id,
-        created_by=_reference(listed.created_by),
-        key_hash=None,
+        **_listed(listed), role_id=role_id(key.role), default_tenant_id=key.tenant_id, key_hash=None
     )
 
 
 def api_token(listed: Listed) -> ApiToken:
     """The same key as Core <= 0.15 lists it."""
     key = listed.key
-    return ApiToken(
-        id=key.id,
-        name=key.name,
-        created=listed.created,
-        updated=listed.updated,
-        expires_at=key.expires_at,
-        # No scope of theirs only reads.
-        api_token_scope=_SCOPES.get(key.role, NAMES[key.role]),
-        role=key.role.value,
-        tenant_id=key.tenant_id,
-        user_id=key.user_id,
-        created_by=_reference(listed.created_by),
-    )
+    # No scope of theirs only reads.
+    scope = _SCOPES.get(key.role, NAMES[key.role])
+    return ApiToken(**_listed(listed), api_token_scope=scope, tenant_id=key.tenant_id)
+
+
+def _listed(listed: Listed) -> dict[str, Any]:
+    """What both lists say of a key."""
+    key = listed.key
+    return {
+        "id": key.id,
+        "name": key.name,
+        "created": listed.created,
+        "updated": listed.updated,
+        "expires_at": key.expires_at,
+        "role": key.role.value,
+        "user_id": key.user_id,
+        "created_by": _reference(listed.created_by),
+    }
 
 
 def membership(member: Member, tenant: Tenant | None) -> MembershipRow:

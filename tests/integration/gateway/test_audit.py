@@ -1,8 +1,7 @@
 """The audit trail: who changed what, opened which secret, was refused; and keys end with what gave them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
@@ -11,13 +10,13 @@ import pytest
 from deploy import keys as desk
 from services.gateway.app import Gateway
 from services.gateway.keys import Key, Role, fingerprint
+from tests.support.callers import AsCaller, callers_of
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.services import PEPPER, all_services
 
 FIRST = "hw_first-key-of-the-trail"
-AsCaller = Callable[[str], Awaitable[Gql]]
 CREATE_KEY = "mutation($i: create_api_key_input!) { create_api_key(input: $i) { id key } }"
 
 
@@ -29,14 +28,7 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def as_caller(gateway: Gateway) -> AsyncIterator[AsCaller]:
-    async with AsyncExitStack() as exits:
-
-        async def caller(key: str) -> Gql:
-            url = f"http://127.0.0.1:{gateway.port}"
-            return await exits.enter_async_context(
-                Gql(url, headers={"authorization": f"Bearer {key}"})
-            )
-
+    async with callers_of(gateway) as caller:
         yield caller
 
 

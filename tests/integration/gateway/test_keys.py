@@ -1,7 +1,6 @@
 """Keys on, on all services: who gets in, what each role may do, and that tenants never meet."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from graphql import (
 
 from services.gateway.app import Gateway
 from services.gateway.keys import Key, Role, fingerprint
+from tests.support.callers import AsCaller, callers_of
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -26,7 +26,6 @@ from tests.support.services import all_services
 
 SUCCESS = r'"{\"type\": \"Success\"}"'
 FIRST = "hw_first-key-for-tests"
-AsCaller = Callable[[str], Awaitable[Gql]]
 READ = "query { project { id name } flow { id } flow_run { id } tenant { id slug } }"
 
 
@@ -38,18 +37,7 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def as_caller(gateway: Gateway) -> AsyncIterator[AsCaller]:
-    """The API as the holder of a key sees it."""
-    async with AsyncExitStack() as exits:
-        opened: dict[str, Gql] = {}
-
-        async def caller(key: str) -> Gql:
-            if key not in opened:
-                gql = Gql(
-                    f"http://127.0.0.1:{gateway.port}", headers={"authorization": f"Bearer {key}"}
-                )
-                opened[key] = await exits.enter_async_context(gql)
-            return opened[key]
-
+    async with callers_of(gateway) as caller:
         yield caller
 
 

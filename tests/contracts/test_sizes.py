@@ -1,0 +1,69 @@
+"""Nothing is longer than a reader can hold in mind, except with a reason that stands in the file's first lines.
+
+A reason is a line that begins with `Long:`, in the docstring or a comment. It may name the function it is for.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parents[2]
+LINES_OF_FILE = 400
+LINES_OF_FUNCTION = 60
+FIRST_LINES = 12
+NOT_OURS = {"node_modules", "dist", "flows", ".venv"}
+
+MAY_ONLY_SHRINK = {
+    "libs/runtime/bus/connection.py": 419,
+    "libs/runtime/bus/router.py": 490,
+    "services/registry/store.py": 502,
+    "services/registry/subscribers.py router": 63,
+    "services/runs/dispatch/service.py": 432,
+    "services/runs/ledger.py": 694,
+}
+"""What was longer when this test was written, and how long. Nothing is added; who takes one apart takes it out."""
+
+
+def sources() -> Iterator[Path]:
+    for folder in ("services", "libs", "deploy"):
+        for path in (CHECKOUT / folder).rglob("*.py"):
+            if NOT_OURS.isdisjoint(path.parts):
+                yield path
+
+
+def long_parts(text: str) -> dict[str, int]:
+    """The functions that are too long, and the file itself under an empty name."""
+    lines = text.splitlines()
+    found = {"": len(lines)} if len(lines) > LINES_OF_FILE else {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > LINES_OF_FUNCTION:
+                found[node.name] = length
+    return found
+
+
+def has_reason(text: str) -> bool:
+    return any(line.lstrip("# ").startswith("Long:") for line in text.splitlines()[:FIRST_LINES])
+
+
+def test_long_files_and_functions_say_why() -> None:
+    too_long = {
+        f"{path.relative_to(CHECKOUT)} {name}".strip(): length
+        for path in sources()
+        if not has_reason(path.read_text())
+        for name, length in long_parts(path.read_text()).items()
+    }
+
+    grown = {name: n for name, n in too_long.items() if n > MAY_ONLY_SHRINK.get(name, 0)}
+    assert grown == {}, "take it apart, or say why in its first lines (`Long: ...`)"
+
+
+def test_the_measure_finds_what_is_too_long() -> None:
+    body = "    pass\n" * (LINES_OF_FUNCTION + 1)
+    text = f"class A:\n    pass\n\n\nasync def long():\n{body}" + "x = 1\n" * LINES_OF_FILE
+
+    assert long_parts(text) == {"": text.count("\n"), "long": LINES_OF_FUNCTION + 2}
+    assert long_parts("x = 1\n") == {}
+    assert has_reason('"""A page.\n\nLong: the command line.\n"""\n')
+    assert not has_reason("x = 1\n" * FIRST_LINES + "# Long: too late\n")

@@ -1,0 +1,59 @@
+"""What clients are told of errors: expected ones as they are, surprises under an id."""
+
+from uuid import UUID
+
+import orjson
+from graphql import GraphQLError
+
+from services.gateway.answers import LONGEST_SENTENCE, Answers
+from services.gateway.shares import BusyError
+
+ID = UUID("0190a0a0-0000-7000-8000-000000000001")
+ANSWERS = Answers(lambda: ID)
+
+
+def test_a_surprise_does_not_show_its_text() -> None:
+    answer = ANSWERS.failed(ZeroDivisionError("the password is hunter2"))
+
+    body = orjson.loads(answer.body)
+    assert answer.status == 200
+    assert body["data"] is None
+    assert body["errors"][0]["message"].endswith(f"An internal error occurred: {ID}.")
+    assert body["errors"][0]["extensions"] == {
+        "code": "INTERNAL_SERVER_ERROR",
+        "error_id": str(ID),
+    }
+
+
+def test_an_outage_is_said_so_that_clients_ask_again() -> None:
+    answer = ANSWERS.failed(ConnectionRefusedError("10.0.0.1:5432"))
+
+    [error] = orjson.loads(answer.body)["errors"]
+    assert error["extensions"]["code"] == "API_ERROR"
+    assert "10.0.0.1" not in error["message"]
+
+
+def test_an_expected_error_keeps_its_words_and_the_code_of_its_cause() -> None:
+    cause = GraphQLError("Invalid project.", extensions={"code": "BAD_USER_INPUT"})
+    answer = ANSWERS.done({"x": None}, [GraphQLError("Invalid project.", original_error=cause)])
+
+    body = orjson.loads(answer.body)
+    assert body["data"] == {"x": None}
+    assert body["errors"][0]["message"] == "Invalid project."
+    assert body["errors"][0]["extensions"] == {"code": "BAD_USER_INPUT"}
+
+
+def test_a_refusal_has_no_data_and_a_status_of_its_own() -> None:
+    answer = ANSWERS.refused([GraphQLError("x" * 5_000)])
+
+    body = orjson.loads(answer.body)
+    assert answer.status == 400
+    assert "data" not in body
+    assert len(body["errors"][0]["message"]) <= LONGEST_SENTENCE + 50
+
+
+def test_who_has_its_share_is_told_to_ask_again() -> None:
+    answer = ANSWERS.busy(BusyError("wait"))
+
+    assert answer.is_busy
+    assert b"API_ERROR" in answer.body
