@@ -19,13 +19,14 @@ from libs.runtime.database import open_pool
 from libs.runtime.failures import is_outage
 from libs.runtime.trace import Tracing
 from services.gateway.reads.caller import Caller
+from services.gateway.reads.failures import LOST, is_of_one_field
 from services.gateway.reads.plans import Bound, Plan, RowPlan, at_key
 from services.gateway.reads.statement import VISIBLE_TENANTS, Matching, too_much
 from services.gateway.shares import BusyError, Shares
 
 _SETTINGS = {
     "application_name": "headwater-gateway-reads",
-    # JSON shows moments in the session's zone; clients compare the texts.
+    # JSON shows timestamps in the session's zone; clients compare the texts.
     "timezone": "UTC",
     "intervalstyle": "postgres",
     # Compiling a statement to machine code costs more than these statements.
@@ -34,13 +35,6 @@ _SETTINGS = {
     # than most of these statements.
     "max_parallel_workers_per_gather": "0",
 }
-_LOST = (
-    asyncpg.PostgresConnectionError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.InternalClientError,  # what a connection cut in idleness raises at its next use
-    ConnectionError,
-)
 _STATEMENTS = 500  # prepared per connection; one per compiled document
 _PATIENCE = 10.0  # seconds
 _REGEX_TIMEOUT = 2.0  # seconds; a regular expression may take for ever on one row
@@ -158,7 +152,7 @@ class Reader:
             except BusyError:
                 raise
             except Exception as error:
-                if not _is_of_one_field(error):
+                if not is_of_one_field(error):
                     return answers | {
                         bound.root.key: self._told(error, bound.root.key) for bound in plan.bound
                     }
@@ -281,7 +275,7 @@ class Reader:
         try:
             try:
                 row = await self._fetch_row(self._pool, asked, limit)
-            except _LOST:
+            except LOST:
                 # The connection died while nobody looked (PostgreSQL was restarted). A read may be asked twice; the
                 # pool has thrown that connection away.
                 row = await self._fetch_row(self._pool, asked, limit)
@@ -346,7 +340,7 @@ class Reader:
         if isinstance(error, asyncpg.ProgramLimitExceededError):  # a limit of PostgreSQL's own
             text = f"The query is more than PostgreSQL takes at once: {error}; split it."
             return at_key(GraphQLError(text, extensions={"code": "LIMIT_EXCEEDED"}), key)
-        if is_outage(error) or isinstance(error, _LOST):
+        if is_outage(error) or isinstance(error, LOST):
             self._log.warning("read_failed", reason=type(error).__name__, path=key)
             text = "Unable to connect to postgres; try again."
             return at_key(GraphQLError(text, extensions={"code": "API_ERROR"}), key)
@@ -392,13 +386,3 @@ def _answer(bound: Bound, answer: bytes | None) -> bytes | GraphQLError:
             GraphQLError(bound.root.missing, extensions={"code": "NOT_FOUND"}), bound.root.key
         )
     return b"null"
-
-
-def _is_of_one_field(error: Exception) -> bool:
-    """Whether asking the fields one by one may answer some of them.
-
-    Not after a time-out: the client would have gone before the second one.
-    """
-    if isinstance(error, GraphQLError):  # a limit of the request
-        return False
-    return not (is_outage(error) or isinstance(error, (*_LOST, asyncpg.QueryCanceledError)))
