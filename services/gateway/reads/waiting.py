@@ -38,7 +38,8 @@ _FULL_LIMIT = """(
     WHERE l.tenant_id = $1
         AND ({t}.serialized_state -> 'context' -> 'tags' ? l.tag OR EXISTS (
             SELECT FROM registry.task k WHERE k.id = {t}.task_id AND k.tenant_id = $1 AND k.tags ? l.tag))
-        AND l."limit" <= (SELECT count(*) FROM runs.concurrency_slot c WHERE c.limit_id = l.id)
+        AND l."limit" <= (SELECT count(*) FROM runs.concurrency_slot c
+            WHERE c.limit_id = l.id AND c.tenant_id = $1)
 )"""
 
 _FLOW_RUN = """(
@@ -53,7 +54,7 @@ _UPSTREAM = f"""(
         JOIN runs.task_run before ON before.flow_run_id = {{t}}.flow_run_id AND before.task_id = e.upstream_task_id
             AND before.tenant_id = $1
         WHERE e.downstream_task_id = {{t}}.task_id AND e.tenant_id = $1 AND before.state NOT IN ({_ENDED})
-        ORDER BY name LIMIT 3
+        ORDER BY name FETCH FIRST 3 ROWS ONLY
     ) u
 )"""
 
