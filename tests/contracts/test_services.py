@@ -58,6 +58,19 @@ def test_no_service_may_import_another(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_the_rooms_of_a_service_have_an_order(name: str) -> None:
+    contracts = PROJECT["tool"]["importlinter"]["contracts"]
+    [rooms] = [each for each in contracts if each["id"] == "rooms-of-a-service"]
+
+    assert f"services.{name}" in rooms["containers"]
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_says_in_one_file_what_it_listens_to(name: str) -> None:
+    assert (CHECKOUT / "services" / name / "subscribers.py").exists()
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_the_rules_of_a_service_may_do_no_io(name: str) -> None:
     contracts = PROJECT["tool"]["importlinter"]["contracts"]
     [pure] = [each for each in contracts if each["id"] == "pure-domain"]
