@@ -74,6 +74,31 @@ _ALONE = {
 """Fields of which only one may be given."""
 
 
+ENVIRONMENTS = frozenset(
+    {
+        "CloudEnvironment", "CustomEnvironment", "DaskKubernetesEnvironment", "Environment", "FargateTaskEnvironment",
+        "KubernetesJobEnvironment", "LocalEnvironment", "RemoteDaskEnvironment", "RemoteEnvironment",
+    }
+)  # fmt: skip
+"""What came before run configs: the `EnvironmentSchema` of Core 0.6 to 0.14. A class of one's own is sent as
+CustomEnvironment."""
+
+
+def complaint_about_environment(environment: Any, *, place: str = "environment") -> str | None:
+    """Why an agent could not read this environment of a client before 0.14, as `complaint_about`. Empty is none."""
+    if not environment:
+        return None
+    if not isinstance(environment, dict):
+        return f"{place}: an object is expected"
+    kind = environment.get("type")
+    if not isinstance(kind, str) or kind not in ENVIRONMENTS:
+        given = "a type is expected" if kind is None else f"{kind!r:.100} is unknown to agents"
+        return f"{place}.type: {given}; known are {', '.join(sorted(ENVIRONMENTS))}"
+    if not _TEXTS[1](environment.get("labels", [])):
+        return f"{place}.labels: a list of strings is expected; leave it out for none"
+    return None
+
+
 def complaint_about(run_config: Any, *, place: str = "run_config") -> str | None:
     """Why an agent could not read this run config, as a sentence that begins with the field; None if it could.
 
@@ -84,7 +109,7 @@ def complaint_about(run_config: Any, *, place: str = "run_config") -> str | None
     if not isinstance(run_config, dict):
         return f"{place}: an object is expected"
     kind = run_config.get("type")
-    if kind not in TYPES:
+    if not isinstance(kind, str) or kind not in TYPES:
         given = "a type is expected" if kind is None else f"{kind!r:.100} is unknown to agents"
         return f"{place}.type: {given}; known are {', '.join(sorted(TYPES))}"
     if run_config.get("labels", []) is None:

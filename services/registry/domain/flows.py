@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from libs.contracts.run_configs import complaint_about
+from libs.contracts.run_configs import complaint_about, complaint_about_environment
 from services.registry.domain.documents import (
     UnreadableError,
     UnstorableError,
@@ -168,6 +168,8 @@ def read_flow(serialized: Any) -> NewFlow | Refused:
     except UnstorableError as error:
         return malformed(str(error))
     if reason := complaint_about(serialized.get("run_config")):
+        return malformed(reason)
+    if reason := complaint_about_environment(serialized.get("environment")):
         return malformed(reason)
     if refused := _structure_refusal(flow):
         return refused

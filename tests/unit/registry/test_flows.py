@@ -127,6 +127,15 @@ BAD_FLOWS: list[tuple[Any, str]] = [
     (a_flow() | {"storage": "s3"}, "storage: Input should be a valid dictionary"),
     (a_flow() | {"run_config": []}, "run_config: Input should be a valid dictionary"),
     (a_flow() | {"environment": 1}, "environment: Input should be a valid dictionary"),
+    (a_flow() | {"environment": {"labels": []}}, "environment.type: a type is expected"),
+    (
+        a_flow() | {"environment": {"type": "NoSuch"}},
+        "environment.type: 'NoSuch' is unknown to agents",
+    ),
+    (
+        a_flow() | {"environment": {"type": "LocalEnvironment", "labels": None}},
+        "environment.labels: a list of strings is expected",
+    ),
     # tasks
     (with_task(slug=None), "tasks.1.slug: Field required"),
     (with_task(slug=""), "tasks.1.slug: String should have at least 1 character"),
@@ -328,3 +337,16 @@ def test_a_bad_piece_is_refused_with_the_name_of_its_field(
     assert isinstance(refused, Refused)
     assert refused.code is Code.FLOW_MALFORMED
     assert refused.fields["reason"].startswith(reason)
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        None,
+        {},
+        {"type": "LocalEnvironment", "labels": ["a"], "__version__": "0.8.1"},
+        {"type": "CustomEnvironment", "metadata": {}, "labels": [], "__version__": "0.13.19"},
+    ],
+)
+def test_an_environment_of_an_old_client_is_taken_as_it_is(environment: Any) -> None:
+    assert isinstance(read_flow(a_flow() | {"environment": environment}), NewFlow)
