@@ -58,7 +58,7 @@ def key() -> Any:
     return Field(primary_key=True, sa_type=PG_UUID(as_uuid=True))
 
 
-def moment(*, default_now: bool = False, index: bool = False) -> Any:
+def timestamptz(*, default_now: bool = False, index: bool = False) -> Any:
     """A NOT NULL point in time, with time zone."""
     if default_now:
         return Field(
@@ -68,7 +68,7 @@ def moment(*, default_now: bool = False, index: bool = False) -> Any:
     return Field(sa_type=TIMESTAMPTZ, nullable=False, index=index)
 
 
-def maybe_moment() -> Any:
+def maybe_timestamptz() -> Any:
     """A point in time that may be unknown."""
     return Field(default=None, sa_type=TIMESTAMPTZ, nullable=True)
 
@@ -100,13 +100,13 @@ class Stamped(SQLModel):
     """The key, and when the row was made and last changed."""
 
     id: UUID = key()
-    created: datetime = moment(default_now=True)
-    updated: datetime = moment(default_now=True)
+    created: datetime = timestamptz(default_now=True)
+    updated: datetime = timestamptz(default_now=True)
 
 
 class ShownTable(SQLModel):
     """The same for a table that GraphQL shows: clients read these columns of every one."""
 
     id: Shown[UUID] = key()
-    created: Shown[datetime] = moment(default_now=True)
-    updated: Shown[datetime] = moment(default_now=True)
+    created: Shown[datetime] = timestamptz(default_now=True)
+    updated: Shown[datetime] = timestamptz(default_now=True)

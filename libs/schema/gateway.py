@@ -15,8 +15,8 @@ from libs.schema.base import (
     flag,
     key,
     maybe_document,
-    maybe_moment,
-    moment,
+    maybe_timestamptz,
+    timestamptz,
 )
 
 SCHEMA = "gateway"
@@ -41,7 +41,7 @@ class DeletedTenant(SQLModel, table=True):
     __table_args__ = (Index(None, "deleted"), {"schema": SCHEMA})
 
     id: UUID = key()
-    deleted: datetime = moment(default_now=True)
+    deleted: datetime = timestamptz(default_now=True)
 
 
 class ApiKey(Stamped, table=True):
@@ -63,8 +63,8 @@ class ApiKey(Stamped, table=True):
     hash: bytes
     created_by: UUID | None = None
     made_with: UUID | None = None
-    expires_at: datetime | None = maybe_moment()
-    revoked_at: datetime | None = maybe_moment()
+    expires_at: datetime | None = maybe_timestamptz()
+    revoked_at: datetime | None = maybe_timestamptz()
 
 
 class Membership(Stamped, table=True):
@@ -149,7 +149,7 @@ class AuditLog(SQLModel, table=True):
 
     id: Shown[UUID] = key()
     tenant_id: Shown[UUID]
-    timestamp: Shown[datetime] = moment(default_now=True)
+    timestamp: Shown[datetime] = timestamptz(default_now=True)
     actor: Shown[str]
     message: Shown[str]
     object_id: Shown[UUID | None] = None

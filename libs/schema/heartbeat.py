@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index
 from sqlmodel import Field, SQLModel
 
-from libs.schema.base import key, moment
+from libs.schema.base import key, timestamptz
 from libs.schema.outbox import outbox_table
 
 SCHEMA = "heartbeat"
@@ -20,7 +20,7 @@ class LastSeen(SQLModel, table=True):
 
     flow_run_id: UUID = key()
     tenant_id: UUID
-    at: datetime = moment()
+    at: datetime = timestamptz()
 
 
 class TaskLastSeen(SQLModel, table=True):
@@ -31,7 +31,7 @@ class TaskLastSeen(SQLModel, table=True):
 
     task_run_id: UUID = key()
     tenant_id: UUID
-    at: datetime = moment()
+    at: datetime = timestamptz()
 
 
 class ZombieRecord(SQLModel, table=True):
@@ -43,8 +43,8 @@ class ZombieRecord(SQLModel, table=True):
     flow_run_id: UUID = key()
     version: int
     tenant_id: UUID
-    last_seen: datetime = moment()
-    detected: datetime = moment()
+    last_seen: datetime = timestamptz()
+    detected: datetime = timestamptz()
 
 
 class Watch(SQLModel, table=True):
@@ -57,8 +57,8 @@ class Watch(SQLModel, table=True):
     __table_args__ = (CheckConstraint("id = 1", name="one_row"), {"schema": SCHEMA})
 
     id: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
-    since: datetime = moment()
-    at: datetime = moment()
+    since: datetime = timestamptz()
+    at: datetime = timestamptz()
 
 
 Outbox = outbox_table(SCHEMA)

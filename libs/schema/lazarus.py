@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy import Index, UniqueConstraint, text
 from sqlmodel import SQLModel
 
-from libs.schema.base import key, moment
+from libs.schema.base import key, timestamptz
 
 SCHEMA = "lazarus"
 
@@ -31,4 +31,4 @@ class Resurrection(SQLModel, table=True):
     version: int
     attempt: int
     outcome: str
-    proposed: datetime = moment()
+    proposed: datetime = timestamptz()

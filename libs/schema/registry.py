@@ -15,9 +15,9 @@ from libs.schema.base import (
     flag,
     key,
     maybe_document,
-    maybe_moment,
-    moment,
+    maybe_timestamptz,
     number,
+    timestamptz,
 )
 from libs.schema.outbox import outbox_table
 
@@ -53,7 +53,7 @@ class FlowGroup(ShownTable, table=True):
     settings: Shown[dict[str, Any]] = document("{}")
     default_parameters: Shown[dict[str, Any]] = document("{}")
     run_config: Shown[dict[str, Any] | None] = maybe_document()
-    heartbeats_since: datetime | None = maybe_moment()
+    heartbeats_since: datetime | None = maybe_timestamptz()
     """When heartbeats were last switched on; null if they were never off. A run that began before sends no pings."""
     last_version: int = number(0)
     """The highest version ever given out, so that deleted versions do not free their numbers."""
@@ -99,7 +99,7 @@ class Flow(ShownTable, table=True):
     schedule: Shown[dict[str, Any] | None] = maybe_document()
     is_schedule_active: Shown[bool] = flag(default=False)
     archived: Shown[bool] = flag(default=False)
-    archived_at: Shown[datetime | None] = maybe_moment()
+    archived_at: Shown[datetime | None] = maybe_timestamptz()
     created_by: UUID | None = None
 
 
@@ -175,7 +175,7 @@ class FlowPiece(SQLModel, table=True):
     flow_id: UUID
     field: str
     documents: str
-    created: datetime = moment(default_now=True)
+    created: datetime = timestamptz(default_now=True)
 
 
 class FlowDraft(SQLModel, table=True):
@@ -204,8 +204,8 @@ class FlowDraft(SQLModel, table=True):
     document: dict[str, Any] = document()
     has_all_tasks: bool = flag(default=False)
     has_all_edges: bool = flag(default=False)
-    created: datetime = moment(default_now=True)
-    touched: datetime = moment(default_now=True)
+    created: datetime = timestamptz(default_now=True)
+    touched: datetime = timestamptz(default_now=True)
     """When its newest piece came."""
 
 
@@ -225,7 +225,7 @@ class FlowDraftPiece(SQLModel, table=True):
     field: str
     documents: list[dict[str, Any]] = document()
     slugs: list[str] = Field(sa_type=ARRAY(String()), nullable=False)
-    created: datetime = moment(default_now=True)
+    created: datetime = timestamptz(default_now=True)
 
 
 Outbox = outbox_table(SCHEMA)

@@ -27,9 +27,9 @@ from libs.schema.base import (
     flag,
     key,
     maybe_document,
-    maybe_moment,
-    moment,
+    maybe_timestamptz,
     number,
+    timestamptz,
 )
 from libs.schema.outbox import outbox_table
 
@@ -77,7 +77,7 @@ class FlowRun(ShownTable, table=True):
         Index("flow_run_scheduled_idx", "tenant_id", text("scheduled_start_time DESC")),
         Index("flow_run_started_idx", "tenant_id", text("start_time DESC")),
         Index("flow_run_created_idx", "tenant_id", text("created DESC")),
-        # Dashboards count runs by state since a moment: newer ones by scheduled_start_time, those of 2020 by updated or
+        # Dashboards count runs by state since a time: newer ones by scheduled_start_time, those of 2020 by updated or
         # heartbeat. What the counts also look at is in the indexes, or they would read each run's row. Measured at a
         # million runs, a day's counts of a dashboard of 2020 take 5 ms of CPU instead of 600, a month's 90 instead of
         # 680. The price of `updated` in indexes is paid by states of flow runs alone: 30 us more each (90 before) and
@@ -121,23 +121,23 @@ class FlowRun(ShownTable, table=True):
     run_config: Shown[dict[str, Any] | None] = maybe_document()
     context: Shown[dict[str, Any] | None] = maybe_document()
     version: Shown[int] = number(0)
-    heartbeat: Shown[datetime | None] = maybe_moment()
-    scheduled_start_time: Shown[datetime] = moment()
-    start_time: Shown[datetime | None] = maybe_moment()
-    end_time: Shown[datetime | None] = maybe_moment()
+    heartbeat: Shown[datetime | None] = maybe_timestamptz()
+    scheduled_start_time: Shown[datetime] = timestamptz()
+    start_time: Shown[datetime | None] = maybe_timestamptz()
+    end_time: Shown[datetime | None] = maybe_timestamptz()
     auto_scheduled: Shown[bool] = flag(default=False)
     schedule_hash: str | None = None
     times_resurrected: Shown[int] = number(0)
     idempotency_key: Shown[str | None] = None
     state: Shown[str]
-    state_timestamp: Shown[datetime] = moment()
+    state_timestamp: Shown[datetime] = timestamptz()
     state_message: Shown[str | None] = None
     state_result: Shown[dict[str, Any] | None] = maybe_document()
-    state_start_time: Shown[datetime | None] = maybe_moment()
+    state_start_time: Shown[datetime | None] = maybe_timestamptz()
     serialized_state: Shown[dict[str, Any]] = document()
     attempt: int = number(0)
     lease_token: UUID | None = None
-    lease_expires: datetime | None = maybe_moment()
+    lease_expires: datetime | None = maybe_timestamptz()
     created_by: UUID | None = None
     late_reason: Shown[str | None] = None
     """Why a run that is due has not started: no_matching_agent, agent_silent, not_claimed, paused, or limit_full with
@@ -155,14 +155,30 @@ class DeletedInstant(SQLModel, table=True):
     )
 
     flow_group_id: UUID
-    start_time: datetime = moment()
+    start_time: datetime = timestamptz()
     schedule_hash: str
     flow_id: UUID
     tenant_id: UUID
-    deleted: datetime = moment(default_now=True)
+    deleted: datetime = timestamptz(default_now=True)
 
 
-class FlowRunState(SQLModel, table=True):
+class _State(SQLModel):
+    """What the histories of flow runs and task runs have in common: one row per accepted state."""
+
+    id: Shown[UUID]
+    created: Shown[datetime] = timestamptz(default_now=True)
+    updated: Shown[datetime] = timestamptz(default_now=True)
+    tenant_id: Shown[UUID]
+    timestamp: Shown[datetime] = timestamptz()
+    state: Shown[str]
+    message: Shown[str | None] = None
+    result: Shown[dict[str, Any] | None] = maybe_document()
+    start_time: Shown[datetime | None] = maybe_timestamptz()
+    serialized_state: Shown[dict[str, Any]] = document()
+    version: Shown[int]
+
+
+class FlowRunState(_State, table=True):
     """The history of a flow run: one row per accepted state, versions contiguous from 1."""
 
     __tablename__ = "flow_run_state"
@@ -173,18 +189,7 @@ class FlowRunState(SQLModel, table=True):
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
     )
 
-    id: Shown[UUID]
-    created: Shown[datetime] = moment(default_now=True)
-    updated: Shown[datetime] = moment(default_now=True)
-    tenant_id: Shown[UUID]
     flow_run_id: Shown[UUID]
-    timestamp: Shown[datetime] = moment()
-    state: Shown[str]
-    message: Shown[str | None] = None
-    result: Shown[dict[str, Any] | None] = maybe_document()
-    start_time: Shown[datetime | None] = maybe_moment()
-    serialized_state: Shown[dict[str, Any]] = document()
-    version: Shown[int]
 
 
 class TaskRun(ShownTable, table=True):
@@ -226,21 +231,21 @@ class TaskRun(ShownTable, table=True):
     map_index: Shown[int] = number(-1)
     name: Shown[str | None] = None
     version: Shown[int] = number(0)
-    heartbeat: Shown[datetime | None] = maybe_moment()
-    start_time: Shown[datetime | None] = maybe_moment()
-    end_time: Shown[datetime | None] = maybe_moment()
+    heartbeat: Shown[datetime | None] = maybe_timestamptz()
+    start_time: Shown[datetime | None] = maybe_timestamptz()
+    end_time: Shown[datetime | None] = maybe_timestamptz()
     cache_key: Shown[str | None] = None
     state: Shown[str]
-    state_timestamp: Shown[datetime] = moment()
+    state_timestamp: Shown[datetime] = timestamptz()
     state_message: Shown[str | None] = None
     state_result: Shown[dict[str, Any] | None] = maybe_document()
-    state_start_time: Shown[datetime | None] = maybe_moment()
+    state_start_time: Shown[datetime | None] = maybe_timestamptz()
     serialized_state: Shown[dict[str, Any]] = document()
     retries: int = number(0)
     """How many times the run was put into Retrying; spares the zombie's answer a count over the history."""
 
 
-class TaskRunState(SQLModel, table=True):
+class TaskRunState(_State, table=True):
     """The history of a task run: one row per accepted state, versions contiguous from 0."""
 
     __tablename__ = "task_run_state"
@@ -250,18 +255,7 @@ class TaskRunState(SQLModel, table=True):
         {"schema": SCHEMA, "postgresql_partition_by": "RANGE (created)"},
     )
 
-    id: Shown[UUID]
-    created: Shown[datetime] = moment(default_now=True)
-    updated: Shown[datetime] = moment(default_now=True)
-    tenant_id: Shown[UUID]
     task_run_id: Shown[UUID]
-    timestamp: Shown[datetime] = moment()
-    state: Shown[str]
-    message: Shown[str | None] = None
-    result: Shown[dict[str, Any] | None] = maybe_document()
-    start_time: Shown[datetime | None] = maybe_moment()
-    serialized_state: Shown[dict[str, Any]] = document()
-    version: Shown[int]
 
 
 class Log(SQLModel, table=True):
@@ -280,12 +274,12 @@ class Log(SQLModel, table=True):
     )  # fmt: skip
 
     id: Shown[UUID]
-    created: Shown[datetime] = moment()
-    updated: Shown[datetime] = moment(default_now=True)
+    created: Shown[datetime] = timestamptz()
+    updated: Shown[datetime] = timestamptz(default_now=True)
     tenant_id: Shown[UUID]
     flow_run_id: Shown[UUID | None] = None
     task_run_id: Shown[UUID | None] = None
-    timestamp: Shown[datetime] = moment()
+    timestamp: Shown[datetime] = timestamptz()
     name: Shown[str | None] = None
     level: Shown[str | None] = None
     message: Shown[str | None] = None
@@ -302,7 +296,7 @@ class LogUsage(SQLModel, table=True):
 
     flow_run_id: UUID = key()
     tenant_id: UUID
-    updated: datetime = moment()
+    updated: datetime = timestamptz()
     lines: int = Field(sa_type=BigInteger, nullable=False)
     dropped: int = Field(sa_type=BigInteger, nullable=False)
 
@@ -356,7 +350,7 @@ class Agent(ShownTable, table=True):
     type: Shown[str]
     core_version: Shown[str | None] = None
     labels: Shown[list[str]] = document("[]")
-    last_queried: Shown[datetime | None] = maybe_moment()
+    last_queried: Shown[datetime | None] = maybe_timestamptz()
     shared: bool = flag(default=True)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, Index, text
 from sqlmodel import Field, SQLModel
 
-from libs.schema.base import document, flag, key, maybe_moment, moment
+from libs.schema.base import document, flag, key, maybe_timestamptz, timestamptz
 
 SCHEMA = "scheduler"
 
@@ -34,9 +34,9 @@ class Schedule(SQLModel, table=True):
     clocks: dict[str, Any] = document()
     active: bool = flag(default=False)
     fingerprint: str
-    next_due: datetime | None = maybe_moment()
-    horizon: datetime | None = maybe_moment()
-    updated: datetime = moment(default_now=True)
+    next_due: datetime | None = maybe_timestamptz()
+    horizon: datetime | None = maybe_timestamptz()
+    updated: datetime = timestamptz(default_now=True)
     planned: list[Any] = document("[]")
     """The keys ahead that `runs` was told: [start, hash, when it was said last], ISO times in UTC."""
     checksum: int = Field(
@@ -46,7 +46,7 @@ class Schedule(SQLModel, table=True):
     inputs: str = Field(nullable=False, sa_column_kwargs={"server_default": ""})
     required: list[str] = document("[]")
     """Parameters that each clock must give: neither the flow nor its group has a value for them."""
-    cleared: datetime | None = maybe_moment()
+    cleared: datetime | None = maybe_timestamptz()
     """When `runs` was last told to clear what is not ahead."""
     reason: str | None = None
     """Why fewer runs are made than the schedule says: `parameters_missing: x, y`, or `schedule_unreadable: ...`."""

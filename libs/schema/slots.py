@@ -12,7 +12,7 @@ from sqlalchemy import (
 )
 from sqlmodel import SQLModel
 
-from libs.schema.base import Shown, ShownTable, moment
+from libs.schema.base import Shown, ShownTable, timestamptz
 from libs.schema.runs import SCHEMA
 
 
@@ -67,4 +67,4 @@ class ConcurrencySlot(SQLModel, table=True):
     run_id: UUID
     flow_run_id: UUID
     tenant_id: UUID
-    taken: datetime = moment()
+    taken: datetime = timestamptz()

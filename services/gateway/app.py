@@ -71,6 +71,7 @@ class Gateway(Service):
         self.add_loop("log_copies", interval=settings.log_copies_tick, tick=self._log_copies.tick)
         self._off_loop = OffLoop()
         self._authenticator: Authenticator | None = None
+        self._leases = Leases(self._store.held)
         self.port = settings.port
 
     async def on_start(self) -> None:
@@ -127,7 +128,7 @@ class Gateway(Service):
             vault=Vault(self._settings.pepper),
             seal=self._seal,
             log_copies=self._log_copies,
-            leases=Leases(self._store.held),
+            leases=self._leases,
             off_loop=self._off_loop,
             downloads=Downloads(authenticator, Lines(self._reader), Tables(reads, self._reader)),
         )
@@ -173,6 +174,7 @@ class Gateway(Service):
     async def stop(self) -> None:
         """Close the port first, answer what is in flight, then close the rest."""
         await self._http.stop()
+        await self._leases.stop()
         await super().stop()
 
     async def on_stop(self) -> None:

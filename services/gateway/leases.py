@@ -4,17 +4,21 @@ A question that comes while a statement is under way waits for it and goes with 
 than its question, nobody waits for company, and however many processes ping there is one connection in use.
 """
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from uuid import UUID
 
+from libs.runtime.group_commit import GroupCommit
+
 _TOGETHER = 500
 """Questions in one statement."""
+_WAITING = 100_000
+"""Questions that wait; more processes than ping in three seconds at the largest size that was planned."""
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeaseClaim:
     """A run, and the token under which somebody claims to have it."""
 
     tenant_id: UUID
@@ -22,7 +26,7 @@ class Held:
     token: UUID
 
 
-Ask = Callable[[Sequence[Held]], Awaitable[set[Held]]]
+Ask = Callable[[Sequence[LeaseClaim]], Awaitable[set[LeaseClaim]]]
 """Which of these hold."""
 
 
@@ -31,41 +35,29 @@ class Leases:
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        self._waiting: list[tuple[Held, asyncio.Future[bool]]] = []
-        self._asking: asyncio.Task[None] | None = None
+        # With a PostgreSQL that hangs each statement takes its time-outs, and pings come faster than those end: so who
+        # waits fails together. Reading needs no transaction.
+        self._questions: GroupCommit[LeaseClaim, bool] = GroupCommit(
+            lambda: nullcontext(self._answer),
+            batch_limit=_TOGETHER,
+            queue_limit=_WAITING,
+            lanes=1,
+            service="gateway",
+            fail_together=True,
+        )
+        self._is_started = False
 
-    async def holds(self, held: Held) -> bool:
+    async def holds(self, claim: LeaseClaim) -> bool:
         """Whether the run is still the attempt's that was given this token."""
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((held, answer))
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._ask_all(), name="leases")
-        return await answer
+        if not self._is_started:
+            self._is_started = True
+            self._questions.start()
+        return await self._questions.submit(claim)
 
-    async def _ask_all(self) -> None:
-        try:
-            while self._waiting:
-                together, self._waiting = self._waiting[:_TOGETHER], self._waiting[_TOGETHER:]
-                await self._ask_about(together)
-        finally:
-            self._asking = None
+    async def stop(self) -> None:
+        """Answer nothing more."""
+        await self._questions.stop()
 
-    async def _ask_about(self, together: Sequence[tuple[Held, asyncio.Future[bool]]]) -> None:
-        try:
-            found = await self._ask([held for held, _ in together])
-        except Exception as error:
-            # Who waits for the next statement gets it too: with a PostgreSQL that hangs, each one takes its time-outs,
-            # and pings come faster than those end.
-            together, self._waiting = [*together, *self._waiting], []
-            for _, answer in _awaited(together):
-                answer.set_exception(error)
-        else:
-            for held, answer in _awaited(together):
-                answer.set_result(held in found)
-
-
-def _awaited(
-    together: Sequence[tuple[Held, asyncio.Future[bool]]],
-) -> Iterator[tuple[Held, asyncio.Future[bool]]]:
-    """Without those whose caller has gone meanwhile."""
-    return ((held, answer) for held, answer in together if not answer.done())
+    async def _answer(self, claims: Sequence[LeaseClaim]) -> list[bool]:
+        found = await self._ask(claims)
+        return [claim in found for claim in claims]

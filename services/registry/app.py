@@ -11,8 +11,8 @@ from services.registry.handlers.registration import Registration
 from services.registry.loops import duties
 from services.registry.settings import RegistrySettings
 from services.registry.subscribers import Handlers
+from services.registry.unit_of_work import UnitsOfWork
 from services.registry.upkeep import Upkeep
-from services.registry.work import Bench
 
 
 class Registry(Service):
@@ -25,16 +25,18 @@ class Registry(Service):
         self, settings: RegistrySettings, *, clock: Clock = utc_now, ids: NewId = new_id
     ) -> None:
         super().__init__(settings, clock=clock, ids=ids)
-        bench = self.bench = Bench(self.database, clock=clock, ids=ids, committed=self.committed)
+        units = self.units = UnitsOfWork(
+            self.database, clock=clock, ids=ids, on_commit=self.committed
+        )
         self._handlers = Handlers(
-            registration=Registration(bench, flow_json_limit=settings.flow_json_limit),
-            flows=Flows(bench),
-            groups=Groups(bench),
-            projects=Projects(bench),
+            registration=Registration(units, flow_json_limit=settings.flow_json_limit),
+            flows=Flows(units),
+            groups=Groups(units),
+            projects=Projects(units),
         )
         self.upkeep = Upkeep(
             self.database,
-            bench,
+            units,
             left_after=settings.pieces_left_after,
             unfinished_for=settings.unfinished_after,
         )

@@ -7,8 +7,8 @@ from libs.contracts.registry import FlowPieceRegistered
 from libs.runtime import log as logs
 from libs.runtime.database import Database
 from libs.schema.registry import SCHEMA
-from services.registry import draft_store, store
-from services.registry.work import Bench
+from services.registry import draft_store, piece_store
+from services.registry.unit_of_work import UnitsOfWork
 
 log = logs.get(SCHEMA)
 _AT_ONCE = 50  # flows a tick; the next tick goes on
@@ -18,10 +18,15 @@ class Upkeep:
     """Ends what no client will end any more. Replicas may tick at once: a row is held meanwhile."""
 
     def __init__(
-        self, database: Database, bench: Bench, *, left_after: timedelta, unfinished_for: timedelta
+        self,
+        database: Database,
+        units: UnitsOfWork,
+        *,
+        left_after: timedelta,
+        unfinished_for: timedelta,
     ) -> None:
         self._database = database
-        self._bench = bench
+        self._units = units
         self._left_after = left_after
         self._unfinished_for = unfinished_for
 
@@ -42,18 +47,20 @@ class Upkeep:
     async def join(self) -> int:
         """Join the pieces of whole flows that get no more of them; how many flows."""
         async with self._database.transaction() as connection:
-            left = await store.flows_with_old_pieces(
+            left = await piece_store.flows_with_old_pieces(
                 connection, older_than=self._left_after, limit=_AT_ONCE
             )
         return sum([await self._join(tenant_id, flow_id) for tenant_id, flow_id in left])
 
     async def _join(self, tenant_id: UUID, flow_id: UUID) -> bool:
         """Make the flow whole; False when another replica has just done so, or the flow is gone."""
-        async with self._bench.work(tenant_id) as work:
-            held = await store.hold_flow(work.connection, tenant_id, flow_id)
-            if held is None or not await store.join_pieces(work.connection, tenant_id, flow_id):
+        async with self._units.begin(tenant_id) as work:
+            held = await piece_store.hold_flow(work.connection, tenant_id, flow_id)
+            if held is None or not await piece_store.join_pieces(
+                work.connection, tenant_id, flow_id
+            ):
                 return False
-            work.tell(
+            work.record(
                 FlowPieceRegistered,
                 flow_id=flow_id,
                 flow_group_id=held.flow_group_id,

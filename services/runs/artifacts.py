@@ -56,7 +56,7 @@ async def update_run(database: Database, command: UpdateRun, *, at: datetime) ->
         "labels": None if command.labels is None else canonical_labels(command.labels),
     }
     given = {column: value for column, value in changes.items() if value is not None}
-    assignments = "".join(f", {column} = ${place}" for place, column in enumerate(given, start=4))
+    assignments = "".join(f", {column} = ${number}" for number, column in enumerate(given, start=4))
     tag = await database.pool.execute(
         f"UPDATE {_TABLES[command.run_kind]} SET updated = $3{assignments} WHERE id = $1 AND tenant_id = $2",
         command.run_id,

@@ -55,7 +55,7 @@ class Handlers:
     ) -> runs.TaskRunInfo | Refused:
         """Find or make a task run."""
         if not -1 <= request.map_index < 1 << 31:
-            reason = f"map_index: {request.map_index} is not the place of a mapped child"
+            reason = f"map_index: {request.map_index} is not the index of a mapped child"
             return Refused(code=Code.INVALID, fields={"reason": reason})
         return await self._ask(request, runs.TaskRunInfo)
 

@@ -81,8 +81,8 @@ class LogDrain:
 
     async def _read(self, message: Msg) -> list[Row]:
         """The rows of a message; none of one that cannot be stored, which is buried."""
-        tenant, place = message.subject.split(".")[2], message.metadata.sequence.stream
-        usual = usual_rows_of(message.data, tenant=tenant, sequence=place)
+        tenant, sequence = message.subject.split(".")[2], message.metadata.sequence.stream
+        usual = usual_rows_of(message.data, tenant=tenant, sequence=sequence)
         if usual is not None:
             return usual
         try:
@@ -96,7 +96,7 @@ class LogDrain:
         if lost:
             reason = f"{len(lost)} of its lines are none, and the others were kept: {lost[0]}"
             await self._bus.bury(self.durable, message, reason)
-        return rows_of(batch, sequence=place)
+        return rows_of(batch, sequence=sequence)
 
     async def write(self, rows: Sequence[Row]) -> None:
         """Write rows that may be there already."""
@@ -195,7 +195,7 @@ def _fault(batch: LogBatch, tenant: str) -> str | None:
     """Why a batch cannot be stored: permissions confine an agent's subjects, and nobody has looked at the body."""
     if tenant != str(batch.tenant_id):
         return "the tenant is not that of the subject"
-    return "`accepted` is no moment in UTC" if in_utc(batch.accepted) is None else None
+    return "`accepted` is no timestamp in UTC" if in_utc(batch.accepted) is None else None
 
 
 def read_batch(data: bytes) -> tuple[LogBatch, list[str]]:
@@ -242,10 +242,10 @@ def usual_rows_of(data: bytes, *, tenant: str, sequence: int) -> list[Row] | Non
         known = _Ids({None: None})
         rows: list[Row] = []
         for line in batch["lines"]:
-            moment = datetime.fromisoformat(line["timestamp"])
+            at = datetime.fromisoformat(line["timestamp"])
             name, level, message = line["name"], line["level"], line["message"]
             if (
-                moment.tzinfo is not UTC
+                at.tzinfo is not UTC
                 or type(name) not in _TEXT_OR_NONE
                 or type(level) is not str
                 or type(message) not in _TEXT_OR_NONE
@@ -255,7 +255,7 @@ def usual_rows_of(data: bytes, *, tenant: str, sequence: int) -> list[Row] | Non
             rows.append(
                 (
                     DriverUUID(line["id"]), accepted, accepted, tenant_id, known[line["flow_run_id"]],
-                    known[line["task_run_id"]], moment, name, level, message, None, first + len(rows),
+                    known[line["task_run_id"]], at, name, level, message, None, first + len(rows),
                 )
             )  # fmt: skip
     except (LookupError, TypeError, ValueError):
@@ -277,16 +277,16 @@ class _Ids(dict[str | None, UUID | None]):
 
 
 def rows_of(batch: LogBatch, *, sequence: int) -> list[Row]:
-    """A batch as rows in the order of COLUMNS. A line of a moment that UTC does not have bears that of acceptance."""
+    """A batch as rows in the order of COLUMNS. A line of a time that UTC does not have bears that of acceptance."""
     first = sequence * _LINES_PER_MESSAGE
     accepted = aware(batch.accepted)
     return [
         (
             line.id, accepted, accepted, batch.tenant_id, line.flow_run_id, line.task_run_id,
             in_utc(line.timestamp) or accepted, _storable(line.name), _storable(line.level), _storable(line.message),
-            _storable_info(line.info), first + place,
+            _storable_info(line.info), first + index,
         )
-        for place, line in enumerate(batch.lines)
+        for index, line in enumerate(batch.lines)
     ]  # fmt: skip
 
 
@@ -301,9 +301,9 @@ async def insert_entries(
     rows = [
         (
             ids(), at, at, tenant_id, entry.flow_run_id, entry.task_run_id, at, entry.name, entry.level,
-            _storable(entry.message), None, place,
+            _storable(entry.message), None, index,
         )
-        for place, (tenant_id, entry) in enumerate(entries)
+        for index, (tenant_id, entry) in enumerate(entries)
     ]  # fmt: skip
     if rows:
         await connection.copy_records_to_table(

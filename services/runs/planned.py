@@ -46,7 +46,7 @@ async def follow(database: Database, command: CreateScheduled) -> int:
             return 0
         # Read again under the locks: who held them may have followed a change that came after our first look.
         flow = (await reads.share_flows(connection, [flow.id])).flows[flow.id]
-        planned = [(row["id"], command.instants[row["place"] - 1]) for row in rows]
+        planned = [(row["id"], command.instants[row["number"] - 1]) for row in rows]
         return await _give_inputs(connection, flow, planned)
 
 

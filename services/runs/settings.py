@@ -39,7 +39,7 @@ class RunsSettings(PingSettings):
     commit_queue: int = Field(
         default=20_000,
         ge=1,
-        description="states waiting; at 10,000/s that is two seconds, and more is told to try again",
+        description="states waiting; at 10,000/s that is two seconds, and more is refused and may be tried again",
     )
     commit_lanes: int = Field(
         default=2,

@@ -32,9 +32,9 @@ REFUSED = f"{COMPAT}::test_a_refusal_becomes_the_sentence_that_clients_know"
 REGISTRY = "tests/integration/registry"
 FLOWS = "tests/unit/registry/test_flows.py"
 LEDGER = "tests/integration/runs"
-TRANSITIONS = "tests/unit/runs/test_transitions.py"
-STATES = "tests/unit/runs/test_states.py"
-CREATION = "tests/unit/runs/test_creation.py"
+TRANSITIONS = "tests/unit/runs/domain/test_transitions.py"
+STATES = "tests/unit/runs/domain/test_states.py"
+CREATION = "tests/unit/runs/domain/test_creation.py"
 HEARTBEAT = "tests/integration/heartbeat/test_heartbeat.py"
 
 POINTS: dict[int, Point] = {

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.gateway.leases import Held
+from services.gateway.leases import LeaseClaim
 from services.gateway.store.base import Rows
 
 _LEASE_WITHIN = 2.0
@@ -26,7 +26,7 @@ class Usage:
 class RunRows(Rows):
     """Only reads: runs are the runs service's."""
 
-    async def held(self, asked: Sequence[Held]) -> set[Held]:
+    async def held(self, asked: Sequence[LeaseClaim]) -> set[LeaseClaim]:
         """Those whose run is still the attempt's that was given the token. TimeoutError when nobody answers soon."""
         # The pool's own time-out is of the statement: where all connections hang, the wait is for one of them.
         async with self._database.pool.acquire(timeout=_LEASE_WITHIN) as connection:
@@ -39,7 +39,7 @@ class RunRows(Rows):
                 [held.token for held in asked],
                 timeout=_LEASE_WITHIN,
             )
-        return {Held(row["tenant_id"], row["id"], row["lease_token"]) for row in rows}
+        return {LeaseClaim(row["tenant_id"], row["id"], row["lease_token"]) for row in rows}
 
     async def flow_concurrency(self, tenant_id: UUID, labels: Sequence[str] | None) -> list[Usage]:
         """How these labels stand, in the order given; None for every label that has a limit, by name."""

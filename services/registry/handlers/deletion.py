@@ -6,17 +6,17 @@ from uuid import UUID
 from libs.contracts.base import Applied, Event
 from libs.contracts.registry import FlowDeleted
 from services.registry import store
-from services.registry.work import Bench, Work
+from services.registry.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 async def delete_flows_and(
-    bench: Bench,
+    units: UnitsOfWork,
     tenant_id: UUID,
     owner_id: UUID,
     *,
-    some_flows: Callable[[Work], Awaitable[list[store.Version]]],
-    last: Callable[[Work], Awaitable[bool]],
-    still_there: Callable[[Work], Awaitable[bool]],
+    some_flows: Callable[[UnitOfWork], Awaitable[list[store.Version]]],
+    last: Callable[[UnitOfWork], Awaitable[bool]],
+    still_there: Callable[[UnitOfWork], Awaitable[bool]],
     gone: tuple[type[Event], dict[str, UUID]],
 ) -> Applied:
     """Delete flows in transactions of a bounded size, then what they belonged to.
@@ -25,14 +25,14 @@ async def delete_flows_and(
     this call or by another; flows that are registered meanwhile are deleted too.
     """
     while True:
-        async with bench.work(tenant_id) as work:
+        async with units.begin(tenant_id) as work:
             versions = await some_flows(work)
             for version in versions:
-                work.tell(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
+                work.record(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
             if not versions:
                 if await last(work):
                     event, fields = gone
-                    work.tell(event, **fields)
+                    work.record(event, **fields)
                     return Applied(id=owner_id)
                 if not await still_there(work):
                     return Applied(id=owner_id)

@@ -12,10 +12,10 @@ from services.registry.domain.drafts import SHARED_FOR, Draft
 from services.registry.domain.flows import NewFlow, Pieces
 from services.registry.domain.registration import Entry
 from services.registry.handlers.versions import claim_group, group_name_of, make_version
-from services.registry.work import Work
+from services.registry.unit_of_work import UnitOfWork
 
 
-async def begin(work: Work, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
+async def begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
     """Make a draft, or find the one that the same registration has just made; the caller holds the project."""
     at = (work.connection, work.tenant_id)
     if entry.idempotency_key:
@@ -28,7 +28,7 @@ async def begin(work: Work, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
     return FlowRegisteredReply(id=draft_id)
 
 
-async def add(work: Work, draft: Draft, pieces: Pieces, *, field: str) -> Applied | Refused:
+async def add(work: UnitOfWork, draft: Draft, pieces: Pieces, *, field: str) -> Applied | Refused:
     """Add tasks or edges (`field`) to a draft that is held. The last piece makes it a version of its group."""
     if field == "edges" and (refused := await _unknown_task_refusal(work, draft, pieces)):
         return refused
@@ -40,13 +40,15 @@ async def add(work: Work, draft: Draft, pieces: Pieces, *, field: str) -> Applie
     return Applied(id=draft.id)
 
 
-async def _unknown_task_refusal(work: Work, draft: Draft, edges: Pieces) -> Refused | None:
+async def _unknown_task_refusal(work: UnitOfWork, draft: Draft, edges: Pieces) -> Refused | None:
     ends = {slug for edge in edges.parts for slug in edge.identity[:2]}
     known = await draft_store.known_slugs(work.connection, work.tenant_id, draft.id, ends)
     return flows.unknown_task_refusal(edges.parts, known=dict.fromkeys(known))
 
 
-async def _finish(work: Work, draft: Draft, pieces: Pieces, *, field: str) -> Applied | Refused:
+async def _finish(
+    work: UnitOfWork, draft: Draft, pieces: Pieces, *, field: str
+) -> Applied | Refused:
     """Make the version. Refused, the draft stays as it was, and so does the version that it was to replace."""
     at = (work.connection, work.tenant_id)
     parts = await draft_store.parts_of(*at, draft.id)
@@ -69,7 +71,7 @@ async def _finish(work: Work, draft: Draft, pieces: Pieces, *, field: str) -> Ap
     return Applied(id=draft.id)
 
 
-async def unfinished_refusal(work: Work, flow_id: UUID) -> Refused | None:
+async def unfinished_refusal(work: UnitOfWork, flow_id: UUID) -> Refused | None:
     """The refusal of what only a whole flow can do, if this one is still a draft."""
     if not await draft_store.has_draft(work.connection, work.tenant_id, flow_id):
         return None

@@ -18,14 +18,14 @@ from services.registry import draft_store, schedule_store, store
 from services.registry.domain import registration
 from services.registry.handlers.drafts import unfinished_refusal
 from services.registry.handlers.groups import start_refusal
-from services.registry.work import NOT_FOUND, Bench
+from services.registry.unit_of_work import NOT_FOUND, UnitsOfWork
 
 
 class Flows:
     """The verbs on versions."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, units: UnitsOfWork) -> None:
+        self._units = units
 
     async def archive_flow(self, command: FlowCommand) -> Applied | Refused:
         """Archive a version: no run can be made of it from here on. Archiving twice is once."""
@@ -36,14 +36,14 @@ class Flows:
         return await self._set_archived(command, archived=False)
 
     async def _set_archived(self, command: FlowCommand, *, archived: bool) -> Applied:
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             version = await store.set_archived(
                 work.connection, work.tenant_id, command.flow_id, archived=archived
             )
             if version is None:
                 return NOT_FOUND
             if version.changed:
-                work.tell(
+                work.record(
                     FlowArchived if archived else FlowUnarchived,
                     flow_id=version.id,
                     flow_group_id=version.flow_group_id,
@@ -52,14 +52,14 @@ class Flows:
 
     async def move_flow(self, command: MoveFlow) -> Applied | Refused:
         """Put a flow into another project of its tenant."""
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             version = await store.move_flow(
                 work.connection, work.tenant_id, command.flow_id, command.project_id
             )
             if version is None:
                 return Refused(code=Code.FLOW_OR_PROJECT_INVALID)
             if version.changed:
-                work.tell(
+                work.record(
                     FlowMoved,
                     flow_id=version.id,
                     flow_group_id=version.flow_group_id,
@@ -69,18 +69,18 @@ class Flows:
 
     async def delete_flow(self, command: FlowCommand) -> Applied | Refused:
         """Delete a version; the ledger deletes its runs when it hears of it. A draft is given up."""
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             at = (work.connection, work.tenant_id, command.flow_id)
             version = await store.delete_flow(*at)
             if version is None:
                 given_up = await draft_store.delete_draft(*at)
                 return Applied(id=command.flow_id) if given_up else NOT_FOUND
-            work.tell(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
+            work.record(FlowDeleted, flow_id=version.id, flow_group_id=version.flow_group_id)
         return Applied(id=command.flow_id)
 
     async def set_schedule_active(self, command: SetScheduleActive) -> Applied | Refused:
         """Start or pause a flow's schedule. One that could never plan a run is not started."""
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             at = (work.connection, work.tenant_id, command.flow_id)
             if command.active:
                 await schedule_store.hold_group_of(*at)
@@ -98,7 +98,7 @@ class Flows:
             if command.active is not flow.is_active:
                 await schedule_store.set_schedule_active(*at, active=command.active)
             if command.active or flow.is_active:
-                work.tell(
+                work.record(
                     FlowScheduleChanged,
                     flow_id=command.flow_id,
                     flow_group_id=flow.flow_group_id,
@@ -113,11 +113,11 @@ class Flows:
             lazarus=command.lazarus_enabled,
             version_locking=command.version_locking_enabled,
         )
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             group = await store.set_safeguards(
                 work.connection, work.tenant_id, command.flow_id, changes
             )
             if group is None:
                 return Refused(code=Code.FLOW_INVALID_ID)
-            work.tell(FlowSettingsChanged, flow_id=command.flow_id, flow_group_id=group)
+            work.record(FlowSettingsChanged, flow_id=command.flow_id, flow_group_id=group)
         return Applied(id=command.flow_id)

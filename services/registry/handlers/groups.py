@@ -19,14 +19,14 @@ from services.registry.domain.documents import encode
 from services.registry.domain.firing import end_of
 from services.registry.handlers.deletion import delete_flows_and
 from services.registry.schedule_store import Schedulable
-from services.registry.work import NOT_FOUND, Bench, Work
+from services.registry.unit_of_work import NOT_FOUND, UnitOfWork, UnitsOfWork
 
 
 class Groups:
     """The verbs on flow groups."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, units: UnitsOfWork) -> None:
+        self._units = units
 
     async def update_flow_group(self, command: UpdateFlowGroup) -> Applied | Refused:
         """Overwrite what a group overrides."""
@@ -35,7 +35,7 @@ class Groups:
             return refused
         if "labels" in changes:
             changes["labels"] = registration.without_repeats(changes["labels"])
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             if changes.get("schedule") is not None:
                 schedule = schedules.group_schedule(changes["schedule"], now=work.now)
                 if isinstance(schedule, Refused):
@@ -50,7 +50,7 @@ class Groups:
                 encode(changes, place="changes"),
             ):
                 return NOT_FOUND
-            work.tell(
+            work.record(
                 FlowGroupChanged, flow_group_id=command.flow_group_id, columns=sorted(changes)
             )
             if "schedule" in changes:
@@ -60,11 +60,11 @@ class Groups:
     async def delete_flow_group(self, command: DeleteFlowGroup) -> Applied | Refused:
         """Delete a group with all its versions."""
         group_id = command.flow_group_id
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             if not await store.has_group(work.connection, work.tenant_id, group_id):
                 return NOT_FOUND
         return await delete_flows_and(
-            self._bench,
+            self._units,
             command.tenant_id,
             group_id,
             some_flows=lambda work: store.delete_some_flows(
@@ -77,7 +77,7 @@ class Groups:
 
 
 async def _unschedulable_flow(
-    work: Work, flow_group_id: UUID, changes: JsonObject
+    work: UnitOfWork, flow_group_id: UUID, changes: JsonObject
 ) -> Refused | None:
     """The refusal of a change after which a schedule that is followed could plan no runs any more.
 
@@ -126,7 +126,7 @@ def unschedulable_refusal(flow: Schedulable) -> Refused | None:
     )
 
 
-async def _tell_of_schedule(work: Work, flow_group_id: UUID) -> None:
+async def _tell_of_schedule(work: UnitOfWork, flow_group_id: UUID) -> None:
     """Archived versions have no runs ahead, so only the others need to hear of it."""
     for flow_id in await store.unarchived_of(work.connection, work.tenant_id, flow_group_id):
-        work.tell(FlowScheduleChanged, flow_id=flow_id, flow_group_id=flow_group_id)
+        work.record(FlowScheduleChanged, flow_id=flow_id, flow_group_id=flow_group_id)

@@ -14,14 +14,14 @@ from services.registry import store
 from services.registry.domain import registration
 from services.registry.domain.documents import invalid
 from services.registry.handlers.deletion import delete_flows_and
-from services.registry.work import NOT_FOUND, Bench
+from services.registry.unit_of_work import NOT_FOUND, UnitsOfWork
 
 
 class Projects:
     """The verbs on projects."""
 
-    def __init__(self, bench: Bench) -> None:
-        self._bench = bench
+    def __init__(self, units: UnitsOfWork) -> None:
+        self._units = units
 
     async def create_project(self, command: CreateProject) -> Applied | Refused:
         """Make a project."""
@@ -29,7 +29,7 @@ class Projects:
             return refused
         if refused := registration.text_refusal(("description", command.description, None)):
             return refused
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             if not await store.has_tenant(work.connection, work.tenant_id):
                 fields = {"tenant_id": str(work.tenant_id)}
                 return Refused(code=Code.TENANT_NOT_FOUND, fields=fields)
@@ -42,7 +42,7 @@ class Projects:
                 description=command.description,
             ):
                 return Refused(code=Code.UNIQUENESS_VIOLATION)
-            work.tell(ProjectCreated, project_id=project_id)
+            work.record(ProjectCreated, project_id=project_id)
         return Applied(id=project_id)
 
     async def update_project(self, command: UpdateProject) -> Applied | Refused:
@@ -57,13 +57,13 @@ class Projects:
         if refused := registration.text_refusal(text):
             return refused
         try:
-            async with self._bench.work(command.tenant_id) as work:
+            async with self._units.begin(command.tenant_id) as work:
                 if not await store.update_project(
                     work.connection, work.tenant_id, command.project_id, command.changes
                 ):
                     fields = {"project_id": str(command.project_id)}
                     return Refused(code=Code.UPDATE_FAILED, fields=fields)
-                work.tell(ProjectChanged, project_id=command.project_id)
+                work.record(ProjectChanged, project_id=command.project_id)
         except store.UniqueViolation:
             fields = {"name": str(command.changes["name"])}
             return Refused(code=Code.PROJECT_NAME_TAKEN, fields=fields)
@@ -71,11 +71,11 @@ class Projects:
 
     async def delete_project(self, command: DeleteProject) -> Applied | Refused:
         """Delete a project with its flows. Groups stay, with their settings and version numbers."""
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             if not await store.has_project(work.connection, work.tenant_id, command.project_id):
                 return NOT_FOUND
         return await delete_flows_and(
-            self._bench,
+            self._units,
             command.tenant_id,
             command.project_id,
             some_flows=lambda work: store.delete_some_flows(

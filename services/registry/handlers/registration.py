@@ -14,7 +14,7 @@ from libs.contracts.registry import (
     RegisterFlow,
     RegisterTasks,
 )
-from services.registry import draft_store, store
+from services.registry import draft_store, piece_store, store
 from services.registry.domain import flows, registration
 from services.registry.domain.documents import invalid
 from services.registry.domain.drafts import Draft, is_first_piece
@@ -24,15 +24,15 @@ from services.registry.domain.parts import LONGEST_NAME
 from services.registry.domain.registration import Entry, Group, Registered
 from services.registry.handlers import drafts
 from services.registry.handlers.versions import claim_group, group_name_of, make_version
-from services.registry.store import Held, Placed
-from services.registry.work import Bench, Work
+from services.registry.piece_store import LockedFlow, Placed
+from services.registry.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 class Registration:
     """The verbs that make versions and add to them."""
 
-    def __init__(self, bench: Bench, *, flow_json_limit: int) -> None:
-        self._bench = bench
+    def __init__(self, units: UnitsOfWork, *, flow_json_limit: int) -> None:
+        self._units = units
         self._flow_json_limit = flow_json_limit
 
     async def register_flow(self, command: RegisterFlow) -> FlowRegisteredReply | Refused:
@@ -46,7 +46,7 @@ class Registration:
         flow = await asyncio.to_thread(self._read, command)
         if isinstance(flow, Refused):
             return flow
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             project_id = await _project_of(work, command)
             if isinstance(project_id, Refused):
                 return project_id
@@ -69,11 +69,11 @@ class Registration:
         pieces = await asyncio.to_thread(flows.read_tasks, command.serialized_tasks)
         if isinstance(pieces, Refused):
             return pieces
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             if draft := await _hold_draft(work, command.flow_id):
                 return await drafts.add(work, draft, pieces, field="tasks")
             at = (work.connection, work.tenant_id, command.flow_id)
-            held = await store.hold_flow(*at)
+            held = await piece_store.hold_flow(*at)
             if held is None:
                 return Refused(code=Code.FLOW_INVALID_ID)
             ids = [work.ids() for _ in pieces.parts]
@@ -89,18 +89,18 @@ class Registration:
         pieces = await asyncio.to_thread(flows.read_edges, command.serialized_edges)
         if isinstance(pieces, Refused):
             return pieces
-        async with self._bench.work(command.tenant_id) as work:
+        async with self._units.begin(command.tenant_id) as work:
             if draft := await _hold_draft(work, command.flow_id):
                 return await drafts.add(work, draft, pieces, field="edges")
             at = (work.connection, work.tenant_id, command.flow_id)
-            held = await store.hold_flow(*at)
+            held = await piece_store.hold_flow(*at)
             if held is None:
                 return Refused(code=Code.FLOW_INVALID_ID)
             added = await _add_edges(work, command.flow_id, pieces, held.reference_tasks)
             if isinstance(added, Refused):
                 return added
             # Core sends tasks first and edges after them, so the last piece of edges makes the flow whole.
-            joined = pieces.is_last and await store.join_pieces(*at)
+            joined = pieces.is_last and await piece_store.join_pieces(*at)
             _tell_piece(work, command.flow_id, held, edges=added, whole=joined)
         return Applied(id=command.flow_id)
 
@@ -115,7 +115,7 @@ def _argument_refusal(command: RegisterFlow) -> Refused | None:
     )
 
 
-async def _project_of(work: Work, command: RegisterFlow) -> UUID | Refused:
+async def _project_of(work: UnitOfWork, command: RegisterFlow) -> UUID | Refused:
     """The project that the flow goes into; it stays until the transaction ends."""
     at = (work.connection, work.tenant_id)
     if command.project_id is not None:
@@ -130,7 +130,7 @@ async def _project_of(work: Work, command: RegisterFlow) -> UUID | Refused:
         name=registration.DEFAULT_PROJECT,
         description=registration.ABOUT_DEFAULT_PROJECT,
     ):
-        work.tell(ProjectCreated, project_id=made_id)
+        work.record(ProjectCreated, project_id=made_id)
         return made_id
     found_id = await store.project_named(*at, registration.DEFAULT_PROJECT)
     # None: it was deleted between the two statements; the client may try again.
@@ -149,7 +149,7 @@ def _entry(command: RegisterFlow, project_id: UUID, name: str) -> Entry:
     )
 
 
-async def _begin(work: Work, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
+async def _begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
     """Answer with the version that the key names, or with a draft. No group is made yet."""
     if entry.idempotency_key and (name := await group_name_of(work, entry)) is not None:
         group = await store.group_named(work.connection, work.tenant_id, name)
@@ -158,7 +158,7 @@ async def _begin(work: Work, entry: Entry, flow: NewFlow) -> FlowRegisteredReply
     return await drafts.begin(work, entry, flow)
 
 
-async def _existing(work: Work, entry: Entry, group: Group) -> FlowRegisteredReply | None:
+async def _existing(work: UnitOfWork, entry: Entry, group: Group) -> FlowRegisteredReply | None:
     """The group's newest version, if this registration only repeats the one that made it."""
     if not registration.repeats(group, entry.idempotency_key):
         return None
@@ -176,7 +176,7 @@ def _reply(made: Registered, group: Group, *, existing: bool) -> FlowRegisteredR
     )
 
 
-async def _hold_draft(work: Work, flow_id: UUID) -> Draft | None:
+async def _hold_draft(work: UnitOfWork, flow_id: UUID) -> Draft | None:
     """The draft of this id, locked, with its project: in this order, because the last piece puts a flow into it.
 
     None for what is no draft: a whole flow, one that another piece has just completed, or nothing.
@@ -189,14 +189,14 @@ async def _hold_draft(work: Work, flow_id: UUID) -> Draft | None:
 
 
 async def _add_edges(
-    work: Work, flow_id: UUID, pieces: Pieces, reference_tasks: Sequence[str]
+    work: UnitOfWork, flow_id: UUID, pieces: Pieces, reference_tasks: Sequence[str]
 ) -> int | Refused:
     """Store edges and place the tasks at their ends; how many are new, or why none was stored."""
     if not pieces.parts:
         return 0
     at = (work.connection, work.tenant_id, flow_id)
     ends = {slug for edge in pieces.parts for slug in edge.identity[:2]}
-    tasks = await store.tasks_named(*at, ends)
+    tasks = await piece_store.tasks_named(*at, ends)
     if refused := flows.unknown_task_refusal(pieces.parts, known=tasks):
         return refused
     if refused := await _cycle_refusal(work, flow_id, tasks, pieces.parts):
@@ -208,13 +208,13 @@ async def _add_edges(
         edges=pieces.parts,
         tasks={slug: task.id for slug, task in tasks.items()},
     )
-    await store.place_tasks(*at, new_edges=new, has_reference_tasks=bool(reference_tasks))
+    await piece_store.place_tasks(*at, new_edges=new, has_reference_tasks=bool(reference_tasks))
     await _keep(work, flow_id, "edges", _only(new, ids, pieces.documents))
     return len(new)
 
 
 async def _cycle_refusal(
-    work: Work, flow_id: UUID, tasks: dict[str, Placed], new: Sequence[Edge]
+    work: UnitOfWork, flow_id: UUID, tasks: dict[str, Placed], new: Sequence[Edge]
 ) -> Refused | None:
     """Old and new edges together must lead nowhere back. The old ones are read only if the new ones do not tell."""
     if not may_close_cycle(
@@ -225,21 +225,27 @@ async def _cycle_refusal(
         return None
     at = (work.connection, work.tenant_id, flow_id)
     packed = {slug: task.id.bytes for slug, task in tasks.items()}
-    together = await store.edges_of(*at)
+    together = await piece_store.edges_of(*at)
     together += [(packed[edge.upstream_task], packed[edge.downstream_task]) for edge in new]
     cycle = [UUID(bytes=packed) for packed in await asyncio.to_thread(find_cycle, together)]
     if not cycle:
         return None
-    slugs = await store.slugs_of(*at, cycle)
+    slugs = await piece_store.slugs_of(*at, cycle)
     return flows.told_cycle([slugs[task_id] for task_id in cycle])
 
 
 def _tell_piece(
-    work: Work, flow_id: UUID, held: Held, *, tasks: int = 0, edges: int = 0, whole: bool = False
+    work: UnitOfWork,
+    flow_id: UUID,
+    held: LockedFlow,
+    *,
+    tasks: int = 0,
+    edges: int = 0,
+    whole: bool = False,
 ) -> None:
     """Say what a piece added. A piece that is sent again adds nothing, and nothing is said of it."""
     if tasks or edges or whole:
-        work.tell(
+        work.record(
             FlowPieceRegistered,
             flow_id=flow_id,
             flow_group_id=held.flow_group_id,
@@ -249,12 +255,12 @@ def _tell_piece(
         )
 
 
-async def _keep(work: Work, flow_id: UUID, field: str, documents: Sequence[str]) -> None:
+async def _keep(work: UnitOfWork, flow_id: UUID, field: str, documents: Sequence[str]) -> None:
     """Let pieces wait for the last one, which joins them to the flow's document.
 
     A client that dies before its last piece leaves them waiting; the upkeep joins them.
     """
-    await store.keep_piece(
+    await piece_store.keep_piece(
         work.connection,
         work.tenant_id,
         flow_id,

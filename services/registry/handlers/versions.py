@@ -11,10 +11,10 @@ from services.registry.domain.graph import Shape
 from services.registry.domain.registration import Entry, Group, Registered
 from services.registry.handlers.groups import start_refusal
 from services.registry.schedule_store import Schedulable
-from services.registry.work import Work, log
+from services.registry.unit_of_work import UnitOfWork, log
 
 
-async def group_name_of(work: Work, entry: Entry) -> str | None:
+async def group_name_of(work: UnitOfWork, entry: Entry) -> str | None:
     """The version group that the client names, or else that of the flow's name; None for a flow that is new.
 
     Registrations of that name wait for each other from here on.
@@ -26,7 +26,7 @@ async def group_name_of(work: Work, entry: Entry) -> str | None:
     return await store.default_version_group(*at)
 
 
-async def claim_group(work: Work, name: str | None) -> Group:
+async def claim_group(work: UnitOfWork, name: str | None) -> Group:
     """The group of this name, or a new one; locked."""
     new_id = work.ids()
     return await store.claim_group(
@@ -39,7 +39,7 @@ async def claim_group(work: Work, name: str | None) -> Group:
 
 
 async def make_version(
-    work: Work, entry: Entry, *, flow_id: UUID, group: Group, flow: NewFlow
+    work: UnitOfWork, entry: Entry, *, flow_id: UUID, group: Group, flow: NewFlow
 ) -> Registered:
     """Store the next version with its tasks and edges, and archive the others; the caller holds the group."""
     at = (work.connection, work.tenant_id)
@@ -66,10 +66,10 @@ async def make_version(
     )
     await _insert_parts(work, flow_id, flow, flow.shapes)
     for archived in await store.archive_others(*at, group.id, but=flow_id):
-        work.tell(FlowArchived, flow_id=archived, flow_group_id=group.id)
-    work.tell(FlowRegistered, flow_id=flow_id, flow_group_id=group.id, version=version)
+        work.record(FlowArchived, flow_id=archived, flow_group_id=group.id)
+    work.record(FlowRegistered, flow_id=flow_id, flow_group_id=group.id, version=version)
     if is_active:
-        work.tell(FlowScheduleChanged, flow_id=flow_id, flow_group_id=group.id)
+        work.record(FlowScheduleChanged, flow_id=flow_id, flow_group_id=group.id)
     return Registered(id=flow_id, version=version, schedule_refused=refused)
 
 
@@ -86,7 +86,9 @@ def _schedulable(group: Group, flow: NewFlow, version: int) -> Schedulable:
     )
 
 
-async def _insert_parts(work: Work, flow_id: UUID, flow: NewFlow, shapes: Sequence[Shape]) -> None:
+async def _insert_parts(
+    work: UnitOfWork, flow_id: UUID, flow: NewFlow, shapes: Sequence[Shape]
+) -> None:
     tasks = {task.slug: work.ids() for task in flow.tasks}
     await store.insert_tasks(
         work.connection,

@@ -15,7 +15,7 @@ from libs.runtime.background import Background
 from libs.runtime.bus import Bus
 from services.runs.dispatch.dispatcher import Parked
 from services.runs.dispatch.domain import Labels
-from services.runs.dispatch.leases import Leases
+from services.runs.dispatch.leases import LeaseStore
 
 _GATHERED = 0.005
 """Seconds; whatever is committed within them is one hint to other replicas."""
@@ -27,7 +27,7 @@ class Delivery:
     def __init__(
         self,
         bus: Bus,
-        leases: Leases,
+        leases: LeaseStore,
         *,
         log: structlog.typing.FilteringBoundLogger,
         replica: UUID,

@@ -10,7 +10,7 @@ from libs.contracts.agents import Claim, ClaimedRun
 from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
 from services.runs.dispatch.domain import Labels, WaitingClaim, is_servable
-from services.runs.dispatch.leases import DueSet, Leases
+from services.runs.dispatch.leases import DueSet, LeaseStore
 
 Deliver = Callable[["Parked", list[ClaimedRun]], None]
 Signal = Callable[[UUID, list[Labels]], None]
@@ -64,10 +64,10 @@ class _Tenant:
 
 
 class Dispatcher:
-    """Parks claims and serves them. `deliver` sends an answer; `signal` tells agents that wait elsewhere."""
+    """Parks claims and serves them. `deliver` sends an answer; `signal` hints to agents that wait elsewhere."""
 
     def __init__(
-        self, leases: Leases, *, deliver: Deliver, signal: Signal, signal_again: timedelta
+        self, leases: LeaseStore, *, deliver: Deliver, signal: Signal, signal_again: timedelta
     ) -> None:
         self._leases = leases
         self._deliver = deliver
@@ -124,7 +124,8 @@ class Dispatcher:
     def _start_pass(self, tenant_id: UUID) -> None:
         tenant = self._tenants[tenant_id]
         if not tenant.parked:
-            return  # nobody waits here; the tick tells agents that wait elsewhere
+            # Nobody waits here; the tick sends hints to agents that wait elsewhere.
+            return
         if tenant.pass_ is not None:
             tenant.again = True
             return
@@ -149,7 +150,7 @@ class Dispatcher:
                 if self._servable_sets(tenant):
                     self._start_pass(id_)
                 elif tenant.due:
-                    self._tell_others(id_, tenant)
+                    self._signal_others(id_, tenant)
         metrics.CLAIMS_PARKED.set(self.parked)
         return len(tenants)
 
@@ -207,7 +208,7 @@ class Dispatcher:
         if not sets:
             self._set_timer(tenant_id, tenant)
             if tenant.due:
-                self._tell_others(tenant_id, tenant)
+                self._signal_others(tenant_id, tenant)
             return False
         chosen: list[Parked] = []
         room = 0
@@ -276,7 +277,7 @@ class Dispatcher:
             labels for labels in tenant.due if any(is_servable(labels, agent) for agent in agents)
         ]
 
-    def _tell_others(self, tenant_id: UUID, tenant: _Tenant) -> None:
+    def _signal_others(self, tenant_id: UUID, tenant: _Tenant) -> None:
         """Runs are due that nobody waits for here: agents whose claims died with another replica should ask again."""
         now = asyncio.get_running_loop().time()
         tenant.signalled = {

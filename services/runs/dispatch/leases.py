@@ -52,7 +52,7 @@ class Lapsed:
     ending: Requeued | Proposed | Released
 
 
-class Leases:
+class LeaseStore:
     """What dispatch does in PostgreSQL. `on_commit` is called after each commit that added events."""
 
     def __init__(

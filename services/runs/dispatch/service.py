@@ -12,7 +12,7 @@ from libs.runtime.settings import PingSettings
 from services.runs.dispatch.delivery import Delivery
 from services.runs.dispatch.dispatcher import Dispatcher
 from services.runs.dispatch.domain import Proposed
-from services.runs.dispatch.leases import Leases
+from services.runs.dispatch.leases import LeaseStore
 from services.runs.dispatch.lines import AgentLines
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.dispatch.verbs import LedgerCalls, Verbs
@@ -31,7 +31,7 @@ class Dispatch:
     ) -> None:
         self._settings = settings
         self._log = service.log
-        self.leases = Leases(
+        self.leases = LeaseStore(
             service.database,
             settings,
             clock=service.clock,

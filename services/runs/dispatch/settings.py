@@ -69,7 +69,7 @@ class DispatchSettings(Durations):
     )
     tick: timedelta = Field(
         default=timedelta(seconds=1),
-        description="how often due runs are looked for without being told",
+        description="how often due runs are looked for without a hint",
     )
     lapse_tick: timedelta = Field(
         default=timedelta(seconds=1), description="how often lapsed leases are looked for"
@@ -84,5 +84,5 @@ class DispatchSettings(Durations):
     )
     signal_again: timedelta = Field(
         default=timedelta(seconds=15),
-        description="how often agents elsewhere are told of a label set that nobody here waits for",
+        description="how often agents elsewhere are sent a hint of a label set that nobody here waits for",
     )

@@ -23,7 +23,7 @@ from libs.runtime.settings import PingSettings
 from libs.runtime.trace import Tracing
 from services.runs.dispatch.dispatcher import Dispatcher, Parked
 from services.runs.dispatch.domain import Crashed, Proposed, Requeued
-from services.runs.dispatch.leases import AGENT_TYPE, Leases
+from services.runs.dispatch.leases import AGENT_TYPE, LeaseStore
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.domain.creation import canonical_labels
 from services.runs.domain.transitions import FlowRun
@@ -52,7 +52,7 @@ class Verbs:
     def __init__(
         self,
         ledger: LedgerCalls,
-        leases: Leases,
+        leases: LeaseStore,
         dispatcher: Dispatcher,
         settings: DispatchSettings,
         *,
@@ -112,7 +112,7 @@ class Verbs:
     # verbs
 
     async def hello(self, tenant_id: UUID, request: agents.Hello) -> agents.Welcome | Refused:
-        """Register an agent and tell it how to behave."""
+        """Register an agent, and answer how it shall behave."""
         if agents.PROTOCOL not in request.protocols:
             return _invalid(f"this ledger speaks protocol {agents.PROTOCOL} only")
         agent = RegisterAgent(

@@ -22,9 +22,9 @@ NOT_STARTED = SCHEDULED_FAMILY - {State.QUEUED}
 """In these an agent has yet to start a run that has not begun; the process of a Queued one waits for a slot."""
 
 
-def is_soon(moment: datetime | None, *, now: datetime) -> bool:
+def is_soon(timestamp: datetime | None, *, now: datetime) -> bool:
     """Whether agents may be given a run that starts then."""
-    return moment is not None and moment <= now + SOON
+    return timestamp is not None and timestamp <= now + SOON
 
 
 def servable_label_sets(agent_labels: list[str]) -> list[list[str]] | None:

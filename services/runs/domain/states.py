@@ -83,11 +83,11 @@ def read_state(raw: object, *, now: datetime) -> RunState | InvalidState | TooLa
         return InvalidState(reason)
     name = raw["type"]
     document = _with_defaults(_unwrapped(raw), now=now)
-    moment = document.get("start_time") if name in SCHEDULED_FAMILY else None
+    timestamp = document.get("start_time") if name in SCHEDULED_FAMILY else None
     return RunState(
         name=name,
         message=document["message"],
-        start_time=parse_moment(moment) if moment is not None else None,
+        start_time=parse_timestamp(timestamp) if timestamp is not None else None,
         document=document,
         text=body.decode() if document is raw else to_json(document),
     )
@@ -106,14 +106,14 @@ def _storable(raw: JsonObject) -> tuple[JsonObject, bytes] | None:
 
 def make_state(name: State, message: str, **fields: Any) -> RunState:
     """A state that the ledger itself writes: `type`, `message` and what the type needs; all clients load it."""
-    moment = fields.get("start_time")
-    if isinstance(moment, datetime):
-        fields["start_time"] = moment.isoformat()
+    timestamp = fields.get("start_time")
+    if isinstance(timestamp, datetime):
+        fields["start_time"] = timestamp.isoformat()
     document = {"type": str(name), "message": message} | fields
     return RunState(
         name=str(name),
         message=message,
-        start_time=moment if name in SCHEDULED_FAMILY else None,
+        start_time=timestamp if name in SCHEDULED_FAMILY else None,
         document=document,
         text=to_json(document),
     )
@@ -131,8 +131,8 @@ def with_cached_inputs(state: RunState, cached_inputs: JsonObject) -> RunState:
     )
 
 
-def parse_moment(value: object) -> datetime | None:
-    """An ISO moment, in UTC; naive ones are UTC. None when it is not one."""
+def parse_timestamp(value: object) -> datetime | None:
+    """An ISO timestamp, in UTC; naive ones are UTC. None when it is not one."""
     if not isinstance(value, str):
         return None
     try:
@@ -141,17 +141,17 @@ def parse_moment(value: object) -> datetime | None:
         return None
 
 
-def in_utc(moment: datetime) -> datetime | None:
+def in_utc(timestamp: datetime) -> datetime | None:
     """The moment in UTC; None for one that UTC's calendar does not have (the year 9999, seen from the west)."""
     try:
-        return aware(moment).astimezone(UTC)
+        return aware(timestamp).astimezone(UTC)
     except OverflowError:
         return None
 
 
-def aware(moment: datetime) -> datetime:
-    """A moment without an offset is UTC."""
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+def aware(timestamp: datetime) -> datetime:
+    """A timestamp without an offset is UTC."""
+    return timestamp if timestamp.tzinfo is not None else timestamp.replace(tzinfo=UTC)
 
 
 def to_json(value: object) -> str:
@@ -179,8 +179,8 @@ def _fault(raw: JsonObject) -> str | None:
     for key in ("context", "cached_inputs"):
         if raw.get(key) is not None and not isinstance(raw[key], dict):
             return str({key: ["Not a valid mapping type."]})
-    moment = raw.get("start_time")
-    if moment is not None and name in SCHEDULED_FAMILY and parse_moment(moment) is None:
+    timestamp = raw.get("start_time")
+    if timestamp is not None and name in SCHEDULED_FAMILY and parse_timestamp(timestamp) is None:
         return str({"start_time": ["Not a valid datetime."]})
     counted = _COUNTS.get(name)
     if counted is not None and raw.get(counted) is not None and not _is_integer(raw[counted]):

@@ -97,7 +97,7 @@ class Journal:
         is_at_work = occupies(RunKind.FLOW_RUN, run.state)
         freed = run.limited and not is_at_work and self.slots.end(run.id) > 0
         self._flow_runs.append((self._ids(), moved))
-        self._tell(
+        self._add_event(
             run,
             at=run.state_timestamp,
             version=run.version,
@@ -124,7 +124,7 @@ class Journal:
         for _, task_run in self._task_runs:
             yield RunKind.TASK_RUN, task_run.run.state
 
-    def _tell(
+    def _add_event(
         self,
         run: FlowRun | NewFlowRun,
         *,
@@ -250,7 +250,7 @@ class Journal:
 
     def announce(self, run: NewFlowRun) -> None:
         """Note the event of a run that was inserted and stays."""
-        self._tell(run, at=run.at, version=1, state=State.SCHEDULED, message=run.message)
+        self._add_event(run, at=run.at, version=1, state=State.SCHEDULED, message=run.message)
 
     async def get_or_create_task_runs(
         self, asked: Sequence[GetOrCreateTaskRun], *, at: datetime

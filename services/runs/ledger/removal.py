@@ -63,7 +63,7 @@ async def delete_pending_of_archived(connection: Connection, groups: Sequence[UU
 
 
 async def runs_older_than(database: Database, before: datetime) -> int:
-    """Delete one step of runs that finished before a moment; how many.
+    """Delete one step of runs that finished before a time; how many.
 
     A run that ended before its time, as a person may cancel it months ahead, stays until that time is as long ago, or
     its schedule would make it again.

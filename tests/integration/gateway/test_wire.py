@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from libs.runtime.clock import utc_now
 from libs.runtime.database import Database
 from libs.runtime.ids import new_id
-from services.gateway.leases import Held
+from services.gateway.leases import LeaseClaim
 from services.gateway.store import Store, runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -231,6 +231,6 @@ async def test_a_ping_waits_briefly_where_every_connection_hangs(
 
     async with database.pool.acquire():
         with pytest.raises(TimeoutError):
-            await Store(database).held([Held(new_id(), new_id(), new_id())])
+            await Store(database).held([LeaseClaim(new_id(), new_id(), new_id())])
 
     await database.close()

@@ -219,7 +219,7 @@ def upkeep(
     """The registry's upkeep with other patience."""
     return Upkeep(
         office.service.database,
-        office.service.bench,
+        office.service.units,
         left_after=left_after,
         unfinished_for=unfinished_for,
     )

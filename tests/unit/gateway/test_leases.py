@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.leases import Held, Leases
+from services.gateway.leases import LeaseClaim, Leases
 
 
-def held(number: int) -> Held:
+def held(number: int) -> LeaseClaim:
     """The odd ones hold."""
-    return Held(UUID(int=1), UUID(int=number), UUID(int=number))
+    return LeaseClaim(UUID(int=1), UUID(int=number), UUID(int=number))
 
 
 class Database:
@@ -20,10 +20,12 @@ class Database:
     def __init__(self) -> None:
         self.asked: list[int] = []
         self.answers = asyncio.Event()
+        self.is_asked = asyncio.Event()
         self.is_gone = False
 
-    async def ask(self, asked: Sequence[Held]) -> set[Held]:
+    async def ask(self, asked: Sequence[LeaseClaim]) -> set[LeaseClaim]:
         self.asked.append(len(asked))
+        self.is_asked.set()
         await self.answers.wait()
         if self.is_gone:
             raise ConnectionError
@@ -35,8 +37,7 @@ async def test_what_is_asked_while_a_statement_is_under_way_goes_with_the_next()
     leases = Leases(database.ask)
 
     first = asyncio.create_task(leases.holds(held(1)))
-    await asyncio.sleep(0)  # it is asked
-    await asyncio.sleep(0)
+    await database.is_asked.wait()
     others = [asyncio.create_task(leases.holds(held(n))) for n in range(2, 12)]
     await asyncio.sleep(0)
     database.answers.set()
@@ -67,8 +68,7 @@ async def test_a_postgresql_that_hangs_is_waited_for_once_however_many_ask() -> 
     database.is_gone = True
     leases = Leases(database.ask)
     asking = [asyncio.create_task(leases.holds(held(n))) for n in range(1200)]
-    await asyncio.sleep(0)  # they ask
-    await asyncio.sleep(0)
+    await database.is_asked.wait()
     database.answers.set()
 
     failed = await asyncio.gather(*asking, return_exceptions=True)

@@ -22,7 +22,7 @@ from services.gateway.graphql.mutations.payloads import (
 )
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
-from services.gateway.leases import Held
+from services.gateway.leases import LeaseClaim
 
 
 @dataclass
@@ -165,7 +165,9 @@ async def _is_fenced(context: Context, run_id: UUID) -> bool:
     if lease is None or lease.flow_run_id != run_id:
         return False
     try:
-        return not await context.shared.leases.holds(Held(context.tenant_id, run_id, lease.token))
+        return not await context.shared.leases.holds(
+            LeaseClaim(context.tenant_id, run_id, lease.token)
+        )
     except Exception as error:
         if not is_outage(error):
             raise

@@ -5,7 +5,7 @@
 -- and only those of the asking tenant: nobody makes another tenant's agents wait by naming their runs.
 -- A Running run's lease is written only once half of it is used up.
 WITH held AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS h (tenant_id, id, token, place)
+    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS h (tenant_id, id, token, number)
 ), locked AS (
     SELECT r.id, r.tenant_id, r.state, r.lease_token, r.lease_expires FROM runs.flow_run r
     WHERE r.id = ANY ($2::uuid[])
@@ -23,4 +23,4 @@ WITH held AS (
 )
 SELECT l.state, l.lease_token
 FROM held h LEFT JOIN locked l ON l.id = h.id AND l.tenant_id = h.tenant_id
-ORDER BY h.place
+ORDER BY h.number

@@ -23,7 +23,7 @@ NOT_FOUND = Applied(success=False)
 
 
 @dataclass(slots=True, kw_only=True)
-class Work:
+class UnitOfWork:
     """A transaction in progress for one tenant."""
 
     connection: Connection
@@ -32,29 +32,29 @@ class Work:
     now: datetime
     events: list[Event] = field(default_factory=list)
 
-    def tell(self, event: type[Event], **fields: Any) -> None:
+    def record(self, event: type[Event], **fields: Any) -> None:
         """Say what happened; it is published if and when the transaction commits."""
         self.events.append(
             event(event_id=self.ids(), at=self.now, tenant_id=self.tenant_id, **fields)
         )
 
 
-class Bench:
-    """Where units of work are done: the database, the clock, the ids, and whom to tell of a commit."""
+class UnitsOfWork:
+    """Where units of work are done: the database, the clock, the ids, and what is called after a commit."""
 
     def __init__(
-        self, database: Database, *, clock: Clock, ids: NewId, committed: Callable[[], None]
+        self, database: Database, *, clock: Clock, ids: NewId, on_commit: Callable[[], None]
     ) -> None:
         self._database = database
         self._clock = clock
         self._ids = ids
-        self._committed = committed
+        self._on_commit = on_commit
 
     @asynccontextmanager
-    async def work(self, tenant_id: UUID) -> AsyncIterator[Work]:
+    async def begin(self, tenant_id: UUID) -> AsyncIterator[UnitOfWork]:
         """One transaction with its outbox rows. Leaving it by an exception undoes everything."""
         async with self._database.transaction() as connection:
-            work = Work(
+            work = UnitOfWork(
                 connection=connection, tenant_id=tenant_id, ids=self._ids, now=self._clock()
             )
             yield work
@@ -64,4 +64,4 @@ class Bench:
         for event in work.events:
             log.info("changed", what=event.subject.template, **event.model_dump(exclude=_ENVELOPE))
         if work.events:
-            self._committed()
+            self._on_commit()
