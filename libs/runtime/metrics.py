@@ -141,6 +141,9 @@ SCHEDULES_SAID_AGAIN = Counter(
 # Heartbeat
 
 PINGS_SEEN = Counter("headwater_pings_seen", "Pings heard; by every replica each")
+TENANTS_UNHEARD = Gauge(
+    "headwater_tenants_unheard", "Tenants whose pings are not heard, as they send too many"
+)
 RUNS_GUARDED = Gauge("headwater_guarded_runs", "Live runs whose pings are waited for")
 SILENCES = Counter("headwater_silences", "Silent runs judged", ["outcome"])
 ZOMBIES = Counter("headwater_zombies", "Zombie events emitted")

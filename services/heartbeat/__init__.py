@@ -27,19 +27,25 @@ Silence is not death until proven. *Coverage* says over which time a process was
   starts counts every run of the table as heard at its start. So an outage of ours delays a zombie by one silence at
   most, and never makes one. After a clock of the database that went back, signs of life that lie in the future are set
   to the present, or they would hide the dead.
-* *Everybody is silent.* When fewer than half of the guarded runs ping, the fault is likely between them and us (a load
-  balancer, a network). Silences are held and reported; what is silent for another whole period is announced.
+* *Everybody is silent.* When fewer than half of a tenant's guarded runs ping, the fault is likely between them and us (a
+  load balancer, a network). Its silences are held and reported; what is silent for another whole period is announced.
+  Tenants of few runs are judged together. So no tenant's outage delays another's zombies.
+* *A tenant floods.* Who pings many times faster than its runs can (`ping_budget`) is not heard for a part of an
+  interval, again and again: the broker sends its pings no more, while others are heard by subscriptions of their own.
+  Its runs count as heard meanwhile, so of its dead ones none is found until the flood ends.
 
 Killed at any moment: memory is filled from the table at the next start; record and event are one transaction. Two
 replicas, or one and the sweep, announce a run once per version and last sign of life. NATS gone: nobody is heard, and
 coverage begins anew. PostgreSQL gone: hearing goes on, rows wait, and coverage begins anew.
 
 What it does not do: fail a run, count missed pings, or judge task runs (Core below 0.15.4 pings for them; it is shown).
-It does not limit how many pings a tenant sends: a flood that it cannot read in time is an outage (`obstacles`).
+A flood by so many tenants at once that it cannot be read in time is an outage (`obstacles`).
 
 | to change | go to |
 |---|---|
-| when a silent run is a zombie, when many are held | `domain/judgement.py` |
+| when a silent run is a zombie | `domain/judgement.py` |
+| whose silences are held when many are silent | `domain/mass_silence.py` |
+| how many pings a tenant may send | `domain/ping_budget.py` |
 | when we are entitled to judge | `domain/coverage.py` |
 | what is remembered, and when rows are due | `domain/last_heard.py` |
 | what it listens to | `subscribers.py`, `listener.py` |

@@ -32,7 +32,7 @@ class Heartbeat(Service):
             return self.moment()
 
         self.memory = LastHeard()
-        self.pings = Pings(self.database, settings, self.memory, moment=moment)
+        self.pings = Pings(self.database, settings, self.memory, moment=moment, log=self.log)
         self.watch = Watch(
             self.database, self.bus, settings, self.pings.listener, moment=moment, log=self.log
         )

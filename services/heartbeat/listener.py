@@ -1,12 +1,14 @@
 """Hear the pings, on a connection that carries nothing else: 33,000 a second, of which only the subject matters."""
 
+from collections.abc import Iterable
 from contextlib import suppress
+from uuid import UUID
 
 import nats.errors
 
 from libs.contracts import subjects
 from libs.runtime.nats.lean import LeanClient
-from services.heartbeat.domain.last_heard import key_in
+from services.heartbeat.domain.last_heard import key_in, tenant_text_in
 
 
 class PingListener(LeanClient):
@@ -15,26 +17,79 @@ class PingListener(LeanClient):
     def __init__(self) -> None:
         super().__init__()
         self._heard: set[bytes] = set()
-        self._pings: int | None = None
+        self._counts: dict[bytes, int] = {}
+        self._everybody: int | None = None
+        # Subscriptions of single tenants, while not everybody is heard.
+        self._of_tenant: dict[UUID, int] = {}
+        self._pings: set[int] = set()
 
     async def listen(self) -> None:
-        """Begin to hear."""
-        self._pings = (await self.subscribe(subjects.BEAT.wildcard))._id
-        await self.flush()
+        """Begin to hear everybody."""
+        if self._everybody is None:
+            self._forget_left()
+            self._everybody = await self._hear(subjects.BEAT.wildcard)
+            for tenant in tuple(self._of_tenant):
+                await self._leave(self._of_tenant.pop(tenant))
+            await self.flush()
+
+    async def listen_to(self, tenants: Iterable[UUID]) -> None:
+        """Hear these tenants and, from now on, nobody else, until `listen`: the broker sends no ping of others."""
+        wanted = set(tenants)
+        if self._everybody is not None:
+            self._forget_left()
+        for tenant in wanted - self._of_tenant.keys():
+            self._of_tenant[tenant] = await self._hear(
+                subjects.BEAT.at(tenant_id=tenant, flow_run_id="*")
+            )
+        for tenant in self._of_tenant.keys() - wanted:
+            await self._leave(self._of_tenant.pop(tenant))
+        # Last, so that those who are heard on are heard without a gap.
+        if self._everybody is not None:
+            everybody, self._everybody = self._everybody, None
+            await self._leave(everybody)
+
+    async def _hear(self, subject: str) -> int:
+        sid: int = (await self.subscribe(subject))._id
+        self._pings.add(sid)
+        return sid
+
+    def _forget_left(self) -> None:
+        """Subscriptions that were left a while ago bring nothing more."""
+        self._pings = {*self._of_tenant.values()}
+        if self._everybody is not None:
+            self._pings.add(self._everybody)
+
+    async def _leave(self, sid: int) -> None:
+        """Ask for no more; it stays among `_pings`, as what is on its way counts."""
+        await self._send_unsubscribe(sid)
+        self._remove_sub(sid)
 
     async def deliver(
         self, sid: int, subject: bytes, reply: bytes, body: bytes, headers: bytes
     ) -> None:
         """Note who pings. Making a message of each would cost as much again as all the rest (`bench heartbeat`)."""
-        if sid != self._pings:
+        if sid not in self._pings:
             await super().deliver(sid, subject, reply, body, headers)
-        elif (key := key_in(subject)) is not None:
+            return
+        tenant = tenant_text_in(subject)
+        self._counts[tenant] = self._counts.get(tenant, 0) + 1
+        if (key := key_in(subject)) is not None:
             self._heard.add(key)
 
     def collect(self) -> set[bytes]:
         """Who pinged since it was called last."""
         heard, self._heard = self._heard, set()
         return heard
+
+    def counts(self) -> dict[bytes, int]:
+        """How many pings came of each tenant since it was called last, also those that named no run."""
+        counted, self._counts = self._counts, {}
+        found: dict[bytes, int] = {}
+        for text, count in counted.items():
+            with suppress(ValueError):
+                tenant = UUID(text.decode()).bytes
+                found[tenant] = found.get(tenant, 0) + count
+        return found
 
     def has_just_heard(self, key: bytes) -> bool:
         """Whether the run pinged since the last `collect`."""

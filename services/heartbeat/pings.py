@@ -4,15 +4,21 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from uuid import UUID
 
+from structlog.typing import FilteringBoundLogger
+
 from libs.runtime import metrics
 from libs.runtime.database import Database
 from services.heartbeat.domain.last_heard import LastHeard
+from services.heartbeat.domain.ping_budget import PingBudget
 from services.heartbeat.listener import PingListener
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.store import Store
 
 LATE = 1.5
 """Intervals after which a run is late; its last ping is written down to the second then."""
+REST = 3
+"""A tenant that pings too much is not heard for this part of an interval."""
+WARN_EACH = 60.0  # seconds
 STRANGERS = 5_000
 """Unknown runs of one tenant that are looked up at once. Real ones come in by their Running state; pings of runs that
 do not exist, however many, cost nobody else their turn."""
@@ -28,12 +34,20 @@ class Pings:
         memory: LastHeard,
         *,
         moment: Callable[[], float],
+        log: FilteringBoundLogger,
     ) -> None:
         self.listener = PingListener()
         self.memory = memory
         self._database = database
         self._settings = settings
         self._moment = moment
+        self._log = log
+        interval = settings.heartbeat_interval.total_seconds()
+        self._budget = PingBudget(interval)
+        self._rest = interval / REST
+        # Tenants that are not heard, because they send too much, and until when.
+        self._unheard: dict[bytes, float] = {}
+        self._warned = -WARN_EACH
         self._due: dict[bytes, float] = {}
         self._unknown: dict[bytes, float] = {}
         # By tenant and task run: a caller may name any task run, also one of another tenant.
@@ -65,7 +79,42 @@ class Pings:
                 room[key[:16]] -= 1
                 self._unknown[key] = now
         metrics.PINGS_SEEN.inc(len(heard))
+        await self._bound(now)
         return len(heard)
+
+    async def _bound(self, now: float) -> None:
+        """Hear no tenant that sends more than its runs can: its flood would keep others from being heard.
+
+        Nobody is judged by what we chose not to hear. So its runs count as heard, and while the flood lasts it finds
+        none of its dead ones; nobody else is concerned.
+        """
+        over = self._budget.spend(self.listener.counts(), self.memory.by_tenant, now)
+        ended = {tenant for tenant, until in self._unheard.items() if until <= now} - over
+        if not over and not self._unheard:
+            return
+        fresh = over - self._unheard.keys()
+        if fresh and now - self._warned > WARN_EACH:
+            self._warned = now
+            self._log.warning(
+                "pings_limited",
+                tenants=[str(UUID(bytes=tenant)) for tenant in fresh],
+                advice="an agent of theirs pings faster than runs do; their dead runs are not found meanwhile",
+            )
+        if concerned := fresh | ended:
+            runs = self.memory.of_tenants(concerned)
+            due, _ = self.memory.hear(
+                runs, now, coarse=self._settings.heartbeat_coarse.total_seconds()
+            )
+            self._due |= dict.fromkeys(due, now)
+        self._unheard |= dict.fromkeys(over, now + self._rest)
+        for tenant in ended:
+            del self._unheard[tenant]
+        metrics.TENANTS_UNHEARD.set(len(self._unheard))
+        if self._unheard:
+            heard = self.memory.by_tenant.keys() - self._unheard.keys()
+            await self.listener.listen_to(UUID(bytes=tenant) for tenant in heard)
+        else:
+            await self.listener.listen()
 
     async def write(self) -> int:
         """Bring the rows up to date: coarsely of those that ping, to the second of those that stopped; how many.

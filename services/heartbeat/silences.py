@@ -15,15 +15,14 @@ from libs.runtime.database import Database
 from libs.runtime.ids import NewId
 from services.heartbeat.domain.judgement import (
     Drop,
-    Hold,
     NotYet,
     SilentRun,
     Why,
     Zombie,
-    is_mass_silence,
     judge,
 )
 from services.heartbeat.domain.last_heard import key_of
+from services.heartbeat.domain.mass_silence import Crowd, Held, Holds
 from services.heartbeat.pings import LATE, Pings
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.store import Store
@@ -67,9 +66,10 @@ class Silences:
         self._committed = committed
         self._log = log
         self._silence = settings.heartbeat_silence.total_seconds()
-        self._guarded = 0
+        self._guarded: Mapping[bytes, int] = {}
         self._counted = -math.inf
-        self._hold = Hold()
+        self._holds = Holds()
+        self._held = Held()
 
     # by memory
 
@@ -77,9 +77,13 @@ class Silences:
         """Judge whom this process has not heard for the silence."""
         judged = Judged()
         while self._memory.has_silent(self._moment() - self._silence):
-            if not self._watch.covers(self._silence) or await self._is_held():
+            if not self._watch.covers(self._silence):
                 break
-            taken = self._memory.take_silent(self._moment() - self._silence, limit=AT_ONCE)
+            held = await self._whose_are_held()
+            since = self._moment() - self._silence
+            taken = self._memory.take_silent(since, limit=AT_ONCE, held=held)
+            if not taken:
+                break
             try:
                 judged = _sum(judged, await self._judge(taken))
             except BaseException:
@@ -146,7 +150,10 @@ class Silences:
             overdue = await store.overdue(after, limit=SWEEP_LIMIT)
         # A row that lags behind what we hear ourselves is a fault of ours, not a run's.
         silent = [r for r in overdue if not self._is_heard(key_of(r.tenant_id, r.flow_run_id))]
-        if not silent or await self._is_held():
+        if silent:
+            held = await self._whose_are_held()
+            silent = [r for r in silent if key_of(r.tenant_id, r.flow_run_id) not in held]
+        if not silent:
             return Judged()
         announced = await self._announce([(run, run.seen) for run in silent], now)
         return Judged(zombies=len(announced))
@@ -158,35 +165,47 @@ class Silences:
         async with self._database.transaction() as connection:
             self._guarded = await Store(connection).guarded()
         self._counted = self._moment()
-        metrics.RUNS_GUARDED.set(self._guarded)
-        return self._guarded
+        guarded = sum(self._guarded.values())
+        metrics.RUNS_GUARDED.set(guarded)
+        return guarded
 
-    async def _is_held(self) -> bool:
-        is_mass = self._is_mass_silence()
+    async def _whose_are_held(self) -> Held:
+        crowd = self._crowd()
         # Many may have finished since the last census; not counted anew for each look at a mass silence.
-        if (
-            is_mass
-            and self._moment() - self._counted > self._settings.heartbeat_watch.total_seconds()
-        ):
+        is_old = self._moment() - self._counted > self._settings.heartbeat_watch.total_seconds()
+        if is_old and self._silent_groups(crowd):
             await self.census()
-            is_mass = self._is_mass_silence()
-        now = self._moment()
-        before, self._hold = self._hold, self._hold.look(is_mass=is_mass, now=now)
-        if self._hold.since is not None and before.since is None:
-            self._log.error("mass_silence", advice="most runs do not ping; is the way to us open?")
-        is_held = self._hold.holds(now=now, silence=self._silence)
-        metrics.SILENCES_HELD.set(int(is_held))
-        return is_held
+            crowd = self._crowd()
+        before = self._held
+        self._held = self._holds.look(
+            crowd,
+            least=self._settings.heartbeat_mass_runs,
+            share=self._settings.heartbeat_mass_share,
+            now=self._moment(),
+            silence=self._silence,
+        )
+        if self._held.groups - before.groups:
+            self._log.error(
+                "mass_silence",
+                tenants=[str(UUID(bytes=t)) for t in self._held.groups if t]
+                or "several small ones",
+                advice="most of their runs do not ping; is the way to us open?",
+            )
+        metrics.SILENCES_HELD.set(int(bool(self._held.groups)))
+        return self._held
 
-    def _is_mass_silence(self) -> bool:
+    def _silent_groups(self, crowd: Crowd) -> set[bytes]:
         settings = self._settings
-        missed_one = self._moment() - LATE * settings.heartbeat_interval.total_seconds()
-        return is_mass_silence(
+        return crowd.silent_groups(
+            least=settings.heartbeat_mass_runs, share=settings.heartbeat_mass_share
+        )
+
+    def _crowd(self) -> Crowd:
+        missed_one = self._moment() - LATE * self._settings.heartbeat_interval.total_seconds()
+        return Crowd(
             guarded=self._guarded,
-            silent=self._memory.silent(missed_one),
-            known=len(self._memory),
-            least=settings.heartbeat_mass_runs,
-            share=settings.heartbeat_mass_share,
+            known=self._memory.by_tenant,
+            silent=self._memory.silent_by_tenant(missed_one),
         )
 
     # both

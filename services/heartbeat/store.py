@@ -103,13 +103,14 @@ class Store:
         )
         return since
 
-    async def guarded(self) -> int:
-        """How many running runs are guarded."""
-        count: int = await self.connection.fetchval(
-            "SELECT count(*) FROM runs.flow_run r JOIN heartbeat.last_seen s ON s.flow_run_id = r.id"
-            " WHERE r.state IN ('Running', 'Cancelling')"
+    async def guarded(self) -> dict[bytes, int]:
+        """How many running runs of each tenant are guarded."""
+        rows = await self.connection.fetch(
+            "SELECT r.tenant_id, count(*) FROM runs.flow_run r"
+            " JOIN heartbeat.last_seen s ON s.flow_run_id = r.id"
+            " WHERE r.state IN ('Running', 'Cancelling') GROUP BY r.tenant_id"
         )
-        return count
+        return {row["tenant_id"].bytes: row["count"] for row in rows}
 
     async def see_tasks(self, pings: Collection[tuple[UUID, UUID]]) -> None:
         """Note pings of task runs, (tenant, task run); one of another tenant than the task run's is none."""

@@ -8,8 +8,8 @@ Times are seconds of a steady clock. A run is as silent as its newest ping is ol
 
 import heapq
 from binascii import unhexlify
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import Container, Iterable, Mapping
 from uuid import UUID
 
 _HALF = 16
@@ -31,6 +31,11 @@ def key_in(subject: bytes) -> bytes | None:
     except ValueError:
         return None
     return key if len(key) == 2 * _HALF else None
+
+
+def tenant_text_in(subject: bytes) -> bytes:
+    """The text of the tenant that a ping's subject names; any bytes where it names none."""
+    return subject[_PREFIX : _PREFIX + 36]
 
 
 def tenant_in(key: bytes) -> UUID:
@@ -56,6 +61,12 @@ class LastHeard:
         # Moments at which runs were only counted as heard: a few, of the start.
         self._counted: set[float] = set()
         self._later: list[tuple[float, bytes]] = []
+        self._of_tenant: dict[bytes, int] = {}
+
+    @property
+    def by_tenant(self) -> Mapping[bytes, int]:
+        """How many runs of each tenant are known."""
+        return self._of_tenant
 
     def __len__(self) -> int:
         return len(self._runs)
@@ -101,6 +112,8 @@ class LastHeard:
             if key in self._runs:
                 continue
             self._runs[key] = pairs.setdefault(written, (heard, written))
+            tenant = key[:_HALF]
+            self._of_tenant[tenant] = self._of_tenant.get(tenant, 0) + 1
 
     def wrote(self, moments: Mapping[bytes, float]) -> None:
         """The rows of these runs bear these moments now."""
@@ -144,20 +157,48 @@ class LastHeard:
             count += 1
         return count
 
-    def take_silent(self, since: float, *, limit: int) -> dict[bytes, float]:
-        """Take out at most so many that were not heard after that moment, the longest silent first; when they were."""
-        silent: dict[bytes, float] = {}
-        while self._later and len(silent) < limit and self._later[0][0] <= since:
-            heard, key = heapq.heappop(self._later)
-            if key not in self._runs:
-                silent[key] = heard
-        while self._runs and len(silent) < limit:
-            key, (heard, _) = next(iter(self._runs.items()))
+    def silent_by_tenant(self, since: float) -> Counter[bytes]:
+        """How many of each tenant were not heard after that moment."""
+        counts: Counter[bytes] = Counter()
+        for key, (heard, _) in self._runs.items():
             if heard > since:
                 break
-            del self._runs[key]
-            silent[key] = heard
+            counts[key[:_HALF]] += 1
+        return counts
+
+    def take_silent(
+        self, since: float, *, limit: int, held: Container[bytes] = ()
+    ) -> dict[bytes, float]:
+        """Take out at most so many that were not heard after that moment, the longest silent first; when they were.
+
+        Those that are `held` stay.
+        """
+        silent: dict[bytes, float] = {}
+        staying: list[tuple[float, bytes]] = []
+        while self._later and len(silent) < limit and self._later[0][0] <= since:
+            heard, key = heapq.heappop(self._later)
+            if key in self._runs:
+                continue
+            if key in held:
+                staying.append((heard, key))
+            else:
+                silent[key] = heard
+        for item in staying:
+            heapq.heappush(self._later, item)
+        taken: list[bytes] = []
+        for key, (heard, _) in self._runs.items():
+            if heard > since or len(silent) >= limit:
+                break
+            if key not in held:
+                taken.append(key)
+                silent[key] = heard
+        for key in taken:
+            self.forget(key)
         return silent
+
+    def of_tenants(self, tenants: Container[bytes]) -> list[bytes]:
+        """The runs of these tenants; a walk over all that are known."""
+        return [key for key in self._runs if key[:_HALF] in tenants]
 
     def look_again(self, key: bytes, heard: float) -> None:
         """Count a run that was taken out as heard at that moment, which may lie before those of others."""
@@ -165,4 +206,11 @@ class LastHeard:
 
     def forget(self, key: bytes) -> None:
         """Wait no more for a run that is of no interest."""
-        self._runs.pop(key, None)
+        if self._runs.pop(key, None) is None:
+            return
+        tenant = key[:_HALF]
+        left = self._of_tenant[tenant] - 1
+        if left:
+            self._of_tenant[tenant] = left
+        else:
+            del self._of_tenant[tenant]

@@ -16,6 +16,7 @@ from libs.runtime import metrics
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.heartbeat.app import Heartbeat, build
+from services.heartbeat.domain import ping_budget
 from services.heartbeat.domain.judgement import SilentRun, Why
 from services.heartbeat.domain.last_heard import key_of
 from services.heartbeat.pings import STRANGERS
@@ -366,7 +367,7 @@ async def test_whom_another_replica_hears_is_left_alone(stack: Stack, heartbeat:
         for run in (alive, dead):
             await ping(heartbeat, run)
         await eventually(lambda: len(other.memory) == 2)
-        other.pings.listener._pings = None
+        other.pings.listener._pings = set()
 
         async def it_was_missed_and_the_dead_one_found() -> bool:
             await ping(heartbeat, alive)
@@ -538,6 +539,65 @@ async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
 
         assert service.moment() - began > 2 * SILENCE.total_seconds() - 0.5
         await eventually(lambda: all_are_announced(stack, 6))
+
+
+async def test_the_mass_silence_of_one_tenant_holds_nobody_elses_zombie(stack: Stack) -> None:
+    await clean(stack)
+    other = new_id()
+    async with running(stack, heartbeat_mass_runs=5) as service:
+        await eventually(lambda: has_listened(stack))
+        for _ in range(6):
+            await ping(service, await a_flow_run(stack.admin_pool))
+        dead = await a_flow_run(stack.admin_pool, tenant=other)
+        await ping(service, dead, tenant=other)
+        alive = await a_flow_run(stack.admin_pool, tenant=other)
+
+        async def found() -> dict[UUID, int]:
+            await ping(service, alive, tenant=other)
+            return await zombies(stack)
+
+        assert {*await eventually(found, timeout=15)} == {dead}
+
+
+async def test_a_flood_of_pings_costs_its_own_tenant_alone(
+    stack: Stack, heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ping_budget, "BASE", 50)  # a flood that costs this machine little
+    flooder = new_id()
+    theirs = await a_flow_run(stack.admin_pool, tenant=flooder)
+    await ping(heartbeat, theirs, tenant=flooder)
+    mine, dead = await a_flow_run(stack.admin_pool), await a_flow_run(stack.admin_pool)
+    for run in (mine, dead):
+        await ping(heartbeat, run)
+    assert await eventually(lambda: len(heartbeat.memory) == 3)
+    subject = subjects.BEAT.at(tenant_id=flooder, flow_run_id=new_id())
+
+    async def flood() -> None:
+        for _ in range(1_000):
+            await heartbeat.bus.client.publish(subject)
+        await ping(heartbeat, mine)
+
+    async def found() -> dict[UUID, int]:
+        await flood()
+        return await zombies(stack)
+
+    async def is_unheard() -> bool:
+        await flood()
+        return bool(heartbeat.pings._unheard)
+
+    assert await eventually(is_unheard, timeout=15)
+    announced = await eventually(found, timeout=15)
+
+    assert {*announced} == {dead}, "its own run counts as heard, mine was heard"
+    assert heartbeat.watch.covers(SILENCE.total_seconds())
+    assert await eventually(lambda: not heartbeat.pings._unheard, timeout=15)
+    assert await eventually(lambda: heartbeat.pings.listener._everybody is not None)
+    assert {*await eventually(lambda: all_of(stack, 2), timeout=15)} >= {dead, theirs}
+
+
+async def all_of(stack: Stack, count: int) -> dict[UUID, int]:
+    found = await zombies(stack)
+    return found if len(found) >= count else {}
 
 
 async def all_are_announced(stack: Stack, count: int) -> bool:
