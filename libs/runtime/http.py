@@ -19,7 +19,6 @@ from libs.runtime import metrics
 from libs.runtime.http_limits import Connections, HttpLimits
 from libs.runtime.http_protocol import Protocol
 
-
 _ACCEPTED_AT_ONCE = 16
 """Connections taken in one turn of the event loop.
 

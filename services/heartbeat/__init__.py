@@ -28,8 +28,8 @@ Silence is not death until proven. *Coverage* says over which time a process was
   most, and never makes one. After a clock of the database that went back, signs of life that lie in the future are set
   to the present, or they would hide the dead.
 * *Everybody is silent.* When fewer than half of a tenant's guarded runs ping, the fault is likely between them and us
-  (a load balancer, a network). Its silences are held and reported; what is silent for another whole period is announced.
-  Tenants of few runs are judged together. So no tenant's outage delays another's zombies.
+  (a load balancer, a network). Its silences are held and reported; what is silent for another whole period is
+  announced. Tenants of few runs are judged together. So no tenant's outage delays another's zombies.
 * *A tenant floods.* Who pings many times faster than its runs can (`ping_budget`) is not heard for a part of an
   interval, again and again: the broker sends its pings no more, while others are heard by subscriptions of their own.
   Its runs count as heard meanwhile, so of its dead ones none is found until the flood ends.

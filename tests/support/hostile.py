@@ -6,6 +6,7 @@ is closed when the measurement is over.
 
 import asyncio
 import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -30,6 +31,8 @@ MEGABYTE = 1 << 20
 NESTED = b"[" + b"[]," * 5_000_000 + b"[]]"
 """15 MB of five million arrays."""
 _LONG_TEXT = 40_000
+_LEAVING, _TURNS = 300, 30  # clients a second that ask and leave, and in how many parts they come
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds
 _RUNNING = {"type": "Running", "message": "Starting task run.", "context": {"tags": []}}
 
 
@@ -297,16 +300,35 @@ async def regular_expressions(world: World, _held: AsyncExitStack) -> None:
     await post(world.port, orjson.dumps([{"query": query}] * 100), world.read_only_key)
 
 
-async def clients_that_leave(world: World, _held: AsyncExitStack) -> None:
-    """Each asks something slow and is gone; as many as can be served."""
+async def clients_that_leave(world: World, held: AsyncExitStack) -> None:
+    """Each asks something slow and is gone; whether those before were looked at is nothing to them."""
     query = '{ flow(where: {description: {_ilike: "%x%x%x%x%x%y%"}}) { id } }'
     body = orjson.dumps([{"query": query}] * 50)
-    for _ in range(20):
-        _, writer = await asyncio.open_connection("127.0.0.1", world.port)
-        writer.write(_head(len(body), world.read_only_key) + body)
-        await writer.drain()
-        writer.transport.abort()
-    await post(world.port, orjson.dumps({"query": "{ hello }"}), world.read_only_key)
+    request = _head(len(body), world.read_only_key) + body
+
+    def one() -> None:
+        client = socket.socket()
+        client.setblocking(False)
+        # Closed with this, a connection is reset; a client that is killed with bytes unread leaves in the same way.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        leaving.append(client)
+        with suppress(BlockingIOError):
+            client.connect(("127.0.0.1", world.port))
+        with suppress(OSError):
+            client.send(request)
+
+    leaving: list[socket.socket] = []
+
+    def leave() -> None:
+        while leaving:
+            leaving.pop().close()
+
+    held.callback(leave)
+    while True:
+        for _ in range(_LEAVING // _TURNS):
+            one()
+        await asyncio.sleep(1 / _TURNS)
+        leave()
 
 
 async def answers_never_read(world: World, held: AsyncExitStack) -> None:

@@ -108,3 +108,27 @@ def test_what_is_written_for_a_client_that_has_just_gone_is_dropped_without_an_e
     uvloop.run(write_too_late())  # asyncio's own transports say nothing
 
     assert failures == []
+
+
+def test_connections_that_wait_are_taken_many_in_a_turn_of_the_loop() -> None:
+    """Of services' own loop, uvloop: it takes one in a turn of each listener."""
+
+    async def turns() -> int:
+        server = HttpServer(
+            host="127.0.0.1", port=0, drain_timeout=timedelta(seconds=1), variable="HEADWATER_PORT"
+        )
+        await server.start(health_app(Probe()))
+        assert server._server is not None
+        taken, count = server._server.server_state.connections, 0
+        clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(160)]
+        while len(taken) < len(clients):
+            count += 1
+            turn = asyncio.get_running_loop().create_future()
+            asyncio.get_running_loop().call_soon(turn.set_result, None)
+            await turn
+        for client in clients:
+            client.close()
+        await server.stop()
+        return count
+
+    assert uvloop.run(turns()) < 40
