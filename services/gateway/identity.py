@@ -33,6 +33,7 @@ _REMEMBERED = 10_000  # keys, and as many guesses at keys
 _LOOKUPS = 4  # of keys not known before, at once and in all; one of an address
 # Seconds that a wrong guess keeps its place: 50 a second of an address, 200 in all.
 _GUESS_COSTS = 0.02
+_LOOK_AGAIN = 0.05  # seconds between two looks for tenants that are not known
 _PATIENCE = 2.0  # seconds that a key not known before waits for its place
 
 ANYBODY = UUID("3f0c7d52-8a44-4b8e-9a51-5d1f0c2b9e07")
@@ -71,21 +72,39 @@ class Tenants:
         self._store = store
         self._ids: tuple[UUID, ...] = ()
         self._read = 0.0
+        self._next: asyncio.Task[None] | None = None
 
     async def all(self) -> tuple[UUID, ...]:
         """Every tenant, oldest first."""
         now = asyncio.get_running_loop().time()
         if not self._ids or now - self._read >= TRUST.total_seconds():
-            self._ids = tuple(await self._store.tenant_ids())
-            self._read = now
+            await self._look(now)
         return self._ids
 
     async def exists(self, tenant_id: UUID) -> bool:
-        """Whether there is such a tenant, looking again before saying no."""
+        """Whether there is such a tenant, looking again before saying no: another gateway may have made it.
+
+        Who asks for tenants that there are not, however many, has one look for all of them, 20 times a second.
+        """
         if tenant_id in await self.all():
             return True
-        self.forget()
-        return tenant_id in await self.all()
+        if self._next is None:
+            self._next = asyncio.ensure_future(self._look_again())
+        await asyncio.shield(self._next)
+        return tenant_id in self._ids
+
+    async def _look_again(self) -> None:
+        """For all who ask until it begins."""
+        now = asyncio.get_running_loop().time
+        try:
+            await asyncio.sleep(max(0.0, self._read + _LOOK_AGAIN - now()))
+        finally:
+            self._next = None
+        await self._look(now())
+
+    async def _look(self, now: float) -> None:
+        self._ids = tuple(await self._store.tenant_ids())
+        self._read = now
 
     def forget(self) -> None:
         """Read them anew at the next question."""

@@ -13,11 +13,12 @@ A message that is published again though it was stored adds nothing: its lines h
 that they had, and the drain writes each (id, created) once.
 
 What it does not cover: the store and this gateway lost in the same second, and what does not fit in `limit` bytes while
-PostgreSQL is away. The oldest copies go first then, counted; their messages are still in the stream.
+PostgreSQL is away. The oldest copies of the tenant that has most go first then, counted; their messages are still in
+the stream. So a tenant's flood costs its own copies.
 """
 
-from collections import deque
-from dataclasses import dataclass, replace
+from collections import defaultdict, deque
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from libs.contracts.streams import Durable, Stream
@@ -38,6 +39,14 @@ class _Copy:
     place: int
 
 
+@dataclass(slots=True)
+class _Tenant:
+    """A tenant's copies, in the order of their keeping."""
+
+    copies: deque[_Copy] = field(default_factory=deque)
+    bytes: int = 0
+
+
 class LogCopies:
     """What this gateway has accepted and the ledger has not yet."""
 
@@ -46,7 +55,7 @@ class LogCopies:
         self._stream = stream
         self._durable = durable
         self._limit = limit
-        self._held: deque[_Copy] = deque()
+        self._held: defaultdict[str, _Tenant] = defaultdict(_Tenant)
         self._bytes = 0
         self._made: datetime | None = None
         """When the durable was made, at the last look: the store that it lives in is known by it."""
@@ -57,7 +66,7 @@ class LogCopies:
     @property
     def held(self) -> int:
         """How many messages it has copies of."""
-        return len(self._held)
+        return sum(len(tenant.copies) for tenant in self._held.values())
 
     async def publish(self, subject: str, body: bytes) -> None:
         """Put a message on the stream and keep a copy. Raises when the stream does not acknowledge it."""
@@ -77,12 +86,12 @@ class LogCopies:
         except Exception as error:
             if not is_outage(error):
                 raise
-            self._log.warning("log_copies_wait", held=len(self._held), error=str(error))
+            self._log.warning("log_copies_wait", held=self.held, error=str(error))
             return 0
 
     async def _look(self) -> int:
         # A copy that comes while the answer is on its way may be of a message that the answer knows nothing about.
-        told = len(self._held)
+        told = {name: len(tenant.copies) for name, tenant in self._held.items()}
         info = await self._bus.js.consumer_info(self._stream.name, self._durable.name)
         if self._made is None:
             self._made = info.created
@@ -93,13 +102,16 @@ class LogCopies:
             return 0  # nothing moved: a walk over 64 MiB twice a second would only cost time
         self._floor = floor
         lost: list[_Copy] = []
-        for _ in range(min(told, len(self._held))):
-            copy = self._held.popleft()
-            self._bytes -= len(copy.body)
-            if is_another or (is_idle and copy.place > floor):
-                lost.append(copy)
-            elif copy.place > floor:
-                self._keep(copy)
+        for name, count in told.items():
+            for _ in range(count):
+                copy = self._take(name)
+                if copy is None:
+                    break
+                if is_another or (is_idle and copy.place > floor):
+                    lost.append(copy)
+                elif copy.place > floor:
+                    self._keep(copy)
+        lost.sort(key=lambda copy: copy.place)
         await self._restore(lost)
         self._made = info.created
         return len(lost)
@@ -131,8 +143,26 @@ class LogCopies:
         return answer.seq
 
     def _keep(self, copy: _Copy) -> None:
-        self._held.append(copy)
+        tenant = self._held[_tenant_of(copy.subject)]
+        tenant.copies.append(copy)
+        tenant.bytes += len(copy.body)
         self._bytes += len(copy.body)
         while self._bytes > self._limit:
-            self._bytes -= len(self._held.popleft().body)
+            self._take(max(self._held, key=lambda name: self._held[name].bytes))
             metrics.LOG_COPIES_DROPPED.inc()
+
+    def _take(self, name: str) -> _Copy | None:
+        """The oldest copy of a tenant, kept no more."""
+        tenant = self._held.get(name)
+        if tenant is None:
+            return None
+        copy = tenant.copies.popleft()
+        tenant.bytes -= len(copy.body)
+        self._bytes -= len(copy.body)
+        if not tenant.copies:
+            del self._held[name]
+        return copy
+
+
+def _tenant_of(subject: str) -> str:
+    return subject.split(".", 3)[2]

@@ -31,13 +31,16 @@ async def copies(bus: Bus) -> LogCopies:
     return found
 
 
-async def accept(copies: LogCopies, run_id: UUID, message: str) -> None:
+async def accept(
+    copies: LogCopies, run_id: UUID, message: str, *, tenant: UUID | None = None
+) -> None:
+    tenant = tenant or run_id
     batch = LogBatch(
-        tenant_id=run_id,
+        tenant_id=tenant,
         accepted=utc_now(),
         lines=[LogLine(id=new_id(), flow_run_id=run_id, timestamp=utc_now(), message=message)],
     )
-    subject = subjects.LINES.at(tenant_id=run_id, flow_run_id=run_id)
+    subject = subjects.LINES.at(tenant_id=tenant, flow_run_id=run_id)
     await copies.publish(subject, batch.model_dump_json().encode())
 
 
@@ -134,6 +137,18 @@ async def test_copies_take_no_more_room_than_they_may(stack: Stack, bus: Bus) ->
 
     assert 0 < copies.held < 10
     assert (await bus.js.stream_info("LOGS")).state.messages == 100
+
+
+async def test_a_flood_of_one_tenant_costs_no_copy_of_another(stack: Stack, bus: Bus) -> None:
+    copies = LogCopies(bus, streams.LOGS, streams.LOG_DRAIN, limit=2_000)
+    victim, flooder = new_id(), new_id()
+    await accept(copies, new_id(), "mine", tenant=victim)
+
+    for n in range(100):
+        await accept(copies, new_id(), f"line {n}", tenant=flooder)
+
+    assert len(copies._held[str(victim)].copies) == 1
+    assert 1 < copies.held < 10
 
 
 async def test_a_full_stream_of_lines_refuses_rather_than_forget(stack: Stack, bus: Bus) -> None:

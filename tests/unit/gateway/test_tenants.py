@@ -1,0 +1,53 @@
+"""Whether there is a tenant, asked of memory."""
+
+import asyncio
+from typing import cast
+
+from libs.runtime.ids import new_id
+from services.gateway.identity import Tenants
+from services.gateway.store import Store
+
+
+class Rows:
+    """The table of tenants, and how often it was read."""
+
+    def __init__(self) -> None:
+        self.ids = [new_id()]
+        self.looks = 0
+
+    async def tenant_ids(self) -> list[object]:
+        self.looks += 1
+        return [*self.ids]
+
+
+async def test_a_thousand_unknown_tenants_cost_one_look() -> None:
+    rows = Rows()
+    tenants = Tenants(cast("Store", rows))
+    await tenants.all()
+    rows.looks = 0
+
+    known = await asyncio.gather(*(tenants.exists(new_id()) for _ in range(1_000)))
+
+    assert not any(known)
+    assert rows.looks == 1
+
+
+async def test_unknown_tenants_one_after_the_other_are_looked_for_twenty_times_a_second() -> None:
+    rows = Rows()
+    tenants = Tenants(cast("Store", rows))
+    began = asyncio.get_running_loop().time()
+
+    for _ in range(5):
+        assert not await tenants.exists(new_id())
+
+    assert rows.looks <= 1 + (asyncio.get_running_loop().time() - began) / 0.05
+
+
+async def test_a_tenant_that_another_gateway_just_made_is_known() -> None:
+    rows = Rows()
+    tenants = Tenants(cast("Store", rows))
+    await tenants.all()
+    made = new_id()
+    rows.ids.append(made)
+
+    assert await tenants.exists(made)
