@@ -15,9 +15,14 @@ that they had, and the drain writes each (id, created) once.
 What it does not cover: the store and this gateway lost in the same second, and what does not fit in `limit` bytes while
 PostgreSQL is away. The oldest copies of the tenant that has most go first then, counted; their messages are still in
 the stream. So a tenant's flood costs its own copies.
+
+The copies also tell how far the ledger is behind. The stream is first come, first served, and takes lines faster than
+PostgreSQL does; so while the ledger moves on, a tenant may have `share` bytes under way, and then waits for its own.
+Another tenant's lines wait behind a second of a flood, not behind all of it.
 """
 
-from collections import defaultdict, deque
+import asyncio
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -25,9 +30,13 @@ from libs.contracts.streams import Durable, Stream
 from libs.runtime import log, metrics
 from libs.runtime.bus import Bus
 from libs.runtime.failures import is_outage
+from services.gateway.shares import BusyError
 
 LIMIT = 64 << 20
 """Bytes; two seconds of 50,000 lines/s with their JSON."""
+SHARE = 16 << 20
+"""Bytes of a tenant under way: a second of what PostgreSQL takes."""
+_PATIENCE = 10.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +59,17 @@ class _Tenant:
 class LogCopies:
     """What this gateway has accepted and the ledger has not yet."""
 
-    def __init__(self, bus: Bus, stream: Stream, durable: Durable, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self, bus: Bus, stream: Stream, durable: Durable, *, limit: int = LIMIT, share: int = SHARE
+    ) -> None:
         self._bus = bus
         self._stream = stream
         self._durable = durable
         self._limit = limit
+        self._share = share
+        self._publishing: Counter[str] = Counter()
+        self._moves = True
+        self._looked = asyncio.Event()
         self._held: defaultdict[str, _Tenant] = defaultdict(_Tenant)
         self._bytes = 0
         self._made: datetime | None = None
@@ -69,9 +84,35 @@ class LogCopies:
         return sum(len(tenant.copies) for tenant in self._held.values())
 
     async def publish(self, subject: str, body: bytes) -> None:
-        """Put a message on the stream and keep a copy. Raises when the stream does not acknowledge it."""
-        place = await self._publish(subject, body)
+        """Put a message on the stream and keep a copy. Raises when the stream does not acknowledge it.
+
+        BusyError when too much of its tenant is under way for too long.
+        """
+        tenant = _tenant_of(subject)
+        if self._is_full(tenant):
+            await self._room(tenant)
+        self._publishing[tenant] += len(body)
+        try:
+            place = await self._publish(subject, body)
+        finally:
+            self._publishing[tenant] -= len(body)
+            if not self._publishing[tenant]:
+                del self._publishing[tenant]
         self._keep(_Copy(subject, body, place))
+
+    def _is_full(self, tenant: str) -> bool:
+        """Whether a tenant has its share. Nobody has where the ledger does not move: nobody would be served sooner."""
+        held = self._held[tenant].bytes if tenant in self._held else 0
+        return self._moves and held + self._publishing[tenant] >= self._share
+
+    async def _room(self, tenant: str) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                while self._is_full(tenant):
+                    await self._looked.wait()
+        except TimeoutError:
+            msg = "Too many log lines of this tenant are under way; try again soon."
+            raise BusyError(msg) from None
 
     async def tick(self) -> int:
         """Forget what the ledger has, publish again what the stream has lost; how many messages that is.
@@ -86,8 +127,12 @@ class LogCopies:
         except Exception as error:
             if not is_outage(error):
                 raise
+            self._moves = False
             self._log.warning("log_copies_wait", held=self.held, error=str(error))
             return 0
+        finally:
+            looked, self._looked = self._looked, asyncio.Event()
+            looked.set()
 
     async def _look(self) -> int:
         # A copy that comes while the answer is on its way may be of a message that the answer knows nothing about.
@@ -98,6 +143,7 @@ class LogCopies:
         floor = info.ack_floor.stream_seq if info.ack_floor is not None else 0
         is_another = info.created != self._made
         is_idle = not info.num_pending and not info.num_ack_pending
+        self._moves = floor != self._floor or is_idle
         if floor == self._floor and not is_another and not is_idle:
             return 0  # nothing moved: a walk over 64 MiB twice a second would only cost time
         self._floor = floor

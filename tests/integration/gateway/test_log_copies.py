@@ -1,5 +1,6 @@
 """Log lines outlive the stream that took them: the gateway has copies until PostgreSQL has the lines."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from uuid import UUID
 
@@ -149,6 +150,49 @@ async def test_a_flood_of_one_tenant_costs_no_copy_of_another(stack: Stack, bus:
 
     assert len(copies._held[str(victim)].copies) == 1
     assert 1 < copies.held < 10
+
+
+async def test_a_flood_waits_for_the_ledger_and_nobody_waits_for_the_flood(
+    stack: Stack, bus: Bus
+) -> None:
+    copies = LogCopies(bus, streams.LOGS, streams.LOG_DRAIN, share=2_000)
+    await copies.tick()
+    flooder, run_id = new_id(), new_id()
+    flood = asyncio.gather(
+        *(accept(copies, new_id(), f"line {n}", tenant=flooder) for n in range(50))
+    )
+    assert await eventually(lambda: not copies._publishing and copies.held)
+    before = copies.held
+
+    await accept(copies, run_id, "mine")
+
+    assert before < 20
+    assert not flood.done()
+    async with ledger_on(stack):
+        assert await eventually(lambda: stored(stack, run_id))
+
+        async def all_were_taken() -> bool:
+            await copies.tick()
+            return flood.done()
+
+        assert await eventually(all_were_taken, timeout=30)
+    await flood
+
+
+async def test_while_the_ledger_is_away_a_flood_is_taken_and_waits_in_the_stream(
+    stack: Stack, bus: Bus
+) -> None:
+    copies = LogCopies(bus, streams.LOGS, streams.LOG_DRAIN, share=2_000)
+    await accept(copies, new_id(), "before")
+    for _ in range(2):
+        await copies.tick()
+
+    flooder = new_id()
+    await asyncio.gather(
+        *(accept(copies, new_id(), f"line {n}", tenant=flooder) for n in range(50))
+    )
+
+    assert (await bus.js.stream_info("LOGS")).state.messages == 51
 
 
 async def test_a_full_stream_of_lines_refuses_rather_than_forget(stack: Stack, bus: Bus) -> None:

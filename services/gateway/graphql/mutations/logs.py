@@ -22,6 +22,7 @@ from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
 from services.gateway.graphql.scalars import JSON, LogLevel
 from services.gateway.keys import Guard
+from services.gateway.shares import BusyError
 
 MESSAGE_LIMIT = 1_000_000  # characters; clients cut their lines there themselves
 _TOO_MUCH = f"[more than {MESSAGE_LIMIT:,} bytes of small values were cut here]"
@@ -89,7 +90,7 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
     try:
         await asyncio.gather(*publications)
     except Exception as error:
-        if not is_outage(error):
+        if not (is_outage(error) or isinstance(error, BusyError)):
             raise
         raise compat.error_of(
             Refused(code=Code.UNAVAILABLE, fields={"service": "the log stream"})
