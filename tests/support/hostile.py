@@ -31,7 +31,7 @@ MEGABYTE = 1 << 20
 NESTED = b"[" + b"[]," * 5_000_000 + b"[]]"
 """15 MB of five million arrays."""
 _LONG_TEXT = 40_000
-_LEAVING, _TURNS = 300, 30  # clients a second that ask and leave, and in how many parts they come
+_LEAVING, _TURNS = 90, 30  # clients a second that ask and leave, and in how many parts they come
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds
 _RUNNING = {"type": "Running", "message": "Starting task run.", "context": {"tags": []}}
 
