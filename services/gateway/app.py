@@ -18,12 +18,13 @@ from services.gateway.context import Shared
 from services.gateway.downloads.lines import Lines
 from services.gateway.downloads.routes import Downloads
 from services.gateway.downloads.tables import Tables
+from services.gateway.founding import found
 from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
 from services.gateway.identity import Authenticator, KeyAuthenticator, OpenAuthenticator, Tenants
-from services.gateway.keys import Key, Role, fingerprint
 from services.gateway.leases import Leases
 from services.gateway.log_copies import LogCopies
+from services.gateway.loops import duties
 from services.gateway.off_loop import OffLoop
 from services.gateway.operations import Operations
 from services.gateway.reads import Reader
@@ -68,32 +69,19 @@ class Gateway(Service):
         )
         self._seal = Seal(settings.pepper)
         self._log_copies = LogCopies(self.bus, streams.LOGS, streams.LOG_DRAIN)
-        self.add_loop("log_copies", interval=settings.log_copies_tick, tick=self._log_copies.tick)
+        self.add_duties(duties(settings, self._log_copies))
         self._off_loop = OffLoop()
         self._authenticator: Authenticator | None = None
         self._leases = Leases(self._store.held)
         self.port = settings.port
 
     async def on_start(self) -> None:
-        """Open the read pools, make the first tenant."""
+        """Open the read pools, make the first tenant and key."""
         await self._reader.connect()
         await self._reader_database.connect()
-        await self._store.ensure_first_tenant(self.ids())
-        if self._settings.keys_required and self._settings.bootstrap_key is not None:
-            await self._ensure_first_key(self._settings.bootstrap_key.get_secret_value())
-
-    async def _ensure_first_key(self, text: str) -> None:
-        tenants = await self._store.tenant_ids()
-        key = Key(
-            id=self.ids(),
-            tenant_id=tenants[0],
-            user_id=self.ids(),
-            name="first",
-            role=Role.TENANT_ADMIN,
-            expires_at=None,
-        )
-        if await self._store.ensure_first_key(key, fingerprint(text, self._settings.pepper)):
-            self.log.info("first_key_made", key_id=str(key.id))
+        made = await found(self._settings, self._store, self.ids)
+        if made is not None:
+            self.log.info("first_key_made", key_id=str(made.id))
 
     async def start(self) -> None:
         """Everything of a service, then HTTP: the port opens when an answer can be given."""

@@ -14,12 +14,9 @@ FIRST_LINES = 12
 NOT_OURS = {"node_modules", "dist", "flows", ".venv"}
 
 MAY_ONLY_SHRINK = {
-    "libs/runtime/bus/connection.py": 419,
-    "libs/runtime/bus/router.py": 490,
+    "libs/runtime/bus/router.py": 484,
     "services/registry/store.py": 502,
     "services/registry/subscribers.py router": 63,
-    "services/runs/dispatch/service.py": 432,
-    "services/runs/ledger.py": 694,
 }
 """What was longer when this test was written, and how long. Nothing is added; who takes one apart takes it out."""
 
