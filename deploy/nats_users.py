@@ -41,7 +41,11 @@ AGENTS = "agents"
 
 PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "gateway": (
-        *(s for s in subjects.ALL if s.template.startswith(("hw.rpc.registry.", "hw.rpc.runs."))),
+        *(
+            s
+            for s in subjects.ALL
+            if s.template.startswith(("hw.rpc.registry.", "hw.rpc.runs.", "hw.rpc.scheduler."))
+        ),
         subjects.LINES,
         subjects.BEAT,
         subjects.SIG_TASK_BEAT,
@@ -84,6 +88,7 @@ HEARS: dict[str, tuple[Subject, ...]] = {
         subjects.LOG,
         subjects.SIG_RUN_DUE,
     ),
+    "scheduler": (subjects.PREVIEW_SCHEDULE,),
     "heartbeat": (subjects.BEAT, subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
     AGENTS: agent_access.HEARS,
 }

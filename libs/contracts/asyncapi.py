@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from libs.contracts import agents, registry, runs, subjects
+from libs.contracts import agents, registry, runs, scheduler, subjects
 from libs.contracts.base import Event, Message, Refused, Rpc
 from libs.contracts.streams import ALL as STREAMS
 from libs.contracts.subjects import Subject
@@ -53,7 +53,7 @@ def verbs() -> list[Rpc[Any, Any]]:
     """Every request that some service answers."""
     return [
         value
-        for module in (agents, registry, runs)
+        for module in (agents, registry, runs, scheduler)
         for value in vars(module).values()
         if isinstance(value, Rpc)
     ]

@@ -125,6 +125,23 @@ class SetFlowSettings(Message):
     version_locking_enabled: bool | None = None
 
 
+class CheckSchedule(Message):
+    """Say how a group's schedule would be stored, and store nothing. `asked` is what `UpdateFlowGroup` takes for one.
+
+    Refused: as there.
+    """
+
+    tenant_id: UUID
+    asked: JsonObject
+
+
+class CheckedSchedule(Message):
+    """The schedule as it would be stored."""
+
+    kind: Literal["checked_schedule"] = "checked_schedule"
+    schedule: JsonObject
+
+
 class UpdateFlowGroup(Message):
     """Overwrite the columns named in `changes`: description, labels, default_parameters, run_config, schedule.
 
@@ -156,6 +173,7 @@ DELETE_FLOW = Rpc(subjects.DELETE_FLOW, FlowCommand, Applied)
 MOVE_FLOW = Rpc(subjects.MOVE_FLOW, MoveFlow, Applied)
 SET_SCHEDULE_ACTIVE = Rpc(subjects.SET_SCHEDULE_ACTIVE, SetScheduleActive, Applied)
 SET_FLOW_SETTINGS = Rpc(subjects.SET_FLOW_SETTINGS, SetFlowSettings, Applied)
+CHECK_SCHEDULE = Rpc(subjects.CHECK_SCHEDULE, CheckSchedule, CheckedSchedule)
 UPDATE_FLOW_GROUP = Rpc(subjects.UPDATE_FLOW_GROUP, UpdateFlowGroup, Applied)
 DELETE_FLOW_GROUP = Rpc(subjects.DELETE_FLOW_GROUP, DeleteFlowGroup, Applied)
 

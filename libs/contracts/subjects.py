@@ -51,6 +51,7 @@ MOVE_FLOW = Subject("hw.rpc.registry.move_flow")
 SET_SCHEDULE_ACTIVE = Subject("hw.rpc.registry.set_schedule_active")
 SET_FLOW_SETTINGS = Subject("hw.rpc.registry.set_flow_settings")
 UPDATE_FLOW_GROUP = Subject("hw.rpc.registry.update_flow_group")
+CHECK_SCHEDULE = Subject("hw.rpc.registry.check_schedule")
 DELETE_FLOW_GROUP = Subject("hw.rpc.registry.delete_flow_group")
 
 # Requests to the ledger
@@ -68,6 +69,8 @@ SET_CONCURRENCY_LIMIT = Subject("hw.rpc.runs.set_concurrency_limit")
 DELETE_CONCURRENCY_LIMIT = Subject("hw.rpc.runs.delete_concurrency_limit")
 
 # Requests of native agents, served by the ledger (libs/contracts/agents.py)
+PREVIEW_SCHEDULE = Subject("hw.rpc.scheduler.preview_schedule")
+
 AGENT_HELLO = Subject("hw.rpc.agents.{tenant_id}.hello")
 AGENT_CLAIM = Subject("hw.rpc.agents.{tenant_id}.claim")
 AGENT_RENEW = Subject("hw.rpc.agents.{tenant_id}.renew")

@@ -75,12 +75,21 @@ def router(service: str, handlers: Handlers) -> Router:
     async def set_flow_settings(command: registry.SetFlowSettings) -> Applied | Refused:
         return await handlers.flows.set_flow_settings(command)
 
+    _add_verbs_of_groups(router, handlers.groups)
+    return router
+
+
+def _add_verbs_of_groups(router: Router, groups: Groups) -> None:
     @router.verb(registry.UPDATE_FLOW_GROUP)
     async def update_flow_group(command: registry.UpdateFlowGroup) -> Applied | Refused:
-        return await handlers.groups.update_flow_group(command)
+        return await groups.update_flow_group(command)
+
+    @router.verb(registry.CHECK_SCHEDULE)
+    async def check_schedule(
+        command: registry.CheckSchedule,
+    ) -> registry.CheckedSchedule | Refused:
+        return groups.check_schedule(command)
 
     @router.verb(registry.DELETE_FLOW_GROUP)
     async def delete_flow_group(command: registry.DeleteFlowGroup) -> Applied | Refused:
-        return await handlers.groups.delete_flow_group(command)
-
-    return router
+        return await groups.delete_flow_group(command)

@@ -50,6 +50,10 @@ class UnitsOfWork:
         self._ids = ids
         self._on_commit = on_commit
 
+    def now(self) -> datetime:
+        """The time, for what is asked without a transaction."""
+        return self._clock()
+
     @asynccontextmanager
     async def begin(self, tenant_id: UUID) -> AsyncIterator[UnitOfWork]:
         """One transaction with its outbox rows. Leaving it by an exception undoes everything."""

@@ -24,5 +24,7 @@ A second loop compares what was said with what the ledger holds, and says it aga
 * *A schedule that can never yield what it says:* it cannot be read, or a required parameter has no value. `reason` in
   its row, `late_reason` of the flow in GraphQL, and a metric say so.
 
+It answers `hw.rpc.scheduler.preview_schedule`: the next instants of a schedule that need not be saved (`preview.py`).
+
 It will not create runs itself, or make up for instants that passed while nothing ran.
 """

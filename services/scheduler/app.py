@@ -25,7 +25,7 @@ class Scheduler(Service):
 
     def declare(self) -> None:
         """Say what it listens to."""
-        self.bus.include(subscribers.router(self.name, self.planner, self._ticks))
+        self.bus.include(subscribers.router(self.name, self.planner, self._ticks, self.clock))
 
 
 def build(settings: SchedulerSettings) -> Scheduler:

@@ -1,10 +1,13 @@
-"""What the scheduler listens to: the registry's events about flows."""
+"""What the scheduler listens to: the registry's events about flows, and who asks what a schedule yields."""
 
-from libs.contracts import registry, streams
+from libs.contracts import registry, scheduler, streams
+from libs.contracts.base import Refused
 from libs.contracts.registry import FlowEvent
 from libs.runtime.bus import Router
+from libs.runtime.clock import Clock
 from libs.runtime.loop import Loop
 from services.scheduler.planner import Planner
+from services.scheduler.preview import preview
 
 FLOWS = streams.durable("scheduler__flows")
 
@@ -19,7 +22,7 @@ FLOW_EVENTS: tuple[type[FlowEvent], ...] = (
 """The others change no schedule."""
 
 
-def router(service: str, planner: Planner, ticks: Loop) -> Router:
+def router(service: str, planner: Planner, ticks: Loop, clock: Clock) -> Router:
     """What is heard makes the next tick come at once."""
     router = Router(service)
     router.publishes(streams.WORK)
@@ -28,5 +31,11 @@ def router(service: str, planner: Planner, ticks: Loop) -> Router:
     async def on_flow_event(event: FlowEvent) -> None:
         await planner.on_flow_event(event)
         ticks.poke()
+
+    @router.verb(scheduler.PREVIEW_SCHEDULE)
+    async def preview_schedule(
+        command: scheduler.PreviewSchedule,
+    ) -> scheduler.Instants | Refused:
+        return await preview(command, now=clock())
 
     return router

@@ -7,11 +7,11 @@ import hashlib
 import json
 from pathlib import Path
 
-from libs.contracts import agents, heartbeat, registry, runs
+from libs.contracts import agents, heartbeat, registry, runs, scheduler
 from libs.contracts.base import Message
 
 FILE = Path(__file__).with_name("fingerprints.json")
-MODULES = (agents, heartbeat, registry, runs)
+MODULES = (agents, heartbeat, registry, runs, scheduler)
 
 
 def fingerprints() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Root queries that are not tables (reference/people.md)."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 import strawberry
@@ -13,6 +14,7 @@ from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql import account
 from services.gateway.graphql import log_search as searches
+from services.gateway.graphql import schedule_preview as previews
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Listed
 from services.gateway.vault import CannotOpenError
@@ -197,6 +199,20 @@ class Query:
             after=after,
         )
         return await searches.search(info.context, flow_run_id, asked)
+
+    @strawberry.field
+    async def schedule_preview(
+        self,
+        info: Info[Context, None],
+        clocks: list[previews.PreviewClock],
+        timezone: str | None = None,
+        count: int = 10,
+        after: datetime | None = None,
+    ) -> previews.SchedulePreview:
+        """The next instants of clocks as `set_flow_group_schedule` takes them, or why it would refuse them."""
+        return await previews.preview(
+            info.context, clocks, timezone=timezone, count=count, after=after
+        )
 
     @strawberry.field
     def authInfo(self) -> account.AuthInfoCamel:  # noqa: N802 - the wire's name

@@ -7,6 +7,8 @@ from uuid import UUID
 from libs.contracts.base import Applied, JsonObject, Refused
 from libs.contracts.errors import Code
 from libs.contracts.registry import (
+    CheckedSchedule,
+    CheckSchedule,
     DeleteFlowGroup,
     FlowGroupChanged,
     FlowGroupDeleted,
@@ -27,6 +29,11 @@ class Groups:
 
     def __init__(self, units: UnitsOfWork) -> None:
         self._units = units
+
+    def check_schedule(self, command: CheckSchedule) -> CheckedSchedule | Refused:
+        """Say how a schedule would be stored."""
+        schedule = schedules.group_schedule(command.asked, now=self._units.now())
+        return schedule if isinstance(schedule, Refused) else CheckedSchedule(schedule=schedule)
 
     async def update_flow_group(self, command: UpdateFlowGroup) -> Applied | Refused:
         """Overwrite what a group overrides."""

@@ -58,7 +58,7 @@ TAKEN_WHATEVER_THEY_ARE_ABOUT = {
     "register_agent", "registerAgent",
 }  # fmt: skip
 """Mutations that are done though what they name is not there."""
-ABOUT_NOBODY = {"hello", "api", "reference_data", "authInfo", "auth_role"}
+ABOUT_NOBODY = {"hello", "api", "reference_data", "authInfo", "auth_role", "schedule_preview"}
 """Queries that show the same to every caller."""
 COUNTS_ALONE = {"mapped_children", "mapped_summary", "flow_run_buckets", "flow_run_durations"}
 """Queries that show numbers of what the tenant has, which the victim has none of (reads/test_buckets.py has)."""

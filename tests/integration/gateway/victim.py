@@ -101,6 +101,7 @@ async def furnished(
         "agent_config_id": rows["agent_config"],
         "agent_id": agent,
         "cloud_hook_id": rows["cloud_hook"],
+        "clocks": [{"cron": "0 0 1 1 *"}],
         "confirm": True,
         "cron_clocks": [{"cron": "0 0 1 1 *"}],
         "data": {"at": "home"},
