@@ -1,0 +1,71 @@
+import { parseJson } from "./json";
+import type { TypedDocumentString } from "./generated/graphql";
+
+/** Where the gateway is: the base of the page, which the gateway writes into `index.html`. Ends with a slash. */
+export const BASE = new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
+
+/** What the gateway refused, or why it could not be asked. `kind` says what the page can do about it. */
+export class ApiError extends Error {
+  constructor(
+    message: string,
+    readonly kind: "refused" | "unauthenticated" | "unreachable" | "busy",
+  ) {
+    super(message);
+  }
+}
+
+let tenant: string | null = null;
+
+/** Name the tenant of all further requests; without keys a caller has none of its own. */
+export function actAs(tenantId: string | null): void {
+  tenant = tenantId;
+}
+
+type Answer<Data> = {
+  data?: Data | null;
+  errors?: { message: string; extensions?: { code?: string } }[];
+};
+
+/** Send one operation; its data. Raises `ApiError` with a sentence for a person. */
+export async function request<Data, Variables>(
+  operation: TypedDocumentString<Data, Variables>,
+  variables?: Variables,
+  signal?: AbortSignal,
+): Promise<Data> {
+  const headers: Record<string, string> = {
+    "content-type": "application/json",
+    "x-headwater-request": "dashboard",
+  };
+  if (tenant !== null) headers["x-prefect-tenant-id"] = tenant;
+  let answer: Response;
+  try {
+    answer = await fetch(`${BASE}graphql`, {
+      method: "POST",
+      headers,
+      credentials: "same-origin",
+      body: JSON.stringify({ query: operation.toString(), variables: variables ?? {} }),
+      ...(signal ? { signal } : {}),
+    });
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    throw new ApiError("Headwater cannot be reached.", "unreachable");
+  }
+  return dataOf<Data>(answer.status, await answer.text());
+}
+
+function dataOf<Data>(status: number, text: string): Data {
+  let answer: Answer<Data>;
+  try {
+    answer = parseJson(text) as Answer<Data>;
+  } catch {
+    throw new ApiError(`Headwater answered ${status} with something that is not JSON.`, "unreachable");
+  }
+  const [first] = answer.errors ?? [];
+  if (first === undefined && answer.data) return answer.data;
+  const message = first?.message ?? `Headwater answered ${status}.`;
+  if (status === 401 || first?.extensions?.code === "UNAUTHENTICATED") {
+    throw new ApiError(message, "unauthenticated");
+  }
+  if (status === 429 || status === 503) throw new ApiError(message, "busy");
+  throw new ApiError(message, first?.extensions?.code === "API_ERROR" ? "unreachable" : "refused");
+}

@@ -1,0 +1,22 @@
+import ReactMarkdown from "react-markdown";
+import rehypeSanitize from "rehype-sanitize";
+import remarkGfm from "remark-gfm";
+
+import { safeUrl } from "../lib/links";
+
+/** Hostile text: no HTML of its own, no picture from elsewhere, links only where they are harmless. */
+export function Markdown({ text }: { text: string }) {
+  return (
+    <ReactMarkdown
+      remarkPlugins={[remarkGfm]}
+      rehypePlugins={[rehypeSanitize]}
+      urlTransform={safeUrl}
+      components={{
+        img: ({ alt }) => <span className="quiet">[picture: {alt}]</span>,
+        a: ({ href, children }) => (href ? <a href={href} rel="noopener noreferrer">{children}</a> : <>{children}</>),
+      }}
+    >
+      {text}
+    </ReactMarkdown>
+  );
+}

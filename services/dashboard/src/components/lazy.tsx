@@ -1,0 +1,22 @@
+import { lazy, Suspense, type ComponentProps } from "react";
+
+const Drawn = lazy(() => import("./Graph").then(({ Graph }) => ({ default: Graph })));
+
+/** The graph with its libraries, loaded when it is opened. */
+export function Graph(props: ComponentProps<typeof Drawn>) {
+  return (
+    <Suspense fallback={<p className="quiet">Loading the graph…</p>}>
+      <Drawn {...props} />
+    </Suspense>
+  );
+}
+
+const Text = lazy(() => import("./Markdown").then(({ Markdown }) => ({ default: Markdown })));
+
+export function LazyMarkdown(props: ComponentProps<typeof Text>) {
+  return (
+    <Suspense fallback={<p className="quiet">…</p>}>
+      <Text {...props} />
+    </Suspense>
+  );
+}

@@ -1,0 +1,106 @@
+import { Tooltip } from "@mantine/core";
+import { Link } from "@tanstack/react-router";
+
+import { usePreferences } from "../app/preferences";
+import { familyOf } from "../lib/states";
+import { duration, relative, took } from "../lib/time";
+import { Shape } from "./State";
+
+export type RunMark = {
+  id: string;
+  name: string;
+  state: string;
+  scheduled_start_time: string;
+  start_time?: string | null;
+  end_time?: string | null;
+};
+
+/** The last runs as shapes, the newest at the right; each is a link. */
+export function LastRuns({ slug, runs }: { slug: string; runs: readonly RunMark[] }) {
+  const { now } = usePreferences();
+  if (runs.length === 0) return <span className="quiet small">no runs yet</span>;
+  return (
+    <span className="shapes">
+      {[...runs].reverse().map((run) => {
+        const ran = took(run.start_time, run.end_time, now);
+        const label = `${run.name}: ${run.state}, ${relative(Date.parse(run.start_time ?? run.scheduled_start_time), now)}${ran === null ? "" : `, took ${duration(ran)}`}`;
+        return (
+          <Tooltip key={run.id} label={label}>
+            <Link to="/$slug/flow-run/$id" params={{ slug, id: run.id }} aria-label={label}>
+              <Shape family={familyOf(run.state)} size={14} />
+            </Link>
+          </Tooltip>
+        );
+      })}
+    </span>
+  );
+}
+
+/** Why a run is late, as a sentence with the place that causes it. */
+export function WhyLate({ slug, reason, labels }: { slug: string; reason: string | null | undefined; labels: unknown }) {
+  if (!reason) return null;
+  const names = Array.isArray(labels) ? labels.map(String).join(", ") : "";
+  const agents = (
+    <Link to="/$slug/agents" params={{ slug }}>
+      See the agents
+    </Link>
+  );
+  if (reason.startsWith("limit_full")) {
+    return (
+      <span>
+        It waits for a place: {reason.replace("limit_full: ", "")} is full.{" "}
+        <Link to="/$slug/limits" params={{ slug }}>
+          See the limits
+        </Link>
+      </span>
+    );
+  }
+  if (reason === "no_matching_agent") {
+    return (
+      <span>
+        No agent has all of its labels{names ? ` (${names})` : ""}. {agents}
+      </span>
+    );
+  }
+  if (reason === "agent_silent") {
+    return <span>The agents that could take it have not asked for work lately. {agents}</span>;
+  }
+  if (reason === "not_claimed") return <span>An agent that could take it has not done so yet. {agents}</span>;
+  if (reason === "paused") return <span>Its schedule or queue is paused.</span>;
+  return <span>{reason}</span>;
+}
+
+/** Where bars of the last runs' durations stand: heights in proportion to the longest. */
+export function Durations({ slug, runs }: { slug: string; runs: readonly RunMark[] }) {
+  const { now } = usePreferences();
+  const shown = [...runs].reverse().filter((run) => run.start_time);
+  const longest = Math.max(1, ...shown.map((run) => took(run.start_time, run.end_time, now) ?? 0));
+  if (shown.length === 0) return <p className="quiet">No run has started yet.</p>;
+  return (
+    <div style={{ display: "flex", alignItems: "flex-end", gap: 3, height: 96 }}>
+      {shown.map((run) => {
+        const ran = took(run.start_time, run.end_time, now) ?? 0;
+        const label = `${run.name}: ${run.state}, took ${duration(ran)}`;
+        return (
+          <Tooltip key={run.id} label={label}>
+            <Link
+              to="/$slug/flow-run/$id"
+              params={{ slug, id: run.id }}
+              aria-label={label}
+              style={{ flex: "1 1 6px", maxWidth: 24, height: "100%", display: "flex", alignItems: "flex-end" }}
+            >
+              <span
+                style={{
+                  width: "100%",
+                  height: `${Math.max(3, (100 * ran) / longest)}%`,
+                  background: `var(--${familyOf(run.state)})`,
+                  borderRadius: "3px 3px 0 0",
+                }}
+              />
+            </Link>
+          </Tooltip>
+        );
+      })}
+    </div>
+  );
+}

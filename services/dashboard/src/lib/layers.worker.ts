@@ -1,0 +1,5 @@
+import { layers, type Edge } from "./layers";
+
+self.onmessage = ({ data }: MessageEvent<{ ids: string[]; edges: Edge[] }>) => {
+  self.postMessage(layers(data.ids, data.edges));
+};

@@ -1,0 +1,57 @@
+/** Lines of a log in order, and the conditions that ask for those before and after one of them. */
+
+export type Line = {
+  id: string;
+  timestamp: string;
+  sequence: number;
+  level: string | null;
+  name: string | null;
+  message: string | null;
+  task_run_id: string | null;
+};
+
+type Place = Pick<Line, "timestamp" | "sequence">;
+
+/** Lines before this one; with `inclusive` the line itself too. */
+export function cursorBefore(line: Place, inclusive = false) {
+  return {
+    _or: [
+      { timestamp: { _lt: line.timestamp } },
+      {
+        timestamp: { _eq: line.timestamp },
+        sequence: inclusive ? { _lte: line.sequence } : { _lt: line.sequence },
+      },
+    ],
+  };
+}
+
+/** Lines after this one. */
+export function cursorAfter(line: Place) {
+  return {
+    _or: [
+      { timestamp: { _gt: line.timestamp } },
+      { timestamp: { _eq: line.timestamp }, sequence: { _gt: line.sequence } },
+    ],
+  };
+}
+
+/** Both in one order, each line once. The same array when nothing is new. */
+export function merge(lines: Line[], more: readonly Line[]): Line[] {
+  const known = new Set(lines.map((line) => line.id));
+  const fresh = more.filter((line) => !known.has(line.id));
+  if (fresh.length === 0) return lines;
+  return [...lines, ...fresh].sort(inOrder);
+}
+
+function inOrder(one: Line, other: Line): number {
+  // Timestamps of the API are ISO 8601 in one zone, but with as many decimals as they need.
+  const [a, b] = [Date.parse(one.timestamp), Date.parse(other.timestamp)];
+  if (a !== b) return a - b;
+  if (one.timestamp !== other.timestamp) return micro(one.timestamp) - micro(other.timestamp);
+  return Number(one.sequence) - Number(other.sequence);
+}
+
+function micro(timestamp: string): number {
+  const digits = /\.(\d+)/.exec(timestamp)?.[1] ?? "";
+  return Number(digits.padEnd(9, "0"));
+}

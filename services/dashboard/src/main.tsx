@@ -1,0 +1,38 @@
+import { MantineProvider, localStorageColorSchemeManager } from "@mantine/core";
+import "@mantine/core/styles.css";
+import { QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { StrictMode } from "react";
+import { createRoot } from "react-dom/client";
+
+import { queries } from "./app/live";
+import { PreferencesProvider } from "./app/preferences";
+import { router } from "./app/router";
+import { SessionProvider } from "./app/session";
+import "./theme/app.css";
+import { PALETTE } from "./theme/palette";
+import { theme } from "./theme/theme";
+
+const root = document.getElementById("root");
+if (root === null) throw new Error("index.html has no element #root");
+const variables = (scheme: "light" | "dark") =>
+  Object.fromEntries(Object.entries(PALETTE[scheme]).map(([family, colour]) => [`--${family}`, colour]));
+
+createRoot(root).render(
+  <StrictMode>
+    <MantineProvider
+      theme={theme}
+      defaultColorScheme="auto"
+      colorSchemeManager={localStorageColorSchemeManager({ key: "headwater-theme" })}
+      cssVariablesResolver={() => ({ variables: {}, light: variables("light"), dark: variables("dark") })}
+    >
+      <QueryClientProvider client={queries}>
+        <PreferencesProvider>
+          <SessionProvider>
+            <RouterProvider router={router} />
+          </SessionProvider>
+        </PreferencesProvider>
+      </QueryClientProvider>
+    </MantineProvider>
+  </StrictMode>,
+);

@@ -1,0 +1,401 @@
+import { Button, Tabs } from "@mantine/core";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+
+import { graphql } from "../api/generated";
+import type { FlowRunPageQuery } from "../api/generated/graphql";
+import { act, useLive } from "../app/live";
+import { usePreferences } from "../app/preferences";
+import { useSession } from "../app/session";
+import { Card, Confirmed, Copy, Empty, Loaded, Page, Took, When } from "../components/basics";
+import { Gantt } from "../components/Gantt";
+import { Logs } from "../components/Logs";
+import { Json } from "../components/Parameters";
+import { WhyLate } from "../components/runs";
+import { State } from "../components/State";
+import { Artifacts } from "../components/Artifacts";
+import { Graph } from "../components/lazy";
+import { TaskTable } from "../components/TaskTable";
+import { rowsOf } from "../lib/gantt";
+import { familyOf, isFinished } from "../lib/states";
+import { took } from "../lib/time";
+
+const FLOW_RUN = graphql(`
+  query FlowRunPage($id: uuid!) {
+    flow_run_by_pk(id: $id) {
+      id
+      name
+      version
+      state
+      state_message
+      state_timestamp
+      scheduled_start_time
+      start_time
+      end_time
+      auto_scheduled
+      times_resurrected
+      late_reason
+      labels
+      parameters
+      context
+      run_config
+      idempotency_key
+      heartbeat
+      log_lines_dropped
+      flow_group_id
+      agent {
+        id
+        name
+      }
+      flow {
+        id
+        name
+        version
+        archived
+        project {
+          id
+          name
+        }
+      }
+      task_runs(where: { map_index: { _lt: 0 } }, order_by: [{ created: asc }], limit: 3000) {
+        id
+        name
+        map_index
+        state
+        state_message
+        created
+        start_time
+        end_time
+        task_id
+        task {
+          name
+          slug
+          mapped
+        }
+      }
+      failed: task_runs(
+        where: { state: { _in: ["Failed", "TimedOut", "TriggerFailed", "ValidationFailed"] } }
+        order_by: [{ end_time: asc_nulls_last }]
+        limit: 5
+      ) {
+        id
+        name
+        map_index
+        state
+        state_message
+        task {
+          name
+          slug
+          mapped
+        }
+      }
+      states(order_by: [{ version: desc }], limit: 200) {
+        id
+        state
+        message
+        timestamp
+        version
+      }
+    }
+  }
+`);
+const CANCEL = graphql(`
+  mutation CancelRun($id: UUID!) {
+    cancel_flow_run(input: { flow_run_id: $id }) {
+      state
+    }
+  }
+`);
+const DELETE = graphql(`
+  mutation DeleteRun($id: UUID!) {
+    delete_flow_run(input: { flow_run_id: $id }) {
+      success
+      error
+    }
+  }
+`);
+
+type Run = NonNullable<FlowRunPageQuery["flow_run_by_pk"]>;
+
+/** What happens in this run, and why did it fail? */
+export function FlowRun() {
+  const { slug, id } = useParams({ from: "/$slug/flow-run/$id" });
+  const search = useSearch({ from: "/$slug/flow-run/$id" });
+  const navigate = useNavigate({ from: "/$slug/flow-run/$id" });
+  const query = useLive(FLOW_RUN, { id }, { isLive: (data) => !isFinished(data.flow_run_by_pk?.state ?? "Success") });
+  return (
+    <Loaded query={query} rows={14}>
+      {({ flow_run_by_pk: run }) => {
+        if (!run) {
+          return (
+            <Page title="Run not found">
+              <Empty title="There is no such run here.">It may have been deleted, or be another tenant's.</Empty>
+            </Page>
+          );
+        }
+        return (
+          <Page
+            title={run.name}
+            crumbs={
+              <>
+                {run.flow?.project?.name} /{" "}
+                <Link to="/$slug/flow/$id" params={{ slug, id: run.flow_group_id }}>
+                  {run.flow?.name}
+                </Link>
+                <span>version {run.flow?.version}</span>
+              </>
+            }
+            actions={<Actions slug={slug} run={run} />}
+          >
+            <Summary slug={slug} run={run} />
+            <Tabs
+              value={search.tab ?? (search.logId ? "logs" : "tasks")}
+              onChange={(tab) => tab && void navigate({ search: { tab } })}
+              keepMounted={false}
+              mt="lg"
+            >
+              <Tabs.List>
+                <Tabs.Tab value="tasks">Tasks</Tabs.Tab>
+                <Tabs.Tab value="logs">Logs</Tabs.Tab>
+                <Tabs.Tab value="graph">Graph</Tabs.Tab>
+                <Tabs.Tab value="artifacts">Artifacts</Tabs.Tab>
+                <Tabs.Tab value="history">History</Tabs.Tab>
+                <Tabs.Tab value="parameters">Parameters</Tabs.Tab>
+              </Tabs.List>
+              <Tabs.Panel value="tasks" pt="md">
+                <Tasks slug={slug} run={run} />
+              </Tabs.Panel>
+              <Tabs.Panel value="logs" pt="md">
+                <div className="card">
+                  <Logs of={OF(run.id)} isLive={!isFinished(run.state)} marked={search.logId} />
+                  {run.log_lines_dropped > 0 && (
+                    <p className="small">{run.log_lines_dropped} more lines came than one run may store; they were dropped.</p>
+                  )}
+                </div>
+              </Tabs.Panel>
+              <Tabs.Panel value="graph" pt="md">
+                <div className="card">{run.flow && <Graph slug={slug} flowId={run.flow.id} runs={run.task_runs} />}</div>
+              </Tabs.Panel>
+              <Tabs.Panel value="artifacts" pt="md">
+                <div className="card">
+                  <Artifacts slug={slug} where={{ task_run: { flow_run_id: { _eq: run.id } } }} />
+                </div>
+              </Tabs.Panel>
+              <Tabs.Panel value="history" pt="md">
+                <div className="card">
+                  <History states={run.states} />
+                </div>
+              </Tabs.Panel>
+              <Tabs.Panel value="parameters" pt="md">
+                <div className="grid">
+                  <Card title="Parameters" span={6}>
+                    <Json value={run.parameters} label="parameters" />
+                  </Card>
+                  <Card title="Context" span={6}>
+                    <Json value={run.context} label="context" />
+                  </Card>
+                  <Card title="Run configuration" span={12}>
+                    <Json value={run.run_config} label="run configuration" />
+                  </Card>
+                </div>
+              </Tabs.Panel>
+            </Tabs>
+          </Page>
+        );
+      }}
+    </Loaded>
+  );
+}
+
+const known = new Map<string, { flow_run_id: string }>();
+/** One object for each run, so that what depends on it is not begun anew with each look. */
+function OF(id: string) {
+  const found = known.get(id) ?? { flow_run_id: id };
+  known.set(id, found);
+  return found;
+}
+
+function Actions({ slug, run }: { slug: string; run: Run }) {
+  const { mayWrite } = useSession();
+  const navigate = useNavigate();
+  if (!mayWrite) return <Copy text={run.id} label="Copy id" />;
+  return (
+    <>
+      <Copy text={run.id} label="Copy id" />
+      <Button
+        component={Link}
+        variant="default"
+        to="/$slug/flow/$id/run"
+        params={{ slug, id: run.flow_group_id } as never}
+        search={{ like: run.id } as never}
+      >
+        Run again
+      </Button>
+      {!isFinished(run.state) && (
+        <Confirmed
+          label="Cancel run"
+          title={`Cancel ${run.name}?`}
+          danger
+          run={() => act(CANCEL, { id: run.id })}
+        >
+          <p>A run that has begun is told to stop and becomes Cancelled when its process has ended.</p>
+        </Confirmed>
+      )}
+      {isFinished(run.state) && (
+        <Confirmed
+          label="Delete run"
+          title={`Delete ${run.name}?`}
+          danger
+          word={run.name}
+          run={async () => {
+            await act(DELETE, { id: run.id });
+            await navigate({ to: "/$slug/runs", params: { slug } });
+          }}
+        >
+          <p>Its tasks, states, logs and artifacts go with it. Nothing brings them back.</p>
+        </Confirmed>
+      )}
+    </>
+  );
+}
+
+function Summary({ slug, run }: { slug: string; run: Run }) {
+  const { now } = usePreferences();
+  const ran = took(run.start_time, isFinished(run.state) ? run.end_time : null, now);
+  const waited = run.start_time
+    ? Math.max(0, Date.parse(run.start_time) - Date.parse(run.scheduled_start_time))
+    : null;
+  return (
+    <div className="grid">
+      <section className="card span8" aria-label="State">
+        <div className="row" style={{ marginBottom: 8 }} role="status">
+          <State state={run.state} scheduled={run.scheduled_start_time} now={now} />
+          <span className="quiet small">
+            <When at={run.state_timestamp} both />
+          </span>
+        </div>
+        {run.state_message && (
+          <div className="message wrap" style={{ borderLeftColor: `var(--${familyOf(run.state)})`, maxHeight: 200, overflow: "auto" }}>
+            {run.state_message}
+          </div>
+        )}
+        {run.late_reason && (
+          <p>
+            <b>Why it is late:</b> <WhyLate slug={slug} reason={run.late_reason} labels={run.labels} />
+          </p>
+        )}
+        {run.failed.length > 0 && (
+          <>
+            <h2>First failures</h2>
+            {run.failed.map((task) => (
+              <div key={task.id} className="message" style={{ marginBottom: 8 }}>
+                <Link to="/$slug/task-run/$id" params={{ slug, id: task.id }}>
+                  <b>{task.name ?? task.task?.name ?? task.task?.slug}</b>
+                  {task.map_index >= 0 && `[${task.map_index}]`}
+                </Link>{" "}
+                <span className="quiet">{task.state}</span>
+                <div className="wrap" style={{ maxHeight: 140, overflow: "auto" }}>
+                  {task.state_message}
+                </div>
+              </div>
+            ))}
+          </>
+        )}
+      </section>
+      <Card span={4}>
+        <dl className="facts">
+          <dt>Due</dt>
+          <dd>
+            <When at={run.scheduled_start_time} both />
+          </dd>
+          <dt>Started</dt>
+          <dd>
+            <When at={run.start_time} both />
+          </dd>
+          <dt>Ended</dt>
+          <dd>
+            <When at={isFinished(run.state) ? run.end_time : null} both />
+          </dd>
+          <dt>Took</dt>
+          <dd>
+            <Took ms={ran} />
+            {waited !== null && waited > 1000 && (
+              <span className="quiet">
+                {" "}
+                after <Took ms={waited} /> of waiting
+              </span>
+            )}
+          </dd>
+          <dt>Agent</dt>
+          <dd>{run.agent ? (run.agent.name ?? run.agent.id) : <span className="quiet">–</span>}</dd>
+          <dt>Labels</dt>
+          <dd>{Array.isArray(run.labels) && run.labels.length ? run.labels.map(String).join(", ") : <span className="quiet">none</span>}</dd>
+          <dt>Made by</dt>
+          <dd>{run.auto_scheduled ? "its schedule" : "a person or a client"}</dd>
+          <dt>Heartbeat</dt>
+          <dd>
+            <When at={run.heartbeat} />
+          </dd>
+          {run.times_resurrected > 0 && (
+            <>
+              <dt>Lazarus</dt>
+              <dd>revived it {run.times_resurrected} times</dd>
+            </>
+          )}
+        </dl>
+      </Card>
+    </div>
+  );
+}
+
+function Tasks({ slug, run }: { slug: string; run: Run }) {
+  const { now } = usePreferences();
+  if (run.task_runs.length === 0) {
+    return (
+      <div className="card">
+        <Empty title="No task has begun." />
+      </div>
+    );
+  }
+  const end = isFinished(run.state) && run.end_time ? Date.parse(run.end_time) : now;
+  return (
+    <div className="grid">
+      <Card title="Timeline">
+        <Gantt slug={slug} rows={rowsOf(run.task_runs, end)} />
+      </Card>
+      <Card title="Tasks">
+        <TaskTable slug={slug} flowRunId={run.id} runs={run.task_runs} />
+      </Card>
+    </div>
+  );
+}
+
+export function History({ states }: { states: readonly { id: string; state: string; message: string | null; timestamp: string; version: number }[] }) {
+  return (
+    <div className="scroll">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Version</th>
+            <th scope="col">State</th>
+            <th scope="col">When</th>
+            <th scope="col">Message</th>
+          </tr>
+        </thead>
+        <tbody>
+          {states.map((state) => (
+            <tr key={state.id}>
+              <td className="num">{state.version}</td>
+              <td>
+                <State state={state.state} />
+              </td>
+              <td>
+                <When at={state.timestamp} both />
+              </td>
+              <td className="wrap">{state.message}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

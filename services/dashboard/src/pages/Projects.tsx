@@ -1,0 +1,109 @@
+import { Button, TextInput } from "@mantine/core";
+import { Link, useParams } from "@tanstack/react-router";
+import { useState } from "react";
+
+import { graphql } from "../api/generated";
+import { act, useLive } from "../app/live";
+import { useSession } from "../app/session";
+import { Confirmed, Empty, Loaded, Page, When } from "../components/basics";
+
+const PROJECTS = graphql(`
+  query Projects {
+    project(order_by: [{ name: asc }], limit: 1000) {
+      id
+      name
+      description
+      created
+      flows_aggregate(where: { archived: { _eq: false } }) {
+        aggregate {
+          count
+        }
+      }
+    }
+  }
+`);
+const CREATE = graphql(`mutation CreateProject($name: String!) { create_project(input: { name: $name }) { id } }`);
+const DELETE = graphql(`mutation DeleteProject($id: UUID!) { delete_project(input: { project_id: $id }) { success error } }`);
+
+export function Projects() {
+  const { slug } = useParams({ from: "/$slug/projects" });
+  const { mayWrite } = useSession();
+  const [name, setName] = useState("");
+  const [error, setError] = useState<string | null>(null);
+  const query = useLive(PROJECTS, {});
+  const create = async () => {
+    try {
+      await act(CREATE, { name: name.trim() });
+      setName("");
+      setError(null);
+    } catch (reason) {
+      setError((reason as Error).message);
+    }
+  };
+  return (
+    <Page title="Projects">
+      {mayWrite && (
+        <form
+          className="row"
+          style={{ marginBottom: 16 }}
+          onSubmit={(event) => {
+            event.preventDefault();
+            void create();
+          }}
+        >
+          <TextInput aria-label="Name of a new project" placeholder="Name of a new project" value={name} onChange={(event) => setName(event.currentTarget.value)} />
+          <Button type="submit" disabled={name.trim() === ""}>
+            Create
+          </Button>
+          {error && <span role="alert">{error}</span>}
+        </form>
+      )}
+      <div className="card scroll">
+        <Loaded query={query}>
+          {({ project }) =>
+            project.length === 0 ? (
+              <Empty title="There are no projects yet." />
+            ) : (
+              <table className="table">
+                <thead>
+                  <tr>
+                    <th scope="col">Project</th>
+                    <th scope="col" className="num">Flows</th>
+                    <th scope="col">Made</th>
+                    <th scope="col" />
+                  </tr>
+                </thead>
+                <tbody>
+                  {project.map((each) => {
+                    const flows = each.flows_aggregate.aggregate?.count ?? 0;
+                    return (
+                      <tr key={each.id}>
+                        <td>
+                          <Link to="/$slug/flows" params={{ slug }} search={{ project: each.id }}>
+                            {each.name}
+                          </Link>
+                          <div className="small quiet">{each.description}</div>
+                        </td>
+                        <td className="num">{flows}</td>
+                        <td>
+                          <When at={each.created} />
+                        </td>
+                        <td>
+                          {mayWrite && (
+                            <Confirmed label="Delete" title={`Delete ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
+                              <p>Its {flows} flows go with it, and all of their runs. Nothing brings them back.</p>
+                            </Confirmed>
+                          )}
+                        </td>
+                      </tr>
+                    );
+                  })}
+                </tbody>
+              </table>
+            )
+          }
+        </Loaded>
+      </div>
+    </Page>
+  );
+}

@@ -1,0 +1,135 @@
+import { Button, JsonInput, PasswordInput, TextInput } from "@mantine/core";
+import { useState, type ReactNode } from "react";
+
+import { parseJson } from "../api/json";
+import { graphql } from "../api/generated";
+import { act, useLive } from "../app/live";
+import { useSession } from "../app/session";
+import { Card, Confirmed, Empty, Loaded, Page, When } from "../components/basics";
+import { Json } from "../components/Parameters";
+
+const VALUES = graphql(`
+  query Values {
+    key_value(order_by: [{ key: asc }], limit: 1000) {
+      id
+      key
+      value
+      updated
+    }
+    secret_names
+  }
+`);
+const SET_KV = graphql(`mutation SetValue($key: String!, $value: JSON!) { set_key_value(input: { key: $key, value: $value }) { id } }`);
+const DELETE_KV = graphql(`mutation DeleteValue($id: UUID!) { delete_key_value(input: { key_value_id: $id }) { success error } }`);
+const SET_SECRET = graphql(`mutation SetSecret($name: String!, $value: JSON!) { set_secret(input: { name: $name, value: $value }) { success error } }`);
+const DELETE_SECRET = graphql(`mutation DeleteSecret($name: String!) { delete_secret(input: { name: $name }) { success error } }`);
+
+/** Values that flows share: the KV store to read, secrets by name only. */
+export function Values() {
+  const { mayWrite } = useSession();
+  const query = useLive(VALUES, {});
+  return (
+    <Page title="KV and secrets">
+      <Loaded query={query}>
+        {(data) => (
+          <div className="grid">
+            <Card title="KV store" span={6}>
+              {data.key_value.length === 0 && <Empty title="The KV store is empty." />}
+              {data.key_value.map((each) => (
+                <details key={each.id} style={{ borderBottom: "1px solid var(--line)", padding: "8px 0" }}>
+                  <summary>
+                    <b>{each.key}</b>{" "}
+                    <span className="small quiet">
+                      changed <When at={each.updated} />
+                    </span>
+                  </summary>
+                  <Json value={each.value} label={each.key} />
+                  {mayWrite && (
+                    <Confirmed label="Delete" title={`Delete ${each.key}?`} danger run={() => act(DELETE_KV, { id: each.id })}>
+                      <p>Flows that read it fail from then on.</p>
+                    </Confirmed>
+                  )}
+                </details>
+              ))}
+              {mayWrite && <SetValue />}
+            </Card>
+            <Card title="Secrets" span={6}>
+              {data.secret_names.length === 0 && <Empty title="There are no secrets." />}
+              <table className="table">
+                <tbody>
+                  {data.secret_names.map((name) => (
+                    <tr key={name}>
+                      <td>{name}</td>
+                      <td className="num">
+                        {mayWrite && (
+                          <Confirmed label="Delete" title={`Delete ${name}?`} danger word={name} run={() => act(DELETE_SECRET, { name })}>
+                            <p>Flows that read it fail from then on. Nothing brings it back.</p>
+                          </Confirmed>
+                        )}
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+              {mayWrite && <SetSecret />}
+            </Card>
+          </div>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+function Setting({ label, ready, set, children }: { label: string; ready: boolean; set: () => Promise<unknown>; children: ReactNode }) {
+  const [error, setError] = useState<string | null>(null);
+  return (
+    <form
+      style={{ display: "grid", gap: 8, marginTop: 16 }}
+      onSubmit={(event) => {
+        event.preventDefault();
+        set().then(
+          () => setError(null),
+          (reason: Error) => setError(reason.message),
+        );
+      }}
+    >
+      {children}
+      {error && <p className="message" role="alert">{error}</p>}
+      <Button type="submit" disabled={!ready} style={{ justifySelf: "start" }}>
+        {label}
+      </Button>
+    </form>
+  );
+}
+
+function SetValue() {
+  const [key, setKey] = useState("");
+  const [text, setText] = useState("");
+  const set = async () => {
+    await act(SET_KV, { key: key.trim(), value: parseJson(text) });
+    setKey("");
+    setText("");
+  };
+  return (
+    <Setting label="Set the value" ready={key.trim() !== "" && text.trim() !== ""} set={set}>
+      <TextInput label="Key" value={key} onChange={(event) => setKey(event.currentTarget.value)} />
+      <JsonInput label="Value as JSON" value={text} onChange={setText} autosize minRows={2} validationError="This is not JSON; text needs quotes" />
+    </Setting>
+  );
+}
+
+function SetSecret() {
+  const [name, setName] = useState("");
+  const [value, setValue] = useState("");
+  const set = async () => {
+    await act(SET_SECRET, { name: name.trim(), value });
+    setName("");
+    setValue("");
+  };
+  return (
+    <Setting label="Set the secret" ready={name.trim() !== "" && value !== ""} set={set}>
+      <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} autoComplete="off" />
+      <PasswordInput label="Value" value={value} onChange={(event) => setValue(event.currentTarget.value)} autoComplete="new-password" />
+    </Setting>
+  );
+}

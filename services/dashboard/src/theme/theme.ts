@@ -1,0 +1,24 @@
+import { createTheme, type MantineColorsTuple } from "@mantine/core";
+
+const water: MantineColorsTuple = [
+  "#e6f6f8", "#cfe9ee", "#a2d3dd", "#70bccb", "#48a8bb", "#2d9cb1", "#1b8ba1", "#0b6e82", "#075c6e", "#034b5a",
+];
+
+/** One scale of type (12, 14, 16, 20, 26 px) and one of space (4, 8, 12, 16, 24, 40 px). */
+export const theme = createTheme({
+  primaryColor: "water",
+  primaryShade: { light: 7, dark: 4 },
+  autoContrast: true,
+  colors: { water },
+  fontFamily: 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',
+  fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace',
+  fontSizes: { xs: "12px", sm: "14px", md: "16px", lg: "20px", xl: "26px" },
+  spacing: { xs: "4px", sm: "8px", md: "12px", lg: "16px", xl: "24px" },
+  defaultRadius: "md",
+  headings: { fontWeight: "650", sizes: { h1: { fontSize: "26px" }, h2: { fontSize: "16px" } } },
+  components: {
+    Button: { defaultProps: { size: "sm" } },
+    TextInput: { defaultProps: { size: "sm" } },
+    Tooltip: { defaultProps: { withArrow: true, openDelay: 300, events: { hover: true, focus: true, touch: true } } },
+  },
+});
