@@ -21,7 +21,7 @@ ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integrat
 RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
 	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
-.PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-system \
+.PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-dashboard test-system \
 	test-clients test-containers test-on-containers test-races test-faults test-fuzz bench generate verify subscribers migration lock clean
 
 help: ## List these commands
@@ -159,6 +159,13 @@ test-fuzz: $(READY) ## A night of broken documents and HTTP (DOCUMENTS=, REQUEST
 
 bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench)
 	$(BIN)/python -m tests.bench $(only)
+
+test-dashboard: $(READY) $(DIST) ## The web pages: their rules, then every page in a real Chromium (apt-get install chromium)
+	@$(BIN)/python -m deploy.dashboard --test
+	@command -v $${HEADWATER_TEST_CHROMIUM:-chromium} >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| { echo "There is no Chromium. Install one (apt-get install chromium), or name it in HEADWATER_TEST_CHROMIUM." >&2; exit 1; }
+	$(BIN)/pytest -q -n 2 --dist loadfile tests/dashboard
 
 clean: ## Remove the environment and caches; data stays
 	rm -rf $(VENV) $(DIST) services/dashboard/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

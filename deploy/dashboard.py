@@ -1,7 +1,8 @@
 """Build the web pages of `services/dashboard` with the Node that comes from PyPI: `python -m deploy.dashboard`.
 
 Nothing built is committed. A stamp in `dist` holds a digest of all sources, so a second call does nothing. Where npm's
-registry cannot be reached everything but the pages works, so `--optional` says what is missing and ends well.
+registry cannot be reached everything but the pages works, so `--optional` says what is missing and ends well. `--test`
+runs the tests of the pages' own rules, too.
 Only the standard library is used: the image builds the pages before it has anything else.
 """
 
@@ -16,7 +17,9 @@ from pathlib import Path
 DASHBOARD = Path(__file__).parents[1] / "services" / "dashboard"
 DIST = DASHBOARD / "dist"
 STAMP = DIST / ".sources"
-_NOT_SOURCES = frozenset({"node_modules", "dist"})
+SCHEMA = DASHBOARD.parent / "gateway" / "schema.graphql"
+"""What the pages may ask; the types of their documents are made from it."""
+_NOT_SOURCES = frozenset({"node_modules", "dist", "generated"})
 
 
 class BuildError(Exception):
@@ -27,6 +30,8 @@ def main(arguments: list[str]) -> int:
     """Build the web pages, unless they are built from these very sources; the exit code."""
     try:
         build()
+        if "--test" in arguments:
+            _npm(_node_folder(), "test")
     except BuildError as error:
         sys.stderr.write(f"headwater: {error}\n")
         return 0 if "--optional" in arguments else 1
@@ -35,7 +40,7 @@ def main(arguments: list[str]) -> int:
 
 def build() -> bool:
     """Whether anything had to be built."""
-    digest = digest_of(DASHBOARD)
+    digest = digest_of(DASHBOARD, SCHEMA)
     if STAMP.is_file() and STAMP.read_text() == digest:
         return False
     node = _node_folder()
@@ -46,9 +51,11 @@ def build() -> bool:
     return True
 
 
-def digest_of(folder: Path) -> str:
-    """One digest of the names and contents of all sources below `folder`."""
+def digest_of(folder: Path, *more: Path) -> str:
+    """One digest of the names and contents of all sources below `folder`, and of `more` files."""
     digest = hashlib.sha256()
+    for path in more:
+        digest.update(path.read_bytes())
     for path in sorted(folder.rglob("*")):
         inside = path.relative_to(folder)
         if path.is_file() and not _NOT_SOURCES & set(inside.parts):
@@ -83,6 +90,9 @@ def _npm(node: Path, *arguments: str) -> None:
     )
     if ran.returncode != 0:
         sys.stderr.write(ran.stdout)
+        if arguments == ("test",):
+            msg = "The tests of the web pages failed (see above)."
+            raise BuildError(msg)
         msg = f"The web pages are not built: `npm {arguments[0]}` failed (see above). Can npm reach its registry?"
         raise BuildError(msg)
 

@@ -4,7 +4,7 @@ One POST route at `/`, `/graphql` and `/graphql/alpha`. `variables` may be an ob
 JSON array of operations is answered in order, and one failing operation does not fail the rest.
 
 GET with `?query=` answers a query, and refuses mutations: a link or an image of any web page may send a GET. Without
-`?query=` it is the query editor.
+`?query=` it is a page: the dashboard at `/`, the query editor at `/graphql`.
 """
 
 import asyncio
@@ -12,14 +12,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 from uuid import UUID
 
 import orjson
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
-from fastapi.responses import FileResponse
-from fastapi.staticfiles import StaticFiles
 from graphql import GraphQLError
 from prometheus_client import Histogram
 from starlette.datastructures import QueryParams
@@ -37,6 +34,7 @@ from services.gateway.answers import Answer
 from services.gateway.bodies import SMALL, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
+from services.gateway.dashboard import BUILT_PAGES, Assets, Dashboard, Editor, Elsewhere, Icon
 from services.gateway.identity import Authenticator
 from services.gateway.operations import Operations
 from services.gateway.reads.caller import Caller
@@ -44,9 +42,6 @@ from services.gateway.requests import BadRequestError, Given, Operation, operati
 from services.gateway.shares import BusyError
 
 JSON = "application/json"
-BUILT_PAGES = Path(__file__).parents[1] / "dashboard" / "dist"
-UNBUILT_PAGE = Path(__file__).with_name("pages") / "unbuilt.html"
-
 
 _JSON_HEADER = (b"content-type", JSON.encode())
 _SLICE = 256 * 1024  # bytes of an answer that are sent at once
@@ -90,14 +85,18 @@ def build_app(
     )
 
     app.mount("/assets", Assets(directory=BUILT_PAGES / "assets", check_dir=False), name="assets")
+    app.router.routes.append(Route("/favicon.svg", Icon(), methods=["GET"]))
     app.router.routes.extend(shared.downloads.routes())
     if settings.health_port is None:
         app.router.routes.extend(health_routes(probe))
     for path in (*sorted(_PATHS), "/lease/{rest:path}"):
         app.router.routes.append(Route(path, graphql, methods=["POST"]))
-    # `make up` and the clients' own settings name /graphql, so that is what people open, too.
+    dashboard = Dashboard()
     for path in sorted(_PATHS):
-        app.router.routes.append(Route(path, Asked(graphql), methods=["GET"]))
+        page = dashboard if path == "/" else Editor()
+        app.router.routes.append(Route(path, Asked(graphql, page), methods=["GET"]))
+    # Last: what the dashboard shows at an address, it finds out by itself.
+    app.router.routes.append(Route("/{rest:path}", Elsewhere(dashboard)))
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -117,30 +116,19 @@ def build_app(
     return front
 
 
-class Assets(StaticFiles):
-    """The files of the web pages; where the pages are not built there are none."""
-
-    async def check_config(self) -> None:
-        """Starlette refuses to answer at all where the folder is missing."""
-
-
 class Asked:
-    """What a browser gets: the answer to `?query=`, else the query editor, for people.
+    """What a GET of an address of the API gets: the answer to `?query=`, else a page for people."""
 
-    Where the editor is not built, a page says how to build it.
-    """
-
-    def __init__(self, graphql: "Endpoint") -> None:
+    def __init__(self, graphql: "Endpoint", page: ASGIApp) -> None:
         self._graphql = graphql
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one GET."""
         if "query" in QueryParams(scope["query_string"]):
             await self._graphql(scope, receive, send)
         else:
-            editor = BUILT_PAGES / "editor.html"
-            page = editor if editor.is_file() else UNBUILT_PAGE
-            await FileResponse(page, media_type="text/html")(scope, receive, send)
+            await self._page(scope, receive, send)
 
 
 class Endpoint:

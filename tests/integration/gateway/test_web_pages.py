@@ -10,7 +10,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from services.gateway import http
+from services.gateway import dashboard
 from tests.support.engines import Stack
 from tests.support.gql import Gql
 from tests.support.services import all_services
@@ -28,7 +28,7 @@ async def api(stack: Stack) -> AsyncIterator[Gql]:
 
 
 def _need_built_pages() -> None:
-    if (http.BUILT_PAGES / "editor.html").is_file():
+    if (dashboard.BUILT_PAGES / "editor.html").is_file():
         return
     reason = "the web pages are not built: `make dashboard`"
     if os.environ.get("CI"):
@@ -37,7 +37,7 @@ def _need_built_pages() -> None:
 
 
 @pytest.mark.parametrize("address", ADDRESSES)
-async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(
+async def test_a_person_with_a_browser_finds_a_page_and_all_it_needs(
     api: Gql, address: str
 ) -> None:
     _need_built_pages()
@@ -48,7 +48,7 @@ async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(
         answers = [await client.get("/" + part) for part in parts]
 
     assert page.headers["content-type"].startswith("text/html")
-    assert {Path(part).suffix for part in parts} == {".css", ".js"}
+    assert {Path(part).suffix for part in parts} >= {".css", ".js"}
     assert {answer.status_code for answer in answers} == {200}
     assert "//" not in "".join(parts)
 
@@ -57,7 +57,7 @@ async def test_a_person_with_a_browser_finds_the_query_editor_and_all_it_needs(
 async def test_where_the_pages_are_not_built_the_address_says_how_to_build_them(
     api: Gql, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http, "BUILT_PAGES", tmp_path)
+    monkeypatch.setattr(dashboard, "BUILT_PAGES", tmp_path)
 
     async with httpx.AsyncClient(base_url=api.url) as client:
         page = await client.get(address)
@@ -65,6 +65,43 @@ async def test_where_the_pages_are_not_built_the_address_says_how_to_build_them(
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
     assert "make dashboard" in page.text
+
+
+async def test_the_dashboard_is_at_each_address_that_a_person_opens_and_nowhere_for_others(
+    api: Gql,
+) -> None:
+    _need_built_pages()
+    address = "/default/flow-run/01a22b03-032e-7221-ad47-380cc233a814"
+
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        page = await client.get(address, headers={"accept": "text/html,*/*;q=0.8"})
+        again = await client.get("/", headers={"accept": "text/html"})
+        client_of_the_api = await client.get(address, headers={"accept": "application/json"})
+        posted = await client.post(address, json={})
+
+    assert page.status_code == 200
+    assert "<title>Headwater</title>" in page.text
+    policy = page.headers["content-security-policy"]
+    assert "script-src 'self';" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert policy != again.headers["content-security-policy"]
+    assert page.headers["x-content-type-options"] == "nosniff"
+    assert (client_of_the_api.status_code, posted.status_code) == (404, 404)
+
+
+async def test_files_of_the_pages_are_kept_for_ever_and_come_compressed(api: Gql) -> None:
+    _need_built_pages()
+
+    async with httpx.AsyncClient(base_url=api.url) as client:
+        page = await client.get("/")
+        script = next(part for part in re.findall(r'src="\./([^"]+)"', page.text))
+        plain = await client.get(f"/{script}", headers={"accept-encoding": "identity"})
+        packed = await client.get(f"/{script}", headers={"accept-encoding": "gzip"})
+
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.text == plain.text
+    assert packed.headers["content-type"].startswith("text/javascript")
+    assert "immutable" in packed.headers["cache-control"]
 
 
 async def test_a_file_that_the_pages_do_not_have_is_not_found(api: Gql) -> None:
@@ -75,7 +112,7 @@ async def test_a_file_that_the_pages_do_not_have_is_not_found(api: Gql) -> None:
 
 
 async def test_without_built_pages_every_file_of_theirs_is_not_found(tmp_path: Path) -> None:
-    files = http.Assets(directory=tmp_path / "assets", check_dir=False)
+    files = dashboard.Assets(directory=tmp_path / "assets", check_dir=False)
 
     app = Starlette(routes=[Mount("/assets", files)])
 

@@ -1,4 +1,4 @@
-import { Button, Select, useMantineColorScheme } from "@mantine/core";
+import { Button, Select, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
@@ -76,7 +76,8 @@ export function Shell() {
 
 function Choices() {
   const { zone, setZone } = usePreferences();
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const { setColorScheme } = useMantineColorScheme();
+  const colorScheme = useComputedColorScheme("light");
   const { version, role } = useSession();
   const zones = [...new Set([localZone(), "UTC", ...Intl.supportedValuesOf("timeZone")])];
   return (

@@ -1,6 +1,6 @@
 import { Background, Controls, Handle, Position, ReactFlow, type Node, type NodeProps } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
-import { useMantineColorScheme } from "@mantine/core";
+import { useComputedColorScheme } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useMemo, useState } from "react";
@@ -42,7 +42,7 @@ export function Graph({ slug, flowId, runs = [] }: Props) {
     staleTime: Infinity,
   });
   const places = usePlaces(query.data);
-  const { colorScheme } = useMantineColorScheme();
+  const colorScheme = useComputedColorScheme("light");
   const nodes = useMemo<TaskNode[]>(() => {
     const tasks = new Map((query.data?.task ?? []).map((task) => [task.id, task] as const));
     const run = new Map(runs.map((each) => [each.task_id, each] as const));
@@ -79,7 +79,7 @@ export function Graph({ slug, flowId, runs = [] }: Props) {
                 nodes={nodes}
                 edges={edges}
                 nodeTypes={TYPES}
-                colorMode={colorScheme === "dark" ? "dark" : "light"}
+                colorMode={colorScheme}
                 fitView
                 minZoom={0.05}
                 onlyRenderVisibleElements

@@ -20,16 +20,19 @@ export function nameOf(run: Pick<TaskRun, "name" | "map_index" | "task">): strin
   return run.map_index >= 0 && !run.name ? `${name}[${run.map_index}]` : name;
 }
 
-/** One row for each task run, in the order in which they began; the time in the queue stands before the time at work. */
-export function rowsOf(runs: readonly TaskRun[], now: number): GanttRow[] {
+/**
+ * One row for each task run, in the order in which they began; the time in the queue stands before the time at work.
+ * Task runs are made with their flow run, perhaps hours ahead: they wait from when it began, `since`, at the earliest.
+ */
+export function rowsOf(runs: readonly TaskRun[], since: number, now: number): GanttRow[] {
   const began = (run: TaskRun) => Date.parse(run.start_time ?? run.created);
   return [...runs]
     .sort((one, other) => began(one) - began(other))
     .map((run) => {
       const bars: Bar[] = [];
-      const created = Date.parse(run.created);
+      const created = Math.max(Date.parse(run.created), since);
       const start = run.start_time ? Date.parse(run.start_time) : null;
-      if (start === null) bars.push({ from: created, to: now, kind: "queued", state: run.state });
+      if (start === null) bars.push({ from: created, to: Math.max(now, created), kind: "queued", state: run.state });
       else {
         if (start - created > 50) bars.push({ from: created, to: start, kind: "queued", state: run.state });
         const end = run.end_time ? Date.parse(run.end_time) : now;

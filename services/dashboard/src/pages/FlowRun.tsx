@@ -356,11 +356,12 @@ function Tasks({ slug, run }: { slug: string; run: Run }) {
       </div>
     );
   }
+  const began = Date.parse(run.start_time ?? run.scheduled_start_time);
   const end = isFinished(run.state) && run.end_time ? Date.parse(run.end_time) : now;
   return (
     <div className="grid">
       <Card title="Timeline">
-        <Gantt slug={slug} rows={rowsOf(run.task_runs, end)} />
+        <Gantt slug={slug} rows={rowsOf(run.task_runs, began, end)} />
       </Card>
       <Card title="Tasks">
         <TaskTable slug={slug} flowRunId={run.id} runs={run.task_runs} />

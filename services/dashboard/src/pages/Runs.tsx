@@ -165,8 +165,9 @@ function List({ slug, filters }: { slug: string; filters: RunFilters }) {
               </Button>
             </Empty>
           ) : (
+            <>
             <div role="table" aria-label="Runs" aria-rowcount={hasNextPage ? -1 : rows.length} className="scroll">
-              <div style={{ minWidth: 720 }}>
+              <div role="presentation" style={{ minWidth: 720 }}>
                 <div role="row" className="vhead" style={{ gridTemplateColumns: COLUMNS }}>
                   {["Run", "State", "Flow", "Due or started", "Took"].map((name) => (
                     <span role="columnheader" key={name}>
@@ -210,10 +211,11 @@ function List({ slug, filters }: { slug: string; filters: RunFilters }) {
                   </div>
                 </div>
               </div>
+            </div>
               <p className="small quiet" style={{ padding: "0 12px" }} role="status">
                 {hasNextPage ? `${rows.length} shown, more below` : rows.length >= MOST ? "10,000+ runs: narrow the filter" : `${rows.length} runs`}
               </p>
-            </div>
+            </>
           )
         }
       </Loaded>

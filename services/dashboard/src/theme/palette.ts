@@ -17,7 +17,7 @@ export const PALETTE: Record<"light" | "dark", Record<Family, string>> = {
     waiting: "#f0b429",
     running: "#5b9bff",
     success: "#2fd1ac",
-    failed: "#f2555f",
+    failed: "#ff6670",
     cancelled: "#9aa1ab",
     skipped: "#dcc9ff",
   },

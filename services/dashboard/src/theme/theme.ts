@@ -7,7 +7,7 @@ const water: MantineColorsTuple = [
 /** One scale of type (12, 14, 16, 20, 26 px) and one of space (4, 8, 12, 16, 24, 40 px). */
 export const theme = createTheme({
   primaryColor: "water",
-  primaryShade: { light: 7, dark: 4 },
+  primaryShade: 7,
   autoContrast: true,
   colors: { water },
   fontFamily: 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',

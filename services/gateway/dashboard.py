@@ -1,0 +1,134 @@
+"""The built web pages as the gateway serves them: the dashboard, the query editor, and their files.
+
+The dashboard is one page for all of its addresses (`/default/flow-run/...`); it reads the address itself. Only who asks
+for HTML gets it: a missing file is 404, never the page, and a client's typing error is told as one.
+"""
+
+import secrets
+from pathlib import Path
+
+from fastapi.staticfiles import StaticFiles
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+BUILT_PAGES = Path(__file__).parents[1] / "dashboard" / "dist"
+UNBUILT_PAGE = Path(__file__).with_name("pages") / "unbuilt.html"
+
+_NONCE = "NONCE-OF-STYLES"
+"""Stands in `index.html` where the page reads what its styles must carry."""
+_FOR_EVER = "public, max-age=31536000, immutable"
+_ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
+_SAFE = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-cache",
+}
+
+
+def page_policy(nonce: str) -> str:
+    """What the dashboard may do: scripts and data of this origin only, styles of ours, no frame around it."""
+    return (
+        "default-src 'none'; script-src 'self'; "
+        f"style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
+        "img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
+        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    )
+
+
+class Assets(StaticFiles):
+    """The files of the web pages; where the pages are not built there are none.
+
+    Their names hold a digest of what they hold, so a browser keeps them. The build has compressed them.
+    """
+
+    async def check_config(self) -> None:
+        """Starlette refuses to answer at all where the folder is missing."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """The file as the browser takes it best. Raises HTTPException(404) where there is none."""
+        accepted = Headers(scope=scope).get("accept-encoding", "")
+        for encoding, suffix in _ENCODINGS:
+            if encoding not in accepted:
+                continue
+            try:
+                response = await super().get_response(path + suffix, scope)
+            except HTTPException:
+                continue
+            response.headers["content-encoding"] = encoding
+            response.headers["content-type"] = _type_of(path)
+            return _kept(response)
+        return _kept(await super().get_response(path, scope))
+
+
+def _kept(response: Response) -> Response:
+    response.headers["cache-control"] = _FOR_EVER
+    response.headers["x-content-type-options"] = "nosniff"
+    response.headers["vary"] = "accept-encoding"
+    return response
+
+
+def _type_of(path: str) -> str:
+    return {
+        ".js": "text/javascript; charset=utf-8",
+        ".css": "text/css; charset=utf-8",
+        ".svg": "image/svg+xml",
+    }.get(Path(path).suffix, "application/octet-stream")
+
+
+class Dashboard:
+    """The dashboard, or where it is not built how to build it. An ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        index = BUILT_PAGES / "index.html"
+        if not index.is_file():
+            await FileResponse(UNBUILT_PAGE, media_type="text/html")(scope, receive, send)
+            return
+        nonce = secrets.token_urlsafe(16)
+        response = HTMLResponse(
+            index.read_text().replace(_NONCE, nonce),
+            headers={**_SAFE, "content-security-policy": page_policy(nonce)},
+        )
+        await response(scope, receive, send)
+
+
+class Editor:
+    """The query editor. It styles itself, so it may be in no frame, and its styles are not confined."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        editor = BUILT_PAGES / "editor.html"
+        page = editor if editor.is_file() else UNBUILT_PAGE
+        headers = {**_SAFE, "x-frame-options": "DENY"}
+        await FileResponse(page, media_type="text/html", headers=headers)(scope, receive, send)
+
+
+class Icon:
+    """The icon of the pages."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        icon = BUILT_PAGES / "favicon.svg"
+        found = FileResponse(icon, headers=_SAFE) if icon.is_file() else Response(status_code=404)
+        await found(scope, receive, send)
+
+
+class Elsewhere:
+    """Addresses that nothing else has: the dashboard for people, 404 for all others."""
+
+    def __init__(self, page: ASGIApp) -> None:
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request. Raises HTTPException(404)."""
+        if not asks_for_a_page(scope["method"], Headers(scope=scope).get("accept", "")):
+            raise HTTPException(404)
+        await self._page(scope, receive, send)
+
+
+def asks_for_a_page(method: str, accept: str) -> bool:
+    """Whether a person's browser opens an address, rather than a client that has it wrong."""
+    return method in {"GET", "HEAD"} and "text/html" in accept
