@@ -228,6 +228,8 @@ async def opened(
     watched = Watched.of(await context.new_page(), world.url)
     await watched.page.goto(world.url + world.pages[page])
     await expect(watched.page.locator("h1")).to_be_visible(timeout=20_000)
+    if page == "graph":
+        await expect(watched.page.locator(".react-flow__node").first).to_be_visible(timeout=20_000)
     await expect(watched.page.locator("[aria-busy=true]")).to_have_count(0, timeout=20_000)
     return watched
 
@@ -364,6 +366,7 @@ async def test_anything_is_found_by_name_from_the_keyboard(browser: Browser, wor
     page = watched.page
 
     await page.keyboard.press("Control+k")
+    await expect(page.get_by_label("Name or id")).to_be_focused()
     await page.keyboard.type(world.run)
     await expect(page.get_by_role("option").first).to_be_visible()
     await page.keyboard.press("Enter")

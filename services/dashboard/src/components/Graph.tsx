@@ -81,6 +81,7 @@ export function Graph({ slug, flowId, runs = [] }: Props) {
                 nodeTypes={TYPES}
                 colorMode={colorScheme}
                 fitView
+                fitViewOptions={{ maxZoom: 1 }}
                 minZoom={0.05}
                 onlyRenderVisibleElements
                 nodesConnectable={false}

@@ -76,7 +76,7 @@ export function Loaded<Data>({
   if (query.data !== undefined) return <>{children(query.data)}</>;
   if (query.error) return <Problem error={query.error} again={() => void query.refetch()} />;
   return (
-    <div aria-busy="true" aria-label="Loading">
+    <div role="status" aria-busy="true" aria-label="Loading">
       {Array.from({ length: rows }, (_, index) => (
         <Skeleton key={index} height={20} my={12} radius="sm" animate={false} />
       ))}
