@@ -58,6 +58,7 @@ class StateProposal(Message):
     as null where it does not care.
     `lease_token` must be that of the run's flow run; where `leased_flow_run_id` is given, only if it is that run, for
     a process under a lease may also write other runs.
+    `exact` holds the proposal to the versions that it names, also where the flow has no version locking.
     """
 
     run_kind: RunKind
@@ -68,6 +69,7 @@ class StateProposal(Message):
     by_person: bool = False
     lease_token: UUID | None = None
     leased_flow_run_id: UUID | None = None
+    exact: bool = False
 
 
 class SetStates(Message):
@@ -196,10 +198,14 @@ class UpdateRun(Message):
 
 
 class DeleteFlowRun(Message):
-    """Delete a run with its task runs, histories, logs and artifacts. `success` is false for an unknown id."""
+    """Delete a run with its task runs, histories, logs and artifacts.
+
+    `success` is false for an unknown id, and where the run is not at `seen_version` any more (None: any version).
+    """
 
     tenant_id: UUID
     flow_run_id: UUID
+    seen_version: int | None = None
 
 
 class WriteArtifact(Message):

@@ -4,7 +4,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import (
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
 from sqlmodel import SQLModel
 
 from libs.schema.base import (
@@ -155,3 +161,43 @@ class AuditLog(SQLModel, table=True):
     object_id: Shown[UUID | None] = None
     object_table: Shown[str | None] = None
     info: Shown[dict[str, Any] | None] = maybe_document()
+
+
+class BulkRequest(Stamped, table=True):
+    """An action on many runs or flows, by the key that its client chose. `worker` is the gateway that has it."""
+
+    __tablename__ = "bulk_request"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "request_key"), Index(None, "finished_at"), {"schema": SCHEMA},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    request_key: str
+    action: str
+    arguments: dict[str, Any] = document("{}")
+    total: int
+    worker: UUID | None = None
+    held_until: datetime = timestamptz(default_now=True)
+    finished_at: datetime | None = maybe_timestamptz()
+
+
+class BulkItem(SQLModel, table=True):
+    """One of them: what was seen when the request was made, and what came of it (None: nothing yet)."""
+
+    __tablename__ = "bulk_item"
+    __table_args__ = (
+        PrimaryKeyConstraint("request_id", "position"),
+        ForeignKeyConstraint(["request_id"], ["gateway.bulk_request.id"], ondelete="CASCADE"),
+        {"schema": SCHEMA},
+    )
+
+    request_id: UUID
+    position: int
+    tenant_id: UUID
+    object_id: UUID
+    seen_version: int
+    seen_state: str
+    outcome: str | None = None
+    reason: str | None = None
+    state: str | None = None
+    version: int | None = None

@@ -3,7 +3,7 @@
 Purpose. GraphQL over HTTP for every Prefect client from 0.8 to 1.4 and the web UI. A mutation becomes one command
 on NATS and its answer the payload; a query is compiled to SQL and read with a role that can only read (`reads`).
 
-Owns `gateway.*`: tenants, memberships, API keys, key-values, secrets, hooks and messages, the audit trail.
+Owns `gateway.*`: tenants, memberships, API keys, key-values, secrets, hooks and messages, bulk requests, the trail.
 
     head -> browsers.py (pages) -> identity.py (who asks) -> bodies.py, requests.py (what is asked)
          -> operations.py (which way) -> preparation.py, documents.py (what is new)

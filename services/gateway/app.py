@@ -14,6 +14,10 @@ from libs.runtime.service import Service
 from services.gateway import subscribers
 from services.gateway.agent_login import Issuer
 from services.gateway.agent_logins import AgentLogins
+from services.gateway.bulk import Bulk
+from services.gateway.bulk.selection import Selection
+from services.gateway.bulk.store import BulkStore
+from services.gateway.bulk.worker import BulkWorker
 from services.gateway.context import Shared
 from services.gateway.downloads.lines import Lines
 from services.gateway.downloads.routes import Downloads
@@ -71,6 +75,15 @@ class Gateway(Service):
         self._log_copies = LogCopies(self.bus, streams.LOGS, streams.LOG_DRAIN)
         self.add_duties(duties(settings, self._log_copies))
         self._off_loop = OffLoop()
+        self._bulk_store = BulkStore(self.database)
+        self._bulk_worker = BulkWorker(
+            self._bulk_store,
+            self.bus,
+            clock=clock,
+            id_=ids(),
+            retention=settings.bulk_retention,
+        )
+        self.add_loop("bulk", interval=settings.bulk_tick, tick=self._bulk_worker.tick)
         self._authenticator: Authenticator | None = None
         self._leases = Leases(self._store.held)
         self.port = settings.port
@@ -118,6 +131,7 @@ class Gateway(Service):
             log_copies=self._log_copies,
             leases=self._leases,
             off_loop=self._off_loop,
+            bulk=Bulk(self._bulk_store, Selection(reads, self._reader), self._bulk_worker),
             downloads=Downloads(authenticator, Lines(self._reader), Tables(reads, self._reader)),
         )
         operations = Operations(
@@ -163,6 +177,7 @@ class Gateway(Service):
         """Close the port first, answer what is in flight, then close the rest."""
         await self._http.stop()
         await self._leases.stop()
+        await self._bulk_worker.stop()
         await super().stop()
 
     async def on_stop(self) -> None:

@@ -16,6 +16,7 @@ from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from services.gateway import compat
 from services.gateway.budget import Budget
+from services.gateway.bulk import Bulk
 from services.gateway.downloads.routes import Downloads
 from services.gateway.identity import Authenticator, Identity, KeyAuthenticator, Tenants
 from services.gateway.keys import Guard, may
@@ -60,6 +61,7 @@ class Shared:
     leases: Leases
     off_loop: OffLoop
     downloads: Downloads
+    bulk: Bulk
     refusals: Refusals = field(default_factory=Refusals)
 
 

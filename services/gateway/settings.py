@@ -77,6 +77,14 @@ class GatewaySettings(PingSettings):
         default=timedelta(seconds=0.5),
         description="how often to look which log lines the ledger has; a line is there within a second",
     )
+    bulk_tick: timedelta = Field(
+        default=timedelta(seconds=5),
+        description="how often to look for bulk requests that no gateway works at, and for old ones",
+    )
+    bulk_retention: timedelta = Field(
+        default=timedelta(days=7),
+        description="how long results of bulk requests can be read; so long does a request key name one request",
+    )
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
 
     @model_validator(mode="after")

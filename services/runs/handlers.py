@@ -114,7 +114,12 @@ class Handlers:
 
     async def delete_flow_run(self, request: runs.DeleteFlowRun) -> Applied:
         """Delete a run; whoever waits for the slots that it held may start."""
-        done = await removal.delete_flow_run(self.database, request.tenant_id, request.flow_run_id)
+        done = await removal.delete_flow_run(
+            self.database,
+            request.tenant_id,
+            request.flow_run_id,
+            seen_version=request.seen_version,
+        )
         if done:
             self.due(request.tenant_id)
         return Applied(id=request.flow_run_id, success=done)

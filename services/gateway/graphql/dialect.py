@@ -113,7 +113,9 @@ async def perform(declared: Mutation, context: Context, given: Any) -> Any:
     return payload
 
 
-_TOLD = frozenset(("name", "key", "slug", "label", "tag", "role", "scope"))
+_TOLD = frozenset(
+    ("name", "key", "slug", "label", "tag", "role", "scope", "action", "request_key", "dry_run")
+)
 """Inputs that say what was changed, beside ids; never what it was changed to where that may be a secret."""
 
 

@@ -12,7 +12,7 @@ from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import account
+from services.gateway.graphql import account, bulk_requests
 from services.gateway.graphql import log_search as searches
 from services.gateway.graphql import schedule_preview as previews
 from services.gateway.graphql.scalars import JSON
@@ -213,6 +213,20 @@ class Query:
         return await previews.preview(
             info.context, clocks, timezone=timezone, count=count, after=after
         )
+
+    @strawberry.field
+    async def bulk_request(
+        self,
+        info: Info[Context, None],
+        *,
+        request_key: str,
+        after: int = -1,
+        limit: int = 100,
+        outcome: str | None = None,
+    ) -> bulk_requests.BulkRequest | None:
+        """A bulk request by its key, and its items after a position; null when the tenant has none of this key."""
+        page = bulk_requests.Page(after=after, limit=limit, outcome=outcome)
+        return await bulk_requests.read(info.context, request_key, page)
 
     @strawberry.field
     def authInfo(self) -> account.AuthInfoCamel:  # noqa: N802 - the wire's name

@@ -152,6 +152,7 @@ def propose_flow_run_state(
     *,
     seen_version: int | None,
     by_person: bool = False,
+    exact: bool = False,
     lease_token: UUID | None,
     agent: Claimant | None,
     now: datetime,
@@ -160,7 +161,8 @@ def propose_flow_run_state(
     is_claim = state.name == State.SUBMITTED
     if _is_repeated(run, state, seen_version=seen_version, lease_token=lease_token, agent=agent):
         return Agreed()  # the answer to the first request was lost; what it said stands
-    if run.version_locking and seen_version is not None and seen_version != run.version:
+    is_locked = exact or run.version_locking
+    if is_locked and seen_version is not None and seen_version != run.version:
         return Stale(seen_version)
     if lease_token is not None and not is_claim and lease_token != run.lease_token:
         return Denied(Code.LEASE_LOST, {"id": str(run.id)})
@@ -201,15 +203,17 @@ def propose_task_run_state(
     *,
     seen_version: int | None,
     seen_flow_run_version: int | None,
+    exact: bool = False,
     lease_token: UUID | None,
     now: datetime,
 ) -> TaskRunDecision:
     """A client's proposal for a task run. `flow_run` is loaded whenever a rule needs it (`needs_flow_run`)."""
-    if run.version_locking and seen_version is not None and seen_version != run.version:
+    is_locked = exact or run.version_locking
+    if is_locked and seen_version is not None and seen_version != run.version:
         return Stale(seen_version)
     if flow_run is not None:
         if (
-            run.version_locking
+            is_locked
             and seen_flow_run_version is not None
             and seen_flow_run_version != flow_run.version
         ):

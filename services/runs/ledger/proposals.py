@@ -94,6 +94,7 @@ class Proposals:
             state,
             seen_version=proposal.seen_version,
             by_person=proposal.by_person,
+            exact=proposal.exact,
             lease_token=_lease_token(proposal, run.id),
             agent=agent,
             now=self.moves.now,
@@ -132,6 +133,7 @@ class Proposals:
             state,
             seen_version=proposal.seen_version,
             seen_flow_run_version=proposal.seen_flow_run_version,
+            exact=proposal.exact,
             lease_token=_lease_token(proposal, run.flow_run_id),
             now=self.moves.now,
         )

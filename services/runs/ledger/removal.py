@@ -14,14 +14,23 @@ STEP = 200
 """Flow runs per transaction: a flow with a million runs is deleted without one long lock."""
 
 
-async def delete_flow_run(database: Database, tenant_id: UUID, flow_run_id: UUID) -> bool:
-    """Delete one run, as a person asked; False when there is none. An instant still to come is not made again."""
+async def delete_flow_run(
+    database: Database, tenant_id: UUID, flow_run_id: UUID, *, seen_version: int | None = None
+) -> bool:
+    """Delete one run, as a person asked; False when there is none. An instant still to come is not made again.
+
+    One that is not at `seen_version` any more is left alone (None: any version).
+    """
     async with database.transaction() as connection:
         ids = await connection.fetch(
-            "SELECT id FROM runs.flow_run WHERE id = $1 AND tenant_id = $2 FOR UPDATE",
+            "SELECT id FROM runs.flow_run WHERE id = $1 AND tenant_id = $2"
+            " AND ($3::int IS NULL OR version = $3) FOR UPDATE",
             flow_run_id,
             tenant_id,
+            seen_version,
         )
+        if not ids:
+            return False
         await connection.execute(statement(__file__, "bury_instant"), flow_run_id, tenant_id)
         return await delete_runs(connection, [row["id"] for row in ids]) == 1
 

@@ -274,6 +274,7 @@ def operations_and_context(
         seal=seal,
         leases=Leases(store.held),
         off_loop=OffLoop(),
+        bulk=None,  # type: ignore[arg-type] # nothing here acts on many
         downloads=Downloads(authenticator, Lines(reader), Tables(reads, reader)),
     )
     context = Context(

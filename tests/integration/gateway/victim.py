@@ -64,6 +64,9 @@ async def furnished(
     empty_project = await make("create_project", name=f"empty {MARK}")
     kept, doomed, archived = await flow("kept"), await flow("doomed"), await flow("archived")
     flow_run, doomed_run, cancelled_run = await run(), await run(), await run()
+    bulk_run, bulk_flow = await run(), await flow("in bulk")
+    shown = {"request_key": MARK, "ids": [await run()], "action": "CANCEL"}
+    await make("bulk_flow_runs", **shown)
     tasks = (await admin(f'{{ task(where: {{flow_id: {{_eq: "{kept["id"]}"}}}}) {{ id }} }}'))[
         "task"
     ]
@@ -146,6 +149,14 @@ async def furnished(
     }
     of_one_field: dict[str, dict[str, Any]] = {
         "archive_flow": {"flow_id": archived["id"]},
+        "bulk_flow_runs": {
+            "request_key": str(new_id()),
+            "ids": [bulk_run],
+            "action": "CANCEL",
+            "state": None,
+        },
+        "bulk_flows": {"request_key": str(new_id()), "ids": [bulk_flow["id"]], "action": "ARCHIVE"},
+        "bulk_request": {"request_key": MARK},
         "cancel_flow_run": {"flow_run_id": cancelled_run},
         # not a version of the flow that the others are about: the older one would be archived
         "create_flow": {"version_group_id": None},

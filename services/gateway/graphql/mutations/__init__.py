@@ -2,6 +2,7 @@
 
 from services.gateway.graphql.mutations import (
     agents,
+    bulk,
     flow_groups,
     flow_runs,
     flows,
@@ -19,6 +20,7 @@ from services.gateway.graphql.mutations import (
 
 __all__ = [
     "agents",
+    "bulk",
     "flow_groups",
     "flow_runs",
     "flows",
