@@ -73,7 +73,6 @@ class Gateway(Service):
         )
         self._seal = Seal(settings.pepper)
         self._log_copies = LogCopies(self.bus, streams.LOGS, streams.LOG_DRAIN)
-        self.add_duties(duties(settings, self._log_copies))
         self._off_loop = OffLoop()
         self._bulk_store = BulkStore(self.database)
         self._bulk_worker = BulkWorker(
@@ -83,7 +82,7 @@ class Gateway(Service):
             id_=ids(),
             retention=settings.bulk_retention,
         )
-        self.add_loop("bulk", interval=settings.bulk_tick, tick=self._bulk_worker.tick)
+        self.add_duties(duties(settings, self._log_copies, self._bulk_worker))
         self._authenticator: Authenticator | None = None
         self._leases = Leases(self._store.held)
         self.port = settings.port

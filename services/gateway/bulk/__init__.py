@@ -25,6 +25,7 @@ Guarantees
 * Ids of another tenant are answered like ids of nothing: `not_found`.
 * One request has at most 10,000 items; a tenant has at most 4 unfinished ones, of which 2 are at work on a gateway.
   They go in batches, so others' commands go between.
+* A restart takes up all task runs of a run that failed, or is refused: of 20,000 at most.
 * What cannot be reached (NATS, the ledger) is asked again until it can: a request ends with a result for each item.
 """
 

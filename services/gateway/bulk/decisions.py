@@ -44,6 +44,9 @@ FAILED = frozenset(
 )
 """What a restart takes up again: states of task runs, and of flow runs that may be restarted."""
 
+MOST_FAILED = 20_000
+"""Task runs that one restart takes up again: they are decided in one transaction with their flow run."""
+
 
 @dataclass(frozen=True, slots=True)
 class Item:
@@ -103,6 +106,8 @@ def propose(
         case Action.RESTART:
             if item.seen_state not in FAILED:
                 return _refused(item, f"Nothing of the run failed; it is {item.seen_state}.")
+            if len(failed) > MOST_FAILED:
+                return _refused(item, TOO_MANY_FAILED)
             tasks = [_task_run(item, task) for task in failed]
             return [*tasks, _flow_run(item, _scheduled("Restarted by a person.", now))]
         case Action.SET_STATE:
@@ -140,6 +145,10 @@ def result(item: Item, outcome: StateApplied | VersionConflict | Refused, *, wan
 
 
 GONE = "It was deleted meanwhile."
+TOO_MANY_FAILED = (
+    f"More than {MOST_FAILED} of its task runs failed, and a restart takes up all of them or none; nothing was changed."
+    " Set some of them to Pending with set_task_run_states, then restart it again."
+)
 
 
 def moved_on(item: Item, *, version: int, state: str) -> Result:

@@ -18,6 +18,7 @@ from services.gateway import compat
 from services.gateway.bulk.decisions import (
     FAILED,
     GONE,
+    MOST_FAILED,
     Action,
     FailedTask,
     Item,
@@ -34,7 +35,6 @@ _BATCH = 200  # items; the ledger's own batches are as large, so that others' co
 _BATCH_OF_RESTARTS = 20  # each brings its failed task runs
 _BATCH_BYTES = 256 * 1024  # of states in one message
 _AT_ONCE = 8  # commands that take one item each
-_MOST_FAILED = 20_000  # task runs of a batch of restarts
 _TRANSIENT = frozenset((Code.BUSY, Code.UNAVAILABLE, Code.INTERNAL))
 _log = log.get("gateway")
 
@@ -129,10 +129,10 @@ class BulkWorker:
         failed: dict[UUID, list[FailedTask]] = defaultdict(list)
         if request.action is Action.RESTART:
             found = await self._store.task_runs_in(
-                request.tenant_id, [i.id for i in items], sorted(FAILED), limit=_MOST_FAILED
+                request.tenant_id, [i.id for i in items], sorted(FAILED), limit=MOST_FAILED + 1
             )
-            if len(found) == _MOST_FAILED and len(items) > 1:
-                # One after another; a run with more than that is restarted without the rest, and says so by failing.
+            if len(found) > MOST_FAILED and len(items) > 1:
+                # One after another; a run that has too many by itself is refused, and nothing of it is changed.
                 return [r for item in items for r in await self._set_states(request, [item])]
             for flow_run_id, task_run_id, version in found:
                 failed[flow_run_id].append(FailedTask(task_run_id, version))

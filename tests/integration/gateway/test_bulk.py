@@ -15,7 +15,7 @@ import pytest
 from libs.contracts import runs
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
-from services.gateway.bulk.decisions import Action, Item
+from services.gateway.bulk.decisions import MOST_FAILED, Action, Item
 from services.gateway.bulk.store import Request
 from services.gateway.keys import Role
 from tests.integration.gateway.test_downloads import make_key
@@ -196,6 +196,48 @@ async def test_a_restart_takes_up_what_failed_and_nothing_that_succeeded(
     assert (await states(stack, [run_id]))[0][0] == "Scheduled"
     again = await bulk(world.person, action="RESTART", ids=[str(run_id)])
     assert again["items"][0]["reason"] == "Nothing of the run failed; it is Scheduled."
+
+
+async def test_a_run_with_more_failed_task_runs_than_a_restart_takes_is_refused_whole(
+    world: World, stack: Stack
+) -> None:
+    large, small = await make_runs(world, 2, "failed widely")
+    for run_id in (large, small):
+        await set_state(world, run_id, type="Running")
+    made = await world.person(
+        "mutation ($i: get_or_create_task_run_input!) { get_or_create_task_run(input: $i) { id } }",
+        i={"flow_run_id": str(large), "task_id": str(world.flow.task_ids[0])},
+    )
+    await world.person(
+        "mutation ($i: set_task_run_states_input!) { set_task_run_states(input: $i) { states { id } } }",
+        i={
+            "states": [
+                {"task_run_id": made["get_or_create_task_run"]["id"], "state": {"type": "Failed"}}
+            ]
+        },
+    )
+    for run_id in (large, small):
+        await set_state(world, run_id, type="Failed")
+    await stack.admin_pool.execute(
+        """
+        INSERT INTO runs.task_run
+        SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'map_index', n))).*
+        FROM runs.task_run t, generate_series(1, $2::int) n WHERE t.flow_run_id = $1
+        """,
+        large,
+        MOST_FAILED,
+    )
+
+    found = await bulk(world.person, action="RESTART", ids=[str(large), str(small)])
+
+    by_id = {UUID(item["id"]): item for item in found["items"]}
+    assert (by_id[large]["outcome"], by_id[small]["outcome"]) == ("refused", "done")
+    assert by_id[large]["reason"].startswith("More than 20000 of its task runs failed")
+    assert [state for state, _ in await states(stack, [large, small])] == ["Failed", "Scheduled"]
+    failed = await stack.admin_pool.fetchval(
+        "SELECT count(*) FROM runs.task_run WHERE flow_run_id = $1 AND state = 'Failed'", large
+    )
+    assert failed == MOST_FAILED + 1
 
 
 async def test_ids_of_another_tenant_are_answered_like_ids_of_nothing(
