@@ -64,6 +64,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
         subjects.SIG_AGENT_WORK_READY,
         subjects.SIG_AGENT_CANCEL,
         subjects.SIG_RUN_DUE,
+        subjects.SIG_CHANGED,
     ),
     "scheduler": (
         subjects.WORK_CREATE_SCHEDULED,
@@ -80,7 +81,7 @@ OF_ITSELF = (subjects.SIG_SERVICE_ALIVE,)
 """What every service says, about itself only."""
 
 HEARS: dict[str, tuple[Subject, ...]] = {
-    "gateway": (subjects.SIG_KEY_CHANGED,),
+    "gateway": (subjects.SIG_KEY_CHANGED, subjects.SIG_CHANGED),
     "registry": (*(s for s in subjects.ALL if s.template.startswith("hw.rpc.registry.")),),
     "runs": (
         *(s for s in subjects.ALL if s.template.startswith("hw.rpc.runs.")),
@@ -101,6 +102,14 @@ WATCHES: dict[str, tuple[tuple[Stream, Durable], ...]] = {
     "gateway": ((streams.LOGS, streams.LOG_DRAIN),),  # how far the ledger has come with the lines
 }
 """Whose progress with a stream each may ask for."""
+
+FOLLOWS: dict[str, tuple[Stream, ...]] = {
+    "gateway": (streams.EVENTS,),  # what is pushed to people (`services/gateway/events`)
+}
+"""Streams that each reads with consumers of its own, which the server names and forgets.
+
+A request to this subject cannot name a durable: nobody's place in a stream can be changed by it.
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +153,11 @@ def service_user(name: str) -> User:
         f"$JS.API.CONSUMER.INFO.{stream.name}.{durable.name}"
         for stream, durable in WATCHES.get(name, ())
     }
+    for followed in FOLLOWS.get(name, ()):
+        publish |= {
+            f"$JS.API.STREAM.INFO.{followed.name}",
+            f"$JS.API.CONSUMER.CREATE.{followed.name}",
+        }
     heard = HEARS.get(name, ())
     publish |= {f"{inbox}.>" for inbox in _callers(heard)}
     asked = (AUTH_CALLOUT,) if name == LETS_AGENTS_IN else ()

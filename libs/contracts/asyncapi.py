@@ -34,6 +34,7 @@ BODIES: dict[Subject, type[Message]] = {
     subjects.LOG: runs.LogBatch,
     subjects.LINES: runs.LogBatch,
     subjects.SIG_AGENT_WORK_READY: agents.WorkReady,
+    subjects.SIG_CHANGED: runs.Changed,
 }
 EMPTY: frozenset[Subject] = frozenset(
     # the subject itself says everything

@@ -346,6 +346,26 @@ class LogBatch(Message):
     lines: list[LogLine]
 
 
+class TaskRunChanged(Message):
+    """A task run has a new state."""
+
+    id: UUID
+    flow_run_id: UUID
+    version: int
+    state: str
+
+
+class Changed(Message):
+    """The signal `changed`: what of a tenant the ledger has just committed and no event tells. May be lost.
+
+    `logs` are flow runs with new lines, which can be read now.
+    """
+
+    task_runs: list[TaskRunChanged] = []
+    logs: list[UUID] = []
+    agents: list[UUID] = []
+
+
 class FlowRunStateChanged(Event):
     """A flow run has a new state; `version` is contiguous per run."""
 

@@ -72,6 +72,13 @@ HTTP_DROPPED = Counter(
 SHARES_REFUSED = Counter(
     "headwater_shares_refused", "Requests refused because their tenant had its share", ["of"]
 )
+EVENT_STREAMS = Gauge("headwater_event_streams", "Open streams of GET /events")
+EVENT_STREAMS_ENDED = Counter(
+    "headwater_event_streams_ended", "Streams of GET /events that ended", ["reason"]
+)
+EVENTS_STALE = Gauge(
+    "headwater_events_stale", "1 while this gateway hears no events, and its streams say so"
+)
 LOG_LINES_ACCEPTED = Counter("headwater_log_lines_accepted", "Log lines that JetStream has")
 LOG_MESSAGES_RESTORED = Counter(
     "headwater_log_messages_restored", "Log messages that the stream had lost, published again"

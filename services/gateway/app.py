@@ -22,6 +22,10 @@ from services.gateway.context import Shared
 from services.gateway.downloads.lines import Lines
 from services.gateway.downloads.routes import Downloads
 from services.gateway.downloads.tables import Tables
+from services.gateway.events.endpoint import Events
+from services.gateway.events.feed import Feed
+from services.gateway.events.hub import Hub
+from services.gateway.finder import Finder
 from services.gateway.founding import found
 from services.gateway.graphql.schema import build_schema
 from services.gateway.http import build_app
@@ -82,7 +86,19 @@ class Gateway(Service):
             id_=ids(),
             retention=settings.bulk_retention,
         )
-        self.add_duties(duties(settings, self._log_copies, self._bulk_worker))
+        self._hub = Hub(
+            window=settings.event_window,
+            of_key=settings.event_streams_of_key,
+            in_all=settings.event_streams,
+        )
+        self._feed = Feed(
+            self.bus,
+            self._hub,
+            window=settings.event_window,
+            monotonic=lambda: asyncio.get_running_loop().time(),
+        )
+        self._events: Events | None = None
+        self.add_duties(duties(settings, self._log_copies, self._bulk_worker, self.follow_events))
         self._authenticator: Authenticator | None = None
         self._leases = Leases(self._store.held)
         self.port = settings.port
@@ -142,7 +158,13 @@ class Gateway(Service):
             ids=self.ids,
             tracing=self.tracing,
         )
-        app = build_app(shared, authenticator, operations, self, tracing=self.tracing)
+        finder = Finder(self.database)
+        events = self._events = Events(
+            self._hub, authenticator, versions=finder.versions, has_run=finder.has_flow_run
+        )
+        app = build_app(
+            shared, authenticator, operations, self, events=events, tracing=self.tracing
+        )
         await self._http.start(app)
         self.port = self._http.port
 
@@ -170,13 +192,31 @@ class Gateway(Service):
                 ids=self.ids,
                 log=self.log,
             )
-        self.bus.include(subscribers.router(self.name, lambda: self._authenticator, logins))
+        self.bus.include(
+            subscribers.router(
+                self.name,
+                lambda: self._authenticator,
+                logins,
+                hub=self._hub,
+                check_streams=self.check_streams,
+            )
+        )
+
+    async def follow_events(self) -> int:
+        """See that events are read, and that open streams are still their keys' to have."""
+        return await self._feed.tick() + await self.check_streams()
+
+    async def check_streams(self) -> int:
+        """End the event streams whose key has ended; how many."""
+        return 0 if self._events is None else await self._events.check_keys()
 
     async def stop(self) -> None:
         """Close the port first, answer what is in flight, then close the rest."""
+        self._hub.close()
         await self._http.stop()
         await self._leases.stop()
         await self._bulk_worker.stop()
+        await self._feed.close()
         await super().stop()
 
     async def on_stop(self) -> None:

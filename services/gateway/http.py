@@ -35,6 +35,8 @@ from services.gateway.bodies import SMALL, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.dashboard import BUILT_PAGES, Assets, Dashboard, Editor, Elsewhere, Icon
+from services.gateway.events.endpoint import PATH as EVENTS_PATH
+from services.gateway.events.endpoint import Events
 from services.gateway.identity import Authenticator
 from services.gateway.operations import Operations
 from services.gateway.reads.caller import Caller
@@ -64,6 +66,7 @@ def build_app(
     operations: Operations,
     probe: Probe,
     *,
+    events: Events,
     tracing: Tracing | None = None,
 ) -> ASGIApp:
     """The gateway's HTTP application.
@@ -110,6 +113,8 @@ def build_app(
             and (scope["path"] in _PATHS or _LEASED.fullmatch(scope["path"]))
         ):
             await graphql.answer(scope, headers, receive, send)
+        elif scope["path"] == EVENTS_PATH and scope["method"] == "GET":
+            await events.answer(scope, headers, receive, send)
         else:
             await app(scope, receive, send)
 

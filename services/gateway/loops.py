@@ -1,14 +1,22 @@
 """What the gateway does by itself: one tick per duty."""
 
+from collections.abc import Awaitable, Callable
+
 from libs.runtime.loop import Duty
 from services.gateway.bulk.worker import BulkWorker
 from services.gateway.log_copies import LogCopies
 from services.gateway.settings import GatewaySettings
 
 
-def duties(settings: GatewaySettings, log_copies: LogCopies, bulk: BulkWorker) -> tuple[Duty, ...]:
-    """Those that it has."""
+def duties(
+    settings: GatewaySettings,
+    log_copies: LogCopies,
+    bulk: BulkWorker,
+    follow_events: Callable[[], Awaitable[int]],
+) -> tuple[Duty, ...]:
+    """Those that it has; `follow_events` reads what changes and ends the streams whose keys have ended."""
     return (
         Duty("log_copies", settings.log_copies_tick, log_copies.tick),
         Duty("bulk", settings.bulk_tick, bulk.tick),
+        Duty("events", settings.event_tick, follow_events),
     )

@@ -85,6 +85,21 @@ class GatewaySettings(PingSettings):
         default=timedelta(days=7),
         description="how long results of bulk requests can be read; so long does a request key name one request",
     )
+    event_streams: int = Field(
+        default=2_000, ge=1, description="open at once; each is a connection that stays",
+    )  # fmt: skip
+    event_streams_of_key: int = Field(
+        default=100, ge=1,
+        description="of one key, or of one tenant while keys are off: a browser needs one for all its pages",
+    )  # fmt: skip
+    event_window: int = Field(
+        default=20_000, ge=1,
+        description="facts that clients who come back can be told; at 100/s that is three minutes, and 10 MB",
+    )  # fmt: skip
+    event_tick: timedelta = Field(
+        default=timedelta(seconds=0.5),
+        description="how often open event streams are looked at: their keys, and whether events are heard",
+    )
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
 
     @model_validator(mode="after")

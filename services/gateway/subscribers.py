@@ -1,6 +1,6 @@
 """What the gateway listens to on NATS; what it answers over HTTP is in `http` and `graphql`."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -9,13 +9,20 @@ from faststream import Path
 from libs.contracts import streams, subjects
 from libs.runtime.bus import Router
 from services.gateway.agent_logins import AgentLogins
+from services.gateway.events.feed import signals_of
+from services.gateway.events.hub import Hub
 from services.gateway.identity import Authenticator, KeyAuthenticator
 
 
 def router(
-    service: str, authenticator: Callable[[], Authenticator | None], logins: AgentLogins | None
+    service: str,
+    authenticator: Callable[[], Authenticator | None],
+    logins: AgentLogins | None,
+    *,
+    hub: Hub,
+    check_streams: Callable[[], Awaitable[object]],
 ) -> Router:
-    """`logins` is None where NATS asks nobody about agents."""
+    """`logins` is None where NATS asks nobody about agents. `check_streams` ends those whose key has ended."""
     router = Router(service)
     router.publishes(streams.LOGS)
 
@@ -25,6 +32,13 @@ def router(
         authenticating = authenticator()
         if isinstance(authenticating, KeyAuthenticator):
             authenticating.forget(key_id)
+            await check_streams()
+
+    @router.signal(subjects.SIG_CHANGED)
+    async def on_changed(tenant_id: Annotated[UUID, Path()], told: bytes) -> None:
+        """The ledger has committed what no event tells."""
+        for hint in signals_of(told):
+            hub.signal(tenant_id, hint)
 
     if logins is not None:
 

@@ -9,16 +9,19 @@ line of its own, and `runs.log_usage` counts what was turned away.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import asyncpg
+import nats.errors
 import orjson
 from asyncpg.pgproto.pgproto import UUID as DriverUUID  # noqa: N811
 from nats.aio.msg import Msg
 from pydantic import ValidationError
 
+from libs.contracts import subjects
 from libs.contracts.runs import LogBatch, LogLine
 from libs.contracts.streams import Durable
 from libs.runtime import exact_json, metrics, reported
@@ -46,6 +49,8 @@ MESSAGE_LIMIT = 1_000_000
 """Characters of a line; clients cut theirs there themselves."""
 
 Row = tuple[Any, ...]
+_TENANT, _FLOW_RUN = COLUMNS.index("tenant_id"), COLUMNS.index("flow_run_id")
+_MOST_RUNS_TOLD = 1_000  # in one signal; 40 KB
 
 
 class LogDrain:
@@ -106,6 +111,18 @@ class LogDrain:
             missing = await self._missing(rows)
             if missing:
                 await self._write(missing)
+        await self._signal(rows)
+
+    async def _signal(self, rows: Sequence[Row]) -> None:
+        """Tell whoever looks at these runs that there is more to read; a lost signal costs them a look."""
+        runs_of: dict[Any, set[Any]] = {}
+        for row in rows:
+            runs_of.setdefault(row[_TENANT], set()).add(row[_FLOW_RUN])
+        for tenant_id, flow_runs in runs_of.items():
+            told = [str(run) for run in flow_runs if run is not None][:_MOST_RUNS_TOLD]
+            body = orjson.dumps({"logs": told})
+            with suppress(nats.errors.Error, OSError):
+                await self._bus.signal(subjects.SIG_CHANGED.at(tenant_id=tenant_id), body)
 
     async def _write(self, rows: Sequence[Row]) -> None:
         async with self._database.transaction() as connection:
