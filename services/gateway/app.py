@@ -19,6 +19,7 @@ from services.gateway.bulk.selection import Selection
 from services.gateway.bulk.store import BulkStore
 from services.gateway.bulk.worker import BulkWorker
 from services.gateway.context import Shared
+from services.gateway.dashboard import Dashboard
 from services.gateway.downloads.lines import Lines
 from services.gateway.downloads.routes import Downloads
 from services.gateway.downloads.tables import Tables
@@ -35,6 +36,8 @@ from services.gateway.log_copies import LogCopies
 from services.gateway.loops import duties
 from services.gateway.off_loop import OffLoop
 from services.gateway.operations import Operations
+from services.gateway.page_headers import base_path_of
+from services.gateway.people import people
 from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
@@ -162,8 +165,15 @@ class Gateway(Service):
         events = self._events = Events(
             self._hub, authenticator, versions=finder.versions, has_run=finder.has_flow_run
         )
+        dashboard = Dashboard(base_path_of(self._settings.public_url))
         app = build_app(
-            shared, authenticator, operations, self, events=events, tracing=self.tracing
+            shared,
+            authenticator,
+            operations,
+            self,
+            people=people(shared, authenticator, finder, events, dashboard),
+            dashboard=dashboard,
+            tracing=self.tracing,
         )
         await self._http.start(app)
         self.port = self._http.port

@@ -4,6 +4,7 @@ The dashboard is one page for all of its addresses (`/default/flow-run/...`); it
 for HTML gets it: a missing file is 404, never the page, and a client's typing error is told as one.
 """
 
+import html
 import secrets
 from pathlib import Path
 
@@ -13,29 +14,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from services.gateway.page_headers import page_headers
+
 BUILT_PAGES = Path(__file__).parents[1] / "dashboard" / "dist"
 UNBUILT_PAGE = Path(__file__).with_name("pages") / "unbuilt.html"
 
 _NONCE = "NONCE-OF-STYLES"
 """Stands in `index.html` where the page reads what its styles must carry."""
+_BASE = '<base href="/" />'
+"""Stands there where every relative address begins."""
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
-_SAFE = {
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "same-origin",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-cache",
-}
-
-
-def page_policy(nonce: str) -> str:
-    """What the dashboard may do: scripts and data of this origin only, styles of ours, no frame around it."""
-    return (
-        "default-src 'none'; script-src 'self'; "
-        f"style-src 'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'; "
-        "img-src 'self' data:; font-src 'self'; connect-src 'self'; worker-src 'self'; manifest-src 'self'; "
-        "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-    )
 
 
 class Assets(StaticFiles):
@@ -65,7 +54,6 @@ class Assets(StaticFiles):
 
 def _kept(response: Response) -> Response:
     response.headers["cache-control"] = _FOR_EVER
-    response.headers["x-content-type-options"] = "nosniff"
     response.headers["vary"] = "accept-encoding"
     return response
 
@@ -81,29 +69,39 @@ def _type_of(path: str) -> str:
 class Dashboard:
     """The dashboard, or where it is not built how to build it. An ASGI application."""
 
+    def __init__(self, base_path: str) -> None:
+        """`base_path` is what a proxy puts before every address: empty, or `/tools/hw`."""
+        self._base = f'<base href="{html.escape(base_path)}/" />'
+
+    def page(self, nonce: str) -> str | None:
+        """The page with this nonce for its styles; None where it is not built."""
+        # It is a few kilobytes, and in the system's cache.
+        try:
+            text = (BUILT_PAGES / "index.html").read_text()
+        except FileNotFoundError:
+            return None
+        return text.replace(_BASE, self._base, 1).replace(_NONCE, nonce)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        index = BUILT_PAGES / "index.html"
-        if not index.is_file():
+        nonce = secrets.token_urlsafe(16)
+        text = self.page(nonce)
+        if text is None:
             await FileResponse(UNBUILT_PAGE, media_type="text/html")(scope, receive, send)
             return
-        nonce = secrets.token_urlsafe(16)
-        response = HTMLResponse(
-            index.read_text().replace(_NONCE, nonce),
-            headers={**_SAFE, "content-security-policy": page_policy(nonce)},
-        )
+        response = HTMLResponse(text)
+        response.raw_headers.extend(page_headers(nonce))
         await response(scope, receive, send)
 
 
 class Editor:
-    """The query editor. It styles itself, so it may be in no frame, and its styles are not confined."""
+    """The query editor, or how to build it."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         editor = BUILT_PAGES / "editor.html"
         page = editor if editor.is_file() else UNBUILT_PAGE
-        headers = {**_SAFE, "x-frame-options": "DENY"}
-        await FileResponse(page, media_type="text/html", headers=headers)(scope, receive, send)
+        await FileResponse(page, media_type="text/html")(scope, receive, send)
 
 
 class Icon:
@@ -112,7 +110,8 @@ class Icon:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         icon = BUILT_PAGES / "favicon.svg"
-        found = FileResponse(icon, headers=_SAFE) if icon.is_file() else Response(status_code=404)
+        headers = {"cache-control": "no-cache"}
+        found = FileResponse(icon, headers=headers) if icon.is_file() else Response(status_code=404)
         await found(scope, receive, send)
 
 
@@ -124,7 +123,9 @@ class Elsewhere:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request. Raises HTTPException(404)."""
-        if not asks_for_a_page(scope["method"], Headers(scope=scope).get("accept", "")):
+        is_file = "." in scope["path"].rpartition("/")[2]
+        accept = Headers(scope=scope).get("accept", "")
+        if is_file or not asks_for_a_page(scope["method"], accept):
             raise HTTPException(404)
         await self._page(scope, receive, send)
 

@@ -1,8 +1,19 @@
 """Whether a tenant has what an id names. By the tables' own indexes; foreign and unknown ids are the same to it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID
 
 from libs.runtime.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an id names: the tenant's slug, its name, and a sentence about it."""
+
+    slug: str
+    name: str
+    sentence: str
 
 
 class Finder:
@@ -29,3 +40,31 @@ class Finder:
             flow,
         )
         return frozenset(row["id"] for row in rows)
+
+    async def find(self, kind: str, id_: UUID, tenants: Sequence[UUID] | None) -> Found | None:
+        """What an id of this kind names in one of the tenants (None: in any); a flow by its version or its group."""
+        row = await self._database.pool.fetchrow(
+            f"SELECT t.slug, x.* FROM ({_FIND[kind]}) x JOIN gateway.tenant t ON t.id = x.tenant_id "
+            "WHERE $2::uuid[] IS NULL OR x.tenant_id = ANY($2) LIMIT 1",
+            id_,
+            tenants,
+        )
+        if row is None:
+            return None
+        name = row["name"] or str(id_)
+        return Found(
+            slug=row["slug"], name=name, sentence=f"{row['about']} in the tenant {row['slug']}."
+        )
+
+
+_FIND = {
+    "flow": "SELECT tenant_id, name, 'Version ' || version || ' of a flow' AS about, 1 AS rank"
+    " FROM registry.flow WHERE id = $1"
+    " UNION ALL SELECT tenant_id, name, 'A flow of ' || count(*) OVER () || ' versions', 2"
+    " FROM registry.flow WHERE flow_group_id = $1 ORDER BY rank",
+    "flow-run": "SELECT tenant_id, name, 'A flow run, ' || state || ',' AS about FROM runs.flow_run WHERE id = $1",
+    "task-run": "SELECT tenant_id, name, 'A task run, ' || state || ',' AS about FROM runs.task_run WHERE id = $1",
+    "task": "SELECT tenant_id, name, 'A task' AS about FROM registry.task WHERE id = $1",
+    "project": "SELECT tenant_id, name, 'A project' AS about FROM registry.project WHERE id = $1",
+    "agent": "SELECT tenant_id, name, 'An agent' AS about FROM runs.agent WHERE id = $1",
+}

@@ -35,10 +35,10 @@ from services.gateway.bodies import SMALL, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.dashboard import BUILT_PAGES, Assets, Dashboard, Editor, Elsewhere, Icon
-from services.gateway.events.endpoint import PATH as EVENTS_PATH
-from services.gateway.events.endpoint import Events
 from services.gateway.identity import Authenticator
 from services.gateway.operations import Operations
+from services.gateway.page_headers import with_page_headers
+from services.gateway.people import People
 from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError, Given, Operation, operation_of
 from services.gateway.shares import BusyError
@@ -66,7 +66,8 @@ def build_app(
     operations: Operations,
     probe: Probe,
     *,
-    events: Events,
+    people: People,
+    dashboard: Dashboard,
     tracing: Tracing | None = None,
 ) -> ASGIApp:
     """The gateway's HTTP application.
@@ -94,12 +95,13 @@ def build_app(
         app.router.routes.extend(health_routes(probe))
     for path in (*sorted(_PATHS), "/lease/{rest:path}"):
         app.router.routes.append(Route(path, graphql, methods=["POST"]))
-    dashboard = Dashboard()
     for path in sorted(_PATHS):
         page = dashboard if path == "/" else Editor()
         app.router.routes.append(Route(path, Asked(graphql, page), methods=["GET"]))
     # Last: what the dashboard shows at an address, it finds out by itself.
     app.router.routes.append(Route("/{rest:path}", Elsewhere(dashboard)))
+
+    others = with_page_headers(app)
 
     async def front(scope: Scope, receive: Receive, send: Send) -> None:
         headers = _headers(scope)
@@ -113,10 +115,8 @@ def build_app(
             and (scope["path"] in _PATHS or _LEASED.fullmatch(scope["path"]))
         ):
             await graphql.answer(scope, headers, receive, send)
-        elif scope["path"] == EVENTS_PATH and scope["method"] == "GET":
-            await events.answer(scope, headers, receive, send)
         else:
-            await app(scope, receive, send)
+            await people.answer(scope, headers, receive, send, others=others)
 
     return front
 

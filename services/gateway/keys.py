@@ -19,6 +19,14 @@ PREFIX = "hw_"
 KEY_BYTES = 32  # 256 bits; nobody guesses one
 
 
+RESERVED_SLUGS = frozenset({
+    "agent", "api", "assets", "calendar", "events", "flow", "flow-run", "graphql", "health", "lease", "limits",
+    "login", "metrics", "notifications", "project", "ready", "runs", "search", "session", "static", "task",
+    "task-run", "team", "tutorial", "user",
+})  # fmt: skip
+"""First segments of addresses that mean something: `/<slug>/...` would hide them, or they it."""
+
+
 class Role(StrEnum):
     """What a key may do."""
 
@@ -136,6 +144,8 @@ def slug_refusal(slug: str) -> str | None:
         return 'Slug must be "slugified" (lowercase; no spaces)'
     if len(slug) > NAME_LIMIT:
         return f"slug has {len(slug)} characters; at most {NAME_LIMIT} are taken"
+    if slug in RESERVED_SLUGS:
+        return f"slug: {slug} is the beginning of an address of Headwater's own; choose another"
     return None
 
 

@@ -85,6 +85,11 @@ class GatewaySettings(PingSettings):
         default=timedelta(days=7),
         description="how long results of bulk requests can be read; so long does a request key name one request",
     )
+    public_url: str = Field(
+        default="",
+        description="where people reach this gateway, with the path that a proxy puts before, if any:"
+        " https://hw.example.com/tools/hw. Empty: at the root, wherever they came from",
+    )
     event_streams: int = Field(
         default=2_000, ge=1, description="open at once; each is a connection that stays",
     )  # fmt: skip

@@ -20,6 +20,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 ACCESS_LASTS = timedelta(minutes=15)  # clients renew it thirty seconds before its end
 REFRESH_LASTS = timedelta(days=30)  # the longest silence of a client that does not log in anew
+SESSION_LASTS = timedelta(
+    hours=12
+)  # a working day of a browser; who works on logs in again in the morning
 NONCE_BYTES = 12
 
 NO_KEY = UUID(int=0)
@@ -31,6 +34,7 @@ class Purpose(StrEnum):
 
     ACCESS = "hwa_"
     REFRESH = "hwr_"
+    SESSION = "hws_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,11 +51,18 @@ class Token:
         return now >= self.expires_at
 
 
+_LASTS = {
+    Purpose.ACCESS: ACCESS_LASTS,
+    Purpose.REFRESH: REFRESH_LASTS,
+    Purpose.SESSION: SESSION_LASTS,
+}
+
+
 def issue(
     purpose: Purpose, *, key_id: UUID, tenant_id: UUID, now: datetime, not_after: datetime | None
 ) -> Token:
     """A token of the usual length, which ends no later than its key."""
-    expires_at = now + (ACCESS_LASTS if purpose is Purpose.ACCESS else REFRESH_LASTS)
+    expires_at = now + _LASTS[purpose]
     if not_after is not None:
         expires_at = min(expires_at, not_after)
     # Whole seconds: that is what the text holds, and what is told must be what is meant.

@@ -17,6 +17,7 @@ from services.gateway.graphql import log_search as searches
 from services.gateway.graphql import schedule_preview as previews
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Listed
+from services.gateway.page_headers import base_path_of
 from services.gateway.vault import CannotOpenError
 
 CORE_VERSION = "1.4.1"  # the newest generation of clients that this API speaks
@@ -34,13 +35,19 @@ class ReferenceData:
 @strawberry.type(name="api")
 @dataclass
 class Api:
-    """What answers here; `backend` SERVER is what clients and the web UI know."""
+    """What answers here; `backend` SERVER is what clients and the web UI know.
+
+    `public_url` is where people reach it (empty: wherever they came from), `base_path` what a proxy puts before paths.
+    """
 
     backend: str
     mode: str
     version: str
     core_version: str
     release_timestamp: str
+    public_url: str
+    base_path: str
+    build_id: str
 
 
 @strawberry.type(name="flow_concurrency")
@@ -80,14 +87,18 @@ class Query:
         return "👋"
 
     @strawberry.field
-    def api(self) -> Api:
+    def api(self, info: Info[Context, None]) -> Api:
         """The version of this API."""
+        public_url = info.context.shared.settings.public_url
         return Api(
             backend="SERVER",
             mode="normal",
             version=VERSION,
             core_version=CORE_VERSION,
             release_timestamp=RELEASED,
+            public_url=public_url,
+            base_path=base_path_of(public_url),
+            build_id=f"{VERSION}+{RELEASED[:10]}",
         )
 
     @strawberry.field

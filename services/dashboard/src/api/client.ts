@@ -34,7 +34,7 @@ export async function request<Data, Variables>(
 ): Promise<Data> {
   const headers: Record<string, string> = {
     "content-type": "application/json",
-    "x-headwater-request": "dashboard",
+    "x-headwater": "dashboard",
   };
   if (tenant !== null) headers["x-prefect-tenant-id"] = tenant;
   let answer: Response;

@@ -1,4 +1,4 @@
-import { QueryClient, useQuery, type UseQueryResult } from "@tanstack/react-query";
+import { QueryCache, QueryClient, useQuery, type UseQueryResult } from "@tanstack/react-query";
 
 import { ApiError, request } from "../api/client";
 import type { TypedDocumentString } from "../api/generated/graphql";
@@ -7,11 +7,23 @@ import type { TypedDocumentString } from "../api/generated/graphql";
 const BUSY = 5;
 const IDLE = 30;
 
-export const queries = new QueryClient({
+/** A session may end while its page is open: then ask who the caller is, which leads to the log-in. */
+function askAgainWho(error: unknown): void {
+  if (error instanceof ApiError && error.kind === "unauthenticated") {
+    void queries.invalidateQueries({ queryKey: ["session"] });
+  }
+}
+
+export const queries: QueryClient = new QueryClient({
+  queryCache: new QueryCache({
+    onError: (error, query) => {
+      if (query.queryKey[0] !== "session") askAgainWho(error);
+    },
+  }),
   defaultOptions: {
     queries: {
       staleTime: 2_000,
-      retry: (count, error) => error instanceof ApiError && error.kind !== "refused" && count < 2,
+      retry: (count, error) => error instanceof ApiError && (error.kind === "busy" || error.kind === "unreachable") && count < 2,
       refetchOnWindowFocus: true,
     },
   },
@@ -41,7 +53,10 @@ export async function act<Data extends object, Variables>(
   operation: TypedDocumentString<Data, Variables>,
   variables: Variables,
 ): Promise<Data> {
-  const data = await request(operation, variables);
+  const data = await request(operation, variables).catch((error: unknown) => {
+    askAgainWho(error);
+    throw error;
+  });
   for (const payload of Object.values(data) as ({ success?: boolean; error?: string | null } | null)[]) {
     if (payload?.success === false) {
       throw new ApiError(payload.error ?? "Headwater did not do it, and did not say why.", "refused");

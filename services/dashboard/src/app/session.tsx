@@ -83,6 +83,12 @@ export function useTenant(slug: string | undefined): Session["tenants"][number] 
   return found;
 }
 
+/** Why a log-in was refused; what a proxy says in the gateway's place is no JSON. */
+async function sentenceOf(answer: Response): Promise<string> {
+  const told = (await answer.json().catch(() => null)) as { errors?: { message?: string }[] } | null;
+  return told?.errors?.[0]?.message ?? `The log-in was answered with ${answer.status}.`;
+}
+
 function LogIn({ onDone }: { onDone: () => void }) {
   const [key, setKey] = useState("");
   const [error, setError] = useState<string | null>(null);
@@ -92,14 +98,14 @@ function LogIn({ onDone }: { onDone: () => void }) {
       const answer = await fetch(`${BASE}session`, {
         method: "POST",
         credentials: "same-origin",
-        headers: { "content-type": "application/json", "x-headwater-request": "dashboard" },
+        headers: { "content-type": "application/json", "x-headwater": "dashboard" },
         body: JSON.stringify({ key }),
       });
       if (answer.ok) return onDone();
       setError(
         answer.status === 401
           ? "Nobody has this key. An administrator makes one with `make keys`."
-          : `The log-in was answered with ${answer.status}.`,
+          : await sentenceOf(answer),
       );
     } catch {
       setError("Headwater cannot be reached.");

@@ -1,0 +1,60 @@
+"""Which thing a path means. Pure."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from services.gateway.keys import RESERVED_SLUGS
+
+
+class Kind(StrEnum):
+    """What links are about, as addresses spell it."""
+
+    FLOW = "flow"
+    FLOW_RUN = "flow-run"
+    TASK_RUN = "task-run"
+    TASK = "task"
+    PROJECT = "project"
+    AGENT = "agent"
+
+
+PAGES = frozenset({
+    "api", "calendar", "limits", "login", "notifications", "runs", "search", "team", "tutorial", "user",
+})  # fmt: skip
+"""First segments that are pages of people, with or without a slug before."""
+
+_SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A path taken apart. `id` is None where the link has none, or one that is no id."""
+
+    slug: str | None
+    kind: Kind | None
+    id: UUID | None
+
+
+def link_of(path: str) -> Link | None:
+    """What a path names; None for a path that is no link."""
+    parts = path.strip("/").split("/")
+    slug = None
+    if parts[0] not in RESERVED_SLUGS:
+        slug, parts = parts[0], parts[1:]
+        if not _SLUG.fullmatch(slug):
+            return None
+    if not parts:
+        return Link(slug, None, None)
+    if parts[0] in PAGES:
+        return Link(slug, None, None)
+    if parts[0] not in set(Kind) or len(parts) > 2:
+        return None
+    return Link(slug, Kind(parts[0]), _id(parts[1] if len(parts) == 2 else ""))
+
+
+def _id(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None

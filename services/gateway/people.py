@@ -1,0 +1,73 @@
+"""What browsers and people get beside GraphQL: event streams, sessions, and pages behind links."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from services.gateway.context import Shared
+from services.gateway.dashboard import Dashboard
+from services.gateway.events import endpoint as events
+from services.gateway.finder import Finder
+from services.gateway.identity import Authenticator
+from services.gateway.links.endpoint import Links
+from services.gateway.page_headers import base_path_of, below
+from services.gateway.session import endpoint as session
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Takes the requests that are for it, and hands on the others."""
+
+    events: events.Events
+    links: Links
+    sessions: session.Sessions
+    base_path: str
+
+    async def answer(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send, *, others: ASGIApp
+    ) -> None:
+        """Answer, or let `others`; to them a request with a session is one with a token."""
+        path = below(self.base_path, scope["path"])
+        if path != scope["path"]:
+            # A proxy may leave its path on or take it off.
+            scope = {**scope, "path": path}
+        try:
+            scope, headers = self.sessions.entered(scope, headers)
+        except session.RefusalError as refused:
+            await session.refuse(send, refused)
+            return
+        if scope["path"] == events.PATH and scope["method"] == "GET":
+            await self.events.answer(scope, headers, receive, send)
+        elif scope["path"] == session.PATH and scope["method"] in session.METHODS:
+            await self.sessions.answer(scope, headers, receive, send)
+        elif (link := self.links.link(scope, headers)) is not None:
+            await self.links.answer(link, scope, headers, send)
+        else:
+            await others(scope, receive, send)
+
+
+def people(
+    shared: Shared,
+    authenticator: Authenticator,
+    finder: Finder,
+    events: events.Events,
+    dashboard: Dashboard,
+) -> People:
+    """All of it."""
+    settings = shared.settings
+    base_path = base_path_of(settings.public_url)
+    return People(
+        events=events,
+        links=Links(authenticator, finder, dashboard, base_path),
+        base_path=base_path,
+        sessions=session.Sessions(
+            authenticator,
+            shared.seal,
+            shared.store,
+            keys_required=settings.keys_required,
+            clock=shared.clock,
+        ),
+    )

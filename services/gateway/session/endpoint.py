@@ -1,0 +1,227 @@
+"""`/session`: log in, who am I, log out; and the cookie of any request as the token that it is. Plain ASGI."""
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import orjson
+from starlette.types import Receive, Scope, Send
+
+from libs.contracts.base import Refused
+from libs.runtime.clock import Clock
+from libs.runtime.failures import is_outage
+from services.gateway import compat
+from services.gateway.identity import Authenticator, Identity
+from services.gateway.permissions import PERMISSIONS
+from services.gateway.session import domain
+from services.gateway.shares import BusyError
+from services.gateway.store import Store
+from services.gateway.tokens import NONCE_BYTES, Purpose, Seal, issue
+
+PATH = "/session"
+_MOST = 8 * 1024  # bytes of a log-in
+METHODS = ("GET", "POST", "DELETE")
+
+Headers = Mapping[str, str]
+
+
+class RefusalError(Exception):
+    """Why there is no session, with the HTTP status and code."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+        self.code = code
+
+
+class Sessions:
+    """Gives cookies for keys and takes them as keys."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        seal: Seal,
+        store: Store,
+        *,
+        keys_required: bool,
+        clock: Clock,
+    ) -> None:
+        self._authenticator = authenticator
+        self._seal = seal
+        self._store = store
+        self._keys_required = keys_required
+        self._clock = clock
+
+    def entered(self, scope: Scope, headers: Headers) -> tuple[Scope, Headers]:
+        """The request with its cookie as a token; RefusalError where no page of ours sent it.
+
+        A key or token in `Authorization` counts before a cookie: no browser sends that by itself.
+        """
+        if not self._keys_required or "authorization" in headers:
+            return scope, headers
+        text = domain.cookie_in(headers)
+        if text is None or (scope["path"] == PATH and scope["method"] == "POST"):
+            return scope, headers
+        reason = domain.refusal(scope["method"], headers)
+        if reason is not None:
+            raise RefusalError(403, "FORBIDDEN", reason)
+        shown = f"Bearer {Purpose.SESSION.value}{text}"
+        raw = [*scope["headers"], (b"authorization", shown.encode("latin-1", "replace"))]
+        return {**scope, "headers": raw}, {**headers, "authorization": shown}
+
+    async def answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Answer one request at `/session`."""
+        method = scope["method"]
+        try:
+            if method == "POST":
+                body, cookie = await self._log_in(scope, headers, receive)
+            elif method == "DELETE":
+                secure = domain.is_secure(headers)
+                body, cookie = {"success": True}, domain.set_cookie("", secure=secure, lasts=_NOW)
+            else:
+                body, cookie = await self._about(await self._identity(headers, scope)), None
+        except RefusalError as refused:
+            await refuse(send, refused)
+            return
+        await _send(send, 200, body, cookie=cookie)
+
+    async def _log_in(
+        self, scope: Scope, headers: Headers, receive: Receive
+    ) -> tuple[dict[str, Any], str | None]:
+        reason = domain.refusal("POST", headers)
+        if reason is not None:
+            raise RefusalError(403, "FORBIDDEN", reason)
+        key_text, named = _asked(await _body(receive))
+        if not self._keys_required:
+            return await self._about(await self._identity({}, scope)), None
+        shown = {"authorization": f"Bearer {key_text}"}
+        identity = await self._identity(shown, scope)
+        key = identity.key
+        if key is None or identity.renewing is not None or self._seal.read(key_text) is not None:
+            raise RefusalError(401, "UNAUTHENTICATED", "key: show an API key to log in.")
+        tenant_id = named or key.tenant_id
+        if key.role_in(tenant_id) is None:
+            raise RefusalError(
+                404, "NOT_FOUND", f"tenant_id: there is no tenant {tenant_id} of yours."
+            )
+        now = self._clock()
+        token = issue(
+            Purpose.SESSION, key_id=key.id, tenant_id=tenant_id, now=now, not_after=key.expires_at
+        )
+        text = self._seal.write(token, nonce=os.urandom(NONCE_BYTES))
+        secure = domain.is_secure(headers)
+        cookie = domain.set_cookie(
+            text.removeprefix(Purpose.SESSION.value), secure=secure, lasts=token.expires_at - now
+        )
+        entered = await self._identity({"authorization": f"Bearer {text}"}, scope)
+        about = {
+            "expires_at": token.expires_at.isoformat(),
+            "secure": secure,
+            "warning": None if secure else _PLAIN,
+        }
+        return {**await self._about(entered), **about}, cookie
+
+    async def _identity(self, headers: Headers, scope: Scope) -> Identity:
+        client = scope.get("client")
+        try:
+            identity = await self._authenticator.identify(headers, client[0] if client else "")
+        except BusyError as error:
+            raise RefusalError(429, "BUSY", str(error)) from None
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            text = "Nobody can be known while PostgreSQL is away; try again soon."
+            raise RefusalError(503, "API_ERROR", text) from error
+        if isinstance(identity, Refused):
+            raise RefusalError(401, "UNAUTHENTICATED", str(compat.error_of(identity).message))
+        return identity
+
+    async def _about(self, identity: Identity) -> dict[str, Any]:
+        """Who the caller is and what it may do, for a page that shows only what it may."""
+        try:
+            found = await self._store.tenants([identity.tenant_id, *identity.may_enter])
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            text = "The tenant cannot be read while PostgreSQL is away; try again soon."
+            raise RefusalError(503, "API_ERROR", text) from error
+        tenant = found.get(identity.tenant_id)
+        return {
+            "keys_required": self._keys_required,
+            "user_id": str(identity.user_id),
+            "key": None
+            if identity.key is None
+            else {"id": str(identity.key.id), "name": identity.key.name},
+            "role": identity.role.value,
+            "permissions": sorted(PERMISSIONS[identity.role]),
+            "tenant": None
+            if tenant is None
+            else {"id": str(tenant.id), "slug": tenant.slug, "name": tenant.name},
+            "may_enter": [
+                {"id": str(other.id), "slug": other.slug, "name": other.name}
+                for id_, other in found.items()
+                if id_ != identity.tenant_id
+            ],
+        }
+
+
+_PLAIN = (
+    "This page came over plain http: whoever is on the way can read the key and the session. Put a proxy with TLS in"
+    " front."
+)
+_NOW = timedelta(0)
+
+
+async def _body(receive: Receive) -> bytes:
+    body = bytearray()
+    while True:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise RefusalError(400, "BAD_REQUEST", "The request broke off.")
+        body += message.get("body", b"")
+        if len(body) > _MOST:
+            raise RefusalError(413, "BAD_REQUEST", f"A log-in has at most {_MOST} bytes.")
+        if not message.get("more_body"):
+            return bytes(body)
+
+
+def _asked(body: bytes) -> tuple[str, UUID | None]:
+    """The key, and the tenant to enter; RefusalError names what is wrong."""
+    try:
+        given = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        given = None
+    if not isinstance(given, dict) or not isinstance(given.get("key", ""), str):
+        raise RefusalError(400, "BAD_REQUEST", 'A log-in is a JSON object: {"key": "hw_..."}.')
+    key = given.get("key", "").strip()
+    if not key.isprintable() or " " in key:
+        raise RefusalError(400, "BAD_REQUEST", "key: an API key has no spaces in it.")
+    named = given.get("tenant_id")
+    try:
+        return key, None if named is None else UUID(str(named))
+    except ValueError:
+        raise RefusalError(400, "BAD_REQUEST", "tenant_id: send a UUID, or leave it out.") from None
+
+
+async def refuse(send: Send, refused: RefusalError) -> None:
+    """Answer why not."""
+    error = {"message": str(refused), "extensions": {"code": refused.code}}
+    await _send(send, refused.status, {"errors": [error]}, cookie=None)
+
+
+async def _send(send: Send, status: int, body: object, *, cookie: str | None) -> None:
+    text = orjson.dumps(body)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(text)),
+        (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    if cookie is not None:
+        headers.append((b"set-cookie", cookie.encode("latin-1")))
+    if status in (429, 503):
+        headers.append((b"retry-after", b"2"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
