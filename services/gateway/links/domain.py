@@ -46,7 +46,8 @@ def link_of(path: str) -> Link | None:
             return None
     if not parts:
         return Link(slug, None, None)
-    if parts[0] in PAGES:
+    # The agents have a page for all; without an id the other kinds name nothing.
+    if parts[0] in PAGES or parts == [Kind.AGENT]:
         return Link(slug, None, None)
     if parts[0] not in set(Kind) or len(parts) > 2:
         return None

@@ -71,6 +71,7 @@ def test_a_cookie_of_this_host_has_no_domain_and_all_its_guards() -> None:
         ("/a-b/task-run/", "a-b", Kind.TASK_RUN),
         ("/default", "default", None),
         ("/default/calendar", "default", None),
+        ("/default/agent", "default", None),
         ("/team/members", None, None),
     ],
 )
