@@ -4,6 +4,8 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from starlette.types import ASGIApp
+
 from libs.contracts import streams
 from libs.runtime.clock import Clock, utc_now
 from libs.runtime.database import Database
@@ -161,12 +163,19 @@ class Gateway(Service):
             ids=self.ids,
             tracing=self.tracing,
         )
+        await self._http.start(self._make_app(shared, authenticator, operations))
+        self.port = self._http.port
+
+    def _make_app(
+        self, shared: Shared, authenticator: Authenticator, operations: Operations
+    ) -> ASGIApp:
+        """GraphQL, and what people and their browsers get beside it."""
         finder = Finder(self.database)
         events = self._events = Events(
             self._hub, authenticator, versions=finder.versions, has_run=finder.has_flow_run
         )
         dashboard = Dashboard(base_path_of(self._settings.public_url))
-        app = build_app(
+        return build_app(
             shared,
             authenticator,
             operations,
@@ -175,8 +184,6 @@ class Gateway(Service):
             dashboard=dashboard,
             tracing=self.tracing,
         )
-        await self._http.start(app)
-        self.port = self._http.port
 
     def _make_authenticator(self, tenants: Tenants) -> Authenticator:
         if not self._settings.keys_required:
