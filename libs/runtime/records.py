@@ -5,8 +5,7 @@
 `state: str`. A name that is no record set is a single value: `{at}`. So no statement counts columns, and a field that
 is moved or added moves in SQL too.
 
-As fast as arrays that are written out, which it becomes (10 us for 64 rows of 17 fields). `jsonb_to_recordset` would
-have each row written as JSON and read back.
+It becomes arrays that are written out. `jsonb_to_recordset` would have each row written as JSON and read back.
 """
 
 import re

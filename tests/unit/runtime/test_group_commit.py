@@ -33,6 +33,7 @@ async def committing(
         queue_limit=queue_limit,
         lanes=lanes,
         service="test",
+        before_answer=faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER,
         patience=patience,
         opening=opening,
         tracing=tracing,
@@ -454,7 +455,8 @@ async def test_who_waits_for_the_answer_of_a_committed_batch_is_told_when_the_le
     try:
         async with committing(recorder.apply) as commit:
             waiting = asyncio.create_task(commit.submit(1))
-            await committed.wait()
+            async with asyncio.timeout(10):
+                await committed.wait()
     finally:
         faults.disarm()
 

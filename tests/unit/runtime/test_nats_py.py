@@ -83,7 +83,7 @@ ATTRIBUTES = {
     # of a message
     "_ackd",
 }
-NAMESAKES = {"_client", "_deliver", "_drain", "_js", "_stream", "_timeout"}
+NAMESAKES = {"_client", "_deliver", "_drain", "_js", "_sid", "_start", "_stream", "_timeout"}
 """Names of ours that nats-py has too, for something else."""
 _IMPORT = re.compile(r"^\s*(?:import nats|from nats|from libs\.runtime\.(?:bus|nats)[. ])", re.M)
 _SOURCES = (
