@@ -82,8 +82,9 @@ ATTRIBUTES = {
     "_pending_queue",
     # of a message
     "_ackd",
+    "_sid",
 }
-NAMESAKES = {"_client", "_deliver", "_drain", "_js", "_sid", "_start", "_stream", "_timeout"}
+NAMESAKES = {"_client", "_deliver", "_drain", "_js", "_start", "_stream", "_timeout"}
 """Names of ours that nats-py has too, for something else."""
 _IMPORT = re.compile(r"^\s*(?:import nats|from nats|from libs\.runtime\.(?:bus|nats)[. ])", re.M)
 _SOURCES = (
