@@ -163,7 +163,7 @@ bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench
 test-dashboard: $(READY) $(DIST) ## The web pages: their rules, then every page in a real Chromium (apt-get install chromium)
 	@$(BIN)/python -m deploy.dashboard --test
 	@command -v $${HEADWATER_TEST_CHROMIUM:-chromium} >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
 		|| { echo "There is no Chromium. Install one (apt-get install chromium), or name it in HEADWATER_TEST_CHROMIUM." >&2; exit 1; }
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/dashboard
 
