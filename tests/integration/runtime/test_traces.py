@@ -108,7 +108,7 @@ def test_one_trace_leads_from_the_callers_span_through_nats_into_the_ledgers_sql
     told: Told,
 ) -> None:
     [statement] = [
-        s for s in told.collector.named("runs", "runs/insert_flow_runs") if s.trace_id == TRACE
+        s for s in told.collector.named("runs", "ledger/insert_flow_runs") if s.trace_id == TRACE
     ]
 
     chain = told.collector.above(statement)

@@ -410,11 +410,17 @@ async def test_every_field_can_be_asked_for_nothing_but_its_type_name(asker: Ask
                 assert errors == [], f"{root}{given} {selection}"
 
 
+_WINDOW = '(since: "2026-01-01T00:00:00Z", until: "2026-01-02T00:00:00Z")'
 _ROOT_ARGUMENTS = {
     "utility_downstream_tasks": f'(args: {{start_task_ids: "{{{TASKS[0]}}}"}})',
     "utility_upstream_tasks": f'(args: {{start_task_ids: "{{{TASKS[0]}}}"}})',
     "mapped_children": f'(task_run_id: "{PARENT}")',
     "get_task_run_info": f'(task_run_id: "{PARENT}")',
+    "flow_run_buckets": _WINDOW,
+    "flow_run_counts_by_flow": _WINDOW,
+    "flow_run_durations": _WINDOW,
+    "mapped_summary": f'(flow_run_id: "{PARENT}")',
+    "flow_run_agents": f'(flow_run_id: "{PARENT}")',
 }
 
 
@@ -543,7 +549,8 @@ async def test_a_row_below_a_mutations_payload_has_what_was_selected(asker: Aske
         ('flow_run(where: {id: {_in: ["x"]}}) { id }', 'invalid input syntax for type uuid: "x"'),
         (
             'flow_run(where: {created: {_gt: "someday"}}) { id }',
-            'invalid input syntax for type timestamptz: "someday"; give ISO 8601, such as 2026-01-31T12:00:00Z',
+            'invalid input syntax for type timestamptz: "someday"; give ISO 8601, such as 2026-01-31T12:00:00Z,'
+            " or now, today, yesterday or tomorrow (UTC)",
         ),
         (
             'task(where: {retry_delay: {_gt: "a while"}}) { id }',
