@@ -157,6 +157,8 @@ class Hub:
         if self._stale is None:
             self._let_in(stream)
         else:
+            # It hears from here, though it can be told only later: what comes until then is not lost on it.
+            stream.cursor = stream.cursor or self._window.cursor
             stream.push(frames.opening(None))
             stream.push(frames.stale(self._stale))
             self._not_begun[stream] = None

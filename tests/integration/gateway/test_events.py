@@ -14,6 +14,7 @@ from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
 from services.gateway.keys import Key, Role, fingerprint
 from tests.support.engines import Stack
+from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.serialized_flows import a_flow
 from tests.support.services import all_services
@@ -27,6 +28,8 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
     async with all_services(
         stack, auth="required", bootstrap_key=FIRST, event_streams_of_key=3
     ) as gateway:
+        # Before it reads the events it can only say that something may have been missed.
+        await eventually(lambda: gateway._hub._stale is None, timeout=30)
         yield gateway
 
 
