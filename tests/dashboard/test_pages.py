@@ -15,6 +15,9 @@ from tests.support.gql import Gql
 from tests.support.serialized_flows import a_flow, a_parameter, a_schedule
 from tests.support.services import all_services
 
+# Others use the same cores while a page is drawn.
+expect.set_options(timeout=20_000)
+
 AXE = BUILT_PAGES.parent / "node_modules" / "axe-core" / "axe.min.js"
 Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
