@@ -1,7 +1,7 @@
 """Questions about leases go to PostgreSQL together, and each gets its own answer."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from uuid import UUID
 
 import pytest
@@ -32,10 +32,21 @@ class Database:
         return {each for each in asked if each.flow_run_id.int % 2}
 
 
-async def test_what_is_asked_while_a_statement_is_under_way_goes_with_the_next() -> None:
-    database = Database()
-    leases = Leases(database.ask)
+@pytest.fixture
+async def database() -> Database:
+    return Database()
 
+
+@pytest.fixture
+async def leases(database: Database) -> AsyncIterator[Leases]:
+    leases = Leases(database.ask)
+    yield leases
+    await leases.stop()
+
+
+async def test_what_is_asked_while_a_statement_is_under_way_goes_with_the_next(
+    database: Database, leases: Leases
+) -> None:
     first = asyncio.create_task(leases.holds(held(1)))
     await database.is_asked.wait()
     others = [asyncio.create_task(leases.holds(held(n))) for n in range(2, 12)]
@@ -48,11 +59,11 @@ async def test_what_is_asked_while_a_statement_is_under_way_goes_with_the_next()
     assert await leases.holds(held(3)), "and later ones are asked anew"
 
 
-async def test_an_outage_is_told_to_everybody_who_asked_and_to_nobody_later() -> None:
-    database = Database()
+async def test_an_outage_is_told_to_everybody_who_asked_and_to_nobody_later(
+    database: Database, leases: Leases
+) -> None:
     database.answers.set()
     database.is_gone = True
-    leases = Leases(database.ask)
 
     failed = await asyncio.gather(
         *(leases.holds(held(n)) for n in range(3)), return_exceptions=True
@@ -63,10 +74,10 @@ async def test_an_outage_is_told_to_everybody_who_asked_and_to_nobody_later() ->
     assert await leases.holds(held(1))
 
 
-async def test_a_postgresql_that_hangs_is_waited_for_once_however_many_ask() -> None:
-    database = Database()
+async def test_a_postgresql_that_hangs_is_waited_for_once_however_many_ask(
+    database: Database, leases: Leases
+) -> None:
     database.is_gone = True
-    leases = Leases(database.ask)
     asking = [asyncio.create_task(leases.holds(held(n))) for n in range(1200)]
     await database.is_asked.wait()
     database.answers.set()
@@ -77,9 +88,9 @@ async def test_a_postgresql_that_hangs_is_waited_for_once_however_many_ask() -> 
     assert len(database.asked) == 1
 
 
-async def test_a_caller_who_went_away_takes_nobody_along() -> None:
-    database = Database()
-    leases = Leases(database.ask)
+async def test_a_caller_who_went_away_takes_nobody_along(
+    database: Database, leases: Leases
+) -> None:
     gone, stays = (asyncio.create_task(leases.holds(held(1))) for _ in range(2))
     await asyncio.sleep(0)
 
