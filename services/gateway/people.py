@@ -12,6 +12,7 @@ from services.gateway.finder import Finder
 from services.gateway.identity import Authenticator
 from services.gateway.links.endpoint import Links
 from services.gateway.page_headers import base_path_of, below
+from services.gateway.plain_answers import RefusalError, refuse
 from services.gateway.session import endpoint as session
 
 Headers = Mapping[str, str]
@@ -36,8 +37,8 @@ class People:
             scope = {**scope, "path": path}
         try:
             scope, headers = self.sessions.entered(scope, headers)
-        except session.RefusalError as refused:
-            await session.refuse(send, refused)
+        except RefusalError as refused:
+            await refuse(send, refused)
             return
         if scope["path"] == events.PATH and scope["method"] == "GET":
             await self.events.answer(scope, headers, receive, send)

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from uuid import UUID
 
-import orjson
 from starlette.datastructures import QueryParams
 from starlette.types import Receive, Scope, Send
 
@@ -17,6 +16,7 @@ from services.gateway.events import frames
 from services.gateway.events.domain import BadFilterError, Cursor, Filter, cursor_of, filter_of
 from services.gateway.events.hub import Hub, Stream, TooManyError
 from services.gateway.identity import Authenticator, Identity
+from services.gateway.plain_answers import RefusalError, refuse
 from services.gateway.shares import BusyError
 
 PATH = "/events"
@@ -36,15 +36,6 @@ _STREAM_HEADERS = [
     (b"x-accel-buffering", b"no"),  # nginx would keep messages until a buffer is full
     (b"x-content-type-options", b"nosniff"),
 ]
-
-
-class RefusalError(Exception):
-    """Why there is no stream, with the HTTP status and code."""
-
-    def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.code = code
 
 
 class Events:
@@ -71,7 +62,7 @@ class Events:
             except TooManyError as error:
                 raise RefusalError(429, "TOO_MANY_STREAMS", str(error)) from None
         except RefusalError as refused:
-            await _refuse(send, refused)
+            await refuse(send, refused)
             return
         self._shown[stream] = _credentials(headers)
         forget = connection.when_lost(stream.gone) if connection is not None else lambda: None
@@ -195,18 +186,3 @@ def _credentials(headers: Headers) -> Headers:
 
 async def _part(send: Send, piece: bytes) -> None:
     await send({"type": "http.response.body", "body": piece, "more_body": True})
-
-
-async def _refuse(send: Send, refused: RefusalError) -> None:
-    body = orjson.dumps(
-        {"errors": [{"message": str(refused), "extensions": {"code": refused.code}}]}
-    )
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(body)),
-        (b"cache-control", b"no-store"),
-    ]
-    if refused.status in (429, 503):
-        headers.append((b"retry-after", b"2"))
-    await send({"type": "http.response.start", "status": refused.status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})

@@ -15,6 +15,7 @@ from libs.runtime.failures import is_outage
 from services.gateway import compat
 from services.gateway.identity import Authenticator, Identity
 from services.gateway.permissions import PERMISSIONS
+from services.gateway.plain_answers import RefusalError, refuse, send_json
 from services.gateway.session import domain
 from services.gateway.shares import BusyError
 from services.gateway.store import Store
@@ -25,15 +26,6 @@ _MOST = 8 * 1024  # bytes of a log-in
 METHODS = ("GET", "POST", "DELETE")
 
 Headers = Mapping[str, str]
-
-
-class RefusalError(Exception):
-    """Why there is no session, with the HTTP status and code."""
-
-    def __init__(self, status: int, code: str, text: str) -> None:
-        super().__init__(text)
-        self.status = status
-        self.code = code
 
 
 class Sessions:
@@ -205,23 +197,6 @@ def _asked(body: bytes) -> tuple[str, UUID | None]:
         raise RefusalError(400, "BAD_REQUEST", "tenant_id: send a UUID, or leave it out.") from None
 
 
-async def refuse(send: Send, refused: RefusalError) -> None:
-    """Answer why not."""
-    error = {"message": str(refused), "extensions": {"code": refused.code}}
-    await _send(send, refused.status, {"errors": [error]}, cookie=None)
-
-
 async def _send(send: Send, status: int, body: object, *, cookie: str | None) -> None:
-    text = orjson.dumps(body)
-    headers = [
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(text)),
-        (b"cache-control", b"no-store"),
-        (b"x-content-type-options", b"nosniff"),
-    ]
-    if cookie is not None:
-        headers.append((b"set-cookie", cookie.encode("latin-1")))
-    if status in (429, 503):
-        headers.append((b"retry-after", b"2"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": text})
+    headers = () if cookie is None else ((b"set-cookie", cookie.encode("latin-1")),)
+    await send_json(send, status, body, headers=headers)
