@@ -44,7 +44,8 @@ export function Logs({ of, isLive, marked }: Props) {
   const [text, setText] = useState("");
   const [asked] = useDebouncedValue(text.trim(), 300);
   const [follows, setFollows] = useState(marked === undefined);
-  const where = useMemo(() => conditionOf(of, level, asked), [of, level, asked]);
+  const [kind, id] = "flow_run_id" in of ? (["flow_run_id", of.flow_run_id] as const) : (["task_run_id", of.task_run_id] as const);
+  const where = useMemo(() => conditionOf(kind, id, level, asked), [kind, id, level, asked]);
   return (
     <div>
       <div className="row" style={{ marginBottom: 12 }} role="search" aria-label="Search the log">
@@ -77,10 +78,8 @@ export function Logs({ of, isLive, marked }: Props) {
   );
 }
 
-function conditionOf(of: Props["of"], level: string, text: string): Log_Bool_Exp {
-  const all: Log_Bool_Exp[] = [
-    "flow_run_id" in of ? { flow_run_id: { _eq: of.flow_run_id } } : { task_run_id: { _eq: of.task_run_id } },
-  ];
+function conditionOf(kind: "flow_run_id" | "task_run_id", id: string, level: string, text: string): Log_Bool_Exp {
+  const all: Log_Bool_Exp[] = [{ [kind]: { _eq: id } }];
   if (level !== "DEBUG") all.push({ level: { _in: LEVELS.slice(LEVELS.indexOf(level)) } });
   if (text) all.push({ message: { _ilike: `%${text.replace(/[\\%_]/g, "\\$&")}%` } });
   return { _and: all };

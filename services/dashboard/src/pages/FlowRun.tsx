@@ -166,7 +166,7 @@ export function FlowRun() {
               </Tabs.Panel>
               <Tabs.Panel value="logs" pt="md">
                 <div className="card">
-                  <Logs of={OF(run.id)} isLive={!isFinished(run.state)} marked={search.logId} />
+                  <Logs of={{ flow_run_id: run.id }} isLive={!isFinished(run.state)} marked={search.logId} />
                   {run.log_lines_dropped > 0 && (
                     <p className="small">{run.log_lines_dropped} more lines came than one run may store; they were dropped.</p>
                   )}
@@ -204,14 +204,6 @@ export function FlowRun() {
       }}
     </Loaded>
   );
-}
-
-const known = new Map<string, { flow_run_id: string }>();
-/** One object for each run, so that what depends on it is not begun anew with each look. */
-function OF(id: string) {
-  const found = known.get(id) ?? { flow_run_id: id };
-  known.set(id, found);
-  return found;
 }
 
 function Actions({ slug, run }: { slug: string; run: Run }) {

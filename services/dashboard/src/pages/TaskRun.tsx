@@ -86,13 +86,6 @@ const SET = graphql(`
   }
 `);
 
-const known = new Map<string, { task_run_id: string }>();
-function linesOf(id: string) {
-  const found = known.get(id) ?? { task_run_id: id };
-  known.set(id, found);
-  return found;
-}
-
 /** What did this one do? */
 export function TaskRun() {
   const { slug, id } = useParams({ from: "/$slug/task-run/$id" });
@@ -192,7 +185,7 @@ export function TaskRun() {
               </Tabs.List>
               <Tabs.Panel value="logs" pt="md">
                 <div className="card">
-                  <Logs of={linesOf(run.id)} isLive={!isFinished(run.state)} />
+                  <Logs of={{ task_run_id: run.id }} isLive={!isFinished(run.state)} />
                 </div>
               </Tabs.Panel>
               <Tabs.Panel value="artifacts" pt="md">
