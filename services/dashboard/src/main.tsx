@@ -8,6 +8,7 @@ import { createRoot } from "react-dom/client";
 
 import { queries } from "./app/live";
 import { PreferencesProvider } from "./app/preferences";
+import { reloadWhenPartsAreMissing } from "./app/reload";
 import { router } from "./app/router";
 import { SessionProvider } from "./app/session";
 import "./theme/app.css";
@@ -29,6 +30,8 @@ const variables = (scheme: "light" | "dark") => ({
 // The gateway lets only styles with this word in (its Content-Security-Policy).
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? "";
 setNonce(nonce);
+
+reloadWhenPartsAreMissing();
 
 createRoot(root).render(
   <StrictMode>
