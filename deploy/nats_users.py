@@ -103,9 +103,8 @@ WATCHES: dict[str, tuple[tuple[Stream, Durable], ...]] = {
 }
 """Whose progress with a stream each may ask for."""
 
-FOLLOWS: dict[str, tuple[Stream, ...]] = {
-    "gateway": (streams.EVENTS,),  # what is pushed to people (`services/gateway/events`)
-}
+# What is pushed to people (`services/gateway/events`).
+FOLLOWS: dict[str, tuple[Stream, ...]] = {"gateway": (streams.EVENTS,)}
 """Streams that each reads with consumers of its own, which the server names and forgets.
 
 A request to this subject cannot name a durable: nobody's place in a stream can be changed by it.

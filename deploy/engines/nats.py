@@ -50,9 +50,8 @@ class Nats:
         try:
             self.store.mkdir(exist_ok=True, mode=0o700)
             if self.account is not None and not self.account.owns(self.store):
-                self.account.take(
-                    self.store
-                )  # also what an older Headwater's engines left as `nobody`
+                # Also what an older Headwater's engines left as `nobody`.
+                self.account.take(self.store)
         except OSError as error:
             raise explain_os_error(error, path=self.store, wanted="create") from None
 

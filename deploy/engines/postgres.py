@@ -58,9 +58,8 @@ class Postgres:
     durable: bool
     log: Path
     name: str = "postgres"
-    death_signal: signal.Signals = (
-        signal.SIGINT
-    )  # fast shutdown: orderly, without waiting for clients
+    # Fast shutdown: orderly, without waiting for clients.
+    death_signal: signal.Signals = signal.SIGINT
     stop_signals: tuple[tuple[signal.Signals, float], ...] = (
         (signal.SIGINT, 10.0),
         (signal.SIGQUIT, 4.0),

@@ -51,9 +51,8 @@ class Claims:
         self._park = 0.0
         self._wake = asyncio.Event()
         self._waiting: UUID | None = None
-        self._was_lost = (
-            self._waiting is not None
-        )  # asked under its own id: a lost answer is given again
+        # Asked under its own id: a lost answer is given again.
+        self._was_lost = self._waiting is not None
         self._not_before = 0.0
         self._looked_at = 0.0
         self._was_lost = False

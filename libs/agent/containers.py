@@ -116,9 +116,8 @@ class Containers:
     async def signal(self, folder: RunFolder, number: signal.Signals) -> None:
         id_ = self._ids.get(folder.path)
         if id_ is not None:
-            with suppress(
-                DockerException, OSError
-            ):  # it has ended, or is asked again by the next, harder signal
+            # It has ended, or is asked again by the next, harder signal.
+            with suppress(DockerException, OSError):
                 await in_thread(lambda: self.api.kill(id_, signal=number.name))
 
     async def remove(self, folder: RunFolder) -> None:

@@ -18,9 +18,8 @@ from libs.runtime.http_limits import Connections
 CONNECTION = "headwater.connection"
 """Where an ASGI scope has its `Protocol`, for who wants to know that the client has left."""
 
-_FRAMING = (
-    8  # bytes of chunked framing to a byte of body that are taken: chunks of one byte have six
-)
+# Bytes of chunked framing to a byte of body that are taken: chunks of one byte have six.
+_FRAMING = 8
 _LINGER = 5.0  # seconds in which the rest of a body is thrown away after its answer
 
 
@@ -57,9 +56,8 @@ class OneWrite:
     def _send(self) -> None:
         if self._first is not None:
             first, self._first = self._first, None
-            if (
-                not self._transport.is_closing()
-            ):  # uvloop raises where the client has gone meanwhile
+            # uvloop raises where the client has gone meanwhile.
+            if not self._transport.is_closing():
                 self._transport.write(first)
 
 

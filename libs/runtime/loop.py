@@ -78,9 +78,8 @@ class Loop:
             await asyncio.wait({self._task}, timeout=_LAST_TICK)
             self._task = None
             for gauge in (metrics.TICK_AGE, metrics.LOOP_STALE):
-                with suppress(
-                    KeyError
-                ):  # another replica in this process, as in tests, has done it
+                # Another replica in this process, as in tests, has done it.
+                with suppress(KeyError):
                     gauge.remove(self._service, self.name)
 
     def poke(self) -> None:

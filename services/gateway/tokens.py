@@ -20,9 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 ACCESS_LASTS = timedelta(minutes=15)  # clients renew it thirty seconds before its end
 REFRESH_LASTS = timedelta(days=30)  # the longest silence of a client that does not log in anew
-SESSION_LASTS = timedelta(
-    hours=12
-)  # a working day of a browser; who works on logs in again in the morning
+# A working day of a browser; who works on logs in again in the morning.
+SESSION_LASTS = timedelta(hours=12)
 NONCE_BYTES = 12
 
 NO_KEY = UUID(int=0)

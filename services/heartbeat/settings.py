@@ -9,9 +9,8 @@ from libs.contracts.heartbeat import HEARD_WITHIN
 from libs.runtime.settings import AtMost, PingSettings
 
 LAPSE = 4  # confirmations of the watch that may be missed
-MARGIN = (
-    10  # what is written of a run that pings is younger than the silence by at least a tenth of it
-)
+# What is written of a run that pings is younger than the silence by at least a tenth of it.
+MARGIN = 10
 
 
 class HeartbeatSettings(PingSettings):

@@ -179,9 +179,8 @@ async def test_a_due_run_has_a_container_its_output_is_kept_and_nothing_stays(ru
     assert f"PREFECT__CONTEXT__IMAGE={IMAGE}" in str(config["Env"])
     await watched.prints("one", "two", "no end of line")
     await watched.is_gone()
-    await watched.becomes(
-        "Running"
-    )  # it ended well without a last word: it waits, as with processes
+    # It ended well without a last word: it waits, as with processes.
+    await watched.becomes("Running")
 
 
 async def test_the_last_words_of_a_container_are_kept_though_docker_stops_following_before(

@@ -88,13 +88,10 @@ class World:
         self._pings = [(run.next_ping, run.key) for run in self._runs.values()]
         heapq.heapify(self._pings)
         self._down: dict[str, float] = {}  # who is away until when
-        self._stopped: set[str] = (
-            set()
-        )  # who of them is away for moments only, and does not lose its connection
-        self._deaf: tuple[int, float] = (
-            0,
-            0.0,
-        )  # which replica hears nothing, and does not notice, until when
+        # Those that stop for a short time and keep their connection.
+        self._stopped: set[str] = set()
+        # Which replica hears nothing without noticing it, and until when.
+        self._deaf: tuple[int, float] = (0, 0.0)
         self._watch: tuple[float, float] | None = None  # since, at
         self._gateway_heard = 0.0
         self.outcome = Outcome(run_minutes=runs * minutes)

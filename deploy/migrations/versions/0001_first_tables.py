@@ -24,9 +24,8 @@ def upgrade() -> None:
     if driver is None:
         msg = "the migration's connection is closed"
         raise RuntimeError(msg)
-    await_only(
-        driver.execute(script)
-    )  # asyncpg runs a script of many statements only in its own dialect
+    # asyncpg runs a script of many statements only in its own dialect.
+    await_only(driver.execute(script))
 
 
 def downgrade() -> None:

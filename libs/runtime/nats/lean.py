@@ -133,9 +133,8 @@ class LeanClient(PatientClient):
         token = str(self._asked)  # the prefix is random, and only this service may read below it
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Msg] = loop.create_future()
-        self._resp_map[token] = (
-            answer  # before it is sent: a full socket is waited for, and the answer may come then
-        )
+        # Before it is sent: a full socket is waited for, and the answer may come then.
+        self._resp_map[token] = answer
         late = loop.call_later(timeout, _expire, answer)
 
         def end(_: object) -> None:

@@ -160,9 +160,8 @@ class Feed:
         if not message.reply:
             self._heartbeat(message, reading)
             return
-        places = message.reply.split(
-            "."
-        )  # $JS.ACK.<stream>.<consumer>.<times>.<place>.<number>.<time>.<left>
+        # $JS.ACK.<stream>.<consumer>.<times>.<place>.<number>.<time>.<left>
+        places = message.reply.split(".")
         sequence, number = int(places[-4]), int(places[-3])
         if number != reading.messages + 1:
             reading.is_broken = True

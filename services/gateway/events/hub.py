@@ -16,9 +16,8 @@ from services.gateway.events.domain import Coalesced, Cursor, Filter, Gap, Hint,
 
 GATHERS = 0.25  # seconds; a stream gets four messages a second at most
 _MOST_WAITING = 16  # messages, which is four seconds of them, until a reader counts as slow
-_LAST_WORD = (
-    0.4  # seconds in which the last message must go out, before the connection is closed without it
-)
+# Seconds in which the last message must go out, before the connection is closed without it.
+_LAST_WORD = 0.4
 
 Owner = tuple[UUID, UUID | None]
 """A tenant, and a key of it where keys are on."""

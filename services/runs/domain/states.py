@@ -230,9 +230,8 @@ def _with_defaults(raw: JsonObject, *, now: datetime) -> JsonObject:
         missing["message"] = None
     for key in ("context", "cached_inputs"):
         if raw.get(key) is None:
-            missing[
-                key
-            ] = {}  # the UI reads these without looking first (gateway/reference/runs.md)
+            # The UI reads these without looking first (gateway/reference/runs.md).
+            missing[key] = {}
     if name in SCHEDULED_FAMILY:
         if name != State.PAUSED and raw.get("start_time") is None:
             missing["start_time"] = now.isoformat()

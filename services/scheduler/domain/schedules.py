@@ -25,13 +25,11 @@ from services.scheduler.domain.clocks import (
 from services.scheduler.domain.filters import Filter
 from services.scheduler.domain.wall_clock import on_the_wall, zone
 
-MOST_CHECKED = (
-    10_000  # events looked at per question: filters may refuse all that an endless clock emits
-)
+# Events looked at per question: filters may refuse all that an endless clock emits.
+MOST_CHECKED = 10_000
 SHORTEST_INTERVAL = timedelta(minutes=1)
-RULE_WITHOUT_START = datetime(
-    2018, 6, 20, tzinfo=UTC
-)  # Core's default for a rule without `_dtstart`
+# Core's default for a rule without `_dtstart`.
+RULE_WITHOUT_START = datetime(2018, 6, 20, tzinfo=UTC)
 
 
 class BadScheduleError(ValueError):

@@ -51,9 +51,8 @@ class World:
     async def work(self) -> None:
         """Live, die, and be born again, until the end."""
         while not self._is_over:
-            with suppress(
-                Exception
-            ):  # whatever it is, this agent is dead, and another takes its place
+            # Whatever it is, this agent is dead, and another takes its place.
+            with suppress(Exception):
                 async with raw_agent(self._stack.nats_url, self._tenant_id) as agent:
                     await self._life(agent)
             await asyncio.sleep(0.1)

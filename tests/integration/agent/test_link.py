@@ -42,9 +42,8 @@ async def test_it_comes_back_whatever_it_was_thrown_out_for() -> None:
     async with server:
         await link.open()
         async with asyncio.timeout(20):
-            for _ in range(
-                2
-            ):  # it is thrown out of the second connection before it can call it one
+            # It is thrown out of the second connection before it can call it one.
+            for _ in range(2):
                 await connected.acquire()
         assert link.is_connected
         assert next(words, None) is None

@@ -163,10 +163,8 @@ async def test_a_server_that_speaks_in_clear_is_shown_no_key(
 async def test_the_option_is_named_where_the_machine_does_not_know_the_authority(
     place: Place, tmp_path: Path
 ) -> None:
-    for scheme in (
-        "tls",
-        "nats",
-    ):  # a server that speaks TLS is spoken TLS with, whatever the URL says
+    # A server that speaks TLS is spoken TLS with, whatever the URL says.
+    for scheme in ("tls", "nats"):
         url = place.nats_url.replace("tls://", f"{scheme}://")
         async with agent_process(tmp_path / scheme, url, new_id(), gets_ready=False) as agent:
             await agent.has_said("signed it with --tls-ca")

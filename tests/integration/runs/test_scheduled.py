@@ -154,9 +154,8 @@ async def test_archiving_deletes_pending_runs_and_cancels_ad_hoc_ones_with_a_mes
         await client.start(flow),
         await client.start(flow),
     )
-    await client.set(
-        begun, "Scheduled"
-    )  # as Core does for a task's long retry, and Lazarus for a dead run
+    # As Core does for a task's long retry, and Lazarus for a dead run.
+    await client.set(begun, "Scheduled")
     await archive(stack, flow)
 
     await ledger.handlers.on_flow_archived(event(flow))

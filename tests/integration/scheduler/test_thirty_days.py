@@ -29,9 +29,8 @@ from tests.support.running import running
 
 pytestmark = pytest.mark.slow
 
-BEGIN = datetime(
-    2036, 3, 20, tzinfo=UTC
-)  # over the change of the clocks in Europe; the schedules are in UTC
+# Over the change of the clocks in Europe; the schedules are in UTC.
+BEGIN = datetime(2036, 3, 20, tzinfo=UTC)
 SEED = 20260320
 
 

@@ -51,7 +51,8 @@ def test_lazarus_must_know_that_pings_are_heard() -> None:
     "seconds",
     [
         {"heartbeat_coarse": 80},
-        {"heartbeat_interval": 15},  # four of them are as long as the default coarseness
+        # Four of them are as long as the default coarseness.
+        {"heartbeat_interval": 15},
         {"heartbeat_misses": 3},
     ],
     ids=["coarse", "interval", "misses"],

@@ -29,12 +29,10 @@ def starts(*clocks: dict[str, Any], after: datetime, n: int = 3, **more: Any) ->
     return [event.start_time.isoformat() for event in events]
 
 
-SPRING = datetime(2021, 3, 13, 12, tzinfo=ZoneInfo(NEW_YORK)).astimezone(
-    UTC
-)  # 14 March: 2:00 is 3:00
-AUTUMN = datetime(2021, 11, 6, 12, tzinfo=ZoneInfo(NEW_YORK)).astimezone(
-    UTC
-)  # 7 November: 2:00 is 1:00
+# 14 March: 2:00 is 3:00.
+SPRING = datetime(2021, 3, 13, 12, tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC)
+# 7 November: 2:00 is 1:00.
+AUTUMN = datetime(2021, 11, 6, 12, tzinfo=ZoneInfo(NEW_YORK)).astimezone(UTC)
 
 
 def test_a_daily_interval_keeps_its_wall_clock_time_in_spring() -> None:

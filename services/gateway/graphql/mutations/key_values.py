@@ -31,9 +31,8 @@ class SetKeyValue:
 async def set_key_value(context: Context, input: SetKeyValue) -> Id:
     """Set a value; the key keeps its id."""
     _check(input.key, input.value, what="key", limit=VALUE_LIMIT)
-    json_value(
-        input.value
-    )  # raises for what PostgreSQL cannot keep; secrets are sealed, and may hold anything
+    # Raises for what PostgreSQL cannot keep; secrets are sealed, and may hold anything.
+    json_value(input.value)
     made = await context.shared.store.set_key_value(
         context.shared.ids(), context.tenant_id, input.key, input.value
     )
