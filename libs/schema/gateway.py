@@ -11,7 +11,7 @@ from sqlalchemy import (
     UniqueConstraint,
     text,
 )
-from sqlmodel import SQLModel
+from sqlmodel import Field, SQLModel
 
 from libs.schema.base import (
     Shown,
@@ -71,6 +71,17 @@ class ApiKey(Stamped, table=True):
     made_with: UUID | None = None
     expires_at: datetime | None = maybe_timestamptz()
     revoked_at: datetime | None = maybe_timestamptz()
+
+
+class EndedSession(SQLModel, table=True):
+    """A browser's session that was logged out, by its serial number, until it would have ended by itself."""
+
+    __tablename__ = "ended_session"
+    __table_args__ = (Index(None, "expires_at"), {"schema": SCHEMA})
+
+    serial: bytes = Field(primary_key=True)
+    tenant_id: UUID
+    expires_at: datetime = timestamptz()
 
 
 class Membership(Stamped, table=True):

@@ -64,6 +64,13 @@ class Shared:
     bulk: Bulk
     refusals: Refusals = field(default_factory=Refusals)
 
+    async def forget_keys(self, key_ids: Iterable[UUID]) -> None:
+        """Keys have ended, or sessions of them: this gateway looks them up anew, and the others are told to."""
+        for key_id in key_ids:
+            if isinstance(self.authenticator, KeyAuthenticator):
+                self.authenticator.forget(key_id)
+            await self.bus.signal(subjects.SIG_KEY_CHANGED.at(key_id=key_id))
+
 
 @dataclass(frozen=True, slots=True)
 class Lease:
@@ -125,13 +132,6 @@ class Context:
         """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""
         if not may(self.identity.role, guard):
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
-
-    async def forget_keys(self, key_ids: Iterable[UUID]) -> None:
-        """Keys have ended: this gateway looks them up anew, and the others are told to."""
-        for key_id in key_ids:
-            if isinstance(self.shared.authenticator, KeyAuthenticator):
-                self.shared.authenticator.forget(key_id)
-            await self.shared.bus.signal(subjects.SIG_KEY_CHANGED.at(key_id=key_id))
 
     async def record(
         self,

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 from uuid import UUID
 
 from libs.contracts.base import Refused
@@ -27,6 +27,17 @@ from services.gateway.store import Store
 from services.gateway.tokens import Purpose, Seal, Token
 
 T = TypeVar("T")
+
+
+class OfSession(NamedTuple):
+    """What a browser shows: the key that it logged in with, and the serial number of its session."""
+
+    key_id: UUID
+    serial: bytes
+
+
+KnownBy = bytes | UUID | OfSession
+"""A key's keyed hash, its id, or a session of it."""
 
 TRUST = timedelta(seconds=1)
 _REMEMBERED = 10_000  # keys, and as many guesses at keys
@@ -48,7 +59,7 @@ class Identity:
     """The caller: its tenant and role; `any_tenant` where keys are off. `key` is None there too.
 
     `may_enter` are further tenants that the caller may choose. `renewing` is the refresh token of a caller who showed
-    one: it is good for `refresh_token` and for nothing else.
+    one: it is good for `refresh_token` and for nothing else. `in_session`: a browser shows a session's cookie.
     """
 
     tenant_id: UUID
@@ -58,6 +69,7 @@ class Identity:
     key: Key | None = None
     may_enter: tuple[UUID, ...] = ()
     renewing: Token | None = None
+    in_session: bool = False
 
     @property
     def actor(self) -> str:
@@ -167,9 +179,9 @@ class KeyAuthenticator:
         self._seal = seal
         self._clock = clock
         self._monotonic = monotonic
-        self._known: OrderedDict[bytes | UUID, tuple[float, Key]] = OrderedDict()
+        self._known: OrderedDict[KnownBy, tuple[float, Key]] = OrderedDict()
         # Apart, so that no guess pushes out a key.
-        self._unknown: OrderedDict[bytes | UUID, float] = OrderedDict()
+        self._unknown: OrderedDict[KnownBy, float] = OrderedDict()
         self._lookups = Shares(
             "lookups", _LOOKUPS, of_tenant=1, of_key=1,
             patience=_PATIENCE, what="their keys to be looked up",
@@ -221,9 +233,9 @@ class KeyAuthenticator:
         if token.is_expired(now):
             return _refused("the token has expired")
         # Nobody can guess a token: it is sealed.
-        key = await self._key(token.key_id, "")
+        key = await self._key(_known_by(token), "")
         if key is None or key.is_expired(now):
-            return _refused("the API key of this token is revoked or expired")
+            return _refused(_ENDED[token.purpose is Purpose.SESSION])
         role = key.role_in(token.tenant_id)
         if role is None:
             return _refused("the holder of this token no longer belongs to its tenant")
@@ -231,8 +243,8 @@ class KeyAuthenticator:
             return _refused("the token does not belong to the tenant of X-PREFECT-TENANT-ID")
         return _holder_of(token, role=role, key=key)
 
-    async def _key(self, known_by: bytes | UUID, address: str) -> Key | None:
-        """The key of this keyed hash or id."""
+    async def _key(self, known_by: KnownBy, address: str) -> Key | None:
+        """The key of this keyed hash, id or session."""
         now = self._monotonic()
         cached = self._known.get(known_by)
         if cached is not None:
@@ -241,7 +253,7 @@ class KeyAuthenticator:
             return await self._looked_up(known_by)
         if self._is_unknown(known_by):
             return None
-        if isinstance(known_by, UUID):
+        if not isinstance(known_by, bytes):
             return await self._looked_up(known_by)
         owner = (address, None)
         await self._lookups.acquire(owner, 1)
@@ -259,18 +271,20 @@ class KeyAuthenticator:
                 self._lookups.release(owner, 1)
         return key
 
-    def _is_unknown(self, known_by: bytes | UUID) -> bool:
+    def _is_unknown(self, known_by: KnownBy) -> bool:
         """Whether there was no such key a moment ago."""
         asked = self._unknown.get(known_by)
         return asked is not None and self._monotonic() - asked < TRUST.total_seconds()
 
-    async def _looked_up(self, known_by: bytes | UUID) -> Key | None:
+    async def _looked_up(self, known_by: KnownBy) -> Key | None:
         now = self._monotonic()
-        key = await (
-            self._store.key_by_id(known_by)
-            if isinstance(known_by, UUID)
-            else self._store.key_by_hash(known_by)
-        )
+        match known_by:
+            case OfSession():
+                key = await self._store.key_of_session(known_by.key_id, known_by.serial)
+            case UUID():
+                key = await self._store.key_by_id(known_by)
+            case bytes():
+                key = await self._store.key_by_hash(known_by)
         if key is None:
             self._known.pop(known_by, None)
             _remember(self._unknown, known_by, now)
@@ -280,7 +294,7 @@ class KeyAuthenticator:
         return key
 
     def forget(self, key_id: UUID) -> None:
-        """A key was revoked: look it up anew at its next use."""
+        """A key was revoked, or a session of it ended: look it up anew at its next use."""
         for known_by, (_, key) in list(self._known.items()):
             if key.id == key_id:
                 del self._known[known_by]
@@ -289,7 +303,20 @@ class KeyAuthenticator:
 Authenticator = OpenAuthenticator | KeyAuthenticator
 
 
-def _remember(kept: OrderedDict[bytes | UUID, T], known_by: bytes | UUID, value: T) -> None:
+_ENDED = {
+    False: "the API key of this token is revoked or expired",
+    True: "this session has ended: it was logged out, or its API key is revoked or expired",
+}
+"""Why a token is refused; by whether it is a browser's session."""
+
+
+def _known_by(token: Token) -> KnownBy:
+    if token.purpose is Purpose.SESSION:
+        return OfSession(token.key_id, token.serial)
+    return token.key_id
+
+
+def _remember(kept: OrderedDict[KnownBy, T], known_by: KnownBy, value: T) -> None:
     kept[known_by] = value
     kept.move_to_end(known_by)
     if len(kept) > _REMEMBERED:
@@ -306,6 +333,7 @@ def _holder_of(token: Token, *, role: Role, key: Key | None = None) -> Identity:
         user_id=key.user_id if key else ANYBODY,
         key=key,
         renewing=token if renews else None,
+        in_session=token.purpose is Purpose.SESSION,
     )
 
 

@@ -70,5 +70,6 @@ def people(
             shared.store,
             keys_required=settings.keys_required,
             clock=shared.clock,
+            forget=lambda key_id: shared.forget_keys([key_id]),
         ),
     )

@@ -4,11 +4,12 @@ A client shows its API token once to `switch_tenant`, works with the access toke
 `refresh_token`. Both are sealed with AES-256-GCM under a key that is not in the database: what a token says can be
 neither read nor changed. Nothing about it is stored. It names the API key it came from, and that key is looked up
 whenever the token is shown, so a token ends with its key, with the membership that let it in, or at its own time.
+A browser's session (services.gateway.session) is a third kind of token. Logging out writes its serial number down.
 """
 
 import base64
 import binascii
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -38,12 +39,16 @@ class Purpose(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What a token says: this key may work in this tenant, or ask to go on doing so, before that moment."""
+    """What a token says: this key may work in this tenant, or ask to go on doing so, before that moment.
+
+    `serial` tells one token from every other; it is known of tokens that were read.
+    """
 
     purpose: Purpose
     key_id: UUID
     tenant_id: UUID
     expires_at: datetime
+    serial: bytes = field(default=b"", compare=False)
 
     def is_expired(self, now: datetime) -> bool:
         """A token ends at the very moment it says."""
@@ -110,4 +115,6 @@ class Seal:
             key_id=UUID(bytes=said[:16]),
             tenant_id=UUID(bytes=said[16:32]),
             expires_at=datetime.fromtimestamp(int.from_bytes(said[32:], "big"), UTC),
+            # Of the bytes, not of the text: the last letter of a text can be written in several ways.
+            serial=packed[:NONCE_BYTES],
         )

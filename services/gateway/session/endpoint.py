@@ -1,7 +1,7 @@
 """`/session`: log in, who am I, log out; and the cookie of any request as the token that it is. Plain ASGI."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -39,12 +39,15 @@ class Sessions:
         *,
         keys_required: bool,
         clock: Clock,
+        forget: Callable[[UUID], Awaitable[None]],
     ) -> None:
+        """`forget` makes every gateway look a key and its sessions up anew."""
         self._authenticator = authenticator
         self._seal = seal
         self._store = store
         self._keys_required = keys_required
         self._clock = clock
+        self._forget = forget
 
     def entered(self, scope: Scope, headers: Headers) -> tuple[Scope, Headers]:
         """The request with its cookie as a token; RefusalError where no page of ours sent it.
@@ -70,6 +73,7 @@ class Sessions:
             if method == "POST":
                 body, cookie = await self._log_in(scope, headers, receive)
             elif method == "DELETE":
+                await self._log_out(headers)
                 secure = domain.is_secure(headers)
                 body, cookie = {"success": True}, domain.set_cookie("", secure=secure, lasts=_NOW)
             else:
@@ -114,6 +118,25 @@ class Sessions:
             "warning": None if secure else _PLAIN,
         }
         return {**await self._about(entered), **about}, cookie
+
+    async def _log_out(self, headers: Headers) -> None:
+        """End the session everywhere. Who shows none, or one that has ended, is logged out already.
+
+        The cookie stays in the browser when the end cannot be written, so that it can be tried again.
+        """
+        token = self._seal.read(headers.get("authorization", "").removeprefix("Bearer "))
+        if token is None or token.purpose is not Purpose.SESSION:
+            return
+        try:
+            await self._store.end_session(
+                token.serial, tenant_id=token.tenant_id, expires_at=token.expires_at
+            )
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            text = "The session cannot be ended while PostgreSQL is away; log out again soon."
+            raise RefusalError(503, "API_ERROR", text) from error
+        await self._forget(token.key_id)
 
     async def _identity(self, headers: Headers, scope: Scope) -> Identity:
         client = scope.get("client")

@@ -50,6 +50,24 @@ class KeyRows(Rows):
         )
         return _key(row) if row else None
 
+    async def key_of_session(self, key_id: UUID, serial: bytes) -> Key | None:
+        """The same unless this session of it was logged out."""
+        row = await self._database.pool.fetchrow(
+            f"{_KEY_WITH_MEMBERSHIPS} WHERE k.id = $1 AND k.revoked_at IS NULL "
+            "AND NOT EXISTS (SELECT FROM gateway.ended_session s WHERE s.serial = $2)",
+            key_id, serial,
+        )  # fmt: skip
+        return _key(row) if row else None
+
+    async def end_session(self, serial: bytes, *, tenant_id: UUID, expires_at: datetime) -> None:
+        """Remember that a session was logged out, until it would have ended by itself; forget those that did."""
+        await self._database.pool.execute(
+            "WITH past AS (DELETE FROM gateway.ended_session WHERE expires_at < now()) "
+            "INSERT INTO gateway.ended_session (serial, tenant_id, expires_at) VALUES ($1, $2, $3) "
+            "ON CONFLICT (serial) DO NOTHING",
+            serial, tenant_id, expires_at,
+        )  # fmt: skip
+
     async def create_key(
         self, key: Key, hashed: bytes, *, created_by: UUID | None, made_with: UUID | None = None
     ) -> UUID | Refused:

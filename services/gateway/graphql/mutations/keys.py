@@ -154,5 +154,5 @@ async def _revoke(context: Context, key_id: UUID) -> Success:
     if isinstance(revoked, Refused):
         raise compat.error_of(revoked)
     if revoked:
-        await context.forget_keys([key_id])
+        await context.shared.forget_keys([key_id])
     return success_of("key", key_id, success=revoked)

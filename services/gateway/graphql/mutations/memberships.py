@@ -45,7 +45,7 @@ async def create_membership(context: Context, input: CreateMembership) -> Id:
     if isinstance(made, Refused):
         raise compat.error_of(made)
     membership_id, ended = made
-    await context.forget_keys(ended)
+    await context.shared.forget_keys(ended)
     return Id(id=membership_id)
 
 
@@ -62,5 +62,5 @@ async def delete_membership(context: Context, input: MembershipInput) -> Success
     deleted, ended = await context.shared.store.delete_membership(
         context.tenant_id, input.membership_id
     )
-    await context.forget_keys(ended)
+    await context.shared.forget_keys(ended)
     return success_of("membership", input.membership_id, success=deleted)

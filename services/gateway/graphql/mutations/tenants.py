@@ -54,7 +54,7 @@ async def delete_tenant(context: Context, input: DeleteTenant) -> Success:
         raise compat.error_of(Refused(code=Code.TENANT_FORBIDDEN, fields=fields))
     ended = await context.shared.store.delete_tenant(input.tenant_id)
     context.shared.tenants.forget()
-    await context.forget_keys(ended or ())
+    await context.shared.forget_keys(ended or ())
     error = None if ended is not None else f"There is no tenant {input.tenant_id}: it was deleted."
     return Success(success=ended is not None, error=error)
 

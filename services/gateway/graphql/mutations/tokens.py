@@ -75,6 +75,10 @@ async def refresh_token_camel(context: Context, input: RefreshToken) -> TokensCa
 
 async def _enter(context: Context, tenant_id: UUID) -> Tokens:
     identity = context.identity
+    if identity.in_session:
+        # A refresh token lasts for a month, and nobody who logs out thinks of it.
+        reason = "a browser's session gives no tokens: show the API key, or POST it to /session with a tenant_id"
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
     # Whoever holds no key here came in where keys are off, and may choose any tenant there is.
     belongs = (
         identity.key.role_in(tenant_id) is not None
