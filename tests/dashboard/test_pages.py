@@ -35,6 +35,7 @@ class World:
     flow: str
     run: str
     task_run: str
+    task: str
     last_line: str
 
     @property
@@ -54,6 +55,7 @@ class World:
             "history": f"{at}/flow-run/{self.run}?tab=history",
             "parameters": f"{at}/flow-run/{self.run}?tab=parameters",
             "task run": f"{at}/task-run/{self.task_run}",
+            "task": f"{at}/task/{self.task}",
             "agents": f"{at}/agents",
             "limits": f"{at}/limits",
             "calendar": f"{at}/calendar",
@@ -64,7 +66,9 @@ class World:
         }
 
 
-PAGES = tuple(World(url="", slug="", group="", flow="", run="", task_run="", last_line="").pages)
+PAGES = tuple(
+    World(url="", slug="", group="", flow="", run="", task_run="", task="", last_line="").pages
+)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +144,7 @@ async def furnished(api: Gql) -> World:
         flow=flow_id,
         run=run,
         task_run=task_run,
+        task=await task_of(api, task_run),
         last_line=last_line,
     )
 
@@ -163,6 +168,15 @@ async def fail_one_task(api: Gql, run: str) -> str:
     await flow_run.set("Failed", "Some reference tasks failed.")
     found: str = task["id"]
     return found
+
+
+async def task_of(api: Gql, task_run: str) -> str:
+    found = await api(
+        "query($r: uuid!) { task_run_by_pk(id: $r) { task_id } }",
+        r=task_run,
+    )
+    task: str = found["task_run_by_pk"]["task_id"]
+    return task
 
 
 async def version_of(api: Gql, run: str) -> int:

@@ -1,8 +1,12 @@
-import { createRootRoute, createRoute, createRouter, lazyRouteComponent, Navigate, Outlet, useParams } from "@tanstack/react-router";
+import {
+  createRootRoute, createRoute, createRouter, lazyRouteComponent, Navigate, Outlet, redirect, useParams,
+} from "@tanstack/react-router";
+import { useEffect } from "react";
 
 import { BASE } from "../api/client";
 import { Empty, Page } from "../components/basics";
 import { filtersFrom } from "../lib/filters";
+import { flowRunSearch, flowSearch, oldStart, taskRunSearch } from "../lib/tabs";
 import { useSession, useTenant } from "./session";
 import { Shell } from "./Shell";
 
@@ -34,6 +38,11 @@ function texts<Name extends string>(...names: Name[]) {
 const overview = createRoute({
   getParentRoute: () => shell,
   path: "/",
+  beforeLoad: ({ location, params }) => {
+    const old = oldStart(location.search);
+    if (old?.to === "calendar") throw redirect({ to: "/$slug/calendar", params, replace: true });
+    if (old) throw redirect({ to: "/$slug/flows", params, search: old.q ? { q: old.q } : {}, replace: true });
+  },
   component: lazyRouteComponent(() => import("../pages/Overview"), "Overview"),
 });
 const flows = createRoute({
@@ -45,9 +54,9 @@ const flows = createRoute({
 const flow = createRoute({
   getParentRoute: () => shell,
   path: "/flow/$id",
-  validateSearch: (search: Record<string, unknown>): { version?: number } => {
-    const version = Number(search["version"]);
-    return Number.isInteger(version) && version > 0 ? { version } : {};
+  validateSearch: flowSearch,
+  beforeLoad: ({ search, params }) => {
+    if (search.run) throw redirect({ to: "/$slug/flow/$id/run", params, replace: true });
   },
   component: lazyRouteComponent(() => import("../pages/Flow"), "Flow"),
 });
@@ -66,13 +75,19 @@ const runs = createRoute({
 const flowRun = createRoute({
   getParentRoute: () => shell,
   path: "/flow-run/$id",
-  validateSearch: texts("tab", "logId"),
+  validateSearch: flowRunSearch,
   component: lazyRouteComponent(() => import("../pages/FlowRun"), "FlowRun"),
 });
 const taskRun = createRoute({
   getParentRoute: () => shell,
   path: "/task-run/$id",
+  validateSearch: taskRunSearch,
   component: lazyRouteComponent(() => import("../pages/TaskRun"), "TaskRun"),
+});
+const task = createRoute({
+  getParentRoute: () => shell,
+  path: "/task/$id",
+  component: lazyRouteComponent(() => import("../pages/Task"), "Task"),
 });
 const agents = createRoute({
   getParentRoute: () => shell,
@@ -131,6 +146,27 @@ function bare(path: string, to: string) {
   });
 }
 
+/** A link without an id: Slack messages of runs that had none. */
+function nameless(path: string) {
+  return createRoute({
+    getParentRoute: () => shell,
+    path,
+    component: function Nameless() {
+      return (
+        <Page title="This link names nothing">
+          <Empty title="The link has no id.">Whoever made it did not know which run or flow it was about.</Empty>
+        </Page>
+      );
+    },
+  });
+}
+
+/** The query editor is a page of its own. */
+function Editor() {
+  useEffect(() => location.replace(`${BASE}graphql`), []);
+  return null;
+}
+
 export const router = createRouter({
   basepath: BASE,
   routeTree: root.addChildren([
@@ -138,16 +174,23 @@ export const router = createRouter({
     bare("/flow/$id", "flow/$id"),
     bare("/flow-run/$id", "flow-run/$id"),
     bare("/task-run/$id", "task-run/$id"),
-    bare("/team/$", "team"),
-    bare("/user/$", "team"),
-    bare("/notifications", ""),
-    bare("/login", ""),
+    bare("/task/$id", "task/$id"),
+    bare("/project/$id", "flows?project=$id"),
+    ...["calendar", "runs", "limits"].map((page) => bare(`/${page}`, page)),
+    ...["/agent", "/agent/$id"].map((path) => bare(path, "agents")),
+    ...["/team", "/team/$page", "/user", "/user/$page"].map((path) => bare(path, "team")),
+    ...["/notifications", "/login", "/search", "/tutorial"].map((path) => bare(path, "")),
+    createRoute({ getParentRoute: () => root, path: "/api", component: Editor }),
     shell.addChildren([
-      overview, flows, flow, newRun, runs, flowRun, taskRun, agents, limits, calendar, projects, values, team,
+      overview, flows, flow, newRun, runs, flowRun, taskRun, task, agents, limits, calendar, projects, values, team,
       moved("/project/$id", "/$slug/flows?project=$id"),
       moved("/agent", "/$slug/agents"),
       moved("/agent/$id", "/$slug/agents"),
       moved("/concurrency-limits", "/$slug/limits"),
+      ...["/team/$page", "/user", "/user/$page"].map((path) => moved(path, "/$slug/team")),
+      ...["/notifications", "/login", "/tutorial"].map((path) => moved(path, "/$slug")),
+      ...["/flow", "/flow-run", "/task-run", "/task"].map(nameless),
+      createRoute({ getParentRoute: () => shell, path: "/api", component: Editor }),
     ]),
   ]),
   defaultPreload: "intent",

@@ -20,3 +20,14 @@ export function LazyMarkdown(props: ComponentProps<typeof Text>) {
     </Suspense>
   );
 }
+
+const Chart = lazy(() => import("./Trend").then(({ Trend }) => ({ default: Trend })));
+
+/** The chart of durations with its library. It keeps its height while that loads. */
+export function LazyTrend(props: ComponentProps<typeof Chart>) {
+  return (
+    <Suspense fallback={<div style={{ height: 218 }} />}>
+      <Chart {...props} />
+    </Suspense>
+  );
+}

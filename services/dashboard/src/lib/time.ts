@@ -91,3 +91,12 @@ export function took(
   if (!start) return null;
   return Math.max(0, (end ? Date.parse(end) : now) - Date.parse(start));
 }
+
+/** A mark on an axis of time: the day where marks are days apart, the time of day else. */
+export function tickText(at: number, step: number, zone: string): string {
+  const text = absolute(at, zone);
+  if (step >= DAY || text.slice(11, 16) === "00:00") {
+    return new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" }).format(at);
+  }
+  return step < MINUTE ? text.slice(11, 19) : text.slice(11, 16);
+}

@@ -9,6 +9,7 @@ import { useSession } from "../app/session";
 import { Card, Confirmed, Copy, Empty, Loaded, Page, Took, When } from "../components/basics";
 import { Gantt } from "../components/Gantt";
 import { Logs } from "../components/Logs";
+import { History } from "../components/History";
 import { Json } from "../components/Parameters";
 import { WhyLate } from "../components/runs";
 import { State } from "../components/State";
@@ -358,37 +359,6 @@ function Tasks({ slug, run }: { slug: string; run: Run }) {
       <Card title="Tasks">
         <TaskTable slug={slug} flowRunId={run.id} runs={run.task_runs} />
       </Card>
-    </div>
-  );
-}
-
-export function History({ states }: { states: readonly { id: string; state: string; message: string | null; timestamp: string; version: number }[] }) {
-  return (
-    <div className="scroll">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Version</th>
-            <th scope="col">State</th>
-            <th scope="col">When</th>
-            <th scope="col">Message</th>
-          </tr>
-        </thead>
-        <tbody>
-          {states.map((state) => (
-            <tr key={state.id}>
-              <td className="num">{state.version}</td>
-              <td>
-                <State state={state.state} />
-              </td>
-              <td>
-                <When at={state.timestamp} both />
-              </td>
-              <td className="wrap">{state.message}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
     </div>
   );
 }

@@ -8,12 +8,13 @@ import { useSession } from "../app/session";
 import { Artifacts } from "../components/Artifacts";
 import { Card, Confirmed, Copy, Empty, Loaded, Page, Took, When } from "../components/basics";
 import { Logs } from "../components/Logs";
+import { History } from "../components/History";
 import { Json } from "../components/Parameters";
 import { State } from "../components/State";
 import { nameOf } from "../lib/gantt";
 import { familyOf, isFinished } from "../lib/states";
 import { took } from "../lib/time";
-import { History } from "./FlowRun";
+
 
 const TASK_RUN = graphql(`
   query TaskRunPage($id: uuid!) {

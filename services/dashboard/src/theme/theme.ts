@@ -4,7 +4,7 @@ const water: MantineColorsTuple = [
   "#e6f6f8", "#cfe9ee", "#a2d3dd", "#70bccb", "#48a8bb", "#2d9cb1", "#1b8ba1", "#0b6e82", "#075c6e", "#034b5a",
 ];
 
-/** One scale of type (12, 14, 16, 20, 26 px) and one of space (4, 8, 12, 16, 24, 40 px). */
+/** One scale of type (12, 13, 14, 16, 22 px) and one of space (4, 8, 12, 16, 24, 40 px). */
 export const theme = createTheme({
   primaryColor: "water",
   primaryShade: 7,
@@ -12,13 +12,22 @@ export const theme = createTheme({
   colors: { water },
   fontFamily: 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace',
-  fontSizes: { xs: "12px", sm: "14px", md: "16px", lg: "20px", xl: "26px" },
+  fontSizes: { xs: "12px", sm: "13px", md: "14px", lg: "16px", xl: "22px" },
   spacing: { xs: "4px", sm: "8px", md: "12px", lg: "16px", xl: "24px" },
   defaultRadius: "md",
-  headings: { fontWeight: "650", sizes: { h1: { fontSize: "26px" }, h2: { fontSize: "16px" } } },
+  headings: { fontWeight: "650", sizes: { h1: { fontSize: "22px" }, h2: { fontSize: "14px" } } },
   components: {
-    Button: { defaultProps: { size: "sm" } },
-    TextInput: { defaultProps: { size: "sm" } },
+    Button: { defaultProps: { size: "xs" }, styles: { root: { fontWeight: 500 } } },
+    TextInput: { defaultProps: { size: "xs" } },
+    NumberInput: { defaultProps: { size: "xs" } },
+    PasswordInput: { defaultProps: { size: "xs" } },
+    TagsInput: { defaultProps: { size: "xs" } },
+    JsonInput: { defaultProps: { size: "xs" } },
+    Textarea: { defaultProps: { size: "xs" } },
+    Select: { defaultProps: { size: "xs" } },
+    Switch: { defaultProps: { size: "sm" } },
+    Tabs: { styles: { tab: { fontSize: "13px", padding: "8px 12px" } } },
+    Modal: { styles: { title: { fontWeight: 650, fontSize: "16px" } } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 300, events: { hover: true, focus: true, touch: true } } },
   },
 });
