@@ -133,7 +133,9 @@ def end_of_process(
     attempts: int,
     now: datetime,
 ) -> Ending:
-    """What the end of its process means for a run. `attempts` is how often a run may fail to start."""
+    """What the end of its process means for a run. `attempts` is how often a run may fail to start; one that was
+    given back did not.
+    """
     if run.is_finished:
         return Released()
     said = describe_exit(outcome, exit_code, message)
@@ -144,7 +146,9 @@ def end_of_process(
     if run.state == State.SUBMITTED:
         if outcome is not Outcome.RETURNED and run.attempt >= attempts:
             return Proposed(State.FAILED, f"{said} It was tried {run.attempt} times.")
-        return requeue(run, said, delay=_pause(run.attempt, outcome), now=now)
+        if outcome is Outcome.RETURNED:
+            return requeue(_untried(run), said, delay=timedelta(0), now=now)
+        return requeue(run, said, delay=_pause(run.attempt), now=now)
     if run.state != State.RUNNING or exit_code == 0 or outcome is Outcome.RETURNED:
         return Released()
     return Crashed(said)
@@ -189,8 +193,11 @@ def describe_exit(outcome: Outcome, exit_code: int | None, message: str | None) 
             return "The agent gave this run back before it started."
 
 
-def _pause(attempt: int, outcome: Outcome) -> timedelta:
+def _untried(run: FlowRun) -> FlowRun:
+    """Nobody tried to start it. Otherwise agents that had gone would use up the attempts of whoever takes it next."""
+    return replace(run, attempt=max(0, run.attempt - 1))
+
+
+def _pause(attempt: int) -> timedelta:
     """A machine on which processes die at once would otherwise start hundreds a minute."""
-    if outcome is Outcome.RETURNED:
-        return timedelta(0)
     return timedelta(seconds=min(2.0**attempt, 60.0))

@@ -313,6 +313,7 @@ async def test_the_run_of_an_agent_whose_connection_died_goes_back_at_once(
         [run] = await lively.claimed_runs(within=3)  # the first lease alone is longer
 
     assert run.flow_run_id == run_id
+    assert run.attempt == 1, "an agent that had gone tried nothing"
 
 
 async def test_a_renewed_lease_outlives_the_first_one(

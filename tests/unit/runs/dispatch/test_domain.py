@@ -181,11 +181,12 @@ def test_a_run_that_had_not_begun_is_queued_again_without_its_lease() -> None:
     assert found.moved.state.start_time == NOW + timedelta(seconds=2)
 
 
-def test_a_run_that_was_given_back_waits_for_nothing() -> None:
+def test_a_run_that_was_given_back_waits_for_nothing_and_was_not_tried() -> None:
     found = ending(a_run(attempt=9), Outcome.RETURNED)
 
     assert isinstance(found, Requeued)
     assert found.moved.state.start_time == NOW
+    assert found.moved.run.attempt == 8
 
 
 def test_a_run_that_will_not_start_is_failed_in_the_end() -> None:
