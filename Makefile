@@ -153,17 +153,22 @@ DOCUMENTS ?= 1000000
 REQUESTS ?= 100000
 
 test-fuzz: $(READY) ## A night of broken documents and HTTP (DOCUMENTS=, REQUESTS=); SEED= replays the documents of a night
-	@seed=$(or $(SEED),$$RANDOM); echo "Replay the documents with SEED=$$seed"; \
-	HEADWATER_TEST_EXAMPLES=$$(($(DOCUMENTS) / 120)) $(BIN)/pytest --timeout=0 --hypothesis-seed=$$seed tests/integration/gateway/reads/test_fuzz.py
-	HEADWATER_TEST_EXAMPLES=$$(($(REQUESTS) / 1000)) $(BIN)/pytest --timeout=0 tests/integration/runtime/test_http_fuzz.py
+	@seed=$(or $(SEED),$$RANDOM); echo "Replay the documents with SEED=$$seed"; failed=; \
+	HEADWATER_TEST_EXAMPLES=$$(($(DOCUMENTS) / 120)) $(BIN)/pytest --timeout=0 --hypothesis-seed=$$seed tests/integration/gateway/reads/test_fuzz.py || failed=1; \
+	HEADWATER_TEST_EXAMPLES=$$(($(REQUESTS) / 1000)) $(BIN)/pytest --timeout=0 tests/integration/runtime/test_http_fuzz.py || failed=1; \
+	test -z "$$failed"
 
 bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench)
 	$(BIN)/python -m tests.bench $(only)
 
+# Whoever else installs something is waited for.
+APT := -qq -o DPkg::Lock::Timeout=300
+
 test-dashboard: $(READY) $(DIST) ## The web pages: their rules, then every page in a real Chromium (apt-get install chromium)
 	@$(BIN)/python -m deploy.dashboard --test
 	@command -v $${HEADWATER_TEST_CHROMIUM:-chromium} >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium >/dev/null; } \
+		|| { [ "$$(id -u)" = 0 ] && export DEBIAN_FRONTEND=noninteractive && apt-get $(APT) update </dev/null \
+			&& apt-get $(APT) install -y --no-install-recommends chromium </dev/null >/dev/null; } \
 		|| { echo "There is no Chromium. Install one (apt-get install chromium), or name it in HEADWATER_TEST_CHROMIUM." >&2; exit 1; }
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/dashboard
 

@@ -1,18 +1,20 @@
 """Whatever bytes come for a request, the server answers or closes, raises nothing, and serves the next one.
 
 Each case is a walk through the states of a request (line, headers, end, body), at each step with something that may
-stand there, may not, or is another step's. The seed of a case is in the failure; `HEADWATER_TEST_EXAMPLES=100` tries a
-hundred thousand.
+stand there, may not, or is another step's. What a case sent is in the failure, as a line to keep;
+`HEADWATER_TEST_EXAMPLES=100` tries a hundred thousand.
 """
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from tests.integration.runtime.test_http_limits import connected, is_well, rest, serving
 from tests.support.eventually import eventually
 from tests.support.examples import examples
+from tests.support.found_by_fuzz import REQUESTS, found_in, line_for
 
 CASES = 1_000
 LINES = (
@@ -63,35 +65,61 @@ def damaged(draw: random.Random, sent: bytes) -> bytes:
     return sent
 
 
-async def answered(port: int, seed: int) -> bytes:
-    """All that comes back for one case, sent in parcels."""
+def parcels(seed: int) -> list[bytes]:
+    """All that one case sends, in the pieces in which it does."""
     draw = random.Random(seed)  # noqa: S311 - nothing is kept secret
     sent = damaged(draw, b"".join(steps(draw)))
     cuts = sorted(draw.randrange(len(sent) + 1) for _ in range(draw.choice((0, 1, 3))))
+    return [sent[a:b] for a, b in zip([0, *cuts], [*cuts, len(sent)], strict=True)]
+
+
+async def answered(port: int, sent: Sequence[bytes]) -> bytes:
+    """All that comes back for one case."""
     async with connected(port) as (reader, writer):
-        for begin, end in zip([0, *cuts], [*cuts, len(sent)], strict=True):
+        for parcel in sent:
             if writer.is_closing():
                 break
-            writer.write(sent[begin:end])
+            writer.write(parcel)
         if not writer.is_closing() and writer.can_write_eof():
             writer.write_eof()
         return await rest(reader)
 
 
-async def test_no_bytes_make_the_server_fail() -> None:
+Try = Callable[[Sequence[bytes]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def trying() -> AsyncIterator[Try]:
+    """A function that sends one case to one server, which is well at the end."""
     surprises: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
     loop.set_exception_handler(lambda _loop, context: surprises.append(context))
     try:
         async with serving(head_bytes=8_192) as port:
-            for seed in range(examples(CASES)):
-                found = await answered(port, seed)
 
-                assert not surprises, f"seed {seed}: {surprises}"
-                assert not found or found.startswith(b"HTTP/1.1 "), f"seed {seed}: {found!r}"
+            async def one(sent: Sequence[bytes]) -> None:
+                found = await answered(port, sent)
+
+                keep = line_for(REQUESTS, parcels=[parcel.decode("latin-1") for parcel in sent])
+                assert not surprises, f"{surprises}. {keep}"
+                assert not found or found.startswith(b"HTTP/1.1 "), f"{found!r}. {keep}"
                 statuses = {part[:3] for part in found.split(b"HTTP/1.1 ")[1:]}
-                assert statuses <= STATUSES, f"seed {seed}: {statuses}"
+                assert statuses <= STATUSES, f"{statuses}. {keep}"
+
+            yield one
             assert await eventually(lambda: is_well(port))
     finally:
         loop.set_exception_handler(before)
+
+
+async def test_no_bytes_make_the_server_fail() -> None:
+    async with trying() as one:
+        for seed in range(examples(CASES)):
+            await one(parcels(seed))
+
+
+async def test_what_was_once_found_makes_the_server_fail_no_more() -> None:
+    async with trying() as one:
+        for found in found_in(REQUESTS):
+            await one([parcel.encode("latin-1") for parcel in found["parcels"]])

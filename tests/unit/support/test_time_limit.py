@@ -5,6 +5,8 @@ import os
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[3]
 
 SLOW_TO_DRAW = """
@@ -45,3 +47,12 @@ async def test_a_limit_that_strikes_between_two_draws_is_no_finding_of_hypothesi
     assert process.returncode == 1, said
     assert "OutOfTime: test_slow.py::test_slow took longer than 1 s" in said
     assert "Flaky" not in said
+
+
+def test_a_unit_test_may_take_a_third_of_what_one_with_engines_may(
+    request: pytest.FixtureRequest,
+) -> None:
+    marker = request.node.get_closest_marker("timeout")
+
+    assert marker is not None
+    assert marker.args == (float(request.config.getini("timeout")) / 3,)

@@ -15,6 +15,7 @@ from tests.integration.gateway.reads.asking import Asker, asking
 from tests.integration.gateway.reads.world import make_world, store
 from tests.support.engines import Database
 from tests.support.examples import examples
+from tests.support.found_by_fuzz import DOCUMENTS, found_in, line_for
 
 _TEXTS = [
     section.split("\n", maxsplit=1)[1]
@@ -66,10 +67,13 @@ async def _ask(asker: Asker, text: str, variables: dict[str, Any] | None = None)
     """Ask; a refusal is an answer."""
     try:
         answer = await asker.ask(text, variables)
+        codes = [(error.get("extensions") or {}).get("code") for error in answer.get("errors", [])]
+        assert not {"INTERNAL_SERVER_ERROR", "API_ERROR"} & set(codes), answer["errors"]
     except (GraphQLError, BadVariables):
         return
-    codes = [(error.get("extensions") or {}).get("code") for error in answer.get("errors", [])]
-    assert not {"INTERNAL_SERVER_ERROR", "API_ERROR"} & set(codes), answer["errors"]
+    except Exception as error:
+        error.add_note(line_for(DOCUMENTS, document=text, variables=variables))
+        raise
 
 
 @_EXAMPLES
@@ -118,6 +122,13 @@ async def test_broken_values_are_answered_or_refused(
     }}"""
 
     await _ask(asker, text, {"v": value, "vs": values})
+
+
+@pytest.mark.parametrize("found", found_in(DOCUMENTS), ids=lambda found: str(found["why"]))
+async def test_what_was_once_found_is_answered_or_refused(
+    asker: Asker, found: dict[str, Any]
+) -> None:
+    await _ask(asker, found["document"], found["variables"])
 
 
 async def test_the_next_request_is_answered_after_the_connections_were_cut(
