@@ -237,13 +237,13 @@ async def _connect(address: NatsAddress, *, deadline: float, tls_ca: str | None)
             nats.errors.TimeoutError,
         ) as error:
             if asyncio.get_running_loop().time() > deadline:
-                msg = f"NATS at {address.place} does not answer ({error}); start it or correct HEADWATER_NATS_URL."
+                msg = f"NATS at {address.hosts} does not answer ({error}); start it or correct HEADWATER_NATS_URL."
                 raise EngineError(msg) from None
             await _close(client)
             await asyncio.sleep(_POLL)
         except nats.errors.Error as error:
             await _close(client)
-            msg = f"NATS at {address.place} refuses the connection ({error}); correct HEADWATER_NATS_URL."
+            msg = f"NATS at {address.hosts} refuses the connection ({error}); correct HEADWATER_NATS_URL."
             raise EngineError(msg) from None
         else:
             return client

@@ -1,4 +1,4 @@
-"""Where NATS is, and how the agent gets in."""
+"""The address of NATS, and the agent's log-in."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -10,9 +10,10 @@ SCHEMES = ("nats", "tls", "ws", "wss")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """The nodes of NATS, one or several with commas between, and the log-in that each is shown.
+    """The nodes of NATS, one or several with commas between, and the log-in that is used for each.
 
-    The log-in is no part of them: a client learns of more nodes from the server, and would come there without it.
+    The log-in is not a part of the nodes: a client gets further nodes from the server, and would connect to them
+    without it.
     """
 
     url: str
@@ -21,7 +22,7 @@ class Address:
     user: str | None = None
     password: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
-    """Shown where neither a user nor credentials are given: Headwater lets in the agents of the key's tenant."""
+    """Used when neither a user nor credentials are given: Headwater admits the agents of the key's tenant."""
 
     @property
     def servers(self) -> list[str]:
@@ -29,20 +30,20 @@ class Address:
         return self.url.split(",")
 
     @property
-    def place(self) -> str:
-        """For people: the nodes without the scheme."""
+    def hosts(self) -> str:
+        """For log lines: the nodes without the scheme."""
         return ", ".join(server.partition("://")[2] or server for server in self.servers)
 
     @property
     def wants_tls(self) -> bool:
-        """Whether to speak to nobody in clear."""
+        """Whether TLS is required."""
         return self.tls_ca is not None or self.url.startswith("tls://")
 
 
 def address_of(url: str, *, credentials: Path | None = None, tls_ca: Path | None = None) -> Address:
-    """`nats://user:password@host:port,host:port`, taken apart. ValueError says what is wrong with it.
+    """`nats://user:password@host:port,host:port`, parsed. ValueError says what is wrong with it.
 
-    A user without a password is a token, which is shown as an API key is.
+    A user without a password is a token, which is used like an API key.
     """
     pieces = list(_pieces(url))
     schemes = {scheme for scheme, _, _ in pieces if scheme} or {"nats"}
@@ -56,7 +57,7 @@ def address_of(url: str, *, credentials: Path | None = None, tls_ca: Path | None
     [scheme] = schemes
     user, colon, password = (logins.pop() if logins else "").partition(":")
     return Address(
-        url=",".join(f"{scheme}://{place}" for _, _, place in pieces),
+        url=",".join(f"{scheme}://{host}" for _, _, host in pieces),
         credentials=credentials,
         tls_ca=tls_ca,
         user=unquote(user) if colon else None,
@@ -66,7 +67,7 @@ def address_of(url: str, *, credentials: Path | None = None, tls_ca: Path | None
 
 
 def _pieces(url: str) -> Iterator[tuple[str, str, str]]:
-    """Scheme, log-in and place of each node."""
+    """Scheme, log-in and host of each node."""
     for piece in (text.strip() for text in url.split(",")):
         try:
             parts = urlsplit(piece if "://" in piece else f"//{piece}")
@@ -79,5 +80,5 @@ def _pieces(url: str) -> Iterator[tuple[str, str, str]]:
                 " write what is no letter, digit or -._~ of a password as %XX"
             )
             raise ValueError(msg)
-        login, _, place = parts.netloc.rpartition("@")
-        yield parts.scheme, login, place
+        login, _, host = parts.netloc.rpartition("@")
+        yield parts.scheme, login, host

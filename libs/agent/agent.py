@@ -1,4 +1,4 @@
-"""The agent as a whole: the runs it holds, its loops, its end."""
+"""The agent process: its runs, its loops, its end."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -13,10 +13,10 @@ from . import VERSION, metrics, wire
 from .address import Address
 from .child import Child, Phase, Reason, Workshop
 from .claims import Claims
+from .clock import new_id
 from .folder import StateFolder
 from .link import Link, UnreachableError
 from .metrics import Metrics
-from .moment import new_id
 from .processes import Executor
 from .say import Say
 
@@ -25,7 +25,7 @@ _RETRY = 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What an agent is told at its start."""
+    """The options of an agent."""
 
     name: str
     tenant_id: UUID
@@ -94,16 +94,17 @@ class Agent:
         gauge("draining", "Whether it takes no more runs", lambda: float(self._stop.is_set()))
 
     def stop(self) -> None:
-        """Take nothing new and end when the processes have; called again, leave them to the next agent."""
+        """Claim nothing new, and end after the processes; called again, leave them to the next agent."""
         self._stop_calls += 1
         if self._stop_calls > 1:
             self._leave.set()
         self._stop.set()
 
-    # life
+    # start and stop
 
     async def run(self) -> None:
-        """Until stopped. Raises what waiting cannot mend: a state folder or a port that is taken, a bad file."""
+        """Run until stopped. Raises for errors that do not pass with time: a state folder or a port in use, a bad
+        file."""
         server: asyncio.Server | None = None
         if self._settings.metrics_port is not None:
             server = await metrics.serve(
@@ -143,7 +144,7 @@ class Agent:
         waiting.cancel()
 
     async def _drain(self) -> None:
-        """Take nothing new; wait for what runs."""
+        """Claim nothing new; wait for the running processes."""
         with suppress(UnreachableError):
             async with asyncio.timeout(2):
                 await self._link.ask("drain", wire.Drain(session=self._session), wire.Applied)
@@ -166,7 +167,7 @@ class Agent:
     # loops
 
     async def _greeting(self) -> None:
-        """Say hello after each connection, until it is heard; then claim, and see how the leases stand."""
+        """Say hello after each connection, until it is answered; then claim, and renew the leases."""
         while True:
             await self._greet.wait()
             self._greet.clear()
@@ -209,7 +210,7 @@ class Agent:
             await self._renew_all()
 
     async def _renew_all(self) -> None:
-        """Renew the leases of all processes, and do what the ledger says of each."""
+        """Renew the leases of all processes, and act on the ledger's answer for each."""
         children = [
             c for c in self._children.values() if c.phase in (Phase.PREPARING, Phase.RUNNING)
         ]
@@ -231,7 +232,7 @@ class Agent:
             child.obey(renewal.standing, now=now)
 
     def _stop_cut_off(self, children: list[Child], *, now: float) -> None:
-        """A process that has not begun and whose lease has lapsed: another agent may have the run by now."""
+        """A process that has not begun and whose lease has expired: another agent may have the run now."""
         for child in children:
             if child.state == "Submitted" and now - child.renewed_at > 3 * self._renew_every():
                 child.stop(Reason.CUT_OFF)
@@ -245,7 +246,7 @@ class Agent:
             await asyncio.sleep(self._welcome.beat if self._welcome else _RETRY)
 
     async def _on_cancel(self, message: Msg) -> None:
-        """A hint that a run is to stop; the ledger is asked before anything is done."""
+        """A hint that a run must stop. The lease is renewed first, which gives the ledger's decision."""
         for child in self._children.values():
             if str(child.run.flow_run_id) == message.subject.rpartition(".")[2]:
                 self._spawn(self._ask_about(child))
@@ -269,14 +270,14 @@ class Agent:
             child = Child(run, self._shop)
             known = self._children.get(run.lease_token)
             if known is not None:
-                continue  # an answer that came twice
+                continue  # an answer that arrived twice
             if self._room() <= 0:
                 self._spawn(child.give_back("The agent had no room for it."))
                 continue
             self._hold(child)
 
     def _adopt(self) -> None:
-        """Take over what an earlier agent on this state folder left: processes that live, and ends to report."""
+        """Take over the runs of an earlier agent on this state folder: live processes, and ends to report."""
         executor = self._settings.executor
         for folder in executor.find(self._state):
             child = Child(folder.record.run, self._shop, folder=folder, phase=Phase.RUNNING)
@@ -293,7 +294,7 @@ class Agent:
     async def _live(self, child: Child) -> None:
         try:
             await child.live()
-        except Exception as error:  # a surprise with one run must not end the others
+        except Exception as error:  # an error with one run must not end the others
             self._say(f"{child.name}: {type(error).__name__}: {error}")
         finally:
             if not (task := asyncio.current_task()) or not task.cancelling():
@@ -305,7 +306,7 @@ class Agent:
         self._changed.set()
         self._claims.poke()
 
-    # plumbing
+    # helpers
 
     def _agent_id(self) -> UUID:
         return self._welcome.agent_id if self._welcome else self._session
@@ -321,7 +322,7 @@ class Agent:
             self._say(f"a part of the agent failed: {type(error).__name__}: {error}")
             self.failed = True
             self._stop.set()
-            self._leave.set()  # whatever supervises us starts the agent anew, which adopts the processes
+            self._leave.set()  # the supervisor restarts the agent, which then adopts the processes
 
 
 def _named(pid: int | None) -> str:

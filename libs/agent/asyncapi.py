@@ -1,7 +1,7 @@
 """The protocol as AsyncAPI 3.0, made from `wire`; `make generate` writes it to `libs/agent/asyncapi.json`.
 
-From the agent's side: it sends requests, pings and logs, and receives answers and signals. The tenant is a parameter of
-every channel.
+From the view of the agent: it sends requests, pings and logs, and receives answers and signals. The tenant is a
+parameter of every channel.
 """
 
 import json

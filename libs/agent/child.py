@@ -8,30 +8,30 @@ from enum import StrEnum
 from uuid import UUID
 
 from . import wire
+from .clock import new_id, utc_now
 from .environment import UnstartableError
 from .folder import VANISHED, RunFolder, StateFolder
 from .link import Link, UnreachableError
 from .metrics import Metrics
-from .moment import new_id, utc_now
 from .output import CHUNK, Sieve, whole_lines
 from .processes import Executor
 from .say import Say
 from .wire import ClaimedRun, Outcome, Standing
 
 LOOK = 0.2
-"""Seconds between two looks at a process: whether it lives, what it printed."""
+"""Seconds between two checks of a process: whether it lives, and its new output."""
 _RETRY = 2.0
 """Seconds before asking the ledger again."""
 _LAST_WORDS = 30.0
-"""Seconds that a dead process's output may take to be forwarded before it is given up."""
+"""Seconds that forwarding a dead process's output may take before the rest is given up."""
 _BATCH_LINES = 500
 LOGGER = "agent"
-"""As Prefect's agents name theirs."""
+"""The name that Prefect's agents use."""
 STDOUT = "stdout"
 
 
 class Phase(StrEnum):
-    """Where a run is with this agent."""
+    """The phase of a run in this agent."""
 
     CLAIMED = "claimed"
     PREPARING = "preparing"  # its image is pulled: the lease is renewed, nothing can be stopped yet
@@ -40,7 +40,7 @@ class Phase(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a process is stopped."""
+    """The reason for stopping a process."""
 
     CANCELLED = "its run was cancelled"
     LOST = "its run went to another attempt"
@@ -50,7 +50,7 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What all runs of an agent share."""
+    """Shared by all runs of an agent."""
 
     link: Link
     state: StateFolder
@@ -62,7 +62,7 @@ class Workshop:
     agent_id: Callable[[], UUID]
     kill_after: Callable[[], float]
     freed: Callable[[], None]
-    """Called when a run no longer takes up room."""
+    """Called when a run no longer counts against the capacity."""
 
 
 @dataclass(slots=True, eq=False)
@@ -74,7 +74,7 @@ class Child:
     folder: RunFolder | None = None
     phase: Phase = Phase.CLAIMED
     state: str | None = None
-    """The run's state, as the ledger said last."""
+    """The run's state in the ledger's last answer."""
     renewed_at: float = 0.0
     reason: Reason | None = None
     over_since: float | None = None
@@ -82,14 +82,14 @@ class Child:
     _stopping: "asyncio.Task[None] | None" = None
 
     @property
-    def held(self) -> wire.Held:
-        return wire.Held(flow_run_id=self.run.flow_run_id, lease_token=self.run.lease_token)
+    def held(self) -> wire.HeldLease:
+        return wire.HeldLease(flow_run_id=self.run.flow_run_id, lease_token=self.run.lease_token)
 
     @property
     def name(self) -> str:
         return f"{self.run.flow_name}/{self.run.name}"
 
-    # the story
+    # the whole run
 
     async def live(self) -> None:
         """From claim to report. Never raises but for cancellation, which leaves the process to the next agent."""
@@ -115,7 +115,7 @@ class Child:
     # beginning
 
     async def _begin(self) -> bool:
-        """Confirm the lease and start the process; whether there is one now."""
+        """Confirm the lease and start the process; returns whether there is a process."""
         if not await self._confirm():
             return False
         try:
@@ -140,7 +140,7 @@ class Child:
         return False
 
     async def _confirm(self) -> bool:
-        """Whether the run is ours now, by the ledger: a pause since the claim may have cost us it."""
+        """Whether the ledger says that the run is ours: we may have lost it by a pause since the claim."""
         deadline = _now() + self.run.lease
         while True:
             try:
@@ -173,12 +173,12 @@ class Child:
         return answer.renewals[0].standing
 
     def note(self, renewal: wire.Renewal) -> None:
-        """What the ledger said of this lease."""
+        """The ledger's answer for this lease."""
         self.renewed_at = _now()
         self.state = renewal.state or self.state
 
     async def _start(self) -> str | None:
-        """Start it; its name for people, None if the run went to another while it was prepared."""
+        """Start it; returns its name for log lines, None if the run went to another agent during the preparation."""
         run, shop = self.run, self.shop
         executor = shop.executor
         self.folder = shop.state.add(run, noun=executor.noun)
@@ -201,7 +201,7 @@ class Child:
     # watching
 
     async def _watch(self) -> int:
-        """Until the process is gone: forward what it prints. Its exit code."""
+        """Forward the output until the process has ended; returns its exit code."""
         if self.folder is None:
             msg = f"{self.name} has no folder"
             raise RuntimeError(msg)
@@ -213,7 +213,7 @@ class Child:
                 await asyncio.sleep(LOOK)
 
     async def _forward(self, *, is_last: bool = False) -> bool:
-        """Forward some output; whether there may be more. What the broker does not take stays on disk."""
+        """Forward some output; returns whether there may be more. Output that the broker refuses stays on disk."""
         folder = self.folder
         if folder is None or not self.shop.link.is_connected:
             return False
@@ -232,7 +232,7 @@ class Child:
         return True
 
     async def _log(self, lines: list[str], *, level: str = "INFO", name: str = STDOUT) -> bool:
-        """Lines as logs of the run; whether the broker has them."""
+        """Send lines as logs of the run; returns whether the broker has them."""
         link, now = self.shop.link, utc_now()
         for start in range(0, len(lines), _BATCH_LINES):
             batch = wire.LogBatch(
@@ -258,7 +258,7 @@ class Child:
         return True
 
     async def ping(self) -> None:
-        """Vouch for the run's life while its process lives."""
+        """Send pings for the run while its process lives."""
         if self.phase is not Phase.RUNNING or self.folder is None:
             return
         if not await self.shop.executor.is_alive(self.folder):
@@ -274,7 +274,7 @@ class Child:
     # stopping
 
     def obey(self, standing: Standing, *, now: float) -> None:
-        """Do what the standing of the lease asks."""
+        """Act on the standing of the lease."""
         match standing:
             case Standing.LOST:
                 self.shop.metrics.count("lost")
@@ -290,7 +290,7 @@ class Child:
                 self.over_since = None
 
     def stop(self, reason: Reason) -> None:
-        """Stop the process, once: politely unless its run is another's."""
+        """Stop the process, once. It is interrupted first, except when its run belongs to another attempt."""
         if self.phase is not Phase.RUNNING or self.folder is None:
             return
         if reason is Reason.LOST and self.reason is not Reason.LOST:
@@ -309,7 +309,7 @@ class Child:
         send = self.shop.executor.signal
         if self.reason is not Reason.LOST:
             half = self.shop.kill_after() / 2
-            await send(folder, signal.SIGINT)  # Prefect cleans up and says goodbye
+            await send(folder, signal.SIGINT)  # Prefect cleans up and reports its last state
             await asyncio.sleep(half)
             await send(folder, signal.SIGTERM)
             await asyncio.sleep(half)
@@ -341,7 +341,7 @@ class Child:
     async def _report(
         self, outcome: Outcome, *, exit_code: int | None = None, message: str | None = None
     ) -> None:
-        """Tell the ledger, until it has answered. That the lease is lost is an answer."""
+        """Report to the ledger until it answers. `lease_lost` is an answer too."""
         shop = self.shop
         if outcome is Outcome.RETURNED:
             shop.metrics.count("returned")
@@ -372,11 +372,12 @@ class Child:
             return
 
     async def give_back(self, why: str) -> None:
-        """Let another agent have the run, which was not started."""
+        """Return the run, which was not started, for another agent."""
         await self._report(Outcome.RETURNED, message=why)
 
     async def _forward_rest(self) -> None:
-        """The rest of the output; given up after a while, for a run that is over must not hold its folder for ever."""
+        """Forward the rest of the output. It is given up after a while: a finished run must not keep its folder for
+        ever."""
         deadline = _now() + _LAST_WORDS
         folder = self.folder
         while folder is not None and _now() < deadline:

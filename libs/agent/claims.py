@@ -1,7 +1,7 @@
-"""Asking for work: one claim waits at the ledger while there is room for runs.
+"""Claims: one claim waits at the ledger while there is room for runs.
 
-Answers come to an inbox, not to a call, because one may come late: after a reconnection, or from a replica that was
-slow. Whatever comes is taken; what there is no room for is given back.
+Answers come to an inbox, not to a call, because an answer may come late: after a reconnection, or from a slow replica.
+Every answer is accepted; runs that there is no room for are returned.
 """
 
 import asyncio
@@ -13,13 +13,13 @@ from nats.aio.msg import Msg
 from pydantic import ValidationError
 
 from . import wire
+from .clock import new_id
 from .link import Link, UnreachableError, read_answer
 from .metrics import Metrics
-from .moment import new_id
 from .say import Say
 
 _PAUSE = 1.0
-"""Seconds before asking again when nobody answers at all."""
+"""Seconds before the next claim when there is no responder."""
 _REFUSED_PAUSE = 10.0
 _LOOK_EVERY = 1.0
 """Seconds between two answers to the signal that runs are due elsewhere."""
@@ -51,19 +51,19 @@ class Claims:
         self._park = 0.0
         self._wake = asyncio.Event()
         self._waiting: UUID | None = None
-        # Asked under its own id: a lost answer is given again.
+        # Repeated under its own id: a lost answer is sent again.
         self._was_lost = self._waiting is not None
         self._not_before = 0.0
         self._looked_at = 0.0
         self._was_lost = False
 
     async def listen(self) -> None:
-        """Open the inbox and hear the signal."""
+        """Open the inbox and subscribe to the signal."""
         self._inbox = await self._link.inbox(self._on_answer)
         await self._link.hear(wire.work_ready_subject(self._link.tenant_id), self._on_work_ready)
 
     def welcomed(self, agent_id: UUID, *, park: float) -> None:
-        """The ledger knows the agent. What waited before a reconnection is asked again."""
+        """The ledger knows the agent. The claim that waited before a reconnection is repeated."""
         self._agent_id = agent_id
         self._park = park
         self._overdue_at = 0.0
@@ -75,12 +75,13 @@ class Claims:
         self._wake.set()
 
     async def run(self) -> None:
-        """Ask while there is room, until cancelled."""
+        """Claim while there is room, until cancelled."""
         while True:
             self._wake.clear()
             now = _now()
             if self._waiting is not None and now >= self._overdue_at and not self._was_lost:
-                self._waiting = None  # nothing came due; should the answer be on its way, its runs are welcome too
+                # Nothing came due; if an answer is still under way, its runs are accepted too.
+                self._waiting = None
             is_free = self._waiting is None or self._was_lost
             if (
                 is_free
@@ -105,7 +106,8 @@ class Claims:
     async def _send(self) -> None:
         if self._agent_id is None:
             return
-        wait = self._park * random.uniform(0.9, 1.0)  # noqa: S311 - so that agents do not come back in step
+        # Agents must not come back at the same time.
+        wait = self._park * random.uniform(0.9, 1.0)  # noqa: S311
         claim = wire.Claim(
             session=self._session,
             agent_id=self._agent_id,
@@ -127,7 +129,7 @@ class Claims:
         self._overdue_at = _now() + wait
 
     async def _on_answer(self, message: Msg) -> None:
-        if message.headers and message.headers.get("Status"):  # nobody serves claims right now
+        if message.headers and message.headers.get("Status"):  # no replica serves claims now
             self._waiting = None
             self._not_before = _now() + _PAUSE * random.uniform(0.5, 1.5)  # noqa: S311 - as above
             self.poke()
@@ -144,7 +146,7 @@ class Claims:
             self._not_before = _now() + _REFUSED_PAUSE
             return
         if answer.claim_id == self._waiting or answer.runs:
-            # Runs for another claim than the one that waits: that one waits where nobody knows it any more.
+            # Runs for another claim than the one that waits: the replica where that one waits no longer knows it.
             self._waiting = None
             self._was_lost = False
         if answer.runs:
@@ -153,7 +155,7 @@ class Claims:
         self.poke()
 
     async def _on_work_ready(self, message: Msg) -> None:
-        """Runs are due and nobody waits for them there: the replica at which this claim waits may be gone."""
+        """Runs are due and no claim waits for them there: the replica at which this claim waits may be gone."""
         try:
             signal = wire.WorkReady.model_validate_json(message.data or b"{}")
         except ValidationError:
@@ -166,7 +168,7 @@ class Claims:
             return
         if now - self._looked_at >= _LOOK_EVERY:
             self._looked_at = now
-            self._waiting = None  # should it be answered after all, its runs are welcome too
+            self._waiting = None  # if it is answered after all, its runs are accepted too
             self.poke()
 
 

@@ -1,8 +1,9 @@
-"""What a run's container is: image, environment, name, volumes, host config, as Prefect's DockerAgent (1.4.1) makes
-them. Pure; `containers` asks the daemon.
+"""The settings of a run's container: image, environment, name, volumes, host config, as Prefect's DockerAgent (1.4.1)
+makes them. Pure; `containers` calls the daemon.
 
-Where it differs, for a reason: the agent removes its containers itself instead of `auto_remove`, for it reads how each
-ended and what it said last; the API's address carries the lease; 127.0.0.1 is seen as DockerAgent sees localhost.
+Where it differs, for a reason: the agent removes its containers itself instead of `auto_remove`, because it reads the
+exit code and the last output of each; the API's address carries the lease; 127.0.0.1 is seen as DockerAgent sees
+localhost.
 """
 
 import posixpath
@@ -27,10 +28,10 @@ from .wire import ClaimedRun
 
 LOCAL = "unix:///var/run/docker.sock"
 AGENT_LABEL = "io.headwater.agent"
-"""Whose container it is: the agent's tenant and name."""
+"""The owner of a container: the agent's tenant and name."""
 LEASE_LABEL = "io.headwater.lease-token"
 RUN_LABEL = "io.headwater.run"
-"""The claim, so that an agent whose state folder is gone finds its runs all the same."""
+"""The claim, so that an agent that lost its state folder still finds its runs."""
 
 _HOST = "host.docker.internal"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -39,12 +40,12 @@ _NAME_LIMIT = 250
 
 
 class VolumeError(Exception):
-    """A volume was not named in Docker's way; the text says how."""
+    """A volume is not in Docker's syntax; the text gives the syntax."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volumes:
-    """What containers see of the host: `binds` by place on the host (or name), as docker-py takes them."""
+    """Folders of the host in the containers: `binds` by path on the host (or name), as docker-py takes them."""
 
     names: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
@@ -53,7 +54,7 @@ class Volumes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DockerOptions:
-    """What `headwater-agent start --docker` is told of containers."""
+    """The options of `headwater-agent start --docker`."""
 
     url: str = LOCAL
     networks: tuple[str, ...] = ()
@@ -107,7 +108,7 @@ def container(
             "io.prefect.flow-run-id": str(run.flow_run_id),
             AGENT_LABEL: owner,
             LEASE_LABEL: str(run.lease_token),
-            # What was needed to start it is not needed to find it, and may be long.
+            # Fields that are only needed for the start, and may be long, are left out.
             RUN_LABEL: run.model_copy(
                 update={"storage": None, "run_config": None}
             ).model_dump_json(),
@@ -118,7 +119,7 @@ def container(
 
 
 def image(run: ClaimedRun) -> str:
-    """The image: of Docker storage, else of the run's config, else Prefect's own for the flow's version."""
+    """The image: from Docker storage, else from the run's config, else Prefect's own for the flow's version."""
     storage = run.storage or {}
     if storage.get("type") == "Docker":
         parts = [storage.get("registry_url"), storage.get("image_name")]
@@ -132,7 +133,7 @@ def image(run: ClaimedRun) -> str:
 
 
 def registry_to_pull_from(name: str, options: DockerOptions) -> str | None:
-    """The registry of an image that is to be pulled, None for one that is taken as it is here.
+    """The registry of an image that must be pulled, None for a local image.
 
     Raises UnstartableError for a registry that is not allowed.
     """
@@ -149,7 +150,7 @@ def registry_to_pull_from(name: str, options: DockerOptions) -> str | None:
 
 
 def container_name(name: str) -> str:
-    """A run's name as Docker takes names; empty if nothing is left of it."""
+    """A run's name in the characters that Docker allows; empty if none is left."""
     ascii_ = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     slug = re.sub(r"[^a-zA-Z0-9_.-]+", "-", ascii_)
     slug = re.sub(r"-{2,}", "-", slug).strip("-")
@@ -180,7 +181,7 @@ def parse_volumes(given: Iterable[str]) -> Volumes:
 
 
 def api_from_inside(url: str) -> str:
-    """The API as a container reaches it: the host's loopback has another name there."""
+    """The API's address inside a container: the host's loopback has another name there."""
     parts = urlsplit(url)
     if parts.hostname not in _LOOPBACK:
         return url
@@ -189,7 +190,7 @@ def api_from_inside(url: str) -> str:
 
 
 def _command(run: ClaimedRun) -> str:
-    """As Prefect chooses it, by the version that the flow was registered with."""
+    """Chosen as Prefect does, by the version that the flow was registered with."""
     is_old = parse_version(run.core_version or "0.0.0") < (0, 13)
     return "prefect execute cloud-flow" if is_old else "prefect execute flow-run"
 
@@ -201,7 +202,7 @@ def _host_config(
     if daemon >= _GATEWAY_SINCE:
         found["extra_hosts"] = {_HOST: "host-gateway"}
     if options.volumes.mounts:
-        found["binds"] = {place: dict(bind) for place, bind in options.volumes.binds.items()}
+        found["binds"] = {path: dict(bind) for path, bind in options.volumes.binds.items()}
     found |= config.get("host_config") or {}
     if options.networks and options.networks[0] in ("host", "none"):
         found.setdefault("network_mode", options.networks[0])
@@ -229,7 +230,7 @@ def _variables(
         env["PREFECT__CLOUD__SEND_FLOW_RUN_LOGS"] = sends
     key = surroundings.api_key or ""
     env |= {
-        # The address may be the user's own, for no guess is right in every network; the lease is ours.
+        # The user may set the address, because no default is right in every network; the agent adds the lease.
         "PREFECT__CLOUD__API": leased(env["PREFECT__CLOUD__API"], run, surroundings),
         "PREFECT__BACKEND": surroundings.backend,
         "PREFECT__CLOUD__API_KEY": key,

@@ -1,11 +1,12 @@
 """The executor that starts containers, on a Docker daemon, through docker-py (the extra `headwater-agent[docker]`).
 
-The container takes the place of the shell in `folder`: a thread of the agent follows it, appends what it says to
-`output`, and writes `exit` when it has ended. The thread dies with the agent, the container does not; the next agent
-finds it by its labels and reads on where the file ends. dockerd keeps what nobody reads, so nothing blocks a run.
+The container replaces the shell in `folder`: a thread of the agent follows it, appends its output to `output`, and
+writes `exit` when it has ended. The thread ends with the agent, the container does not; the next agent finds it by its
+labels and reads on where the file ends. dockerd keeps unread output, so nothing blocks a run.
 
 docker-py because Prefect itself uses it: keywords of `host_config`, credentials of registries and DOCKER_* variables
-mean the same. It blocks, so every call is made in a thread; a daemon thread, for a pull may outlive our patience.
+mean the same. Its calls block, so each is made in a thread; a daemon thread, because a pull may take longer than we
+wait.
 """
 
 import asyncio
@@ -39,9 +40,9 @@ from .wire import ClaimedRun
 T = TypeVar("T")
 
 _ASK_AGAIN = 1.0
-"""Seconds before a daemon that did not answer is asked again."""
+"""Seconds before the next call to a daemon that did not answer."""
 _CALL_WITHIN = 60
-"""Seconds for one call of the daemon, as DockerAgent's."""
+"""Seconds for one call to the daemon, as in DockerAgent."""
 _REMOVALS = 30
 """Attempts to remove a container."""
 
@@ -85,12 +86,13 @@ class Containers:
         return f"Container ID: {id_}"
 
     def find(self, state: StateFolder) -> Iterator[RunFolder]:
-        """Runs by their folders, and by their containers where the folder is gone."""
+        """Runs by their folders, or by their containers when the folder is gone."""
         ours = self._ours()
         for folder in state.found(noun=self.noun):
             id_ = ours.pop(str(folder.record.run.lease_token), None)
             if id_ is None and folder.written_exit() is None:
-                folder.write_exit(VANISHED)  # it never came to a container, or somebody removed it
+                # There was never a container, or it was removed by hand.
+                folder.write_exit(VANISHED)
             elif id_ is not None:
                 self._adopt(folder, id_)
             yield folder
@@ -110,18 +112,18 @@ class Containers:
         try:
             found = await in_thread(lambda: self.api.inspect_container(id_))
         except (DockerException, OSError):
-            return False  # a daemon that does not answer vouches for nobody
+            return False  # without an answer of the daemon no ping is sent
         return bool(found["State"]["Running"])
 
     async def signal(self, folder: RunFolder, number: signal.Signals) -> None:
         id_ = self._ids.get(folder.path)
         if id_ is not None:
-            # It has ended, or is asked again by the next, harder signal.
+            # It has ended, or the next, harder signal tries again.
             with suppress(DockerException, OSError):
                 await in_thread(lambda: self.api.kill(id_, signal=number.name))
 
     async def remove(self, folder: RunFolder) -> None:
-        """The folder goes last: while it is there, the next agent knows what was forwarded and removes the rest."""
+        """The folder is removed last: with it the next agent knows what was forwarded, and removes the rest."""
         id_ = self._ids.pop(folder.path, None)
         if id_ is not None:
             for _ in range(_REMOVALS):
@@ -191,7 +193,7 @@ class Containers:
                 return str(created["Id"])
 
     def _pull(self, image: str) -> str:
-        """Pull it where DockerAgent would. What the daemon said against it, for an image may be here all the same."""
+        """Pull it when DockerAgent would. Returns the daemon's error, because the image may be there all the same."""
         if registry_to_pull_from(image, self.options) is None:
             return ""
         said = ""
@@ -206,7 +208,7 @@ class Containers:
             self.api.create_volume(name=name, driver="local", labels={"prefect_created": "true"})
 
     def _removed(self, id_: str) -> bool:
-        """Whether it is gone now; what still runs is killed."""
+        """Whether it is removed now; a running one is killed first."""
         try:
             self.api.remove_container(id_, v=True, force=True)
         except NotFound:
@@ -245,7 +247,7 @@ class Containers:
         work.start()
 
     def _followed(self, folder: RunFolder, id_: str) -> None:
-        """Until the container has ended and that is written down; a daemon that is away is waited for."""
+        """Follow the container until its end is written down; waits for a daemon that is away."""
         pause = threading.Event()
         while True:
             try:
@@ -255,24 +257,24 @@ class Containers:
             except (DockerException, OSError):
                 pause.wait(_ASK_AGAIN)
                 continue
-            with suppress(OSError):  # the folder was removed, with whoever wanted to know
+            with suppress(OSError):  # the folder was removed: no reader is left
                 folder.write_exit(code)
             return
 
     def _end_of(self, folder: RunFolder, id_: str) -> int:
-        """Copy what it says until it ends; its exit code. Raises NotFound for one that is gone."""
+        """Copy its output until it ends; returns the exit code. Raises NotFound for one that is gone."""
         state = self.api.inspect_container(id_)["State"]
         if state["Status"] == "created":
-            return VANISHED  # its agent died before the start, which is nobody's any more
+            return VANISHED  # its agent died before the start, and no other agent will start it
         self._copy(folder, id_, follow=True)
         code = int(self.api.wait(id_, timeout=None)["StatusCode"])
-        # Docker before 23 often stops following before the last line of one that ends: read what is still missing.
-        with suppress(NotFound):  # somebody was quick to remove it; how it ended is known
+        # Docker before 23 often stops following before the last line of an ended container: read the missing rest.
+        with suppress(NotFound):  # it was removed by hand meanwhile; the exit code is known
             self._copy(folder, id_, follow=False)
         return code
 
     def _copy(self, folder: RunFolder, id_: str, *, follow: bool) -> None:
-        """Append to `output` what is not there yet: the daemon tells a container's log the same way each time."""
+        """Append to `output` what is not there yet: the daemon gives a container's log in the same bytes each time."""
         try:
             told = self.api.logs(
                 container=id_, stdout=True, stderr=True, stream=True, follow=follow
@@ -280,7 +282,8 @@ class Containers:
         except APIError as error:
             if isinstance(error, NotFound) or "reading" not in str(error):
                 raise
-            return  # The daemon's log driver keeps nothing to read; how it ends is known all the same.
+            # The daemon's log driver keeps nothing to read; the exit code is known all the same.
+            return
         with (folder.path / "output").open("ab") as output:
             known = output.tell()
             for chunk in told:
@@ -312,7 +315,7 @@ def connected(
 
 
 def _refusing(work: Callable[[], T]) -> T:
-    """What the daemon refuses for good ends the run; what it cannot do at present is an OSError."""
+    """A permanent refusal of the daemon ends the run; a temporary one is an OSError."""
     try:
         return work()
     except APIError as error:
@@ -322,7 +325,7 @@ def _refusing(work: Callable[[], T]) -> T:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Await blocking work. Nobody waits for its thread at exit, unlike the threads of the loop's own executor."""
+    """Await blocking work. The exit does not wait for its thread, unlike the threads of the loop's own executor."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
@@ -338,7 +341,7 @@ async def in_thread(work: Callable[[], T]) -> T:
             tell = lambda: settle(lambda: future.set_exception(failure))  # noqa: E731
         else:
             tell = lambda: settle(lambda: future.set_result(found))  # noqa: E731
-        with suppress(RuntimeError):  # the loop has closed: nobody waits any more
+        with suppress(RuntimeError):  # the loop has closed: the result is not needed any more
             loop.call_soon_threadsafe(tell)
 
     threading.Thread(target=run, daemon=True, name="docker").start()

@@ -1,7 +1,6 @@
 """NATS credentials files: a user's JWT, and the seed that answers the server's challenge.
 
-Read anew at each log-in, so that a file that was replaced is used. nats-py reads them too, and waits for ever on a file
-that is none.
+Read anew at each log-in, so that a replaced file is used. nats-py reads them too, but hangs on an invalid file.
 """
 
 import base64
@@ -21,14 +20,14 @@ class CredentialsError(nats.errors.Error):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """What a file holds. `sign` answers a challenge of the server."""
+    """The contents of a file. `sign` answers a challenge of the server."""
 
     jwt: bytes
     sign: Callable[[str], bytes]
 
 
 def read(path: Path) -> Credentials:
-    """What is in the file. Raises CredentialsError."""
+    """Read the file. Raises CredentialsError."""
     try:
         import nkeys  # noqa: PLC0415 - an extra of nats-py that only these files need
     except ImportError:

@@ -45,7 +45,7 @@ def embedded(data: Path) -> tuple[Address, str]:
 
 
 def named(url: str, *, creds: Path | None, tls_ca: Path | None) -> Address:
-    """NATS as the options name it; files that cannot become right by waiting are refused here."""
+    """NATS as the options name it; invalid files are refused here, because waiting does not help."""
     try:
         if creds is not None:
             credentials.read(creds)
@@ -53,7 +53,7 @@ def named(url: str, *, creds: Path | None, tls_ca: Path | None) -> Address:
             trust(tls_ca)
     except CredentialsError as error:
         msg = f"{error}."
-    except OSError:  # what an SSLError says names neither the file nor the option
+    except OSError:  # the text of an SSLError names neither the file nor the option
         msg = f"--tls-ca {tls_ca} holds no certificate of an authority."
     else:
         try:

@@ -1,5 +1,5 @@
-"""What a run's process is given: the environment of Prefect's own LocalAgent, in its order of precedence, and the
-command that the installed version of Prefect runs a flow with.
+"""The environment of a run's process, as Prefect's own LocalAgent makes it, in its order of precedence; and the command
+with which the installed version of Prefect runs a flow.
 """
 
 import os
@@ -12,7 +12,7 @@ from uuid import UUID
 from .wire import ClaimedRun, JsonObject
 
 END_OF_RECORD = "\x1f"
-"""Ends each of Prefect's own log records in the output, so that they are told from what else is printed (`output`)."""
+"""The end of each of Prefect's own log records in the output, so that other output can be separated (`output`)."""
 
 _FORMAT = "[%(asctime)s] %(levelname)s - %(name)s | %(message)s" + END_OF_RECORD
 RUNNERS = "prefect.engine.cloud.CloudFlowRunner", "prefect.engine.cloud.CloudTaskRunner"
@@ -21,12 +21,13 @@ Version = tuple[int, ...]
 
 
 class UnstartableError(Exception):
-    """The run cannot be started here nor anywhere like here; the text goes into its state."""
+    """The run cannot be started here or on a similar agent; the text goes into its state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the agent gives every run. `api_url` is the GraphQL API that the process reports to."""
+    """The part of the environment that is the same for every run. `api_url` is the GraphQL API that the process reports
+    to."""
 
     api_url: str
     labels: tuple[str, ...]
@@ -37,7 +38,7 @@ class Surroundings:
     import_paths: tuple[str, ...] = ()
     send_logs: bool = True
     fences: bool = True
-    """Whether the API is addressed by the lease, so that a process that lost its run cannot write its state."""
+    """Whether the API's address carries the lease, so that a process that lost its run cannot write its state."""
 
 
 def working_folder(run: ClaimedRun) -> Path | None:
@@ -87,7 +88,7 @@ def variables(
 
 
 def _required(run: ClaimedRun, surroundings: Surroundings, prefect: Version) -> dict[str, str]:
-    """What neither the user nor the run's config may override."""
+    """Variables that neither the user nor the run's config may override."""
     env = {
         "PREFECT__BACKEND": surroundings.backend,
         "PREFECT__CLOUD__API": api_url(run, surroundings),
@@ -110,19 +111,19 @@ def _required(run: ClaimedRun, surroundings: Surroundings, prefect: Version) -> 
 
 
 def api_url(run: ClaimedRun, surroundings: Surroundings) -> str:
-    """Where the process sends its GraphQL. Unchanged clients carry no lease, so the address carries it."""
+    """The address for the process's GraphQL. Unchanged clients send no lease, so the address carries it."""
     return leased(surroundings.api_url.rstrip("/"), run, surroundings)
 
 
 def leased(url: str, run: ClaimedRun, surroundings: Surroundings) -> str:
-    """An address of the API with the run's lease behind it, where runs are fenced."""
+    """An address of the API, followed by the run's lease when runs are fenced."""
     if not surroundings.fences:
         return url
     return f"{url.rstrip('/')}/lease/{run.flow_run_id}/{run.lease_token}"
 
 
 def command(python: str, prefect: Version) -> list[str]:
-    """What runs a flow: Prefect's own command, which changed its name twice."""
+    """The command that runs a flow: Prefect's own, which changed its name twice."""
     if prefect >= (0, 14, 2):
         return [python, "-m", "prefect", "execute", "flow-run"]
     script = str(Path(python).with_name("prefect"))
@@ -139,12 +140,12 @@ def parse_version(text: str) -> Version:
 
 
 def record_format(inherited: Mapping[str, str]) -> str:
-    """How Prefect prints its records, so that `output` tells them from what else is printed."""
+    """The format in which Prefect prints its records, so that `output` recognises them."""
     return inherited.get("PREFECT__LOGGING__FORMAT", _FORMAT)
 
 
 def texts(given: JsonObject | Any) -> dict[str, str]:
-    """The variables of a run's config as the environment takes them."""
+    """The environment variables of a run's config."""
     if not isinstance(given, dict):
         return {}
     return {str(key): str(value) for key, value in given.items() if value is not None}

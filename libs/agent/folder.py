@@ -1,4 +1,4 @@
-"""What is on disk of a run while it has a process: enough for the next agent to go on.
+"""The files of a run while it has a process: enough for the next agent to go on.
 
 runs/<flow run>.<attempt>/
     record.json   the claim, what runs it (a process or a container), and how much of the output was forwarded
@@ -26,7 +26,7 @@ from pydantic import BaseModel
 
 from .wire import ClaimedRun
 
-# `trap :` makes the shell outlive the signals that it is sent together with the process, to write down how it ended.
+# With `trap :` the shell survives the signals that it gets together with the process, and writes the exit code.
 _SCRIPT = """\
 trap : INT TERM
 folder=$1; shift
@@ -40,7 +40,7 @@ PROCESS = "process"
 CONTAINER = "container"
 
 VANISHED = -1
-"""The exit code of a process that nobody saw end."""
+"""The exit code of a process whose end was not seen."""
 
 
 class StateFolderTakenError(Exception):
@@ -64,7 +64,7 @@ class RunFolder:
     process: "Popen[bytes] | None" = None
 
     def save(self) -> None:
-        """Write the record down; never half of it."""
+        """Write the record atomically."""
         new = self.path / "record.new"
         new.write_text(self.record.model_dump_json())
         new.rename(self.path / "record.json")
@@ -95,7 +95,7 @@ class RunFolder:
             return None
 
     def exit_code(self) -> int | None:
-        """How the process ended; None while it lives. A signal n is 128 + n."""
+        """The exit code; None while the process lives. Signal n is 128 + n."""
         if self.process is not None:
             self.process.poll()  # reaps the shell
         if (code := self.written_exit()) is not None:
@@ -105,7 +105,7 @@ class RunFolder:
         return code if (code := self.written_exit()) is not None else VANISHED
 
     def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process and all that it started; one that is gone is left alone."""
+        """Send a signal to the process and its children; no effect on one that has ended."""
         pid = self.pid
         if pid is not None and self._shell_lives():
             with suppress(ProcessLookupError, PermissionError):
@@ -121,20 +121,20 @@ class RunFolder:
             return b""
 
     def written_exit(self) -> int | None:
-        """The exit code that was written down, if it was."""
+        """The exit code, if it was written."""
         try:
             return int((self.path / "exit").read_text())
         except (OSError, ValueError):
             return None
 
     def write_exit(self, code: int) -> None:
-        """Write the exit code down where no shell does. Raises OSError when the folder is gone."""
+        """Write the exit code, for runs without a shell. Raises OSError when the folder is gone."""
         new = self.path / "exit.new"
         new.write_text(f"{code}\n")
         new.rename(self.path / "exit")
 
     def remove(self) -> None:
-        """Forget the run."""
+        """Remove the run's folder."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     def _shell_lives(self) -> bool:
@@ -144,7 +144,7 @@ class RunFolder:
         if pid is None:
             return False
         try:
-            # A pid may be another's by now; the folder in its arguments makes it ours.
+            # The pid may belong to another process now; ours has the folder in its arguments.
             shell = psutil.Process(pid)
             return str(self.path) in shell.cmdline() and shell.status() != psutil.STATUS_ZOMBIE
         except psutil.Error:
@@ -152,7 +152,7 @@ class RunFolder:
 
 
 class StateFolder:
-    """Where an agent keeps its runs' folders; one agent at a time."""
+    """The folder with an agent's run folders; used by one agent at a time."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.expanduser().absolute()
@@ -170,22 +170,22 @@ class StateFolder:
             raise StateFolderTakenError(msg) from None
 
     def close(self) -> None:
-        """Let another agent have it."""
+        """Release it for another agent."""
         os.close(self._lock)
 
     def add(self, run: ClaimedRun, *, noun: str = PROCESS) -> RunFolder:
         """A folder for a run that is about to start."""
         path = self._runs / f"{run.flow_run_id}.{run.attempt}"
-        shutil.rmtree(path, ignore_errors=True)  # of a claim that never came to a start
+        shutil.rmtree(path, ignore_errors=True)  # of a claim that was never started
         path.mkdir(mode=0o700)
         folder = RunFolder(path, Record(run=run, noun=noun))
         folder.save()
         return folder
 
     def found(self, *, noun: str = PROCESS) -> Iterator[RunFolder]:
-        """The folders that an earlier agent left; one that cannot be read is removed, for it never started.
+        """The folders of an earlier agent; an unreadable one is removed, because its run never started.
 
-        Raises StateFolderTakenError for what another kind of agent started: here it would look dead, and run twice.
+        Raises StateFolderTakenError for runs of another kind of agent: here they would look dead, and run twice.
         """
         for path in sorted(self._runs.iterdir()):
             try:

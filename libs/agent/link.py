@@ -1,4 +1,4 @@
-"""The connection to Headwater: it is made, and made again, for ever."""
+"""The connection to Headwater, restored for ever."""
 
 import asyncio
 import ssl
@@ -31,22 +31,23 @@ _STORED_WITHIN = 5.0
 
 
 class UnreachableError(Exception):
-    """Nobody answered; the request may or may not have been done, and may be repeated."""
+    """No answer; the request may or may not have been carried out, and may be repeated."""
 
 
 class NoTlsError(nats.errors.Error):
-    """The server speaks in clear where TLS is wanted."""
+    """The server does not use TLS, but TLS is required."""
 
 
 class _Client(Client):
-    """Comes back whatever the server says, and shows its key to nobody who should speak TLS and does not.
+    """Always reconnects, and never sends the key without TLS when TLS is required.
 
-    nats-py closes for good at every error but a stale connection, stops trying at an exception that it does not expect,
-    and speaks in clear with whoever asks for no TLS. (The services' `libs/runtime/nats/workarounds.py` goes further.)
+    nats-py closes for good at every error except a stale connection, stops reconnecting at an unexpected exception, and
+    does without TLS when the server does not ask for it. (The services' `libs/runtime/nats/workarounds.py` goes
+    further.)
     """
 
     is_showing_key_again = False
-    """Whether the connection ended because a log-in runs out after a while, which is nothing to tell anybody."""
+    """Whether the connection ended because the log-in expired, which is normal and not logged."""
 
     async def _process_err(self, err_msg: str) -> None:
         if "permissions violation" in err_msg.lower():  # of one subject: the connection stays
@@ -60,7 +61,7 @@ class _Client(Client):
 
     async def _attempt_reconnect(self) -> None:
         while True:
-            with suppress(Exception):  # what it was comes again, and is told, or it does not
+            with suppress(Exception):  # a lasting error comes again and is logged then
                 await super()._attempt_reconnect()
             mine = asyncio.current_task()
             is_over = self.is_connected or self.is_closed or self._reconnection_task is not mine
@@ -101,13 +102,13 @@ class Link:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the broker is there right now."""
+        """Whether the broker is connected now."""
         return self._client is not None and self._client.is_connected
 
-    # life
+    # start and stop
 
     async def open(self) -> None:
-        """Connect, trying for ever. What cannot become right by waiting (a bad file) is raised."""
+        """Connect, trying for ever. Errors that do not pass with time (a bad file) are raised."""
         options = self._options()
         while True:
             try:
@@ -124,7 +125,7 @@ class Link:
         self._on_connected()
 
     async def close(self) -> None:
-        """Say what is left to say, and go."""
+        """Send what is still unsent, then close."""
         self._is_leaving = True
         if self._client is not None and not self._client.is_closed:
             try:
@@ -184,7 +185,7 @@ class Link:
             self._failure = failure
             self._say(f"NATS: {failure}")
 
-    # asking and telling
+    # requests and messages
 
     async def ask(self, verb: str, request: wire.Message, reply: type[Rep]) -> Rep | wire.Refused:
         """One request and its answer. Raises UnreachableError."""
@@ -200,13 +201,13 @@ class Link:
             raise UnreachableError(str(error) or type(error).__name__) from error
 
     async def post(self, verb: str, request: wire.Message, *, reply: str) -> None:
-        """A request whose answer comes to an inbox, some time. Raises UnreachableError."""
+        """A request whose answer comes to an inbox later. Raises UnreachableError."""
         await self._publish(
             wire.rpc_subject(self.tenant_id, verb), request.model_dump_json().encode(), reply=reply
         )
 
     async def acknowledge(self, message: Msg) -> None:
-        """Tell the ledger that its answer has come."""
+        """Confirm to the ledger that its answer has arrived."""
         if message.reply:
             await self._publish(message.reply, b"", reply="")
 
@@ -219,23 +220,23 @@ class Link:
             raise UnreachableError(str(error) or type(error).__name__) from error
 
     async def inbox(self, callback: Callback) -> str:
-        """A subject of this connection's own; what comes there goes to the callback."""
+        """A subject of this connection's own; its messages go to the callback."""
         inbox = self._connected().new_inbox()
         await self._connected().subscribe(inbox, cb=callback)
         return inbox
 
     async def hear(self, subject: str, callback: Callback) -> None:
-        """Hear a lossy signal; the subscription outlives reconnections."""
+        """Subscribe to a signal, which may be lost; the subscription survives reconnections."""
         await self._connected().subscribe(subject, cb=callback)
 
     async def tell(self, subject: str) -> None:
-        """A message without a body that may get lost; while there is no connection it is. Raises UnreachableError."""
+        """A message without a body that may get lost. Raises UnreachableError without a connection."""
         if not self.is_connected:
             raise UnreachableError("not connected")
         await self._publish(subject, b"", reply="")
 
     async def store(self, subject: str, body: bytes, *, stream: str) -> None:
-        """Publish, and wait until the broker has it. Raises UnreachableError; repeating it is the caller's."""
+        """Publish, and wait until the broker has it. Raises UnreachableError; the caller repeats it."""
         if self._js is None or not self.is_connected:
             raise UnreachableError("not connected")
         try:
@@ -250,7 +251,7 @@ class Link:
 
 
 def read_answer(body: bytes, reply: type[Rep]) -> Rep | wire.Refused:
-    """An answer, or the refusal. One that cannot be read is as good as none: UnreachableError."""
+    """An answer, or the refusal. UnreachableError for one that cannot be parsed."""
     try:
         answer: Rep | wire.Refused = _adapter(reply).validate_json(body)
     except ValidationError as error:
@@ -260,25 +261,25 @@ def read_answer(body: bytes, reply: type[Rep]) -> Rep | wire.Refused:
 
 
 def trust(ca: Path | None) -> ssl.SSLContext:
-    """Trust what this authority signed, or without one what the machine trusts. SSLError for a file that is none."""
+    """Trust this authority, or without one those of the machine. SSLError for an invalid file."""
     return ssl.create_default_context(cafile=None if ca is None else str(ca))
 
 
 def explained(error: Exception, address: Address) -> str:
-    """What went wrong with the connection and, where the agent's user can mend it, how."""
+    """The error of the connection and, if the agent's user can correct it, how."""
     said = str(error) or type(error).__name__
     if isinstance(error, ssl.SSLCertVerificationError):
-        what = f"the certificate of {address.place} is not to be trusted ({error.verify_message})"
+        what = f"the certificate of {address.hosts} is not to be trusted ({error.verify_message})"
         if "mismatch" in error.verify_message:
             return f"{what}; name the server in --nats as its certificate does"
         return f"{what}; name the file of the authority that signed it with --tls-ca"
     if isinstance(error, NoTlsError):
         return (
-            f"{address.place} does not speak TLS, so nothing was shown to it; "
+            f"{address.hosts} does not speak TLS, so nothing was shown to it; "
             "go without --tls-ca and tls://, or have it speak TLS"
         )
     if "authorization violation" in said.lower():
-        return f"{address.place} turned the log-in down: {_turned_down(address)}"
+        return f"{address.hosts} turned the log-in down: {_turned_down(address)}"
     return said
 
 

@@ -1,4 +1,4 @@
-"""What the agent counts, and the small HTTP server that shows it: `/metrics` for Prometheus, `/health`.
+"""The agent's metrics, and the small HTTP server for them: `/metrics` for Prometheus, `/health`.
 
 The numbers are prometheus_client's. Its own server answers nothing but metrics, and needs a thread.
 """
@@ -66,7 +66,7 @@ class Metrics:
         self._due_to_start.observe(seconds_after_due)
 
     def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """A number that is asked for whenever somebody looks."""
+        """A number that is computed when scraped."""
         gauge = Gauge(f"headwater_agent_{name}", text, registry=self._registry)
         gauge.set_function(value)
 
@@ -77,7 +77,7 @@ class Metrics:
 
 async def serve(metrics: Metrics, is_healthy: Callable[[], bool], *, port: int) -> asyncio.Server:
     """Answer GET on loopback."""
-    # When a counter began is of no use here, and would be a second series for each. It is a setting of the process.
+    # The `_created` series are not needed here, and would double the series. The setting is process-wide.
     disable_created_metrics()  # type: ignore[no-untyped-call]  # not in its annotations
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -101,7 +101,7 @@ async def serve(metrics: Metrics, is_healthy: Callable[[], bool], *, port: int) 
             )
             await writer.drain()
         except (OSError, TimeoutError, ValueError):
-            pass  # whoever asked has gone, or never asked
+            pass  # the client has gone, or never sent a request
         finally:
             writer.close()
 

@@ -1,8 +1,8 @@
-"""What of a process's output becomes log lines of its run.
+"""Which output of a process becomes log lines of its run.
 
-Prefect prints its own log records and sends them to the API as well. Those are left out here: each ends with
-`END_OF_RECORD`, whatever lines it has in between. The rest, what tasks print, warnings, tracebacks of an interpreter
-that dies, nobody else would keep.
+Prefect prints its own log records and also sends them to the API. Those are left out here: each ends with
+`END_OF_RECORD` and may have several lines. The rest would be lost otherwise: prints of tasks, warnings, tracebacks of a
+dying interpreter.
 """
 
 import re
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .environment import END_OF_RECORD
 
 CHUNK = 256 << 10
-"""Bytes read at once; what a batch of log lines may be."""
+"""Bytes read at once, and so the size of a batch of log lines."""
 LINE = 32 << 10
 """Characters kept of one line."""
 
@@ -20,7 +20,7 @@ _RECORD = re.compile(r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d{4}\] [A-Z]+ - \S+ 
 
 @dataclass(slots=True)
 class Sieve:
-    """Keeps the lines that nobody else sends. Remembers whether it is within one of Prefect's records."""
+    """Keeps the lines that Prefect does not send itself. Remembers whether it is within one of Prefect's records."""
 
     in_record: bool = False
 

@@ -1,4 +1,4 @@
-"""What runs a flow run: the contract of executors, and the one that starts child processes."""
+"""Executors: their interface, and the one that starts child processes."""
 
 import os
 import signal
@@ -13,39 +13,39 @@ from .folder import PROCESS, RunFolder, StateFolder
 
 
 class Executor(Protocol):
-    """Runs a run and tells how it goes. What is left of it when the agent dies is found again in the state folder.
+    """Runs flow runs and reports on them. After a crash of the agent, the next one finds them in the state folder.
 
-    `prepare` and `start` raise UnstartableError for what can be started nowhere like here, OSError for what may yet.
+    `prepare` and `start` raise UnstartableError for permanent failures, OSError for temporary ones.
     """
 
     @property
     def noun(self) -> str:
-        """What it starts, for people and for the record on disk."""
+        """The kind of thing that it starts, for log lines and the record on disk."""
 
     @property
     def version(self) -> str | None:
-        """Of the Prefect that runs flows, where the agent chooses it."""
+        """Version of the Prefect that runs flows, when the agent chooses it."""
 
     async def prepare(self, folder: RunFolder) -> bool:
-        """Whatever takes long before a start; whether it took long enough to ask the ledger once more."""
+        """The slow part before a start; returns whether it took so long that the lease must be confirmed again."""
 
     async def start(self, folder: RunFolder) -> str:
-        """Start it; its name for people."""
+        """Start it; returns its name for log lines."""
 
     def find(self, state: StateFolder) -> Iterator[RunFolder]:
-        """The runs that an earlier agent left. What lives is followed from now on."""
+        """The runs of an earlier agent. Live ones are followed from now on."""
 
     def exit_code(self, folder: RunFolder) -> int | None:
-        """How it ended, signal n as 128 + n, VANISHED if nobody saw; None while it may be running."""
+        """The exit code, 128 + n for signal n, VANISHED if its end was not seen; None while it may be running."""
 
     async def is_alive(self, folder: RunFolder) -> bool:
-        """Whether it is known to run at this moment."""
+        """Whether it is known to run now."""
 
     async def signal(self, folder: RunFolder, number: signal.Signals) -> None:
-        """Send it a signal; one that is gone is left alone."""
+        """Send it a signal; no effect on one that has ended."""
 
     async def remove(self, folder: RunFolder) -> None:
-        """Forget the run, and leave nothing of it."""
+        """Remove everything that belongs to the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,10 @@
-"""What the agent tells whoever watches: one line per event, for people or as JSON."""
+"""The agent's own log: one line per event, as text or as JSON."""
 
 import json
 import sys
 from dataclasses import dataclass
 
-from .moment import utc_now
+from .clock import utc_now
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Say:
     as_json: bool = False
 
     def __call__(self, text: str, **fields: object) -> None:
-        """Say it; the fields are in the JSON only, the text says what matters of them."""
+        """Write it; the fields are in the JSON only, the text has the important ones."""
         now = utc_now()
         if self.as_json:
             found = {"timestamp": now.isoformat(), "event": text} | {

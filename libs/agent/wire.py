@@ -55,7 +55,7 @@ class Hello(Message):
 
 
 class Welcome(Message):
-    """What the ledger makes of the agent, and how it wants to be treated."""
+    """The ledger's answer to hello: the agent's id, and its intervals."""
 
     kind: Literal["applied"] = "applied"
     protocol: int
@@ -67,7 +67,7 @@ class Welcome(Message):
     beat: float
     """Seconds between two pings of a run whose process lives."""
     silence: float = 120.0
-    """Seconds without a ping after which the broker tells that the run is silent."""
+    """Seconds without a ping after which a run is taken for dead."""
     kill: float
     """Seconds after which a process that was asked to stop is killed."""
 
@@ -75,9 +75,9 @@ class Welcome(Message):
 class Claim(Message):
     """Ask for due runs, waiting up to `wait` seconds for one. `claim_id` stays the same when the claim is repeated.
 
-    A later claim of the session replaces an earlier one that still waits. An answer with runs is itself a request:
-    the agent answers it with an empty message, by which the ledger knows that it arrived. One that `expires_silently`
-    is not answered when nothing came due: the agent asks anew by itself, which halves what an idle agent costs.
+    A later claim of the session replaces an earlier one that still waits. An answer with runs is itself a request: the
+    agent answers it with an empty message, so that the ledger knows that it arrived. One that `expires_silently` is not
+    answered when nothing came due: the agent sends a new one by itself, which halves the cost of an idle agent.
     """
 
     protocol: int = PROTOCOL
@@ -92,7 +92,7 @@ class Claim(Message):
 
 
 class ClaimedRun(Message):
-    """A run that is Submitted in this agent's name, with what is needed to start it.
+    """A run that is Submitted in this agent's name, with everything needed to start it.
 
     The lease lapses after `lease` seconds unless it is renewed, which the agent does before it starts a process.
     """
@@ -119,7 +119,7 @@ class Claimed(Message):
     runs: list[ClaimedRun] = []
 
 
-class Held(Message):
+class HeldLease(Message):
     """A lease that the agent believes to hold."""
 
     flow_run_id: UUID
@@ -127,25 +127,26 @@ class Held(Message):
 
 
 class Renew(Message):
-    """Renew leases; also asked before a process is started, and for what an agent finds after its own restart."""
+    """Renew leases; also sent before a process is started, and for the runs that an agent finds after its own
+    restart."""
 
     protocol: int = PROTOCOL
     session: UUID
     agent_id: UUID
-    held: list[Held] = []
+    held: list[HeldLease] = []
 
 
 class Standing(StrEnum):
-    """What the ledger says to a holder."""
+    """The ledger's answer to the holder of a lease."""
 
     HELD = "held"  # go on
-    CANCEL = "cancel"  # somebody wants the run to stop: stop its process, then report
+    CANCEL = "cancel"  # the run was cancelled: stop its process, then report
     OVER = "over"  # the run is finished: its process should end by itself soon
-    LOST = "lost"  # another attempt has the run, or nobody: kill the process, write nothing
+    LOST = "lost"  # another attempt has the run, or none: kill the process, write nothing
 
 
 class Renewal(Message):
-    """How one lease stands, and the state of its run where it still is the agent's."""
+    """The standing of one lease, and the state of its run if the agent still has it."""
 
     flow_run_id: UUID
     standing: Standing
@@ -165,7 +166,7 @@ class Outcome(StrEnum):
     EXITED = "exited"  # with `exit_code`; 128 + n for signal n
     UNSTARTED = "unstarted"  # it could not be started, and cannot: `message` says why
     RETURNED = "returned"  # it was not started, but could be: another agent may have the run
-    VANISHED = "vanished"  # it is gone, and nobody saw how
+    VANISHED = "vanished"  # it is gone, and its end was not seen
 
 
 class Report(Message):
@@ -193,16 +194,16 @@ class Reported(Message):
 
 
 class Drain(Message):
-    """The agent takes nothing new: a claim of the session that waits is dropped."""
+    """The agent claims nothing new: the session's waiting claim is dropped."""
 
     protocol: int = PROTOCOL
     session: UUID
 
 
 class WorkReady(Message):
-    """The signal `work_ready`: runs with one of these label sets are due and nobody waits for them here.
+    """The signal `work_ready`: runs with one of these label sets are due and no claim waits for them here.
 
-    Heard by agents whose claim waits elsewhere, or nowhere. An empty list: look whatever your labels are.
+    For agents whose claim waits elsewhere, or nowhere. An empty list: claim again with any labels.
     """
 
     labels: list[list[str]] = []
@@ -235,12 +236,12 @@ def rpc_subject(tenant_id: UUID, verb: str) -> str:
 
 
 def work_ready_subject(tenant_id: UUID) -> str:
-    """The signal that runs are due which nobody waits for."""
+    """The signal that runs are due for which no claim waits."""
     return f"hw.sig.agent.{tenant_id}.work_ready"
 
 
 def cancel_subject(tenant_id: UUID) -> str:
-    """The signals that a run is to stop; the last token is its id."""
+    """The signals that a run must stop; the last token is its id."""
     return f"hw.sig.agent.{tenant_id}.cancel.*"
 
 
@@ -250,7 +251,7 @@ def log_subject(tenant_id: UUID, flow_run_id: UUID) -> str:
 
 
 def inbox_prefix(tenant_id: UUID) -> str:
-    """Where answers come: a prefix of the tenant's own, which its permissions name."""
+    """The prefix for answers: the tenant's own, named in its permissions."""
     return f"_INBOX.agent.{tenant_id}"
 
 

@@ -1,6 +1,6 @@
-"""What the agents of a tenant may say and hear on NATS (ARCHITECTURE.md).
+"""What the agents of a tenant may publish and receive on NATS (ARCHITECTURE.md).
 
-Said once, because two hand it out: `deploy/nats_users.py` as configuration, and the gateway when an agent logs in.
+Defined once, for two users: `deploy/nats_users.py` as configuration, and the gateway when an agent logs in.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ HEARS: tuple[Subject, ...] = (subjects.SIG_AGENT_WORK_READY, subjects.SIG_AGENT_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentAccess:
-    """Subject patterns. An agent may also answer what it hears, once: the ledger wants to know that runs arrived."""
+    """Subject patterns. An agent may also answer each message once: the ledger needs to know that runs arrived."""
 
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
@@ -27,8 +27,8 @@ class AgentAccess:
 def is_answerable(tenant_id: UUID, reply: str) -> bool:
     """Whether the answer to a request of this tenant's agents may go there: to their own inbox, and nowhere else.
 
-    NATS checks who publishes where, and not what a message names for its reply. Whoever answers publishes with its own
-    rights, so an answer to any other subject would be one that the agent itself may not write to.
+    NATS checks the subject of a message, but not its reply subject. The answer is published with the rights of the
+    service, so it could go to a subject that the agent itself may not publish to.
     """
     own, _, rest = reply.partition(f"{agent_inbox(tenant_id)}.")
     return not own and bool(rest) and rest.isprintable() and not set(rest) & _NO_LITERAL
@@ -38,7 +38,7 @@ _NO_LITERAL = frozenset("*> ")
 
 
 def access_of(tenant_id: UUID) -> AgentAccess:
-    """The tenant's own subjects, and answers to what its agents ask."""
+    """The tenant's own subjects, and answers to its agents' requests."""
 
     def of_tenant(subject: Subject) -> str:
         tokens = dict.fromkeys(subject.tokens, "*") | {"tenant_id": str(tenant_id)}

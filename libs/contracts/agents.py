@@ -1,9 +1,9 @@
-"""What native agents and the run ledger say to each other. `libs/agent/PROTOCOL.md` is its page, with examples.
+"""The messages between native agents and the run ledger. `libs/agent/PROTOCOL.md` describes them, with examples.
 
-Requests go to `hw.rpc.agents.{tenant_id}.<verb>`; the tenant is the subject's, which NATS permissions hold an agent to.
+Requests go to `hw.rpc.agents.{tenant_id}.<verb>`; the tenant is taken from the subject, which NATS permissions enforce.
 Every request is idempotent and names its `protocol`. Durations are seconds, so that agents in any language read them.
 
-An agent installs without this repository, so `libs/agent/wire.py` says the same again; a test holds them equal.
+An agent installs without this repository, so `libs/agent/wire.py` repeats these classes; a test holds them equal.
 """
 
 from datetime import datetime
@@ -35,7 +35,7 @@ class Hello(Message):
 
 
 class Welcome(Message):
-    """What the ledger makes of the agent, and how it wants to be treated."""
+    """The ledger's answer to hello: the agent's id, and its intervals."""
 
     kind: Literal["applied"] = "applied"
     protocol: int
@@ -55,9 +55,9 @@ class Welcome(Message):
 class Claim(Message):
     """Ask for due runs, waiting up to `wait` seconds for one. `claim_id` stays the same when the claim is repeated.
 
-    A later claim of the session replaces an earlier one that still waits. An answer with runs is itself a request:
-    the agent answers it with an empty message, by which the ledger knows that it arrived. One that `expires_silently`
-    is not answered when nothing came due: the agent asks anew by itself, which halves what an idle agent costs.
+    A later claim of the session replaces an earlier one that still waits. An answer with runs is itself a request: the
+    agent answers it with an empty message, so that the ledger knows that it arrived. One that `expires_silently` is not
+    answered when nothing came due: the agent sends a new one by itself, which halves the cost of an idle agent.
     """
 
     protocol: int = PROTOCOL
@@ -72,7 +72,7 @@ class Claim(Message):
 
 
 class ClaimedRun(Message):
-    """A run that is Submitted in this agent's name, with what is needed to start it.
+    """A run that is Submitted in this agent's name, with everything needed to start it.
 
     The lease lapses after `lease` seconds unless it is renewed, which the agent does before it starts a process.
     """
@@ -99,7 +99,7 @@ class Claimed(Message):
     runs: list[ClaimedRun] = []
 
 
-class Held(Message):
+class HeldLease(Message):
     """A lease that the agent believes to hold."""
 
     flow_run_id: UUID
@@ -107,25 +107,26 @@ class Held(Message):
 
 
 class Renew(Message):
-    """Renew leases; also asked before a process is started, and for what an agent finds after its own restart."""
+    """Renew leases; also sent before a process is started, and for the runs that an agent finds after its own
+    restart."""
 
     protocol: int = PROTOCOL
     session: UUID
     agent_id: UUID
-    held: list[Held] = []
+    held: list[HeldLease] = []
 
 
 class Standing(StrEnum):
-    """What the ledger says to a holder."""
+    """The ledger's answer to the holder of a lease."""
 
     HELD = "held"  # go on
-    CANCEL = "cancel"  # somebody wants the run to stop: stop its process, then report
+    CANCEL = "cancel"  # the run was cancelled: stop its process, then report
     OVER = "over"  # the run is finished: its process should end by itself soon
-    LOST = "lost"  # another attempt has the run, or nobody: kill the process, write nothing
+    LOST = "lost"  # another attempt has the run, or none: kill the process, write nothing
 
 
 class Renewal(Message):
-    """How one lease stands, and the state of its run where it still is the agent's."""
+    """The standing of one lease, and the state of its run if the agent still has it."""
 
     flow_run_id: UUID
     standing: Standing
@@ -145,7 +146,7 @@ class Outcome(StrEnum):
     EXITED = "exited"  # with `exit_code`; 128 + n for signal n
     UNSTARTED = "unstarted"  # it could not be started, and cannot: `message` says why
     RETURNED = "returned"  # it was not started, but could be: another agent may have the run
-    VANISHED = "vanished"  # it is gone, and nobody saw how
+    VANISHED = "vanished"  # it is gone, and its end was not seen
 
 
 class Report(Message):
@@ -173,16 +174,16 @@ class Reported(Message):
 
 
 class Drain(Message):
-    """The agent takes nothing new: a claim of the session that waits is dropped."""
+    """The agent claims nothing new: the session's waiting claim is dropped."""
 
     protocol: int = PROTOCOL
     session: UUID
 
 
 class WorkReady(Message):
-    """The signal `work_ready`: runs with one of these label sets are due and nobody waits for them here.
+    """The signal `work_ready`: runs with one of these label sets are due and no claim waits for them here.
 
-    Heard by agents whose claim waits elsewhere, or nowhere. An empty list: look whatever your labels are.
+    For agents whose claim waits elsewhere, or nowhere. An empty list: claim again with any labels.
     """
 
     labels: list[list[str]] = []

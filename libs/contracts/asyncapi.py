@@ -1,4 +1,4 @@
-"""All subjects as an AsyncAPI 3.0 document: what each carries, under which guarantee, who answers.
+"""All subjects as an AsyncAPI 3.0 document: payload, guarantee and responder of each.
 
 `make generate` writes `libs/contracts/asyncapi.json`; a contract test holds it to the code and walks every subject.
 """
@@ -26,7 +26,7 @@ GUARANTEES = {
 }
 
 BODIES: dict[Subject, type[Message]] = {
-    # what is neither an Rpc nor an Event
+    # messages that are neither an Rpc nor an Event
     subjects.WORK_CREATE_SCHEDULED: runs.CreateScheduled,
     subjects.WORK_CLEAR_SCHEDULED: runs.ClearScheduled,
     subjects.WORK_FORGET_DELETED: runs.ForgetDeleted,

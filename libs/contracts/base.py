@@ -30,7 +30,8 @@ class Event(Message):
 
 
 class Refused(Message):
-    """A command that was understood and not done. `fields` fill the text that the gateway's `compat` has for `code`."""
+    """A command that was understood and not done. `fields` are the values in the gateway's text for `code`
+    (`compat`)."""
 
     kind: Literal["refused"] = "refused"
     code: Code
@@ -38,7 +39,8 @@ class Refused(Message):
 
 
 class Applied(Message):
-    """A command that was done. `id` is what it made or touched; `success` false means there was nothing to do."""
+    """A command that was done. `id` is the object that it made or changed; `success` false means there was nothing to
+    do."""
 
     kind: Literal["applied"] = "applied"
     id: UUID | None = None
@@ -51,14 +53,14 @@ Rep = TypeVar("Rep", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Rpc(Generic[Req, Rep]):
-    """One request/reply verb: where it goes, what it carries, what it answers (`Rep`, or `Refused`)."""
+    """One request/reply verb: its subject, its request, its reply (`Rep`, or `Refused`)."""
 
     subject: Subject
     request: type[Req]
     reply: type[Rep]
 
     def adapter(self) -> TypeAdapter[Any]:
-        """What a reply may be, told apart by `kind`."""
+        """The union of replies, distinguished by `kind`."""
         # By `kind` alone: pydantic would otherwise read each reply as either and compare, at twice the cost.
         by_kind = Field(discriminator="kind")
         either: Any = Annotated[Union[self.reply, Refused], by_kind]  # noqa: UP007 - a union made at run time

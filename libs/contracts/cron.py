@@ -1,7 +1,7 @@
-"""How a cron expression is read, by who stores it and by who follows it: as the croniter of Prefect's clients reads it.
+"""How registry and scheduler read a cron expression: as the croniter of Prefect's clients does.
 
-croniter 1.4.1, which comes with Core 1.x, takes a day of month 0 for the 1st where there is a sixth field (seconds).
-Newer versions refuse it, so a flow that its author's machine took could not be registered.
+croniter 1.4.1, which comes with Core 1.x, takes a day of month 0 for the 1st when there is a sixth field (seconds).
+Newer versions refuse it, so a flow that is valid on its author's machine could not be registered.
 """
 
 import re
@@ -13,7 +13,7 @@ _LAST_DAY = 31
 
 
 def readable(expression: str) -> str:
-    """The expression in words that every version of croniter reads alike."""
+    """The expression in a form that every version of croniter reads in the same way."""
     fields = expression.split()
     if len(fields) != _SECONDS_TOO:
         return expression

@@ -1,6 +1,6 @@
-"""Refusals that travel. A refusal is a code and fields; nobody matches on text.
+"""Refusals that travel. A refusal is a code and fields; no service matches on text.
 
-The texts that old clients match on live in one table of the gateway (`services/gateway/compat.py`).
+The texts that old clients match on are in one table of the gateway (`services/gateway/compat.py`).
 """
 
 from enum import StrEnum

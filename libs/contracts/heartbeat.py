@@ -1,4 +1,4 @@
-"""What the heartbeat service tells. What it hears, pings, says all in its subject (`subjects.BEAT`)."""
+"""The events of the heartbeat service. Pings have no body, only a subject (`subjects.BEAT`)."""
 
 from datetime import datetime, timedelta
 from typing import ClassVar
@@ -8,12 +8,12 @@ from libs.contracts import subjects
 from libs.contracts.base import Event
 from libs.contracts.subjects import Subject
 
-HEARD_WITHIN = timedelta(minutes=1)  # an older confirmation that pings are heard is none to Lazarus
+HEARD_WITHIN = timedelta(minutes=1)  # Lazarus ignores an older confirmation that pings are heard
 SILENCE = timedelta(minutes=2)  # four missed beats of the client's 30 s (ARCHITECTURE.md)
 
 
 class FlowRunZombieDetected(Event):
-    """A live run has been silent for too long. `version` is what the service saw; `runs` decides."""
+    """A live run has been silent for too long. `version` is the version that the service saw; `runs` decides."""
 
     subject: ClassVar[Subject] = subjects.FLOW_RUN_ZOMBIE_DETECTED
     flow_run_id: UUID

@@ -1,4 +1,4 @@
-"""What the registry is asked and what it tells: projects, flows (versions), flow groups."""
+"""The registry's verbs and events: projects, flows (versions), flow groups."""
 
 from typing import Any, ClassVar, Literal
 from uuid import UUID
@@ -34,9 +34,9 @@ class UpdateProject(Message):
 class RegisterFlow(Message):
     """Register a version. Exactly one of `serialized_flow` (JSON object) and `compressed_flow` (its gzip in base64).
 
-    `set_schedule_active`: True/False as the client says; None leaves the schedule inactive.
-    `default_project`: the client knows no projects; without a `project_id` the tenant's project "default" is meant, and
-    made when it is not there. Without either: PROJECT_INVALID_ID.
+    `set_schedule_active`: True/False as the client says; None leaves the schedule inactive. `default_project`: the
+    client has no projects; without a `project_id` the flow goes into the tenant's project "default", which is made if
+    necessary. Without either: PROJECT_INVALID_ID.
 
     A flow with neither `tasks` nor `edges`, whose schedule is not to be started, comes in pieces: it becomes a version,
     and the others of its group are archived, when `RegisterTasks` and `RegisterEdges` have brought a last piece each.
@@ -57,8 +57,8 @@ class RegisterFlow(Message):
 class FlowRegisteredReply(Message):
     """`existing` is true when the idempotency key matched and nothing was made.
 
-    Of a flow that comes in pieces only the id is known: its group and version are settled with the last piece.
-    `schedule_refused` says why the schedule was not started, though that was asked for; the version is made anyway.
+    For a flow that comes in pieces only the id is known: its group and version are decided with the last piece.
+    `schedule_refused` says why the schedule was not started although this was requested; the version is made anyway.
     """
 
     kind: Literal["applied"] = "applied"
@@ -72,7 +72,8 @@ class FlowRegisteredReply(Message):
 class RegisterTasks(Message):
     """Append tasks to a flow; slugs that exist are skipped. `serialized_tasks` may be empty.
 
-    Of a flow that comes in pieces, 500 tasks say that more will come, fewer that these were the last; edges likewise.
+    For a flow that comes in pieces, 500 tasks mean that more will come, fewer that these are the last; the same for
+    edges.
     """
 
     tenant_id: UUID
@@ -126,9 +127,9 @@ class SetFlowSettings(Message):
 
 
 class CheckSchedule(Message):
-    """Say how a group's schedule would be stored, and store nothing. `asked` is what `UpdateFlowGroup` takes for one.
+    """Show how a group's schedule would be stored, and store nothing. `asked` has the form of `UpdateFlowGroup`.
 
-    Refused: as there.
+    Refused: as `UpdateFlowGroup`.
     """
 
     tenant_id: UUID
@@ -193,14 +194,14 @@ class ProjectChanged(Event):
 
 
 class ProjectDeleted(Event):
-    """A project is gone; each of its flows was told to be deleted before."""
+    """A project was deleted. An event for each of its flows came before."""
 
     subject: ClassVar[Subject] = subjects.PROJECT_DELETED
     project_id: UUID
 
 
 class FlowGroupChanged(Event):
-    """What a group overrides changed: these columns. A schedule is told for each of its flows besides."""
+    """The overrides of a group changed: these columns. For a schedule there is also an event for each of its flows."""
 
     subject: ClassVar[Subject] = subjects.FLOW_GROUP_CHANGED
     flow_group_id: UUID
@@ -208,7 +209,7 @@ class FlowGroupChanged(Event):
 
 
 class FlowGroupDeleted(Event):
-    """A group is gone; each of its flows was told to be deleted before."""
+    """A group was deleted. An event for each of its flows came before."""
 
     subject: ClassVar[Subject] = subjects.FLOW_GROUP_DELETED
     flow_group_id: UUID
@@ -229,11 +230,12 @@ class FlowRegistered(FlowEvent):
 
 
 class FlowPieceRegistered(FlowEvent):
-    """A version got so many tasks or edges that it was not registered with. A piece that adds nothing is not told.
+    """Tasks or edges were added to a version after its registration; their numbers. No event for a piece that adds
+    nothing.
 
-    `whole`: its document has all its pieces now; its schedule is not followed before. The last piece of edges makes a
-    version whole; if a client sends none, the registry does so after a few seconds, in an event that adds nothing.
-    A registration in pieces is told when it is whole, as `registered`.
+    `whole`: its document is complete now; its schedule is not followed before. The last piece of edges makes a version
+    whole; if a client sends none, the registry does so after a few seconds, in an event that adds nothing. A
+    registration in pieces has one event, `registered`, when it is complete.
     """
 
     subject: ClassVar[Subject] = subjects.FLOW_PIECE_REGISTERED
@@ -243,7 +245,7 @@ class FlowPieceRegistered(FlowEvent):
 
 
 class FlowArchived(FlowEvent):
-    """A version was archived: no run can be created for it from this moment."""
+    """A version was archived: from now on no run can be created for it."""
 
     subject: ClassVar[Subject] = subjects.FLOW_ARCHIVED
 
@@ -255,9 +257,9 @@ class FlowUnarchived(FlowEvent):
 
 
 class FlowScheduleChanged(FlowEvent):
-    """The schedule, or whether it is active, changed; readers look at the registry's tables for what it is now.
+    """The schedule, or whether it is active, changed; readers take the current value from the registry's tables.
 
-    `on_again`: somebody switched on a schedule that was on.
+    `on_again`: a schedule that was on was switched on again.
     """
 
     subject: ClassVar[Subject] = subjects.FLOW_SCHEDULE_CHANGED
@@ -279,6 +281,6 @@ class FlowMoved(FlowEvent):
 
 
 class FlowDeleted(FlowEvent):
-    """A version is gone."""
+    """A version was deleted."""
 
     subject: ClassVar[Subject] = subjects.FLOW_DELETED

@@ -1,7 +1,7 @@
-"""Run configs that Prefect's agents can read: the `RunConfigSchema` of Core 1.4.1, which knows what all before it knew.
+"""Run configs that Prefect's agents can read: the `RunConfigSchema` of Core 1.4.1, which includes all earlier ones.
 
-An agent reads the run config of each run that it is given. One that it cannot read is an error in the agent, each time:
-so such a config is refused where it is given, for a flow, a group or a run. Fields that are unknown are passed over.
+An agent parses the run config of each of its runs. A config that it cannot parse is an error in the agent, each time.
+So such a config is refused when it is set, for a flow, a group or a run. Unknown fields are ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -71,7 +71,7 @@ _ALONE = {
         ("task_definition_arn", "image"),
     ),
 }
-"""Fields of which only one may be given."""
+"""At most one of these fields may be given."""
 
 
 ENVIRONMENTS = frozenset(
@@ -80,46 +80,47 @@ ENVIRONMENTS = frozenset(
         "KubernetesJobEnvironment", "LocalEnvironment", "RemoteDaskEnvironment", "RemoteEnvironment",
     }
 )  # fmt: skip
-"""What came before run configs: the `EnvironmentSchema` of Core 0.6 to 0.14. A class of one's own is sent as
+"""The form before run configs: the `EnvironmentSchema` of Core 0.6 to 0.14. A user's own class is sent as
 CustomEnvironment."""
 
 
-def complaint_about_environment(environment: Any, *, place: str = "environment") -> str | None:
-    """Why an agent could not read this environment of a client before 0.14, as `complaint_about`. Empty is none."""
+def complaint_about_environment(environment: Any, *, path: str = "environment") -> str | None:
+    """Why an agent could not parse this environment of a client before 0.14, as `complaint_about`. An empty one counts
+    as none."""
     if not environment:
         return None
     if not isinstance(environment, dict):
-        return f"{place}: an object is expected"
+        return f"{path}: an object is expected"
     kind = environment.get("type")
     if not isinstance(kind, str) or kind not in ENVIRONMENTS:
         given = "a type is expected" if kind is None else f"{kind!r:.100} is unknown to agents"
-        return f"{place}.type: {given}; known are {', '.join(sorted(ENVIRONMENTS))}"
+        return f"{path}.type: {given}; known are {', '.join(sorted(ENVIRONMENTS))}"
     if not _TEXTS[1](environment.get("labels", [])):
-        return f"{place}.labels: a list of strings is expected; leave it out for none"
+        return f"{path}.labels: a list of strings is expected; leave it out for none"
     return None
 
 
-def complaint_about(run_config: Any, *, place: str = "run_config") -> str | None:
-    """Why an agent could not read this run config, as a sentence that begins with the field; None if it could.
+def complaint_about(run_config: Any, *, path: str = "run_config") -> str | None:
+    """Why an agent could not parse this run config, as a sentence that begins with the field; None if it could.
 
     Null is no run config, which is fine: the next level's applies.
     """
     if run_config is None:
         return None
     if not isinstance(run_config, dict):
-        return f"{place}: an object is expected"
+        return f"{path}: an object is expected"
     kind = run_config.get("type")
     if not isinstance(kind, str) or kind not in TYPES:
         given = "a type is expected" if kind is None else f"{kind!r:.100} is unknown to agents"
-        return f"{place}.type: {given}; known are {', '.join(sorted(TYPES))}"
+        return f"{path}.type: {given}; known are {', '.join(sorted(TYPES))}"
     if run_config.get("labels", []) is None:
-        return f"{place}.labels: a list of strings is expected; leave it out for none"
+        return f"{path}.labels: a list of strings is expected; leave it out for none"
     for field, (what, check) in {"env": _OBJECT, "labels": _TEXTS, **TYPES[kind]}.items():
         value = run_config.get(field)
         if value is not None and not check(value):
-            return f"{place}.{field}: {what} is expected"
+            return f"{path}.{field}: {what} is expected"
     for alternatives in _ALONE.get(kind, ()):
         given_fields = [field for field in alternatives if run_config.get(field) is not None]
         if len(given_fields) > 1:
-            return f"{place}: only one of {' and '.join(given_fields)} may be given"
+            return f"{path}: only one of {' and '.join(given_fields)} may be given"
     return None

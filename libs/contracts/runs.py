@@ -1,4 +1,4 @@
-"""What the run ledger is asked and what it tells: flow runs, task runs, states, queue, agents, logs, artifacts.
+"""The run ledger's verbs and events: flow runs, task runs, states, queue, agents, logs, artifacts.
 
 Every command that changes a run may carry the version its sender saw (`seen_version`). For clients the check is made
 only when the flow has version locking on; services always send it, and a stale proposal of a service is refused
@@ -54,11 +54,10 @@ class FlowRunCreated(Message):
 class StateProposal(Message):
     """One proposed state, as a client sent it (`state` is its JSON).
 
-    `by_person` is true of a write that leaves the version out, which no process of a client does: Core sends it always,
-    as null where it does not care.
-    `lease_token` must be that of the run's flow run; where `leased_flow_run_id` is given, only if it is that run, for
-    a process under a lease may also write other runs.
-    `exact` holds the proposal to the versions that it names, also where the flow has no version locking.
+    `by_person` is true for a write without a version. No process of a client sends that: Core always sends one, null if
+    it does not matter. `lease_token` must be the token of the run's flow run. With `leased_flow_run_id` this is checked
+    for that run only, because a process under a lease may also write other runs. `exact`: the versions are checked also
+    when the flow has no version locking.
     """
 
     run_kind: RunKind
@@ -83,7 +82,7 @@ class SetStates(Message):
 class StateApplied(Message):
     """The state is in the ledger as `version`. `status` is what clients read: SUCCESS, or QUEUED with a `message`.
 
-    `reopened` is true where the run had finished before: somebody took it further.
+    `reopened` is true when the run had finished before and goes on now.
     """
 
     kind: Literal["applied"] = "applied"
@@ -122,7 +121,7 @@ class GetOrCreateTaskRun(Message):
 
 
 class TaskRunInfo(Message):
-    """The row as it is now, whoever made it."""
+    """The row as it is now, also when another request made it."""
 
     kind: Literal["applied"] = "applied"
     id: UUID
@@ -222,9 +221,9 @@ class WriteArtifact(Message):
 
 
 class SetConcurrencyLimit(Message):
-    """Let at most `limit` flow runs with the label `name`, or task runs with the tag, be at work at once.
+    """Let at most `limit` flow runs with the label `name`, or task runs with the tag, run at once.
 
-    One limit per name; its id stays when its number changes. Zero lets nobody start. Refused: INVALID.
+    One limit per name; its id stays when its number changes. With zero none starts. Refused: INVALID.
     """
 
     tenant_id: UUID
@@ -234,7 +233,7 @@ class SetConcurrencyLimit(Message):
 
 
 class DeleteConcurrencyLimit(Message):
-    """Lift a limit. `success` is false for an unknown id."""
+    """Remove a limit. `success` is false for an unknown id."""
 
     tenant_id: UUID
     run_kind: RunKind
@@ -256,7 +255,8 @@ DELETE_CONCURRENCY_LIMIT = Rpc(subjects.DELETE_CONCURRENCY_LIMIT, DeleteConcurre
 
 
 class ScheduledInstant(Message):
-    """One instant of a schedule. Its key is (flow version, `start_time` in UTC, `schedule_hash`): made once for ever.
+    """One instant of a schedule. Its key is (flow version, `start_time` in UTC, `schedule_hash`): it gets one run,
+    ever.
 
     `schedule_hash` is the canonical hash of the clock's parameters and labels.
     """
@@ -269,11 +269,11 @@ class ScheduledInstant(Message):
 
 class CreateScheduled(Message):
     """Work for `runs`: make the missing runs of these instants (subject `hw.work.runs.create_scheduled.{flow_id}`), and
-    give the planned ones that nobody has touched the inputs that they would be made with now.
+    update the inputs of planned ones that no person has changed.
 
-    Nothing is made for a flow that is archived or whose schedule is not active at that moment, nor for the past, nor of
-    what a person deleted, nor of what an archived version of the group has begun. `seen_schedule` is the md5 of the
-    schedule's text as the sender saw it: a proposal for another schedule is stale. None: not said.
+    Nothing is made for a flow that is archived or whose schedule is not active at that time, nor for the past, nor for
+    instants that a person deleted, nor for those that an archived version of the group has begun. `seen_schedule` is
+    the md5 of the schedule's text as the sender saw it: a proposal for another schedule is stale. None: not said.
     """
 
     tenant_id: UUID
@@ -285,8 +285,8 @@ class CreateScheduled(Message):
 class ClearScheduled(Message):
     """Work for `runs`: delete the flow's pending auto-scheduled runs, except those whose key is in `keep`.
 
-    `keep` holds `(start_time, schedule_hash)` pairs that the current schedule still yields; empty deletes all.
-    What starts at `after` or before is left alone: it is due. `seen_schedule` as in `CreateScheduled`; empty where the
+    `keep` holds `(start_time, schedule_hash)` pairs that the current schedule still yields; empty deletes all. Runs
+    that start at `after` or before are kept: they are due. `seen_schedule` as in `CreateScheduled`; empty when the
     sender saw that the flow's schedule is not followed.
     """
 
@@ -298,9 +298,9 @@ class ClearScheduled(Message):
 
 
 class ForgetDeleted(Message):
-    """Work for `runs`: somebody switched on a schedule that was on. Where all that was ahead is deleted, it comes back.
+    """Work for `runs`: a schedule that was on was switched on again. If all planned runs were deleted, they come back.
 
-    Where something is still planned, the instants that a person deleted stay deleted.
+    If some are still planned, the instants that a person deleted stay deleted.
     """
 
     tenant_id: UUID
@@ -308,7 +308,7 @@ class ForgetDeleted(Message):
 
 
 class Reschedule(Message):
-    """Work for `runs`, proposed by Lazarus: bring the run back as attempt `attempt`, or give it up.
+    """Work for `runs`, proposed by Lazarus: bring the run back as attempt `attempt`, or fail it for good.
 
     A proposal for a run that is finished, or whose version is not `seen_version`, changes nothing.
     `limit` is the number of attempts after which it is given up, for the message.
@@ -336,9 +336,9 @@ class LogLine(Message):
 
 
 class LogBatch(Message):
-    """Lines of one flow run on `hw.lines.{tenant_id}.{flow_run_id}` (`none` where the run is unknown).
+    """Lines of one flow run on `hw.lines.{tenant_id}.{flow_run_id}` (`none` when the run is unknown).
 
-    `accepted` is when the gateway took them; it is the rows' `created`, so a redelivered batch meets its own keys.
+    `accepted` is when the gateway took them; it is the rows' `created`, so a redelivered batch has the same keys.
     """
 
     tenant_id: UUID
@@ -356,7 +356,7 @@ class TaskRunChanged(Message):
 
 
 class Changed(Message):
-    """The signal `changed`: what of a tenant the ledger has just committed and no event tells. May be lost.
+    """The signal `changed`: changes of a tenant that the ledger has just committed and that have no event. May be lost.
 
     `logs` are flow runs with new lines, which can be read now.
     """

@@ -1,4 +1,4 @@
-"""What the scheduler is asked: the instants of a schedule, saved or not."""
+"""The scheduler's verb: the instants of a schedule, saved or not."""
 
 from datetime import datetime
 from typing import Literal
@@ -10,7 +10,7 @@ from libs.contracts.base import JsonObject, Message, Rpc
 
 
 class PreviewSchedule(Message):
-    """Say the next `count` events of a serialized schedule after `after` (now without it). Refused: INVALID."""
+    """Return the next `count` events of a serialized schedule after `after` (default: now). Refused: INVALID."""
 
     schedule: JsonObject
     count: int = Field(ge=1, le=100)
@@ -27,7 +27,7 @@ class Instant(Message):
 
 
 class Instants(Message):
-    """Fewer than asked for where the clocks end, or the filters refuse nearly all."""
+    """Fewer than requested when the clocks end or the filters refuse nearly all."""
 
     kind: Literal["instants"] = "instants"
     instants: list[Instant]

@@ -88,7 +88,7 @@ def lineage(state: str) -> tuple[str, ...]:
 
 
 def is_finished(state: str) -> bool:
-    """Nothing more is to come, unless a person restarts the run."""
+    """Final, unless a person restarts the run."""
     return State.FINISHED in lineage(state)
 
 
@@ -111,7 +111,7 @@ SCHEDULED_FAMILY: frozenset[str] = frozenset(s for s in State if is_scheduled(s)
 RUNNING_FAMILY: frozenset[str] = frozenset(s for s in State if is_running(s))
 FINISHED_FAMILY: frozenset[str] = frozenset(s for s in State if is_finished(s))
 LIVE_FAMILY: frozenset[str] = RUNNING_FAMILY | {State.SUBMITTED}
-"""States in which a process is, or soon will be, at work: what a zombie can be in."""
+"""States with a running process, or soon with one: the possible states of a zombie."""
 
 
 def hierarchy() -> dict[str, list[str]]:

@@ -8,7 +8,7 @@ from libs.contracts import subjects
 
 
 class Retention(StrEnum):
-    """How a stream forgets: by its limits, or when its one consumer group has acknowledged."""
+    """When a stream removes messages: by its limits, or when its one consumer group has acknowledged."""
 
     LIMITS = "limits"
     WORK_QUEUE = "workqueue"
@@ -16,7 +16,7 @@ class Retention(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Durable:
-    """A durable pull consumer. `ack_wait` is longer than the slowest honest handling; `max_deliver` ends in the DLQ."""
+    """A durable pull consumer. `ack_wait` is longer than the slowest normal handling; `max_deliver` ends in the DLQ."""
 
     name: str
     service: str
@@ -39,7 +39,7 @@ class Stream:
     duplicate_window: timedelta = timedelta(minutes=2)
     memory: bool = False
     refuses_when_full: bool = False
-    """Whether a full stream turns away what is new, or forgets what is oldest."""
+    """Whether a full stream refuses new messages, or drops the oldest."""
     durables: tuple[Durable, ...] = field(default=())
 
 
@@ -83,7 +83,7 @@ WORK = Stream(
 LOG_DRAIN = Durable(
     name="runs__logs",
     service="runs",
-    # Whatever the stream holds: also lines of the release before, which kept them under `hw.log`.
+    # Everything in the stream: also lines of the release before, which kept them under `hw.log`.
     filter=">",
     max_ack_pending=20_000,
 )
@@ -93,7 +93,7 @@ LOGS = Stream(
     subjects=("hw.lines.>",),
     retention=Retention.WORK_QUEUE,
     max_bytes=4 << 30,
-    # Lines that were acknowledged are not given up for new ones; a client that is refused sends again.
+    # Acknowledged lines are not dropped for new ones; a client that is refused sends again.
     refuses_when_full=True,
     durables=(LOG_DRAIN,),
 )
@@ -109,4 +109,5 @@ def durable(name: str) -> Durable:
 
 
 RETIRED: tuple[str, ...] = ("BEATS",)
-"""Streams of releases before, by name. They are removed: what fed BEATS obeyed headers that any agent could write."""
+"""Streams of earlier releases, by name. They are removed: the source of BEATS obeyed headers that any agent could
+write."""

@@ -100,7 +100,8 @@ PROJECT_DELETED = Subject("hw.evt.project.deleted.{project_id}")
 FLOW_RUN_STATE_CHANGED = Subject("hw.evt.flow_run.state_changed.{flow_run_id}")
 FLOW_RUN_ZOMBIE_DETECTED = Subject("hw.evt.flow_run.zombie_detected.{flow_run_id}")
 
-# Log lines and pings. No stream keeps what agents may publish: the broker would acknowledge wherever they say.
+# Log lines and pings. No stream keeps subjects that agents may publish to: the broker would send its acknowledgement to
+# any subject that they name.
 LOG = Subject("hw.log.{tenant_id}.{flow_run_id}")
 LINES = Subject("hw.lines.{tenant_id}.{flow_run_id}")
 BEAT = Subject("hw.beat.{tenant_id}.{flow_run_id}")
@@ -121,11 +122,11 @@ ALL: tuple[Subject, ...] = tuple(v for v in dict(globals()).values() if isinstan
 
 
 AUTH_CALLOUT = "$SYS.REQ.USER.AUTH"
-"""Where nats-server itself asks who may log in; not of our grammar."""
+"""For nats-server's own requests about log-ins; not in our grammar."""
 
 
 def inbox_of(user: str) -> str:
-    """Where the answers to a NATS user's requests go: its own prefix, so that no other user can be let read them."""
+    """The prefix for answers to a NATS user's requests: its own, so that no other user can read them."""
     return f"_INBOX.{user}"
 
 

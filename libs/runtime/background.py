@@ -1,4 +1,4 @@
-"""Small work that nobody waits for: it may fail without anybody being worse off than slower."""
+"""Small tasks that no caller waits for. When one fails, the only effect is that something is slower."""
 
 import asyncio
 from collections.abc import Awaitable
@@ -21,7 +21,7 @@ class Background:
         task.add_done_callback(self._tasks.discard)
 
     async def finish(self, *, within: float | None = None) -> None:
-        """Wait for what is under way, for so many seconds at most."""
+        """Wait for the running tasks, for at most this many seconds."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=within)
 

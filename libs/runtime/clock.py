@@ -1,12 +1,13 @@
-"""The only place that asks the system clock. The database's clock rules for cut-offs; this one stamps messages."""
+"""The only place that asks the system clock. Cut-offs use the database's clock; this one is for timestamps of
+messages."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 Clock = Callable[[], datetime]
-"""Answers the current moment, aware, in UTC."""
+"""Returns the current time, aware, in UTC."""
 
 
 def utc_now() -> datetime:
-    """The current moment in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)

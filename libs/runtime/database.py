@@ -1,6 +1,6 @@
 """PostgreSQL through asyncpg: one pool per service and role, SQL in files, one transaction per message.
 
-Stores never commit; the shell opens `Database.transaction()` and the statement files do the rest.
+Stores never commit: the caller opens `Database.transaction()`. Statements are in files.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ else:  # the class is generic for type checkers only
 
 
 _PROBE_LIMIT = 3.0  # seconds
-_FAREWELL = 5.0  # seconds in which a pool must close: whoever used it has ended before
+_FAREWELL = 5.0  # seconds in which a pool must close; its users have ended before
 JSONB_VERSION = b"\x01"  # what PostgreSQL puts before the text when it sends jsonb in binary
 
 
@@ -49,7 +49,7 @@ async def _prepare(connection: "asyncpg.Connection[asyncpg.Record]") -> None:
 
 
 async def _leave_as_is(connection: object) -> None:
-    """Nothing to clean up when a connection goes back to the pool: nobody here sets session state.
+    """Nothing to clean up when a connection goes back to the pool: no code here sets session state.
 
     asyncpg rolls back what is open in any case; its own clean-up statement would be one more round trip for each
     transaction, on the hot path one in five.
@@ -68,13 +68,13 @@ def _connection_class(tracing: Tracing | None) -> "type[asyncpg.Connection[async
 async def open_pool(
     url: str, *, tracing: Tracing | None, **options: Any
 ) -> "asyncpg.Pool[asyncpg.Record]":
-    """A pool on one or several hosts that renews its connections when their server is no longer the one to ask.
+    """A pool on one or several hosts. It renews its connections when their server is no longer the primary.
 
     `options` are those of `asyncpg.create_pool`. Raises what asyncpg raises when PostgreSQL is not there.
     """
 
     async def expire() -> None:
-        # What is at work goes on; what is idle is replaced when it is next asked for.
+        # Connections in use go on; idle ones are replaced at their next use.
         await pool.expire_connections()
 
     # Any: the stubs know no function but asyncpg's own.
@@ -116,11 +116,11 @@ class Database:
         )
 
     async def close(self) -> None:
-        """Close the pool after what is in flight; a server that hangs is left after a few seconds."""
+        """Close the pool after the transactions in flight; a server that hangs is abandoned after a few seconds."""
         if self._probe is not None:
             self._probe.cancel()  # one that hangs all the same ends with its connection
         if self._pool is not None:
-            # Broken off, or failing by itself, asyncpg drops the connections that are still open.
+            # Cancelled or failed, asyncpg drops the connections that are still open.
             with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 async with asyncio.timeout(_FAREWELL):
                     await self._pool.close()
@@ -138,23 +138,25 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """One transaction on one connection; commits at the end, rolls back on any exception.
 
-        Whoever waits too long for it to begin may break that off: the connection is given up, not handed to the next.
+        A caller may cancel a BEGIN that takes too long: the connection is closed, not given to the next caller.
         """
         async with self.pool.acquire() as connection, AsyncExitStack() as transaction:
             try:
                 await transaction.enter_async_context(connection.transaction())
             except BaseException:
-                # asyncpg would wait for the server's word on the BEGIN, which may never come, before it let go of it.
-                with suppress(asyncpg.InterfaceError):  # where it was lost, the pool has it already
+                # asyncpg would wait for the server's reply to BEGIN, which may never come, before it releases the
+                # connection.
+                # A lost connection is back in the pool already
+                with suppress(asyncpg.InterfaceError):
                     connection.terminate()
                 raise
             yield connection
 
     async def ping(self) -> None:
-        """Raise unless PostgreSQL answers within a few seconds, however it hangs.
+        """Raise unless PostgreSQL answers within a few seconds. Works with every kind of hang.
 
-        The question is a task of its own that is left behind: with a server that hangs, asyncpg would not let go of it,
-        nor give us a connection where all wait for answers.
+        The probe is a task of its own, and is abandoned: with a server that hangs, asyncpg would not cancel it, nor
+        give us a connection while all wait for replies.
         """
         if self._probe is None or self._probe.done():
             self._probe = asyncio.create_task(self.pool.fetchval("SELECT 1", timeout=2))
@@ -166,7 +168,7 @@ class Database:
 
 
 def _look_at(probe: "asyncio.Task[Any]") -> None:
-    """Of a probe that was left behind, asyncio would log the failure with its stack: one every few seconds."""
+    """asyncio would log the failure of an abandoned probe with its stack: one every few seconds."""
     if not probe.cancelled():
         probe.exception()
 

@@ -1,12 +1,11 @@
-"""Deleted tenants: every service deletes its own rows of them, and again what came late.
+"""Deleted tenants: every service deletes its own rows of them, and later the rows that arrived late.
 
-The gateway deletes a tenant with its keys and leaves a row in `gateway.deleted_tenant`, in one transaction. That row
-is the event: it cannot be lost, and each service looks for it every few seconds. Rows that were under way at that
-moment (a log line in JetStream, a ping in a memory, a request of the last second) arrive after the first look. So each
-process looks again after a minute, after ten, after an hour and after a day, and when it starts for those of a month.
+The gateway deletes a tenant with its keys and leaves a row in `gateway.deleted_tenant`, in one transaction. That row is
+the event: it cannot be lost, and each service looks for it every few seconds. Rows that were under way at that time (a
+log line in JetStream, a ping in memory, a request of the last second) arrive after the first look. So each process
+looks again after a minute, after ten, after an hour and after a day, and when it starts for those of a month.
 
-Which tables there are to look through is read from `libs.schema`: a table with a `tenant_id` is one of them from the
-day it is declared.
+The tables are found in `libs.schema`: every table with a `tenant_id` is one of them from the day it is declared.
 """
 
 from collections.abc import Sequence
@@ -27,7 +26,7 @@ LOOKS_AT = (
     timedelta(hours=1),
     timedelta(days=1),
 )
-"""Ages of a deletion at which it is looked for what is left."""
+"""Ages of a deletion at which we look for remaining rows."""
 AT_START = timedelta(days=30)
 """How far back a process looks when it starts: its service may have been away when a tenant was deleted."""
 STEP = 2_000
@@ -36,16 +35,16 @@ _PATIENCE = timedelta(minutes=15)
 """Of one statement: some tables have no index by tenant, and a deletion is worth one pass over them."""
 
 KEPT = frozenset({"gateway.audit_log"})
-"""Tables whose rows outlive their tenant: who did what is asked after the deletion too."""
+"""Tables whose rows stay after the deletion: the audit is read after it too."""
 
 _PARENTS = ("registry.flow", "runs.flow_run")
-"""Tables whose rows take a great many others with them: deleted first, in smaller steps, by the index that they have.
+"""Tables whose rows cascade to very many others: deleted first, in smaller steps, by their own index.
 
-Else the others would be looked for row by row, by tenant, where they have no index.
+Otherwise the others would be searched by tenant, for which they have no index.
 """
 _PARENT_STEP = 100
 _BY_RUN = {
-    # Partitioned, so without foreign keys: what names a run is deleted with it, through the index by run.
+    # Partitioned, so without foreign keys: rows that name a run are deleted with it, through the index by run.
     "runs.flow_run": (
         "DELETE FROM runs.task_run_state WHERE task_run_id IN"
         " (SELECT id FROM runs.task_run WHERE flow_run_id = ANY ($1::uuid[]))",
@@ -57,7 +56,7 @@ _BY_RUN = {
 
 
 def tables_of(owner: str) -> list[Table]:
-    """The tables of a service that hold rows of tenants, those first that nothing refers to."""
+    """The tables of a service with rows of tenants, ordered so that referring tables come first."""
     return [
         table
         for table in reversed(metadata.sorted_tables)
@@ -110,8 +109,8 @@ class Departed:
             )
             if table.fullname in _PARENTS:
                 return await _delete_parents(connection, table.fullname, tenant_ids)
-            # A partition's rows are told apart by it and their place in it; without ORDER BY, two replicas may take
-            # the same rows: one waits for the other, then finds them gone.
+            # A row of a partitioned table is identified by its partition and its ctid. Without ORDER BY, two replicas
+            # may take the same rows: one waits for the other, then finds them gone.
             done: str = await connection.execute(
                 f"DELETE FROM {table.fullname} t USING ("
                 f"SELECT tableoid, ctid FROM {table.fullname} WHERE tenant_id = ANY ($1::uuid[]) LIMIT {STEP}"
@@ -123,7 +122,7 @@ class Departed:
 
 
 async def _delete_parents(connection: Connection, table: str, tenant_ids: Sequence[UUID]) -> int:
-    """Delete some rows with all that hangs on them, locked in the order of their ids, as everybody locks them."""
+    """Delete some rows with everything that refers to them. They are locked in the order of ids, as everywhere."""
     rows = await connection.fetch(
         f"SELECT id FROM {table} WHERE id IN "
         f"(SELECT id FROM {table} WHERE tenant_id = ANY ($1::uuid[]) LIMIT {_PARENT_STEP}) ORDER BY id FOR UPDATE",

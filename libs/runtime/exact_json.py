@@ -1,4 +1,4 @@
-"""JSON as orjson reads and writes it, but with integers that are exact: what people count is not rounded.
+"""JSON as orjson reads and writes it, but with exact integers: no number is rounded.
 
 orjson makes floats of integers beyond 64 bits, and refuses to write them. Those few values go through the standard
 library, which is exact and slower. An integer that would be infinite as a float (of 309 digits) is refused when it is
@@ -29,7 +29,7 @@ _ESCAPED_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 def holds_nul(text: str) -> bool:
     """Whether a string in this JSON has the character U+0000, which PostgreSQL cannot hold.
 
-    Not where a backslash comes before: six characters that look like its escape are a text as any other.
+    Not after a backslash: then the six characters are ordinary text, not an escape.
     """
     return "\\u0000" in text and _ESCAPED_NUL.search(text) is not None
 
@@ -49,10 +49,10 @@ def loads(text: bytes | bytearray | str) -> Any:
 
 
 def loads_leniently(text: bytes | bytearray | str) -> Any:
-    """As `loads`, but also what Python writes and JSON does not have; ValueError for what is no JSON in any reading.
+    """As `loads`, but accepts also what Python writes beyond JSON; ValueError for anything else.
 
     Half of a surrogate pair stays one in the string, bytes that are not UTF-8 become such halves, `NaN` and the
-    infinities become floats, and a number that is larger than any becomes an infinity. `reported` says what then.
+    infinities become floats, and a number that is larger than any becomes an infinity. `reported` cleans them.
     """
     characters = text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
     try:
@@ -70,16 +70,16 @@ def _any_integer(digits: str) -> int | float:
 
 
 def dumps(value: Any, *, default: Callable[[Any], Any] | None = None) -> bytes:
-    """Compact JSON; keys that are no strings become strings.
+    """Compact JSON; keys that are not strings become strings.
 
-    TypeError or ValueError for what JSON cannot say and `default` does not say otherwise.
+    TypeError or ValueError for values that neither JSON nor `default` can express.
     """
     try:
         return orjson.dumps(value, default=default, option=orjson.OPT_NON_STR_KEYS)
     except TypeError:
 
         def as_orjson_does(value: Any) -> Any:
-            """Moments and ids, which the standard library does not write."""
+            """Timestamps and ids, which the standard library does not write."""
             return orjson.loads(orjson.dumps(value, default=default))
 
         return json.dumps(
@@ -105,7 +105,8 @@ def is_deeper_than(levels: int, value: Any) -> bool:
     for _ in range(levels):
         if not layer:
             return False
-        # One loop over exact types: requests with many log lines or states pass here, and it takes a third of the time.
+        # One loop over exact types: requests with many log lines or states pass here, and the loop takes a third of the
+        # time.
         layer = [
             inner
             for outer in layer

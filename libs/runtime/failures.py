@@ -11,7 +11,7 @@ from libs.contracts.errors import Code
 
 
 class BusyError(Exception):
-    """More waits than would be done in time; later there will be room."""
+    """The queue is longer than can be served in time; a retry may find room."""
 
 
 _OUTAGES: tuple[type[BaseException], ...] = (
@@ -19,7 +19,7 @@ _OUTAGES: tuple[type[BaseException], ...] = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # a connection that broke in mid-command: nobody knows what got done
+    asyncpg.InternalClientError,  # a connection that broke in mid-command: the outcome is unknown
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
@@ -35,16 +35,16 @@ _OUTAGES: tuple[type[BaseException], ...] = (
 
 
 def is_outage(error: BaseException) -> bool:
-    """True when the same command may well succeed later."""
+    """True when the same command may succeed later."""
     return isinstance(error, _OUTAGES)
 
 
 def refusal_of(error: BaseException, *, service: str, error_id: UUID) -> Refused:
-    """What a caller is told about an exception: never its text, always what to look for."""
+    """The answer for an exception: never its text, always what to look for in the log."""
     fields = {"service": service, "error_id": str(error_id)}
     if not is_outage(error):
         return Refused(code=Code.INTERNAL, fields=fields)
     if isinstance(error, asyncpg.DiskFullError):
-        # "Not reachable" would send whoever is called at night to the network.
+        # "Not reachable" would send the person on call to the network.
         fields["why"] = "cannot write, because the disk of PostgreSQL is full"
     return Refused(code=Code.UNAVAILABLE, fields=fields)

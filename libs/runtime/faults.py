@@ -1,4 +1,4 @@
-"""Named instants where the system can break; no-ops unless a test arms them. The enum is the list.
+"""Named points at which a test can make the system fail; no-ops otherwise. The enum is the list.
 
 Arm in-process with `arm(Point.X, effect)`, or for a child process with HEADWATER_FAULTS="point_name=die,other=raise".
 """

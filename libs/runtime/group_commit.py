@@ -1,16 +1,17 @@
-"""Group commit: whatever arrives while a transaction runs becomes the next transaction (ARCHITECTURE.md).
+"""Group commit: the commands that arrive while a transaction runs become the next transaction (ARCHITECTURE.md).
 
 A lone command starts at once. Under load the batches grow by themselves, because a transaction takes longer than the
-commands need to arrive. A transaction costs the same for one command as for ten, so a batch waits for company where
-that delays nobody: while more commands come in with every turn of the event loop, and while another lane's transaction
-is being written and little has gathered (for `PATIENCE` at most, as that one may be held up by a lock). A lane is one
-transaction at a time. With two, one batch is gathered in a transaction that is already open while the other is
-written, and written while the other one's commit waits for the disk.
+commands need to arrive. A transaction costs the same for one command as for ten, so a batch waits for more commands
+when that delays none of them: while more commands come in with every turn of the event loop, and while another lane's
+transaction is being written and little has gathered (for `PATIENCE` at most, as that one may be held up by a lock). A
+lane is one transaction at a time. With two, one batch is gathered in a transaction that is already open while the other
+is written, and written while the other one's commit waits for the disk.
 
 * Bounded: a command that finds the queue full is refused at once, and may be tried again.
-* One bad command harms nobody: when a batch fails and is known to be rolled back, its commands are tried one by one.
-* An outage is not retried here: after a lost connection nobody knows whether the batch was committed, and applying it
-  twice would be worse than telling the callers so.
+* One bad command does not harm the others: when a batch fails and is known to be rolled back, its commands are tried
+  one by one.
+* An outage is not retried here: after a lost connection it is unknown whether the batch was committed. Applying it
+  twice would be worse than an error for the callers.
 * A connection that hangs while a transaction is opened is given up for another one, since nothing has been written. It
   would hold up all lanes otherwise: only one of them gathers at a time.
 """
@@ -34,18 +35,19 @@ from libs.runtime.failures import BusyError, is_outage
 from libs.runtime.trace import Tracing
 
 PATIENCE = 0.01
-"""Seconds; about two transactions. Longer, and one that waits for a lock would hold up commands that need not."""
+"""Seconds; about two transactions. If longer, a transaction that waits for a lock would delay commands that need not
+wait."""
 OPENING = 3.0
-"""Seconds in which a transaction must open, twice; then who waits gets the error. Callers go after 10 s."""
+"""Seconds in which a transaction must open, twice; then the waiting callers get the error. They leave after 10 s."""
 _LAST_BATCH = 5.0
-"""Seconds for a batch that is broken off; without an answer to its cancellation asyncpg waits for thirty."""
+"""Seconds for a cancelled batch; without an answer to its cancellation asyncpg waits for thirty."""
 
 Command = TypeVar("Command")
 Answer = TypeVar("Answer")
 
 
 class QueueFullError(BusyError):
-    """More waits than will be answered in time; the caller may try again."""
+    """The queue is longer than can be served in time; the caller may retry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +61,18 @@ class _Submitted(Generic[Command, Answer]):
 
 Apply = Callable[[Sequence[Command]], Awaitable[Sequence[Answer]]]
 Begin = Callable[[], AbstractAsyncContextManager[Apply[Command, Answer]]]
-"""Opens a transaction and gives what does the work in it: an answer for each command, in order. Leaving it commits.
+"""Opens a transaction and gives the function that applies commands in it: an answer for each, in order. Leaving it
+commits.
 
-Opening may be broken off, and must then leave nothing behind that anybody waits for.
+Opening may be cancelled, and must then leave no lock or connection behind.
 """
 
 
 class GroupCommit(Generic[Command, Answer]):
     """Gathers commands and answers each from one committed transaction.
 
-    `before_answer` is where a test may let the process die, committed and not answered. `fail_together`: an outage is
-    the answer to everything that waits, where each batch in turn would only wait for the same time-out.
+    `before_answer` is a point where a test can kill the process, committed and not answered. `fail_together`: an outage
+    is the answer to everything that waits, where each batch in turn would only wait for the same time-out.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class GroupCommit(Generic[Command, Answer]):
         ]
 
     async def stop(self) -> None:
-        """Close the lanes. A batch in progress is rolled back; who still waits gets an error."""
+        """Close the lanes. A batch in progress is rolled back; waiting callers get an error."""
         self._stopping = True
         for lane in self._lanes:
             lane.cancel()
@@ -131,7 +134,7 @@ class GroupCommit(Generic[Command, Answer]):
 
     @property
     def queued(self) -> int:
-        """How much waits, in weights."""
+        """The sum of the weights of waiting commands."""
         return self._queued
 
     async def submit(self, command: Command, *, weight: int = 1) -> Answer:
@@ -148,13 +151,13 @@ class GroupCommit(Generic[Command, Answer]):
         self._queued += weight
         self._arrived.set()
         if self._queued >= self._worth:
-            # Enough for a transaction beside the one on its way.
+            # Enough for a transaction beside the one that runs.
             self._written.set()
         return await answer
 
     async def _lane(self) -> None:
         loop = asyncio.get_running_loop()
-        # Not `while True`: asyncpg may tell the cancellation of a lane as the failure of what it broke off.
+        # Not `while True`: asyncpg may report the cancellation of a lane as a failure of the cancelled statement.
         while not self._stopping:
             batch: list[_Submitted[Command, Answer]] = []
             try:
@@ -164,7 +167,8 @@ class GroupCommit(Generic[Command, Answer]):
                             while not self._queue:
                                 self._arrived.clear()
                                 await self._arrived.wait()
-                            # Opened before the batch is closed: what comes during this round trip still joins it.
+                            # Opened before the batch is closed: commands that arrive during this round trip still join
+                            # it.
                             apply = await self._open(transaction)
                             await self._gather()
                             batch = self._take()
@@ -175,7 +179,7 @@ class GroupCommit(Generic[Command, Answer]):
                 _fail(batch, _stopping())
                 raise
             except Exception as error:
-                # Without a transaction nobody who waits can be served: each would only learn it later.
+                # Without a transaction no waiting command can be served; later they would get the same error.
                 await self._recover(batch or self._take_all(), error)
             else:
                 await self._committed(batch, answers, seconds=loop.time() - began)
@@ -234,13 +238,14 @@ class GroupCommit(Generic[Command, Answer]):
             self._writing -= 1
             self._written.set()
         if len(answers) != len(batch):
-            # Seen here, it is rolled back. Seen while answering, it would be taken for that, and be applied again.
+            # An error seen here means rolled back. Seen only while answering, it would be taken for a rollback and the
+            # batch applied again.
             msg = f"{len(batch)} commands got {len(answers)} answers"
             raise RuntimeError(msg)
         return answers
 
     async def _recover(self, batch: list[_Submitted[Command, Answer]], error: Exception) -> None:
-        """Of a batch that was rolled back each command gets a transaction of its own, and its own error if it fails."""
+        """After a rollback each command of the batch gets its own transaction, and its own error if it fails."""
         if is_outage(error) and self._fail_together:
             batch = [*batch, *self._take_all()]
         if len(batch) <= 1 or is_outage(error):
@@ -290,9 +295,9 @@ class GroupCommit(Generic[Command, Answer]):
                 waiting.answer.set_result(answer)
 
     def _span(self, batch: list[_Submitted[Command, Answer]]) -> AbstractContextManager[object]:
-        """A span below the first command's that is linked to all commands which the batch carries.
+        """A span below the first command's span, linked to the spans of all commands of the batch.
 
-        None for a batch of what a service's own loops ask: that is nobody's trace.
+        None for a batch from a service's own loops: they belong to no trace.
         """
         causes = [w.traceparent for w in batch if w.traceparent is not None]
         if self._tracing is None or not causes:

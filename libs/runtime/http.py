@@ -22,8 +22,8 @@ from libs.runtime.http_protocol import Protocol
 _ACCEPTED_AT_ONCE = 16
 """Connections taken in one turn of the event loop.
 
-libuv takes one a turn and listener. Where connections come faster than the loop turns, each new one waited behind all
-that were there before it, also behind those whose clients had left: two seconds with 400 a second, on an idle machine.
+libuv takes one a turn and listener. With one listener, when connections came faster than the loop turned, each waited
+behind all earlier ones, also those whose clients had left: two seconds with 400 a second, on an idle machine.
 """
 
 
@@ -73,7 +73,7 @@ class HttpServer:
                 timeout_keep_alive=int(self._limits.idle_time.total_seconds()),
                 timeout_graceful_shutdown=max(1, int(self._drain.total_seconds())),
                 server_header=False,
-                proxy_headers=False,  # nobody asks where a request came from
+                proxy_headers=False,  # the client's address is not used
             )
         )
         self._serving = asyncio.create_task(self._server.serve(sockets=listeners), name="http")
@@ -86,7 +86,7 @@ class HttpServer:
         self._watching = asyncio.create_task(_watch(connections), name="http-time")
 
     async def stop(self) -> None:
-        """Close the port, answer what is in flight."""
+        """Close the port, answer the requests in flight."""
         if self._server is not None and self._serving is not None:
             self._server.should_exit = True
             await asyncio.gather(self._serving, return_exceptions=True)
@@ -116,7 +116,7 @@ class HttpServer:
 
 
 async def _watch(connections: Connections) -> None:
-    """Close the connections whose clients have had their time."""
+    """Close the connections of clients over their time limit."""
     loop = asyncio.get_running_loop()
     while True:
         await asyncio.sleep(connections.limits.look_each.total_seconds())
@@ -125,25 +125,25 @@ async def _watch(connections: Connections) -> None:
 
 
 class Probe:
-    """What `/health` and `/ready` ask: reasons why not, empty when all is well."""
+    """The state behind `/health` and `/ready`: reasons for a failure, empty when all is well."""
 
     def failed(self) -> list[str]:
-        """Why this process has to be started anew, one sentence per reason: nothing in it gets over this by itself."""
+        """Why this process must be restarted, one sentence per reason: it cannot recover by itself."""
         return []
 
     async def unready(self) -> list[str]:
-        """Why nothing useful is answered, one sentence per reason."""
+        """Why the service is not useful now, one sentence per reason."""
         raise NotImplementedError
 
     async def degraded(self) -> list[str]:
-        """Why not everything is answered that should be, though something is; asked only when it is ready."""
+        """Why only a part of the service works; asked only when it is ready."""
         return []
 
 
 def health_routes(probe: Probe) -> list[Route]:
     """`/health` (the process lives), `/ready` (it can answer something useful), `/metrics` (Prometheus).
 
-    `/ready` is 200 for a degraded service: taken out by its proxy, it would answer nothing at all. Its body says so:
+    `/ready` is 200 for a degraded service: if its proxy took it out, it would answer nothing at all. Its body says so:
     `{"ready": true, "degraded": true, "reasons": [...]}`, in this order (deploy/containers/haproxy.cfg looks for it).
     """
 
@@ -178,5 +178,5 @@ def health_routes(probe: Probe) -> list[Route]:
 
 
 def health_app(probe: Probe) -> ASGIApp:
-    """The whole of a service's HTTP when it has no other."""
+    """The HTTP server of a service that has no other."""
     return Starlette(routes=health_routes(probe))

@@ -1,4 +1,4 @@
-"""What connections of an HTTP server may take: bytes, time, and places.
+"""Limits for connections of an HTTP server: bytes, time, and number.
 
 uvicorn limits none of this for HTTP: a head may be endless, an unfinished request may stay for ever, and connections
 are accepted until descriptors run out. `http_protocol.Protocol` measures; this module decides and counts.
@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
 
-_DESCRIPTORS = 16_384  # as many as a server of ours can use; the limit is raised so far where the system lets us
+# As many as our servers can use; the soft limit is raised to this if the system allows it
+_DESCRIPTORS = 16_384
 _RESERVED = 256  # descriptors for pools, the bus, files and listeners
 _FEWEST = 64  # connections, however few descriptors there are
 
@@ -31,13 +32,13 @@ class HttpLimits:
     idle_time: timedelta = timedelta(seconds=75)
     """Between requests of one connection."""
     write_time: timedelta = timedelta(seconds=20)
-    """In which a client must take the next part of its answer."""
+    """Seconds in which a client must take the next part of its answer."""
     look_each: timedelta = timedelta(seconds=1)
-    """How often times are looked at; none is kept more finely."""
+    """Seconds between checks of the time limits: their precision."""
     connections: int = 8_000
-    """In all; fewer where descriptors are few."""
+    """Connections in total; fewer when descriptors are few."""
     connections_of_address: int = 1_000
-    """Of one address; 0 where a proxy in front makes all addresses one."""
+    """Connections of one address; 0 behind a proxy, where all have the same address."""
 
 
 class Connection(Protocol):
@@ -46,10 +47,10 @@ class Connection(Protocol):
     address: str
 
     def drop(self) -> None:
-        """Close it at once, whatever is on its way."""
+        """Close it at once, without sending the rest."""
 
     def check_time(self, now: float) -> None:
-        """Close it if its client has had its time."""
+        """Close it if its client is over its time limit."""
 
 
 @dataclass(slots=True)
@@ -59,7 +60,7 @@ class _Address:
 
 
 class Connections:
-    """The connections of one server. Who has not sent a whole head yet makes room for who comes, oldest first."""
+    """The connections of one server. When full, the oldest one without a complete head is closed for a new one."""
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
@@ -75,7 +76,7 @@ class Connections:
         return iter(tuple(self._open))
 
     def admit(self, connection: Connection) -> bool:
-        """Count a new connection; False when there is no place for it."""
+        """Count a new connection; False when there is no room for it."""
         known = self._addresses.get(connection.address) or _Address()
         most = self.limits.connections_of_address
         if most and known.open >= most and not _make_room(known.without_head):
@@ -100,14 +101,14 @@ class Connections:
             self._addresses.pop(connection.address, None)
 
     def awaits_head(self, connection: Connection) -> None:
-        """A head has begun, or must soon."""
+        """A head has begun, or must begin soon."""
         known = self._open.get(connection)
         if known is not None:
             self._without_head[connection] = None
             known.without_head[connection] = None
 
     def has_head(self, connection: Connection) -> None:
-        """Its head is whole: it is not dropped for others any more."""
+        """Its head is complete: it is no longer closed in favour of others."""
         known = self._open.get(connection)
         if known is not None:
             self._without_head.pop(connection, None)
@@ -115,7 +116,7 @@ class Connections:
 
 
 def raised_descriptors() -> int:
-    """How many descriptors this process may have, raised first as far as the system lets it."""
+    """How many descriptors this process may have. Raises the soft limit first, if the system allows it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return _DESCRIPTORS
@@ -130,7 +131,7 @@ def raised_descriptors() -> int:
 def _make_room(without_head: dict[Connection, None]) -> bool:
     """Drop the connection that has been without a head for longest; False when there is none."""
     for connection in without_head:
-        # Its protocol tells `remove` at once, so the place is free.
+        # Its protocol calls `remove` at once, so there is room.
         connection.drop()
         return True
     return False

@@ -16,9 +16,9 @@ from libs.runtime import metrics
 from libs.runtime.http_limits import Connections
 
 CONNECTION = "headwater.connection"
-"""Where an ASGI scope has its `Protocol`, for who wants to know that the client has left."""
+"""The key of the `Protocol` in an ASGI scope, for code that needs to know when the client has left."""
 
-# Bytes of chunked framing to a byte of body that are taken: chunks of one byte have six.
+# Most bytes of chunked framing for each byte of body: chunks of one byte have six.
 _FRAMING = 8
 _LINGER = 5.0  # seconds in which the rest of a body is thrown away after its answer
 
@@ -27,8 +27,8 @@ class OneWrite:
     """A transport that sends an answer's head and body by one system call.
 
     uvicorn writes one after the other, and uvloop sends each at once: a fifth of the CPU of an answered mutation was in
-    sending, and the client was woken twice. What is written first waits for what is written next, until the end of
-    this turn of the event loop at most.
+    sending, and the client was woken twice. The first write waits for the next one, until the end of this turn of the
+    event loop at most.
     """
 
     def __init__(self, transport: asyncio.Transport) -> None:
@@ -40,7 +40,7 @@ class OneWrite:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send with what was written before, or soon."""
+        """Send together with the write before, or at the end of this turn."""
         if self._first is None:
             self._first = data
             self._loop.call_soon(self._send)
@@ -49,7 +49,7 @@ class OneWrite:
             self._transport.write(b"".join((first, data)))
 
     def close(self) -> None:
-        """Send what waits, then close."""
+        """Send the waiting bytes, then close."""
         self._send()
         self._transport.close()
 
@@ -62,7 +62,7 @@ class OneWrite:
 
 
 class _Phase(Enum):
-    """What of a request is awaited."""
+    """The part of a request that is expected next."""
 
     HEAD = auto()
     BODY = auto()
@@ -70,7 +70,7 @@ class _Phase(Enum):
 
 
 class Protocol(HttpToolsProtocol):
-    """One connection. `overstays` says, once a second, whether its client has had its time."""
+    """One connection. `overstays` checks, once a second, whether its client is over its time limit."""
 
     def __init__(self, *, among: Connections, **uvicorn: Any) -> None:
         super().__init__(**uvicorn)
@@ -83,7 +83,8 @@ class Protocol(HttpToolsProtocol):
         self._since = 0.0
         self._head_bytes = 0
         self._headers_seen = 0
-        # Of all bodies of this connection, so that two requests in one chunk are told apart; and where this one began.
+        # Bytes of all bodies of this connection, and their number when this body began: two requests may come in one
+        # chunk.
         self._bodies_bytes = 0
         self._body_began = 0
         self._other_bytes = 0
@@ -93,22 +94,22 @@ class Protocol(HttpToolsProtocol):
         self._when_lost: set[Callable[[], object]] = set()
         self.is_lost = False
 
-    # what a handler may ask
+    # for handlers
 
     def when_lost(self, call: Callable[[], object]) -> Callable[[], None]:
-        """Call once if the client leaves; the answer takes it back."""
+        """Call the function once if the client leaves; cancelled by the answer."""
         self._when_lost.add(call)
         return lambda: self._when_lost.discard(call)
 
     async def drained(self) -> None:
         """Wait until nearly all of the answer has gone out, or the client has left."""
-        await asyncio.sleep(0)  # `OneWrite` holds what is written last until now
+        await asyncio.sleep(0)  # `OneWrite` holds back the last write until now
         await self.flow.drain()
 
     # the connection
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's
-        """Count it, or close it where there is no place."""
+        """Count it, or close it when there is no room."""
         super().connection_made(cast("asyncio.Transport", OneWrite(transport)))
         self.address = self.client[0] if self.client else ""
         self._since = self.loop.time()
@@ -116,7 +117,7 @@ class Protocol(HttpToolsProtocol):
             self.drop("no_place")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it, and tell who works for this client."""
+        """Forget it, and notify the code that works for this client."""
         self._among.remove(self)
         super().connection_lost(exc)
         self.is_lost = True
@@ -125,20 +126,21 @@ class Protocol(HttpToolsProtocol):
             call()
 
     def drop(self, why: str = "made_room") -> None:
-        """Close it at once; what is still to be sent is thrown away."""
+        """Close it at once; unsent bytes are dropped."""
         metrics.HTTP_DROPPED.labels(why).inc()
         self._among.remove(self)
         self._refused = True
         self.transport.abort()
 
-    # what comes in
+    # reading
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and see that what is no body stays within bounds."""
+        """Parse, and check the limits of everything outside bodies."""
         if self._refused:
             return
         if self._phase is _Phase.NEXT and (self.cycle is None or self.cycle.response_complete):
-            # The first byte of a next request. It may be an empty line, which begins none and must not be free of time.
+            # The first byte of a next request. It may be an empty line, which begins no request; the time limit must
+            # run all the same.
             self._await_head()
         bodies = self._bodies_bytes
         super().data_received(data)
@@ -203,10 +205,10 @@ class Protocol(HttpToolsProtocol):
         cycle.scope[CONNECTION] = self
         super()._start_asgi_task(cycle, app)
 
-    # what goes out
+    # writing
 
     def on_response_complete(self) -> None:
-        """The rest of a body that nobody waits for any more has a little time."""
+        """The rest of a body that is no longer needed gets a little time."""
         if self._phase is _Phase.BODY:
             self._since = self.loop.time()
         super().on_response_complete()
@@ -224,7 +226,7 @@ class Protocol(HttpToolsProtocol):
     # time
 
     def check_time(self, now: float) -> None:
-        """Close the connection if its client has had its time."""
+        """Close the connection if its client is over its time limit."""
         limits = self._limits
         if self._paused_since is not None:
             if now - self._paused_since > limits.write_time.total_seconds():
@@ -253,7 +255,7 @@ class Protocol(HttpToolsProtocol):
             if now - self._since > _LINGER:
                 self.drop("no_body")
         elif self.flow.read_paused:
-            # We are the slow one; its time begins when we read on.
+            # We are the slow side; the client's time begins when we read on.
             self._since = now
         elif now - self._since > (
             self._limits.body_time.total_seconds() + self._body_bytes / self._limits.body_rate
@@ -280,7 +282,7 @@ class Protocol(HttpToolsProtocol):
         )
 
     def send_400_response(self, msg: str) -> None:
-        """What is not HTTP; in JSON, as clients of ours read nothing else."""
+        """Bytes that are not HTTP; in JSON, since our clients read nothing else."""
         self._refuse(400, f"{msg.rstrip('.')}.")
 
     def _refuse(self, status: int, text: str) -> None:
@@ -290,7 +292,7 @@ class Protocol(HttpToolsProtocol):
         if self.cycle is not None and not self.cycle.response_complete:
             is_its_own = self._phase is _Phase.BODY and not self.pipeline
             if not is_its_own or self.cycle.response_started:
-                # An answer is on its way, and another cannot be put after it.
+                # An answer is being sent, and another cannot follow it.
                 self.transport.abort()
                 return
             self.cycle.disconnected = True

@@ -11,7 +11,7 @@ NewId = Callable[[], UUID]
 
 _drawn: list[int] = []
 _DRAW = 256
-# A forked child would hand out the very ids that its parent does.
+# A forked child would give out the same ids as its parent.
 os.register_at_fork(after_in_child=_drawn.clear)
 _RANDOM = (1 << 80) - 1 & ~(0xF << 76) & ~(0x3 << 62)
 _MARKS = 0x7 << 76 | 0x2 << 62  # version and variant
@@ -31,7 +31,7 @@ def new_id() -> UUID:
 
 
 def _random_bits() -> int:
-    """What comes after the milliseconds, of bits that the kernel has given nobody else.
+    """The part after the milliseconds, from the kernel's random bits.
 
     Drawn for many ids at once: a call of the kernel costs more than all the rest of an id. `pop` and `extend` are one
     step each, so threads may share the list.
@@ -51,9 +51,9 @@ _LAST_FIELD = (1 << 48) - 1
 
 
 def texts_from(first: UUID, count: int) -> list[str]:
-    """So many ids as text, counted up from a fresh one: RFC 9562 (6.2) allows a counter after random bits.
+    """This many ids as text, counted up from a fresh one: RFC 9562 (6.2) allows a counter after random bits.
 
-    For what is made by the hundred and never handled as an id before it is stored: a third of the cost.
+    For rows that are made by the hundred and are only stored: a third of the cost.
     """
     head, counter = str(first)[:24], first.int & _LAST_FIELD
-    return [f"{head}{counter + place & _LAST_FIELD:012x}" for place in range(count)]
+    return [f"{head}{counter + index & _LAST_FIELD:012x}" for index in range(count)]

@@ -44,17 +44,17 @@ def configure(*, json: bool, level: str = "INFO") -> None:
 
 
 class _Lossy:
-    """A stream that may be a file on a full disk, or a pipe whose reader is gone: what cannot be written is lost.
+    """A stream that may be a file on a full disk, or a pipe whose reader is gone: text that cannot be written is lost.
 
-    Who logs is often answering for a failure already. An exception from here would take the answer's place, and end
-    the loop that was to try again.
+    Logging code often handles a failure already. An exception from here would replace its answer, and end the loop that
+    should retry.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write if it is possible; as many characters are gone in any case."""
+        """Write if it is possible; the result is the same in any case."""
         with suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
@@ -68,7 +68,7 @@ class _Lossy:
 def _add_trace(
     _logger: structlog.typing.WrappedLogger, _method: str, event: structlog.typing.EventDict
 ) -> structlog.typing.EventDict:
-    """Name the trace that a line belongs to, so that the log is found from the trace and back."""
+    """Add the trace of a line, so that each can be found from the other."""
     traceparent = trace.current()
     if traceparent is not None:
         _, event["trace_id"], event["span_id"], _ = traceparent.split("-")

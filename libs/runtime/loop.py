@@ -1,4 +1,4 @@
-"""A loop: wait, call one verb, count. Jittered start, never overlaps itself; a failure is logged, not the end."""
+"""A loop: wait, call one verb, count. Jittered start; ticks never overlap; a failure is logged and the loop goes on."""
 
 import asyncio
 import random
@@ -14,7 +14,7 @@ _LAST_TICK = 5.0  # seconds; without an answer to its cancellation asyncpg waits
 
 
 class Duty(NamedTuple):
-    """What a service does by itself: a loop that is still to be started."""
+    """A duty of a service: a loop that is not started yet."""
 
     name: str
     interval: timedelta
@@ -58,11 +58,11 @@ class Loop:
         self.failures = 0
 
     def start(self) -> None:
-        """Begin; the first tick comes after a short random wait, so that replicas do not march in step."""
+        """Begin; the first tick comes after a short random wait, so that replicas do not tick at the same time."""
         self._now = asyncio.get_running_loop().time
         self._started = self._now()
         self._stopping = False
-        # Asked when they are scraped, so that they tell the truth of a process in which nothing else moves.
+        # Computed when scraped, so that they are true also in a process that is stuck.
         metrics.TICK_AGE.labels(self._service, self.name).set_function(lambda: self.age)
         metrics.LOOP_STALE.labels(self._service, self.name).set_function(lambda: self.is_stale)
         self._task = asyncio.create_task(self._run(), name=f"loop:{self.name}")
@@ -70,7 +70,7 @@ class Loop:
     async def stop(self) -> None:
         """Stop between ticks; a tick in progress is cancelled (its transaction rolls back).
 
-        One that hangs all the same, on a server that does not answer, ends with its connection: not waited for.
+        If it hangs all the same, on a server that does not answer, we do not wait: it ends with its connection.
         """
         if self._task is not None:
             self._stopping = True
@@ -88,7 +88,7 @@ class Loop:
 
     @property
     def has_ended(self) -> bool:
-        """True when it was started, and will never tick again though nobody stopped it."""
+        """True when it was started and ended without `stop`."""
         return self._task is not None and self._task.done() and not self._stopping
 
     @property
@@ -114,7 +114,7 @@ class Loop:
                     await self._tick()
             except Exception as error:
                 if self._stopping:
-                    return  # the cancellation, as asyncpg tells it where the connection was lost before
+                    return  # the cancellation, as asyncpg reports it after the connection was lost
                 self.failures += 1
                 metrics.TICK_FAILURES.labels(self._service, self.name).inc()
                 self._log.error(
@@ -130,7 +130,7 @@ class Loop:
             pause = self._interval * random.uniform(0.9, 1.1)  # noqa: S311 - as above
             if self.failures:
                 pause = min(pause, 2.0 ** min(self.failures, 5))
-                await asyncio.sleep(pause)  # a failing tick is not poked into a busy loop
+                await asyncio.sleep(pause)  # pokes must not turn a failing tick into a busy loop
                 continue
             try:
                 async with asyncio.timeout(pause):

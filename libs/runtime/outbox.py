@@ -1,10 +1,10 @@
 """The outbox: events commit with their rows, a relay publishes them, a row is deleted when JetStream has it.
 
 Safety: `add` runs in the caller's transaction, so an event exists if and only if its change does. `Nats-Msg-Id` is the
-row's id, so publishing twice inside the stream's window is one message, and consumers are idempotent beyond it.
-Order: rows of one run are inserted under that run's row lock, so their `seq` follows commit order; one relay at a time
-holds the advisory lock of its service, so they are published in `seq` order. `seq` is never used as a cursor.
-Liveness: the service pokes its relay after a commit; the sweep finds what a crash left. If NATS is gone, rows wait.
+row's id, so publishing twice inside the stream's window is one message, and consumers are idempotent beyond it. Order:
+rows of one run are inserted under that run's row lock, so their `seq` follows commit order; one relay at a time holds
+the advisory lock of its service, so they are published in `seq` order. `seq` is never used as a cursor. Liveness: the
+service pokes its relay after a commit; the sweep finds rows that a crash left. If NATS is gone, rows wait.
 """
 
 import asyncio
@@ -68,7 +68,7 @@ class Relay:
         self._schema = schema
 
     async def tick(self) -> int:
-        """Publish everything that is there, in batches; nothing when another replica's relay is at it."""
+        """Publish all rows, in batches; nothing while another replica's relay holds the lock."""
         total = 0
         while published := await self._batch():
             total += published
@@ -79,7 +79,7 @@ class Relay:
     async def _batch(self) -> int:
         async with self._database.transaction() as connection:
             # One relay per service at a time keeps the order per id; the lock ends with the transaction or its process.
-            # Nobody waits for the disk: a row that a crash brings back is published again under its own Nats-Msg-Id.
+            # No wait for the disk: a row that a crash brings back is published again under its own Nats-Msg-Id.
             if not await connection.fetchval(
                 "SELECT pg_try_advisory_xact_lock(hashtext($1)) FROM set_config('synchronous_commit', 'off', true)",
                 f"outbox:{self._schema}",

@@ -1,8 +1,8 @@
-"""Connections to a PostgreSQL that is several hosts, of which one is the primary: host=h1:5432,h2:5432 in the URL.
+"""Connections to a PostgreSQL of several hosts; one is the primary: host=h1:5432,h2:5432 in the URL.
 
-asyncpg tries the hosts one after the other under one timeout for all of them, so a first host that is frozen or cannot
-be routed to takes the time of the rest. Here a host that has not answered for a moment only lets the next one begin
-beside it; the first that is what the URL asks for wins, and the others are dropped.
+asyncpg tries the hosts one after the other under one timeout for all of them, so a first host that is frozen or
+unreachable uses up the time of the others. Here, when a host has not answered after a short delay, the next attempt
+starts beside it. The first suitable host wins; the others are dropped.
 
 Headwater writes, so the URL need not say `target_session_attrs=primary`: it is what several hosts mean here. For
 `read-write` the same is taken: the reader's role is read-only on the primary too, so no host would do for it.
@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import asyncpg
 
 CONNECT_WITHIN = 15.0
-"""Seconds for all hosts together, where the caller gives none: a server that takes longer is as good as away."""
+"""Seconds for all hosts together, where the caller gives none: a slower server counts as away."""
 
 _HEAD_START = 0.5
-"""Seconds before the next host is asked beside one that has not answered; a sound one answers in milliseconds."""
+"""Seconds before the next host is tried beside one that has not answered; a healthy one answers in milliseconds."""
 
 _DEFAULT_PORT = 5432
 
@@ -34,7 +34,7 @@ class Host(NamedTuple):
 def hosts_of(url: str) -> list[Host]:
     """The hosts of a URL, from its authority or, where that names none, from its `host` and `port` parameters.
 
-    Empty where the URL names none, which leaves them to the driver (PGHOST, the local socket).
+    Empty when the URL names none; then the driver chooses (PGHOST, the local socket).
     """
     parts = urlsplit(url)
     query = parse_qs(parts.query)
@@ -54,7 +54,7 @@ async def connect(
     timeout: float = CONNECT_WITHIN,  # noqa: ASYNC109 - asyncpg's own name, by which its pools pass it
     **options: Any,
 ) -> "asyncpg.Connection[asyncpg.Record]":
-    """Like `asyncpg.connect`, but that no host holds up another one.
+    """Like `asyncpg.connect`, but no host delays another.
 
     Raises what asyncpg raises; `TargetServerAttributeNotMatched` while hosts answer and none is the primary.
     """
@@ -65,20 +65,20 @@ async def connect(
     role = "primary" if wanted == "read-write" else wanted
 
     async def one(host: Host) -> "asyncpg.Connection[asyncpg.Record]":
-        place: dict[str, Any] = {
+        target: dict[str, Any] = {
             "host": host.name,
             "port": host.port,
             "target_session_attrs": role,
             "timeout": timeout,
         }
-        return await asyncpg.connect(url, **place, **options)
+        return await asyncpg.connect(url, **target, **options)
 
     async with asyncio.timeout(timeout):
         return await _first(hosts, one)
 
 
 async def _first(hosts: Sequence[Host], one: Any) -> "asyncpg.Connection[asyncpg.Record]":
-    """The first connection that comes about; raises the failure that says most when none does."""
+    """The first connection that succeeds; if none does, raises the most useful failure."""
     waiting = list(hosts)
     running: set[asyncio.Task[asyncpg.Connection[asyncpg.Record]]] = set()
     failures: list[Exception] = []
@@ -105,7 +105,7 @@ async def _first(hosts: Sequence[Host], one: Any) -> "asyncpg.Connection[asyncpg
 
 
 def _drop(tasks: "set[asyncio.Task[asyncpg.Connection[asyncpg.Record]]]") -> None:
-    """Break off what has not come about, and close what came about too late."""
+    """Cancel the attempts that still run, and close connections that came too late."""
     for task in tasks:
         task.cancel()
         task.add_done_callback(_close)

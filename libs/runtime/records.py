@@ -5,7 +5,7 @@
 `state: str`. A name that is no record set is a single value: `{at}`. So no statement counts columns, and a field that
 is moved or added moves in SQL too.
 
-It becomes arrays that are written out. `jsonb_to_recordset` would have each row written as JSON and read back.
+The rows become arrays. `jsonb_to_recordset` would have each row written as JSON and read back.
 """
 
 import re
@@ -51,7 +51,7 @@ class RecordStatement:
             columns = _columns_of(row)
             self._widths[record] = len(columns)
             arrays = ", ".join(
-                f"${place}::{type_}[]" for place, type_ in enumerate(columns.values(), start=number)
+                f"${index}::{type_}[]" for index, type_ in enumerate(columns.values(), start=number)
             )
             written[record] = f"unnest({arrays}) AS {record} ({', '.join(columns)})"
             number += len(columns)
@@ -65,7 +65,7 @@ class RecordStatement:
     def arguments(self, **given: Any) -> list[object]:
         """The arguments of the statement: an iterable of rows for each record set, and each single value.
 
-        Raises KeyError for one that is missing, TypeError for one that the statement does not have.
+        KeyError for a missing one, TypeError for one that the statement does not have.
         """
         if len(given) > len(self._widths) + len(self._values):
             unknown = given.keys() - self._widths.keys() - set(self._values)
@@ -78,11 +78,11 @@ class RecordStatement:
         return arguments
 
     async def execute(self, connection: Connection, **given: Any) -> str:
-        """Carry it out; PostgreSQL's command tag."""
+        """Execute it; returns PostgreSQL's command tag."""
         return await connection.execute(self.text, *self.arguments(**given))
 
     async def fetch(self, connection: Connection, **given: Any) -> list[asyncpg.Record]:
-        """Carry it out; the rows that it answers."""
+        """Execute it; returns the rows."""
         return await connection.fetch(self.text, *self.arguments(**given))
 
 

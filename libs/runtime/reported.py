@@ -1,14 +1,14 @@
 """What a client's process reports (log lines, states, artifacts, names): cleaned instead of refused.
 
-Code that runs cannot mend what it printed, and nobody reads a refusal at three in the morning. So:
+A running process cannot correct what it printed, and its refusal would not be read. So:
 
 * U+0000 and lone surrogates, which neither PostgreSQL nor UTF-8 can hold, become U+FFFD;
 * NaN and the infinities, which JSON does not have, become the strings "NaN", "Infinity" and "-Infinity", as in
   protobuf's JSON mapping: Python's `float()` reads them back;
 * what is nested too deeply becomes a sentence that says so;
-* text that is too long loses its middle and says how much was cut: of a traceback the last line matters most.
+* text that is too long loses its middle and says how much was cut: the last line of a traceback is the most important.
 
-What a person configures is not cleaned but refused: `faults` names the place.
+Values that a person configures are refused instead of cleaned: `faults` names their path.
 """
 
 import math
@@ -28,7 +28,7 @@ _NOTICE = "\n[... {cut:,} of {size:,} characters were cut here ...]\n"
 
 def clean_text(text: str) -> str:
     """The text with U+FFFD for each character that cannot be stored; the same object when there is none."""
-    # Most text is ASCII, which only U+0000 could make unstorable, and both are known in a glance.
+    # Most text is ASCII, where only U+0000 cannot be stored; both checks are fast.
     if text.isascii() and "\x00" not in text:
         return text
     return _UNSTORABLE.sub(REPLACEMENT, text)
@@ -58,7 +58,7 @@ def cut_name(name: str, limit: int) -> str:
 
 
 def clean(value: Any, *, levels: int = MOST_LEVELS) -> Any:
-    """A JSON value as it can be stored, keys included. Of keys that become equal the last one's value stays."""
+    """A JSON value as it can be stored, keys included. If keys become equal, the last value stays."""
     if isinstance(value, str):
         return clean_text(value)
     if isinstance(value, float):
@@ -75,12 +75,12 @@ def clean(value: Any, *, levels: int = MOST_LEVELS) -> Any:
 def fit(value: Any, *, limit: int, keep: frozenset[str] = frozenset()) -> tuple[Any, bytes] | None:
     """The value and its JSON in at most `limit` bytes, its longest texts cut; None where that is not enough.
 
-    What stands below a key of `keep` stays as it is: half of a result would be a wrong one.
+    Values below a key of `keep` stay as they are: half of a result would be a wrong one.
     """
     body = exact_json.dumps(value)
     if len(body) <= limit:
         return value, body
-    # The shortest first: a value that is large without long texts is known by one walk.
+    # The shortest first: one walk is enough to see that a value is large without long texts.
     found = None
     for longest in (1_000, 10_000, 100_000, limit // 3, limit - limit // 10):
         shorter = _with_short_texts(value, longest, keep)
@@ -118,7 +118,7 @@ def _word(number: float) -> str:
 
 
 def faults(value: Any, path: str) -> Iterator[str]:
-    """A sentence for each place of a JSON value that cannot be stored, naming it below `path`."""
+    """A sentence for each part of a JSON value that cannot be stored, with its path below `path`."""
     yield from _faults(value, path, levels=MOST_LEVELS)
 
 
@@ -133,8 +133,8 @@ def _faults(value: Any, path: str, *, levels: int) -> Iterator[str]:
         if not levels:
             yield f"{path} is nested deeper than {MOST_LEVELS} levels"
         elif isinstance(value, list):
-            for place, inner in enumerate(value):
-                yield from _faults(inner, f"{path}[{place}]", levels=levels - 1)
+            for index, inner in enumerate(value):
+                yield from _faults(inner, f"{path}[{index}]", levels=levels - 1)
         else:
             for key, inner in value.items():
                 below = f"{path}.{clean_text(key)}"

@@ -40,7 +40,7 @@ class Service(Probe):
     name: ClassVar[str]
     has_outbox: ClassVar[bool] = False
     starts_without_nats_after: ClassVar[timedelta | None] = None
-    """How long a start waits for NATS where the service is of use without it; None: it is of none."""
+    """How long a start waits for NATS, for a service that is useful without it; None: it is not."""
 
     def __init__(
         self, settings: ServiceSettings, *, clock: Clock = utc_now, ids: NewId = new_id
@@ -94,7 +94,7 @@ class Service(Probe):
         )
         self.add_loop("pulse", interval=settings.alive_every, tick=self._pulse)
 
-    # what subclasses say
+    # for subclasses to override
 
     def declare(self) -> None:
         """Include the router of `subscribers.py` in `self.bus`. No I/O."""
@@ -105,7 +105,7 @@ class Service(Probe):
     async def on_stop(self) -> None:
         """After draining, before the connections close."""
 
-    # what they use
+    # for subclasses to call
 
     def add_loop(
         self,
@@ -142,7 +142,7 @@ class Service(Probe):
         if self._relay_loop is not None:
             self._relay_loop.poke()
 
-    # life
+    # start and stop
 
     async def start(self) -> None:
         """Connect, then serve. Raises when PostgreSQL or NATS cannot be reached; the caller says what to do."""
@@ -163,7 +163,7 @@ class Service(Probe):
         self.log.info("service_started")
 
     async def stop(self) -> None:
-        """Drain: take nothing new, finish what is in flight, then close."""
+        """Drain: accept nothing new, finish the work in flight, then close."""
         self._started = False
         metrics.READY.labels(self.name).set(0)
         metrics.DEGRADED.labels(self.name).set(0)
@@ -178,14 +178,14 @@ class Service(Probe):
         self.log.info("service_stopped")
 
     def failed(self) -> list[str]:
-        """What has ended here for good though the service goes on: whoever watches `/health` starts it anew."""
+        """Parts that have ended for good while the service goes on. The supervisor that reads `/health` restarts it."""
         if not self._started:
             return []
         ended = [f"the loop {loop.name} has ended" for loop in self.loops if loop.has_ended]
         return ended + self.bus.failed()
 
     async def unready(self) -> list[str]:
-        """Why this service can do nothing useful, one sentence each; empty when it can."""
+        """Why this service is not useful now, one sentence each; empty when it is."""
         if not self._started:
             return [f"{self.name} is not started"]
         return [*self.stale(), *self.bus_failures(), *await self.database_failures()]
@@ -208,11 +208,11 @@ class Service(Probe):
         try:
             await self.database.ping()
         except Exception as error:
-            return type(error).__name__  # whatever it is, it is the reason
+            return type(error).__name__  # any exception is the reason
         return None
 
     async def _pulse(self) -> None:
-        """Show the dependencies in metrics, so that an alert sees what `/ready` would say."""
+        """Export the state of the dependencies as metrics, so that alerts see what `/ready` says."""
         up = metrics.DEPENDENCY_UP
         up.labels(self.name, "nats").set(int(self.bus.connected))
         up.labels(self.name, "postgres").set(int(await self._database_failure() is None))
@@ -221,7 +221,7 @@ class Service(Probe):
         metrics.DEGRADED.labels(self.name).set(int(not unready and bool(await self.degraded())))
         if self.bus.connected:
             await self.bus.look_at_streams()
-            # The heartbeat service judges nobody while it does not hear the gateway: pings may not get through.
+            # The heartbeat service judges no run while it receives no signal of a gateway: pings may not get through.
             await self.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service=self.name))
 
 
@@ -241,7 +241,7 @@ async def serve_until_signal(service: Service) -> None:
 def collect_less_often() -> None:
     """Let the cyclic garbage collector run much less often: it took a fifth of the ledger's CPU.
 
-    Requests and rows are freed by their reference counts; cycles are rare here and can wait. Once a process.
+    Requests and rows are freed by their reference counts; cycles are rare here and can wait. Called once in a process.
     """
     gc.set_threshold(50_000, 20, 50)
 

@@ -1,4 +1,4 @@
-"""Settings: environment to a frozen model, failing at boot with a sentence that names the variable.
+"""Settings: environment to a frozen model, failing at start with a sentence that names the variable.
 
 Every variable starts with HEADWATER_. A service's own settings subclass `ServiceSettings` and add fields with unit,
 default and reason. `deploy.local` passes the URLs explicitly, since each service has its own role there.
@@ -21,12 +21,12 @@ def _checked(url: str) -> str:
 
 
 NatsUrl = Annotated[str, AfterValidator(_checked)]
-"""A setting that names NATS; what it must look like is said where it does not."""
+"""A setting with the address of NATS; an invalid one is refused with the expected form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AtMost:
-    """Two settings that must fit: `lesser`, taken `times` and with `more`, is at most `greater`. Both are fields."""
+    """A relation of two settings (fields): `lesser` * `times` + `more` must be at most `greater`."""
 
     lesser: str
     greater: str
@@ -34,18 +34,19 @@ class AtMost:
     more: int = 0
     why: str
     unless: str | None = None
-    """A field that makes it irrelevant when it is false."""
+    """A field; while it is false the relation does not apply."""
 
 
 class Durations(BaseSettings):
-    """Settings whose durations are longer than none: a loop without a pause would do nothing else, and a retention of
-    none, which elsewhere often means for ever, would delete everything. Settings that do not fit are refused too."""
+    """Settings whose durations must be above 0. A loop without a pause would be a busy loop. A retention of 0 means
+    "for ever" in other products, and would delete everything here. Settings that do not fit each other are refused
+    too."""
 
     may_be_none: ClassVar[frozenset[str]] = frozenset()
-    """Fields of which 0 s has a meaning."""
+    """Fields for which 0 s is allowed."""
 
     relations: ClassVar[tuple[AtMost, ...]] = ()
-    """Which settings must fit each other; those of base classes hold as well."""
+    """Relations between settings; those of base classes apply too."""
 
     @model_validator(mode="after")
     def _check_durations(self) -> Self:
@@ -147,7 +148,7 @@ class ServiceSettings(Durations):
 
 
 class PingSettings(ServiceSettings):
-    """What silence is: agents (told by the ledger) ping by it, the heartbeat service judges by it."""
+    """The definition of silence. Agents get the ping interval from the ledger; the heartbeat service judges by it."""
 
     heartbeat_interval: timedelta = Field(
         default=timedelta(seconds=30),
@@ -164,7 +165,7 @@ class PingSettings(ServiceSettings):
 
 
 def sentence_of(error: ValidationError) -> str:
-    """What is wrong with the settings, in words, with the variable to set."""
+    """What is wrong with the settings, with the variable to set."""
     first = error.errors()[0]
     if not first["loc"]:
         return first["msg"].removeprefix("Value error, ")

@@ -54,7 +54,7 @@ def start(service: str, given: str | None) -> "Tracing | None":
 
 
 def current() -> str | None:
-    """The `traceparent` of the span that this task is in; None outside of one, and always when traces are off."""
+    """The `traceparent` of this task's current span; None without one, and when traces are off."""
     if not _on:
         return None
     from opentelemetry.trace import get_current_span  # noqa: PLC0415 - never imported when off
@@ -66,7 +66,7 @@ class Tracing:
     """One service's spans, and where they go."""
 
     def __init__(self, service: str, endpoint: str) -> None:
-        # Imported here, and nowhere else at the top: half a second that nobody pays who does not trace.
+        # Imported here and not at the top: it takes half a second, only needed with traces.
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
         )
@@ -88,11 +88,11 @@ class Tracing:
         self._tracer = self._provider.get_tracer("headwater")
 
     async def stop(self) -> None:
-        """Send what is left. Does not wait long for a collector that does not answer."""
+        """Send the remaining spans. Does not wait long for a collector that does not answer."""
         ending = threading.Thread(target=self._provider.shutdown, name="traces-end", daemon=True)
         ending.start()
         deadline = asyncio.get_running_loop().time() + _LAST_WORDS
-        # A thread sets no event of a loop that may be closed by then, so it is looked at.
+        # Polled: the thread cannot set an event of a loop that may be closed by then.
         while ending.is_alive() and asyncio.get_running_loop().time() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -108,8 +108,8 @@ class Tracing:
     ) -> Iterator["Span"]:
         """A span around the block: below the `traceparent` that `within` holds, else below the task's own span.
 
-        `links` are `traceparent` texts of other traces that this one works for. What does not parse is left out: a
-        header is a stranger's text. An exception marks the span by its class alone and goes on.
+        `links` are `traceparent` texts of other traces that this one works for. Invalid ones are left out: headers come
+        from outside. An exception marks the span by its class alone and goes on.
         """
         from opentelemetry import trace as api  # noqa: PLC0415 - never imported when off
 
@@ -135,7 +135,7 @@ class Tracing:
                 raise
 
     def headers(self) -> dict[str, str]:
-        """What a message carries so that whoever handles it continues this trace."""
+        """Headers of a message, so that its handler continues this trace."""
         text = current()
         return {} if text is None else {HEADER: text}
 

@@ -17,7 +17,7 @@ _WORD = re.compile(r"^(?:\s|--[^\n]*\n)*([A-Za-z]+)")
 
 @lru_cache(maxsize=2000)
 def name_of(sql: str) -> str:
-    """What a statement without a file is called: its verb and first table. Never a value."""
+    """The name of a statement without a file: its verb and first table. Never a value."""
     word = _WORD.match(sql)
     table = _TABLE.search(sql)
     verb = word[1].upper() if word else "SQL"
@@ -33,10 +33,10 @@ def _attributes(sql: str) -> dict[str, str]:
 def traced_connection(
     tracing: Tracing, names: Mapping[str, str]
 ) -> "type[asyncpg.Connection[asyncpg.Record]]":
-    """A connection whose statements are spans, where they serve something that is traced.
+    """A connection whose statements are spans when they belong to a trace.
 
-    `names` gives a statement's text the name of its file.
-    What loops do by themselves is no part of a trace: a poll every second would bury everything else.
+    `names` gives a statement's text the name of its file. Statements of loops are not traced: a poll every second would
+    hide everything else.
     """
 
     def traced(method: str) -> Callable[..., Awaitable[Any]]:
@@ -47,7 +47,7 @@ def traced_connection(
             if trace.current() is None:
                 return await plain(self, sql, *args, **options)
             name = names.get(sql) or name_of(sql)
-            if copies:  # there the first argument is the table
+            if copies:  # for COPY the first argument is the table
                 name = f"COPY {options.get('schema_name', 'public')}.{sql}"
             with tracing.span(name, "client", attributes=_attributes(sql)):
                 return await plain(self, sql, *args, **options)

@@ -1,7 +1,7 @@
-"""Connections that say when their server may no longer be the one to ask, so that their pool renews itself.
+"""Connections that report when their server may no longer be the primary, so that their pool renews itself.
 
-Two answers make a server doubtful: it takes no writes (the primary was made a standby in place, and its connections
-live on), or none within a command's time (it is frozen). The other connections of the pool lead to the same server.
+Two events make a server doubtful: it takes no writes (the primary was made a standby in place, and its connections live
+on), or none within a command's time (it is frozen). The other connections of the pool lead to the same server.
 """
 
 from collections.abc import Awaitable, Callable

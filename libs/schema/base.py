@@ -43,7 +43,7 @@ Shown = Annotated[T, IN_GRAPHQL]
 
 
 def shown_columns(table: Table) -> frozenset[str]:
-    """The names of the columns of this table that GraphQL shows; of most tables there are none."""
+    """The columns of this table that GraphQL shows; most tables have none."""
     return frozenset(
         name
         for mapper in default_registry.mappers
@@ -80,7 +80,7 @@ def document(default: str | None = None) -> Any:
 
 
 def maybe_document() -> Any:
-    """A jsonb column where NULL means that nobody said anything."""
+    """A jsonb column where NULL means "not given"."""
     return Field(default=None, sa_type=JSONB(none_as_null=True), nullable=True)
 
 

@@ -41,7 +41,7 @@ class Tenant(ShownTable, table=True):
 
 
 class DeletedTenant(SQLModel, table=True):
-    """A tenant that is gone: what the services delete their rows by, also those that were still under way."""
+    """A deleted tenant: by this row the services delete their own rows, also those that arrive later."""
 
     __tablename__ = "deleted_tenant"
     __table_args__ = (Index(None, "deleted"), {"schema": SCHEMA})
@@ -53,8 +53,8 @@ class DeletedTenant(SQLModel, table=True):
 class ApiKey(Stamped, table=True):
     """An API key; only its keyed hash is stored.
 
-    `role` is one of tenant_admin, user, read_only, agent. `made_with` is the key of whoever made it: keys that a guest
-    made end with the guest's membership.
+    `role` is one of tenant_admin, user, read_only, agent. `made_with` is the key that it was made with: keys that a
+    guest made end with the guest's membership.
     """
 
     __tablename__ = "api_key"
@@ -87,7 +87,8 @@ class EndedSession(SQLModel, table=True):
 class Membership(Stamped, table=True):
     """Another tenant that a user may enter with the keys of the home tenant; `role` is at most what they may do there.
 
-    A user is known by an id that the home tenant's administrators give to keys, so both ids together name somebody.
+    A user is known by an id that the home tenant's administrators give to keys, so only both ids together name a
+    person.
     """
 
     __tablename__ = "membership"
@@ -157,7 +158,7 @@ class Message(ShownTable, table=True):
 
 
 class AuditLog(SQLModel, table=True):
-    """Who changed what, opened which secret, and was refused; append-only, also to the gateway's role."""
+    """The audit: changes, opened secrets and refusals, each with its key; append-only, also for the gateway's role."""
 
     __tablename__ = "audit_log"
     __table_args__ = (
@@ -193,7 +194,7 @@ class BulkRequest(Stamped, table=True):
 
 
 class BulkItem(SQLModel, table=True):
-    """One of them: what was seen when the request was made, and what came of it (None: nothing yet)."""
+    """One item of it: what was seen when the request was made, and the result (None: none yet)."""
 
     __tablename__ = "bulk_item"
     __table_args__ = (

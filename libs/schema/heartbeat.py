@@ -50,7 +50,7 @@ class ZombieRecord(SQLModel, table=True):
 class Watch(SQLModel, table=True):
     """Since when pings have been heard without a gap, by any replica. One row, `id` 1.
 
-    Silence is judged only over a time in which we were listening: whoever judges looks here first.
+    Silence is judged only over a time in which we were listening: read this row before judging.
     """
 
     __tablename__ = "watch"

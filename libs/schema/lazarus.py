@@ -14,8 +14,8 @@ SCHEMA = "lazarus"
 class Resurrection(SQLModel, table=True):
     """A proposal made to `runs` for the run as it was at `version`.
 
-    UNIQUE(flow_run_id, version): two Lazaruses ticking at once propose a run once.
-    `outcome` is `revive` or `give_up`, what was proposed; whether it was applied is the ledger's to say.
+    UNIQUE(flow_run_id, version): two Lazaruses ticking at once propose a run once. `outcome` is the proposal, `revive`
+    or `give_up`; whether it was applied is in the ledger.
     """
 
     __tablename__ = "resurrection"

@@ -1,4 +1,4 @@
-"""The outbox: events that commit together with the rows they speak of (ARCHITECTURE.md).
+"""The outbox: events that commit together with the rows that they describe (ARCHITECTURE.md).
 
 A service that emits events has one such table in its own schema. `libs.runtime.outbox` writes and relays it.
 """

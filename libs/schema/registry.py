@@ -62,7 +62,7 @@ class FlowGroup(ShownTable, table=True):
 class Flow(ShownTable, table=True):
     """One version of a flow. `settings` mirrors the group's, because clients read it here.
 
-    Every row is a whole flow: one that comes in pieces is a `FlowDraft` until its last piece.
+    Every row is a complete flow: one that comes in pieces is a `FlowDraft` until its last piece.
     """
 
     __tablename__ = "flow"
@@ -157,10 +157,10 @@ class Edge(ShownTable, table=True):
 
 
 class FlowPiece(SQLModel, table=True):
-    """Tasks or edges (`field`) added to a whole flow: stored as rows, they wait to be joined to its document.
+    """Tasks or edges (`field`) added to a whole flow: stored as rows, not joined to its document yet.
 
-    Joining costs as much as the whole document is long, so large flows join when their last piece has come.
-    `documents` is JSON text, separated by commas, without the brackets.
+    Joining costs time in proportion to the whole document, so large flows join after their last piece. `documents` is
+    JSON text, separated by commas, without the brackets.
     """
 
     __tablename__ = "flow_piece"
@@ -181,8 +181,8 @@ class FlowPiece(SQLModel, table=True):
 class FlowDraft(SQLModel, table=True):
     """A registration in pieces that is not whole yet. Its id is that of the flow it becomes with its last piece.
 
-    It is no row of `flow`, so that no list, queue, schedule or run can meet half a flow. `document` is the serialized
-    flow without tasks and edges. `version_group_id` and `idempotency_key` are as the client gave them.
+    It is not a row of `flow`, so no list, queue, schedule or run can see half a flow. `document` is the serialized flow
+    without tasks and edges. `version_group_id` and `idempotency_key` are as the client gave them.
     """
 
     __tablename__ = "flow_draft"

@@ -51,7 +51,7 @@ HIDDEN_FROM_READERS: frozenset[str] = frozenset({"gateway.api_key", "gateway.sec
 """Tables that only their owner may read."""
 
 APPEND_ONLY: frozenset[str] = frozenset({"gateway.audit_log", "gateway.deleted_tenant"})
-"""Tables that their owner may add to, and neither change nor empty: whoever takes over a gateway leaves its traces."""
+"""Tables that their owner may only append to: an attacker who takes over a gateway cannot remove the traces."""
 
 DEFINER_FUNCTIONS: dict[str, tuple[str, ...]] = {
     # function signature: the schemas' roles that may call it

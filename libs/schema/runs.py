@@ -41,13 +41,13 @@ LIVE_FAMILY = "('Submitted', 'Running', 'Cancelling')"
 class FlowRun(ShownTable, table=True):
     """A flow run and a copy of its newest state; `version` is the number of states it has had.
 
-    `schedule_hash` exists for auto-scheduled runs: with the flow and `scheduled_start_time` it is the key that makes an
-    instant of a schedule happen once for ever. The group leads the index, though the flow determines it, because a
-    version that replaces another asks for what the group has begun.
-    A planned run (Scheduled, version 1) that nobody has touched has `updated` = `created`: whoever renames it, or sets
-    its labels or its state, writes `updated`; following the inputs of the schedule does not.
-    `heartbeat` is set when a state is written; pings go to `heartbeat.last_seen`, and GraphQL shows the later.
-    `attempt` and `lease_token` fence native agents (ARCHITECTURE.md).
+    `schedule_hash` exists for auto-scheduled runs: with the flow and `scheduled_start_time` it is the key that makes
+    sure that an instant of a schedule has one run, ever. The group leads the index, though the flow determines it,
+    because a version that replaces another must find the runs of its whole group. A planned run (Scheduled, version 1)
+    that no person has changed has `updated` = `created`: renaming it, or setting its labels or state, writes `updated`;
+    following the inputs of the schedule does not. `heartbeat` is set when a state is written; pings go to
+    `heartbeat.last_seen`, and GraphQL shows the later. `attempt` and `lease_token` fence native agents
+    (ARCHITECTURE.md).
     """
 
     __tablename__ = "flow_run"
@@ -78,8 +78,9 @@ class FlowRun(ShownTable, table=True):
         Index("flow_run_started_idx", "tenant_id", text("start_time DESC")),
         Index("flow_run_created_idx", "tenant_id", text("created DESC")),
         # Dashboards count runs by state since a time: newer ones by scheduled_start_time, those of 2020 by updated or
-        # heartbeat. What the counts also look at is in the indexes, or they would read each run's row. Measured at a
-        # million runs, a day's counts of a dashboard of 2020 take 5 ms of CPU instead of 600, a month's 90 instead of
+        # heartbeat. The other columns of the counts are in the indexes too, or each run's row would be read. Measured
+        # at a million runs, a day's counts of a dashboard of 2020 take 5 ms of CPU instead of 600, a month's 90 instead
+        # of
         # 680. The price of `updated` in indexes is paid by states of flow runs alone: 30 us more each (90 before) and
         # 500 bytes more of WAL, as those change `state`, and so every index, anyway. Renewals of leases and marks of
         # lateness leave `updated` alone and stay HOT: 10,000 of 10,000 with the indexes and without.
@@ -97,7 +98,7 @@ class FlowRun(ShownTable, table=True):
         ),
         Index("flow_run_updated_idx", "tenant_id", text("updated DESC")),
         # When runs ended: lists by end_time, and counts by bucket, by state and by flow without the table. Only runs
-        # that have ended are in them, so a run enters each once, with its last state; others pay nothing.
+        # that have ended are in them, so a run enters each once, with its last state; other writes cost nothing more.
         Index(
             "flow_run_ended_idx", "tenant_id", text("end_time DESC"),
             postgresql_include=["state", "flow_id", "start_time"], postgresql_where=text("end_time IS NOT NULL"),
@@ -145,7 +146,7 @@ class FlowRun(ShownTable, table=True):
 
 
 class DeletedInstant(SQLModel, table=True):
-    """A tombstone: a person deleted the run of this instant, so it is not made again. Forgotten when it has passed."""
+    """A tombstone: a person deleted the run of this instant, so it is not made again. Deleted after the instant."""
 
     __tablename__ = "deleted_instant"
     __table_args__ = (
@@ -212,7 +213,7 @@ class TaskRun(ShownTable, table=True):
             "task_run_cached_idx", "tenant_id", "cache_key", text("state_timestamp DESC"),
             postgresql_where=text("state = 'Cached'"),
         ),
-        # Few, and each for as long as it runs: found when its flow run ends without it (left_task_runs.sql).
+        # Few rows, each while the task runs: for task runs whose flow run ends without them (left_task_runs.sql).
         Index(
             "task_run_running_idx", "flow_run_id",
             postgresql_where=text("state IN ('Running', 'Cancelling')"),
@@ -242,7 +243,7 @@ class TaskRun(ShownTable, table=True):
     state_start_time: Shown[datetime | None] = maybe_timestamptz()
     serialized_state: Shown[dict[str, Any]] = document()
     retries: int = number(0)
-    """How many times the run was put into Retrying; spares the zombie's answer a count over the history."""
+    """How many times the run was put into Retrying, so that handling a zombie need not count the history."""
 
 
 class TaskRunState(_State, table=True):
@@ -259,7 +260,7 @@ class TaskRunState(_State, table=True):
 
 
 class Log(SQLModel, table=True):
-    """One log line. `sequence` is its place in the stream, the tie-breaker among equal timestamps.
+    """One log line. `sequence` is its index in the stream, the tie-breaker among equal timestamps.
 
     UNIQUE(id, created) is the deduplication: both are chosen by the gateway before the line is published, so a
     redelivered batch inserts nothing twice.
@@ -289,7 +290,7 @@ class Log(SQLModel, table=True):
 
 
 class LogUsage(SQLModel, table=True):
-    """How many log lines a run has had accepted, and how many its cap turned away."""
+    """How many log lines of a run were accepted, and how many its cap refused."""
 
     __tablename__ = "log_usage"
     __table_args__ = ({"schema": SCHEMA, "postgresql_with": {"fillfactor": "50"}},)
@@ -331,8 +332,8 @@ class AgentConfig(ShownTable, table=True):
 class Agent(ShownTable, table=True):
     """An agent, one row per (tenant, name, type, core version, labels) however often it registers.
 
-    `shared`: two processes may be registered as this agent, since it registered again within a day of a sign of life.
-    What one of them says is then no proof that it is the same process as before.
+    `shared`: two processes may be registered as this agent, since it registered again within a day of a sign of life. A
+    message of one is then no proof that it is the same process as before.
     """
 
     __tablename__ = "agent"

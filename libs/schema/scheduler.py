@@ -13,12 +13,12 @@ SCHEMA = "scheduler"
 
 
 class Schedule(SQLModel, table=True):
-    """What the scheduler knows of one flow version's schedule.
+    """The scheduler's state for the schedule of one flow version.
 
-    `active` is the truth of a moment: registry's flag, and not archived, and a schedule to follow.
-    `fingerprint` is a digest of the schedule as read from the registry, `inputs` of what its runs are made of besides
-    (the group's defaults, labels and run config): when one differs the row is stale, and what is ahead is said anew.
-    `next_due` is when the schedule is asked again; `horizon` the newest instant handed to `runs`.
+    `active` at the time of reading: the registry's flag is on, the flow is not archived, and there is a schedule.
+    `fingerprint` is a digest of the schedule as read from the registry, `inputs` of the other inputs of its runs (the
+    group's defaults, labels and run config). When one differs the row is stale, and the planned runs are sent to `runs`
+    again. `next_due` is the time of the next evaluation; `horizon` the newest instant sent to `runs`.
     """
 
     __tablename__ = "schedule"
@@ -38,15 +38,15 @@ class Schedule(SQLModel, table=True):
     horizon: datetime | None = maybe_timestamptz()
     updated: datetime = timestamptz(default_now=True)
     planned: list[Any] = document("[]")
-    """The keys ahead that `runs` was told: [start, hash, when it was said last], ISO times in UTC."""
+    """The planned keys that were sent to `runs`: [start, hash, time of the last sending], ISO times in UTC."""
     checksum: int = Field(
         sa_type=BigInteger, nullable=False, sa_column_kwargs={"server_default": text("0")}
     )
-    """Of the keys in `planned`, for the comparison with the ledger."""
+    """Digest of the keys in `planned`, for the comparison with the ledger."""
     inputs: str = Field(nullable=False, sa_column_kwargs={"server_default": ""})
     required: list[str] = document("[]")
-    """Parameters that each clock must give: neither the flow nor its group has a value for them."""
+    """Parameters that every clock must give, because neither the flow nor its group has a value for them."""
     cleared: datetime | None = maybe_timestamptz()
-    """When `runs` was last told to clear what is not ahead."""
+    """When `runs` was last asked to clear runs that are not planned any more."""
     reason: str | None = None
     """Why fewer runs are made than the schedule says: `parameters_missing: x, y`, or `schedule_unreadable: ...`."""

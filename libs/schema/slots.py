@@ -1,4 +1,4 @@
-"""Tables that `runs` owns besides: limits of runs that are live at once, and the slots that are taken of them."""
+"""More tables of `runs`: concurrency limits, and their taken slots."""
 
 from datetime import datetime
 from uuid import UUID
@@ -50,8 +50,9 @@ class ConcurrencySlot(SQLModel, table=True):
     """One slot of a limit, occupied by a run: a flow run under a `flow_concurrency_limit`, or a task run under a
     `task_tag_limit`.
 
-    The row lives exactly as long as the run is live: it is written in the transaction that starts the run and deleted
-    in the one that ends it. For a flow run, `flow_run_id` is `run_id`. The limit is one of two tables, hence no key.
+    The row exists exactly as long as the run is live: it is written in the transaction that starts the run and deleted
+    in the one that ends it. For a flow run, `flow_run_id` is `run_id`. The limit is in one of two tables, so there is
+    no foreign key.
     """
 
     __tablename__ = "concurrency_slot"

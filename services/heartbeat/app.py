@@ -28,20 +28,25 @@ class Heartbeat(Service):
     ) -> None:
         super().__init__(settings, clock=clock, ids=ids)
 
-        def moment() -> float:
-            return self.moment()
+        def monotonic() -> float:
+            return self.monotonic()
 
         self.memory = LastHeard()
-        self.pings = Pings(self.database, settings, self.memory, moment=moment, log=self.log)
+        self.pings = Pings(self.database, settings, self.memory, monotonic=monotonic, log=self.log)
         self.watch = Watch(
-            self.database, self.bus, settings, self.pings.listener, moment=moment, log=self.log
+            self.database,
+            self.bus,
+            settings,
+            self.pings.listener,
+            monotonic=monotonic,
+            log=self.log,
         )
         self.silences = Silences(
             self.database,
             settings,
             self.pings,
             self.watch,
-            moment=moment,
+            monotonic=monotonic,
             ids=ids,
             committed=self.committed,
             log=self.log,
@@ -49,7 +54,7 @@ class Heartbeat(Service):
         self._loops = self.add_duties(duties(settings, self.pings, self.watch, self.silences))
 
     @staticmethod
-    def moment() -> float:
+    def monotonic() -> float:
         """Seconds of a clock that nobody sets."""
         return asyncio.get_running_loop().time()
 

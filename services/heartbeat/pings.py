@@ -33,14 +33,14 @@ class Pings:
         settings: HeartbeatSettings,
         memory: LastHeard,
         *,
-        moment: Callable[[], float],
+        monotonic: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self.listener = PingListener()
         self.memory = memory
         self._database = database
         self._settings = settings
-        self._moment = moment
+        self._monotonic = monotonic
         self._log = log
         interval = settings.heartbeat_interval.total_seconds()
         self._budget = PingBudget(interval)
@@ -59,7 +59,7 @@ class Pings:
         while True:
             async with self._database.transaction() as connection:
                 rows = await Store(connection).guarded_after(page)
-            now = self._moment()
+            now = self._monotonic()
             # Whole seconds, so that many runs share one moment in memory.
             self.memory.fill({key: now - round(age) for _, key, age in rows}, now)
             if not rows:
@@ -68,7 +68,7 @@ class Pings:
 
     async def hear(self) -> int:
         """Take what the listener heard into memory. Waits for nothing: whatever hangs, hearing goes on."""
-        heard, now = self.listener.collect(), self._moment()
+        heard, now = self.listener.collect(), self._monotonic()
         coarse = self._settings.heartbeat_coarse.total_seconds()
         due, unknown = self.memory.hear(heard, now, coarse=coarse)
         self._due |= dict.fromkeys(due, now)
@@ -124,7 +124,7 @@ class Pings:
         """
         due, self._due = self._due, {}
         unknown, self._unknown = self._unknown, {}
-        horizon = self._moment() - LATE * self._settings.heartbeat_interval.total_seconds()
+        horizon = self._monotonic() - LATE * self._settings.heartbeat_interval.total_seconds()
         late = self.memory.late(horizon)
         fresh = self._settings.heartbeat_coarse.total_seconds() / 2
         for part in self._parts(due):
@@ -145,7 +145,7 @@ class Pings:
 
     async def _write(self, heard: dict[bytes, float], *, fresh: float) -> set[bytes]:
         """Write when these were heard; those that have no row. Another replica may have written a row already."""
-        now = self._moment()
+        now = self._monotonic()
         ages = {key: now - at for key, at in heard.items()}
         async with self._database.transaction() as connection:
             others = await Store(connection).see(ages, fresh=fresh)
@@ -158,7 +158,7 @@ class Pings:
 
     async def _meet(self, heard: dict[bytes, float], *, fresh: float) -> None:
         """Let those in that have a row, or are to get one. A ping counts only for a run of the tenant that sent it."""
-        now = self._moment()
+        now = self._monotonic()
         ages = {key: now - at for key, at in heard.items()}
         async with self._database.transaction() as connection:
             store = Store(connection)
@@ -173,11 +173,11 @@ class Pings:
         rows = heard | {key: now - age for key, age in found if age is not None}
         known = {key: at for key, at in rows.items() if key not in strangers}
         # In the order of moments, so as heard now; a second late at most.
-        self.memory.add(known, self._moment())
+        self.memory.add(known, self._monotonic())
 
     def wait_for(self, guarded: Collection[bytes]) -> None:
         """Wait for the first ping of runs that have begun; they count as heard now."""
-        now = self._moment()
+        now = self._monotonic()
         self.memory.add(dict.fromkeys(guarded, now), now)
         self.memory.hear(guarded, now, coarse=float("inf"))
 

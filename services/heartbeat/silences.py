@@ -22,7 +22,7 @@ from services.heartbeat.domain.judgement import (
     judge,
 )
 from services.heartbeat.domain.last_heard import key_of
-from services.heartbeat.domain.mass_silence import Crowd, Held, Holds
+from services.heartbeat.domain.mass_silence import HeldGroups, Holds, RunCounts
 from services.heartbeat.pings import LATE, Pings
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.store import Store
@@ -51,7 +51,7 @@ class Silences:
         pings: Pings,
         watch: Watch,
         *,
-        moment: Callable[[], float],
+        monotonic: Callable[[], float],
         ids: NewId,
         committed: Callable[[], None],
         log: FilteringBoundLogger,
@@ -61,7 +61,7 @@ class Silences:
         self._pings = pings
         self._memory = pings.memory
         self._watch = watch
-        self._moment = moment
+        self._monotonic = monotonic
         self._ids = ids
         self._committed = committed
         self._log = log
@@ -69,18 +69,18 @@ class Silences:
         self._guarded: Mapping[bytes, int] = {}
         self._counted = -math.inf
         self._holds = Holds()
-        self._held = Held()
+        self._held = HeldGroups()
 
     # by memory
 
     async def judge(self) -> Judged:
         """Judge whom this process has not heard for the silence."""
         judged = Judged()
-        while self._memory.has_silent(self._moment() - self._silence):
+        while self._memory.has_silent(self._monotonic() - self._silence):
             if not self._watch.covers(self._silence):
                 break
             held = await self._whose_are_held()
-            since = self._moment() - self._silence
+            since = self._monotonic() - self._silence
             taken = self._memory.take_silent(since, limit=AT_ONCE, held=held)
             if not taken:
                 break
@@ -109,7 +109,7 @@ class Silences:
                     zombies[key] = (run, last_seen)
                 case NotYet(rest=rest):
                     outcomes[Why.ALIVE] += 1
-                    heard = self._moment() - self._silence + rest.total_seconds()
+                    heard = self._monotonic() - self._silence + rest.total_seconds()
                     self._memory.look_again(key, heard)
                 case Drop(why=why):
                     outcomes[why] += 1
@@ -120,7 +120,7 @@ class Silences:
         for key, (run, _) in still.items():
             # Announced by another replica, or by nobody, because another heard it or the watch has lapsed meanwhile.
             if run.flow_run_id not in announced:
-                self._memory.look_again(key, self._moment())
+                self._memory.look_again(key, self._monotonic())
         for outcome, count in outcomes.items():
             metrics.SILENCES.labels(outcome).inc(count)
         return Judged(
@@ -132,7 +132,7 @@ class Silences:
     def _is_heard(self, key: bytes) -> bool:
         """Whether this process heard the run within the silence, also what no row holds yet."""
         heard = self._memory.heard_at(key)
-        is_fresh = heard is not None and heard > self._moment() - self._silence
+        is_fresh = heard is not None and heard > self._monotonic() - self._silence
         return is_fresh or self._pings.listener.has_just_heard(key)
 
     # by the tables
@@ -164,24 +164,24 @@ class Silences:
         """Count the guarded runs; once an interval, because a million of them take a second to count."""
         async with self._database.transaction() as connection:
             self._guarded = await Store(connection).guarded()
-        self._counted = self._moment()
+        self._counted = self._monotonic()
         guarded = sum(self._guarded.values())
         metrics.RUNS_GUARDED.set(guarded)
         return guarded
 
-    async def _whose_are_held(self) -> Held:
-        crowd = self._crowd()
+    async def _whose_are_held(self) -> HeldGroups:
+        counts = self._run_counts()
         # Many may have finished since the last census; not counted anew for each look at a mass silence.
-        is_old = self._moment() - self._counted > self._settings.heartbeat_watch.total_seconds()
-        if is_old and self._silent_groups(crowd):
+        is_old = self._monotonic() - self._counted > self._settings.heartbeat_watch.total_seconds()
+        if is_old and self._silent_groups(counts):
             await self.census()
-            crowd = self._crowd()
+            counts = self._run_counts()
         before = self._held
         self._held = self._holds.look(
-            crowd,
+            counts,
             least=self._settings.heartbeat_mass_runs,
             share=self._settings.heartbeat_mass_share,
-            now=self._moment(),
+            now=self._monotonic(),
             silence=self._silence,
         )
         if self._held.groups - before.groups:
@@ -194,15 +194,15 @@ class Silences:
         metrics.SILENCES_HELD.set(int(bool(self._held.groups)))
         return self._held
 
-    def _silent_groups(self, crowd: Crowd) -> set[bytes]:
+    def _silent_groups(self, counts: RunCounts) -> set[bytes]:
         settings = self._settings
-        return crowd.silent_groups(
+        return counts.silent_groups(
             least=settings.heartbeat_mass_runs, share=settings.heartbeat_mass_share
         )
 
-    def _crowd(self) -> Crowd:
-        missed_one = self._moment() - LATE * self._settings.heartbeat_interval.total_seconds()
-        return Crowd(
+    def _run_counts(self) -> RunCounts:
+        missed_one = self._monotonic() - LATE * self._settings.heartbeat_interval.total_seconds()
+        return RunCounts(
             guarded=self._guarded,
             known=self._memory.by_tenant,
             silent=self._memory.silent_by_tenant(missed_one),

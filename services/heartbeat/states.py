@@ -32,7 +32,7 @@ class States:
             try:
                 event = FlowRunStateChanged.model_validate_json(message.data)
             except ValidationError as error:
-                await self._bus.bury(STATES, message, str(error))
+                await self._bus.dead_letter(STATES, message, str(error))
                 continue
             key = key_of(event.tenant_id, event.flow_run_id)
             if key not in newest or newest[key].version < event.version:

@@ -24,7 +24,7 @@ class Watch:
         settings: HeartbeatSettings,
         listener: PingListener,
         *,
-        moment: Callable[[], float],
+        monotonic: Callable[[], float],
         log: FilteringBoundLogger,
     ) -> None:
         self.obstacles: list[str] = []
@@ -32,7 +32,7 @@ class Watch:
         self._bus = bus
         self._settings = settings
         self._listener = listener
-        self._moment = moment
+        self._monotonic = monotonic
         self._log = log
         self._lapse = settings.heartbeat_lapse.total_seconds()
         self._coverage = Coverage()
@@ -42,13 +42,13 @@ class Watch:
     def covers(self, period: float) -> bool:
         """Whether this process was in a position to hear every ping of the period that ends now."""
         return not self.obstacles and self._coverage.spans(
-            period, now=self._moment(), lapse=self._lapse
+            period, now=self._monotonic(), lapse=self._lapse
         )
 
     async def confirm(self) -> list[str]:
         """Confirm that pings are heard; the reasons why they may not be."""
         # Before the look, which may take seconds: it proves nothing about a time after it began.
-        now = self._moment()
+        now = self._monotonic()
         self.obstacles = obstacles(await self._signs(now), lapse=self._lapse)
         if self.obstacles:
             if self._uncovered_since is None:
@@ -78,11 +78,11 @@ class Watch:
 
     def on_gateway_alive(self) -> bool:
         """A gateway runs, so pings can come through; whether a look at our hearing should not wait."""
-        self._gateway_heard = self._moment()
+        self._gateway_heard = self._monotonic()
         return bool(self.obstacles)
 
     def failing(self) -> list[str]:
         """The reasons, once they have lasted; a start, or a gateway's restart, is none."""
-        if self._uncovered_since is None or self._moment() - self._uncovered_since < self._lapse:
+        if self._uncovered_since is None or self._monotonic() - self._uncovered_since < self._lapse:
             return []
         return self.obstacles

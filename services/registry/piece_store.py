@@ -21,7 +21,7 @@ class LockedFlow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class StoredTask:
     """A task as the edges that are stored place it."""
 
     id: UUID
@@ -49,7 +49,7 @@ async def hold_flow(connection: Connection, tenant_id: UUID, flow_id: UUID) -> L
 
 async def tasks_named(
     connection: Connection, tenant_id: UUID, flow_id: UUID, slugs: Collection[str]
-) -> dict[str, Placed]:
+) -> dict[str, StoredTask]:
     """Those of the flow's tasks that have these slugs."""
     rows = await connection.fetch(
         "SELECT slug, id, NOT is_root_task AS has_upstream, NOT is_terminal_task AS has_downstream "
@@ -59,7 +59,7 @@ async def tasks_named(
         list(slugs),
     )
     return {
-        row["slug"]: Placed(
+        row["slug"]: StoredTask(
             id=row["id"], has_upstream=row["has_upstream"], has_downstream=row["has_downstream"]
         )
         for row in rows
@@ -95,7 +95,7 @@ async def edges_of(
     return [*struct.iter_unpack("16s16s", packed)]
 
 
-async def place_tasks(
+async def update_task_flags(
     connection: Connection,
     tenant_id: UUID,
     flow_id: UUID,
@@ -105,7 +105,7 @@ async def place_tasks(
 ) -> None:
     """Bring the flags of the tasks at these edges up to date."""
     await connection.execute(
-        _sql("place_tasks"), tenant_id, flow_id, list(new_edges), has_reference_tasks
+        _sql("update_task_flags"), tenant_id, flow_id, list(new_edges), has_reference_tasks
     )
 
 

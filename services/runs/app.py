@@ -75,7 +75,7 @@ class Runs(Service):
             self,
             LedgerCalls(
                 set_states=self.handlers.set_states,
-                bury=self.handlers.on_zombie,
+                on_zombie=self.handlers.on_zombie,
                 register_agent=self.handlers.register_agent,
             ),
             DispatchSettings(),

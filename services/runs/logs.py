@@ -93,14 +93,14 @@ class LogDrain:
         try:
             batch, lost = read_batch(message.data)
         except ValueError as error:
-            await self._bus.bury(self.durable, message, str(error))
+            await self._bus.dead_letter(self.durable, message, str(error))
             return []
         if (fault := _fault(batch, tenant)) is not None:
-            await self._bus.bury(self.durable, message, fault)
+            await self._bus.dead_letter(self.durable, message, fault)
             return []
         if lost:
             reason = f"{len(lost)} of its lines are none, and the others were kept: {lost[0]}"
-            await self._bus.bury(self.durable, message, reason)
+            await self._bus.dead_letter(self.durable, message, reason)
         return rows_of(batch, sequence=sequence)
 
     async def write(self, rows: Sequence[Row]) -> None:

@@ -100,7 +100,8 @@ class RawAgent:
     async def renew(self, *runs: agents.ClaimedRun) -> list[agents.Renewal]:
         """Renew these runs' leases."""
         held = [
-            agents.Held(flow_run_id=run.flow_run_id, lease_token=run.lease_token) for run in runs
+            agents.HeldLease(flow_run_id=run.flow_run_id, lease_token=run.lease_token)
+            for run in runs
         ]
         answer = await self.ask(
             agents.RENEW, agents.Renew(session=self.session, agent_id=self.agent_id, held=held)

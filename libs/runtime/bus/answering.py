@@ -1,8 +1,8 @@
-"""How a request is answered, whoever asks: within a span, timed, and always with a message.
+"""How a request is answered, from a service or an agent: within a span, timed, and always with a message.
 
-A body that does not parse is `Refused(INVALID)` with the field; a surprise is logged once and answered with
-`Refused(INTERNAL)` and its error id; a lost database, or a deadline that has passed, is `Refused(UNAVAILABLE)`; who
-finds too many waiting is told `Refused(BUSY)`.
+A body that does not parse is `Refused(INVALID)` with the field; an unexpected error is logged once and answered with
+`Refused(INTERNAL)` and its error id; a lost database, or a deadline that has passed, is `Refused(UNAVAILABLE)`; a
+request that finds too many others waiting gets `Refused(BUSY)`.
 """
 
 import asyncio
@@ -26,16 +26,17 @@ Rep = TypeVar("Rep", bound=Message)
 Asked = TypeVar("Asked")
 
 OUTCOME = "headwater.outcome"
-"""The attribute of a span that says what became of a request."""
+"""The span attribute with the outcome of a request."""
 _WORKERS = 64  # requests of one verb handled at once; the database pool is the real bound
 _WAITING = 1000
-"""Requests of one verb that wait for their turn; what comes on top is told to try again."""
+"""Requests of one verb that wait for their turn. Further ones are refused with the advice to retry."""
 AT_ONCE = 2 * (_WORKERS + _WAITING)
-"""Requests of one verb that FastStream may hold: enough that one too many is told so at once."""
+"""Requests of one verb that FastStream may hold: enough that the first one over the limit is refused at once."""
 
 
 class Turns:
-    """Who comes to one verb: so many are answered at once, so many wait, and the next is refused with `BUSY`."""
+    """Admission for one verb: a number of requests is handled at once, a number waits, the next is refused with
+    `BUSY`."""
 
     def __init__(self, service: str) -> None:
         self._service = service
@@ -63,7 +64,7 @@ class Turns:
 def within(
     seconds: float, handler: "Callable[[Asked], Awaitable[Rep | Refused | None]]"
 ) -> "Callable[[Asked], Awaitable[Rep | Refused | None]]":
-    """The handler, with a deadline, its turn included: what comes later is answered to nobody."""
+    """The handler, with a deadline that includes the wait for its turn. A later answer would have no reader."""
 
     async def in_time(request: Asked) -> Rep | Refused | None:
         async with asyncio.timeout(seconds):
@@ -128,7 +129,7 @@ class Answering:
             return Refused(code=Code.INVALID, fields={"reason": first_error(error)})
         try:
             return await handler(request)
-        # The top of the call: every surprise is answered and logged once.
+        # The outermost try: every unexpected error is answered, and logged once.
         except Exception as error:
             refused = refusal_of(error, service=self._service, error_id=new_id())
             self._log.error(
@@ -148,7 +149,7 @@ def _timer(service: str, verb: str, outcome: str) -> Histogram:
 
 
 def outcome_of(answer: Message | None) -> str:
-    """What became of a request, in a word: a metric's label."""
+    """The outcome of a request in one word: a metric's label."""
     if answer is None:
         return "waits"
     return answer.code.value if isinstance(answer, Refused) else "applied"
@@ -162,5 +163,5 @@ def traceparent_of(headers: dict[str, str] | None) -> str | None:
 def first_error(error: ValidationError) -> str:
     """The field that is wrong, and what is wrong with it."""
     first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}" if place else first["msg"]
+    path = ".".join(str(part) for part in first["loc"])
+    return f"{path}: {first['msg']}" if path else first["msg"]

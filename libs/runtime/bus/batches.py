@@ -37,8 +37,9 @@ class Batches:
 
 
 async def acknowledge(messages: Sequence[Msg]) -> None:
-    """End the delivery of messages that are dealt with: a batch's part too, when its handler has come so far."""
-    with suppress(nats.errors.Error, OSError):  # what is not acknowledged is delivered again
+    """Acknowledge handled messages. A handler may do it for a part of its batch."""
+    # Messages without an acknowledgement are delivered again.
+    with suppress(nats.errors.Error, OSError):
         for message in messages:
             if not message._ackd:
                 await message.ack()
@@ -47,7 +48,7 @@ async def acknowledge(messages: Sequence[Msg]) -> None:
 class BatchConsumer:
     """Fetches and handles batches until the bus stops.
 
-    `client` gives the connection; `settled` returns when the server has done all that was written before.
+    `client` gives the connection; `settled` returns when the server has processed everything written before.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class BatchConsumer:
         self._failures = 0
 
     async def run(self) -> None:
-        """Go on until `stopping` is set; then give back what has not been handled."""
+        """Run until `stopping` is set; then give back the messages that were not handled."""
         while not self._stopping.is_set():
             messages = await self._fetch()
             if messages and await self._handle(messages) and self._wanted.rest:
@@ -80,7 +81,7 @@ class BatchConsumer:
                 await self._pull.close(settled=self._settled)
 
     async def _fetch(self) -> list[Msg]:
-        """The next batch; none when nothing came, or the broker is away."""
+        """The next batch; empty when nothing came or the broker is away."""
         wanted = self._wanted
         try:
             if self._pull is None:
@@ -107,7 +108,7 @@ class BatchConsumer:
             return []
 
     async def _handle(self, messages: list[Msg]) -> bool:
-        """Whether they were handled; else they are put off."""
+        """Whether they were handled. If not, they are delivered again later."""
         try:
             await self._traced(messages)
         except Exception as error:
@@ -140,7 +141,7 @@ class BatchConsumer:
             await self._wanted.handler(messages)
 
     async def _unless_stopping(self, fetch: "Coroutine[Any, Any, list[Msg]]") -> list[Msg]:
-        """What the fetch brings; nothing when the bus stops first (what was on its way is delivered again)."""
+        """The fetched messages; none when the bus stops first (messages under way are delivered again)."""
         fetching = asyncio.create_task(fetch)
         stopping = asyncio.create_task(self._stopping.wait())
         try:

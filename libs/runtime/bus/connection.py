@@ -1,4 +1,4 @@
-"""One NATS connection of one service: made, kept, and left without losing what was asked."""
+"""One NATS connection of one service: opened, kept open, and closed without losing requests."""
 
 import asyncio
 import ssl
@@ -26,7 +26,7 @@ from libs.runtime.bus.batches import BatchConsumer
 from libs.runtime.bus.consumers import Consuming
 from libs.runtime.bus.router import Bound, Router, finish
 from libs.runtime.bus.router import Subscription as Declared
-from libs.runtime.bus.rpc import Asking
+from libs.runtime.bus.rpc import RpcClient
 from libs.runtime.bus.streams import BusStreams
 from libs.runtime.bus.watch import BusWatch
 from libs.runtime.nats.address import nats_address
@@ -37,7 +37,7 @@ from libs.runtime.trace import Tracing
 Rep = TypeVar("Rep", bound=Message)
 Connected = TypeVar("Connected")
 
-_ENDURANCE: dict[str, Any] = {
+_RECONNECT: dict[str, Any] = {
     "max_reconnect_attempts": -1,
     "reconnect_time_wait": 1,
     "connect_timeout": 5,
@@ -45,7 +45,7 @@ _ENDURANCE: dict[str, Any] = {
     "ping_interval": 5,
     "max_outstanding_pings": 2,
 }
-_FINISH = 10.0  # seconds for what a bus that stops has begun
+_FINISH = 10.0  # seconds that a stopping bus waits for running work
 _LAST_BATCH = 5.0  # seconds; without an answer to its cancellation asyncpg waits for thirty
 
 
@@ -76,7 +76,7 @@ class Bus:
         self._address = nats_address(url)
         self._watch = BusWatch(service, monotonic=time.monotonic)
         self._log = log.get(service)
-        self._asking = Asking(lambda: self.client, timeout=rpc_timeout, tracing=tracing)
+        self._rpc = RpcClient(lambda: self.client, timeout=rpc_timeout, tracing=tracing)
         self._consuming = Consuming(service, lambda: self.js, tracing=tracing, log=self._log)
         self._bound = Bound(
             answering=Answering(service, tracing=tracing, log=self._log),
@@ -88,7 +88,7 @@ class Bus:
         self._routers: list[Router] = []
         self._batch_consumers: list[asyncio.Task[None]] = []
         self._stopping = asyncio.Event()
-        self._in_flight: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
         self._lanes: list[PatientClient] = []
         self._starting: asyncio.Task[None] | None = None
         self._tls = ssl.create_default_context(cafile=tls_ca) if tls_ca else None
@@ -107,23 +107,23 @@ class Bus:
             name=f"headwater-{service}",
             inbox_prefix=subjects.inbox_of(service),  # the only one that its NATS user may read
             ack_policy=AckPolicy.MANUAL,
-            **_ENDURANCE,
+            **_RECONNECT,
             pending_size=64 << 20,
             graceful_timeout=drain_timeout,
-            drain_timeout=5,  # what matters has been drained before (`_leave`)
+            drain_timeout=5,  # `_leave` has drained the important subscriptions before
             logger=None,
             security=BaseSecurity(ssl_context=self._tls) if self._tls else None,
         )
 
     def include(self, router: Router) -> None:
-        """Listen to what the router says. Before `start`."""
+        """Subscribe to everything that the router declares. Call it before `start`."""
         router.bind(self._bound)
         for stream, durable, bound in router.needs:
             self._streams.need(stream, durable, bound=bound)
         self._routers.append(router)
         self.broker.include_router(router)
 
-    # life
+    # start and stop
 
     async def start(self) -> None:
         """Connect, then start every subscription that was declared before. ConnectionError says why it cannot."""
@@ -131,15 +131,15 @@ class Bus:
         await self._begin_serving()
 
     async def start_or_go_on(self, *, after: float) -> None:
-        """Like `start`, for a service that does something useful without NATS: who is not let in for so many seconds
-        goes on, and the start is done whenever it can be."""
+        """Like `start`, for a service that is useful without NATS. After this many seconds it returns; the start goes
+        on in the background until it succeeds."""
         self._starting = asyncio.create_task(self._begin_serving(), name="bus")
         done, _ = await asyncio.wait({self._starting}, timeout=after)
         if done:
             self._starting.result()
         else:
             last = str(self._watch.last_error or "no answer")
-            self._log.warning("bus_start_waits", nats=self._address.place, error=last)
+            self._log.warning("bus_start_waits", nats=self._address.hosts, error=last)
 
     async def _begin_serving(self) -> None:
         client = cast("LeanClient", await self.broker.connect())
@@ -179,18 +179,19 @@ class Bus:
             )
 
     def _take(self, begin: Callable[[Msg], Coroutine[Any, Any, None] | None], message: Msg) -> None:
-        """Answer beside the reading; a stop waits for it."""
+        """Answer in a task of its own, so that reading goes on. A stop waits for it."""
         work = begin(message)
         if work is not None:
             task = asyncio.create_task(work)
-            self._in_flight.add(task)
-            task.add_done_callback(self._in_flight.discard)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _reply(self, subject: str, body: bytes) -> None:
         await self.client.publish(subject, body)
 
     async def _patiently(self, connecting: Awaitable[Connected]) -> Connected:
-        """What connecting brings. nats-py would try for ever, so that a wrong address would look like a slow start."""
+        """Await the connection, with a time-out. nats-py would try for ever, so a wrong address would look like a slow
+        start."""
         try:
             async with asyncio.timeout(self._connect_timeout):
                 return await connecting
@@ -198,12 +199,12 @@ class Bus:
             last = self._watch.last_error
             why = f" ({str(last) or type(last).__name__})" if last is not None else ""
             msg = (
-                f"NATS at {self._address.place} let nobody in for {self._connect_timeout:g} s{why}"
+                f"NATS at {self._address.hosts} let nobody in for {self._connect_timeout:g} s{why}"
             )
             raise ConnectionError(msg) from None
 
     async def stop(self) -> None:
-        """Take nothing new, finish what is in flight, close."""
+        """Accept nothing new, finish the requests in flight, close."""
         self._watch.stopping()
         self._stopping.set()
         if self._starting is not None and not self._starting.done():
@@ -216,8 +217,8 @@ class Bus:
                 task.cancel()
             if late:  # on a database that does not answer they end with their connections
                 await asyncio.wait(late, timeout=_LAST_BATCH)
-        if self._in_flight:
-            await asyncio.wait(self._in_flight, timeout=_FINISH)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_FINISH)
         await self.broker.stop()
 
     async def open(self, client: PatientClient) -> None:
@@ -232,14 +233,15 @@ class Bus:
                 name=f"headwater-{self.service}",
                 tls=self._tls,
                 error_cb=self._watch.on_error,
-                **_ENDURANCE,
+                **_RECONNECT,
             )
         )
 
     async def _leave(self) -> None:
-        """Leave the queue groups: the server sends what follows to others, and what it has sent is answered here.
+        """Leave the queue groups: the server sends new messages to other replicas; those already here are answered.
 
-        Not by nats-py's own `drain`: its PING overtakes the UNSUB (see `_settle`), and what then comes is thrown away.
+        Not by nats-py's own `drain`: its PING overtakes the UNSUB (see `_settle`), and messages that come after it are
+        dropped.
         """
         if not self.connected:
             return
@@ -260,10 +262,10 @@ class Bus:
                     await finish(router)
 
     async def _settle(self, *, timeout: int) -> None:  # noqa: ASYNC109 - of each of the two
-        """Return when the server has done all that was written before.
+        """Return when the server has processed everything that was written before.
 
-        Two flushes, because nats-py 2.16 writes the first PING past what it has queued, so that its PONG proves nothing
-        about a SUB or UNSUB; the second PING comes after.
+        Two flushes, because nats-py 2.16 writes the first PING ahead of its own queue, so its PONG proves nothing about
+        a SUB or UNSUB. The second PING comes after them.
         """
         for _ in range(2):
             await self.client.flush(timeout=timeout)
@@ -289,20 +291,21 @@ class Bus:
 
     @property
     def subscriptions(self) -> list[Declared]:
-        """Everything that is listened to, as it was declared."""
+        """Every subscription, as it was declared."""
         return [each for router in self._routers for each in router.subscriptions]
 
     @property
-    def in_hand(self) -> int:
+    def in_flight(self) -> int:
         """Requests that are being answered."""
-        return sum(router.in_hand for router in self._routers)
+        return sum(router.in_flight for router in self._routers)
 
     def need(self, stream: Stream) -> None:
-        """This service publishes to the stream: where it is missing, `missing` says so. Declare before `start`."""
+        """Declare that this service publishes to the stream: `missing` names it when it does not exist. Call it before
+        `start`."""
         self._streams.need(stream)
 
     async def look_at_streams(self) -> None:
-        """Ask whether what this service publishes to and consumes is there; costs nothing while that is known."""
+        """Check that the streams and consumers of this service exist; free while the last answer is fresh."""
         if self.connected:
             await self._streams.look(self.client)
 
@@ -315,7 +318,7 @@ class Bus:
         await self._watch.on_disconnected()
 
     def failed(self) -> list[str]:
-        """Why only a new process would help, one sentence each; empty while everything here is kept alive."""
+        """Failures that only a new process can end, one sentence each; empty while the connection is maintained."""
         if self._stopping.is_set():
             return []
         starting = self._starting
@@ -333,7 +336,7 @@ class Bus:
         ended = [task.get_name() for task in self._batch_consumers if task.done()]
         return reasons + [f"the consumer {name} has ended" for name in ended]
 
-    # asking
+    # requests
 
     async def call(
         self,
@@ -342,20 +345,21 @@ class Bus:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
     ) -> Rep | Refused:
-        """Ask a service. An absent or silent one is `Refused(UNAVAILABLE)`; it may have happened then."""
-        return await self._asking.call(rpc, request, timeout=timeout)
+        """Ask a service. Absent or silent: `Refused(UNAVAILABLE)`; the request may have been carried out all the
+        same."""
+        return await self._rpc.call(rpc, request, timeout=timeout)
 
     # consuming
 
-    async def bury(self, durable: Durable, raw: Msg, reason: str) -> None:
+    async def dead_letter(self, durable: Durable, raw: Msg, reason: str) -> None:
         """Keep one poison message of a batch in the DLQ; its delivery ends."""
-        await self._consuming.bury(durable, raw, reason)
+        await self._consuming.dead_letter(durable, raw, reason)
 
     async def acknowledge(self, messages: Sequence[Msg]) -> None:
         """End the delivery of messages that are dealt with: a batch's part too, when its handler has come so far."""
         await batches.acknowledge(messages)
 
-    # telling
+    # publishing
 
     async def publish_work(self, subject: str, body: Message, *, key: str) -> None:
         """Put a command on the WORK stream; `key` deduplicates repeats. Raises when unacknowledged."""
@@ -368,7 +372,7 @@ class Bus:
         )
 
     def trace_headers(self) -> dict[str, str] | None:
-        """Headers for what is published past this class, so that its consumer knows the cause; None when off."""
+        """Trace headers for messages that are published without this class; None when traces are off."""
         return None if self._tracing is None else self._tracing.headers() or None
 
     async def signal(self, subject: str, body: bytes = b"") -> None:

@@ -1,4 +1,4 @@
-"""How a message of a durable consumer is dealt with: handled and acknowledged, put off, or kept in the DLQ."""
+"""How a message of a durable consumer ends: acknowledged, delayed and delivered again, or kept in the DLQ."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -23,7 +23,7 @@ _REASON_LIMIT = 500  # characters of a header
 
 
 def retry_delay(failures: int) -> float:
-    """Seconds until a message that has failed so often is delivered again."""
+    """Seconds until a message that has failed this many times is delivered again."""
     return RETRY_DELAYS[min(failures, len(RETRY_DELAYS)) - 1]
 
 
@@ -50,7 +50,7 @@ class Consuming:
         body_type: type[Body] | None,
         handler: "Callable[[Body], Awaitable[object]]",
     ) -> None:
-        """Deal with one message; where `body_type` is None it is nothing to us, and ends here."""
+        """Handle one message. With `body_type` None it does not concern this service and is acknowledged."""
         if self._tracing is None or body_type is None:
             await self._consume(durable, raw, body_type, handler)
             return
@@ -73,7 +73,7 @@ class Consuming:
         try:
             body = body_type.model_validate_json(raw.data)
         except ValidationError as error:
-            await self.bury(durable, raw, first_error(error))
+            await self.dead_letter(durable, raw, first_error(error))
             return
         try:
             await handler(body)
@@ -86,17 +86,17 @@ class Consuming:
                 error=str(error),
                 exc_info=not is_outage(error),
             )
-            # An outage is nobody's poison: only a message that fails on a healthy system is buried.
+            # A failure during an outage does not count: only a message that fails on a healthy system goes to the DLQ.
             if delivered >= durable.max_deliver and not is_outage(error):
-                await self.bury(durable, raw, str(error))
+                await self.dead_letter(durable, raw, str(error))
             else:
                 await raw.nak(delay=retry_delay(delivered))
             return
         metrics.CONSUMED.labels(durable.name, "handled").inc()
         await raw.ack()
 
-    async def bury(self, durable: Durable, raw: Msg, reason: str) -> None:
-        """Keep a poison message for a human, then stop its delivery."""
+    async def dead_letter(self, durable: Durable, raw: Msg, reason: str) -> None:
+        """Put a poison message into the DLQ for a human, then stop its delivery."""
         short = reason[:_REASON_LIMIT].replace("\n", " ")
         await self._js().publish(
             subjects.DLQ.at(service=self._service, noun=durable.name),

@@ -1,4 +1,4 @@
-"""FastStream's router, on which a service says what it listens to: one typed function per subject.
+"""FastStream's router, on which a service declares its subscriptions: one typed function per subject.
 
 A router belongs to one instance of a service: FastStream does not share them between connections, and several services
 of one kind live in one process in tests. So `subscribers.py` makes it in a function.
@@ -36,13 +36,13 @@ Body = TypeVar("Body", bound=Message)
 Listener = TypeVar("Listener", bound=Callable[..., Awaitable[Any]])
 
 Bodies = Mapping[Subject, type[Body]]
-"""What a durable's messages are, by subject. What comes by another subject is acknowledged and left."""
+"""The message classes of a durable, by subject. Messages of other subjects are acknowledged and ignored."""
 Answer = Callable[[Req], Awaitable[Rep | Refused]]
 Next = Callable[[Any], Awaitable[Any]]
 
 
 class Kind(StrEnum):
-    """What is promised to whoever sends to a subject."""
+    """The delivery guarantee of a subject."""
 
     VERB = "verb"
     AGENT_VERB = "verb of agents"
@@ -79,7 +79,7 @@ class Subscription:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
-    """What the functions of a router are answered and consumed with: parts of the bus that includes it."""
+    """The parts of a bus that a router needs to answer and consume; set when the bus includes it."""
 
     answering: Answering
     consuming: Consuming
@@ -89,16 +89,16 @@ class Bound:
 
 
 Begin = Callable[[Msg], Coroutine[Any, Any, None] | None]
-"""What is to be done about a message that was just read; None: nothing."""
+"""The work for a message that was just read; None: nothing to do."""
 
 
 class Router(NatsRouter):
-    """See the module. Every method but the `lean_*` ones gives what FastStream calls; all are used as decorators."""
+    """See the module. All methods are decorators; those not named `lean_*` register a FastStream handler."""
 
     def __init__(self, service: str) -> None:
         self.service = service
         self.subscriptions: list[Subscription] = []
-        self.in_hand = 0
+        self.in_flight = 0
         self.needs: list[tuple[Stream, Durable | None, bool]] = []
         self.taken: list[tuple[str, Begin]] = []
         self.heard: list[tuple[str, bool, Callable[[Msg], Awaitable[None]]]] = []
@@ -108,7 +108,7 @@ class Router(NatsRouter):
         chains = self._chains
 
         class Chain(BaseMiddleware):
-            """Each message takes the way of its subject."""
+            """Each message goes to the handler of its subject."""
 
             async def consume_scope(self, call_next: Any, msg: Any) -> Any:
                 return await chains[self.context.get_local("handler_")](call_next, msg)
@@ -116,7 +116,7 @@ class Router(NatsRouter):
         super().__init__(middlewares=(Chain,), ack_policy=AckPolicy.MANUAL)
 
     def bind(self, bound: Bound) -> None:
-        """The bus has it."""
+        """Kept by the bus."""
         self._bound = bound
 
     @property
@@ -128,13 +128,13 @@ class Router(NatsRouter):
         return self._bound
 
     def publishes(self, stream: Stream) -> None:
-        """The service publishes to it: where it is missing, readiness says so."""
+        """The service publishes to the stream; readiness fails while it does not exist."""
         self.needs.append((stream, None, False))
 
     # verbs
 
     def verb(self, rpc: Rpc[Req, Rep]) -> Callable[[Answer[Req, Rep]], Answer[Req, Rep]]:
-        """Answer a verb, one call per request, in this service's queue group. Who finds too many waiting is refused."""
+        """Answer a verb, one call per request, in this service's queue group. Refused when too many wait."""
 
         def declare(function: Answer[Req, Rep]) -> Answer[Req, Rep]:
             self._note(rpc.subject, Kind.VERB, function, rpc=rpc)
@@ -151,7 +151,7 @@ class Router(NatsRouter):
     def lean_verb(
         self, rpc: Rpc[Req, Rep], benchmark: Benchmark
     ) -> Callable[[Answer[Req, Rep]], Answer[Req, Rep]]:
-        """Like `verb`, as many at once as come: for functions that join a group commit."""
+        """Like `verb`, without a limit on concurrency: for functions that join a group commit."""
 
         def declare(function: Answer[Req, Rep]) -> Answer[Req, Rep]:
             self._note(rpc.subject, Kind.VERB, function, rpc=rpc, lean=benchmark)
@@ -169,10 +169,10 @@ class Router(NatsRouter):
         whose: Callable[[Msg], UUID | None],
         read: Callable[[bytes], Req] | None = None,
     ) -> Callable[[Listener], Listener]:
-        """Answer a verb that agents call. The tenant's id is a token of the subject, and a parameter of the function.
+        """Answer a verb that agents call. The tenant's id is a token of the subject and a parameter of the function.
 
-        `whose` says which tenant asks; None: the request stays unanswered. `read` parses the body, where it is more
-        than JSON. The function has as long as a caller of ours waits (`rpc_timeout`), its turn included.
+        `whose` gives the tenant that asks; None: no answer is sent. `read` parses the body, where it is more than JSON.
+        The function has as long as a caller waits (`rpc_timeout`), including the wait for its turn.
         """
 
         def declare(function: Listener) -> Listener:
@@ -201,10 +201,9 @@ class Router(NatsRouter):
         [Callable[[UUID, Req, str], Awaitable[Rep | Refused | None]]],
         Callable[[UUID, Req, str], Awaitable[Rep | Refused | None]],
     ]:
-        """Like `agent_verb`, as many at once as come.
+        """Like `agent_verb`, without a limit on concurrency.
 
-        The function is given tenant, request and the subject of the answer, and may answer later by itself: then it
-        returns None.
+        It gets tenant, request and reply subject. To answer later by itself it returns None.
         """
 
         def declare(
@@ -235,7 +234,7 @@ class Router(NatsRouter):
         *,
         read: Callable[[bytes], Req] | None = None,
     ) -> None:
-        self.in_hand += 1
+        self.in_flight += 1
         try:
             answer = await self.bound.answering.answer(
                 rpc, handler, message.data, message.headers, read=read
@@ -243,7 +242,7 @@ class Router(NatsRouter):
             if message.reply and answer is not None:
                 await self.bound.reply(message.reply, answer)
         finally:
-            self.in_hand -= 1
+            self.in_flight -= 1
 
     # durables
 
@@ -280,7 +279,7 @@ class Router(NatsRouter):
                 pull_sub=PullSub(batch_size=20, timeout=5.0),
                 inbox_prefix=f"{subjects.inbox_of(self.service)}.".encode(),
                 decoder=_as_it_is,
-                no_reply=True,  # a header `reply_to` is a stranger's text
+                no_reply=True,  # the header `reply_to` comes from outside: not trusted
                 title=durable.name,
             )
             subscriber(function)
@@ -303,11 +302,10 @@ class Router(NatsRouter):
     ) -> Callable[[BatchHandler], BatchHandler]:
         """Hand a durable's messages to the function in batches, acknowledged together after it returns.
 
-        At most `batch` at once, waited for so many seconds. After each batch it rests so many seconds, in which the
-        next one gathers. `ahead`: how many messages may wait here, for a broker that takes longer to answer than a
-        batch takes to handle.
-        The function must be idempotent and must itself skip what it cannot parse (`Bus.bury` keeps it). When it raises,
-        all that it has not acknowledged is put off, so it should only raise for an outage.
+        `batch`: most messages at once; `wait`, `rest`: seconds to wait for them, and to pause after each batch.
+        `ahead`: messages that may wait here, for a broker that takes longer to answer than a batch takes to handle. The
+        function must be idempotent and must itself skip what it cannot parse (`Bus.dead_letter` keeps it). When it
+        raises, everything that it has not acknowledged is delivered again later, so it should only raise for an outage.
         """
 
         def declare(function: BatchHandler) -> BatchHandler:
@@ -332,10 +330,10 @@ class Router(NatsRouter):
     def signal(
         self, subject: Subject | str, *, shared: bool = False
     ) -> Callable[[Listener], Listener]:
-        """Hear a lossy signal: every replica, or one of them where it is `shared`.
+        """Subscribe to a signal, which may be lost: every replica gets it, or one of them when `shared`.
 
-        The subject's tokens are parameters of the function (`Annotated[UUID, Path()]`). What it raises is logged: the
-        signal is lost with it. Bytes that it returns are the answer, where one was asked for.
+        The subject's tokens are parameters of the function (`Annotated[UUID, Path()]`). An exception is logged, and the
+        signal is lost. Returned bytes are the answer, if the sender asked for one.
         """
 
         def declare(function: Listener) -> Listener:
@@ -386,10 +384,11 @@ class Router(NatsRouter):
     def own_connection(
         self, subject: Subject, benchmark: Benchmark, function: Callable[..., Awaitable[Any]]
     ) -> None:
-        """A signal that the service hears on a connection of its own, opened by itself (`Bus.open`): listed here."""
+        """A signal that the service receives on a connection of its own (`Bus.open`). Declared here for the list
+        only."""
         self._note(subject, Kind.SIGNAL, function, lean=benchmark)
 
-    # what FastStream is told
+    # for FastStream
 
     def _through_faststream(
         self,
@@ -397,13 +396,13 @@ class Router(NatsRouter):
         function: Callable[..., Awaitable[Any]],
         chain: Callable[[Next, NatsMessage], Awaitable[Any]],
     ) -> None:
-        """A request: FastStream may have so many in hand that `Turns` decides who is one too many."""
+        """A request. FastStream may hold enough of them that `Turns` makes the decision to refuse."""
         subscriber = self.subscriber(
             template,
             queue=self.service,
             max_workers=AT_ONCE,
             decoder=_as_it_is,
-            no_reply=True,  # `_answer` does, and a body that does not parse has to be answered too
+            no_reply=True,  # `_answer` parses it: a body that does not parse needs an answer too
             title=_name_of(Subject(template)),
         )
         subscriber(function)
@@ -438,8 +437,8 @@ class Router(NatsRouter):
 async def finish(router: Router) -> None:
     """Return when every request that FastStream has taken is answered.
 
-    Its own stop does not wait: `consume` drops what comes after it, and what waits in its stream. Call this when the
-    server sends no more and nats-py's queues are empty.
+    FastStream's own stop drops requests that wait in its stream. Call this when the server sends no more and nats-py's
+    queues are empty.
     """
     for subscriber in router.subscribers:
         if not isinstance(subscriber, ConcurrentCoreSubscriber):
@@ -468,7 +467,7 @@ def _on(call_next: Next, message: NatsMessage) -> Callable[[Any], Awaitable[Any]
 
 
 async def _as_it_is(message: NatsMessage) -> Any:
-    """In place of FastStream's own decoding: the body is what the chain has read."""
+    """Replaces FastStream's decoding: the body has been parsed before."""
     return message.body
 
 

@@ -1,4 +1,4 @@
-"""Asking another service: a request, and an answer whatever happens."""
+"""Requests to another service. There is always an answer: the reply, or `Refused`."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from libs.runtime.trace import Tracing
 
 Rep = TypeVar("Rep", bound=Message)
 
-_ASK_AGAIN = 0.05  # seconds, while nobody listens
+_ASK_AGAIN = 0.05  # seconds between attempts while there is no responder
 
 
 @cache
@@ -24,7 +24,7 @@ def _reply_adapter(rpc: Rpc[Any, Any]) -> TypeAdapter[Any]:
     return rpc.adapter()
 
 
-class Asking:
+class RpcClient:
     """The requests of one service. `timeout` is in seconds; `client` gives the connection or raises ConnectionError."""
 
     def __init__(
@@ -41,7 +41,8 @@ class Asking:
         *,
         timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
     ) -> Rep | Refused:
-        """Ask a service. An absent or silent one is `Refused(UNAVAILABLE)`; it may have happened then."""
+        """Ask a service. Absent or silent: `Refused(UNAVAILABLE)`; the request may have been carried out all the
+        same."""
         if self._tracing is None:
             return await self._call(rpc, request, timeout=timeout, headers=None)
         with self._tracing.span(f"request {rpc.subject.template}", "client") as span:
@@ -67,7 +68,7 @@ class Asking:
                     rpc.subject.template, body, timeout=max(left, 0.01), headers=headers
                 )
             except nats.errors.NoRespondersError:
-                # Nobody took it, so asking again is safe: the service is starting, or changing hands.
+                # No responder took it, so a retry is safe: the service is starting or being replaced.
                 if left <= _ASK_AGAIN:
                     return _unavailable(rpc)
                 await asyncio.sleep(_ASK_AGAIN)

@@ -1,7 +1,7 @@
-"""Whether NATS has the streams and durable consumers that a service lives on.
+"""Whether NATS has the streams and durable consumers that a service needs.
 
-They are made by `deploy/provision.py` alone. Where that has not been done, or broke off half-way, a service would wait
-for messages that nobody keeps, and look well; so it looks, and says what is missing.
+Only `deploy/provision.py` makes them. If it has not run, or stopped half-way, a service would wait for messages that no
+stream keeps, and look healthy. So it checks, and names what is missing.
 """
 
 import asyncio
@@ -14,18 +14,19 @@ from nats.js import JetStreamContext
 
 from libs.contracts.streams import Durable, Stream
 
-_ANSWER_WITHIN = 2.0  # seconds; in an election nobody answers
-_LOOK_AGAIN = 60.0  # seconds after which an operator may have deleted one
-_ASK_AGAIN = 15.0  # seconds, where nobody answered: in an election, or where the users of NATS are an older release's
+_ANSWER_WITHIN = 2.0  # seconds; during an election there is no answer
+_LOOK_AGAIN = 60.0  # seconds; an operator may delete one at any time
+# Seconds until the next try without an answer: during an election, or with the NATS users of an older release
+_ASK_AGAIN = 15.0
 _Thing = tuple[str, str | None]  # a stream, and its durable
 
 
 class NotProvisionedError(ConnectionError):
-    """What a consumer has to be bound to is not there; the text says what to do."""
+    """The stream or durable that a consumer binds to does not exist; the text says what to do."""
 
 
 class BusStreams:
-    """What one service needs, and what of it was missing at the last look."""
+    """What one service needs, and what was missing at the last check."""
 
     def __init__(self, *, monotonic: Callable[[], float]) -> None:
         self._monotonic = monotonic
@@ -35,7 +36,8 @@ class BusStreams:
         self._next_look: float | None = None
 
     def need(self, stream: Stream, durable: Durable | None = None, *, bound: bool = False) -> None:
-        """This service publishes to the stream, or consumes the durable. One that is `bound` is needed at the start."""
+        """Declare a stream that the service publishes to, or a durable that it consumes. `bound`: needed at the
+        start."""
         thing = (stream.name, durable.name if durable is not None else None)
         if thing not in self._needed:
             self._needed.append(thing)
@@ -43,11 +45,11 @@ class BusStreams:
             self._bound.add(thing)
 
     def missing(self) -> list[str]:
-        """One sentence for each that is not there."""
+        """One sentence for each missing one."""
         return [_missing(thing) for thing in self._needed if thing in self._absent]
 
     def changed(self) -> None:
-        """The connection was lost: another server may answer, or the same with another store."""
+        """The connection was lost: the next server may have another store."""
         self._next_look = None
 
     def check_bound(self) -> None:
@@ -57,7 +59,7 @@ class BusStreams:
             raise NotProvisionedError("; ".join(map(_missing, absent)))
 
     async def look(self, client: Client) -> None:
-        """Ask, where something was missing or the last answer is old. What nobody says is believed as before."""
+        """Ask again if something was missing or the last answer is old. Without an answer the last one stays."""
         now = self._monotonic()
         if not self._absent and self._next_look is not None and now < self._next_look:
             return
@@ -74,7 +76,7 @@ class BusStreams:
 
 
 async def _is_there(js: JetStreamContext, thing: _Thing) -> bool | None:
-    """None when nobody says."""
+    """None without an answer."""
     stream, durable = thing
     try:
         if durable is None:
@@ -84,7 +86,7 @@ async def _is_there(js: JetStreamContext, thing: _Thing) -> bool | None:
     except nats.js.errors.NotFoundError:
         return False
     except nats.js.errors.ServiceUnavailableError as error:
-        # Without a code nobody listens there: this NATS has no JetStream.
+        # An error without a code means no responder: this NATS has no JetStream.
         return False if error.code is None else None
     except (nats.errors.Error, TimeoutError, OSError):
         return None

@@ -1,7 +1,7 @@
-"""What happens to a connection to NATS, as log lines and as a metric that an alert can see.
+"""Events of a connection to NATS, as log lines and as a metric for alerts.
 
-nats-py tells of it by callbacks and otherwise goes on in silence: a message that a slow consumer lost, or a subject
-that the server's permissions refuse, would be seen by nobody.
+nats-py reports them to callbacks only. Without these, a message that a slow consumer lost, or a subject that the
+server's permissions refuse, would stay unknown.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import nats.errors
 
 from libs.runtime import log, metrics
 
-_QUIET = 10.0  # seconds between two lines of one kind; a flood is told by its count
+_QUIET = 10.0  # seconds between two lines of one kind; many are logged as one line with a count
 
 
 class Event(StrEnum):
@@ -29,7 +29,7 @@ class Event(StrEnum):
 
 
 def event_of(error: BaseException) -> Event:
-    """Which kind an error of the connection is."""
+    """The kind of a connection error."""
     if isinstance(error, nats.errors.SlowConsumerError):
         return Event.SLOW_CONSUMER
     text = str(error).lower()
@@ -57,7 +57,7 @@ class BusWatch:
         self.last_error: BaseException | None = None
 
     def stopping(self) -> None:
-        """From now on a closed connection is what was wanted."""
+        """From now on a closed connection is expected."""
         self._stopping = True
 
     async def on_error(self, error: Exception) -> None:
@@ -76,12 +76,12 @@ class BusWatch:
             self._note(Event.DISCONNECTED, {})
 
     async def on_reconnected(self) -> None:
-        """It is back, and has the subscriptions again."""
+        """The connection is back, with its subscriptions."""
         metrics.DEPENDENCY_UP.labels(self._service, "nats").set(1)
         self._note(Event.RECONNECTED, {})
 
     async def on_closed(self) -> None:
-        """The connection is closed for good: nothing but a new process opens it again."""
+        """The connection is closed for good: only a new process can open another."""
         if not self._stopping:
             self._note(Event.CLOSED, {})
 

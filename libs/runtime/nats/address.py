@@ -1,8 +1,8 @@
-"""Where NATS is and who logs in: the setting HEADWATER_NATS_URL, taken apart.
+"""The address of NATS and the log-in: the setting HEADWATER_NATS_URL, parsed.
 
 `nats://user:password@host:port`, or with every node of a cluster `nats://user:password@host:port,host:port,host:port`.
-The log-in stands before the first node and is shown to each. In the addresses themselves it would be lost: a client
-learns of more nodes from the server, without a log-in, and would be turned away there.
+The log-in stands before the first node and is used for each. As a part of the addresses it would be lost: a client gets
+further nodes from the server, without a log-in, and they would refuse it.
 """
 
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ class NatsAddress:
     password: str | None = field(default=None, repr=False)
 
     @property
-    def place(self) -> str:
-        """For people: the nodes without scheme and log-in."""
+    def hosts(self) -> str:
+        """For log lines: the nodes without scheme and log-in."""
         return ", ".join(server.partition("://")[2] for server in self.servers)
 
     def options(self) -> dict[str, Any]:
@@ -37,7 +37,7 @@ class NatsAddress:
 
 
 def nats_address(url: str) -> NatsAddress:
-    """The setting, taken apart. ValueError says what is wrong with it, and shows nothing of the log-in."""
+    """The parsed setting. ValueError says what is wrong, and shows nothing of the log-in."""
     pieces = [_split(piece.strip()) for piece in url.split(",")]
     first = pieces[0]
     scheme = first.scheme or "nats"
@@ -45,7 +45,7 @@ def nats_address(url: str) -> NatsAddress:
         msg = f"every node has the same scheme, one of {', '.join(_SCHEMES)}: {_FORM}"
         raise ValueError(msg)
     user, password = _login(first)
-    # Some write the log-in before each node; it is one, since there is one account.
+    # Some write the log-in before each node; there is one account, so the first is used.
     if any(_login(piece) not in {(user, password), (user, None), (None, None)} for piece in pieces):
         msg = f"one log-in is shown to every node, and two are named: {_FORM}"
         raise ValueError(msg)

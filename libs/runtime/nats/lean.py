@@ -1,18 +1,18 @@
-"""nats-py with a short way for requests: Headwater asks and answers thousands of times a second.
+"""nats-py with a shorter path for requests: Headwater sends and answers thousands a second.
 
 nats-py spends some 200 us on a request that one process sends and another answers: each message goes through two
 regular expressions on a bytearray, a queue and a task of its subscription; each write wakes a flusher task by a future;
 each wait for an answer makes a task. Here
 
-* messages are cut out of the socket's bytes by `find` and `split`;
-* answers go straight to the future of who asked, requests straight to a callback that may not wait (`take`);
+* messages are parsed from the socket's bytes by `find` and `split`;
+* answers go straight to the caller's future, requests straight to a callback that may not wait (`take`);
 * what is published within one turn of the event loop is one write; a full socket is left to nats-py's flusher, which
   waits for it;
-* a deadline is one timer, and who waits for an answer that was lost with the connection is told before it;
-* a batch of a durable consumer is what has arrived, not a task a message (`Pull`).
+* a deadline is one timer, and a caller whose answer was lost with the connection gets the error before it;
+* a batch of a durable consumer is the list of arrived messages, not one task per message (`Pull`).
 
-Everything else stays nats-py's business: connecting, TLS, permissions, reconnecting, drain, JetStream, and the
-subscriptions that have a queue, with their slow consumers.
+Everything else is done by nats-py: connecting, TLS, permissions, reconnecting, drain, JetStream, and the subscriptions
+that have a queue, with their slow consumers.
 """
 
 import asyncio
@@ -36,14 +36,14 @@ from libs.runtime.nats.workarounds import PatientClient
 Take = Callable[[Msg], None]
 
 _M, _H = b"MH"
-_RUN_OUT = frozenset({"404", "408"})  # there was nothing, or not in time
+_RUN_OUT = frozenset({"404", "408"})  # no message, or not in time
 _GRACE = 1.0  # seconds after which a request that the server should have ended counts as lost
 _ANSWERED_LATE = 2.0
-"""Seconds: who answers may have lost the connection too, tries once a second to have it again, and answers then."""
+"""Seconds: the responder may have lost its connection too. It reconnects once a second, and answers then."""
 
 
 class LeanClient(PatientClient):
-    """A connection to NATS that can do all that nats-py's can."""
+    """A connection to NATS with everything that nats-py's has."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ class LeanClient(PatientClient):
         super()._remove_sub(sid, max_msgs)
         self._takers.pop(sid, None)
 
-    # in
+    # reading
 
     async def deliver(
         self, sid: int, subject: bytes, reply: bytes, body: bytes, headers: bytes
@@ -78,10 +78,10 @@ class LeanClient(PatientClient):
         parsed = await self._process_headers(headers) if headers else None
         try:
             taker(self._build_message(sid, subject, reply, body, parsed))
-        except Exception as error:  # a callback's surprise must not end the reading
+        except Exception as error:  # an exception of a callback must not end the reading
             await self._error_cb(error)
 
-    # out
+    # writing
 
     async def _flush_pending(self, force_flush: bool = False) -> None:
         if force_flush:
@@ -91,7 +91,7 @@ class LeanClient(PatientClient):
             asyncio.get_running_loop().call_soon(self._write)
 
     def _write(self) -> None:
-        """Write what this turn of the loop has published. Without a connection it waits for the next one."""
+        """Write the messages of this turn of the loop. Without a connection they wait for the next one."""
         self._write_due = False
         if not self._pending or not self.is_connected:
             return
@@ -104,7 +104,7 @@ class LeanClient(PatientClient):
         pending, self._pending, self._pending_data_size = self._pending, [], 0
         socket.write(b"".join(pending))
 
-    # asking
+    # requests
 
     async def _init_request_sub(self) -> None:
         self._resp_map = {}
@@ -124,7 +124,7 @@ class LeanClient(PatientClient):
         timeout: float,  # noqa: ASYNC109 - the wire's own deadline
         headers: dict[str, str] | None = None,
     ) -> "asyncio.Future[Msg]":
-        """Send a request; what it gives brings the answer, or raises nats' TimeoutError. 503 says nobody listens."""
+        """Send a request. The result awaits the answer, or raises nats' TimeoutError. 503 means no responder."""
         if self.is_draining_pubs:
             raise nats.errors.ConnectionDrainingError
         if not self._resp_sub_prefix:
@@ -133,7 +133,7 @@ class LeanClient(PatientClient):
         token = str(self._asked)  # the prefix is random, and only this service may read below it
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Msg] = loop.create_future()
-        # Before it is sent: a full socket is waited for, and the answer may come then.
+        # Registered before sending: while we wait for a full socket the answer may come.
         self._resp_map[token] = answer
         late = loop.call_later(timeout, _expire, answer)
 
@@ -159,9 +159,9 @@ class LeanClient(PatientClient):
         return await (await self.begin(subject, payload, timeout, headers))
 
     async def _attempt_reconnect(self) -> None:
-        """Connect again; an answer that went to the lost connection is not waited for till its deadline.
+        """Reconnect. Requests whose answer went to the lost connection do not wait until their deadline.
 
-        What is asked meanwhile is sent when there is a connection, and has all its time.
+        Requests made meanwhile are sent on the new connection, and have their whole time.
         """
         asked = list(self._resp_map.values())
         await super()._attempt_reconnect()
@@ -177,13 +177,13 @@ class LeanClient(PatientClient):
         headers: dict[str, str],
         timeout: float,  # noqa: ASYNC109 - the wire's own deadline
     ) -> "asyncio.Future[Msg]":
-        """Publish on JetStream; `acknowledged` reads the answer, which many can be waited for together."""
+        """Publish on JetStream. `acknowledged` reads the answer, so many can be awaited together."""
         expected = headers | {"Nats-Expected-Stream": stream}
         return await self.begin(subject, body, timeout, expected)
 
 
 def acknowledged(answer: Msg) -> None:
-    """Return where the answer says that the stream holds the message; raise what it says otherwise."""
+    """Return when the answer says that the stream holds the message; else raise its error."""
     if answer.headers and answer.headers.get("Status") == "503":
         raise nats.js.errors.NoStreamResponseError
     said = orjson.loads(answer.data)
@@ -194,8 +194,8 @@ def acknowledged(answer: Msg) -> None:
 class Pull:
     """Messages of a durable consumer, taken straight from the socket.
 
-    nats-py's `fetch` asks twice and makes a task for each message. Here one request stands at the server until it is
-    used up or has expired, and what arrives meanwhile is the next batch.
+    nats-py's `fetch` asks twice and makes a task for each message. Here one request is open at the server until it is
+    used up or expires, and the messages that arrive meanwhile are the next batch.
     """
 
     def __init__(self, client: LeanClient, stream: str, durable: str) -> None:
@@ -204,21 +204,22 @@ class Pull:
         self._inbox = client.new_inbox()
         self._subscription: Subscription
         self._got: list[Msg] = []
-        self._outstanding = 0  # messages that the server may still send for what was asked
+        self._outstanding = 0  # messages that the server may still send for our requests
         self._expires = 0.0
         self._failure: nats.errors.Error | None = None
         self._waiting: asyncio.Future[None] | None = None
 
     @classmethod
     async def open(cls, client: LeanClient, stream: str, durable: str) -> "Pull":
-        """A pull on a consumer that exists; where it does not, `fetch` says so."""
+        """A pull on a consumer. If it does not exist, `fetch` raises."""
         pull = cls(client, stream, durable)
         pull._subscription = await client.take(pull._inbox, pull._take)
         return pull
 
     async def fetch(self, batch: int, *, wait: float, ahead: int = 0) -> list[Msg]:
-        """What has arrived, at most `batch`; TimeoutError when nothing does for `wait` seconds, nats' Error when the
-        server refuses or nobody serves the consumer. With `ahead`, more is asked for while less than so many wait here.
+        """The arrived messages, at most `batch`. TimeoutError when none arrives for `wait` seconds, nats' Error when
+        the server refuses or the consumer has no leader. With `ahead`, more are requested while fewer than this wait
+        here.
         """
         loop = asyncio.get_running_loop()
         is_open = self._outstanding > 0 and loop.time() < self._expires
@@ -238,7 +239,8 @@ class Pull:
         raise failure or TimeoutError
 
     async def close(self, *, settled: Callable[[], Awaitable[None]]) -> None:
-        """Ask no more; what the server has sent until then is given back at once. `settled` waits until it has."""
+        """Request no more, and give back at once what the server has sent until then. `settled` waits until it has sent
+        it."""
         await self._client._send_unsubscribe(self._subscription._id)
         await settled()
         for message in self._got:
@@ -246,7 +248,7 @@ class Pull:
         self._client._remove_sub(self._subscription._id)
 
     async def abandon(self) -> None:
-        """Ask no more, of a server that may be gone; what it has sent is delivered again."""
+        """Request no more from a server that may be gone; its unhandled messages are delivered again."""
         with suppress(nats.errors.Error, OSError):
             await self._subscription.unsubscribe()
 
@@ -268,8 +270,8 @@ class Pull:
 class LeanBroker(NatsBroker):
     """FastStream's broker on a `LeanClient`. `callbacks` are nats-py's, as `connect` takes them.
 
-    FastStream has its own: they raise some errors again (a refused log-in, a stale connection) in the midst of
-    nats-py's attempts to reconnect, which end with them.
+    FastStream's own callbacks raise some errors again (a refused log-in, a stale connection). That would end nats-py's
+    attempts to reconnect.
     """
 
     def __init__(
@@ -290,7 +292,7 @@ class LeanBroker(NatsBroker):
 
 
 class _LeanParser(Parser):
-    """nats-py's parser, but for messages. Lines (INFO, PING, PONG, -ERR) are its own business."""
+    """Replaces nats-py's parser for messages. Lines (INFO, PING, PONG, -ERR) are left to nats-py."""
 
     nc: LeanClient
 
@@ -301,7 +303,7 @@ class _LeanParser(Parser):
         self._resets = getattr(self, "_resets", 0) + 1
 
     async def parse(self, data: bytes = b"") -> None:
-        """Take the whole messages and lines; keep the rest until more has come."""
+        """Parse the complete messages and lines; keep the rest until more bytes come."""
         if self._rest:
             self._rest += data
             if len(self._rest) < self._wanted:
@@ -312,8 +314,8 @@ class _LeanParser(Parser):
         while (end := data.find(b"\r\n", at)) != -1:
             kind, start = data[at], end + 2
             if kind in (_M, _H):
-                # MSG subject sid [reply] size; HMSG has the header's before it. Other white space than a space may be
-                # in a stranger's subject: split there, it would cost the connection.
+                # MSG subject sid [reply] size; HMSG has the header's before it. A client's subject may have white space
+                # other than a space; a split there would cost the connection.
                 words = data[at:end].split(b" ")
                 plain = kind == _M
                 try:
@@ -331,7 +333,7 @@ class _LeanParser(Parser):
                 line, at = data[at:start], start
                 await super().parse(line)
             if resets != self._resets:
-                return  # the connection was given up: what is left came from the old one
+                return  # the connection was closed: the remaining bytes came from the old one
         self._rest = bytearray(data[at:])
 
 

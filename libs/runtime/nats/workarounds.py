@@ -1,25 +1,25 @@
-"""nats-py's connection, which goes on where nats-py 2.16 hangs or gives up.
+"""nats-py's connection, kept alive where nats-py 2.16 hangs or gives up.
 
 `tests/unit/runtime/test_workarounds.py` shows of each point that the stock release still does it. When a newer one does
-not, that test fails, and what is here for it goes.
+not, that test fails, and the workaround here is removed.
 
 It hangs
 
-* after a header, or a subject, that is no UTF-8: any client may send one, and the surprise ends its reading;
+* after a header or a subject that is not UTF-8: any client may send one, and the exception ends the reading task;
 * after the answer to a `flush` that comes too late: nats-py sets the result of a future that it has cancelled, and the
-  surprise ends its reading in silence. It stays "connected" and hears nothing;
-* on a server that takes nothing any more: before it connects again, and when it closes, nats-py waits until that has
-  taken what there still is to send;
-* when the connection is drained and the server is away, or hangs: nats-py raises, and leaves it open.
+  exception silently ends the reading task. The client stays "connected" and receives nothing;
+* on a server that reads no more: before a reconnect, and at close, nats-py waits until the server has read all unsent
+  bytes;
+* when the connection is drained while the server is away or hangs: nats-py raises, and leaves it open.
 
 It gives up
 
-* at an error that the server sends over a standing connection (a slow consumer, too many connections, a log-in that
-  was not looked at in time), unless it is a stale connection or a refused subject: it closes for good;
+* at an error that the server sends over a standing connection (a slow consumer, too many connections, a log-in that was
+  not checked in time), unless it is a stale connection or a refused subject: it then closes for good;
 * at an exception that it does not expect while it connects again, a callback's among them: the task ends, and nothing
   ever tries again;
-* little by little, as nodes of a cluster come back at other addresses: it keeps each that it ever heard of, and waits
-  for each in turn.
+* slowly, as nodes of a cluster come back at other addresses: it keeps every address that it ever received, and tries
+  each in turn.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ from nats.protocol.parser import PERMISSIONS_ERR, STALE_CONNECTION
 
 from libs.runtime import log
 
-_LAST_WORDS = 2  # seconds in which a server may still take what there is to send when the connection is closed
+_LAST_WORDS = 2  # seconds in which a server may still read the unsent bytes of a closing connection
 _CALLBACKS = (
     "error_cb",
     "disconnected_cb",
@@ -46,10 +46,10 @@ _CALLBACKS = (
 
 
 class PatientClient(Client):
-    """A connection to NATS that comes back whatever happens to it."""
+    """A connection to NATS that always comes back."""
 
     async def connect(self, *arguments: Any, **options: Any) -> None:
-        """As nats-py's; what a callback raises is logged, and costs nothing else."""
+        """As nats-py's; an exception of a callback is logged and has no other effect."""
         for name in _CALLBACKS:
             if options.get(name) is not None:
                 options[name] = _contained(options[name])
@@ -57,12 +57,12 @@ class PatientClient(Client):
 
     @property
     def reads(self) -> bool:
-        """Whether somebody reads what the server sends."""
+        """Whether a task reads what the server sends."""
         return _is_alive(self._reading_task)
 
     @property
     def is_given_up(self) -> bool:
-        """Whether nothing in here keeps the connection, or makes it again: only a new process would."""
+        """Whether no task here keeps or restores the connection, so that only a new process would help."""
         if self.is_connected:
             return not (self.reads and _is_alive(self._ping_interval_task))
         return not _is_alive(self._reconnection_task)
@@ -81,7 +81,7 @@ class PatientClient(Client):
         await self._process_op_err(error)
 
     async def _process_headers(self, headers: bytes | None) -> dict[str, str] | None:
-        """None for a header that does not parse: a stranger may send any bytes, and nats-py would stop reading."""
+        """None for a header that does not parse: any client may send any bytes, and nats-py would stop reading."""
         try:
             return await super()._process_headers(headers)
         except (UnicodeDecodeError, IndexError) as error:
@@ -91,7 +91,7 @@ class PatientClient(Client):
     def _build_message(
         self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: dict[str, str] | None
     ) -> Msg:
-        """What is no UTF-8 in a stranger's subject is replaced; its message fails where it is handled."""
+        """Bytes of a subject that are not UTF-8 are replaced; the message then fails in its handler."""
         try:
             message: Msg = super()._build_message(sid, subject, reply, data, headers)
         except UnicodeDecodeError:
@@ -100,7 +100,7 @@ class PatientClient(Client):
 
     async def _read_loop(self) -> None:
         await super()._read_loop()
-        if self.is_connected:  # it ended of a surprise, not of the connection
+        if self.is_connected:  # it ended by an exception, not with the connection
             await self._process_op_err(nats.errors.StaleConnectionError())
 
     async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
@@ -130,7 +130,7 @@ class PatientClient(Client):
             await asyncio.sleep(self.options["reconnect_time_wait"])
 
     async def _connect_to_server(self, s: Srv) -> None:
-        # The try before may have come as far as reading: two readers of one socket would be one too many.
+        # The attempt before may have started a reader; one socket must not have two.
         self._hang_up()
         for task in (self._reading_task, self._ping_interval_task, self._flusher_task):
             if task is not None:
@@ -138,7 +138,7 @@ class PatientClient(Client):
         await super()._connect_to_server(s)
 
     async def drain(self) -> None:
-        """Take nothing more, finish what there is and close; without a server that answers, just close."""
+        """Drain and close. If the server does not answer, just close."""
         try:
             await self.flush(timeout=_LAST_WORDS)
             await super().drain()
@@ -147,7 +147,7 @@ class PatientClient(Client):
 
     async def _close(self, status: int, do_cbs: bool = True) -> None:
         if not self.is_connected:
-            self._pending, self._pending_data_size = [], 0  # nobody takes it
+            self._pending, self._pending_data_size = [], 0  # the server does not read it
         late = asyncio.get_running_loop().call_later(_LAST_WORDS, self._hang_up)
         try:
             await super()._close(status, do_cbs)
@@ -157,7 +157,7 @@ class PatientClient(Client):
             late.cancel()
 
     def _hang_up(self) -> None:
-        """End the connection, and with it every wait for what has not been sent."""
+        """End the connection, and every wait for unsent bytes."""
         writer = self._transport._io_writer if isinstance(self._transport, TcpTransport) else None
         if writer is not None:
             writer.transport.abort()

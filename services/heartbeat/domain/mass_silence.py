@@ -1,6 +1,6 @@
 """When so many runs are silent that the fault is likely between them and us. Pure.
 
-Judged by tenant, so that no tenant's outage delays another's zombies, and none hides in a crowd of healthy others. A
+Judged by tenant, so that no tenant's outage delays another's zombies, and none is hidden by many healthy ones. A
 tenant of many runs is a group of its own; all smaller ones together are one.
 
 A tenant is the 16 bytes that its runs' keys begin with (`last_heard.key_of`).
@@ -17,7 +17,7 @@ _TENANT = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crowd:
+class RunCounts:
     """Numbers of runs by tenant: `guarded` by the tables; `known` to this process, of which `silent` missed a ping."""
 
     guarded: Mapping[bytes, int]
@@ -49,7 +49,7 @@ class Crowd:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
+class HeldGroups:
     """Whose silences are held now."""
 
     groups: frozenset[bytes] = frozenset()
@@ -69,14 +69,16 @@ class Holds:
 
     _by_group: dict[bytes, Hold] = field(default_factory=dict)
 
-    def look(self, crowd: Crowd, *, least: int, share: float, now: float, silence: float) -> Held:
+    def look(
+        self, counts: RunCounts, *, least: int, share: float, now: float, silence: float
+    ) -> HeldGroups:
         """Whose silences are held after a look at how many are silent."""
         self._by_group = {
             group: self._by_group.get(group, Hold()).look(is_mass=True, now=now)
-            for group in crowd.silent_groups(least=least, share=share)
+            for group in counts.silent_groups(least=least, share=share)
         }
         groups = (g for g, hold in self._by_group.items() if hold.holds(now=now, silence=silence))
-        return Held(groups=frozenset(groups), large=crowd.large(least))
+        return HeldGroups(groups=frozenset(groups), large=counts.large(least))
 
 
 def _sum(counts: Mapping[bytes, int], tenants: set[bytes]) -> int:

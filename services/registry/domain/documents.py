@@ -73,38 +73,38 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(msg)
 
 
-def encode(value: Any, *, place: str) -> str:
+def encode(value: Any, *, path: str) -> str:
     """The value's JSON text, which PostgreSQL is sure to take as jsonb."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         text.encode()
     except RecursionError:
-        msg = f"{place}: it is nested too deeply"
+        msg = f"{path}: it is nested too deeply"
         raise UnstorableError(msg) from None
     except UnicodeEncodeError:
-        msg = f"{place}: it holds half of a surrogate pair, which is not text"
+        msg = f"{path}: it holds half of a surrogate pair, which is not text"
         raise UnstorableError(msg) from None
     except ValueError:
-        msg = f"{place}: it holds a number that is not one (NaN or infinity)"
+        msg = f"{path}: it holds a number that is not one (NaN or infinity)"
         raise UnstorableError(msg) from None
     if holds_nul(text):
-        msg = f"{_place_of_nul(value, place)}: a NUL character cannot be stored"
+        msg = f"{_path_of_nul(value, path)}: a NUL character cannot be stored"
         raise UnstorableError(msg)
     return text
 
 
-def _place_of_nul(value: Any, place: str) -> str:
+def _path_of_nul(value: Any, path: str) -> str:
     if isinstance(value, dict):
         for key, item in value.items():
             if "\0" in key:
-                return f"{place} (a key)"
+                return f"{path} (a key)"
             if _holds_nul(item):
-                return _place_of_nul(item, f"{place}.{key}")
+                return _path_of_nul(item, f"{path}.{key}")
     if isinstance(value, list):
         for index, item in enumerate(value):
             if _holds_nul(item):
-                return _place_of_nul(item, f"{place}.{index}")
-    return place
+                return _path_of_nul(item, f"{path}.{index}")
+    return path
 
 
 def _holds_nul(value: Any) -> bool:
@@ -115,14 +115,12 @@ def _holds_nul(value: Any) -> bool:
     return isinstance(value, list) and any(_holds_nul(item) for item in value)
 
 
-def complaint_about_text(
-    value: str | None, place: str, *, at_most: int | None = None
-) -> str | None:
+def complaint_about_text(value: str | None, path: str, *, at_most: int | None = None) -> str | None:
     """Why PostgreSQL could not keep this text, or None."""
     if value is None:
         return None
     if "\0" in value:
-        return f"{place}: a NUL character cannot be stored"
+        return f"{path}: a NUL character cannot be stored"
     if at_most is not None and len(value) > at_most:
-        return f"{place}: at most {at_most} characters, not {len(value)}"
+        return f"{path}: at most {at_most} characters, not {len(value)}"
     return None

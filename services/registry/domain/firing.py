@@ -64,9 +64,9 @@ def end_of(schedule: Mapping[str, Any]) -> datetime | None:
 
 
 def _end_of_clock(clock: Mapping[str, Any]) -> datetime | None:
-    ends = [moment(clock["end_date"])] if clock.get("end_date") else []
+    ends = [timestamp(clock["end_date"])] if clock.get("end_date") else []
     if clock.get("type") == "DatesClock":
-        ends.append(max(moment(date) for date in _present(clock.get("dates"))))
+        ends.append(max(timestamp(date) for date in _present(clock.get("dates"))))
     rule = clock.get("rrule_obj") or {}
     if rule.get("type") == "rrule" and rule.get("_until"):
         ends.append(_aware(date_parser.isoparse(rule["_until"])))
@@ -77,7 +77,7 @@ def _present(items: Iterable[Any] | None) -> list[Any]:
     return [item for item in items or () if item is not None]
 
 
-def moment(value: Mapping[str, str]) -> datetime:
+def timestamp(value: Mapping[str, str]) -> datetime:
     """A serialized moment, `{"dt": local, "tz": name}`; a zone that is an offset is in its text or taken for UTC."""
     local = datetime.fromisoformat(value["dt"])
     if local.tzinfo is not None:

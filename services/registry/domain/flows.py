@@ -162,7 +162,7 @@ def read_flow(serialized: Any) -> NewFlow | Refused:
         return refused
     try:
         flow = _Flow.model_validate(serialized)
-        document = encode(serialized, place="serialized_flow")
+        document = encode(serialized, path="serialized_flow")
     except ValidationError as error:
         return malformed(complaint(error))
     except UnstorableError as error:
@@ -261,15 +261,15 @@ class Pieces:
 
 def read_tasks(serialized: Any) -> Pieces | Refused:
     """Tasks to be added, or why they are refused. The same slug twice is one task: the first."""
-    return _read_pieces(_TASKS, serialized, place="tasks", identity=lambda task: task.slug)
+    return _read_pieces(_TASKS, serialized, path="tasks", identity=lambda task: task.slug)
 
 
 def read_edges(serialized: Any) -> Pieces | Refused:
     """Edges to be added, or why they are refused. The same edge twice is one."""
-    return _read_pieces(_EDGES, serialized, place="edges", identity=lambda edge: edge.identity)
+    return _read_pieces(_EDGES, serialized, path="edges", identity=lambda edge: edge.identity)
 
 
-def _read_pieces(adapter: Any, serialized: Any, *, place: str, identity: Any) -> Pieces | Refused:
+def _read_pieces(adapter: Any, serialized: Any, *, path: str, identity: Any) -> Pieces | Refused:
     if serialized is None:
         serialized = []
     try:
@@ -278,11 +278,11 @@ def _read_pieces(adapter: Any, serialized: Any, *, place: str, identity: Any) ->
         for part, document in zip(parts, serialized, strict=True):
             kept.setdefault(identity(part), (part, document))
         documents = [
-            encode(document, place=f"{place}.{index}")
+            encode(document, path=f"{path}.{index}")
             for index, (_, document) in enumerate(kept.values())
         ]
     except ValidationError as error:
-        return malformed(complaint(error, place=place))
+        return malformed(complaint(error, path=path))
     except UnstorableError as error:
         return malformed(str(error))
     return Pieces(

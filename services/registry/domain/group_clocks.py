@@ -103,11 +103,11 @@ def _spanned(kind: str, item: dict[str, Any], zone: str | None, now: datetime) -
 
 
 def _moment(field: str, value: Any, zone: str | None) -> JsonObject:
-    moment = _read(field, value)
+    parsed = _read(field, value)
     name = zone or "UTC"
-    if moment.tzinfo is not None:
-        moment = moment.astimezone(ZoneInfo(name)).replace(tzinfo=None)
-    return {"dt": moment.isoformat(), "tz": name}
+    if parsed.tzinfo is not None:
+        parsed = parsed.astimezone(ZoneInfo(name)).replace(tzinfo=None)
+    return {"dt": parsed.isoformat(), "tz": name}
 
 
 def _rule_start(

@@ -56,9 +56,9 @@ class Part(BaseModel):
         return value
 
 
-def complaint(error: ValidationError, *, place: str = "") -> str:
+def complaint(error: ValidationError, *, path: str = "") -> str:
     """The first thing that is wrong, as `tasks.3.slug: Field required`."""
     first = error.errors(include_url=False, include_context=False)[0]
-    where = ".".join(str(step) for step in (*filter(None, [place]), *first["loc"]))
+    where = ".".join(str(step) for step in (*filter(None, [path]), *first["loc"]))
     what = first["msg"].removeprefix("Value error, ")
     return f"{where}: {what}" if where else what

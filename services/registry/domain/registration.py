@@ -112,8 +112,8 @@ Text = tuple[str, str | None, int | None]
 
 def text_refusal(*texts: Text) -> Refused | None:
     """The refusal of the first text that PostgreSQL could not keep, or None."""
-    for place, value, at_most in texts:
-        if reason := complaint_about_text(value, place, at_most=at_most):
+    for path, value, at_most in texts:
+        if reason := complaint_about_text(value, path, at_most=at_most):
             return invalid(reason)
     return None
 
@@ -146,7 +146,7 @@ def group_change_refusal(changes: JsonObject) -> Refused | None:
         return invalid("description: a string is expected")
     try:
         for name in changes:
-            encode(changes[name], place=name)
+            encode(changes[name], path=name)
     except UnstorableError as error:
         return invalid(str(error))
     return None

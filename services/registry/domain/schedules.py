@@ -25,7 +25,7 @@ from libs.contracts.base import JsonObject, Refused
 from libs.contracts.cron import readable
 from libs.contracts.errors import Code
 from services.registry.domain.documents import UnstorableError, encode, invalid
-from services.registry.domain.firing import cron_fires, is_date, moment, rule_fires
+from services.registry.domain.firing import cron_fires, is_date, rule_fires, timestamp
 from services.registry.domain.group_clocks import KINDS, BadClockError
 from services.registry.domain.parts import Part, complaint
 
@@ -186,7 +186,7 @@ _READERS: dict[str, Callable[[str], object]] = {
 }
 
 
-class Moment(Part):
+class Timestamp(Part):
     """A local time and its zone."""
 
     dt: Annotated[str, AfterValidator(_instant)]
@@ -203,15 +203,15 @@ class Clock(Part):
 class SpannedClock(Clock):
     """What fires from a start to an end; either may be open."""
 
-    start_date: Moment | None = None
-    end_date: Moment | None = None
+    start_date: Timestamp | None = None
+    end_date: Timestamp | None = None
 
     @model_validator(mode="after")
     def _begins_before_it_ends(self) -> Self:
         if (
             self.start_date is not None
             and self.end_date is not None
-            and moment(self.end_date.model_dump()) < moment(self.start_date.model_dump())
+            and timestamp(self.end_date.model_dump()) < timestamp(self.start_date.model_dump())
         ):
             msg = "end_date: it is before start_date, so the clock would never fire"
             raise ValueError(msg)
@@ -244,7 +244,7 @@ class DatesClock(Clock):
     """Given instants."""
 
     type: Literal["DatesClock"]
-    dates: Annotated[list[Moment], Field(min_length=1)]
+    dates: Annotated[list[Timestamp], Field(min_length=1)]
 
 
 class Rule(Part):
@@ -362,7 +362,7 @@ def _clock_from(
     try:
         clock = make(item, zone=own or zone, now=now)
         _BY_TYPE[clock["type"]].model_validate(clock)
-        encode(clock, place="schedule")
+        encode(clock, path="schedule")
     except BadClockError as error:
         return _invalid_clock(item, str(error))
     except ValidationError as error:

@@ -54,7 +54,7 @@ class Groups:
                 work.connection,
                 work.tenant_id,
                 command.flow_group_id,
-                encode(changes, place="changes"),
+                encode(changes, path="changes"),
             ):
                 return NOT_FOUND
             work.record(

@@ -24,7 +24,7 @@ from services.registry.domain.parts import LONGEST_NAME
 from services.registry.domain.registration import Entry, Group, Registered
 from services.registry.handlers import drafts
 from services.registry.handlers.versions import claim_group, group_name_of, make_version
-from services.registry.piece_store import LockedFlow, Placed
+from services.registry.piece_store import LockedFlow, StoredTask
 from services.registry.unit_of_work import UnitOfWork, UnitsOfWork
 
 
@@ -208,13 +208,15 @@ async def _add_edges(
         edges=pieces.parts,
         tasks={slug: task.id for slug, task in tasks.items()},
     )
-    await piece_store.place_tasks(*at, new_edges=new, has_reference_tasks=bool(reference_tasks))
+    await piece_store.update_task_flags(
+        *at, new_edges=new, has_reference_tasks=bool(reference_tasks)
+    )
     await _keep(work, flow_id, "edges", _only(new, ids, pieces.documents))
     return len(new)
 
 
 async def _cycle_refusal(
-    work: UnitOfWork, flow_id: UUID, tasks: dict[str, Placed], new: Sequence[Edge]
+    work: UnitOfWork, flow_id: UUID, tasks: dict[str, StoredTask], new: Sequence[Edge]
 ) -> Refused | None:
     """Old and new edges together must lead nowhere back. The old ones are read only if the new ones do not tell."""
     if not may_close_cycle(

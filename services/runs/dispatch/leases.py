@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from libs.contracts.agents import ClaimedRun, Held, Outcome, Renewal
+from libs.contracts.agents import ClaimedRun, HeldLease, Outcome, Renewal
 from libs.contracts.runs import RunKind
 from libs.contracts.states import State
 from libs.runtime import metrics
@@ -219,7 +219,9 @@ class LeaseStore:
             if row["lease_token"] == domain.lease_token(claim_id, row["id"])
         ]
 
-    async def renew(self, requests: Sequence[tuple[UUID, Sequence[Held]]]) -> list[list[Renewal]]:
+    async def renew(
+        self, requests: Sequence[tuple[UUID, Sequence[HeldLease]]]
+    ) -> list[list[Renewal]]:
         """Renew what (tenant, leases) requests still hold; how each lease stands, in order. One statement for all."""
         held = [(tenant_id, lease) for tenant_id, leases in requests for lease in leases]
         rows = await self._database.pool.fetch(
@@ -236,7 +238,7 @@ class LeaseStore:
         return [[next(renewals) for _ in leases] for _, leases in requests]
 
     @staticmethod
-    def _renewal(lease: Held, row: asyncpg.Record) -> Renewal:
+    def _renewal(lease: HeldLease, row: asyncpg.Record) -> Renewal:
         standing = domain.standing_of(row["state"], row["lease_token"], held=lease.lease_token)
         is_ours = row["lease_token"] == lease.lease_token
         return Renewal(

@@ -10,7 +10,7 @@ import structlog
 from pydantic import ValidationError
 
 from libs.contracts import agents, heartbeat
-from libs.contracts.agents import ClaimedRun, Held, Renewal
+from libs.contracts.agents import ClaimedRun, HeldLease, Renewal
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.contracts.runs import RegisterAgent, RunKind, SetStates, StateProposal, StatesSet
@@ -40,7 +40,7 @@ class LedgerCalls:
     """What dispatch asks of the ledger, which decides it by the rules for everybody."""
 
     set_states: Callable[[SetStates], Awaitable[StatesSet | Refused]]
-    bury: Callable[[heartbeat.FlowRunZombieDetected], Awaitable[None]]
+    on_zombie: Callable[[heartbeat.FlowRunZombieDetected], Awaitable[None]]
     """Treat a run as the zombie that it is."""
     register_agent: Callable[[RegisterAgent], Awaitable[Applied | Refused]]
     """Answers the id of the agent, made or found."""
@@ -76,7 +76,7 @@ class Verbs:
         self._due = due
         self._seen: dict[tuple[UUID, UUID], datetime] = {}
         # Fifty agents that confirm at once are one statement, as with the ledger's states. It needs no transaction.
-        self._renewals: GroupCommit[tuple[UUID, Sequence[Held]], list[Renewal]] = GroupCommit(
+        self._renewals: GroupCommit[tuple[UUID, Sequence[HeldLease]], list[Renewal]] = GroupCommit(
             lambda: nullcontext(leases.renew),
             batch_limit=RENEWALS_TOGETHER,
             queue_limit=RENEWALS_WAITING,
@@ -248,7 +248,7 @@ class Verbs:
     async def _bury_crashed(self, run: FlowRun) -> None:
         """A process that is known to be dead is a zombie without the wait."""
         now = self._clock()
-        await self._ledger.bury(
+        await self._ledger.on_zombie(
             heartbeat.FlowRunZombieDetected(
                 event_id=self._ids(),
                 at=now,

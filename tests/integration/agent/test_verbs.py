@@ -108,7 +108,7 @@ async def test_an_agent_that_cannot_be_answered_in_time_is_told_so(
         )
 
         assert Refused.model_validate_json(late.data).code is Code.UNAVAILABLE
-        await eventually(lambda: not ledger.bus.in_hand)
+        await eventually(lambda: not ledger.bus.in_flight)
 
 
 async def test_agents_that_come_while_too_many_wait_are_told_to_try_again(
@@ -132,10 +132,10 @@ async def test_agents_that_come_while_too_many_wait_are_told_to_try_again(
                     subject, hello.model_dump_json().encode(), reply=agent.client.new_inbox()
                 )
             await agent.client.flush()
-            await eventually(lambda: ledger.bus.in_hand == 2)
+            await eventually(lambda: ledger.bus.in_flight == 2)
 
             refused = await agent.hello()
 
         assert isinstance(refused, Refused)
         assert refused.code is Code.BUSY
-        await eventually(lambda: not ledger.bus.in_hand)
+        await eventually(lambda: not ledger.bus.in_flight)

@@ -260,10 +260,10 @@ async def test_whoever_is_silent_while_no_gateway_is_heard_is_not_announced(stac
     async with running(stack, heartbeat_needs_gateway=True) as service:  # no gateway runs here
         await ping(service, run)
         await eventually(lambda: last_seen(stack, run))
-        silent_since = service.moment()
+        silent_since = service.monotonic()
 
         async def has_been_silent_for_long() -> bool:
-            return service.moment() - silent_since > 1.5 * SILENCE.total_seconds()
+            return service.monotonic() - silent_since > 1.5 * SILENCE.total_seconds()
 
         await eventually(has_been_silent_for_long)
         assert (await service.silences.judge()).zombies == 0
@@ -310,7 +310,7 @@ async def test_the_sweep_finds_a_run_that_no_replica_waits_for(
 async def test_the_sweep_leaves_whom_we_hear_ourselves(stack: Stack, heartbeat: Heartbeat) -> None:
     """Were its row not written, that would be a fault of ours."""
     run = await guarded_long_ago(stack)
-    heartbeat.memory.add({key_of(TENANT, run): heartbeat.moment()}, heartbeat.moment())
+    heartbeat.memory.add({key_of(TENANT, run): heartbeat.monotonic()}, heartbeat.monotonic())
 
     assert (await heartbeat.silences.sweep()).zombies == 0
 
@@ -385,7 +385,7 @@ async def test_what_one_replica_heard_last_is_written_down_for_the_others_to_the
     await ping(heartbeat, run)
     await eventually(lambda: last_seen(stack, run))
     first = await last_seen(stack, run)
-    heartbeat.memory.wrote({key_of(TENANT, run): heartbeat.moment() + 3600})  # the row is fresh
+    heartbeat.memory.wrote({key_of(TENANT, run): heartbeat.monotonic() + 3600})  # the row is fresh
     await ping(heartbeat, run)
     await eventually(lambda: not heartbeat.pings.listener.has_just_heard(key_of(TENANT, run)))
     heartbeat.memory.wrote({key_of(TENANT, run): 0})
@@ -405,12 +405,14 @@ async def test_a_replica_that_starts_waits_for_those_in_the_table(
         await loop.stop()
     run = await guarded_long_ago(stack)
     async with running(stack) as other:
-        began = other.moment()
+        began = other.monotonic()
         assert key_of(TENANT, run) in other.memory
 
         assert await eventually(lambda: zombies(stack)) == {run: 3}
 
-        assert other.moment() - began >= SILENCE.total_seconds(), "it counts as heard at the start"
+        assert other.monotonic() - began >= SILENCE.total_seconds(), (
+            "it counts as heard at the start"
+        )
 
 
 async def guarded_long_ago(stack: Stack) -> UUID:
@@ -533,11 +535,11 @@ async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
         await eventually(lambda: has_listened(stack))
         for _ in range(6):
             await ping(service, await a_flow_run(stack.admin_pool))
-        began = service.moment()
+        began = service.monotonic()
 
         await eventually(lambda: zombies(stack), timeout=15)
 
-        assert service.moment() - began > 2 * SILENCE.total_seconds() - 0.5
+        assert service.monotonic() - began > 2 * SILENCE.total_seconds() - 0.5
         await eventually(lambda: all_are_announced(stack, 6))
 
 

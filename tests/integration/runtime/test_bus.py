@@ -172,7 +172,7 @@ async def test_a_bus_that_stops_answers_all_that_it_was_asked_before(
     await asker._settle(timeout=10)
 
     stopping = asyncio.create_task(server.stop())
-    await eventually(lambda: server.in_hand > 0)
+    await eventually(lambda: server.in_flight > 0)
     go_on.set()
     answers = [Applied.model_validate_json((await answer).data) for answer in begun]
     await stopping
@@ -236,7 +236,7 @@ class Away:
     async def answer(self) -> None:
         """Send the answer."""
         self.go_on.set()
-        await eventually(lambda: not self.server.in_hand)
+        await eventually(lambda: not self.server.in_flight)
         await self.server.client.flush()
 
 
@@ -291,7 +291,7 @@ async def hanging(stack: Stack, *, ping_interval: float) -> AsyncIterator[Bus]:
     """A bus whose broker takes nothing any more, with far more to send than sockets hold."""
     async with cut_before(stack.nats_url) as way:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setitem(connection._ENDURANCE, "ping_interval", ping_interval)
+            patch.setitem(connection._RECONNECT, "ping_interval", ping_interval)
             bus = Bus(way.url, service="asker")
         await bus.start()
         assert way.hang() == 1

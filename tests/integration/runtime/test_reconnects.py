@@ -43,7 +43,7 @@ async def bus(odd: OddNats, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bu
 def _endurance() -> dict[str, float]:
     from libs.runtime.bus import connection as module  # noqa: PLC0415 - the class above has the module's name
 
-    return module._ENDURANCE
+    return module._RECONNECT
 
 
 async def is_back(bus: Bus) -> None:

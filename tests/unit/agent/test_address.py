@@ -39,7 +39,7 @@ def test_an_agent_reads_the_address_as_a_service_does(url: str) -> None:
         options["token"] = address.api_key
 
     assert options == nats_address(url).options()
-    assert address.place == nats_address(url).place
+    assert address.hosts == nats_address(url).hosts
 
 
 @pytest.mark.parametrize("url", BAD)

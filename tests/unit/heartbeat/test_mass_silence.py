@@ -1,17 +1,17 @@
 """Whose silences are held when many are silent at once."""
 
-from services.heartbeat.domain.mass_silence import Crowd, Held, Holds
+from services.heartbeat.domain.mass_silence import HeldGroups, Holds, RunCounts
 
 LARGE, OTHER, SMALL, TINY = (bytes([number]) * 16 for number in range(4))
 RUN = b"r" * 16
 
 
-def crowd(**counts: dict[bytes, tuple[int, int]]) -> Crowd:
+def run_counts(**counts: dict[bytes, tuple[int, int]]) -> RunCounts:
     """Of each tenant how many runs there are, and how many are silent."""
     runs = counts["runs"]
     guarded = {tenant: count for tenant, (count, _) in runs.items()}
     silent = {tenant: count for tenant, (_, count) in runs.items()}
-    return Crowd(guarded=guarded, known=guarded, silent=silent)
+    return RunCounts(guarded=guarded, known=guarded, silent=silent)
 
 
 def held(runs: dict[bytes, tuple[int, int]]) -> set[bytes]:
@@ -20,8 +20,8 @@ def held(runs: dict[bytes, tuple[int, int]]) -> set[bytes]:
     return {tenant for tenant in runs if tenant + RUN in found}
 
 
-def look(holds: Holds, runs: dict[bytes, tuple[int, int]], *, now: float) -> Held:
-    return holds.look(crowd(runs=runs), least=25, share=0.5, now=now, silence=120)
+def look(holds: Holds, runs: dict[bytes, tuple[int, int]], *, now: float) -> HeldGroups:
+    return holds.look(run_counts(runs=runs), least=25, share=0.5, now=now, silence=120)
 
 
 def test_the_outage_of_one_tenant_delays_no_zombie_of_another() -> None:

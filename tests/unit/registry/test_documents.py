@@ -75,7 +75,7 @@ def test_json_of_exactly_the_depth_that_messages_can_carry_is_read() -> None:
 def test_integers_of_any_size_stay_exact() -> None:
     assert encode(
         decompress(b64encode(compress(b"1180591620717411303425", mtime=0)).decode(), limit=LIMIT),
-        place="",
+        path="",
     ) == ("1180591620717411303425")
 
 
@@ -90,7 +90,7 @@ def test_integers_of_any_size_stay_exact() -> None:
 )
 def test_what_postgres_cannot_keep_is_refused(value: Any, complaint: str) -> None:
     with pytest.raises(UnstorableError) as caught:
-        encode(value, place="flow")
+        encode(value, path="flow")
 
     assert str(caught.value) == complaint
 
@@ -101,8 +101,8 @@ def test_nesting_without_end_is_refused() -> None:
         value = [value]
 
     with pytest.raises(UnstorableError, match="nested too deeply"):
-        encode(value, place="flow")
+        encode(value, path="flow")
 
 
 def test_a_backslash_before_u0000_is_no_nul_character() -> None:
-    assert encode("\\u0000", place="") == '"\\\\u0000"'
+    assert encode("\\u0000", path="") == '"\\\\u0000"'

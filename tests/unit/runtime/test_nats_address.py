@@ -69,7 +69,7 @@ def test_nothing_secret_is_in_what_a_log_would_show() -> None:
     address = nats_address("nats://runs:hunter2@h1:1,h2:2")
 
     assert "hunter2" not in repr(address)
-    assert address.place == "h1:1, h2:2"
+    assert address.hosts == "h1:1, h2:2"
     assert address == NatsAddress(
         servers=("nats://h1:1", "nats://h2:2"), user="runs", password="hunter2"
     )

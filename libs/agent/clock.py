@@ -7,7 +7,7 @@ from uuid import UUID
 
 
 def utc_now() -> datetime:
-    """The current moment in UTC."""
+    """The current time in UTC."""
     return datetime.now(UTC)  # noqa: TID251 - the agent's only question to the system clock
 
 
