@@ -37,8 +37,9 @@ def router(
     @router.signal(subjects.SIG_CHANGED)
     async def on_changed(tenant_id: Annotated[UUID, Path()], told: bytes) -> None:
         """The ledger has committed what no event tells."""
-        for hint in signals_of(told):
-            hub.signal(tenant_id, hint)
+        if hub.has_listeners(tenant_id):
+            for hint in signals_of(told):
+                hub.signal(tenant_id, hint)
 
     if logins is not None:
 

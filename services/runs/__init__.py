@@ -43,6 +43,8 @@ Guarantees
 * What running code reports is never refused for its characters or the length of its text: it is cleaned and cut
   (`libs/runtime/reported.py`). Only a state or artifact whose data is too large is refused.
 * A log line is stored once, though it may be delivered twice, and can be read within a second.
+* Who watches is told of what no event tells, at most twenty times a second for each tenant: task runs that moved, new
+  log lines, agents that came, went, fell silent or are back (`hints.py`). They may be lost, and nothing waits for them.
 
 What happens when
 * *NATS is gone:* nobody can ask. Committed events wait in the outbox. Clients' requests end with "unavailable".

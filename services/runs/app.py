@@ -17,6 +17,7 @@ from services.runs import subscribers, upkeep
 from services.runs.agents import Agents
 from services.runs.dispatch import Dispatch, DispatchSettings, LedgerCalls
 from services.runs.handlers import Handlers
+from services.runs.hints import AgentWatch, Hints
 from services.runs.ledger import Answer, Command, Committed, Ledger, Policy
 from services.runs.logs import LogDrain
 from services.runs.loops import Duties
@@ -34,6 +35,7 @@ class Runs(Service):
     ) -> None:
         super().__init__(settings, clock=clock, ids=ids)
         self._background = Background(self.log, "hint_failed")
+        self._hints = Hints(self.bus, self._background)
         ledger = Ledger(
             self.database,
             clock=clock,
@@ -62,6 +64,7 @@ class Runs(Service):
             monotonic=lambda: asyncio.get_running_loop().time(),
             seen=self._background.run,
             due=self._due,
+            agent_changed=self._hints.agent_changed,
         )
         self.drain = LogDrain(
             self.database,
@@ -82,8 +85,9 @@ class Runs(Service):
             pings=settings,
         )
         self.duties = Duties(
-            self.database, self.commit, settings, clock=clock, due=self._due, log=self.log
-        )
+            self.database, self.commit, settings, clock=clock, due=self._due, log=self.log,
+            agent_watch=AgentWatch(self.database, self._hints, settings.agent_silent_after),
+        )  # fmt: skip
         self.add_duties((*self.duties.all(), *self.dispatch.duties()))
 
     def declare(self) -> None:
@@ -103,6 +107,7 @@ class Runs(Service):
 
     async def on_stop(self) -> None:
         """The bus has drained; close the lanes."""
+        self._hints.close()
         await self._background.finish()
         await self.commit.stop()
 
@@ -112,6 +117,8 @@ class Runs(Service):
         """Publish the outbox now, and give the hints that nothing depends on."""
         if committed.has_events:
             self.committed()
+        if committed.task_run_moves:
+            self._hints.task_runs_moved(committed.task_run_moves)
         for tenant_id in committed.work_ready:
             self._due(tenant_id)
         for tenant_id, flow_run_id in committed.cancelling:

@@ -36,6 +36,8 @@ class Handlers:
     """Runs something in the background: an agent's presence must not delay its answer."""
     due: Callable[[UUID], None]
     """Told of a tenant whose waiting runs may start now."""
+    agent_changed: Callable[[UUID, UUID], None]
+    """Told of an agent, as (tenant, id), that has registered or is gone."""
 
     # states and creation
 
@@ -99,11 +101,15 @@ class Handlers:
         """Register an agent."""
         if (reason := unstorable_identity(request)) is not None:
             return Refused(code=Code.INVALID, fields={"reason": reason})
-        return Applied(id=await self.agents.register(request, id_=self.ids(), at=self.clock()))
+        agent_id = await self.agents.register(request, id_=self.ids(), at=self.clock())
+        self.agent_changed(request.tenant_id, agent_id)
+        return Applied(id=agent_id)
 
     async def delete_agent(self, request: runs.DeleteAgent) -> Applied:
         """Forget an agent."""
         done = await self.agents.delete(request.tenant_id, request.agent_id)
+        if done:
+            self.agent_changed(request.tenant_id, request.agent_id)
         return Applied(id=request.agent_id, success=done)
 
     # small writes

@@ -11,6 +11,7 @@ from libs.runtime.database import Database
 from libs.runtime.group_commit import GroupCommit
 from libs.runtime.loop import Duty
 from services.runs import concurrency_limits, upkeep
+from services.runs.hints import AgentWatch
 from services.runs.ledger import Answer, Command
 from services.runs.settings import RunsSettings
 
@@ -27,6 +28,7 @@ class Duties:
         clock: Clock,
         due: Callable[[UUID], None],
         log: structlog.typing.FilteringBoundLogger,
+        agent_watch: AgentWatch,
     ) -> None:
         self._database = database
         self._commit = commit
@@ -34,6 +36,7 @@ class Duties:
         self._clock = clock
         self._due = due
         self._log = log
+        self.agent_watch = agent_watch
 
     def all(self) -> tuple[Duty, ...]:
         """Each with how often."""
@@ -44,6 +47,7 @@ class Duties:
             Duty("slots", settings.sweep_tick, self.repair_slots),
             Duty("left_task_runs", settings.sweep_tick, self.end_left_task_runs),
             Duty("lateness", settings.late_tick, self.mark_late),
+            Duty("agents", settings.late_tick, self.watch_agents),
             Duty("cancellations", settings.cancel_tick, self.end_cancellations),
         )
 
@@ -100,6 +104,10 @@ class Duties:
         if ended:
             self._log.info("left_task_runs_ended", flow_runs=ended)
         return ended
+
+    async def watch_agents(self) -> int:
+        """Hint at agents that fell silent or came back; how many."""
+        return await self.agent_watch.look(self._clock())
 
     async def mark_late(self) -> int:
         """Say of due runs why they have not started, and show how many there are; how many have a new reason."""

@@ -10,7 +10,8 @@ Guarantees
 * A hint of a fact (`hw.evt.*`) has a place in the EVENTS stream. An SSE id is the stream's birth and that place, so it
   means the same on every gateway, and `Last-Event-ID` resumes on any of them.
 * What was missed and is no longer known is said (`event: gap`), never left out in silence.
-* Hints of task runs and log lines come from signals: they may be lost, and `gap` or `fresh` is the time to look anew.
+* Hints of task runs, agents and log lines come from signals: they may be lost, and `gap` or `fresh` is the time to look
+  anew. An agent is hinted when it registers, is deleted, falls silent or is heard of again.
 * A stream gets at most four messages a second, however much happens; of one object the newest hint is kept.
 * Nothing is kept without bound: not the window, not what waits for a slow reader. Who does not read is let go.
 * A stream ends when its key would be refused a request, half a second later at most.

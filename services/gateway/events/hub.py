@@ -238,6 +238,10 @@ class Hub:
         if is_new and hint is not None and tenant_id is not None:
             self.signal(tenant_id, hint)
 
+    def has_listeners(self, tenant_id: UUID) -> bool:
+        """Whether a signal of this tenant would be told anybody."""
+        return tenant_id in self._channels
+
     def signal(self, tenant_id: UUID, hint: Hint) -> None:
         """Something that may be lost, and has no place."""
         for channel in self._channels.get(tenant_id, {}).values():

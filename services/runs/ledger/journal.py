@@ -113,6 +113,11 @@ class Journal:
             self.slots.leave(moved.run.id)
         self._task_runs.append((self._ids(), moved))
 
+    @property
+    def task_run_moves(self) -> Sequence[tuple[UUID, TaskRunMoved]]:
+        """The moves of task runs that were noted, in order, each with the id of its history row."""
+        return self._task_runs
+
     def log(self, tenant_id: UUID, entry: LogEntry) -> None:
         """Note a line of the run's log that explains a move."""
         self._logs.append((tenant_id, entry))

@@ -21,6 +21,7 @@ from libs.runtime import faults, log, metrics
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
+from services.runs.domain.transitions import TaskRunMoved
 from services.runs.ledger.commands import (
     Answer,
     CancelArchived,
@@ -49,6 +50,8 @@ class Committed:
     """(tenant, flow run) that a process should stop."""
     has_events: bool
     """Whether the outbox has something to publish; task runs alone give it nothing."""
+    task_run_moves: Sequence[tuple[UUID, TaskRunMoved]]
+    """Moves of task runs, in order; the ids are those of their history rows."""
 
 
 class Ledger:
@@ -177,6 +180,7 @@ class _Batch:
             frozenset(ready | self._creations.ready),
             tuple(self._moves.cancelling if self._moves else ()),
             has_events=self._journal.has_events,
+            task_run_moves=self._journal.task_run_moves,
         )
 
     async def _get_or_create_task_runs(

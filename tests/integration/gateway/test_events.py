@@ -274,3 +274,38 @@ async def test_new_log_lines_are_hinted_when_they_can_be_read(gateway: Gateway, 
         )
 
     assert lines["log"] == [{"message": "hello"}]
+
+
+async def test_a_task_runs_new_state_is_hinted_with_its_flow_run(
+    gateway: Gateway, admin: Gql
+) -> None:
+    flow, run = await a_run(admin)
+    task = (
+        await admin(
+            "query($f: uuid!) { task(where: {flow_id: {_eq: $f}}, limit: 1) { id } }", f=flow
+        )
+    )["task"][0]["id"]
+    made = await admin(
+        "mutation($i: get_or_create_task_run_input!) { get_or_create_task_run(input: $i) { id } }",
+        i={"flow_run_id": run, "task_id": task, "map_index": -1},
+    )
+    task_run = made["get_or_create_task_run"]["id"]
+
+    async with listening(gateway, kinds="task_run", flow_run=run) as heard:
+        await set_state(admin, run, "Running", 1)
+        await admin(
+            "mutation($i: set_task_run_states_input!) { set_task_run_states(input: $i) { states { status } } }",
+            i={"states": [{"task_run_id": task_run, "version": 0, "state": {"type": "Running"}}]},
+        )
+        hint = await heard.hint("task_run", task_run)
+
+    assert (hint["flow_run_id"], hint["state"]) == (run, "Running")
+    assert hint["version"] >= 1
+
+
+async def test_an_agent_that_registers_is_hinted(gateway: Gateway, admin: Gql) -> None:
+    async with listening(gateway, kinds="agent") as heard:
+        made = await admin(
+            'mutation { register_agent(input: {type: "LocalAgent", name: "n", labels: []}) { id } }'
+        )
+        await heard.hint("agent", made["register_agent"]["id"])
