@@ -18,6 +18,12 @@ from starlette.types import ASGIApp
 from libs.runtime import metrics
 from libs.runtime.http_limits import Connections, HttpLimits
 from libs.runtime.http_protocol import Protocol
+from libs.runtime.http_websocket import (
+    MESSAGE_BYTES,
+    PING_INTERVAL,
+    PING_TIMEOUT,
+    WebSocketProtocol,
+)
 
 _ACCEPTED_AT_ONCE = 16
 """Connections taken in one turn of the event loop.
@@ -46,7 +52,9 @@ class HttpServer:
         drain_timeout: timedelta,
         variable: str,
         limits: HttpLimits | None = None,
+        websockets: bool = False,
     ) -> None:
+        """`websockets` lets clients change over to one; the application gets scopes of that type then."""
         self._host = host
         self.port = port
         self._drain = drain_timeout
@@ -55,6 +63,7 @@ class HttpServer:
         self._serving: asyncio.Task[None] | None = None
         self._watching: asyncio.Task[None] | None = None
         self._limits = limits or HttpLimits()
+        self._websockets = websockets
 
     async def start(self, app: ASGIApp) -> None:
         """Open the port and return when requests are answered. OSError says which variable to change."""
@@ -66,7 +75,11 @@ class HttpServer:
             uvicorn.Config(
                 app,
                 http=partial(Protocol, among=connections),  # type: ignore[arg-type]  # it makes the class's instances
-                ws="none",
+                ws=partial(WebSocketProtocol, among=connections) if self._websockets else "none",  # type: ignore[arg-type]  # the same
+                ws_max_size=MESSAGE_BYTES,
+                ws_ping_interval=PING_INTERVAL,
+                ws_ping_timeout=PING_TIMEOUT,
+                ws_per_message_deflate=False,
                 log_level="warning",
                 access_log=False,
                 lifespan="off",

@@ -197,9 +197,24 @@ class Protocol(HttpToolsProtocol):
         """The request is whole."""
         if not self._refused:
             self._phase = _Phase.NEXT
-            if self.cycle.response_complete:
+            # There is none for a head that asks to change over to WebSocket.
+            if self.cycle is not None and self.cycle.response_complete:
                 self._since = self.loop.time()
             super().on_message_complete()
+
+    # WebSocket
+
+    def _should_upgrade(self) -> bool:
+        is_answered = self.cycle is None or self.cycle.response_complete
+        return is_answered and self.scope["method"] == "GET" and super()._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Clients that ask for HTTP/2 are answered in HTTP/1.1, as they expect."""
+
+    def handle_websocket_upgrade(self) -> None:
+        """Leave the place to the protocol that takes over, which counts itself at once."""
+        self._among.remove(self)
+        super().handle_websocket_upgrade()
 
     def _start_asgi_task(self, cycle: Any, app: Any) -> None:
         cycle.scope[CONNECTION] = self

@@ -22,7 +22,8 @@ Guarantees
   by (`libs/runtime/departed.py`). Keys end with what let their maker in. Who did, read or was refused what is in a
   trail that this service can only add to. What the network has no way to, `deploy/keys.py` does on the machine.
 * An answer never repeats a secret (`discreet`), and roles read what `permissions` says.
-* What changes is pushed as hints (`events`): a gap is said, a slow reader is let go, a stream ends with its key.
+* What changes is pushed as hints, as server-sent events (`events`) and as GraphQL subscriptions (`subscriptions`), from
+  one hub: a gap is said, a slow reader is let go, a stream ends with its key.
 * A surprise never shows its text: the client gets an id, the log has the rest. Texts that old clients match on are in
   `compat.py` and nowhere else.
 

@@ -16,6 +16,7 @@ from libs.runtime.service import Service
 from services.gateway import subscribers
 from services.gateway.agent_login import Issuer
 from services.gateway.agent_logins import AgentLogins
+from services.gateway.browsers import WebPages
 from services.gateway.bulk import Bulk
 from services.gateway.bulk.selection import Selection
 from services.gateway.bulk.store import BulkStore
@@ -25,6 +26,7 @@ from services.gateway.dashboard import Dashboard
 from services.gateway.downloads.lines import Lines
 from services.gateway.downloads.routes import Downloads
 from services.gateway.downloads.tables import Tables
+from services.gateway.events.access import Access
 from services.gateway.events.endpoint import Events
 from services.gateway.events.feed import Feed
 from services.gateway.events.hub import Hub
@@ -44,6 +46,8 @@ from services.gateway.reads import Reader
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.subscriptions.endpoint import Sockets
+from services.gateway.subscriptions.operations import Subscriptions
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
 
@@ -75,6 +79,7 @@ class Gateway(Service):
             port=settings.port,
             drain_timeout=settings.drain_timeout,
             variable="HEADWATER_PORT",
+            websockets=True,
             limits=HttpLimits(
                 connections=settings.connections,
                 connections_of_address=settings.connections_of_address,
@@ -102,7 +107,7 @@ class Gateway(Service):
             window=settings.event_window,
             monotonic=lambda: asyncio.get_running_loop().time(),
         )
-        self._events: Events | None = None
+        self._access: Access | None = None
         self.add_duties(duties(settings, self._log_copies, self._bulk_worker, self.follow_events))
         self._authenticator: Authenticator | None = None
         self._leases = Leases(self._store.held)
@@ -171,16 +176,31 @@ class Gateway(Service):
     ) -> ASGIApp:
         """GraphQL, and what people and their browsers get beside it."""
         finder = Finder(self.database)
-        events = self._events = Events(
-            self._hub, authenticator, versions=finder.versions, has_run=finder.has_flow_run
+        access = self._access = Access(
+            authenticator, versions=finder.versions, has_run=finder.has_flow_run
         )
-        dashboard = Dashboard(base_path_of(self._settings.public_url))
+        base_path = base_path_of(self._settings.public_url)
+        dashboard = Dashboard(base_path)
+        for_people = people(shared, authenticator, finder, Events(self._hub, access), dashboard)
+        pages = WebPages(
+            keys_required=self._settings.keys_required, origins=self._settings.page_origins
+        )
         return build_app(
             shared,
             authenticator,
             operations,
             self,
-            people=people(shared, authenticator, finder, events, dashboard),
+            people=for_people,
+            sockets=Sockets(
+                shared,
+                Subscriptions(operations),
+                hub=self._hub,
+                access=access,
+                sessions=for_people.sessions,
+                pages=pages,
+                base_path=base_path,
+            ),
+            pages=pages,
             dashboard=dashboard,
             tracing=self.tracing,
         )
@@ -224,8 +244,8 @@ class Gateway(Service):
         return await self._feed.tick() + await self.check_streams()
 
     async def check_streams(self) -> int:
-        """End the event streams whose key has ended; how many."""
-        return 0 if self._events is None else await self._events.check_keys()
+        """End the event streams and sockets whose key has ended; how many."""
+        return 0 if self._access is None else await self._access.check_keys()
 
     async def stop(self) -> None:
         """Close the port first, answer what is in flight, then close the rest."""

@@ -42,6 +42,7 @@ from services.gateway.people import People
 from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError, Given, Operation, operation_of
 from services.gateway.shares import BusyError
+from services.gateway.subscriptions.endpoint import PATHS, Sockets
 
 JSON = "application/json"
 
@@ -51,7 +52,7 @@ _RETRY_SOON = (b"retry-after", b"1")
 _STARTED_AT_ONCE = 10  # operations of a batch, before others have a turn
 _TURNS_TO_HEAR = 3  # of the loop, until it has told that a client is gone
 _NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is of this moment, and for this caller
-_PATHS = frozenset({"/", "/graphql", "/graphql/", "/graphql/alpha"})
+_PATHS = PATHS
 # Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
 _LEASED = re.compile(
     r"/lease/(?P<flow_run_id>[0-9a-fA-F-]{36})/(?P<token>[0-9a-fA-F-]{36})(?P<path>/.*|)"
@@ -67,6 +68,8 @@ def build_app(
     probe: Probe,
     *,
     people: People,
+    sockets: Sockets,
+    pages: WebPages,
     dashboard: Dashboard,
     tracing: Tracing | None = None,
 ) -> ASGIApp:
@@ -75,9 +78,34 @@ def build_app(
     FastAPI has the pages, what browsers need (CORS), and health and metrics unless they have a port of their own.
     GraphQL of everybody else goes past it: its routing and middleware cost more than a compiled mutation.
     """
-    settings = shared.settings
     graphql = Endpoint(shared, authenticator, operations, tracing)
-    pages = WebPages(keys_required=settings.keys_required, origins=settings.page_origins)
+    others = with_page_headers(_with_routes(shared, graphql, probe, dashboard))
+
+    async def front(scope: Scope, receive: Receive, send: Send) -> None:
+        headers = _headers(scope)
+        if scope["type"] == "websocket":
+            await sockets.answer(scope, headers, receive, send)
+            return
+        refused = pages.refusal(scope["method"], headers)
+        if refused is not None:
+            status, text = refused
+            await _send(send, _error(text, code="FORBIDDEN", status=status))
+        elif (
+            scope["method"] == "POST"
+            and "origin" not in headers
+            and (scope["path"] in _PATHS or _LEASED.fullmatch(scope["path"]))
+        ):
+            await graphql.answer(scope, headers, receive, send)
+        else:
+            await people.answer(scope, headers, receive, send, others=others)
+
+    return front
+
+
+def _with_routes(
+    shared: Shared, graphql: "Endpoint", probe: Probe, dashboard: Dashboard
+) -> FastAPI:
+    settings = shared.settings
     app = FastAPI(title="Headwater", docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(
         CORSMiddleware,
@@ -100,25 +128,7 @@ def build_app(
         app.router.routes.append(Route(path, Asked(graphql, page), methods=["GET"]))
     # Last: what the dashboard shows at an address, it finds out by itself.
     app.router.routes.append(Route("/{rest:path}", Elsewhere(dashboard)))
-
-    others = with_page_headers(app)
-
-    async def front(scope: Scope, receive: Receive, send: Send) -> None:
-        headers = _headers(scope)
-        refused = pages.refusal(scope["method"], headers)
-        if refused is not None:
-            status, text = refused
-            await _send(send, _error(text, code="FORBIDDEN", status=status))
-        elif (
-            scope["method"] == "POST"
-            and "origin" not in headers
-            and (scope["path"] in _PATHS or _LEASED.fullmatch(scope["path"]))
-        ):
-            await graphql.answer(scope, headers, receive, send)
-        else:
-            await people.answer(scope, headers, receive, send, others=others)
-
-    return front
+    return app
 
 
 class Asked:

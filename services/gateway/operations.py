@@ -57,7 +57,7 @@ class Operations:
         tracing: Tracing | None = None,
     ) -> None:
         self._tracing = tracing
-        self._schema = schema
+        self.schema = schema
         self._reads = reads
         self._reader = reader
         self.answers = Answers(ids)
@@ -126,6 +126,16 @@ class Operations:
         given = compat.variables_by_field(prepared.node, operation.variables or {})
         return await self._execute(prepared, replace(operation, variables={**given}), context)
 
+    async def subscription(self, operation: Operation, context: Context) -> Prepared:
+        """The subscription, parsed and validated. Raises GraphQLError, BadVariables or BusyError."""
+        context.budget.spend_characters(len(operation.query))
+        prepare = partial(self._preparation.subscription, operation, context.budget)
+        prepared = (
+            prepare() if self._preparation.is_quick(operation) else await context.beside(prepare)
+        )
+        context.budget.spend_fields(prepared.parsed.weight.fields)
+        return prepared
+
     # what is known of the document
 
     async def _recall(self, operation: Operation, context: Context) -> tuple[Lifted, Plan | None]:
@@ -146,7 +156,7 @@ class Operations:
 
     def _admitted(self, operation: Operation) -> Operation:
         query, variables = odd_text.admitted(
-            self._schema, operation.query, operation.variables, operation.name
+            self.schema, operation.query, operation.variables, operation.name
         )
         return replace(operation, query=query, variables=variables, odd=False)
 
@@ -154,7 +164,7 @@ class Operations:
         """The refused document without what is odd in it; None where that is not why."""
         if len(operation.query) > CHARACTERS or not odd_text.may_be_odd(operation.query):
             return None
-        clean = partial(odd_text.with_clean_literals, self._schema, operation.query, operation.name)
+        clean = partial(odd_text.with_clean_literals, self.schema, operation.query, operation.name)
         try:
             return await context.beside(clean)
         except (BusyError, GraphQLError):
@@ -234,7 +244,7 @@ class Operations:
             definitions = prepared.node.variable_definitions or ()
             given = operation.variables or {}
             unfit = await context.beside(
-                lambda: get_variable_values(self._schema, definitions, given)
+                lambda: get_variable_values(self.schema, definitions, given)
             )
             if isinstance(unfit, list):
                 return self.answers.refused(unfit)
@@ -257,7 +267,7 @@ class Operations:
     ) -> ExecutionResult:
         run: partial[Any] = partial(
             execute,
-            self._schema,
+            self.schema,
             document,
             context_value=context,
             variable_values=operation.variables or {},

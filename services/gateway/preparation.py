@@ -58,6 +58,17 @@ class Preparation:
         self._reads = reads
         self._mutations = mutations
 
+    def subscription(self, operation: Operation, budget: Budget) -> Prepared:
+        """The same for a subscription; GraphQLError for every other operation."""
+        parsed = self._documents.read(operation.query, budget)
+        node = get_operation_ast(parsed.document, operation.name)
+        if node is None:
+            raise _no_operation(operation, parsed.document)
+        if node.operation is not OperationType.SUBSCRIPTION:
+            msg = f"A socket answers subscriptions; send this {node.operation.value} as POST to /graphql."
+            raise GraphQLError(msg, node)
+        return Prepared(parsed, node, None)
+
     def is_quick(self, operation: Operation) -> bool:
         """Whether `prepare` takes so little time that the event loop can spare it."""
         known = self._documents.known(operation.query)
@@ -70,6 +81,12 @@ class Preparation:
         node = get_operation_ast(document, operation.name)
         if node is None:
             raise _no_operation(operation, document)
+        if node.operation is OperationType.SUBSCRIPTION:
+            msg = (
+                "A subscription is answered over WebSocket (graphql-transport-ws) at this address; GET /events tells"
+                " the same as server-sent events."
+            )
+            raise GraphQLError(msg, node)
         if node.operation is not OperationType.QUERY:
             if not operation.may_write:
                 msg = "A GET answers queries only; send a mutation as POST."

@@ -30,7 +30,8 @@ dead letter. So handlers need no code for these:
 | how a subject is declared | `router.py` |
 """
 
+from libs.runtime.bus.benchmarks import Benchmark
 from libs.runtime.bus.connection import Bus
-from libs.runtime.bus.router import Benchmark, Router
+from libs.runtime.bus.router import Router
 
 __all__ = ["Benchmark", "Bus", "Router"]

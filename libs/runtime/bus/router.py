@@ -27,6 +27,7 @@ from libs.contracts.streams import Durable, Stream
 from libs.contracts.subjects import Subject
 from libs.runtime.bus.answering import AT_ONCE, Answering, Turns, within
 from libs.runtime.bus.batches import Batches, BatchHandler
+from libs.runtime.bus.benchmarks import Benchmark
 from libs.runtime.bus.consumers import Consuming
 from libs.runtime.failures import is_outage
 
@@ -49,14 +50,6 @@ class Kind(StrEnum):
     DURABLE = "durable"
     BATCHES = "durable, in batches"
     SIGNAL = "signal"
-
-
-class Benchmark(StrEnum):
-    """Which benchmark shows that a lean lane is worth it (`make bench only=...`)."""
-
-    RUNS = "runs"
-    HEARTBEAT = "heartbeat"
-    AGENT_DISPATCH = "agent_dispatch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

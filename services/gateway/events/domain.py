@@ -100,12 +100,12 @@ class Cursor:
         return f"{self.life}-{self.sequence}"
 
 
-def cursor_of(text: str) -> Cursor:
-    """The cursor that a client sends back; BadFilterError for what was never an id of ours."""
+def cursor_of(text: str, *, name: str = "Last-Event-ID") -> Cursor:
+    """The cursor that a client sends back; BadFilterError, which says its `name`, for what was never an id of ours."""
     found = _CURSOR.fullmatch(text.strip())
     if found is None:
         msg = (
-            f"Last-Event-ID: {text[:64]!r} is no id of this stream. Send the last id that you received,"
+            f"{name}: {text[:64]!r} is no id of this stream. Send the last id that you received,"
             " or none to begin now."
         )
         raise BadFilterError(msg)

@@ -13,6 +13,7 @@ from uuid import UUID
 from libs.runtime import metrics
 from services.gateway.events import frames
 from services.gateway.events.domain import Coalesced, Cursor, Filter, Gap, Hint, Window
+from services.gateway.events.frames import Told
 
 GATHERS = 0.25  # seconds; a stream gets four messages a second at most
 _MOST_WAITING = 16  # messages, which is four seconds of them, until a reader counts as slow
@@ -41,18 +42,18 @@ class Stream:
         self.has_begun = False
         """Whether it has been told what it missed; before, its place is the one that it came with."""
         self._cut = cut
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[Told] = deque()
         self._something = asyncio.Event()
         self._cutting: asyncio.TimerHandle | None = None
 
-    def push(self, frame: bytes) -> None:
+    def push(self, told: Told) -> None:
         """Write this next; who has too much waiting is let go."""
         if self.ended is not None:
             return
         if len(self._waiting) >= _MOST_WAITING:
             self.end("slow_reader", "You read too slowly; come back with your last id.")
             return
-        self._waiting.append(frame)
+        self._waiting.append(told)
         self._something.set()
 
     def end(self, reason: str, text: str) -> None:
@@ -85,8 +86,8 @@ class Stream:
         """Whether nothing waits to be written."""
         return not self._waiting
 
-    async def next(self, *, within: float) -> bytes | None:
-        """What waits, in one piece; None when nothing came for so many seconds, b"" when nothing more will."""
+    async def next(self, *, within: float | None) -> list[Told] | None:
+        """What waits; None when nothing came for so many seconds, an empty list when nothing more will."""
         if not self._waiting and self.ended is None:
             try:
                 async with asyncio.timeout(within):
@@ -94,9 +95,9 @@ class Stream:
             except TimeoutError:
                 return None
         self._something.clear()
-        piece = b"".join(self._waiting)
+        taken = [*self._waiting]
         self._waiting.clear()
-        return piece
+        return taken
 
 
 @dataclass(slots=True)
@@ -264,13 +265,13 @@ class Hub:
         for stream in waiting:
             self._let_in(stream, is_opened=True)
 
-    def _say(self, frame: bytes) -> None:
+    def _say(self, told: Told) -> None:
         """Tell all that have begun, after what they are still to hear."""
         for channels in tuple(self._channels.values()):
             for channel in tuple(channels.values()):
                 self._tell(channel)
                 for stream in tuple(channel.streams):
-                    stream.push(frame)
+                    stream.push(told)
 
     # telling
 
@@ -285,12 +286,12 @@ class Hub:
         if not channel.gathered:
             return
         channel.told_at = asyncio.get_running_loop().time()
-        frame = _told(channel.gathered, self._window.cursor)
+        told = _told(channel.gathered, self._window.cursor)
         for stream in tuple(channel.streams):
-            stream.push(frame)
+            stream.push(told)
 
 
-def _told(gathered: Coalesced, cursor: Cursor) -> bytes:
+def _told(gathered: Coalesced, cursor: Cursor) -> Told:
     if gathered.is_flooded:
         gathered.take()
         return frames.gap("more has changed at once than can be told one by one", cursor)

@@ -16,6 +16,7 @@ from services.gateway.graphql.dialect import REGISTRY, mutation_type
 from services.gateway.graphql.list_fields import with_pages
 from services.gateway.graphql.queries import Query
 from services.gateway.graphql.scalars import SCALARS
+from services.gateway.graphql.subscriptions import Subscription
 from services.gateway.reads import ReadPath
 
 Nested = Callable[[str, str], Callable[..., Any]]
@@ -26,6 +27,7 @@ def strawberry_schema() -> strawberry.Schema:
     return strawberry.Schema(
         query=Query,
         mutation=mutation_type(),
+        subscription=Subscription,
         config=StrawberryConfig(auto_camel_case=False, scalar_map=SCALARS),
     )
 
@@ -52,6 +54,7 @@ def build_schema(
     merged = GraphQLSchema(
         query=GraphQLObjectType("Query", {**with_pages(core.query_type, reads), **reads.fields}),
         mutation=core.mutation_type,
+        subscription=core.subscription_type,
         types=[*reads.types],
     )
     merged._strawberry_schema = ours  # type: ignore[attr-defined]

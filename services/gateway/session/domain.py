@@ -55,6 +55,14 @@ def refusal(method: str, headers: Headers) -> str | None:
     return None
 
 
+def socket_refusal(headers: Headers) -> str | None:
+    """Why a WebSocket with a cookie is not a page's of ours: browsers open one to any origin, without asking first."""
+    origin = headers.get("origin")
+    if origin is None or not _is_own(origin, headers.get("host", "")):
+        return "Origin: a socket with a session must come from a page of this address."
+    return refusal("GET", headers)
+
+
 def _is_own(origin: str, host: str) -> bool:
     try:
         parts = urlsplit(origin)

@@ -62,9 +62,19 @@ class Sessions:
         reason = domain.refusal(scope["method"], headers)
         if reason is not None:
             raise RefusalError(403, "FORBIDDEN", reason)
-        shown = f"Bearer {Purpose.SESSION.value}{text}"
+        shown = _bearer(text)
         raw = [*scope["headers"], (b"authorization", shown.encode("latin-1", "replace"))]
         return {**scope, "headers": raw}, {**headers, "authorization": shown}
+
+    def of_socket(self, headers: Headers) -> Headers:
+        """The headers of an upgrade with its cookie as a token; RefusalError where no page of ours sent it."""
+        text = domain.cookie_in(headers)
+        if not self._keys_required or "authorization" in headers or text is None:
+            return headers
+        reason = domain.socket_refusal(headers)
+        if reason is not None:
+            raise RefusalError(403, "FORBIDDEN", reason)
+        return {**headers, "authorization": _bearer(text)}
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """Answer one request at `/session`."""
@@ -180,6 +190,10 @@ class Sessions:
                 if id_ != identity.tenant_id
             ],
         }
+
+
+def _bearer(cookie: str) -> str:
+    return f"Bearer {Purpose.SESSION.value}{cookie}"
 
 
 _PLAIN = (

@@ -132,6 +132,25 @@ async def a_key(gql: Gql) -> tuple[str, str]:
     return made["create_api_key"]["id"], made["create_api_key"]["key"]
 
 
+async def another_tenants_key(gateway: Gateway) -> str:
+    """The text of an administrator's key of a new tenant."""
+    text = f"hw_{new_id()}"
+    tenant = await gateway._store.create_tenant(gateway.ids(), name="x", slug=f"t{new_id().hex}")
+    assert isinstance(tenant, UUID)
+    key = Key(
+        id=gateway.ids(),
+        tenant_id=tenant,
+        user_id=gateway.ids(),
+        name="theirs",
+        role=Role.TENANT_ADMIN,
+        expires_at=None,
+    )
+    await gateway._store.create_key(
+        key, fingerprint(text, gateway._settings.pepper), created_by=None
+    )
+    return text
+
+
 async def test_a_new_state_is_hinted_with_its_version(gateway: Gateway, admin: Gql) -> None:
     flow, run = await a_run(admin)
 
@@ -201,20 +220,7 @@ async def test_nobody_listens_without_a_key(gateway: Gateway) -> None:
 
 
 async def test_another_tenants_events_and_ids_do_not_exist(gateway: Gateway, admin: Gql) -> None:
-    theirs = "hw_of-another-tenant"
-    tenant = await gateway._store.create_tenant(gateway.ids(), name="x", slug=f"t{new_id().hex}")
-    assert isinstance(tenant, UUID)
-    key = Key(
-        id=gateway.ids(),
-        tenant_id=tenant,
-        user_id=gateway.ids(),
-        name="theirs",
-        role=Role.TENANT_ADMIN,
-        expires_at=None,
-    )
-    await gateway._store.create_key(
-        key, fingerprint(theirs, gateway._settings.pepper), created_by=None
-    )
+    theirs = await another_tenants_key(gateway)
     _, run = await a_run(admin)
     unknown = str(new_id())
 

@@ -1,0 +1,137 @@
+"""Who may listen, to what, and for how long: the same for event streams and for sockets of subscriptions."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from typing import Protocol
+from uuid import UUID
+
+from libs.contracts.base import Refused
+from libs.runtime import log
+from libs.runtime.failures import is_outage
+from services.gateway import compat
+from services.gateway.events.domain import Filter
+from services.gateway.events.hub import Owner
+from services.gateway.identity import Authenticator, Identity
+from services.gateway.plain_answers import RefusalError
+from services.gateway.shares import BusyError
+
+Headers = Mapping[str, str]
+Versions = Callable[[UUID, UUID], Awaitable[frozenset[UUID]]]
+"""The ids of a flow's or group's versions in a tenant; none where it has no such flow."""
+HasRun = Callable[[UUID, UUID], Awaitable[bool]]
+"""Whether a tenant has a flow run."""
+
+_Shown = tuple[tuple[str, str], ...]
+_CREDENTIALS = ("authorization", "x-prefect-tenant-id")
+
+_log = log.get("gateway")
+
+
+class Listener(Protocol):
+    """Whoever listens, and can be sent away."""
+
+    def end(self, reason: str, text: str) -> None:
+        """Say why, and let it go."""
+
+
+class Access:
+    """Knows callers, and looks again and again whether those who listen still may."""
+
+    def __init__(
+        self, authenticator: Authenticator, *, versions: Versions, has_run: HasRun
+    ) -> None:
+        self._authenticator = authenticator
+        self._versions = versions
+        self._has_run = has_run
+        self._shown: dict[Listener, tuple[_Shown, Owner]] = {}
+
+    async def identity(self, headers: Headers, address: str) -> Identity:
+        """Who asks; RefusalError for who may not."""
+        try:
+            identity = await self._authenticator.identify(headers, address)
+        except BusyError as error:
+            raise RefusalError(429, "BUSY", str(error)) from None
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            text = "Nobody can be known while PostgreSQL is away; try again soon."
+            raise RefusalError(503, "API_ERROR", text) from error
+        if isinstance(identity, Refused):
+            raise RefusalError(401, "UNAUTHENTICATED", compat.error_of(identity).message)
+        if identity.renewing is not None:
+            raise RefusalError(401, "UNAUTHENTICATED", "A refresh token opens no event stream.")
+        return identity
+
+    async def known(
+        self, wanted: Filter, tenant_id: UUID, *, flow: str = "flow", flow_run: str = "flow_run"
+    ) -> Filter:
+        """The filter with the flow's versions. RefusalError names the field, in the same words for ids of others and of
+        nobody.
+        """
+        try:
+            return await self._found(wanted, tenant_id, flow, flow_run)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            text = "Ids cannot be looked up while PostgreSQL is away; try again soon."
+            raise RefusalError(503, "API_ERROR", text) from error
+
+    async def _found(
+        self, wanted: Filter, tenant_id: UUID, flow_field: str, flow_run_field: str
+    ) -> Filter:
+        run, flow = wanted.flow_run, wanted.flow
+        if run is not None and not await self._has_run(tenant_id, run):
+            raise RefusalError(404, "NOT_FOUND", f"{flow_run_field}: there is no flow run {run}.")
+        if flow is None:
+            return wanted
+        versions = await self._versions(tenant_id, flow)
+        if not versions:
+            text = f"{flow_field}: there is no flow or flow group {flow}."
+            raise RefusalError(404, "NOT_FOUND", text)
+        return replace(wanted, versions=versions)
+
+    # those who listen
+
+    def watch(self, listener: Listener, headers: Headers, owner: Owner) -> None:
+        """Send it away when these headers would not open this tenant any more."""
+        shown = tuple((name, headers[name]) for name in _CREDENTIALS if name in headers)
+        self._shown[listener] = (shown, owner)
+
+    def forget(self, listener: Listener) -> None:
+        """It has left."""
+        self._shown.pop(listener, None)
+
+    async def check_keys(self) -> int:
+        """End those whose callers would be refused now; how many. Each credential is looked at once."""
+        groups: dict[tuple[_Shown, Owner], list[Listener]] = {}
+        for listener, who in self._shown.items():
+            groups.setdefault(who, []).append(listener)
+        ended = 0
+        for (shown, owner), listeners in groups.items():
+            text = await self._refusal(dict(shown), owner)
+            if text is not None:
+                for listener in listeners:
+                    listener.end("unauthenticated", text)
+                ended += len(listeners)
+        return ended
+
+    async def _refusal(self, headers: Headers, owner: Owner) -> str | None:
+        try:
+            identity = await self._authenticator.identify(headers)
+        except BusyError:
+            return None
+        except Exception as error:
+            # No key can end while nobody can write that it has.
+            if not is_outage(error):
+                _log.error("stream_key_not_checked", error=str(error), exc_info=True)
+            return None
+        if isinstance(identity, Refused):
+            return str(compat.error_of(identity).message)
+        if owner_of(identity) != owner:
+            return "The tenant of this stream is no longer yours."
+        return None
+
+
+def owner_of(identity: Identity) -> Owner:
+    """Whose share of streams is used."""
+    return identity.tenant_id, identity.key.id if identity.key is not None else None
