@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
-SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
+SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus", "automations")
 JOBS = ("migrate", "provision")
 URLS = ("POSTGRES", "READER_POSTGRES", "NATS")
 

@@ -81,7 +81,7 @@ async def migrate(
     tell: Callable[[str], None] = lambda _: None,
 ) -> bool:
     """Apply what is missing; whether anything was. Raises `EngineError` when it cannot; `tell` hears of progress."""
-    connection = await _connect_or_create(url, wait=wait)
+    connection = await connect_or_create(url, wait=wait)
     try:
         if await _is_present(connection, passwords):
             return False
@@ -147,7 +147,7 @@ def _role_stamp(passwords: Mapping[str, str]) -> str:
     return f"headwater {digest.hexdigest()[:32]}"
 
 
-async def _connect_or_create(url: str, *, wait: timedelta) -> "asyncpg.Connection[asyncpg.Record]":
+async def connect_or_create(url: str, *, wait: timedelta) -> "asyncpg.Connection[asyncpg.Record]":
     """Wait for PostgreSQL, and make the database if it is missing."""
     deadline = asyncio.get_running_loop().time() + wait.total_seconds()
     while True:

@@ -73,6 +73,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
     ),
     "heartbeat": (subjects.FLOW_RUN_ZOMBIE_DETECTED,),
     "lazarus": (subjects.WORK_RESCHEDULE,),
+    "automations": (),
     AGENTS: agent_access.SAYS,
 }
 """What each says of its own accord. Answers, acknowledgements and the DLQ are added for whoever consumes."""
@@ -128,7 +129,7 @@ class User:
 
 
 def service_user(name: str) -> User:
-    """One of the six."""
+    """One of the services."""
     durables = [
         (stream.name, durable.name)
         for stream in streams.ALL

@@ -12,7 +12,7 @@ import secrets
 import sys
 from pathlib import Path
 
-SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
+SERVICES = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus", "automations")
 SECRETS = (
     "HEADWATER_POSTGRES_PASSWORD",
     *(f"HEADWATER_POSTGRES_{role.upper()}_PASSWORD" for role in (*SERVICES, "reader")),

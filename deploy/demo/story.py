@@ -125,7 +125,7 @@ def _headwater(narrator: Narrator, settings: Settings, running: ExitStack) -> Ap
             f"what runs at {settings.url} refuses the demo ({refusal}); stop it, or set "
             "HEADWATER_PORT to a free port"
         ) from refusal
-    with narrator.step("Headwater: PostgreSQL, NATS and its six services") as tell:
+    with narrator.step("Headwater: PostgreSQL, NATS and its services") as tell:
         server = running.enter_context(
             Child.running(
                 "Headwater",

@@ -21,7 +21,7 @@ SUPERUSER = "headwater"
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "password_encryption": "scram-sha-256",
-    "max_connections": "200",  # six services by pool, a second copy of each, and people
+    "max_connections": "200",  # all services by pool, a second copy of each, and people
     "superuser_reserved_connections": "3",
     "shared_buffers": "128MB",
     "max_locks_per_transaction": "256",  # a query over years of daily partitions locks each of them

@@ -1,6 +1,6 @@
 """Headwater on one machine: `python -m deploy.local run | up | down | status | logs`.
 
-    run      engines, migration, provisioning and all six services in this process, in the foreground, until Ctrl-C
+    run      engines, migration, provisioning and all services in this process, in the foreground, until Ctrl-C
     up       the same in the background; returns when it answers
     down     stop it; returns when it is gone
     status   what runs, where, and since when
@@ -11,7 +11,7 @@ Environment
     HEADWATER_HOST    where the API listens (127.0.0.1)
     HEADWATER_PORT    its port (4200; 0 chooses one)
     HEADWATER_HEALTH_PORT  where /health, /ready and /metrics are instead of the API's port. With --processes that is
-                      the gateway's; the five after it are those of registry, runs, scheduler, heartbeat and lazarus
+                      the gateway's; those after it are the other services', in the order of libs/contracts/services.py
     HEADWATER_AUTH    required or off: API keys (off on loopback, required elsewhere)
 
 Other HEADWATER_ variables (HEADWATER_TRACES, HEADWATER_LAZARUS_LIMIT, ...) and OTEL_ ones are the services' own.

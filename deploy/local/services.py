@@ -1,4 +1,4 @@
-"""The six services: how each is configured here, and how they are run together or one process each."""
+"""The services: how each is configured here, and how they are run together or one process each."""
 
 import asyncio
 import json
@@ -64,7 +64,7 @@ class Surroundings:
                 "reader_postgres_url": self._url("reader"),
                 "host": self.host,
                 "port": self.port,
-                "health_port": self.health_port,  # the one registry of this process has all six
+                "health_port": self.health_port,  # the one registry of this process has them all
                 **self.keys,
             }
         return settings

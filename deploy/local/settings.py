@@ -6,6 +6,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from libs.contracts.services import SERVICES
+
 _CHECKOUT = Path(__file__).parents[2]
 
 
@@ -20,9 +22,10 @@ class LocalSettings(BaseSettings):
     health_port: int | None = Field(
         default=None,
         ge=1,
-        le=65530,
-        description="where /health, /ready and /metrics are on 127.0.0.1, with --processes the first of six ports;"
-        " unset: on the API's port",
+        # With --processes every service has one of the ports that follow.
+        le=65536 - len(SERVICES),
+        description="where /health, /ready and /metrics are on 127.0.0.1; with --processes the first of as many ports"
+        " as there are services; unset: on the API's port",
     )
     auth: Literal["off", "required"] | None = Field(
         default=None, description="API keys; unset: off on a loopback address, required on others"

@@ -4,7 +4,15 @@ Files that cannot import this list (Compose, the Helm chart, the Makefile, impor
 checked against it by `tests/contracts/test_services.py`.
 """
 
-SERVICES: tuple[str, ...] = ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus")
+SERVICES: tuple[str, ...] = (
+    "gateway",
+    "registry",
+    "runs",
+    "scheduler",
+    "heartbeat",
+    "lazarus",
+    "automations",
+)
 
 START_ORDER: tuple[str, ...] = (*(name for name in SERVICES if name != "gateway"), "gateway")
 """The gateway last, so that the services behind it run already."""

@@ -35,7 +35,7 @@ _RELAY_REST = timedelta(milliseconds=50)
 
 
 class Service(Probe):
-    """One of the six. Subclasses give `name`, and override `declare` and (rarely) `on_start` and `on_stop`."""
+    """One of the services. Subclasses give `name`, and override `declare` and (rarely) `on_start` and `on_stop`."""
 
     name: ClassVar[str]
     has_outbox: ClassVar[bool] = False

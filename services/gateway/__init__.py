@@ -3,7 +3,7 @@
 Purpose. GraphQL over HTTP for every Prefect client from 0.8 to 1.4 and the web UI. A mutation becomes one command
 on NATS and its answer the payload; a query is compiled to SQL and read with a role that can only read (`reads`).
 
-Owns `gateway.*`: tenants, memberships, API keys, key-values, secrets, hooks and messages, bulk requests, the trail.
+**Owns** `gateway.*`: tenants, memberships, API keys, key-values, secrets, hooks and messages, bulk requests, the trail.
 
     head -> browsers.py (pages) -> identity.py (who asks) -> bodies.py, requests.py (what is asked)
          -> operations.py (which way) -> preparation.py, documents.py (what is new)
@@ -35,4 +35,14 @@ transaction of its service.
 Any number of gateways may run: they hold caches, and copies of the lines of the last second.
 
 It will not: decide about runs or flows, hold a lock, or speak any other dialect than the clients'.
+
+| to change | go to |
+|---|---|
+| what a mutation takes, asks of a service and answers | `graphql/mutations/` |
+| what a query may read, and how it becomes SQL | `reads/` |
+| a text that old clients match on | `compat.py` |
+| who may do what | `permissions.py`; who somebody is: `identity.py`, `keys.py` |
+| how a request is read, and which way it goes | `bodies.py`, `requests.py`, `operations.py` |
+| what is pushed to browsers | `events/` |
+| its SQL | `store/` |
 """

@@ -4,7 +4,7 @@ Purpose
     Registers flows as clients serialize them, numbers and archives their versions, keeps what a group of versions
     overrides, and tells everybody else by events.
 
-Owns
+**Owns**
     `registry.project`, `.flow_group`, `.flow`, `.task`, `.edge`, `.flow_piece`, `.flow_draft`, `.flow_draft_piece`, and
     its outbox. Reads `gateway.tenant`,
     to refuse a project of a tenant that is not there. Flow runs belong to `runs`; what a schedule yields, to
@@ -46,4 +46,12 @@ Will not do
     Delete a project or group of any size in one transaction: flows go in bounded batches, each whole, and what they
     belonged to goes last, so a deletion that is cut short is finished by asking again. Groups outlive their flows
     and projects, as clients expect, and keep their settings and numbers.
+
+| to change | go to |
+|---|---|
+| what a client may register, and what is complained about | `domain/` |
+| what one verb does, in one transaction | `handlers/` |
+| how events and rows are written together | `unit_of_work.py` |
+| its SQL | `store.py`, `piece_store.py`, `draft_store.py`, `schedule_store.py`, `queries/` |
+| what it listens to, what it does by itself | `subscribers.py`, `loops.py`, `upkeep.py` |
 """

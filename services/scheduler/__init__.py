@@ -27,4 +27,12 @@ A second loop compares what was said with what the ledger holds, and says it aga
 It answers `hw.rpc.scheduler.preview_schedule`: the next instants of a schedule that need not be saved (`preview.py`).
 
 It will not create runs itself, or make up for instants that passed while nothing ran.
+
+| to change | go to |
+|---|---|
+| which instants a schedule yields | `domain/` |
+| what is made, made again, left alone and cleared | `domain/proposals.py` |
+| how rows are claimed and proposals published | `planner.py`, `queries/` |
+| what it answers to who asks for instants | `preview.py` |
+| what it listens to, what it does by itself | `subscribers.py`, `loops.py` |
 """

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
+from libs.contracts.services import SERVICES
 from libs.contracts.states import is_finished
 from libs.runtime.ids import new_id
 from tests.offline import Docker
@@ -480,7 +481,7 @@ async def test_down_and_up_keep_everything(
 
 
 async def test_sigterm_ends_every_service_in_time_and_in_order(deployment: Deployment) -> None:
-    for name in ("gateway", "registry", "runs", "scheduler", "heartbeat", "lazarus"):
+    for name in SERVICES:
         [container] = await deployment.containers(name)
         await asyncio.to_thread(deployment.docker.run, "stop", "--time", "20", container)
         state = (await deployment.inspect(container))["State"]

@@ -63,7 +63,7 @@ async def test_each_node_is_lost_ten_times_and_every_service_is_soon_ready(
 async def processes(
     stack: Stack, cluster: NatsCluster, folder: Path
 ) -> AsyncIterator[tuple[list[ServiceProcess], dict[str, int]]]:
-    """The six, and where each says how it is."""
+    """All services, and where each says how it is."""
     ports = {name: free_port() for name in START_ORDER}
     async with AsyncExitStack() as exits:
         everybody = []
@@ -88,7 +88,7 @@ async def processes(
 
 
 async def unready(ports: dict[str, int]) -> list[str]:
-    """What the six say against themselves; a failed `/health` among it."""
+    """What the services say against themselves; a failed `/health` among it."""
     reasons = []
     async with httpx.AsyncClient(timeout=5) as http:
         for name, port in ports.items():

@@ -2,26 +2,28 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from importlib import import_module
 from typing import Any, cast
 
-import services.gateway.app
-import services.heartbeat.app
-import services.lazarus.app
-import services.registry.app
-import services.runs.app
-import services.scheduler.app
+from libs.contracts.services import START_ORDER
 from libs.runtime.service import Service
+from libs.runtime.settings import ServiceSettings
 from services.gateway.app import Gateway
-from services.gateway.settings import GatewaySettings
-from services.heartbeat.settings import HeartbeatSettings
-from services.lazarus.settings import LazarusSettings
-from services.registry.settings import RegistrySettings
-from services.runs.settings import RunsSettings
-from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Database, Stack
 from tests.support.running import running
 
 PEPPER = "a pepper for tests"
+
+
+def settings_of(name: str) -> type[ServiceSettings]:
+    """The class of a service's settings."""
+    found = getattr(import_module(f"services.{name}.settings"), f"{name.capitalize()}Settings")
+    return cast("type[ServiceSettings]", found)
+
+
+def build(name: str, settings: ServiceSettings) -> Service:
+    """The service of this name."""
+    return cast("Service", import_module(f"services.{name}.app").build(settings))
 
 
 def services_on(
@@ -32,29 +34,23 @@ def services_on(
     **gateway: Any,
 ) -> list[Service]:
     """Every service, to be started in this order: the gateway is the last. Keyword arguments are its settings."""
+    of_gateway: dict[str, Any] = {
+        "reader_postgres_url": database.postgres_url("reader"),
+        "auth": "off",
+        "key_pepper": PEPPER,
+        "port": 0,
+    } | gateway
 
-    def common(name: str) -> dict[str, Any]:
-        return {
-            "postgres_url": database.postgres_url(name),
-            "nats_url": nats_url(name),
-            "nats_tls_ca": nats_tls_ca,
-        }
+    def made(name: str) -> Service:
+        settings = settings_of(name)(
+            postgres_url=database.postgres_url(name),
+            nats_url=nats_url(name),
+            nats_tls_ca=nats_tls_ca,
+            **(of_gateway if name == "gateway" else {}),
+        )
+        return build(name, settings)
 
-    settings: dict[str, Any] = {"auth": "off", "key_pepper": PEPPER, "port": 0} | gateway
-    return [
-        services.registry.app.build(RegistrySettings(**common("registry"))),
-        services.runs.app.build(RunsSettings(**common("runs"))),
-        services.scheduler.app.build(SchedulerSettings(**common("scheduler"))),
-        services.heartbeat.app.build(HeartbeatSettings(**common("heartbeat"))),
-        services.lazarus.app.build(LazarusSettings(**common("lazarus"))),
-        services.gateway.app.build(
-            GatewaySettings(
-                **common("gateway"),
-                reader_postgres_url=database.postgres_url("reader"),
-                **settings,
-            )
-        ),
-    ]
+    return [made(name) for name in START_ORDER]
 
 
 @asynccontextmanager

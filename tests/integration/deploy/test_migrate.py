@@ -1,7 +1,9 @@
 """Migrating: once, twice, at the same time, interrupted; and who may write what afterwards."""
 
 import asyncio
+import re
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from functools import partial
@@ -17,6 +19,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from deploy.engines import EngineError
 from deploy.engines.postgres import Postgres
 from deploy.migrate import MIGRATIONS, migrate, role_url, with_database
+from deploy.migration import next_revision, write_draft
 from libs.schema import OWNERS, metadata
 from libs.schema.roles import APPEND_ONLY, DEFINER_FUNCTIONS, HIDDEN_FROM_READERS
 from tests.support.engines import PASSWORDS, Stack, TestPostgres
@@ -74,6 +77,21 @@ async def test_the_migrations_make_the_tables_that_are_declared(stack: Stack) ->
     async with engine.connect() as connection:
         await connection.run_sync(compare)
     await engine.dispose()
+
+
+async def test_the_first_migration_of_a_new_service_makes_its_schema(
+    stack: Stack, tmp_path: Path
+) -> None:
+    scripts = tmp_path / "migrations"
+    shutil.copytree(MIGRATIONS, scripts)
+    number = next_revision([file.name for file in (scripts / "versions").iterdir()])
+
+    await write_draft(scripts, stack.owner_url, "a new service", new_schemas=["newest"])
+
+    draft = (scripts / "versions" / f"{number}_a_new_service.py").read_text()
+    up, down = draft.split("def downgrade")
+    assert re.findall(r"op\.execute\('(.*)'\)", up) == ["CREATE SCHEMA newest"]
+    assert re.findall(r"op\.execute\('(.*)'\)", down) == ["DROP SCHEMA newest"]
 
 
 async def test_migrating_again_keeps_the_rows(url: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 from deploy.engines import EngineError
 from deploy.provision import provision
 from libs.contracts import streams, subjects
+from libs.contracts.services import SERVICES
 from libs.contracts.subjects import agent_inbox
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -49,6 +50,7 @@ MAY_SAY = {
     ),
     "heartbeat": ("hw.evt.flow_run.zombie_detected.",),
     "lazarus": ("hw.work.runs.reschedule.",),
+    "automations": (),
     "provision": (),
 }
 
@@ -59,6 +61,7 @@ MAY_HEAR = {
     "scheduler": ("hw.rpc.scheduler.",),
     "heartbeat": ("hw.beat.", "hw.sig.heartbeat.task.", "hw.sig.service.alive."),
     "lazarus": (),
+    "automations": (),
     "provision": (),
 }
 
@@ -168,7 +171,7 @@ async def test_the_provisioner_removes_the_streams_of_releases_before(server: Gu
     assert kept == {stream.name for stream in streams.ALL}
 
 
-@pytest.mark.parametrize("user", ["gateway", "registry", "scheduler", "heartbeat", "lazarus"])
+@pytest.mark.parametrize("user", [name for name in SERVICES if name != "runs"])
 async def test_nobody_fetches_or_acknowledges_from_the_durables_of_the_ledger(
     server: GuardedNats, user: str
 ) -> None:

@@ -2,7 +2,6 @@
 
 import itertools
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
 from types import UnionType
@@ -13,34 +12,16 @@ from annotated_types import Ge, Le
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
-import services.gateway.app
-import services.heartbeat.app
-import services.lazarus.app
-import services.registry.app
-import services.runs.app
-import services.scheduler.app
 from libs.contracts import subjects
+from libs.contracts.services import SERVICES
 from libs.runtime.service import Service
-from libs.runtime.settings import ServiceSettings, sentence_of
-from services.gateway.settings import GatewaySettings
-from services.heartbeat.settings import HeartbeatSettings
-from services.lazarus.settings import LazarusSettings
-from services.registry.settings import RegistrySettings
+from libs.runtime.settings import sentence_of
 from services.runs.dispatch.settings import DispatchSettings
-from services.runs.settings import RunsSettings
-from services.scheduler.settings import SchedulerSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.running import running
+from tests.support.services import build, settings_of
 
-SERVICES: dict[str, tuple[type[ServiceSettings], Callable[[Any], Service]]] = {
-    "registry": (RegistrySettings, services.registry.app.build),
-    "runs": (RunsSettings, services.runs.app.build),
-    "scheduler": (SchedulerSettings, services.scheduler.app.build),
-    "heartbeat": (HeartbeatSettings, services.heartbeat.app.build),
-    "lazarus": (LazarusSettings, services.lazarus.app.build),
-    "gateway": (GatewaySettings, services.gateway.app.build),
-}
 NOT_WALKED = {"health_port", "port", "nats_connect_timeout"}
 """Addresses, and what only a start without NATS waits for."""
 
@@ -57,7 +38,7 @@ Choice = tuple[str, Any]
 
 def choices(name: str) -> list[list[Choice]]:
     """The small and the large value of each number and duration of a service."""
-    found = [_extremes("", field, info) for field, info in SERVICES[name][0].model_fields.items()]
+    found = [_extremes("", field, info) for field, info in settings_of(name).model_fields.items()]
     if name == "runs":
         found += [
             _extremes("DISPATCH_", field, info)
@@ -96,7 +77,7 @@ def made(name: str, chosen: list[Choice], patch: pytest.MonkeyPatch, **places: A
             context.setenv(f"HEADWATER_{variable}", text)
         if name == "runs":
             DispatchSettings()
-        return SERVICES[name][0](**PLACES[name] | places)
+        return settings_of(name)(**PLACES[name] | places)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -169,7 +150,7 @@ async def test_a_service_runs_with_any_two_settings_that_are_accepted(
                         else str(value)
                     )
                     patch.setenv(f"HEADWATER_{variable}", text)
-            service = SERVICES[name][1](settings)
+            service = build(name, settings)
         async with running(service):
             await eventually(partial(is_ready, service), timeout=60)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import deploy.migrate
 from deploy.migrate import role_url, scram_verifier, with_database, with_user
-from deploy.migration import next_revision
+from deploy.migration import missing_schemas, next_revision
 
 
 def test_a_verifier_is_that_of_the_standard() -> None:
@@ -42,6 +42,12 @@ def test_a_password_with_a_slash_stays_a_password() -> None:
 def test_the_next_migration_follows_the_highest() -> None:
     assert next_revision(["0001_first_tables.py", "0001_first_tables.sql", "0007_x.py"]) == "0008"
     assert next_revision([]) == "0001"
+
+
+def test_a_new_service_lacks_a_schema_and_an_old_one_does_not() -> None:
+    sources = ["CREATE SCHEMA runs;", 'op.execute("CREATE SCHEMA lazarus")']
+
+    assert missing_schemas(sources, ["runs", "lazarus", "newest"]) == ["newest"]
 
 
 def test_there_is_one_newest_migration() -> None:
