@@ -10,7 +10,7 @@ The rows become arrays. `jsonb_to_recordset` would have each row written as JSON
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import UnionType
 from typing import Any, get_args, get_type_hints
 from uuid import UUID
@@ -26,6 +26,7 @@ _TYPES: dict[object, str] = {
     bool: "boolean",
     bytes: "bytea",
     datetime: "timestamptz",
+    timedelta: "interval",
 }
 _NAME = re.compile(r"\{(\w+)\}")
 

@@ -52,6 +52,6 @@ Will not do
 | what a client may register, and what is complained about | `domain/` |
 | what one verb does, in one transaction | `handlers/` |
 | how events and rows are written together | `unit_of_work.py` |
-| its SQL | `store.py`, `piece_store.py`, `draft_store.py`, `schedule_store.py`, `queries/` |
+| its SQL | a store for each noun: `store.py` (flows), `project_store.py`, `group_store.py`, ...; `queries/` |
 | what it listens to, what it does by itself | `subscribers.py`, `loops.py`, `upkeep.py` |
 """

@@ -1,22 +1,22 @@
-"""The registry's SQL. Functions are named by question or change; none commits. Every statement names the tenant."""
+"""The SQL of flows: versions with their tasks and edges. None commits; every statement names the tenant."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
+from typing import NamedTuple
 from uuid import UUID
 
-import asyncpg
 import orjson
 
 from libs.contracts.base import JsonObject
 from libs.runtime.database import Connection, statement
+from libs.runtime.records import RecordStatement
 from services.registry.domain.flows import Edge, NewFlow, Task
 from services.registry.domain.graph import Shape
 from services.registry.domain.registration import Group, Registered
 
 _sql = partial(statement, __file__)
-
-UniqueViolation = asyncpg.UniqueViolationError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,89 +28,38 @@ class Version:
     changed: bool = True
 
 
-# Projects
+class NewTask(NamedTuple):
+    """A task as it is stored. `tags` is JSON text."""
+
+    id: UUID
+    name: str | None
+    slug: str
+    description: str | None
+    type: str | None
+    max_retries: int
+    retry_delay: timedelta | None
+    trigger: str | None
+    mapped: bool
+    auto_generated: bool
+    cache_key: str | None
+    is_root: bool
+    is_terminal: bool
+    is_reference: bool
+    tags: str
 
 
-async def insert_project(
-    connection: Connection, tenant_id: UUID, project_id: UUID, *, name: str, description: str | None
-) -> bool:
-    """Make a project; False when the tenant has one of this name."""
-    made = await connection.fetchval(
-        "INSERT INTO registry.project (id, tenant_id, name, description) VALUES ($1, $2, $3, $4) "
-        "ON CONFLICT (tenant_id, name) DO NOTHING RETURNING id",
-        project_id,
-        tenant_id,
-        name,
-        description,
-    )
-    return made is not None
+class NewEdge(NamedTuple):
+    """An edge as it is stored, between two tasks of the flow."""
+
+    id: UUID
+    upstream: UUID
+    downstream: UUID
+    key: str | None
+    mapped: bool
 
 
-async def has_tenant(connection: Connection, tenant_id: UUID) -> bool:
-    """Whether the gateway knows the tenant."""
-    return bool(
-        await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM gateway.tenant WHERE id = $1)", tenant_id
-        )
-    )
-
-
-async def has_project(connection: Connection, tenant_id: UUID, project_id: UUID) -> bool:
-    """Whether the project is there; it stays until the transaction ends."""
-    return bool(
-        await connection.fetchval(
-            "SELECT true FROM registry.project WHERE id = $1 AND tenant_id = $2 FOR KEY SHARE",
-            project_id,
-            tenant_id,
-        )
-    )
-
-
-async def project_named(connection: Connection, tenant_id: UUID, name: str) -> UUID | None:
-    """The tenant's project of this name; it stays until the transaction ends."""
-    found: UUID | None = await connection.fetchval(
-        "SELECT id FROM registry.project WHERE tenant_id = $1 AND name = $2 FOR KEY SHARE",
-        tenant_id,
-        name,
-    )
-    return found
-
-
-async def update_project(
-    connection: Connection, tenant_id: UUID, project_id: UUID, changes: Mapping[str, str | None]
-) -> bool:
-    """Set the named columns; False for an unknown project. Raises UniqueViolation when the name is taken."""
-    return bool(
-        await connection.fetchval(
-            "UPDATE registry.project SET "
-            "name = CASE WHEN $3 ? 'name' THEN $3 ->> 'name' ELSE name END, "
-            "description = CASE WHEN $3 ? 'description' THEN $3 ->> 'description' ELSE description END, "
-            "updated = clock_timestamp() WHERE id = $1 AND tenant_id = $2 RETURNING true",
-            project_id,
-            tenant_id,
-            dict(changes),
-        )
-    )
-
-
-async def delete_empty_project(connection: Connection, tenant_id: UUID, project_id: UUID) -> bool:
-    """Delete the project if it has no flows. The row lock comes first, so no flow can be registered in between."""
-    await connection.execute(
-        "SELECT FROM registry.project WHERE id = $1 AND tenant_id = $2 FOR UPDATE",
-        project_id,
-        tenant_id,
-    )
-    return bool(
-        await connection.fetchval(
-            "DELETE FROM registry.project p WHERE p.id = $1 AND p.tenant_id = $2 "
-            "AND NOT EXISTS (SELECT FROM registry.flow f WHERE f.project_id = p.id) RETURNING true",
-            project_id,
-            tenant_id,
-        )
-    )
-
-
-# Registration
+_INSERT_TASKS = RecordStatement(__file__, "insert_tasks", added=NewTask)
+_INSERT_EDGES = RecordStatement(__file__, "insert_edges", added=NewEdge)
 
 
 async def hold_flow_name(
@@ -138,25 +87,6 @@ async def default_version_group(
     return found
 
 
-async def claim_group(
-    connection: Connection, tenant_id: UUID, group_id: UUID, name: str, settings: JsonObject
-) -> Group:
-    """The group of this name, made if need be, locked until the transaction ends."""
-    rows = await connection.fetch(_sql("claim_group"), group_id, tenant_id, name, settings)
-    return Group(**rows[0])  # an upsert always returns its row
-
-
-async def group_named(connection: Connection, tenant_id: UUID, name: str) -> Group | None:
-    """The group of this name, as it is now; it is not locked."""
-    row = await connection.fetchrow(
-        "SELECT id, name, settings, default_parameters, last_version, schedule "
-        "FROM registry.flow_group WHERE tenant_id = $1 AND name = $2",
-        tenant_id,
-        name,
-    )
-    return Group(**row) if row else None
-
-
 async def newest_unarchived(
     connection: Connection, tenant_id: UUID, flow_group_id: UUID
 ) -> Registered | None:
@@ -168,20 +98,6 @@ async def newest_unarchived(
         flow_group_id,
     )
     return Registered(**row) if row else None
-
-
-async def take_version(
-    connection: Connection, tenant_id: UUID, flow_group_id: UUID, changes: JsonObject
-) -> int:
-    """The group's next version number; `changes` go into its settings. The caller holds the group."""
-    version: int = await connection.fetchval(
-        "UPDATE registry.flow_group SET last_version = last_version + 1, settings = settings || $3, "
-        "updated = clock_timestamp() WHERE id = $1 AND tenant_id = $2 RETURNING last_version",
-        flow_group_id,
-        tenant_id,
-        changes,
-    )
-    return version
 
 
 async def insert_flow(
@@ -226,14 +142,31 @@ async def insert_tasks(
     """Store tasks under these ids; the ids of those that were not there yet."""
     if not tasks:
         return set()
-    rows = await connection.fetch(
-        _sql("insert_tasks"), tenant_id, flow_id, ids,
-        [t.name for t in tasks], [t.slug for t in tasks], [t.description for t in tasks],
-        [t.type for t in tasks], [t.max_retries for t in tasks], [t.retry_delay for t in tasks],
-        [t.trigger for t in tasks], [s.mapped for s in shapes], [t.auto_generated for t in tasks],
-        [t.cache_key for t in tasks], [s.is_root for s in shapes], [s.is_terminal for s in shapes],
-        [s.is_reference for s in shapes], [orjson.dumps(t.tags).decode() for t in tasks],
-    )  # fmt: skip
+    rows = await _INSERT_TASKS.fetch(
+        connection,
+        tenant_id=tenant_id,
+        flow_id=flow_id,
+        added=[
+            NewTask(
+                id=task_id,
+                name=task.name,
+                slug=task.slug,
+                description=task.description,
+                type=task.type,
+                max_retries=task.max_retries,
+                retry_delay=task.retry_delay,
+                trigger=task.trigger,
+                mapped=shape.mapped,
+                auto_generated=task.auto_generated,
+                cache_key=task.cache_key,
+                is_root=shape.is_root,
+                is_terminal=shape.is_terminal,
+                is_reference=shape.is_reference,
+                tags=orjson.dumps(task.tags).decode(),
+            )
+            for task_id, task, shape in zip(ids, tasks, shapes, strict=True)
+        ],
+    )
     return {row["id"] for row in rows}
 
 
@@ -249,15 +182,22 @@ async def insert_edges(
     """Store edges under these ids, between these tasks; the ids of those that were not there yet."""
     if not edges:
         return set()
-    rows = await connection.fetch(
-        _sql("insert_edges"), tenant_id, flow_id, ids,
-        [tasks[e.upstream_task] for e in edges], [tasks[e.downstream_task] for e in edges],
-        [e.key for e in edges], [e.mapped for e in edges],
-    )  # fmt: skip
+    rows = await _INSERT_EDGES.fetch(
+        connection,
+        tenant_id=tenant_id,
+        flow_id=flow_id,
+        added=[
+            NewEdge(
+                id=edge_id,
+                upstream=tasks[edge.upstream_task],
+                downstream=tasks[edge.downstream_task],
+                key=edge.key,
+                mapped=edge.mapped,
+            )
+            for edge_id, edge in zip(ids, edges, strict=True)
+        ],
+    )
     return {row["id"] for row in rows}
-
-
-# Versions
 
 
 async def set_archived(
@@ -296,64 +236,3 @@ async def delete_some_flows(
     """Delete the next flows of a project or group, few enough for one transaction."""
     rows = await connection.fetch(_sql("delete_flows"), tenant_id, of_project, of_group)
     return [Version(**row) for row in rows]
-
-
-# Groups
-
-
-async def set_safeguards(
-    connection: Connection, tenant_id: UUID, flow_id: UUID, changes: JsonObject
-) -> UUID | None:
-    """Set safeguards of the flow's group, and show them on all its versions; the group, or None for an unknown flow."""
-    group: UUID | None = await connection.fetchval(
-        _sql("set_safeguards"), flow_id, tenant_id, changes
-    )
-    if group is not None:
-        await connection.execute(_sql("show_safeguards"), group, tenant_id, changes)
-    return group
-
-
-async def update_group(
-    connection: Connection, tenant_id: UUID, flow_group_id: UUID, changes: str
-) -> bool:
-    """Overwrite the columns named in this JSON text; False for an unknown group."""
-    found = await connection.fetchval(_sql("update_group"), flow_group_id, tenant_id, changes)
-    return found is not None
-
-
-async def unarchived_of(connection: Connection, tenant_id: UUID, flow_group_id: UUID) -> list[UUID]:
-    """The versions of a group that are not archived."""
-    rows = await connection.fetch(
-        "SELECT id FROM registry.flow WHERE tenant_id = $1 AND flow_group_id = $2 AND NOT archived",
-        tenant_id,
-        flow_group_id,
-    )
-    return [row["id"] for row in rows]
-
-
-async def delete_empty_group(connection: Connection, tenant_id: UUID, flow_group_id: UUID) -> bool:
-    """Delete the group if it has no flows. The row lock comes first, so no version can be registered in between."""
-    await connection.execute(
-        "SELECT FROM registry.flow_group WHERE id = $1 AND tenant_id = $2 FOR UPDATE",
-        flow_group_id,
-        tenant_id,
-    )
-    return bool(
-        await connection.fetchval(
-            "DELETE FROM registry.flow_group g WHERE g.id = $1 AND g.tenant_id = $2 AND NOT EXISTS "
-            "(SELECT FROM registry.flow f WHERE f.flow_group_id = g.id) RETURNING true",
-            flow_group_id,
-            tenant_id,
-        )
-    )
-
-
-async def has_group(connection: Connection, tenant_id: UUID, flow_group_id: UUID) -> bool:
-    """Whether the group is there."""
-    return bool(
-        await connection.fetchval(
-            "SELECT EXISTS (SELECT FROM registry.flow_group WHERE id = $1 AND tenant_id = $2)",
-            flow_group_id,
-            tenant_id,
-        )
-    )

@@ -15,8 +15,6 @@ NOT_OURS = {"node_modules", "dist", "flows", ".venv"}
 
 MAY_ONLY_SHRINK = {
     "libs/runtime/bus/router.py": 484,
-    "services/registry/store.py": 502,
-    "services/registry/subscribers.py router": 63,
 }
 """What was longer when this test was written, and how long. Nothing is added; who takes one apart takes it out."""
 

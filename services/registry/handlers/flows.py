@@ -14,7 +14,7 @@ from libs.contracts.registry import (
     SetFlowSettings,
     SetScheduleActive,
 )
-from services.registry import draft_store, schedule_store, store
+from services.registry import draft_store, group_store, schedule_store, store
 from services.registry.domain import registration
 from services.registry.handlers.drafts import unfinished_refusal
 from services.registry.handlers.groups import start_refusal
@@ -114,7 +114,7 @@ class Flows:
             version_locking=command.version_locking_enabled,
         )
         async with self._units.begin(command.tenant_id) as work:
-            group = await store.set_safeguards(
+            group = await group_store.set_safeguards(
                 work.connection, work.tenant_id, command.flow_id, changes
             )
             if group is None:

@@ -15,7 +15,7 @@ from libs.contracts.registry import (
     FlowScheduleChanged,
     UpdateFlowGroup,
 )
-from services.registry import schedule_store, store
+from services.registry import group_store, schedule_store, store
 from services.registry.domain import registration, schedules
 from services.registry.domain.documents import encode
 from services.registry.domain.firing import end_of
@@ -50,7 +50,7 @@ class Groups:
                 changes["schedule"] = schedule
             if refused := await _unschedulable_flow(work, command.flow_group_id, changes):
                 return refused
-            if not await store.update_group(
+            if not await group_store.update_group(
                 work.connection,
                 work.tenant_id,
                 command.flow_group_id,
@@ -68,7 +68,7 @@ class Groups:
         """Delete a group with all its versions."""
         group_id = command.flow_group_id
         async with self._units.begin(command.tenant_id) as work:
-            if not await store.has_group(work.connection, work.tenant_id, group_id):
+            if not await group_store.has_group(work.connection, work.tenant_id, group_id):
                 return NOT_FOUND
         return await delete_flows_and(
             self._units,
@@ -77,9 +77,13 @@ class Groups:
             some_flows=lambda work: store.delete_some_flows(
                 work.connection, work.tenant_id, of_group=group_id
             ),
-            last=lambda work: store.delete_empty_group(work.connection, work.tenant_id, group_id),
+            last=lambda work: group_store.delete_empty_group(
+                work.connection, work.tenant_id, group_id
+            ),
             gone=(FlowGroupDeleted, {"flow_group_id": group_id}),
-            still_there=lambda work: store.has_group(work.connection, work.tenant_id, group_id),
+            still_there=lambda work: group_store.has_group(
+                work.connection, work.tenant_id, group_id
+            ),
         )
 
 
@@ -135,5 +139,5 @@ def unschedulable_refusal(flow: Schedulable) -> Refused | None:
 
 async def _tell_of_schedule(work: UnitOfWork, flow_group_id: UUID) -> None:
     """Archived versions have no runs ahead, so only the others need to hear of it."""
-    for flow_id in await store.unarchived_of(work.connection, work.tenant_id, flow_group_id):
+    for flow_id in await group_store.unarchived_of(work.connection, work.tenant_id, flow_group_id):
         work.record(FlowScheduleChanged, flow_id=flow_id, flow_group_id=flow_group_id)

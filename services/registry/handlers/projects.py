@@ -10,7 +10,7 @@ from libs.contracts.registry import (
     ProjectDeleted,
     UpdateProject,
 )
-from services.registry import store
+from services.registry import project_store, store
 from services.registry.domain import registration
 from services.registry.domain.documents import invalid
 from services.registry.handlers.deletion import delete_flows_and
@@ -30,11 +30,11 @@ class Projects:
         if refused := registration.text_refusal(("description", command.description, None)):
             return refused
         async with self._units.begin(command.tenant_id) as work:
-            if not await store.has_tenant(work.connection, work.tenant_id):
+            if not await project_store.has_tenant(work.connection, work.tenant_id):
                 fields = {"tenant_id": str(work.tenant_id)}
                 return Refused(code=Code.TENANT_NOT_FOUND, fields=fields)
             project_id = work.ids()
-            if not await store.insert_project(
+            if not await project_store.insert_project(
                 work.connection,
                 work.tenant_id,
                 project_id,
@@ -58,13 +58,13 @@ class Projects:
             return refused
         try:
             async with self._units.begin(command.tenant_id) as work:
-                if not await store.update_project(
+                if not await project_store.update_project(
                     work.connection, work.tenant_id, command.project_id, command.changes
                 ):
                     fields = {"project_id": str(command.project_id)}
                     return Refused(code=Code.UPDATE_FAILED, fields=fields)
                 work.record(ProjectChanged, project_id=command.project_id)
-        except store.UniqueViolation:
+        except project_store.UniqueViolation:
             fields = {"name": str(command.changes["name"])}
             return Refused(code=Code.PROJECT_NAME_TAKEN, fields=fields)
         return Applied(id=command.project_id)
@@ -72,7 +72,9 @@ class Projects:
     async def delete_project(self, command: DeleteProject) -> Applied | Refused:
         """Delete a project with its flows. Groups stay, with their settings and version numbers."""
         async with self._units.begin(command.tenant_id) as work:
-            if not await store.has_project(work.connection, work.tenant_id, command.project_id):
+            if not await project_store.has_project(
+                work.connection, work.tenant_id, command.project_id
+            ):
                 return NOT_FOUND
         return await delete_flows_and(
             self._units,
@@ -81,11 +83,11 @@ class Projects:
             some_flows=lambda work: store.delete_some_flows(
                 work.connection, work.tenant_id, of_project=command.project_id
             ),
-            last=lambda work: store.delete_empty_project(
+            last=lambda work: project_store.delete_empty_project(
                 work.connection, work.tenant_id, command.project_id
             ),
             gone=(ProjectDeleted, {"project_id": command.project_id}),
-            still_there=lambda work: store.has_project(
+            still_there=lambda work: project_store.has_project(
                 work.connection, work.tenant_id, command.project_id
             ),
         )

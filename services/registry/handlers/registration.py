@@ -14,7 +14,7 @@ from libs.contracts.registry import (
     RegisterFlow,
     RegisterTasks,
 )
-from services.registry import draft_store, piece_store, store
+from services.registry import draft_store, group_store, piece_store, project_store, store
 from services.registry.domain import flows, registration
 from services.registry.domain.documents import invalid
 from services.registry.domain.drafts import Draft, is_first_piece
@@ -119,12 +119,12 @@ async def _project_of(work: UnitOfWork, command: RegisterFlow) -> UUID | Refused
     """The project that the flow goes into; it stays until the transaction ends."""
     at = (work.connection, work.tenant_id)
     if command.project_id is not None:
-        found = await store.has_project(*at, command.project_id)
+        found = await project_store.has_project(*at, command.project_id)
         return command.project_id if found else Refused(code=Code.PROJECT_NOT_FOUND)
     if not command.default_project:
         return Refused(code=Code.PROJECT_INVALID_ID)
     made_id = work.ids()
-    if await store.insert_project(
+    if await project_store.insert_project(
         *at,
         made_id,
         name=registration.DEFAULT_PROJECT,
@@ -132,7 +132,7 @@ async def _project_of(work: UnitOfWork, command: RegisterFlow) -> UUID | Refused
     ):
         work.record(ProjectCreated, project_id=made_id)
         return made_id
-    found_id = await store.project_named(*at, registration.DEFAULT_PROJECT)
+    found_id = await project_store.project_named(*at, registration.DEFAULT_PROJECT)
     # None: it was deleted between the two statements; the client may try again.
     return found_id or Refused(code=Code.PROJECT_NOT_FOUND)
 
@@ -152,7 +152,7 @@ def _entry(command: RegisterFlow, project_id: UUID, name: str) -> Entry:
 async def _begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
     """Answer with the version that the key names, or with a draft. No group is made yet."""
     if entry.idempotency_key and (name := await group_name_of(work, entry)) is not None:
-        group = await store.group_named(work.connection, work.tenant_id, name)
+        group = await group_store.group_named(work.connection, work.tenant_id, name)
         if group is not None and (existing := await _existing(work, entry, group)):
             return existing
     return await drafts.begin(work, entry, flow)
@@ -183,7 +183,7 @@ async def _hold_draft(work: UnitOfWork, flow_id: UUID) -> Draft | None:
     """
     at = (work.connection, work.tenant_id)
     project_id = await draft_store.project_of(*at, flow_id)
-    if project_id is None or not await store.has_project(*at, project_id):
+    if project_id is None or not await project_store.has_project(*at, project_id):
         return None
     return await draft_store.hold_draft(*at, flow_id)
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from libs.contracts.registry import FlowArchived, FlowRegistered, FlowScheduleChanged
-from services.registry import store
+from services.registry import group_store, store
 from services.registry.domain import registration
 from services.registry.domain.flows import NewFlow
 from services.registry.domain.graph import Shape
@@ -29,7 +29,7 @@ async def group_name_of(work: UnitOfWork, entry: Entry) -> str | None:
 async def claim_group(work: UnitOfWork, name: str | None) -> Group:
     """The group of this name, or a new one; locked."""
     new_id = work.ids()
-    return await store.claim_group(
+    return await group_store.claim_group(
         work.connection,
         work.tenant_id,
         new_id,
@@ -43,7 +43,7 @@ async def make_version(
 ) -> Registered:
     """Store the next version with its tasks and edges, and archive the others; the caller holds the group."""
     at = (work.connection, work.tenant_id)
-    version = await store.take_version(
+    version = await group_store.take_version(
         *at, group.id, {registration.KEY: entry.idempotency_key or None}
     )
     schedulable = _schedulable(group, flow, version)

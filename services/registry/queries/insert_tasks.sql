@@ -6,14 +6,9 @@ INSERT INTO registry.task (
     mapped, auto_generated, cache_key, is_root_task, is_terminal_task, is_reference_task, tags
 )
 SELECT
-    t.id, $1, $2, t.name, t.slug, t.description, t.type, t.max_retries, t.retry_delay, t.trigger,
-    t.mapped, t.auto_generated, t.cache_key, t.is_root, t.is_terminal, t.is_reference, t.tags::jsonb
-FROM unnest(
-    $3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::int[], $9::interval[], $10::text[],
-    $11::bool[], $12::bool[], $13::text[], $14::bool[], $15::bool[], $16::bool[], $17::text[]
-) AS t (
-    id, name, slug, description, type, max_retries, retry_delay, trigger,
-    mapped, auto_generated, cache_key, is_root, is_terminal, is_reference, tags
-)
+    added.id, {tenant_id}, {flow_id}, added.name, added.slug, added.description, added.type, added.max_retries,
+    added.retry_delay, added.trigger, added.mapped, added.auto_generated, added.cache_key, added.is_root,
+    added.is_terminal, added.is_reference, added.tags::jsonb
+FROM {added}
 ON CONFLICT (flow_id, slug) DO NOTHING
 RETURNING id

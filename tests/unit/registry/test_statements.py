@@ -28,4 +28,4 @@ def test_a_statement_names_the_tenant(path: Path) -> None:
 def test_a_statement_is_used(path: Path) -> None:
     stores = Path(services.registry.__path__[0]).glob("*store.py")
 
-    assert any(f'_sql("{path.stem}")' in store.read_text() for store in stores)
+    assert any(f'"{path.stem}"' in store.read_text() for store in stores)
