@@ -9,6 +9,7 @@ service pokes its relay after a commit; the sweep finds rows that a crash left. 
 
 import asyncio
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,23 +18,15 @@ from libs.runtime import faults, metrics, trace
 from libs.runtime.bus import Bus
 from libs.runtime.database import Connection, Database
 from libs.runtime.nats.lean import acknowledged
+from libs.runtime.records import RecordStatement
 
 BATCH = 500
 
 
 async def add(connection: Connection, schema: str, events: Iterable[Event]) -> None:
     """Insert events into the schema's outbox, in the caller's transaction."""
-    new = rows(events)
-    if not new:
-        return
-    await connection.execute(
-        f"INSERT INTO {schema}.outbox (id, subject, body, traceparent) "
-        "SELECT *, $4::text FROM unnest($1::uuid[], $2::text[], $3::bytea[])",
-        [row.id for row in new],
-        [row.subject for row in new],
-        [row.body for row in new],
-        traceparent(),
-    )
+    if new := rows(events):
+        await _insert_into(schema).execute(connection, events=new, traceparent=traceparent())
 
 
 class OutboxRow(NamedTuple):
@@ -42,6 +35,16 @@ class OutboxRow(NamedTuple):
     id: UUID
     subject: str
     body: bytes
+
+
+@cache
+def _insert_into(schema: str) -> RecordStatement:
+    return RecordStatement.of(
+        f"INSERT INTO {schema}.outbox (id, subject, body, traceparent) "
+        "SELECT events.id, events.subject, events.body, {traceparent}::text FROM {events}",
+        "add_events",
+        events=OutboxRow,
+    )
 
 
 def rows(events: Iterable[Event]) -> list[OutboxRow]:

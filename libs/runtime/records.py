@@ -9,14 +9,15 @@ The rows become arrays. `jsonb_to_recordset` would have each row written as JSON
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from types import UnionType
-from typing import Any, get_args, get_type_hints
+from typing import Any, Self, get_args, get_type_hints
 from uuid import UUID
 
 import asyncpg
 
+from libs.contracts.base import JsonObject
 from libs.runtime.database import Connection, names, statement
 
 _TYPES: dict[object, str] = {
@@ -27,6 +28,7 @@ _TYPES: dict[object, str] = {
     bytes: "bytea",
     datetime: "timestamptz",
     timedelta: "interval",
+    JsonObject: "jsonb",
 }
 _NAME = re.compile(r"\{(\w+)\}")
 
@@ -38,9 +40,18 @@ class RecordStatement:
     """
 
     def __init__(self, module_file: str, name: str, **records: type[tuple[Any, ...]]) -> None:
+        self._write(statement(module_file, name), name, records)
+
+    @classmethod
+    def of(cls, source: str, name: str, **records: type[tuple[Any, ...]]) -> Self:
+        """The statement with this text, where it stands in no file; `name` is what traces call it."""
+        made = cls.__new__(cls)
+        made._write(source, name, records)
+        return made
+
+    def _write(self, source: str, name: str, records: Mapping[str, type[tuple[Any, ...]]]) -> None:
         self._widths: dict[str, int] = {}
         self._values: list[str] = []
-        source = statement(module_file, name)
         used = list(dict.fromkeys(_NAME.findall(source)))
         written: dict[str, str] = {}
         number = 1
@@ -61,7 +72,7 @@ class RecordStatement:
             written[value] = f"${number}"
             number += 1
         self.text = _NAME.sub(lambda found: written[found[1]], source)
-        names[self.text] = names[source]
+        names[self.text] = names.get(source, name)
 
     def arguments(self, **given: Any) -> list[object]:
         """The arguments of the statement: an iterable of rows for each record set, and each single value.

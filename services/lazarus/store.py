@@ -3,11 +3,27 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.heartbeat import HEARD_WITHIN
 from libs.runtime.database import Connection, statement
+from libs.runtime.records import RecordStatement
 from services.lazarus.domain import Distressed, GiveUp, Revive
+
+
+class Proposal(NamedTuple):
+    """A record of what is proposed for a run as it was at `version`."""
+
+    id: UUID
+    tenant_id: UUID
+    flow_run_id: UUID
+    version: int
+    attempt: int
+    outcome: str
+
+
+_RECORD = RecordStatement(__file__, "record", decided=Proposal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +62,21 @@ class Store:
         again: timedelta,
     ) -> set[UUID]:
         """Record proposals under these ids; the runs that are ours to propose."""
-        rows = await self.connection.fetch(
-            statement(__file__, "record"),
-            [record_id for record_id, _, _ in decided],
-            [run.tenant_id for _, run, _ in decided],
-            [run.flow_run_id for _, run, _ in decided],
-            [run.version for _, run, _ in decided],
-            [_attempt(decision) for _, _, decision in decided],
-            ["revive" if isinstance(decision, Revive) else "give_up" for _, _, decision in decided],
-            now,
-            again,
+        rows = await _RECORD.fetch(
+            self.connection,
+            decided=[
+                Proposal(
+                    id=record_id,
+                    tenant_id=run.tenant_id,
+                    flow_run_id=run.flow_run_id,
+                    version=run.version,
+                    attempt=_attempt(decision),
+                    outcome="revive" if isinstance(decision, Revive) else "give_up",
+                )
+                for record_id, run, decision in decided
+            ],
+            at=now,
+            again=again,
         )
         return {row["flow_run_id"] for row in rows}
 

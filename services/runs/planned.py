@@ -5,6 +5,7 @@ The rules in words: `services/scheduler/domain/proposals.py`, which proposes wha
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from libs.contracts.runs import (
@@ -14,6 +15,7 @@ from libs.contracts.runs import (
     ScheduledInstant,
 )
 from libs.runtime.database import Connection, Database, statement
+from libs.runtime.records import RecordStatement
 from services.runs.domain.creation import (
     FlowFacts,
     effective_labels,
@@ -50,27 +52,38 @@ async def follow(database: Database, command: CreateScheduled) -> int:
         return await _give_inputs(connection, flow, planned)
 
 
+class Inputs(NamedTuple):
+    """What a planned run shall run with: JSON texts."""
+
+    id: UUID
+    parameters: str
+    labels: str
+    run_config: str | None
+
+
+_FOLLOW_INPUTS = RecordStatement(__file__, "follow_inputs", given=Inputs)
+
+
 async def _give_inputs(
     connection: Connection, flow: FlowFacts, planned: Sequence[tuple[UUID, ScheduledInstant]]
 ) -> int:
     run_config = effective_run_config(flow, None)
-    columns: list[tuple[UUID, str, str, str | None]] = []
+    given: list[Inputs] = []
     for run_id, instant in planned:
         parameters = effective_parameters(flow, instant.parameters)
         if not missing_parameters(flow, parameters):
-            columns.append(
-                (
-                    run_id,
-                    to_json(parameters),
-                    to_json(effective_labels(flow, instant.labels, None)),
-                    None if run_config is None else to_json(run_config),
+            labels = effective_labels(flow, instant.labels, None)
+            given.append(
+                Inputs(
+                    id=run_id,
+                    parameters=to_json(parameters),
+                    labels=to_json(labels),
+                    run_config=None if run_config is None else to_json(run_config),
                 )
             )
-    if not columns:
+    if not given:
         return 0
-    tag = await connection.execute(
-        statement(__file__, "follow_inputs"), *map(list, zip(*columns, strict=True))
-    )
+    tag = await _FOLLOW_INPUTS.execute(connection, given=given)
     return int(tag.removeprefix("UPDATE "))
 
 

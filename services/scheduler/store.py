@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from libs.contracts.base import JsonObject
 from libs.runtime.database import Connection, statement
+from libs.runtime.records import RecordStatement
 from services.scheduler.domain.proposals import UNREADABLE, Key
 
 
@@ -58,6 +60,24 @@ class Followed:
     active: int
     broken: int
     blocked: int
+
+
+class ScheduleRow(NamedTuple):
+    """What a row becomes. `required` and `planned` are JSON texts; `horizon` is the last instant that was said."""
+
+    flow_id: UUID
+    clocks: JsonObject | None
+    fingerprint: str
+    inputs: str
+    required: str
+    planned: str
+    next_due: datetime
+    horizon: datetime | None
+    reason: str | None
+    cleared: bool
+
+
+_SETTLE = RecordStatement(__file__, "settle", settled=ScheduleRow)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,19 +142,24 @@ class Store:
 
     async def settle(self, rows: list[Settled], *, now: datetime) -> None:
         """Write what was decided."""
-        await self.connection.execute(
-            statement(__file__, "settle"),
-            [settled.row.flow_id for settled in rows],
-            [settled.row.schedule for settled in rows],
-            [settled.row.fingerprint for settled in rows],
-            [settled.row.inputs for settled in rows],
-            [json.dumps(sorted(settled.row.required)) for settled in rows],
-            [_planned(settled.said) for settled in rows],
-            [settled.next_due for settled in rows],
-            [max((start for start, _ in settled.said), default=None) for settled in rows],
-            [settled.reason for settled in rows],
-            [settled.cleared for settled in rows],
-            now,
+        await _SETTLE.execute(
+            self.connection,
+            settled=[
+                ScheduleRow(
+                    flow_id=each.row.flow_id,
+                    clocks=each.row.schedule,
+                    fingerprint=each.row.fingerprint,
+                    inputs=each.row.inputs,
+                    required=json.dumps(sorted(each.row.required)),
+                    planned=_planned(each.said),
+                    next_due=each.next_due,
+                    horizon=max((start for start, _ in each.said), default=None),
+                    reason=each.reason,
+                    cleared=each.cleared,
+                )
+                for each in rows
+            ],
+            at=now,
         )
 
     async def forget(self, flow_ids: list[UUID]) -> None:

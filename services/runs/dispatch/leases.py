@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +15,7 @@ from libs.runtime import metrics
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database, statement
 from libs.runtime.ids import NewId
+from libs.runtime.records import RecordStatement
 from services.runs.dispatch import domain
 from services.runs.dispatch.domain import (
     Due,
@@ -50,6 +52,18 @@ class Lapsed:
 
     run: FlowRun
     ending: Requeued | Proposed | Released
+
+
+class AskedLease(NamedTuple):
+    """A lease that an agent wants renewed; `number` is its place in the answer."""
+
+    number: int
+    tenant_id: UUID
+    id: UUID
+    token: UUID
+
+
+_RENEW = RecordStatement(__file__, "renew", asked=AskedLease)
 
 
 class LeaseStore:
@@ -225,12 +239,20 @@ class LeaseStore:
         """Renew what (tenant, leases) requests still hold; how each lease stands, in order. One statement for all."""
         held = [(tenant_id, lease) for tenant_id, leases in requests for lease in leases]
         rows = await self._database.pool.fetch(
-            statement(__file__, "renew"),
-            [tenant_id for tenant_id, _ in held],
-            [lease.flow_run_id for _, lease in held],
-            [lease.lease_token for _, lease in held],
-            self._settings.start_lease,
-            self._settings.run_lease,
+            _RENEW.text,
+            *_RENEW.arguments(
+                asked=[
+                    AskedLease(
+                        number=number,
+                        tenant_id=tenant_id,
+                        id=lease.flow_run_id,
+                        token=lease.lease_token,
+                    )
+                    for number, (tenant_id, lease) in enumerate(held)
+                ],
+                start_lease=self._settings.start_lease,
+                run_lease=self._settings.run_lease,
+            ),
         )
         renewals = iter(
             [self._renewal(lease, row) for (_, lease), row in zip(held, rows, strict=True)]

@@ -50,6 +50,14 @@ class TaskRunStateRow(NamedTuple):
     replaces: int | None
 
 
+class WantedLimit(NamedTuple):
+    """A limit that a run may enter: `kind` is that of the run, `name` a label or a tag."""
+
+    tenant_id: UUID
+    kind: str
+    name: str
+
+
 class NewFlowRun(NamedTuple):
     """A flow run to insert. JSON columns are JSON text. `schedule_hash` makes it an instant of a schedule."""
 

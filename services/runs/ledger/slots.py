@@ -14,15 +14,19 @@ from uuid import UUID
 from libs.contracts.base import JsonObject
 from libs.contracts.runs import RunKind
 from libs.runtime.database import Connection, statement
+from libs.runtime.records import RecordStatement
 from services.runs.domain import limits
 from services.runs.domain.limits import Full, Limit
 from services.runs.domain.states import RunState
 from services.runs.domain.transitions import FlowRun, TaskRun
-from services.runs.ledger.rows import FreedSlot, TakenSlot
+from services.runs.ledger.rows import FreedSlot, TakenSlot, WantedLimit
 
 LimitKey = tuple[UUID, RunKind, str]
 SlotKey = tuple[UUID, UUID]
 """(limit, run), the primary key."""
+
+
+_LOCK_LIMITS = RecordStatement(__file__, "lock_limits", wanted=WantedLimit)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,13 +69,11 @@ class Slots:
         slots = cls()
         wanted = await slots._read_entering(connection, entering)
         touched = [*leaving, *slots.entering]
-        rows = await connection.fetch(
-            statement(__file__, "lock_limits"),
-            [tenant_id for tenant_id, _, _ in wanted],
-            [kind.value for _, kind, _ in wanted],
-            [name for _, _, name in wanted],
-            touched,
-            list(ending),
+        rows = await _LOCK_LIMITS.fetch(
+            connection,
+            wanted=[WantedLimit(*key) for key in wanted],
+            leaving=touched,
+            ending=list(ending),
         )
         for row in rows:
             limit = Limit(

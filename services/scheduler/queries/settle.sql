@@ -1,14 +1,13 @@
 -- Write what was decided about claimed rows. The caller holds their locks. The checksum is of the keys ahead, as
 -- find_different.sql computes it of the ledger's rows.
 UPDATE scheduler.schedule s
-SET clocks = d.clocks, active = true, fingerprint = d.fingerprint, inputs = d.inputs, required = d.required::jsonb,
-    planned = d.planned::jsonb, next_due = d.next_due, horizon = d.horizon, reason = d.reason,
-    cleared = CASE WHEN d.cleared THEN $11 ELSE s.cleared END, updated = $11,
+SET clocks = settled.clocks, active = true, fingerprint = settled.fingerprint, inputs = settled.inputs,
+    required = settled.required::jsonb, planned = settled.planned::jsonb, next_due = settled.next_due,
+    horizon = settled.horizon, reason = settled.reason,
+    cleared = CASE WHEN settled.cleared THEN {at} ELSE s.cleared END, updated = {at},
     checksum = coalesce((
         SELECT bit_xor(hashtextextended(p ->> 1, extract(epoch FROM (p ->> 0)::timestamptz)::bigint))
-        FROM jsonb_array_elements(d.planned::jsonb) p
+        FROM jsonb_array_elements(settled.planned::jsonb) p
     ), 0)
-FROM unnest($1::uuid[], $2::jsonb[], $3::text[], $4::text[], $5::text[], $6::text[], $7::timestamptz[],
-        $8::timestamptz[], $9::text[], $10::boolean[])
-    AS d (flow_id, clocks, fingerprint, inputs, required, planned, next_due, horizon, reason, cleared)
-WHERE s.flow_id = d.flow_id
+FROM {settled}
+WHERE s.flow_id = settled.flow_id

@@ -1,12 +1,14 @@
 """Statements that name their record sets and values."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from uuid import UUID
 
 import pytest
 
+from libs.contracts.base import JsonObject
+from libs.runtime.database import names
 from libs.runtime.records import RecordStatement
 
 
@@ -73,6 +75,21 @@ def test_what_a_statement_does_not_get_is_an_error(tmp_path: Path) -> None:
         statement.arguments(moved=[])
     with pytest.raises(TypeError, match="from"):
         statement.arguments(moved=[], by=1, **{"from": 2})
+
+
+class Told(NamedTuple):
+    document: JsonObject | None
+    wait: timedelta
+
+
+def test_a_statement_that_stands_in_no_file_has_its_text_and_a_name_for_traces() -> None:
+    statement = RecordStatement.of("SELECT {told_at} FROM {told}", "tell", told=Told)
+
+    assert (
+        statement.text
+        == "SELECT $3 FROM unnest($1::jsonb[], $2::interval[]) AS told (document, wait)"
+    )
+    assert names[statement.text] == "tell"
 
 
 class Odd(NamedTuple):

@@ -5,20 +5,20 @@
 -- and only those of the asking tenant: nobody makes another tenant's agents wait by naming their runs.
 -- A Running run's lease is written only once half of it is used up.
 WITH held AS (
-    SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[]) WITH ORDINALITY AS h (tenant_id, id, token, number)
+    SELECT * FROM {asked}
 ), locked AS (
     SELECT r.id, r.tenant_id, r.state, r.lease_token, r.lease_expires FROM runs.flow_run r
-    WHERE r.id = ANY ($2::uuid[])
+    WHERE r.id = ANY (ARRAY(SELECT h.id FROM held h))
       AND EXISTS (SELECT FROM held h WHERE h.id = r.id AND h.tenant_id = r.tenant_id)
     ORDER BY r.id FOR NO KEY UPDATE
 ), renewed AS (
     UPDATE runs.flow_run r
-    SET lease_expires = now() + CASE WHEN l.state = 'Submitted' THEN $4::interval ELSE $5::interval END
+    SET lease_expires = now() + CASE WHEN l.state = 'Submitted' THEN {start_lease}::interval ELSE {run_lease}::interval END
     FROM locked l JOIN held h ON h.id = l.id AND h.tenant_id = l.tenant_id AND h.token = l.lease_token
     WHERE r.id = l.id AND (
         l.state = 'Submitted'
         OR l.state IN ('Running', 'Cancelling', 'Queued')
-            AND (l.lease_expires IS NULL OR l.lease_expires < now() + $5::interval / 2)
+            AND (l.lease_expires IS NULL OR l.lease_expires < now() + {run_lease}::interval / 2)
     )
 )
 SELECT l.state, l.lease_token

@@ -1,16 +1,16 @@
--- Lock the limits that runs of this transaction enter ($1-$3: tenant, kind, label or tag) or occupy ($4: those runs,
--- $5: flow runs that may take the slots of all their task runs with them).
+-- Lock the limits that runs of this transaction enter (`wanted`) or occupy: `leaving` are those runs, `ending` flow runs
+-- that may take the slots of all their task runs with them.
 --
 -- The race: two transactions that both see one free slot. Whoever enters or leaves a limit holds its row until it has
 -- committed, and counts the slots in a later statement, whose snapshot is younger than the lock. Leaving locks too:
 -- a run that is told "full" has committed its waiting before the slot is free, or sees the free slot.
 -- The order of locks: after all flow runs and task runs of the transaction; flow limits by id, then task limits by id.
 WITH wanted AS (
-    SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[]) AS w (tenant_id, kind, name)
+    SELECT * FROM {wanted}
 ), occupied AS (
-    SELECT s.limit_id FROM runs.concurrency_slot s WHERE s.run_id = ANY ($4::uuid[])
+    SELECT s.limit_id FROM runs.concurrency_slot s WHERE s.run_id = ANY ({leaving}::uuid[])
     UNION
-    SELECT s.limit_id FROM runs.concurrency_slot s WHERE s.flow_run_id = ANY ($5::uuid[])
+    SELECT s.limit_id FROM runs.concurrency_slot s WHERE s.flow_run_id = ANY ({ending}::uuid[])
 ), of_flow_runs AS MATERIALIZED (
     SELECT l.id, l.tenant_id, l.name, l."limit" FROM runs.flow_concurrency_limit l
     WHERE (l.tenant_id, l.name) IN (SELECT w.tenant_id, w.name FROM wanted w WHERE w.kind = 'flow_run')
