@@ -123,15 +123,6 @@ def test_the_rooms_of_a_service_have_an_order(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
-def test_the_rooms_of_a_service_make_no_circle(name: str) -> None:
-    in_layers = {"gateway"}
-
-    assert (f"services.{name}" in import_contract("no-circles")["ancestors"]) is (
-        name not in in_layers
-    )
-
-
-@pytest.mark.parametrize("name", SERVICES)
 def test_the_rules_of_a_service_may_do_no_io(name: str) -> None:
     has_rules = any(
         (CHECKOUT / "services" / name / part).exists() for part in ("domain.py", "domain")
