@@ -93,8 +93,7 @@ check: lint types ## All that needs no engine: format, lint, imports, types
 generate: $(READY) ## Write what is generated from the code, for review with it
 	$(BIN)/python -m tests.contracts.fingerprint
 	$(BIN)/python -m services.gateway.graphql.export
-	$(BIN)/python -m libs.contracts.asyncapi
-	$(BIN)/python -m libs.agent.asyncapi
+	$(BIN)/python -m deploy.asyncapi
 	$(BIN)/python -m deploy.nats_users --write
 
 verify: $(READY) ## Fail if `make generate` would change anything

@@ -9,8 +9,12 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from libs.contracts import streams
+from libs.contracts.bodies import bodies
 from libs.contracts.services import SERVICES
+from libs.contracts.subjects import Subject
 from libs.runtime.bus.router import Subscription
+from libs.runtime.service import Service
 
 _SURROUNDINGS: dict[str, dict[str, Any]] = {
     "gateway": {
@@ -23,10 +27,10 @@ _SURROUNDINGS: dict[str, dict[str, Any]] = {
 """Settings without which a service cannot be put together."""
 
 
-def subscriptions_of(name: str) -> list[Subscription]:
-    """What one service listens to, in the order in which it says so."""
+def declared(name: str) -> Service:
+    """The service, put together and not connected, which has said what it listens to."""
     settings = getattr(import_module(f"services.{name}.settings"), f"{name.capitalize()}Settings")
-    service = import_module(f"services.{name}.app").build(
+    service: Service = import_module(f"services.{name}.app").build(
         settings(
             postgres_url=f"postgresql://{name}@localhost/headwater",
             nats_url="nats://localhost:4222",
@@ -34,8 +38,35 @@ def subscriptions_of(name: str) -> list[Subscription]:
         )
     )
     service.declare()
-    found: list[Subscription] = service.bus.subscriptions
-    return found
+    return service
+
+
+def subscriptions_of(name: str) -> list[Subscription]:
+    """What one service listens to, in the order in which it says so."""
+    return declared(name).bus.subscriptions
+
+
+def hears(each: Subscription, subject: Subject) -> bool:
+    """Whether some messages of the subject come to it. A durable that names classes leaves the rest unread."""
+    if each.durable is None:
+        return matches(subject, each.template)
+    stream = next(stream for stream in streams.ALL if each.durable in stream.durables)
+    carried = bodies().get(subject)
+    return (
+        any(matches(subject, pattern) for pattern in stream.subjects)
+        and matches(subject, each.durable.filter)
+        and (not each.bodies or carried in each.bodies)
+    )
+
+
+def matches(subject: Subject, pattern: str) -> bool:
+    """Whether who listens to `pattern` (a template, or with `*` and `>`) hears some messages of the subject."""
+    theirs, ours = subject.wildcard.split("."), pattern.split(".")
+    if ours[-1] == ">":
+        theirs, ours = theirs[: len(ours) - 1], ours[:-1]
+    return len(theirs) == len(ours) and all(
+        b == "*" or a in {"*", b} or b.startswith("{") for a, b in zip(theirs, ours, strict=True)
+    )
 
 
 def line_of(each: Subscription) -> str:

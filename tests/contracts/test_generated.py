@@ -12,22 +12,31 @@ RECIPE = re.search(r"^generate:.*\n((?:\t.*\n)+)", MAKEFILE, re.M)
 WATCHED = re.search(r"^GENERATED := (.*)$", MAKEFILE, re.M)
 
 
-def writers() -> list[str]:
-    """The modules of this repository that write a committed file which they name as a constant of theirs."""
+def writers() -> list[tuple[str, str]]:
+    """The modules of this repository that write a committed file, and the constant of theirs that names it."""
     found = []
     for top in ("libs", "services", "deploy", "tests"):
         for path in sorted((ROOT / top).rglob("*.py")):
-            if re.search(r"^ +(FILE|CONFIGURATION)\.write_text\(", path.read_text(), re.M):
-                found.append(".".join(path.relative_to(ROOT).with_suffix("").parts))
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            constants = re.findall(
+                r"^ +([A-Z_]*FILE|CONFIGURATION)\.write_text\(", path.read_text(), re.M
+            )
+            found += [(module, constant) for constant in constants]
     return found
 
 
-@pytest.mark.parametrize("name", writers())
-def test_the_file_is_written_by_make_generate_and_watched_by_make_verify(name: str) -> None:
+def test_all_files_that_are_generated_are_found() -> None:
+    assert WATCHED is not None
+    assert len(writers()) == len(WATCHED[1].split())
+
+
+@pytest.mark.parametrize(("name", "constant"), writers())
+def test_the_file_is_written_by_make_generate_and_watched_by_make_verify(
+    name: str, constant: str
+) -> None:
     assert RECIPE is not None
     assert WATCHED is not None
-    module = import_module(name)
-    file = getattr(module, "FILE", None) or module.CONFIGURATION
+    file = getattr(import_module(name), constant)
 
     assert re.search(rf"-m {re.escape(name)}( --write)?$", RECIPE[1], re.M), "not in `generate`"
     assert str(file.relative_to(ROOT)) in WATCHED[1].split()

@@ -4,8 +4,9 @@ from importlib.util import find_spec
 
 import pytest
 
-from deploy.subscribers import line_of, subscriptions_of
-from libs.contracts import asyncapi, streams, subjects
+from deploy.subscribers import line_of, matches, subscriptions_of
+from libs.contracts import streams, subjects
+from libs.contracts.bodies import BODIES, verbs
 from libs.contracts.services import SERVICES
 from libs.contracts.subjects import Subject
 from libs.runtime.bus.router import Kind, Subscription
@@ -24,14 +25,6 @@ def lossy() -> set[Subject]:
     return {each for each in subjects.ALL if each.template.split(".")[1] in planes}
 
 
-def matches(subject: Subject, listened: str) -> bool:
-    """Whether who listens to `listened` hears some messages of the subject."""
-    theirs, ours = subject.wildcard.split("."), listened.split(".")
-    return len(theirs) == len(ours) and all(
-        a in {"*", b} or b.startswith("{") for a, b in zip(theirs, ours, strict=True)
-    )
-
-
 def test_every_verb_is_answered_by_its_own_service_and_nothing_else_is() -> None:
     answered = sorted(
         (name, each.template)
@@ -41,7 +34,7 @@ def test_every_verb_is_answered_by_its_own_service_and_nothing_else_is() -> None
     )
     promised = sorted(
         (OWNERS.get(noun, noun), rpc.subject.template)
-        for rpc in asyncapi.verbs()
+        for rpc in verbs()
         for noun in [rpc.subject.template.split(".")[2]]
     )
 
@@ -86,7 +79,7 @@ def test_no_service_listens_to_a_subject_that_is_not_in_the_contracts() -> None:
 def test_work_is_read_as_the_class_that_is_published() -> None:
     [work] = [each for each in LISTED["runs"] if each.durable == streams.durable("runs__work")]
     published = {
-        body for subject, body in asyncapi.BODIES.items() if subject.template.startswith("hw.work.")
+        body for subject, body in BODIES.items() if subject.template.startswith("hw.work.")
     }
 
     assert set(work.bodies) == published
