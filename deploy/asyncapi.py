@@ -27,7 +27,7 @@ from libs.contracts.bodies import EMPTY, bodies, names
 from libs.contracts.services import SERVICES
 from libs.contracts.streams import ALL as STREAMS
 from libs.contracts.subjects import Subject
-from libs.runtime.bus.router import Subscription
+from libs.runtime.bus.subscriptions import Subscription
 
 _LIBS = Path(__file__).parents[1] / "libs"
 BUS_FILE = _LIBS / "contracts" / "asyncapi.json"

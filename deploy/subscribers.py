@@ -13,7 +13,7 @@ from libs.contracts import streams
 from libs.contracts.bodies import bodies
 from libs.contracts.services import SERVICES
 from libs.contracts.subjects import Subject
-from libs.runtime.bus.router import Subscription
+from libs.runtime.bus.subscriptions import Subscription
 from libs.runtime.service import Service
 
 _SURROUNDINGS: dict[str, dict[str, Any]] = {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from libs.contracts import registry
 from libs.contracts.base import Applied, Refused
-from libs.runtime.bus import Router
+from libs.runtime.bus import LARGE, Router
 from services.registry.handlers.flows import Flows
 from services.registry.handlers.groups import Groups
 from services.registry.handlers.projects import Projects
@@ -40,23 +40,23 @@ def _verbs_of_projects(router: Router, projects: Projects) -> None:
     async def update_project(command: registry.UpdateProject) -> Applied | Refused:
         return await projects.update_project(command)
 
-    @router.verb(registry.DELETE_PROJECT)
+    @router.verb(registry.DELETE_PROJECT, seconds=LARGE)
     async def delete_project(command: registry.DeleteProject) -> Applied | Refused:
         return await projects.delete_project(command)
 
 
 def _verbs_of_registration(router: Router, registration: Registration) -> None:
-    @router.verb(registry.REGISTER_FLOW)
+    @router.verb(registry.REGISTER_FLOW, seconds=LARGE)
     async def register_flow(
         command: registry.RegisterFlow,
     ) -> registry.FlowRegisteredReply | Refused:
         return await registration.register_flow(command)
 
-    @router.verb(registry.REGISTER_TASKS)
+    @router.verb(registry.REGISTER_TASKS, seconds=LARGE)
     async def register_tasks(command: registry.RegisterTasks) -> Applied | Refused:
         return await registration.register_tasks(command)
 
-    @router.verb(registry.REGISTER_EDGES)
+    @router.verb(registry.REGISTER_EDGES, seconds=LARGE)
     async def register_edges(command: registry.RegisterEdges) -> Applied | Refused:
         return await registration.register_edges(command)
 
@@ -74,7 +74,7 @@ def _verbs_of_flows(router: Router, flows: Flows) -> None:
     async def move_flow(command: registry.MoveFlow) -> Applied | Refused:
         return await flows.move_flow(command)
 
-    @router.verb(registry.DELETE_FLOW)
+    @router.verb(registry.DELETE_FLOW, seconds=LARGE)
     async def delete_flow(command: registry.FlowCommand) -> Applied | Refused:
         return await flows.delete_flow(command)
 
@@ -98,6 +98,6 @@ def _verbs_of_groups(router: Router, groups: Groups) -> None:
     ) -> registry.CheckedSchedule | Refused:
         return groups.check_schedule(command)
 
-    @router.verb(registry.DELETE_FLOW_GROUP)
+    @router.verb(registry.DELETE_FLOW_GROUP, seconds=LARGE)
     async def delete_flow_group(command: registry.DeleteFlowGroup) -> Applied | Refused:
         return await groups.delete_flow_group(command)

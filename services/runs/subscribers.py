@@ -10,7 +10,7 @@ from nats.aio.msg import Msg
 from libs.contracts import agents, heartbeat, registry, runs, streams, subjects
 from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.subjects import Subject
-from libs.runtime.bus import Benchmark, Router
+from libs.runtime.bus import LARGE, Benchmark, Router
 from services.runs.dispatch import Dispatch, asking_tenant, read_report
 from services.runs.handlers import Handlers
 from services.runs.logs import LogDrain
@@ -55,7 +55,7 @@ def _verbs(router: Router, handlers: Handlers) -> None:
     async def update_run(request: runs.UpdateRun) -> Applied | Refused:
         return await handlers.update_run(request)
 
-    @router.verb(runs.DELETE_FLOW_RUN)
+    @router.verb(runs.DELETE_FLOW_RUN, seconds=LARGE)
     async def delete_flow_run(request: runs.DeleteFlowRun) -> Applied | Refused:
         return await handlers.delete_flow_run(request)
 

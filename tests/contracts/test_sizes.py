@@ -14,7 +14,7 @@ FIRST_LINES = 12
 NOT_OURS = {"node_modules", "dist", "flows", ".venv"}
 
 MAY_ONLY_SHRINK = {
-    "libs/runtime/bus/router.py": 484,
+    "libs/runtime/bus/router.py": 441,
 }
 """What was longer when this test was written, and how long. Nothing is added; who takes one apart takes it out."""
 

@@ -9,7 +9,7 @@ from libs.contracts import streams, subjects
 from libs.contracts.bodies import BODIES, verbs
 from libs.contracts.services import SERVICES
 from libs.contracts.subjects import Subject
-from libs.runtime.bus.router import Kind, Subscription
+from libs.runtime.bus.subscriptions import Kind, Subscription
 
 LISTED: dict[str, list[Subscription]] = {name: subscriptions_of(name) for name in SERVICES}
 HEARD_BY_AGENTS = {subjects.SIG_AGENT_WORK_READY, subjects.SIG_AGENT_CANCEL}

@@ -24,10 +24,11 @@ from libs.runtime.bus import batches
 from libs.runtime.bus.answering import Answering
 from libs.runtime.bus.batches import BatchConsumer
 from libs.runtime.bus.consumers import Consuming
-from libs.runtime.bus.router import Bound, Router, finish
-from libs.runtime.bus.router import Subscription as Declared
+from libs.runtime.bus.draining import finish
+from libs.runtime.bus.router import Bound, Router
 from libs.runtime.bus.rpc import RpcClient
 from libs.runtime.bus.streams import BusStreams
+from libs.runtime.bus.subscriptions import Subscription as Declared
 from libs.runtime.bus.watch import BusWatch
 from libs.runtime.nats.address import nats_address
 from libs.runtime.nats.lean import LeanBroker, LeanClient

@@ -7,17 +7,14 @@ of one kind live in one process in tests. So `subscribers.py` makes it in a func
 benchmark that justifies it.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, TypeVar
 from uuid import UUID
 
 import structlog
 from faststream import AckPolicy, BaseMiddleware
 from faststream.nats import JStream, NatsMessage, NatsRouter, PullSub
-from faststream.nats.subscriber.usecases import ConcurrentCoreSubscriber
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 
@@ -29,6 +26,7 @@ from libs.runtime.bus.answering import AT_ONCE, Answering, Turns, within
 from libs.runtime.bus.batches import Batches, BatchHandler
 from libs.runtime.bus.benchmarks import Benchmark
 from libs.runtime.bus.consumers import Consuming
+from libs.runtime.bus.subscriptions import Kind, Subscription
 from libs.runtime.failures import is_outage
 
 Req = TypeVar("Req", bound=Message)
@@ -42,34 +40,6 @@ Answer = Callable[[Req], Awaitable[Rep | Refused]]
 Next = Callable[[Any], Awaitable[Any]]
 
 
-class Kind(StrEnum):
-    """The delivery guarantee of a subject."""
-
-    VERB = "verb"
-    AGENT_VERB = "verb of agents"
-    DURABLE = "durable"
-    BATCHES = "durable, in batches"
-    SIGNAL = "signal"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subscription:
-    """One line of a service's list. `lean` is None where FastStream calls the function."""
-
-    subject: Subject | str
-    kind: Kind
-    function: str
-    bodies: tuple[type[Message], ...] = ()
-    durable: Durable | None = None
-    rpc: Rpc[Any, Any] | None = None
-    lean: Benchmark | None = None
-
-    @property
-    def template(self) -> str:
-        """The subject as it is written in `libs/contracts`."""
-        return self.subject.template if isinstance(self.subject, Subject) else self.subject
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bound:
     """The parts of a bus that a router needs to answer and consume; set when the bus includes it."""
@@ -80,6 +50,9 @@ class Bound:
     log: structlog.typing.FilteringBoundLogger
     rpc_timeout: float
 
+
+LARGE = 60.0
+"""Seconds for a verb whose work may be large: it goes on after its caller has left, who asks again and finds it."""
 
 Begin = Callable[[Msg], Coroutine[Any, Any, None] | None]
 """The work for a message that was just read; None: nothing to do."""
@@ -126,15 +99,25 @@ class Router(NatsRouter):
 
     # verbs
 
-    def verb(self, rpc: Rpc[Req, Rep]) -> Callable[[Answer[Req, Rep]], Answer[Req, Rep]]:
-        """Answer a verb, one call per request, in this service's queue group. Refused when too many wait."""
+    def verb(
+        self, rpc: Rpc[Req, Rep], *, seconds: float | None = None
+    ) -> Callable[[Answer[Req, Rep]], Answer[Req, Rep]]:
+        """Answer a verb, one call per request, in this service's queue group. Refused when too many wait.
+
+        The function has so many seconds, its turn included: as long as a caller of ours waits (`rpc_timeout`), unless
+        it is given more (`LARGE`). What is then not done is undone, and refused as unavailable.
+        """
 
         def declare(function: Answer[Req, Rep]) -> Answer[Req, Rep]:
             self._note(rpc.subject, Kind.VERB, function, rpc=rpc)
             turns = Turns(self.service)
 
             async def chain(call_next: Next, message: NatsMessage) -> None:
-                await self._answer(rpc, message.raw_message, turns.bounded(_on(call_next, message)))
+                handle = within(
+                    self.bound.rpc_timeout if seconds is None else seconds,
+                    turns.bounded(_on(call_next, message)),
+                )
+                await self._answer(rpc, message.raw_message, handle)
 
             self._through_faststream(rpc.subject.template, function, chain)
             return function
@@ -144,7 +127,11 @@ class Router(NatsRouter):
     def lean_verb(
         self, rpc: Rpc[Req, Rep], benchmark: Benchmark
     ) -> Callable[[Answer[Req, Rep]], Answer[Req, Rep]]:
-        """Like `verb`, without a limit on concurrency: for functions that join a group commit."""
+        """Like `verb`, without a limit on concurrency or time: for functions that join a group commit.
+
+        Its queue says "busy" to what would wait too long, and PostgreSQL bounds its statements. A deadline for each
+        request costs 2% of a state transition.
+        """
 
         def declare(function: Answer[Req, Rep]) -> Answer[Req, Rep]:
             self._note(rpc.subject, Kind.VERB, function, rpc=rpc, lean=benchmark)
@@ -425,28 +412,6 @@ class Router(NatsRouter):
                 lean=lean,
             )
         )
-
-
-async def finish(router: Router) -> None:
-    """Return when every request that FastStream has taken is answered.
-
-    FastStream's own stop drops requests that wait in its stream. Call this when the server sends no more and nats-py's
-    queues are empty.
-    """
-    for subscriber in router.subscribers:
-        if not isinstance(subscriber, ConcurrentCoreSubscriber):
-            continue
-        stream, limiter = subscriber.receive_stream, subscriber.limiter
-        while True:
-            # From the queue to the stream, from there to a task, and the task to the lock: one turn of the loop each.
-            for _ in range(4):
-                await asyncio.sleep(0)
-            if (
-                not stream.statistics().current_buffer_used
-                and limiter.value == subscriber.max_workers
-            ):
-                break
-            await asyncio.sleep(0.005)
 
 
 def _on(call_next: Next, message: NatsMessage) -> Callable[[Any], Awaitable[Any]]:

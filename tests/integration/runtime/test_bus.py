@@ -16,7 +16,7 @@ from libs.contracts.base import Applied, Refused, Rpc
 from libs.contracts.errors import Code
 from libs.contracts.registry import FlowArchived
 from libs.contracts.streams import Durable
-from libs.runtime.bus import Benchmark, Bus, Router, answering, connection, consumers
+from libs.runtime.bus import LARGE, Benchmark, Bus, Router, answering, connection, consumers
 from libs.runtime.ids import new_id
 from libs.runtime.nats import lean, workarounds
 from libs.runtime.nats.lean import LeanClient, Pull
@@ -119,6 +119,53 @@ async def test_a_body_that_does_not_parse_is_refused_with_the_name_of_the_field(
     reply = Refused.model_validate_json(raw.data)
     assert reply.code is Code.INVALID
     assert reply.fields["reason"].startswith("tenant_id:")
+
+
+async def test_a_request_that_cannot_be_answered_in_time_is_undone_and_refused(
+    stack: Stack, asker: Bus
+) -> None:
+    undone = asyncio.Event()
+
+    async def handler(_command: registry.FlowCommand) -> Applied:
+        try:
+            return await asyncio.Future[Applied]()
+        finally:
+            undone.set()
+
+    server = Bus(stack.nats_url, service="registry", rpc_timeout=0.3)
+    server.include(a_router(registry.ARCHIVE_FLOW, handler))
+    await server.start()
+
+    reply = await asker.call(registry.ARCHIVE_FLOW, a_command(), timeout=20)
+
+    assert isinstance(reply, Refused)
+    assert reply.code is Code.UNAVAILABLE
+    assert undone.is_set()
+    await eventually(lambda: not server.in_flight)
+    await server.stop()
+
+
+async def test_a_large_request_goes_on_when_its_caller_has_left(stack: Stack, asker: Bus) -> None:
+    go_on, done = asyncio.Event(), asyncio.Event()
+
+    async def handler(_command: registry.FlowCommand) -> Applied:
+        await go_on.wait()
+        done.set()
+        return Applied()
+
+    server = Bus(stack.nats_url, service="registry", rpc_timeout=0.1)
+    router = Router("registry")
+    router.verb(registry.DELETE_FLOW, seconds=LARGE)(handler)
+    server.include(router)
+    await server.start()
+
+    reply = await asker.call(registry.DELETE_FLOW, a_command(), timeout=0.5)
+    go_on.set()
+    await asyncio.wait_for(done.wait(), 20)
+    await server.stop()
+
+    assert isinstance(reply, Refused)
+    assert reply.code is Code.UNAVAILABLE
 
 
 async def test_who_comes_while_too_many_wait_is_told_to_try_again(
