@@ -76,6 +76,30 @@ def test_no_file_cites_a_page_that_is_not_there() -> None:
     assert missing == set()
 
 
+def test_pages_and_docstrings_of_packages_name_files_that_are_there() -> None:
+    said = subprocess.run(
+        ["git", "ls-files"],  # noqa: S607 - the git of whoever tests
+        cwd=CHECKOUT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    files = [f"/{name}" for name in said.stdout.splitlines()]
+    # What was is history, and may name what is gone.
+    pages = [f for f in files if f.endswith((".md", "__init__.py")) and f != "/CHANGELOG.md"]
+    file_name = re.compile(r"(?<![\w/.$*-])((?:[\w-]+/)*[\w-]+\.(?:py|sql|toml|ya?ml|conf))\b")
+    named = {
+        (page, name)
+        for page in pages
+        for name in file_name.findall((CHECKOUT / page[1:]).read_text())
+    }
+
+    missing = {(p, name) for p, name in named if not any(f.endswith(f"/{name}") for f in files)}
+
+    assert len(named) > 200
+    assert missing == set()
+
+
 def test_the_lock_of_the_web_pages_names_no_registry_and_every_package_has_a_hash() -> None:
     lock = json.loads((CHECKOUT / "services/dashboard/package-lock.json").read_text())
     packages = {name: entry for name, entry in lock["packages"].items() if name}
