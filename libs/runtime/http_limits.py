@@ -6,7 +6,7 @@ are accepted until descriptors run out. `http_protocol.Protocol` measures; this 
 
 import contextlib
 import resource
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -38,13 +38,15 @@ class HttpLimits:
     connections: int = 8_000
     """Connections in total; fewer when descriptors are few."""
     connections_of_address: int = 1_000
-    """Connections of one address; 0 behind a proxy, where all have the same address."""
+    """Of one address, of clients that are not known yet; 0 where a proxy in front makes all addresses one."""
 
 
 class Connection(Protocol):
     """What is counted: one connection."""
 
     address: str
+    owner: Hashable
+    """Whose it is, None as long as nobody said so."""
 
     def drop(self) -> None:
         """Close it at once, without sending the rest."""
@@ -54,65 +56,99 @@ class Connection(Protocol):
 
 
 @dataclass(slots=True)
-class _Address:
-    open: int = 0
-    without_head: dict[Connection, None] = field(default_factory=dict)
+class _Group:
+    """Connections that share a limit, oldest first: those of an address, or of an owner."""
+
+    open: dict[Connection, None] = field(default_factory=dict)
+    idle: dict[Connection, None] = field(default_factory=dict)
+    """Those of them without a request: no whole head has come yet."""
 
 
 class Connections:
-    """The connections of one server. When full, the oldest one without a complete head is closed for a new one."""
+    """The connections of one server, and which of them makes room when there are too many.
+
+    A connection is a stranger's until a handler says whose it is. Strangers are limited by address, known clients by
+    owner. So whoever floods from an address cuts off no known client behind the same address, and a newcomer there
+    takes the place of a stranger: of one without a request if there is one, else of the one that came first.
+    """
 
     def __init__(self, limits: HttpLimits) -> None:
         self.limits = limits
         self._most = min(limits.connections, max(_FEWEST, raised_descriptors() - _RESERVED))
-        self._addresses: dict[str, _Address] = {}
-        self._open: dict[Connection, _Address] = {}
-        self._without_head: dict[Connection, None] = {}
+        self._of_owner = self._most // 2
+        self._groups: dict[Hashable, _Group] = {}
+        self._group_of: dict[Connection, _Group] = {}
+        self._strangers = _Group()
+        self._known = _Group()
 
     def __len__(self) -> int:
-        return len(self._open)
+        return len(self._group_of)
 
     def __iter__(self) -> Iterator[Connection]:
-        return iter(tuple(self._open))
+        return iter(tuple(self._group_of))
 
     def admit(self, connection: Connection) -> bool:
         """Count a new connection; False when there is no room for it."""
-        known = self._addresses.get(connection.address) or _Address()
+        group = self._groups.get(connection.address) or _Group()
         most = self.limits.connections_of_address
-        if most and known.open >= most and not _make_room(known.without_head):
+        if most and len(group.open) >= most and not _make_room(group.idle, group.open):
             return False
-        if len(self._open) >= self._most and not _make_room(self._without_head):
+        strangers, known = self._strangers, self._known
+        # A known client that waits for an answer is not dropped for anybody.
+        if len(self._group_of) >= self._most and not _make_room(
+            strangers.idle, strangers.open, known.idle
+        ):
             return False
-        self._addresses[connection.address] = known
-        known.open += 1
-        self._open[connection] = known
-        self.awaits_head(connection)
+        self._add(connection, connection.address, group)
         return True
 
     def remove(self, connection: Connection) -> None:
         """Forget a connection that is closed; one that was not admitted is unknown."""
-        known = self._open.pop(connection, None)
-        if known is None:
+        group = self._group_of.pop(connection, None)
+        if group is None:
             return
-        self._without_head.pop(connection, None)
-        known.without_head.pop(connection, None)
-        known.open -= 1
-        if not known.open:
-            self._addresses.pop(connection.address, None)
+        key = connection.address if connection.owner is None else connection.owner
+        for each in (group, self._strangers, self._known):
+            each.open.pop(connection, None)
+            each.idle.pop(connection, None)
+        if not group.open and self._groups.get(key) is group:
+            del self._groups[key]
 
-    def awaits_head(self, connection: Connection) -> None:
-        """A head has begun, or must begin soon."""
-        known = self._open.get(connection)
-        if known is not None:
-            self._without_head[connection] = None
-            known.without_head[connection] = None
+    def is_of(self, connection: Connection, owner: Hashable) -> bool:
+        """Count it as the owner's from now on; False where that has its share, and it stays a stranger's."""
+        group = self._groups.get(owner) or _Group()
+        if connection not in self._group_of or len(group.open) >= self._of_owner:
+            return False
+        is_idle = connection in self._group_of[connection].idle
+        self.remove(connection)
+        connection.owner = owner
+        self._add(connection, owner, group)
+        if not is_idle:
+            self.has_head(connection)
+        return True
+
+    def is_idle(self, connection: Connection) -> None:
+        """It has no request, or only the beginning of one."""
+        group = self._group_of.get(connection)
+        if group is not None:
+            group.idle[connection] = None
+            self._all_like(connection).idle[connection] = None
 
     def has_head(self, connection: Connection) -> None:
-        """Its head is complete: it is no longer closed in favour of others."""
-        known = self._open.get(connection)
-        if known is not None:
-            self._without_head.pop(connection, None)
-            known.without_head.pop(connection, None)
+        """Its head is whole: a request begins."""
+        group = self._group_of.get(connection)
+        if group is not None:
+            group.idle.pop(connection, None)
+            self._all_like(connection).idle.pop(connection, None)
+
+    def _add(self, connection: Connection, key: Hashable, group: _Group) -> None:
+        self._groups[key] = self._group_of[connection] = group
+        group.open[connection] = None
+        self._all_like(connection).open[connection] = None
+        self.is_idle(connection)
+
+    def _all_like(self, connection: Connection) -> _Group:
+        return self._strangers if connection.owner is None else self._known
 
 
 def raised_descriptors() -> int:
@@ -128,10 +164,11 @@ def raised_descriptors() -> int:
     return soft
 
 
-def _make_room(without_head: dict[Connection, None]) -> bool:
-    """Drop the connection that has been without a head for longest; False when there is none."""
-    for connection in without_head:
-        # Its protocol calls `remove` at once, so there is room.
-        connection.drop()
-        return True
+def _make_room(*candidates: dict[Connection, None]) -> bool:
+    """Drop the first connection that there is; False when there is none."""
+    for connections in candidates:
+        for connection in connections:
+            # Its protocol tells `remove` at once, so the place is free.
+            connection.drop()
+            return True
     return False

@@ -5,7 +5,7 @@ protocol is extended here, where bytes come in and answers go out; parsing, keep
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, MutableMapping
 from enum import Enum, auto
 from typing import Any, cast
 
@@ -21,6 +21,13 @@ CONNECTION = "headwater.connection"
 # Most bytes of chunked framing for each byte of body: chunks of one byte have six.
 _FRAMING = 8
 _LINGER = 5.0  # seconds in which the rest of a body is thrown away after its answer
+
+
+def is_of(scope: MutableMapping[str, Any], owner: Hashable) -> None:
+    """Say whose the connection of this request is. A handler says so as soon as it knows its caller."""
+    connection: Protocol | None = scope.get(CONNECTION)
+    if connection is not None:
+        connection.is_of(owner)
 
 
 class OneWrite:
@@ -79,6 +86,7 @@ class Protocol(HttpToolsProtocol):
         self._head_bytes_limit = among.limits.head_bytes
         self._headers_limit = among.limits.headers
         self.address = ""
+        self.owner: Hashable = None
         self._phase = _Phase.HEAD
         self._since = 0.0
         self._head_bytes = 0
@@ -95,6 +103,11 @@ class Protocol(HttpToolsProtocol):
         self.is_lost = False
 
     # for handlers
+
+    def is_of(self, owner: Hashable) -> None:
+        """Its client is known: it is counted as this owner's, and no longer among the strangers of its address."""
+        if self.owner is None:
+            self._among.is_of(self, owner)
 
     def when_lost(self, call: Callable[[], object]) -> Callable[[], None]:
         """Call the function once if the client leaves; cancelled by the answer."""
@@ -199,8 +212,12 @@ class Protocol(HttpToolsProtocol):
             self._phase = _Phase.NEXT
             # There is none for a head that asks to change over to WebSocket.
             if self.cycle is not None and self.cycle.response_complete:
-                self._since = self.loop.time()
+                self._is_idle()
             super().on_message_complete()
+            # uvicorn pauses at a large body until it is taken, and then for good: that the client leaves would never
+            # be noticed, and the work for it would go on. A next request pauses anew.
+            if not self.pipeline:
+                self.flow.resume_reading()
 
     # WebSocket
 
@@ -226,6 +243,8 @@ class Protocol(HttpToolsProtocol):
         """The rest of a body that is no longer needed gets a little time."""
         if self._phase is _Phase.BODY:
             self._since = self.loop.time()
+        elif self._phase is _Phase.NEXT and self.cycle.response_complete:
+            self._is_idle()
         super().on_response_complete()
 
     def pause_writing(self) -> None:
@@ -286,7 +305,12 @@ class Protocol(HttpToolsProtocol):
         self._phase = _Phase.HEAD
         self._since = self.loop.time()
         self._other_bytes = 0
-        self._among.awaits_head(self)
+        self._among.is_idle(self)
+
+    def _is_idle(self) -> None:
+        """Answered: it makes room for others until its next head is whole."""
+        self._since = self.loop.time()
+        self._among.is_idle(self)
 
     # refusals
 

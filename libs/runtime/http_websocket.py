@@ -6,6 +6,7 @@ sent. Nothing is compressed: a small message could stand for a large one.
 """
 
 import asyncio
+from collections.abc import Hashable
 from typing import Any
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -30,11 +31,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._among = among
         self._limits = among.limits
         self.address = ""
+        self.owner: Hashable = None
         self._paused_since: float | None = None
         self._closing_since: float | None = None
         self._message_since: float | None = None
 
     # what a handler may ask
+
+    def is_of(self, owner: Hashable) -> None:
+        """Its client is known: it is counted as this owner's, and no longer among the strangers of its address."""
+        if self.owner is None:
+            self._among.is_of(self, owner)
 
     def end(self, code: int, reason: str) -> None:
         """Say why and close, also to a client that reads nothing: it has `write_time` to take the last word."""

@@ -13,7 +13,8 @@ on NATS and its answer the payload; a query is compiled to SQL and read with a r
 
 Guarantees
 * Who asks is known before a body is read, and what one tenant does decides little about how long others wait: memory
-  for large bodies, the thread for what is new or large (`off_loop`) and the rest are divided by `shares`.
+  for large bodies, the thread for what is new or large (`off_loop`) and the rest are divided by `shares`, and the event
+  loop's own time by `turns`.
 * Nothing is written here but the gateway's own tables; a mutation is done when its service has committed.
 * Logs are accepted when JetStream has them, and copies are kept until PostgreSQL does (`log_copies`): a lost
   JetStream store loses none. Heartbeats are hints and are never waited for.

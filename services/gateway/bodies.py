@@ -1,7 +1,8 @@
 """Request bodies: how many bytes are taken of whom, and how they become operations without keeping the event loop.
 
-A small body is read and parsed at once. A large one has a share of the memory that is for large bodies, from its first
-byte to its answer, and is parsed beside the loop.
+A tiny body is read at once, a small one with a share of the memory that is for small ones; both are parsed at once. A
+large one has a share of the memory that is for large bodies, from its first byte to its answer, and is parsed beside
+the loop.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -20,7 +21,10 @@ from services.gateway.requests import (
 )
 from services.gateway.shares import Owner, Shares
 
+TINY = 16 * 1024  # bytes; nearly all requests
 SMALL = 256 * 1024  # bytes; parsed within 2 ms
+_SMALL_BODIES = 64 << 20  # bytes of small bodies under way; of one tenant a third
+_WAITING = 200  # bodies of a tenant that wait; each may have a quarter of a mebibyte in the transport's buffer
 _SPARSE = 5_000  # objects and arrays of a body that is parsed at once; within 2 ms too
 _PATIENCE = 10.0  # seconds that a large body waits for its share
 
@@ -34,13 +38,23 @@ class Bodies:
         self._limit = limit
         self._off_loop = off_loop
         # Two of the largest at once, and one of a tenant. A batch of log lines has a quarter of the largest.
-        self._shares = Shares(
+        self._large = Shares(
             "bodies",
             2 * limit,
             of_tenant=limit + limit // 2,
             of_key=limit + limit // 2,
             patience=_PATIENCE,
             what="large request bodies to be read",
+            waiting=_WAITING,
+        )
+        self._small = Shares(
+            "small_bodies",
+            _SMALL_BODIES,
+            of_tenant=_SMALL_BODIES // 3,
+            of_key=_SMALL_BODIES // 3,
+            patience=_PATIENCE,
+            what="their request bodies to be read",
+            waiting=_WAITING,
         )
 
     def declared(self, headers: Headers) -> int | None:
@@ -53,17 +67,25 @@ class Bodies:
             raise self._too_large()
         return length
 
-    async def small(self, receive: Receive) -> tuple[bytearray, bool]:
-        """The body as far as it is small, and whether that is all; ClientDisconnect when the client has left."""
-        return await _read(receive, bytearray(), SMALL)
+    async def tiny(self, receive: Receive) -> bytearray:
+        """A body whose declared length is tiny; ClientDisconnect when the client has left."""
+        body, _ = await _read(receive, bytearray(), TINY)
+        return body
 
     @asynccontextmanager
-    async def large(
-        self, receive: Receive, owner: Owner, begun: bytearray, *, length: int | None
+    async def reading(
+        self, receive: Receive, owner: Owner, *, length: int | None
     ) -> AsyncIterator[bytearray]:
-        """The rest of it, with a share of the memory until it is answered; BusyError when there is none in time."""
-        async with self._shares.of(owner, self._limit if length is None else length):
-            body, is_whole = await _read(receive, begun, self._limit)
+        """The body, with a share of the memory until it is answered; BusyError when there is none in time."""
+        body = bytearray()
+        if length is None or length <= SMALL:
+            async with self._small.of(owner, SMALL if length is None else length):
+                body, is_whole = await _read(receive, body, SMALL)
+                if is_whole:
+                    yield body
+                    return
+        async with self._large.of(owner, self._limit if length is None else length):
+            body, is_whole = await _read(receive, body, self._limit)
             if not is_whole or len(body) > self._limit:
                 raise self._too_large()
             yield body

@@ -115,8 +115,11 @@ class Context:
         key = self.identity.key
         return self.identity.tenant_id, None if key is None else key.id
 
-    async def beside(self, work: Callable[[], T]) -> T:
-        """What `work` comes to, in the thread beside the event loop, when it is the caller's turn."""
+    async def beside(self, work: Callable[[], T], *, until_left: bool = False) -> T:
+        """What `work` comes to, in the thread beside the event loop, when it is the caller's turn.
+
+        `until_left`: nobody needs it once the client has left. What changes something is done all the same.
+        """
         self.budget.check_seconds()
 
         def timed() -> T:
@@ -126,7 +129,10 @@ class Context:
             finally:
                 self.budget.spend_seconds(perf_counter() - began)
 
-        return await self.shared.off_loop.run(self.owner, timed)
+        if not until_left or self.caller is None:
+            return await self.shared.off_loop.run(self.owner, timed)
+        with self.caller.while_there():
+            return await self.shared.off_loop.run(self.owner, timed)
 
     def require(self, guard: Guard) -> None:
         """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""

@@ -11,6 +11,8 @@ import orjson
 
 _CARRIER = re.compile(r"\b(?:set_secret|setSecret|(?:refresh_token|refreshToken)(?=[\s,]*\())")
 """Mutations whose input is a secret, in either dialect; fields that show a refresh token have no arguments."""
+_IN_CARRIERS = ("ecret", "efresh")
+"""One of these is in each of them, and a search for it takes a hundredth of the time."""
 _HARMLESS = re.compile(
     r"Cannot query field|Must provide operation name|Unknown operation named|A GET answers"
     r"|The document (?:has|is|holds) "
@@ -29,7 +31,8 @@ def without_values(query: str, body: bytes) -> bytes:
     """An answer as it may be shown: without what it repeats of a request that carries a secret."""
     if not body.startswith(b'{"errors"'):
         return body
-    carrier = _CARRIER.search(query)
+    may_carry = any(part in query for part in _IN_CARRIERS)
+    carrier = _CARRIER.search(query) if may_carry else None
     if carrier is None:
         return body
     answer = orjson.loads(body)

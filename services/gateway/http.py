@@ -27,11 +27,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from libs.contracts.base import Refused
 from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
-from libs.runtime.http_protocol import CONNECTION, Protocol
+from libs.runtime.http_protocol import CONNECTION, Protocol, is_of
 from libs.runtime.trace import HEADER, Tracing
 from services.gateway import compat
 from services.gateway.answers import Answer
-from services.gateway.bodies import SMALL, Bodies
+from services.gateway.bodies import TINY, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
 from services.gateway.dashboard import BUILT_PAGES, Assets, Dashboard, Editor, Elsewhere, Icon
@@ -43,13 +43,13 @@ from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError, Given, Operation, operation_of
 from services.gateway.shares import BusyError
 from services.gateway.subscriptions.endpoint import PATHS, Sockets
+from services.gateway.turns import Turns
 
 JSON = "application/json"
 
 _JSON_HEADER = (b"content-type", JSON.encode())
 _SLICE = 256 * 1024  # bytes of an answer that are sent at once
 _RETRY_SOON = (b"retry-after", b"1")
-_STARTED_AT_ONCE = 10  # operations of a batch, before others have a turn
 _TURNS_TO_HEAR = 3  # of the loop, until it has told that a client is gone
 _NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is of this moment, and for this caller
 _PATHS = PATHS
@@ -161,6 +161,7 @@ class Endpoint:
         self._authenticator = authenticator
         self._operations = operations
         self._bodies = Bodies(shared.settings.body_limit, shared.off_loop)
+        self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request that came through the pages' application."""
@@ -231,8 +232,13 @@ class Endpoint:
             caller=caller,
         )
         caller.owner = context.owner
+        is_of(scope, identity.tenant_id)
         try:
-            answer, kind = await self._of_known(scope, headers, receive, context)
+            self._turns.enter(context.owner)
+            try:
+                answer, kind = await self._of_known(scope, headers, receive, context)
+            finally:
+                self._turns.leave(context.owner)
         except BadRequestError as error:
             return _bad_request(error), "single"
         except BusyError as error:
@@ -246,29 +252,34 @@ class Endpoint:
     ) -> tuple[Answer, str]:
         if scope["method"] == "GET":
             return await self._run(_asked(scope["query_string"], headers), context)
-        body, is_whole = bytearray(), False
         length = self._bodies.declared(headers)
-        if length is None or length <= SMALL:
-            body, is_whole = await self._bodies.small(receive)
-        if is_whole:
-            return await self._run(await self._bodies.operations(context.owner, body), context)
-        async with self._bodies.large(receive, context.owner, body, length=length):
-            return await self._run(await self._bodies.operations(context.owner, body), context)
+        if length is not None and length <= TINY:
+            return await self._posted(await self._bodies.tiny(receive), context)
+        async with self._bodies.reading(receive, context.owner, length=length) as body:
+            return await self._posted(body, context)
+
+    async def _posted(self, body: bytearray, context: Context) -> tuple[Answer, str]:
+        if not self._turns.is_open():
+            await self._turns.wait(context.owner)
+        return await self._run(await self._bodies.operations(context.owner, body), context)
 
     async def _run(self, given: Given, context: Context) -> tuple[Answer, str]:
+        caller = context.caller or Caller()
         if isinstance(given, Operation):
+            if caller.is_gone and given.only_reads:
+                raise ClientDisconnect
             return await self._operations.run(given, context), "single"
         tasks: list[asyncio.Task[Answer]] = []
-        caller, has_left = context.caller or Caller(), False
+        has_left = False
         for _ in range(_TURNS_TO_HEAR):
             await asyncio.sleep(0)
         async with asyncio.TaskGroup() as group:
             for item in given:
-                if len(tasks) % _STARTED_AT_ONCE == _STARTED_AT_ONCE - 1:
-                    # Others have a turn of the loop, and it may tell that the client has left. What changes something
-                    # is done all the same: a page that closes sends its last changes and does not wait.
-                    await asyncio.sleep(0)
-                if caller.is_gone and _only_reads(item):
+                if tasks and not self._turns.is_open():
+                    await self._turns.wait(context.owner)
+                # What changes something is done all the same: a page that closes sends its last changes and does not
+                # wait.
+                if caller.is_gone and (not isinstance(item, Operation) or item.only_reads):
                     has_left = True
                     continue
                 tasks.append(group.create_task(_one(self._operations, item, context)))
@@ -334,10 +345,6 @@ def _asked(query_string: bytes, headers: Headers) -> Operation:
         "operationName": given.get("operationName"),
     }
     return replace(operation_of(body), may_write=False)
-
-
-def _only_reads(item: Operation | BadRequestError) -> bool:
-    return not isinstance(item, Operation) or "mutation" not in item.query
 
 
 async def _one(

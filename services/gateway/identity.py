@@ -16,9 +16,12 @@ from datetime import datetime, timedelta
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
+from starlette.types import Scope
+
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.clock import Clock
+from libs.runtime.http_protocol import is_of
 from services.gateway.compat import header_uuid
 from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
 from services.gateway.names import one_line
@@ -314,6 +317,17 @@ def _known_by(token: Token) -> KnownBy:
     if token.purpose is Purpose.SESSION:
         return OfSession(token.key_id, token.serial)
     return token.key_id
+
+
+async def identified(
+    authenticator: Authenticator, headers: Mapping[str, str], scope: Scope
+) -> Identity | Refused:
+    """Who sends this request; its connection counts as that tenant's from now on. Raises what `identify` does."""
+    client = scope.get("client")
+    identity = await authenticator.identify(headers, client[0] if client else "")
+    if isinstance(identity, Identity):
+        is_of(scope, identity.tenant_id)
+    return identity
 
 
 def _remember(kept: OrderedDict[KnownBy, T], known_by: KnownBy, value: T) -> None:

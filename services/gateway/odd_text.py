@@ -47,7 +47,8 @@ _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-_MAY_BE_ODD = re.compile(r"\\u|NaN|Infinity|\d[eE]\+?\d{3}|\d{309}")
+_LARGE_NUMBER = re.compile(r"[0-9](?:[eE]\+?[0-9]{3}|[0-9]{308})")
+_ODD_WORDS = ("\\u", "NaN", "Infinity")
 _TOKEN_LIMIT = 100_000
 
 
@@ -76,7 +77,8 @@ def admitted(
 
 def may_be_odd(query: str) -> bool:
     """Whether a refused document may have been refused for a literal that can be cleaned."""
-    return _MAY_BE_ODD.search(query) is not None
+    # Words by themselves: as one pattern with the number, a search takes three to six times as long.
+    return any(word in query for word in _ODD_WORDS) or _LARGE_NUMBER.search(query) is not None
 
 
 def with_clean_literals(schema: GraphQLSchema, query: str, name: str | None) -> str | None:

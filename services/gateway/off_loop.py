@@ -1,10 +1,11 @@
 """One thread for what would keep the event loop: documents that nobody has asked before, and large bodies.
 
-Work in Python lets go of the interpreter every few milliseconds, so everybody else goes on meanwhile. One thread is
+Work in Python lets go of the interpreter every half millisecond, so everybody else goes on meanwhile. One thread is
 enough: two would not be faster, and would take more from the loop. Tenants use it by turns.
 """
 
 import asyncio
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -14,12 +15,20 @@ from services.gateway.shares import Owner, Shares
 T = TypeVar("T")
 
 _PATIENCE = 10.0  # seconds
+_SWITCH_INTERVAL = 0.0005
+"""Seconds that the thread keeps the interpreter while the loop wants it.
+
+The loop lets go of it in each system call and each keyed hash, some ten times a request, and each time waits so long to
+get it back. With Python's default of 5 ms one new document kept every other request waiting for 50 ms.
+"""
 
 
 class OffLoop:
     """Runs one function at a time beside the loop."""
 
     def __init__(self) -> None:
+        # Of the whole process; without a second thread that is busy it changes nothing.
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="off-loop")
         self._shares = Shares(
             "off_loop",

@@ -33,6 +33,7 @@ from services.gateway.permissions import UNREADABLE
 from services.gateway.preparation import NotAllowedError, Preparation, Prepared
 from services.gateway.reads import BadVariables, Plan, Reader, ReadPath
 from services.gateway.reads.documents import Lifted, lift
+from services.gateway.reads.statement import is_too_much
 from services.gateway.requests import Operation, title_of
 from services.gateway.shares import BusyError, Shares
 
@@ -94,7 +95,7 @@ class Operations:
         except BusyError as error:
             return self.answers.busy(error)
         except (BadVariables, GraphQLError) as error:
-            cleaned = await self._cleaned(operation, context)
+            cleaned = None if is_too_much(error) else await self._cleaned(operation, context)
             if cleaned is not None:
                 return await self._answered(replace(operation, query=cleaned), context)
             errors = error.errors if isinstance(error, BadVariables) else [error]
@@ -146,13 +147,14 @@ class Operations:
             return lifted, self._reads.recall(lifted, operation.name, operation.variables)
 
         if operation.is_large or len(operation.query) > _LONG:
-            return await context.beside(recall)
+            return await context.beside(recall, until_left=operation.only_reads)
         return recall()
 
     async def _prepared(self, operation: Operation, context: Context) -> Prepared:
         if self._preparation.is_quick(operation):
             return self._preparation.prepare(operation, context.budget)
-        return await context.beside(partial(self._preparation.prepare, operation, context.budget))
+        prepare = partial(self._preparation.prepare, operation, context.budget)
+        return await context.beside(prepare, until_left=operation.only_reads)
 
     def _admitted(self, operation: Operation) -> Operation:
         query, variables = odd_text.admitted(
@@ -162,11 +164,12 @@ class Operations:
 
     async def _cleaned(self, operation: Operation, context: Context) -> str | None:
         """The refused document without what is odd in it; None where that is not why."""
-        if len(operation.query) > CHARACTERS or not odd_text.may_be_odd(operation.query):
+        query = operation.query
+        if len(query) > CHARACTERS or (len(query) <= _LONG and not odd_text.may_be_odd(query)):
             return None
-        clean = partial(odd_text.with_clean_literals, self.schema, operation.query, operation.name)
+        clean = partial(odd_text.with_clean_literals, self.schema, query, operation.name)
         try:
-            return await context.beside(clean)
+            return await context.beside(clean, until_left=operation.only_reads)
         except (BusyError, GraphQLError):
             return None
 

@@ -47,6 +47,11 @@ class Operation:
     is_large: bool = False
     """Whether its variables are so many that work on them is done beside the event loop."""
 
+    @property
+    def only_reads(self) -> bool:
+        """Whether it changes nothing for sure, so that nothing is lost when its client has left."""
+        return "mutation" not in self.query
+
 
 Given = Operation | list[Operation | BadRequestError]
 

@@ -36,7 +36,8 @@ class GatewaySettings(PingSettings):
     )  # fmt: skip
     connections_of_address: int = Field(
         default=1_000, ge=0,
-        description="of one address; 0: no limit of its own, for a proxy in front, whose address all share",
+        description="of one address, on which no good key was shown yet; 0: no limit of its own, for a proxy in front,"
+        " whose address all share",
     )  # fmt: skip
     document_cache: int = Field(
         default=2000,

@@ -42,15 +42,24 @@ class Shares:
     """Divides `total` units. Not for threads: all of it happens on one event loop."""
 
     def __init__(
-        self, name: str, total: int, *, of_tenant: int, of_key: int, patience: float, what: str
+        self,
+        name: str,
+        total: int,
+        *,
+        of_tenant: int,
+        of_key: int,
+        patience: float,
+        what: str,
+        waiting: int = _WAITING_OF_ONE,
     ) -> None:
-        """`patience` in seconds; `what` is waited for, as the refusal says it."""
+        """`patience` in seconds; `what` is waited for, as the refusal says it, by so many of a tenant at most."""
         self._name = name
         self._total = total
         self._of_tenant = min(of_tenant, total)
         self._of_key = min(of_key, self._of_tenant)
         self._patience = patience
         self._what = what
+        self._waiting_of_one = waiting
         self._used = 0
         self._used_by: dict[Hashable, int] = {}
         self._waiting: OrderedDict[Hashable, _Tenant] = OrderedDict()
@@ -69,7 +78,7 @@ class Shares:
             self._take(owner, weight)
             return
         tenant = self._waiting.setdefault(owner[0], _Tenant())
-        if tenant.waiting >= _WAITING_OF_ONE:
+        if tenant.waiting >= self._waiting_of_one:
             raise self._busy()
         waiter = _Waiter(owner, weight, asyncio.get_running_loop().create_future())
         tenant.by_key.setdefault(owner[1], deque()).append(waiter)

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from libs.contracts.base import Refused
 from libs.runtime import log
 from libs.runtime.failures import is_outage
-from libs.runtime.http_protocol import CONNECTION
+from libs.runtime.http_protocol import CONNECTION, is_of
 from services.gateway import compat
 from services.gateway.downloads import parameters
 from services.gateway.downloads.lines import Lines
@@ -246,6 +246,7 @@ class _Endpoint:
             identity = await self._downloads.identify(headers, _address(scope))
             key = identity.key
             owner = identity.tenant_id, None if key is None else key.id
+            is_of(scope, identity.tenant_id)
 
             def page_caller() -> Caller:
                 return Caller(owner, there.connection)

@@ -5,13 +5,15 @@ from dataclasses import replace
 from typing import Protocol
 from uuid import UUID
 
+from starlette.types import Scope
+
 from libs.contracts.base import Refused
 from libs.runtime import log
 from libs.runtime.failures import is_outage
 from services.gateway import compat
 from services.gateway.events.domain import Filter
 from services.gateway.events.hub import Owner
-from services.gateway.identity import Authenticator, Identity
+from services.gateway.identity import Authenticator, Identity, identified
 from services.gateway.plain_answers import RefusalError
 from services.gateway.shares import BusyError
 
@@ -45,10 +47,10 @@ class Access:
         self._has_run = has_run
         self._shown: dict[Listener, tuple[_Shown, Owner]] = {}
 
-    async def identity(self, headers: Headers, address: str) -> Identity:
+    async def identity(self, headers: Headers, scope: Scope) -> Identity:
         """Who asks; RefusalError for who may not."""
         try:
-            identity = await self._authenticator.identify(headers, address)
+            identity = await identified(self._authenticator, headers, scope)
         except BusyError as error:
             raise RefusalError(429, "BUSY", str(error)) from None
         except Exception as error:

@@ -37,8 +37,7 @@ class Events:
         """Stream until the client leaves, its key ends, or this gateway stops."""
         connection: Protocol | None = scope.get(CONNECTION)
         try:
-            client = scope.get("client")
-            identity = await self._access.identity(headers, client[0] if client else "")
+            identity = await self._access.identity(headers, scope)
             wanted, cursor = _asked(scope, headers)
             wanted = await self._access.known(wanted, identity.tenant_id)
             owner = owner_of(identity)

@@ -11,7 +11,7 @@ from libs.contracts.base import Refused
 from libs.runtime.failures import is_outage
 from services.gateway.dashboard import Dashboard, asks_for_a_page
 from services.gateway.finder import Finder, Found
-from services.gateway.identity import Authenticator, Identity
+from services.gateway.identity import Authenticator, Identity, identified
 from services.gateway.links.domain import Kind, Link, link_of
 from services.gateway.page_headers import page_headers
 from services.gateway.shares import BusyError
@@ -71,9 +71,8 @@ class Links:
 
     async def _identity(self, headers: Headers, scope: Scope) -> Identity | str:
         """Who asks, or why that is not known."""
-        client = scope.get("client")
         try:
-            identity = await self._authenticator.identify(headers, client[0] if client else "")
+            identity = await identified(self._authenticator, headers, scope)
         except BusyError as error:
             return str(error)
         except Exception as error:

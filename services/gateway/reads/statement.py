@@ -11,6 +11,7 @@ from services.gateway.reads.inputs import Get, Given, Inputs
 from services.gateway.reads.limits import Limits
 from services.gateway.reads.values import BINDINGS, named_timestamp
 
+_LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
 TENANT = "$1"
 """The first parameter of every statement."""
 
@@ -122,7 +123,14 @@ def _getter(given: Given, scalar: str) -> Get:
 
 def too_much(message: str) -> GraphQLError:
     """A document that asks for more than a limit allows."""
-    return GraphQLError(message, extensions={"code": "LIMIT_EXCEEDED"})
+    return GraphQLError(message, extensions={"code": _LIMIT_EXCEEDED})
+
+
+def is_too_much(error: Exception) -> bool:
+    """Whether it is such a refusal; cleaning what is odd in the document would not help."""
+    return (
+        isinstance(error, GraphQLError) and (error.extensions or {}).get("code") == _LIMIT_EXCEEDED
+    )
 
 
 def quoted(name: str) -> str:

@@ -13,7 +13,7 @@ from libs.contracts.base import Refused
 from libs.runtime.clock import Clock
 from libs.runtime.failures import is_outage
 from services.gateway import compat
-from services.gateway.identity import Authenticator, Identity
+from services.gateway.identity import Authenticator, Identity, identified
 from services.gateway.permissions import PERMISSIONS
 from services.gateway.plain_answers import RefusalError, refuse, send_json
 from services.gateway.session import domain
@@ -149,9 +149,8 @@ class Sessions:
         await self._forget(token.key_id)
 
     async def _identity(self, headers: Headers, scope: Scope) -> Identity:
-        client = scope.get("client")
         try:
-            identity = await self._authenticator.identify(headers, client[0] if client else "")
+            identity = await identified(self._authenticator, headers, scope)
         except BusyError as error:
             raise RefusalError(429, "BUSY", str(error)) from None
         except Exception as error:

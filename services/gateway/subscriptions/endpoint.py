@@ -67,8 +67,7 @@ class Sockets:
         listening = Listening(
             shared=self._shared, hub=self._hub, access=self._access, socket=socket
         )
-        client = scope.get("client")
-        view = View(self._access, {**shown}, client[0] if client else "", sockets=self._counts)
+        view = View(self._access, {**shown}, scope, sockets=self._counts)
         try:
             await handler(view, listening, self._subscriptions).handle()
         finally:

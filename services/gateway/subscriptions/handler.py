@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any, cast
 
 from graphql import GraphQLError
+from starlette.types import Scope
 from strawberry.exceptions import ConnectionRejectionError
 from strawberry.http.exceptions import WebSocketDisconnected
 from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
@@ -46,18 +47,18 @@ class View:
     """What the handler asks of its surroundings: whether who has introduced itself may come in."""
 
     def __init__(
-        self, access: Access, headers: dict[str, str], address: str, *, sockets: "SocketCounts"
+        self, access: Access, headers: dict[str, str], scope: Scope, *, sockets: "SocketCounts"
     ) -> None:
         self._access = access
         self._headers = headers
-        self._address = address
+        self._scope = scope
         self._sockets = sockets
 
     async def on_ws_connect(self, context: Listening) -> UnsetType:
         """Know the client by the upgrade's headers or by its first message; ConnectionRejectionError if nobody does."""
         shown = credentials(self._headers, context.connection_params)
         try:
-            identity = await self._access.identity(shown, self._address)
+            identity = await self._access.identity(shown, self._scope)
         except RefusalError as refused:
             code = FORBIDDEN if refused.status == 401 else TRY_AGAIN
             context.socket.cut(code, str(refused))

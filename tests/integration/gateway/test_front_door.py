@@ -5,11 +5,14 @@ from collections.abc import AsyncIterator
 from time import perf_counter
 
 import httpx
+import orjson
 import pytest
 
+from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
 from services.gateway.requests import BATCH_LIMIT
 from tests.support.engines import Stack
+from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.services import all_services
 
@@ -149,3 +152,31 @@ async def test_with_keys_off_no_page_elsewhere_reads_or_writes_anything(stack: S
     assert ui.json() == [{"data": {"hello": "👋"}}]
     assert ui.headers["access-control-allow-origin"] == "http://localhost:8080"
     assert "x" not in [key["name"] for key in keys["auth_api_key"]]
+
+
+def new_documents(count: int) -> bytes:
+    nonce = str(new_id()).replace("-", "")
+    fields = [
+        " ".join(f"a{n}_{place}_{nonce}: hello" for n in range(500)) for place in range(count)
+    ]
+    return orjson.dumps([{"query": f"{{{each}}}"} for each in fields])
+
+
+async def test_documents_of_a_client_that_has_left_are_not_read(keyed: Gateway) -> None:
+    body = new_documents(80)
+    head = f"POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {FIRST}\r\ncontent-length: {len(body)}\r\n\r\n"
+    waiting = keyed._off_loop._shares._waiting
+    _, writer = await asyncio.open_connection("127.0.0.1", keyed.port)
+    writer.write(head.encode() + body)
+
+    async def most_wait() -> bool:
+        return sum(tenant.waiting for tenant in waiting.values()) > 20
+
+    assert await eventually(most_wait, timeout=30)
+    writer.transport.abort()
+
+    async def nobody_waits() -> bool:
+        return not waiting
+
+    # All of them would take longer.
+    assert await eventually(nobody_waits, timeout=5)

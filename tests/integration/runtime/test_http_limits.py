@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from libs.runtime.http import HttpServer
 from libs.runtime.http_limits import HttpLimits
-from libs.runtime.http_protocol import CONNECTION, Protocol
+from libs.runtime.http_protocol import CONNECTION, Protocol, is_of
 
 SOON = timedelta(seconds=0.3)
 WELL = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
@@ -203,28 +203,47 @@ async def test_an_address_has_so_many_places_and_makes_room_itself() -> None:
         assert ended == [b""] * 4
 
 
-async def test_nobody_is_admitted_where_all_are_being_answered() -> None:
+async def test_a_flood_from_an_address_takes_the_places_of_strangers_and_not_of_known_clients() -> (
+    None
+):
     asked = asyncio.Queue[None]()
     finish = asyncio.Event()
 
     async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        if b"key" in dict(scope["headers"]):
+            is_of(scope, "its tenant")
         asked.put_nowait(None)
         await finish.wait()
         await echo(scope, receive, send)
 
-    async with (
-        serving(slow, connections_of_address=2) as port,
-        connected(port) as first,
-        connected(port) as second,
-    ):
-        for _, writer in (first, second):
-            writer.write(WELL)
+    keyed = WELL.replace(b"\r\n\r\n", b"\r\nkey: x\r\n\r\n")
+    async with serving(slow, connections_of_address=2) as port, AsyncExitStack() as held:
+        clients = [await held.enter_async_context(connected(port)) for _ in range(2)]
+        for _, writer in clients:
+            writer.write(keyed)
             await asked.get()
+        flood = [await held.enter_async_context(connected(port)) for _ in range(6)]
+        for _, writer in flood:
+            writer.write(WELL)
 
-        assert await answer(port, WELL) == b""
+        ended = await asyncio.gather(*(rest(reader) for reader, _ in flood[:4]))
 
+        assert ended == [b""] * 4
         finish.set()
-        assert await first[0].readline() == b"HTTP/1.1 200 OK\r\n"
+        for reader, _ in (*clients, *flood[4:]):
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+
+async def test_who_was_answered_and_stays_makes_room_for_the_next() -> None:
+    async with serving(connections_of_address=4) as port, AsyncExitStack() as held:
+        idle = [await held.enter_async_context(connected(port)) for _ in range(4)]
+        for reader, writer in idle:
+            writer.write(WELL)
+            assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+
+        assert await is_well(port)
+
+        assert b"200" not in await rest(idle[0][0])
 
 
 async def test_a_client_that_takes_none_of_its_answer_is_dropped() -> None:
@@ -245,18 +264,22 @@ async def test_a_client_that_takes_none_of_its_answer_is_dropped() -> None:
             await ended.wait()
 
 
-async def test_a_handler_hears_that_its_client_has_left() -> None:
+@pytest.mark.parametrize("length", [0, 1_000, 1 << 20])
+async def test_a_handler_hears_that_its_client_has_left(length: int) -> None:
     begun, left = asyncio.Event(), asyncio.Event()
 
-    async def wait(scope: Scope, _receive: Receive, _send: Send) -> None:
+    async def wait(scope: Scope, receive: Receive, _send: Send) -> None:
         connection: Protocol = scope[CONNECTION]
         connection.when_lost(left.set)
+        while (await receive())["more_body"]:
+            pass
         begun.set()
         await left.wait()
 
+    head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % length
     async with serving(wait) as port:
         async with connected(port) as (_, writer):
-            writer.write(WELL)
+            writer.write(head + bytes(length))
             await begun.wait()
 
         async with asyncio.timeout(20):

@@ -117,9 +117,8 @@ async def test_waiting_ends_in_a_sentence_and_leaves_nothing_behind() -> None:
     assert given._used == 0
 
 
-async def test_so_many_wait_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.gateway.shares._WAITING_OF_ONE", 2)
-    given = shares(1)
+async def test_so_many_wait_and_no_more() -> None:
+    given = Shares("test", 1, of_tenant=1, of_key=1, patience=LONG, what="a place", waiting=2)
     held = [Holder(given, ("a", key)) for key in range(3)]
     await settled()
 

@@ -1,5 +1,7 @@
 """Which connections are let in, and which make room for others; no socket is opened."""
 
+from collections.abc import Hashable
+
 from libs.runtime.http_limits import Connections, HttpLimits
 
 
@@ -8,6 +10,7 @@ class Client:
 
     def __init__(self, among: Connections, address: str) -> None:
         self.address = address
+        self.owner: Hashable = None
         self.is_dropped = False
         self._among = among
 
@@ -33,16 +36,80 @@ def test_who_has_sent_no_head_for_longest_makes_room() -> None:
     assert set(among) == {second, third}
 
 
-def test_who_has_sent_a_head_is_not_dropped_for_others() -> None:
+def known(among: Connections, address: str, owner: str) -> Client:
+    """A client whose request is being answered."""
+    client = Client(among, address)
+    assert among.admit(client)
+    among.has_head(client)
+    assert among.is_of(client, owner)
+    return client
+
+
+def test_known_clients_that_wait_for_an_answer_are_dropped_for_nobody() -> None:
     among = connections(most=2)
-    served = [Client(among, "10.0.0.1"), Client(among, "10.0.0.2")]
-    for client in served:
-        assert among.admit(client)
-        among.has_head(client)
+    served = [known(among, "10.0.0.1", "a"), known(among, "10.0.0.2", "b")]
 
     assert not among.admit(Client(among, "10.0.0.3"))
 
     assert not any(client.is_dropped for client in served)
+
+
+def test_a_flood_of_strangers_cuts_off_no_known_client_of_the_same_address() -> None:
+    among = connections(most=60, of_address=4)
+    client = known(among, "10.0.0.1", "a")
+    among.is_idle(client)
+    strangers = [Client(among, "10.0.0.1") for _ in range(40)]
+    for stranger in strangers:
+        assert among.admit(stranger)
+        among.has_head(stranger)
+
+    assert not client.is_dropped
+    assert sum(stranger.is_dropped for stranger in strangers) == 36
+
+
+def test_a_newcomer_takes_the_place_of_a_stranger_of_its_address_who_has_no_request() -> None:
+    among = connections(most=60, of_address=3)
+    asking, silent = Client(among, "10.0.0.1"), Client(among, "10.0.0.1")
+    assert among.admit(asking)
+    among.has_head(asking)
+    assert among.admit(silent)
+    other = Client(among, "10.0.0.1")
+    assert among.admit(other)
+    among.has_head(other)
+
+    assert among.admit(Client(among, "10.0.0.1"))
+    assert (asking.is_dropped, silent.is_dropped) == (False, True)
+
+    among.has_head(next(iter(set(among) - {asking, other})))
+    assert among.admit(Client(among, "10.0.0.1"))
+    assert (asking.is_dropped, other.is_dropped) == (True, False)
+
+
+def test_one_owner_has_half_of_all_places_and_is_a_stranger_beyond() -> None:
+    among = connections(most=8, of_address=0)
+    clients = [Client(among, f"10.0.0.{n}") for n in range(8)]
+    for client in clients:
+        assert among.admit(client)
+        among.has_head(client)
+
+    assert [among.is_of(client, "a") for client in clients] == [True] * 4 + [False] * 4
+
+    for _ in range(4):
+        newcomer = Client(among, "10.0.0.99")
+        assert among.admit(newcomer)
+        among.has_head(newcomer)
+    assert [client.is_dropped for client in clients] == [False] * 4 + [True] * 4
+
+
+def test_idle_known_clients_make_room_when_there_is_nobody_else() -> None:
+    among = connections(most=4)
+    clients = [known(among, "10.0.0.1", "a"), known(among, "10.0.0.2", "b")]
+    clients += [known(among, "10.0.0.3", "a"), known(among, "10.0.0.4", "b")]
+    among.is_idle(clients[2])
+
+    assert among.admit(Client(among, "10.0.0.5"))
+
+    assert [client.is_dropped for client in clients] == [False, False, True, False]
 
 
 def test_between_requests_a_client_makes_room_again() -> None:
@@ -50,7 +117,7 @@ def test_between_requests_a_client_makes_room_again() -> None:
     idle = Client(among, "10.0.0.1")
     assert among.admit(idle)
     among.has_head(idle)
-    among.awaits_head(idle)
+    among.is_idle(idle)
 
     assert among.admit(Client(among, "10.0.0.2"))
 
@@ -89,3 +156,4 @@ def test_a_closed_connection_is_forgotten_once() -> None:
     among.has_head(client)
 
     assert len(among) == 0
+    assert among._groups == {}
