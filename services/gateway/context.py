@@ -29,7 +29,7 @@ from services.gateway.reads.caller import Caller
 from services.gateway.refusals import Refusals
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
-from services.gateway.shares import Owner
+from services.gateway.shares import Owner, Shares
 from services.gateway.store import Store
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
@@ -40,6 +40,14 @@ T = TypeVar("T")
 
 
 _log = log.get("gateway")
+
+
+def _states() -> Shares:
+    """States that are proposed many at once: so many before the ledger, beside single ones."""
+    return Shares(
+        "states", 600, of_tenant=400, of_key=300,
+        patience=10.0, what="their states to be set",
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +71,7 @@ class Shared:
     downloads: Downloads
     bulk: Bulk
     refusals: Refusals = field(default_factory=Refusals)
+    states: Shares = field(default_factory=_states)
 
     async def forget_keys(self, key_ids: Iterable[UUID]) -> None:
         """Keys have ended, or sessions of them: this gateway looks them up anew, and the others are told to."""

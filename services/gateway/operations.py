@@ -11,10 +11,11 @@ from typing import Any
 from graphql import (
     DocumentNode,
     ExecutionResult,
+    Executor,
     GraphQLError,
     GraphQLSchema,
     execute,
-    get_variable_values,
+    execute_root_selection_set,
 )
 
 from libs.contracts.base import Refused
@@ -124,6 +125,11 @@ class Operations:
             return await self._read(prepared.plan, operation, context, prepared.parsed)
         if prepared.is_query:
             return await self._introspect(prepared.parsed, operation, context)
+        if operation.is_large:
+            # By the plan that was made of the document just now: graphql-core converts arguments on the event loop.
+            done = await self._run_plan(operation, lifted, context)
+            if done is not None:
+                return done
         given = compat.variables_by_field(prepared.node, operation.variables or {})
         return await self._execute(prepared, replace(operation, variables={**given}), context)
 
@@ -242,17 +248,25 @@ class Operations:
         return await self._execute(prepared, operation, context)
 
     async def _execute(self, prepared: Prepared, operation: Operation, context: Context) -> Answer:
+        document = prepared.parsed.document
         if operation.is_large:
-            # Most that a plan does not fit does not fit here either, and so many values take a while to look at.
-            definitions = prepared.node.variable_definitions or ()
-            given = operation.variables or {}
-            unfit = await context.beside(
-                lambda: get_variable_values(self.schema, definitions, given)
+            # So many values take a while to look at.
+            build: partial[Any] = partial(
+                Executor.build,
+                self.schema,
+                document,
+                context_value=context,
+                raw_variable_values=operation.variables,
+                operation_name=operation.name,
             )
-            if isinstance(unfit, list):
-                return self.answers.refused(unfit)
-        async with self._mutations.of(context.owner):
-            result = await self._resolve(prepared.parsed.document, operation, context)
+            built = await context.beside(build)
+            if isinstance(built, list):
+                return self.answers.refused(built)
+            async with self._mutations.of(context.owner):
+                result = await _awaited(execute_root_selection_set(built))
+        else:
+            async with self._mutations.of(context.owner):
+                result = await self._resolve(document, operation, context)
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
             # Nothing ran: the variables did not fit.
             return self.answers.refused(result.errors)
@@ -276,5 +290,10 @@ class Operations:
             variable_values=operation.variables or {},
             operation_name=operation.name,
         )
-        result = await context.beside(run) if beside else run()
-        return result if isinstance(result, ExecutionResult) else await result
+        return await _awaited(await context.beside(run) if beside else run())
+
+
+async def _awaited(result: Any) -> ExecutionResult:
+    """What graphql-core answers, at once where nothing has to be waited for."""
+    found: ExecutionResult = result if isinstance(result, ExecutionResult) else await result
+    return found

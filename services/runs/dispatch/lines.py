@@ -4,9 +4,12 @@ Agents do not publish into the stream themselves. The broker would acknowledge w
 with its own rights: a ping for another tenant's run, a signal to its agents, an event. So the stream takes lines from
 services alone, and of what an agent sends the body goes on, without its headers.
 
+A tenant has a rate, and a bound of what waits for the stream; what is beyond is refused, and agents send it again.
+
 The acknowledgement is JetStream's own, so that agents which ask for one as of a stream get it.
 """
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -20,6 +23,7 @@ from libs.contracts import agent_access, subjects
 from libs.contracts.streams import LOGS
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
+from services.runs.domain.line_rate import LineRate
 
 LARGEST = 4 << 20
 """Bytes of one message; an agent reads a quarter of a mebibyte of output at once."""
@@ -38,6 +42,7 @@ class AgentLines:
         self._bus = bus
         self._spawn = spawn
         self._waiting: Counter[UUID] = Counter()
+        self._rate = LineRate()
 
     async def on_lines(self, message: Msg) -> None:
         """Keep the lines, or say why not; an agent that is not answered sends them again."""
@@ -49,7 +54,9 @@ class AgentLines:
         if flow_run_id is None or size > LARGEST:
             what = f"at most {LARGEST} bytes" if flow_run_id else "the id of a flow run"
             await message.respond(_refusal(_TOO_LARGE, f"a message of log lines has {what}"))
-        elif self._is_full(tenant_id, size):
+        elif self._is_full(tenant_id, size) or not self._rate.spend(
+            tenant_id, size, now=asyncio.get_running_loop().time()
+        ):
             await message.respond(_refusal(_UNAVAILABLE, "too many log lines wait; try again"))
         else:
             self._waiting[tenant_id] += size

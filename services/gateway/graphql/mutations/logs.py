@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,7 @@ from services.gateway.shares import BusyError
 
 MESSAGE_LIMIT = 1_000_000  # characters; clients cut their lines there themselves
 _TOO_MUCH = f"[more than {MESSAGE_LIMIT:,} bytes of small values were cut here]"
+_LINES_AT_ONCE = 500  # made into messages on the event loop, in some milliseconds
 BATCH_BYTES = 512 << 10  # a JetStream message of logs; small enough to be acknowledged quickly
 
 
@@ -81,14 +83,12 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
         logs = known
     await _forget_foreign_task_runs(context, logs)
     now = context.shared.clock()
-    by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
-    publications = []
-    for run_id, lines in groupby(by_run, key=lambda log: log.flow_run_id):
-        subject = subjects.LINES.at(tenant_id=context.tenant_id, flow_run_id=run_id or "none")
-        for body in bodies_of(lines, tenant_id=context.tenant_id, now=now, ids=context.shared.ids):
-            publications.append(context.shared.log_copies.publish(subject, body))
+    prepare = partial(_messages, logs, tenant_id=context.tenant_id, now=now, ids=context.shared.ids)
+    # A line takes ten microseconds, and a batch may have a hundred thousand.
+    messages = prepare() if len(logs) <= _LINES_AT_ONCE else await context.beside(prepare)
+    publish = context.shared.log_copies.publish
     try:
-        await asyncio.gather(*publications)
+        await asyncio.gather(*(publish(subject, body) for subject, body in messages))
     except Exception as error:
         if not (is_outage(error) or isinstance(error, BusyError)):
             raise
@@ -97,6 +97,18 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
         ) from error
     metrics.LOG_LINES_ACCEPTED.inc(len(logs))
     return Success(success=True, error=note)
+
+
+def _messages(
+    logs: list[WriteRunLog], *, tenant_id: UUID, now: datetime, ids: NewId
+) -> list[tuple[str, bytes]]:
+    """The lines as messages of one run each, with their subjects."""
+    by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
+    return [
+        (subjects.LINES.at(tenant_id=tenant_id, flow_run_id=run_id or "none"), body)
+        for run_id, lines in groupby(by_run, key=lambda log: log.flow_run_id)
+        for body in bodies_of(lines, tenant_id=tenant_id, now=now, ids=ids)
+    ]
 
 
 async def _with_runs(context: Context, logs: list[WriteRunLog]) -> list[WriteRunLog]:

@@ -1,5 +1,6 @@
 """Setting states (reference/runs.md)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -7,12 +8,15 @@ from strawberry import UNSET
 
 from libs.contracts import runs
 from libs.contracts.base import Refused
-from libs.contracts.runs import RunKind, StateProposal, VersionConflict
+from libs.contracts.runs import RunKind, StateApplied, StateProposal, VersionConflict
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
+
+_PART = 200  # states of one command, as many as the ledger commits together
+Outcome = StateApplied | VersionConflict | Refused
 
 
 @dataclass
@@ -110,11 +114,7 @@ async def _set(context: Context, proposals: list[StateProposal]) -> StatesPayloa
     if (lease := context.lease) is not None:
         held = {"lease_token": lease.token, "leased_flow_run_id": lease.flow_run_id}
         proposals = [proposal.model_copy(update=held) for proposal in proposals]
-    reply = await context.shared.bus.call(
-        runs.SET_STATES,
-        runs.SetStates(tenant_id=context.tenant_id, proposals=proposals, agent_id=context.agent_id),
-    )
-    outcomes = [reply] if isinstance(reply, Refused) else reply.outcomes
+    outcomes = await _proposed(context, proposals)
     results = []
     for proposal, outcome in zip(proposals, outcomes, strict=False):
         if isinstance(outcome, Refused):
@@ -129,3 +129,30 @@ async def _set(context: Context, proposals: list[StateProposal]) -> StatesPayloa
             SetFlowRunStateResult(id=outcome.id, status=outcome.status, message=outcome.message)
         )
     return StatesPayload(states=results)
+
+
+async def _proposed(context: Context, proposals: list[StateProposal]) -> Sequence[Outcome]:
+    """What became of each, in order, up to a refusal of all that are left.
+
+    The ledger serves who comes first, in transactions of some hundred states: many at once are proposed in parts, of
+    which each takes its share, so that another tenant's state does not wait for all of them.
+    """
+    if len(proposals) == 1:
+        return await _asked(context, proposals)
+    outcomes: list[Outcome] = []
+    for start in range(0, len(proposals), _PART):
+        part = proposals[start : start + _PART]
+        async with context.shared.states.of(context.owner, len(part)):
+            found = await _asked(context, part)
+        outcomes += found
+        if len(found) < len(part):
+            break
+    return outcomes
+
+
+async def _asked(context: Context, proposals: list[StateProposal]) -> Sequence[Outcome]:
+    reply = await context.shared.bus.call(
+        runs.SET_STATES,
+        runs.SetStates(tenant_id=context.tenant_id, proposals=proposals, agent_id=context.agent_id),
+    )
+    return [reply] if isinstance(reply, Refused) else reply.outcomes

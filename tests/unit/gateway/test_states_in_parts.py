@@ -1,0 +1,71 @@
+"""Many states of one request reach the ledger in parts, each with a share, so that others' go between."""
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
+from libs.contracts.runs import RunKind, SetStates, StateProposal, StatesSet
+from libs.runtime.ids import new_id
+from services.gateway.context import Context
+from services.gateway.graphql.mutations.states import _proposed
+from services.gateway.shares import Shares
+
+
+class Ledger:
+    """Refuses each state by itself; all of a command from the `away`th command on."""
+
+    def __init__(self, *, away: int = 1_000) -> None:
+        self.commands: list[SetStates] = []
+        self._away = away
+
+    async def call(self, _rpc: object, command: SetStates) -> StatesSet | Refused:
+        self.commands.append(command)
+        if len(self.commands) > self._away:
+            return Refused(code=Code.UNAVAILABLE)
+        outcomes: Any = [
+            Refused(code=Code.FORBIDDEN, fields={"id": str(p.run_id)}) for p in command.proposals
+        ]
+        return StatesSet(outcomes=outcomes)
+
+
+def context_on(ledger: Ledger) -> Context:
+    shares = Shares("test", 600, of_tenant=400, of_key=300, patience=1.0, what="states")
+    shared = SimpleNamespace(bus=ledger, states=shares)
+    made = SimpleNamespace(
+        shared=shared, tenant_id=new_id(), agent_id=None, owner=("tenant", "key")
+    )
+    return cast("Context", made)
+
+
+def proposals(count: int) -> list[StateProposal]:
+    return [
+        StateProposal(run_kind=RunKind.FLOW_RUN, run_id=new_id(), state={"type": "Running"})
+        for _ in range(count)
+    ]
+
+
+@pytest.mark.parametrize(("count", "parts"), [(1, [1]), (200, [200]), (450, [200, 200, 50])])
+async def test_each_is_answered_in_order(count: int, parts: list[int]) -> None:
+    ledger = Ledger()
+    given = proposals(count)
+    context = context_on(ledger)
+
+    outcomes = await _proposed(context, given)
+
+    assert [len(command.proposals) for command in ledger.commands] == parts
+    found = [cast("Refused", outcome).fields["id"] for outcome in outcomes]
+    assert found == [str(proposal.run_id) for proposal in given]
+    assert context.shared.states._used == 0
+
+
+async def test_a_ledger_that_is_away_is_asked_for_no_more() -> None:
+    ledger = Ledger(away=1)
+
+    outcomes = await _proposed(context_on(ledger), proposals(1_000))
+
+    assert len(ledger.commands) == 2
+    assert len(outcomes) == 201
+    assert cast("Refused", outcomes[-1]).code is Code.UNAVAILABLE
