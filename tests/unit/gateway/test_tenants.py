@@ -25,11 +25,13 @@ async def test_a_thousand_unknown_tenants_cost_one_look() -> None:
     tenants = Tenants(cast("Store", rows))
     await tenants.all()
     rows.looks = 0
+    began = asyncio.get_running_loop().time()
 
     known = await asyncio.gather(*(tenants.exists(new_id()) for _ in range(1_000)))
 
     assert not any(known)
-    assert rows.looks == 1
+    # What was read is trusted for a second, and a busy machine may take longer than that for a thousand.
+    assert 1 <= rows.looks <= 1 + (asyncio.get_running_loop().time() - began)
 
 
 async def test_unknown_tenants_one_after_the_other_are_looked_for_twenty_times_a_second() -> None:
