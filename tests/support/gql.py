@@ -25,6 +25,7 @@ class Gql:
         verify: ssl.SSLContext | bool = True,
     ) -> None:
         self.url = url
+        self.headers = headers or {}
         # Generous, because the suite shares its two cores with the runs that it starts.
         self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30.0, verify=verify)
 

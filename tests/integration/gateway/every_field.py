@@ -98,6 +98,13 @@ def every_mutation(whole: GraphQLSchema, objects: Objects) -> Iterator[Asked]:
         yield _asked("mutation", name, found, objects, declared[name])
 
 
+def every_subscription(whole: GraphQLSchema, objects: Objects) -> Iterator[Asked]:
+    """Each field of Subscription."""
+    assert whole.subscription_type is not None
+    for name, found in whole.subscription_type.fields.items():
+        yield _asked("subscription", name, found, objects)
+
+
 def _asked(
     kind: str,
     name: str,

@@ -26,16 +26,19 @@ from tests.integration.gateway.every_field import (
     Objects,
     every_mutation,
     every_query,
+    every_subscription,
     schema,
 )
 from tests.integration.gateway.victim import MARK, furnished
 from tests.support.engines import Stack
 from tests.support.gql import Gql
 from tests.support.services import all_services
+from tests.support.subscriber import first_told
 
 SCHEMA = schema()
 QUERIES = sorted(SCHEMA.query_type.fields) if SCHEMA.query_type else []
 MUTATIONS = sorted(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else []
+SUBSCRIPTIONS = sorted(SCHEMA.subscription_type.fields) if SCHEMA.subscription_type else []
 FOR_ADMINISTRATORS = {
     "auth_api_key", "api_token", "membership", "audit_log", "audit_log_aggregate", "audit_log_by_pk",
 }  # fmt: skip
@@ -176,6 +179,10 @@ def _place(name: str) -> tuple[int, str]:
 
 def queries(objects: Objects) -> list[Asked]:
     return list(every_query(SCHEMA, objects))
+
+
+def subscriptions(objects: Objects) -> list[Asked]:
+    return list(every_subscription(SCHEMA, objects))
 
 
 def mutations(objects: Objects) -> list[Asked]:
@@ -408,6 +415,50 @@ def _says_done(answer: dict[str, Any]) -> bool:
 
 def _says_why(answer: dict[str, Any]) -> bool:
     return all(value and value.get("error") for value in answer["data"].values())
+
+
+async def told(caller: Gql, asked: Sequence[Asked]) -> dict[str, dict[str, Any]]:
+    """What each subscription is told first, by the field's name."""
+    return {
+        each.name: await first_told(caller.url, each.query, each.variables, headers=caller.headers)
+        for each in asked
+    }
+
+
+@pytest.mark.parametrize(
+    "stranger", ["no key", "a revoked key", "an expired key", "another tenant's key"]
+)
+async def test_a_stranger_has_no_socket(tenants: Tenants, stranger: str) -> None:
+    answered = await told(tenants.strangers[stranger], subscriptions(tenants.objects))
+
+    assert {name: answer.get("closed", (0, ""))[0] for name, answer in answered.items()} == (
+        dict.fromkeys(SUBSCRIPTIONS, 4403)
+    )
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_every_role_hears_of_its_tenant(tenants: Tenants, role: Role) -> None:
+    answered = await told(tenants.victim[role], subscriptions(tenants.objects))
+
+    assert {name: answer["type"] for name, answer in answered.items()} == (
+        dict.fromkeys(SUBSCRIPTIONS, "next")
+    )
+
+
+async def test_no_subscription_is_about_another_tenants_objects_nor_tells_whether_they_exist(
+    tenants: Tenants,
+) -> None:
+    asked = [each for each in subscriptions(tenants.objects) if each.is_about_objects]
+
+    about_the_victims = await told(tenants.intruder, asked)
+    about_nothing = await told(tenants.intruder, [_with_ids_of_nothing(each) for each in asked])
+
+    assert asked
+    assert {name: answer["type"] for name, answer in about_the_victims.items()} == (
+        {each.name: "error" for each in asked}
+    )
+    for name, answer in about_the_victims.items():
+        assert _without_ids(answer) == _without_ids(about_nothing[name])
 
 
 async def test_the_same_requests_are_served_to_those_who_may(tenants: Tenants) -> None:

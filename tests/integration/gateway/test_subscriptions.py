@@ -2,21 +2,22 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import httpx
-import orjson
 import pytest
 from gql import Client, gql
 from gql.transport.exceptions import TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.exceptions import InvalidStatus
 from websockets.typing import Subprotocol
 
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
+from services.gateway.subscriptions import handler
 from tests.integration.gateway.test_events import (
     FIRST,
     a_key,
@@ -28,9 +29,8 @@ from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.services import all_services
+from tests.support.subscriber import PATIENCE, PROTOCOL, closing, hear, say, socket_at
 
-PATIENCE = 20.0  # seconds
-PROTOCOL = Subprotocol("graphql-transport-ws")
 RUNS = """
 subscription($run: UUID, $flow: UUID, $after: String) {
     flow_run_events(flow_run_id: $run, flow_id: $flow, after: $after) {
@@ -118,35 +118,9 @@ async def refused(gateway: Gateway, document: str, *, key: str = FIRST, **variab
     return str(error["message"])
 
 
-@asynccontextmanager
-async def bare(
-    gateway: Gateway, *, init: dict[str, Any] | None = None, **how: Any
-) -> AsyncIterator[ClientConnection]:
-    """A socket without a library of the protocol; with `init` it has been acknowledged."""
-    async with connect(address(gateway), subprotocols=[PROTOCOL], **how) as socket:
-        if init is not None:
-            await say(socket, type="connection_init", payload=init)
-            assert await hear(socket) == {"type": "connection_ack"}
-        yield socket
-
-
-async def say(socket: ClientConnection, **message: Any) -> None:
-    await socket.send(orjson.dumps(message).decode())
-
-
-async def hear(socket: ClientConnection) -> Any:
-    async with asyncio.timeout(PATIENCE):
-        return orjson.loads(await socket.recv())
-
-
-async def closing(socket: ClientConnection) -> tuple[int, str]:
-    """The code and the reason with which the socket is closed."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                await socket.recv()
-    except ConnectionClosed:
-        return socket.close_code or 0, socket.close_reason or ""
+def bare(gateway: Gateway, **how: Any) -> AbstractAsyncContextManager[ClientConnection]:
+    """A socket without a library of the protocol."""
+    return socket_at(f"http://127.0.0.1:{gateway.port}", **how)
 
 
 SHOWN = {"authorization": f"Bearer {FIRST}"}
@@ -476,3 +450,41 @@ async def test_what_is_completed_is_told_no_more(gateway: Gateway, admin: Gql) -
         told = await hear(socket)
 
     assert [again["id"], told["id"]] == ["1", "1"]
+
+
+async def test_who_never_says_who_it_is_is_sent_away(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler, "INIT_TIMEOUT", timedelta(seconds=0.2))
+
+    async with bare(gateway) as socket:
+        code, reason = await closing(socket)
+
+    assert (code, reason) == (4408, "Connection initialisation timeout")
+
+
+async def test_a_socket_has_twenty_subscriptions_and_no_more(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handler, "MOST_OPERATIONS", 2)
+
+    async with bare(gateway, init=SHOWN) as socket:
+        for number in range(3):
+            await say(socket, type="subscribe", id=str(number), payload={"query": RUNS})
+        answers = [await hear(socket) for _ in range(3)]
+
+    refused = [answer for answer in answers if answer["type"] == "error"]
+    assert [answer["payload"][0]["message"] for answer in refused] == ["Subscription limit reached"]
+    assert len(answers) == 3
+
+
+async def test_who_takes_nothing_is_closed_with_a_reason(gateway: Gateway, admin: Gql) -> None:
+    async with bare(gateway, init=SHOWN) as socket:
+        await say(socket, type="subscribe", id="1", payload={"query": RUNS})
+        assert (await hear(socket))["type"] == "next"
+        [stream] = gateway._hub.streams
+        stream.end("slow_reader", "You read too slowly; come back with your last id.")
+
+        code, reason = await closing(socket)
+
+    assert (code, reason) == (1013, "You read too slowly; come back with your last id.")
