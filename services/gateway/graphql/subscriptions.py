@@ -19,7 +19,9 @@ class EventStatus(Enum):
     open = strawberry.enum_value(
         "open", description="The subscription has begun; `events` is empty."
     )
-    hints = strawberry.enum_value("hints", description="`events` have changed.")
+    hints = strawberry.enum_value(
+        "hints", description="`events` have changed; without any it only moves `cursor` on."
+    )
     gap = strawberry.enum_value(
         "gap", description="Something was missed, for `reason`: look at everything anew."
     )

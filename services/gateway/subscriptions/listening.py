@@ -7,13 +7,17 @@ from typing import Any
 from graphql import GraphQLError
 
 from services.gateway.context import Context, Shared
+from services.gateway.events import frames
 from services.gateway.events.access import Access, owner_of
-from services.gateway.events.domain import BadFilterError, Filter, cursor_of
+from services.gateway.events.domain import BadFilterError, Cursor, Filter, cursor_of
 from services.gateway.events.frames import Told
 from services.gateway.events.hub import Hub, Stream, TooManyError
 from services.gateway.identity import Identity
 from services.gateway.plain_answers import RefusalError
 from services.gateway.subscriptions.socket import Socket
+
+QUIET = 15.0
+"""Seconds without a message, until one says how far the events have come."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -38,18 +42,26 @@ class Listening:
         It ends with the socket: whatever ends a stream closes it, with the reason.
         """
         stream = await self._open(wanted, after)
+        place: Cursor | None = None
         try:
             while True:
-                for told in await stream.next(within=None) or ():
+                taken = await stream.next(within=QUIET)
+                for told in self._moved_on(stream, place) if taken is None else taken:
                     if told.event == "end":
                         self.socket.end(stream.ended or "", told.text)
                         return
+                    place = told.cursor or place
                     yield told
                 if stream.ended is not None and stream.is_empty:
                     return
         finally:
             stream.done()
             self.hub.leave(stream)
+
+    def _moved_on(self, stream: Stream, place: Cursor | None) -> list[Told]:
+        """A message without events where others' events have moved the place on: an old cursor could not be resumed."""
+        now = self.hub.cursor_of(stream)
+        return [] if now is None or now == place else [frames.hints((), now)]
 
     async def _open(self, wanted: Filter, after: str | None) -> Stream:
         identity = self._known()

@@ -17,7 +17,7 @@ from websockets.typing import Subprotocol
 
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
-from services.gateway.subscriptions import handler
+from services.gateway.subscriptions import handler, listening
 from tests.integration.gateway.test_events import (
     FIRST,
     a_key,
@@ -488,3 +488,19 @@ async def test_who_takes_nothing_is_closed_with_a_reason(gateway: Gateway, admin
         code, reason = await closing(socket)
 
     assert (code, reason) == (1013, "You read too slowly; come back with your last id.")
+
+
+async def test_a_cursor_moves_on_while_only_others_are_told_something(
+    gateway: Gateway, admin: Gql, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listening, "QUIET", 0.2)
+    _, quiet = await a_run(admin)
+    _, busy = await a_run(admin)
+
+    async with subscribed(gateway, RUNS, run=quiet) as heard:
+        before = heard.cursor
+        await set_state(admin, busy, "Running", 1)
+        moved = await heard.next("hints")
+
+    assert moved["events"] == []
+    assert moved["cursor"] != before
