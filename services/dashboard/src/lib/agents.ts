@@ -8,7 +8,7 @@ export function agentStateOf(lastQueried: string | null | undefined, now: number
   return silent < LIVE ? "live" : silent < STALE ? "stale" : "dead";
 }
 
-const labelsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String).sort() : []);
+export const labelsOf = (value: unknown): string[] => (Array.isArray(value) ? value.map(String).sort() : []);
 
 /** Whether an agent takes runs with these labels: it has all of them; one with labels takes no run without. */
 export function canTake(agent: { labels: unknown }, labels: readonly string[]): boolean {

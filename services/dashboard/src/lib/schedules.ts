@@ -7,7 +7,9 @@ type Clock = {
   cron?: string;
   interval?: number;
   dates?: unknown[];
-  rrule?: string;
+  rrule_obj?: { rr?: unknown };
+  parameter_defaults?: unknown;
+  labels?: unknown;
   start_date?: { tz?: string };
 };
 
@@ -38,7 +40,7 @@ export function clockText(clock: Clock): string {
     case "DatesClock":
       return `on ${clock.dates?.length ?? 0} dates`;
     case "RRuleClock":
-      return "by a recurrence rule";
+      return typeof clock.rrule_obj?.rr === "string" ? `by the rule ${clock.rrule_obj.rr}` : "by a recurrence rule";
     default:
       return clock.type ?? "a clock of an unknown kind";
   }

@@ -31,10 +31,22 @@ export function relative(at: number, now: number): string {
   return at > now ? `in ${short}` : `${short} ago`;
 }
 
+/** Makers of texts by zone and purpose: to make one takes longer than to format a hundred times. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function formatOf(zone: string, purpose: string, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${purpose} ${zone}`;
+  let found = formats.get(key);
+  if (!found) {
+    found = new Intl.DateTimeFormat("en-GB", { timeZone: zone, ...options });
+    formats.set(key, found);
+  }
+  return found;
+}
+
 /** An absolute time with its zone: "2026-11-30 14:05:09 UTC". */
 export function absolute(at: number, zone: string): string {
-  const parts = new Intl.DateTimeFormat("en-GB", {
-    timeZone: zone,
+  const parts = formatOf(zone, "absolute", {
     year: "numeric",
     month: "2-digit",
     day: "2-digit",
@@ -51,8 +63,7 @@ export function absolute(at: number, zone: string): string {
 
 /** The time of day with milliseconds, for log lines: "14:05:09.123". */
 export function clockTime(at: number, zone: string): string {
-  const text = new Intl.DateTimeFormat("en-GB", {
-    timeZone: zone,
+  const text = formatOf(zone, "clock", {
     hour: "2-digit",
     minute: "2-digit",
     second: "2-digit",
@@ -60,6 +71,11 @@ export function clockTime(at: number, zone: string): string {
     hourCycle: "h23",
   }).format(at);
   return text.replace(",", ".");
+}
+
+/** The day of the week: "Mon". */
+export function weekday(at: number, zone: string): string {
+  return formatOf(zone, "weekday", { weekday: "short" }).format(at);
 }
 
 /** The zone of this browser. */
@@ -96,7 +112,7 @@ export function took(
 export function tickText(at: number, step: number, zone: string): string {
   const text = absolute(at, zone);
   if (step >= DAY || text.slice(11, 16) === "00:00") {
-    return new Intl.DateTimeFormat("en-GB", { timeZone: zone, day: "numeric", month: "short" }).format(at);
+    return formatOf(zone, "day", { day: "numeric", month: "short" }).format(at);
   }
   return step < MINUTE ? text.slice(11, 19) : text.slice(11, 16);
 }
