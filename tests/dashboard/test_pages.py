@@ -23,6 +23,8 @@ Theme = Literal["light", "dark"]
 THEMES: tuple[Theme, ...] = ("light", "dark")
 EVIL = '<img src=x onerror="window.harmed=1"><script>window.harmed=1</script> \u202eevil'
 BIG = 2**63 - 1
+FLOW_TABS = ("schedule", "tasks", "versions", "graph", "readme", "parameters", "settings")
+TASK_RUN_TABS = ("attempts", "inputs", "artifacts", "history", "result")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +33,7 @@ class World:
 
     url: str
     slug: str
+    project: str
     group: str
     flow: str
     run: str
@@ -46,6 +49,7 @@ class World:
             "overview": at,
             "flows": f"{at}/flows",
             "flow": f"{at}/flow/{self.group}",
+            **{f"flow {tab}": f"{at}/flow/{self.group}?tab={tab}" for tab in FLOW_TABS},
             "new run": f"{at}/flow/{self.group}/run",
             "runs": f"{at}/runs",
             "run": f"{at}/flow-run/{self.run}",
@@ -55,6 +59,10 @@ class World:
             "history": f"{at}/flow-run/{self.run}?tab=history",
             "parameters": f"{at}/flow-run/{self.run}?tab=parameters",
             "task run": f"{at}/task-run/{self.task_run}",
+            **{
+                f"task run {tab}": f"{at}/task-run/{self.task_run}?tab={tab}"
+                for tab in TASK_RUN_TABS
+            },
             "task": f"{at}/task/{self.task}",
             "agents": f"{at}/agents",
             "limits": f"{at}/limits",
@@ -66,9 +74,7 @@ class World:
         }
 
 
-PAGES = tuple(
-    World(url="", slug="", group="", flow="", run="", task_run="", task="", last_line="").pages
-)
+PAGES = tuple(World(**dict.fromkeys(World.__slots__, "")).pages)
 
 
 @pytest.fixture(scope="module")
@@ -140,6 +146,7 @@ async def furnished(api: Gql) -> World:
     return World(
         url=api.url,
         slug=tenant["slug"],
+        project=project,
         group=group,
         flow=flow_id,
         run=run,
@@ -245,7 +252,7 @@ async def opened(
     watched = Watched.of(await context.new_page(), world.url)
     await watched.page.goto(world.url + world.pages[page])
     await expect(watched.page.locator("h1")).to_be_visible(timeout=20_000)
-    if page == "graph":
+    if page in {"graph", "flow graph"}:
         await expect(watched.page.locator(".react-flow__node").first).to_be_visible(timeout=20_000)
     await expect(watched.page.locator("[aria-busy=true]")).to_have_count(0, timeout=20_000)
     return watched
@@ -335,13 +342,36 @@ async def test_a_run_is_made_from_the_form_with_numbers_that_javascript_cannot_h
 @pytest.mark.parametrize(
     ("address", "heading"),
     [
+        # register() since 0.13; 0.9-0.12 against a cloud, and against a server
         ("/{slug}/flow/{group}", "flow"),
         ("/{slug}/flow/{flow}", "flow"),
         ("/flow/{flow}", "flow"),
+        # `prefect run`, create_flow_run, Slack's titles, cloud hooks; 0.10-0.12 against a server
+        ("/{slug}/flow-run/{run}", "run"),
+        ("/{slug}/task-run/{task_run}", "extract"),
         ("/flow-run/{run}", "run"),
+        ("/task-run/{task_run}", "extract"),
         ("/nobody-has-this-slug/flow-run/{run}", "run"),
-        ("/{slug}/agent", "Agents"),
+        # bookmarks
         ("/", "Overview"),
+        ("/{slug}", "Overview"),
+        ("/{slug}/project/{project}", "Flows"),
+        ("/project/{project}", "Flows"),
+        ("/{slug}/task/{task}", "extract"),
+        ("/task/{task}", "extract"),
+        ("/{slug}/agent", "Agents"),
+        ("/agent", "Agents"),
+        ("/{slug}/calendar", "Week of"),
+        ("/calendar", "Week of"),
+        ("/{slug}/team/members", "Team"),
+        ("/team/members", "Team"),
+        ("/user/keys", "Team"),
+        ("/notifications", "Overview"),
+        ("/login", "Overview"),
+        # the start page's own keys
+        ("/{slug}?flows=orders", "Flows"),
+        ("/{slug}?calendar", "Week of"),
+        ("/{slug}/flow/{group}?run", "Run flow"),
     ],
 )
 async def test_addresses_that_clients_print_and_people_keep_land(
@@ -351,13 +381,59 @@ async def test_addresses_that_clients_print_and_people_keep_land(
     watched = Watched.of(await context.new_page(), world.url)
 
     await watched.page.goto(
-        world.url
-        + address.format(slug=world.slug, group=world.group, flow=world.flow, run=world.run)
+        world.url + address.format(**{name: getattr(world, name) for name in world.__slots__})
     )
 
     await expect(watched.page.locator("h1")).to_contain_text(heading)
     await context.close()
     assert watched.faults == []
+
+
+@pytest.mark.parametrize(
+    ("address", "tab"),
+    [
+        ("/{slug}/flow/{group}?overview", "Runs"),
+        ("/{slug}/flow/{group}?description", "README"),
+        ("/{slug}/flow/{group}?tasks", "Tasks"),
+        ("/{slug}/flow/{group}?runs", "Runs"),
+        ("/{slug}/flow/{group}?schematic", "Graph"),
+        ("/{slug}/flow/{group}?automations", "Runs"),
+        ("/{slug}/flow/{group}?settings", "Settings"),
+        ("/{slug}/flow/{group}?versions&version=1", "Versions"),
+        ("/{slug}/flow-run/{run}?schematic", "Graph"),
+        ("/{slug}/flow-run/{run}?schematic={task}", "Graph"),
+        ("/{slug}/flow-run/{run}?logs", "Logs"),
+        ("/{slug}/flow-run/{run}?artifacts", "Artifacts"),
+        ("/{slug}/task-run/{task_run}?logs", "Logs"),
+        ("/{slug}/task-run/{task_run}?artifacts", "Artifacts"),
+    ],
+)
+async def test_tabs_of_the_old_page_open_the_same_part_of_ours(
+    browser: Browser, world: World, address: str, tab: str
+) -> None:
+    context = await browser.new_context()
+    watched = Watched.of(await context.new_page(), world.url)
+
+    await watched.page.goto(
+        world.url + address.format(**{name: getattr(world, name) for name in world.__slots__})
+    )
+
+    await expect(watched.page.get_by_role("tab", name=tab, exact=True)).to_have_attribute(
+        "aria-selected", "true"
+    )
+    await context.close()
+    assert watched.faults == []
+
+
+@pytest.mark.parametrize("kind", ["flow", "flow-run", "task-run", "task"])
+async def test_a_link_without_an_id_says_so(browser: Browser, world: World, kind: str) -> None:
+    context = await browser.new_context()
+    page = await context.new_page()
+
+    await page.goto(f"{world.url}/{world.slug}/{kind}/")
+
+    await expect(page.get_by_text("The link has no id.")).to_be_visible()
+    await context.close()
 
 
 async def test_filters_are_in_the_address_and_come_back_with_it(

@@ -12,6 +12,12 @@ export function Markdown({ text }: { text: string }) {
       rehypePlugins={[rehypeSanitize]}
       urlTransform={safeUrl}
       components={{
+        // The page has its one h1 already, and its parts their h2.
+        h1: "h3",
+        h2: "h4",
+        h3: "h5",
+        h4: "h6",
+        h5: "h6",
         img: ({ alt }) => <span className="quiet">[picture: {alt}]</span>,
         a: ({ href, children }) => (href ? <a href={href} rel="noopener noreferrer">{children}</a> : <>{children}</>),
       }}
