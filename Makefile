@@ -21,7 +21,7 @@ ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integrat
 RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
 	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
-.PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-dashboard test-system \
+.PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-dashboard screenshots test-system \
 	test-clients test-containers test-on-containers test-races test-faults test-fuzz bench generate verify subscribers migration lock clean
 
 help: ## List these commands
@@ -170,6 +170,9 @@ test-dashboard: $(READY) $(DIST) ## The web pages: their rules, then every page 
 			&& apt-get $(APT) install -y --no-install-recommends chromium </dev/null >/dev/null; } \
 		|| { echo "There is no Chromium. Install one (apt-get install chromium), or name it in HEADWATER_TEST_CHROMIUM." >&2; exit 1; }
 	$(BIN)/pytest -q -n 2 --dist loadfile tests/dashboard
+
+screenshots: $(READY) $(DIST) ## Draw the pictures of the README again
+	HEADWATER_DRAW_SCREENSHOTS=1 $(BIN)/pytest -q -n0 tests/dashboard/test_screenshots.py -k drawn
 
 clean: ## Remove the environment and caches; data stays
 	rm -rf $(VENV) $(DIST) services/dashboard/node_modules .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

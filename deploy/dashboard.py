@@ -19,7 +19,7 @@ DIST = DASHBOARD / "dist"
 STAMP = DIST / ".sources"
 SCHEMA = DASHBOARD.parent / "gateway" / "schema.graphql"
 """What the pages may ask; the types of their documents are made from it."""
-_NOT_SOURCES = frozenset({"node_modules", "dist", "generated"})
+_NOT_SOURCES = frozenset({"node_modules", "dist", "generated", "screenshots"})
 
 
 class BuildError(Exception):

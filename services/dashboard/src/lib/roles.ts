@@ -4,3 +4,8 @@ const READERS = new Set(["read_only", "READ_ONLY_USER", "agent"]);
 export function isReader(role: string): boolean {
   return READERS.has(role);
 }
+
+/** Whether a role may make keys, let people in, set limits and read the audit trail. */
+export function isAdministrator(role: string): boolean {
+  return role === "tenant_admin";
+}

@@ -8,6 +8,7 @@ import { useSession } from "../app/session";
 import { Card, Confirmed, Empty, Loaded, Page, When } from "../components/basics";
 import { State } from "../components/State";
 import { nameOf } from "../lib/gantt";
+import { isAdministrator } from "../lib/roles";
 
 const LIMITS = graphql(`
   query Limits {
@@ -133,7 +134,7 @@ const set = (what: What, name: string, limit: number) => (what === "label" ? act
 const remove = (what: What, id: string) => (what === "label" ? act(DELETE_FLOW, { id }) : act(DELETE_TASK, { id }));
 
 function Kind({ title, what, limits }: { title: string; what: What; limits: readonly Limit[] }) {
-  const { mayWrite } = useSession();
+  const maySet = isAdministrator(useSession().role);
   return (
     <Card title={title}>
       {limits.length === 0 ? (
@@ -162,7 +163,7 @@ function Kind({ title, what, limits }: { title: string; what: What; limits: read
                   </td>
                   <td>{each.usage + each.waiting === 0 ? <span className="quiet">nobody</span> : <Holders what={what} limit={each} />}</td>
                   <td className="acts">
-                    {mayWrite && (
+                    {maySet && (
                       <Confirmed label="Delete" title={`Delete the limit of ${each.name}?`} danger run={() => remove(what, each.id)}>
                         <p>{each.waiting === 0 ? "Nobody waits for it now." : `${each.waiting} that wait for it can start at once.`}</p>
                       </Confirmed>
@@ -174,7 +175,7 @@ function Kind({ title, what, limits }: { title: string; what: What; limits: read
           </table>
         </div>
       )}
-      {mayWrite && <NewLimit what={what} />}
+      {maySet && <NewLimit what={what} />}
     </Card>
   );
 }

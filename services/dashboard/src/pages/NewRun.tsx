@@ -6,7 +6,7 @@ import { parseJson, writeJson } from "../api/json";
 import { graphql } from "../api/generated";
 import { act, useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
-import { Card, Empty, Loaded, Page } from "../components/basics";
+import { Card, Command, Empty, Loaded, Page } from "../components/basics";
 import { fieldError, fieldText, fieldValue } from "../lib/parameters";
 
 const FORM = graphql(`
@@ -59,7 +59,10 @@ export function NewRun() {
         if (!flow) {
           return (
             <Page title="New run">
-              <Empty title="No version of this flow can run.">Unarchive one first, or register the flow.</Empty>
+              <Empty title="No version of this flow can run.">
+                <span>Unarchive one, or register the flow again:</span>
+                <Command text="prefect register --project warehouse --path flow.py" />
+              </Empty>
             </Page>
           );
         }
@@ -213,15 +216,15 @@ function Form({
           mb="sm"
         />
         <TagsInput label="Labels" description="An agent must have all of them" value={labels} onChange={setLabels} mb="sm" />
-        <p className="small" role="status">
+        <p className={`note${live.length > 0 ? " good" : " warns"}`} role="status">
           {live.length > 0
             ? `${live.length} live ${live.length === 1 ? "agent" : "agents"} can take it: ${live.slice(0, 3).map((agent) => agent.name ?? agent.id).join(", ")}`
             : able.length > 0
               ? "Agents with these labels are known, but none asks for work now."
               : "No agent has these labels: the run would wait."}
         </p>
-        {error && <p className="message" role="alert">{error}</p>}
-        <Button type="submit" loading={busy} fullWidth>
+        {error && <p className="note fails" role="alert">{error}</p>}
+        <Button type="submit" size="sm" loading={busy} fullWidth>
           Run
         </Button>
       </Card>

@@ -5,7 +5,7 @@ import { useState } from "react";
 import { graphql } from "../api/generated";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
-import { Confirmed, Empty, Loaded, Page, When } from "../components/basics";
+import { Command, Confirmed, Empty, Loaded, Page, When } from "../components/basics";
 
 const PROJECTS = graphql(`
   query Projects {
@@ -55,14 +55,17 @@ export function Projects() {
           <Button type="submit" disabled={name.trim() === ""}>
             Create
           </Button>
-          {error && <span role="alert">{error}</span>}
+          {error && <span className="note fails" role="alert">{error}</span>}
         </form>
       )}
       <div className="card scroll">
         <Loaded query={query}>
           {({ project }) =>
             project.length === 0 ? (
-              <Empty title="There are no projects yet." />
+              <Empty title="There are no projects yet.">
+                <span>A project holds flows. Make one above, or from a shell:</span>
+                <Command text='prefect create project "warehouse"' />
+              </Empty>
             ) : (
               <table className="table">
                 <thead>
@@ -88,7 +91,7 @@ export function Projects() {
                         <td>
                           <When at={each.created} />
                         </td>
-                        <td>
+                        <td className="acts">
                           {mayWrite && (
                             <Confirmed label="Delete" title={`Delete ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
                               <p>Its {flows} flows go with it, and all of their runs. Nothing brings them back.</p>

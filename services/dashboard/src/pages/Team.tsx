@@ -2,18 +2,24 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { graphql } from "../api/generated";
+import type { TeamQuery } from "../api/generated/graphql";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
-import { Card, Confirmed, Copy, Empty, Loaded, Page, When } from "../components/basics";
+import { Card, Command, Confirmed, Copy, Empty, Loaded, Page, When } from "../components/basics";
+import { Fact, Facts } from "../components/Facts";
+import { isAdministrator } from "../lib/roles";
 
-const KEYS = graphql(`
-  query Keys {
+const TEAM = graphql(`
+  query Team {
     auth_api_key(limit: 500) {
       id
       name
       role
       created
       expires_at
+      created_by {
+        username
+      }
     }
     membership(limit: 500) {
       id
@@ -27,12 +33,13 @@ const KEYS = graphql(`
   }
 `);
 const AUDIT = graphql(`
-  query Audit {
-    audit_log(order_by: [{ timestamp: desc }], limit: 100) {
+  query Audit($limit: Int!) {
+    audit_log(order_by: [{ timestamp: desc }], limit: $limit) {
       id
       actor
       message
       object_table
+      object_id
       timestamp
     }
   }
@@ -46,100 +53,178 @@ const CREATE = graphql(`
   }
 `);
 const DELETE = graphql(`mutation DeleteKey($id: UUID!) { delete_api_key(input: { key_id: $id }) { success error } }`);
+const LET_IN = graphql(`
+  mutation LetIn($user: UUID!, $home: UUID!, $role: String!) {
+    create_membership(input: { user_id: $user, home_tenant_id: $home, role: $role }) {
+      id
+    }
+  }
+`);
+const LET_OUT = graphql(`mutation LetOut($id: UUID!) { delete_membership(input: { membership_id: $id }) { success error } }`);
 const ROLES = [
   { value: "user", label: "User: reads and changes" },
   { value: "read_only", label: "Read only" },
   { value: "agent", label: "Agent: takes and reports runs" },
-  { value: "tenant_admin", label: "Administrator: keys and members too" },
+  { value: "tenant_admin", label: "Administrator: keys, members and limits too" },
 ];
+const NAMES: Record<string, string> = { user: "User", read_only: "Read only", agent: "Agent", tenant_admin: "Administrator" };
+const PAGE = 100;
 
 /** Who may what, and who did what. */
 export function Team() {
   const { role } = useSession();
-  const keys = useLive(KEYS, {});
-  const audit = useLive(AUDIT, {});
-  const isAdmin = role === "tenant_admin";
   return (
     <Page title="Team">
       <div className="grid">
-        <Card title="API keys" span={8}>
-          <Loaded query={keys}>
-            {({ auth_api_key: found }) => (
-              <>
-                {found.length === 0 && <Empty title="There are no keys.">Where keys are off, nobody needs one.</Empty>}
-                <table className="table">
-                  <tbody>
-                    {found.map((each) => (
-                      <tr key={each.id}>
-                        <td>{each.name}</td>
-                        <td>{each.role}</td>
-                        <td>
-                          made <When at={each.created} />
-                        </td>
-                        <td>{each.expires_at ? <>ends <When at={each.expires_at} /></> : "does not end"}</td>
-                        <td>
-                          {isAdmin && (
-                            <Confirmed label="Revoke" title={`Revoke ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
-                              <p>Whoever uses it is refused within a second.</p>
-                            </Confirmed>
-                          )}
-                        </td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              </>
-            )}
-          </Loaded>
-          {isAdmin && <NewKey />}
-        </Card>
-        <Card title="Members" span={4}>
-          <Loaded query={keys}>
-            {({ membership }) =>
-              membership.length === 0 ? (
-                <Empty title="There are no members." />
-              ) : (
-                <table className="table">
-                  <tbody>
-                    {membership.map((each) => (
-                      <tr key={each.id}>
-                        <td>{each.user.username}</td>
-                        <td>{each.role}</td>
-                      </tr>
-                    ))}
-                  </tbody>
-                </table>
-              )
-            }
-          </Loaded>
-        </Card>
-        <Card title="Who did what">
-          <Loaded query={audit}>
-            {({ audit_log: found }) =>
-              found.length === 0 ? (
-                <Empty title="Nothing is in the audit trail yet." />
-              ) : (
-                <div className="scroll">
-                  <table className="table">
-                    <tbody>
-                      {found.map((each) => (
-                        <tr key={each.id}>
-                          <td>
-                            <When at={each.timestamp} both />
-                          </td>
-                          <td>{each.actor}</td>
-                          <td>{each.message}</td>
-                        </tr>
-                      ))}
-                    </tbody>
-                  </table>
-                </div>
-              )
-            }
-          </Loaded>
-        </Card>
+        {isAdministrator(role) ? (
+          <ForAdministrators />
+        ) : (
+          <Card title="You" span={6}>
+            <Facts>
+              <Fact name="Your key's role">{NAMES[role] ?? role}</Fact>
+              <Fact name="Seen here">Keys, members and the audit trail are shown to administrators.</Fact>
+            </Facts>
+          </Card>
+        )}
       </div>
     </Page>
+  );
+}
+
+function ForAdministrators() {
+  const team = useLive(TEAM, {});
+  return (
+    <>
+      <Card title="API keys" span={8}>
+        <Loaded query={team}>{({ auth_api_key: keys }) => <Keys keys={keys} />}</Loaded>
+        <NewKey />
+      </Card>
+      <Card title="Members of other tenants" span={4}>
+        <Loaded query={team}>{({ membership: members }) => <Members members={members} />}</Loaded>
+        <NewMember />
+      </Card>
+      <Card title="Who did what">
+        <Trail />
+      </Card>
+    </>
+  );
+}
+
+function Keys({ keys }: { keys: TeamQuery["auth_api_key"] }) {
+  if (keys.length === 0) {
+    return (
+      <Empty title="There are no keys.">
+        <span>Where keys are off nobody needs one. To switch them on, make the first one and start again:</span>
+        <Command text="make keys" />
+      </Empty>
+    );
+  }
+  return (
+    <div className="scroll">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Name</th>
+            <th scope="col">Role</th>
+            <th scope="col">Made</th>
+            <th scope="col">By</th>
+            <th scope="col">Ends</th>
+            <th scope="col" />
+          </tr>
+        </thead>
+        <tbody>
+          {keys.map((each) => (
+            <tr key={each.id}>
+              <td>
+                <b>{each.name}</b>
+              </td>
+              <td>{NAMES[each.role] ?? each.role}</td>
+              <td>
+                <When at={each.created} />
+              </td>
+              <td>{each.created_by?.username ?? <span className="quiet">–</span>}</td>
+              <td>{each.expires_at ? <When at={each.expires_at} /> : <span className="quiet">never</span>}</td>
+              <td className="acts">
+                <Confirmed label="Revoke" title={`Revoke ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
+                  <p>Whoever uses it is refused within a second. Nothing brings it back.</p>
+                </Confirmed>
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function Members({ members }: { members: TeamQuery["membership"] }) {
+  if (members.length === 0) return <Empty title="Nobody of another tenant may enter.">People of this tenant come in with its keys.</Empty>;
+  return (
+    <table className="table">
+      <tbody>
+        {members.map((each) => (
+          <tr key={each.id}>
+            <td>
+              <b>{each.user.username}</b>
+            </td>
+            <td>{NAMES[each.role] ?? each.role}</td>
+            <td className="acts">
+              <Confirmed label="Remove" title={`Let ${each.user.username} in no longer?`} danger run={() => act(LET_OUT, { id: each.id })}>
+                <p>Their tokens and the keys that they made here are refused within a second.</p>
+              </Confirmed>
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Trail() {
+  const [limit, setLimit] = useState(PAGE);
+  const audit = useLive(AUDIT, { limit }, { keep: true });
+  return (
+    <Loaded query={audit} rows={6}>
+      {({ audit_log: rows }) =>
+        rows.length === 0 ? (
+          <Empty title="Nothing is in the audit trail yet.">Changes and refusals are written here, with who did what and when.</Empty>
+        ) : (
+          <>
+            <div className="scroll">
+              <table className="table">
+                <thead>
+                  <tr>
+                    <th scope="col">When</th>
+                    <th scope="col">Who</th>
+                    <th scope="col">What</th>
+                    <th scope="col">To</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {rows.map((each) => (
+                    <tr key={each.id}>
+                      <td>
+                        <When at={each.timestamp} both />
+                      </td>
+                      <td>{each.actor}</td>
+                      <td>{each.message}</td>
+                      <td className="small quiet">
+                        {each.object_table?.replaceAll("_", " ")} <span className="mono">{each.object_id?.slice(0, 8)}</span>
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+            {rows.length === limit && (
+              <Button mt="md" variant="default" onClick={() => setLimit(limit + PAGE)}>
+                Show {PAGE} more
+              </Button>
+            )}
+          </>
+        )
+      }
+    </Loaded>
   );
 }
 
@@ -161,10 +246,10 @@ function NewKey() {
     }
   };
   return (
-    <>
+    <div className="footer-form">
       <form
         className="row"
-        style={{ marginTop: 16, alignItems: "flex-end" }}
+        style={{ alignItems: "flex-end" }}
         onSubmit={(event) => {
           event.preventDefault();
           void create();
@@ -177,12 +262,12 @@ function NewKey() {
           Make a key
         </Button>
       </form>
-      {error && <p className="message" role="alert">{error}</p>}
+      {error && <p className="note fails" role="alert">{error}</p>}
       {made && (
-        <div className="message" role="status" style={{ borderLeftColor: "var(--success)", marginTop: 12 }}>
+        <div className="note good" role="status" style={{ marginTop: 12 }}>
           <p>This is the key. It is shown once: copy it now.</p>
           <span className="row">
-            <code className="command">{made}</code>
+            <code className="command wrap">{made}</code>
             <Copy text={made} label="Copy the key" />
             <Button size="compact-xs" variant="subtle" onClick={() => setMade(null)}>
               I have it
@@ -190,6 +275,38 @@ function NewKey() {
           </span>
         </div>
       )}
-    </>
+    </div>
+  );
+}
+
+function NewMember() {
+  const [user, setUser] = useState("");
+  const [home, setHome] = useState("");
+  const [role, setRole] = useState("user");
+  const [error, setError] = useState<string | null>(null);
+  const letIn = () =>
+    act(LET_IN, { user: user.trim(), home: home.trim(), role }).then(
+      () => {
+        setUser("");
+        setError(null);
+      },
+      (reason: Error) => setError(reason.message),
+    );
+  return (
+    <form
+      className="footer-form form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void letIn();
+      }}
+    >
+      <TextInput label="Id of the user" value={user} onChange={(event) => setUser(event.currentTarget.value)} />
+      <TextInput label="Id of their tenant" value={home} onChange={(event) => setHome(event.currentTarget.value)} />
+      <Select label="Role here" data={ROLES} value={role} onChange={(chosen) => chosen && setRole(chosen)} allowDeselect={false} />
+      {error && <p className="note fails" role="alert">{error}</p>}
+      <Button type="submit" disabled={user.trim() === "" || home.trim() === ""} style={{ justifySelf: "end" }}>
+        Let in
+      </Button>
+    </form>
   );
 }

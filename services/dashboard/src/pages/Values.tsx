@@ -1,11 +1,11 @@
 import { Button, JsonInput, PasswordInput, TextInput } from "@mantine/core";
 import { useState, type ReactNode } from "react";
 
-import { parseJson } from "../api/json";
+import { parseJson, writeJson } from "../api/json";
 import { graphql } from "../api/generated";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
-import { Card, Confirmed, Empty, Loaded, Page, When } from "../components/basics";
+import { Card, Command, Confirmed, Empty, Loaded, Page, When } from "../components/basics";
 import { Json } from "../components/Parameters";
 
 const VALUES = graphql(`
@@ -34,13 +34,21 @@ export function Values() {
         {(data) => (
           <div className="grid">
             <Card title="KV store" span={6}>
-              {data.key_value.length === 0 && <Empty title="The KV store is empty." />}
+              {data.key_value.length === 0 && (
+                <Empty title="The KV store is empty.">
+                  <span>Small values that flows keep between runs. In a flow:</span>
+                  <Command text='from prefect.backend import set_key_value; set_key_value("day", "2026-11-30")' />
+                </Empty>
+              )}
               {data.key_value.map((each) => (
-                <details key={each.id} style={{ borderBottom: "1px solid var(--line)", padding: "8px 0" }}>
+                <details key={each.id} className="item">
                   <summary>
-                    <b>{each.key}</b>{" "}
+                    <b>{each.key}</b>
+                    <code className="cut quiet" style={{ flex: "1 1 120px" }}>
+                      {writeJson(each.value, 0).slice(0, 120)}
+                    </code>
                     <span className="small quiet">
-                      changed <When at={each.updated} />
+                      <When at={each.updated} />
                     </span>
                   </summary>
                   <Json value={each.value} label={each.key} />
@@ -54,13 +62,18 @@ export function Values() {
               {mayWrite && <SetValue />}
             </Card>
             <Card title="Secrets" span={6}>
-              {data.secret_names.length === 0 && <Empty title="There are no secrets." />}
+              {data.secret_names.length === 0 && (
+                <Empty title="There are no secrets.">
+                  <span>Set one below. A flow reads it by its name:</span>
+                  <Command text={'PrefectSecret("WAREHOUSE_PASSWORD")'} />
+                </Empty>
+              )}
               <table className="table">
                 <tbody>
                   {data.secret_names.map((name) => (
                     <tr key={name}>
                       <td>{name}</td>
-                      <td className="num">
+                      <td className="acts">
                         {mayWrite && (
                           <Confirmed label="Delete" title={`Delete ${name}?`} danger word={name} run={() => act(DELETE_SECRET, { name })}>
                             <p>Flows that read it fail from then on. Nothing brings it back.</p>
@@ -84,7 +97,7 @@ function Setting({ label, ready, set, children }: { label: string; ready: boolea
   const [error, setError] = useState<string | null>(null);
   return (
     <form
-      style={{ display: "grid", gap: 8, marginTop: 16 }}
+      className="form footer-form"
       onSubmit={(event) => {
         event.preventDefault();
         set().then(
