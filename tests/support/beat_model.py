@@ -8,23 +8,18 @@ Time is in seconds, and passes in steps of one.
 
 import heapq
 import random
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from services.heartbeat.domain.coverage import Coverage, Signs, obstacles
-from services.heartbeat.domain.judgement import (
-    Hold,
-    NotYet,
-    SilentRun,
-    Zombie,
-    is_mass_silence,
-    judge,
-)
-from services.heartbeat.domain.last_heard import LastHeard, key_of, run_in
+from services.heartbeat.domain.judgement import NotYet, SilentRun, Zombie, judge
+from services.heartbeat.domain.last_heard import LastHeard, key_of, run_in, tenant_in
+from services.heartbeat.domain.mass_silence import HeldGroups, Holds, RunCounts
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
-NOBODY = UUID(int=0)
 INTERVAL, SILENCE, COARSE, LAPSE, STEP = 30, 120, 60, 20, 5
 LATE = INTERVAL * 3 / 2
 SWEEP, SWEEP_AFTER = 60, SILENCE + 60
@@ -32,6 +27,25 @@ MOST_LOST = 1  # pings in a row; an outage too short to be noticed swallows one 
 PAUSE = 25
 REPLICAS = 2
 WRITE_DEADLINE = 10  # of nats-server: whoever reads nothing for longer loses its connection
+LEAST, SHARE = 25, 0.5  # of a mass silence
+LARGE = ("large", "larger")
+SMALL = "small"
+SMALL_TENANTS = 20
+"""Tenants that are small together; each of the two others has a third of all runs."""
+OURS = (
+    "broker",
+    "database",
+    "gateway",
+    "service",
+    "service paused",
+    "connection",
+    "replica",
+    "replica paused",
+    "deaf",
+)
+"""What may be away, of ours."""
+TENANTS = (*LARGE, SMALL)
+"""Whose way to us may be cut."""
 RETRIES = 30  # Core's HTTP session tries six times, with pauses of 0 to 32 s; so a short outage delays its ping
 
 
@@ -40,6 +54,8 @@ class Run:
     """A run, as the world and the tables have it."""
 
     key: bytes
+    group: str
+    """Whose it is: a large tenant, or one of the small ones."""
     next_ping: float
     seen: float = 0.0
     newest: float = 0.0
@@ -55,7 +71,7 @@ class Replica:
 
     memory: LastHeard = field(default_factory=LastHeard)
     coverage: Coverage = field(default_factory=Coverage)
-    hold: Hold = field(default_factory=Hold)
+    holds: Holds = field(default_factory=Holds)
     obstacles: list[str] = field(default_factory=list)
     connection: int = 0
     heard: set[bytes] = field(default_factory=set)
@@ -70,20 +86,24 @@ class Outcome:
     missed: int = 0
     early: int = 0
     """Announced less than a silence after a ping of theirs that was heard."""
-    found_after: list[float] = field(default_factory=list)
-    """Seconds from the last ping that was heard to the announcement."""
-    held: int = 0
+    found_after: list[tuple[str, float]] = field(default_factory=list)
+    """Whose, and seconds from the last ping that was heard to the announcement."""
+    held: Counter[str] = field(default_factory=Counter)
+    """How often a look at silent runs held those of each group."""
     outages: int = 0
 
 
 class World:
-    """`runs` of them for `minutes`, with outages of everything of ours unless it is a `quiet` one."""
+    """`runs` of them for `minutes`, with outages of what is in `away`."""
 
-    def __init__(self, *, runs: int, minutes: int, seed: int, quiet: bool = False) -> None:
+    def __init__(
+        self, *, runs: int, minutes: int, seed: int, away: Sequence[str] = (*OURS, *TENANTS)
+    ) -> None:
         self._chance = random.Random(seed)  # noqa: S311 - a world that can be replayed
-        self._quiet = quiet
+        self._away = away
         self._end = minutes * 60
         self._runs = {run.key: run for run in (self._a_run(number) for number in range(runs))}
+        self._guarded = Counter(key[:16] for key in self._runs)
         self._replicas = [Replica() for _ in range(REPLICAS)]
         self._pings = [(run.next_ping, run.key) for run in self._runs.values()]
         heapq.heapify(self._pings)
@@ -92,6 +112,8 @@ class World:
         self._stopped: set[str] = set()
         # Which replica hears nothing without noticing it, and until when.
         self._deaf: tuple[int, float] = (0, 0.0)
+        # When the last outage ends, and when the next may begin.
+        self._ends, self._calm_until = 0.0, 0.0
         self._watch: tuple[float, float] | None = None  # since, at
         self._gateway_heard = 0.0
         self.outcome = Outcome(run_minutes=runs * minutes)
@@ -101,13 +123,15 @@ class World:
     def _a_run(self, number: int) -> Run:
         # A twentieth dies, in the middle of the story, so that each is to be found before its end.
         dies = self._chance.uniform(900, self._end - 2400) if self._chance.random() < 0.05 else None
-        key = key_of(NOBODY, UUID(int=number))
-        return Run(key=key, next_ping=self._chance.uniform(0, INTERVAL), dies=dies)
+        group = TENANTS[number % 3]
+        tenant = number % 3 if group in LARGE else 3 + number // 3 % SMALL_TENANTS
+        key = key_of(UUID(int=tenant), UUID(int=number))
+        return Run(key=key, group=group, next_ping=self._chance.uniform(0, INTERVAL), dies=dies)
 
     def play(self) -> Outcome:
         """Let the time pass; what was announced."""
         for second in range(self._end):
-            if not self._quiet:
+            if self._away:
                 self._outages(second)
             self._ping(second)
             for number, replica in enumerate(self._replicas):
@@ -134,24 +158,22 @@ class World:
     # outages
 
     def _outages(self, now: int) -> None:
-        for name in [name for name, until in self._down.items() if until <= now]:
-            del self._down[name]
-            if name == "broker" or name.startswith("connection"):
-                for number, replica in enumerate(self._replicas):
-                    replica.connection += name in {"broker", f"connection {number}"}
+        self._come_back(now)
         # Who hears nothing and does not know it is covered by the other: two faults at once are one too many.
-        if now % 60 or now > self._end - 2400 or now < self._deaf[1] + 60:
+        if now % 60 or now > self._end - 2400 or now < max(self._deaf[1] + 60, self._calm_until):
             return
         if self._chance.random() > 0.1:
             return
         one = self._chance.randrange(REPLICAS)
-        who = self._chance.choice(
-            [
-                *("broker", "database", "gateway", "service", "service paused"),
-                *(f"connection {one}", f"replica {one}", f"replica {one} paused", f"deaf {one}"),
-            ]
-        )
+        who = self._chance.choice(self._away)
+        if who.partition(" ")[0] in {"connection", "replica", "deaf"}:
+            thing, _, how = who.partition(" ")
+            who = f"{thing} {one} {how}".rstrip()
+        if who in TENANTS:
+            self._cut_off(who, now)
+            return
         until = now + self._chance.choice([1, 10, 60, 150, 600])
+        self._ends = max(self._ends, until)
         if who.startswith("deaf"):
             if not self._down:
                 self._deaf = (one, until)
@@ -169,8 +191,27 @@ class World:
         elif who == f"replica {one}":
             self._restart(self._replicas[one], until)
 
+    def _come_back(self, now: int) -> None:
+        for name in [name for name, until in self._down.items() if until <= now]:
+            del self._down[name]
+            if name == "broker" or name.startswith("connection"):
+                for number, replica in enumerate(self._replicas):
+                    replica.connection += name in {"broker", f"connection {number}"}
+
+    def _cut_off(self, group: str, now: int) -> None:
+        """Cut its way to us, when nothing of ours was away lately: for a ping, or for most of the time that it is held.
+
+        Of what lies between, too short for a mass silence, a run that loses a ping, too, may miss four in a row.
+        """
+        if now < self._ends + 2 * SILENCE:
+            return
+        until = now + self._chance.choice([1, 10, SILENCE - STEP])
+        self._down[group] = until
+        self._ends, self._calm_until = until, until + 2 * SILENCE
+        self.outcome.outages += 1
+
     def _restart(self, replica: Replica, now: float) -> None:
-        replica.memory, replica.coverage, replica.hold = LastHeard(), Coverage(), Hold()
+        replica.memory, replica.coverage, replica.holds = LastHeard(), Coverage(), Holds()
         replica.heard.clear()
         self._fill(replica, now)
 
@@ -188,13 +229,14 @@ class World:
             if run.dies is not None and run.dies <= at:
                 heapq.heapreplace(pings, (float("inf"), key))
                 continue
-            back = max(self._down.get("gateway", 0), self._down.get("broker", 0))
+            way = ("gateway", "broker", run.group)
+            back = max(self._down.get(name, 0) for name in way)
             if second < back <= at + RETRIES:
                 heapq.heapreplace(pings, (max(back, at) + 0.001, key))
                 continue
             if run.lost < MOST_LOST and chance.random() < 0.05:
                 run.lost += 1
-            elif self._up("gateway", "broker"):
+            elif self._up(*way):
                 run.lost = 0
                 self._arrive(run, at, second)
             pause = PAUSE if chance.random() < 0.02 else 0
@@ -269,16 +311,20 @@ class World:
         memory = replica.memory
         while memory.has_silent(now - SILENCE):
             covers = replica.coverage.spans(SILENCE, now=now, lapse=LAPSE)
-            if replica.obstacles or not covers or self._is_held(replica, now):
+            if replica.obstacles or not covers:
                 return
-            for key in memory.take_silent(now - SILENCE, limit=1000):
+            held = self._whose_are_held(replica, now)
+            taken = memory.take_silent(now - SILENCE, limit=1000, held=held)
+            if not taken:
+                return
+            for key in taken:
                 self._judge(replica, key, now)
 
     def _judge(self, replica: Replica, key: bytes, now: int) -> None:
         run = self._runs[key]
         facts = SilentRun(
             flow_run_id=run_in(key),
-            tenant_id=NOBODY,
+            tenant_id=tenant_in(key),
             version=1,
             state="Running",
             enabled=True,
@@ -303,30 +349,29 @@ class World:
             heard = replica.memory.heard_at(run.key)
             is_heard = heard is not None and heard > now - SILENCE
             is_overdue = run.announced is None and now - run.seen >= SWEEP_AFTER
-            if is_overdue and not is_heard and not self._is_held(replica, now):
+            if is_overdue and not is_heard and run.key not in self._whose_are_held(replica, now):
                 self._announce(run, now)
 
-    def _is_held(self, replica: Replica, now: int) -> bool:
-        is_mass = is_mass_silence(
-            guarded=sum(run.announced is None for run in self._runs.values()),
-            silent=replica.memory.silent(now - LATE),
-            known=len(replica.memory),
-            least=25,
-            share=0.5,
+    def _whose_are_held(self, replica: Replica, now: int) -> HeldGroups:
+        crowd = RunCounts(
+            guarded=self._guarded,
+            known=replica.memory.by_tenant,
+            silent=replica.memory.silent_by_tenant(now - LATE),
         )
-        replica.hold = replica.hold.look(is_mass=is_mass, now=now)
-        is_held = replica.hold.holds(now=now, silence=SILENCE)
-        self.outcome.held += is_held
-        return is_held
+        held = replica.holds.look(crowd, least=LEAST, share=SHARE, now=now, silence=SILENCE)
+        for group in held.groups:
+            self.outcome.held[LARGE[UUID(bytes=group).int] if group else SMALL] += 1
+        return held
 
     def _announce(self, run: Run, now: int) -> None:
         if self._watch is None or now - self._watch[1] > LAPSE:
             return
         run.announced = now
+        self._guarded[run.key[:16]] -= 1
         if now - run.newest < SILENCE - 1:
             self.outcome.early += 1
         if run.dies is not None:
-            self.outcome.found_after.append(now - run.newest)
+            self.outcome.found_after.append((run.group, now - run.newest))
 
 
 def _moment(seconds: float) -> datetime:

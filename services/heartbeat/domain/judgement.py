@@ -3,7 +3,7 @@
 Asked only over a time that `coverage` spans, of runs that this process did not hear for the silence.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from uuid import UUID
@@ -94,18 +94,36 @@ def is_mass_silence(*, guarded: int, silent: int, known: int, least: int, share:
     return guarded >= least and known - silent < share * guarded
 
 
+_AT_MOST = 3.0
+"""Silences for which a crowd that goes and comes is held together."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Silences are held once, not for ever: what is silent for another whole period is what it seems."""
+    """Silences of a crowd are held once, not for ever: what is silent for another whole period is what it seems.
 
-    since: float | None = None
+    When most of the crowd are heard again the others have one silence more: pings come an interval apart, and some get
+    lost. `begun`: when the crowd fell silent first; `since`: when it did again, after it was heard; `last`: the last
+    look at which it was silent.
+    """
 
-    def look(self, *, is_mass: bool, now: float) -> "Hold":
+    begun: float | None = None
+    since: float = 0.0
+    last: float = 0.0
+    is_over: bool = False
+
+    def look(self, *, is_mass: bool, now: float, silence: float) -> "Hold":
         """The hold after a look at how many are silent."""
+        # Nobody looks while nobody is silent, so what was seen long ago says nothing of today.
+        if self.begun is None or now - self.last >= silence:
+            return Hold(begun=now, since=now, last=now) if is_mass else Hold()
         if not is_mass:
-            return Hold()
-        return self if self.since is not None else Hold(since=now)
+            return replace(self, is_over=True)
+        return Hold(begun=self.begun, since=now if self.is_over else self.since, last=now)
 
     def holds(self, *, now: float, silence: float) -> bool:
-        """Whether nobody is judged now."""
-        return self.since is not None and now - self.since < silence
+        """Whether nobody is judged now, at the moment of the last look."""
+        if self.begun is None or now - self.begun >= _AT_MOST * silence:
+            return False
+        held_for = (self.last if self.is_over else now) - self.since
+        return held_for < silence

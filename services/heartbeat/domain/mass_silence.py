@@ -65,7 +65,7 @@ class HeldGroups:
 
 @dataclass(slots=True)
 class Holds:
-    """Each group is held once, for one silence, and not for ever."""
+    """Each group is held once, for one silence and one more for who is heard late, and not for ever."""
 
     _by_group: dict[bytes, Hold] = field(default_factory=dict)
 
@@ -73,10 +73,14 @@ class Holds:
         self, counts: RunCounts, *, least: int, share: float, now: float, silence: float
     ) -> HeldGroups:
         """Whose silences are held after a look at how many are silent."""
-        self._by_group = {
-            group: self._by_group.get(group, Hold()).look(is_mass=True, now=now)
-            for group in counts.silent_groups(least=least, share=share)
+        silent = counts.silent_groups(least=least, share=share)
+        looked = {
+            group: self._by_group.get(group, Hold()).look(
+                is_mass=group in silent, now=now, silence=silence
+            )
+            for group in silent | self._by_group.keys()
         }
+        self._by_group = {group: hold for group, hold in looked.items() if hold.begun is not None}
         groups = (g for g, hold in self._by_group.items() if hold.holds(now=now, silence=silence))
         return HeldGroups(groups=frozenset(groups), large=counts.large(least))
 

@@ -118,16 +118,40 @@ def test_it_is_a_mass_silence_when_fewer_than_half_of_many_ping(
     assert found is is_mass
 
 
-def test_a_mass_silence_is_held_for_one_silence_and_not_for_ever() -> None:
-    hold = Hold().look(is_mass=True, now=100)
+def looked(*looks: tuple[float, bool]) -> Hold:
+    """The hold after looks at these times, at which there was a mass silence or none."""
+    hold = Hold()
+    for now, is_mass in looks:
+        hold = hold.look(is_mass=is_mass, now=now, silence=120)
+    return hold
 
-    assert hold.holds(now=219.9, silence=120)
-    assert not hold.holds(now=220, silence=120)
-    assert not hold.look(is_mass=True, now=220).holds(now=220, silence=120), "it began at 100"
 
-
-def test_a_mass_silence_that_ended_is_held_again_when_it_comes_back() -> None:
-    ended = Hold().look(is_mass=True, now=100).look(is_mass=False, now=150)
-
-    assert not ended.holds(now=150, silence=120)
-    assert ended.look(is_mass=True, now=300).holds(now=301, silence=120)
+@pytest.mark.parametrize(
+    ("looks", "is_held"),
+    [
+        ([(100, True)], True),
+        ([(100, True), (219, True)], True),
+        # One silence, and not for ever.
+        ([(100, True), (219, True), (220, True)], False),
+        # Most are heard again: the others have one silence more.
+        ([(100, True), (190, True), (191, False)], True),
+        ([(100, True), (190, True), (191, False), (309, False)], True),
+        ([(100, True), (190, True), (191, False), (310, False)], False),
+        # It was held to its end, so who is heard late had the time.
+        ([(100, True), (219, True), (220, True), (221, False)], False),
+        # It comes back, for the first time and for the last that counts as the same.
+        ([(100, True), (150, True), (151, False), (260, True), (379, True)], True),
+        ([(100, True), (200, True), (201, False), (310, True), (411, False), (429, True)], True),
+        (
+            [(100, True), (200, True), (201, False), (310, True), (411, False), (429, True), (460, True)],
+            False,
+        ),
+        # Nobody looked for a silence: whatever was is over.
+        ([(100, True), (5000, True)], True),
+        ([(100, True), (5000, False)], False),
+    ],
+)  # fmt: skip
+def test_a_mass_silence_is_held_once_and_its_stragglers_for_one_silence_more(
+    looks: list[tuple[float, bool]], is_held: bool
+) -> None:
+    assert looked(*looks).holds(now=looks[-1][0], silence=120) is is_held
