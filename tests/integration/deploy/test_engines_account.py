@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from deploy.engines import DURABLE, DataFolder, EmbeddedEngines, leftovers
-from deploy.engines.account import Account
+from deploy.engines.account import SYSTEM_STORE, Account
 from tests.support.engines import make_folder
 
 pytestmark = pytest.mark.skipif(
@@ -133,3 +133,29 @@ def test_a_store_whose_data_folder_is_gone_is_named_and_kept(tmp_path: Path) -> 
 
     assert left.startswith("The data of /srv/gone, which is gone, is still in")
     assert store.exists()
+
+
+async def test_of_a_data_folder_that_the_engines_could_not_reach_nothing_is_left_when_it_is_gone(
+    tmp_path: Path,
+) -> None:
+    # As a folder below /root is: only root may enter.
+    hidden = tmp_path / "root's own"
+    hidden.mkdir(mode=0o700)
+    folder = DataFolder(hidden / "data")
+    folder.claim()
+    try:
+        async with EmbeddedEngines(folder, DURABLE) as engines:
+            store = engines.home
+    finally:
+        folder.release()
+    kept = leftovers.sweep()
+    stays = (store / "postgres").exists()
+    shutil.rmtree(hidden)
+
+    said = leftovers.sweep()
+
+    assert store.parent == SYSTEM_STORE
+    assert not any(str(store) in line for line in kept), "its folder was there"
+    assert stays, "data outlives a stop"
+    assert not store.exists()
+    assert not any(str(store) in line for line in said)
