@@ -15,6 +15,7 @@ from tests.offline import Docker
 from tests.offline.daemon import run
 from tests.offline.stand_ins import CHECKOUT, STAND_INS
 from tests.support.containers import (
+    JOBS,
     LONG_RUNNING,
     compose_v1,
     compose_v2,
@@ -55,7 +56,7 @@ def config(compose: list[str], env: Path) -> dict[str, Any]:
 
 
 def test_it_has_everything_that_runs(config: dict[str, Any]) -> None:
-    assert set(config["services"]) == {*LONG_RUNNING, "migrate", "provision"}
+    assert set(config["services"]) == {*LONG_RUNNING, *JOBS}
 
 
 def test_services_wait_for_migration_and_provisioning(config: dict[str, Any]) -> None:
@@ -83,6 +84,21 @@ def test_agents_yml_opens_nats_on_loopback_and_nothing_else(
     assert reaches == {name: set(closed[name]["networks"]) for name in reaches}
 
 
+def test_nothing_that_goes_on_runs_as_root_and_of_the_jobs_one_may_give_files_away(
+    config: dict[str, Any],
+) -> None:
+    root = {name for name, each in config["services"].items() if each.get("user") == "0:0"}
+    capable = {
+        name: each["cap_add"] for name, each in config["services"].items() if each.get("cap_add")
+    }
+
+    assert root == {"nats-volume"}
+    assert capable == {"nats-volume": ["CHOWN"]}
+    assert config["services"]["nats"]["user"] == "10002:10002"
+    waits = config["services"]["nats"]["depends_on"]["nats-volume"]
+    assert waits["condition"] == "service_completed_successfully"
+
+
 def test_the_key_of_nats_is_seen_by_nats_alone(
     compose: list[str], env: Path, tmp_path: Path
 ) -> None:
@@ -91,7 +107,9 @@ def test_the_key_of_nats_is_seen_by_nats_alone(
 
     services = understood(compose, other, FILE, NATS_TLS)["services"]
 
-    assert [name for name, each in services.items() if str(tmp_path) in str(each)] == ["nats"]
+    seen = {name for name, each in services.items() if str(tmp_path) in str(each)}
+    copied = {name for name, each in services.items() if "nats-key" in str(each["volumes"])}
+    assert (seen, copied) == ({"nats-volume"}, {"nats-volume", "nats"})
     assert [name for name, each in services.items() if each.get("ports")] == ["door"]
 
 

@@ -25,7 +25,7 @@ from tests.offline import Docker
 from tests.offline.image import build, build_commit, newest_release
 from tests.support.agent_process import AgentProcess, agent_process
 from tests.support.certificates import certificates_for
-from tests.support.containers import LONG_RUNNING, Deployment, compose_v2, tell
+from tests.support.containers import JOBS, LONG_RUNNING, Deployment, compose_v2, tell
 from tests.support.cut import cut_before
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
@@ -270,13 +270,16 @@ async def test_every_container_is_locked_down(deployment: Deployment) -> None:
         assert host["Memory"] > 0, name
         assert host["PidsLimit"] > 0, name
         assert host["RestartPolicy"]["Name"] == "unless-stopped", name
+        # HAProxy's and the services' images name a user of their own.
+        user = Path(f"/proc/{found['State']['Pid']}/status").read_text()
+        assert "Uid:\t0\t" not in user, f"{name} runs as root"
 
 
 async def test_no_secret_is_in_a_log_or_on_a_command_line(deployment: Deployment) -> None:
     said = await deployment.logs()
     commands = [
         str((await deployment.inspect(container))[part])
-        for name in (*LONG_RUNNING, "migrate", "provision")
+        for name in (*LONG_RUNNING, *JOBS)
         for container in await deployment.containers(name)
         for part in ("Path", "Args")
     ]

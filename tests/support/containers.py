@@ -32,6 +32,8 @@ ENGINES = ("postgres", "nats")
 DOOR = "door"
 
 LONG_RUNNING = (*ENGINES, *SERVICES, DOOR)
+JOBS = ("nats-volume", "migrate", "provision")
+"""What ends before the others begin."""
 
 UP_WITHIN = 240.0
 """Seconds; two cores start nine containers one after another, each of which must be healthy."""
