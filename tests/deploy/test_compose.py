@@ -79,9 +79,10 @@ def test_agents_yml_opens_nats_on_loopback_and_nothing_else(
 
     assert {name for name, each in opened.items() if each.get("ports")} == {"door", "nats"}
     assert "127.0.0.1" in str(opened["nats"]["ports"])
-    reaches = {name: set(each["networks"]) for name, each in opened.items()}
+    reaches = {name: set(each.get("networks") or ()) for name, each in opened.items()}
     assert reaches.pop("nats") == {"inside", "outside"}
-    assert reaches == {name: set(closed[name]["networks"]) for name in reaches}
+    assert reaches == {name: set(closed[name].get("networks") or ()) for name in reaches}
+    assert reaches["nats-volume"] == set()
 
 
 def test_nothing_that_goes_on_runs_as_root_and_of_the_jobs_one_may_give_files_away(

@@ -118,7 +118,7 @@ async def test_each_run_has_one_accepted_start_and_none_is_lost(stack: Stack) ->
     try:
         async with bus_on(stack) as bus:
             client = Client(bus, flow.tenant_id)
-            await eventually(lambda: _is_up(client), timeout=START_WITHIN)
+            await eventually(lambda: _is_up(client), timeout=2 * START_WITHIN)
             for _ in range(RUNS // 100):
                 await asyncio.gather(*(client.create(flow) for _ in range(100)))
             world = World(stack, bus, flow.tenant_id)
