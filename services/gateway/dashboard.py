@@ -4,7 +4,10 @@ The dashboard is one page for all of its addresses (`/default/flow-run/...`); it
 for HTML gets it: a missing file is 404, never the page, and a client's typing error is told as one.
 """
 
+import base64
+import hashlib
 import html
+import re
 import secrets
 from pathlib import Path
 
@@ -23,6 +26,8 @@ _NONCE = "NONCE-OF-STYLES"
 """Stands in `index.html` where the page reads what its styles must carry."""
 _BASE = '<base href="/" />'
 """Stands there where every relative address begins."""
+_INLINE_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+"""What loads the page again when its files break off: it must run when nothing else of the page does."""
 _FOR_EVER = "public, max-age=31536000, immutable"
 _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 
@@ -90,8 +95,16 @@ class Dashboard:
             await FileResponse(UNBUILT_PAGE, media_type="text/html")(scope, receive, send)
             return
         response = HTMLResponse(text)
-        response.raw_headers.extend(page_headers(nonce))
+        response.raw_headers.extend(page_headers(nonce, scripts_in(text)))
         await response(scope, receive, send)
+
+
+def scripts_in(page: str) -> list[str]:
+    """The digests of a page's inline scripts, as a policy names them; scripts with an address are not among them."""
+    return [
+        f"sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}"
+        for script in _INLINE_SCRIPT.findall(page)
+    ]
 
 
 class Editor:

@@ -1,5 +1,6 @@
 """What pages of the gateway may do in a browser: the one place of their security headers."""
 
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -8,10 +9,11 @@ _POLICY = b"content-security-policy"
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 
 
-def page_policy(nonce: str | None) -> str:
+def page_policy(nonce: str | None, scripts: Sequence[str] = ()) -> str:
     """Scripts and data of this origin only, styles that carry `nonce`, no frame around it.
 
-    None: the query editor, which makes its styles and workers by itself.
+    `scripts` are digests of inline scripts that may run. A nonce of None: the query editor, which makes its styles and
+    workers by itself.
     """
     if nonce is None:
         style, font, worker = "'self' 'unsafe-inline'", "'self' data:", "'self' blob:"
@@ -19,17 +21,18 @@ def page_policy(nonce: str | None) -> str:
         # The dashboard's components place themselves by attributes; elements must carry the nonce.
         style = f"'self' 'nonce-{nonce}'; style-src-attr 'unsafe-inline'"
         font = worker = "'self'"
+    inline = "".join(f" '{script}'" for script in scripts)
     return (
-        f"default-src 'none'; script-src 'self'; style-src {style}; img-src 'self' data:; font-src {font};"
+        f"default-src 'none'; script-src 'self'{inline}; style-src {style}; img-src 'self' data:; font-src {font};"
         f" connect-src 'self'; worker-src {worker}; manifest-src 'self'; base-uri 'self'; form-action 'self';"
         " frame-ancestors 'none'"
     )
 
 
-def page_headers(nonce: str | None) -> list[tuple[bytes, bytes]]:
+def page_headers(nonce: str | None, scripts: Sequence[str] = ()) -> list[tuple[bytes, bytes]]:
     """The headers of a page of ours."""
     return [
-        (_POLICY, page_policy(nonce).encode()),
+        (_POLICY, page_policy(nonce, scripts).encode()),
         _NOSNIFF,
         (b"x-frame-options", b"DENY"),
         (b"referrer-policy", b"same-origin"),

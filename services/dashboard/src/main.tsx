@@ -8,7 +8,7 @@ import { createRoot } from "react-dom/client";
 
 import { queries } from "./app/live";
 import { PreferencesProvider } from "./app/preferences";
-import { reloadWhenPartsAreMissing } from "./app/reload";
+import { keepPartsWhole } from "./app/reload";
 import { router } from "./app/router";
 import { SessionProvider } from "./app/session";
 import "./theme/app.css";
@@ -31,7 +31,7 @@ const variables = (scheme: "light" | "dark") => ({
 const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]')?.content ?? "";
 setNonce(nonce);
 
-reloadWhenPartsAreMissing();
+keepPartsWhole();
 
 createRoot(root).render(
   <StrictMode>

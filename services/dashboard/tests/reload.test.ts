@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 
-import { mayReload } from "../src/app/reload";
+import { buildOf, mayReload } from "../src/app/reload";
 
 function store(): Pick<Storage, "getItem" | "setItem"> {
   const kept = new Map<string, string>();
@@ -16,4 +16,10 @@ it("reloads once, and again only after a while", () => {
 it("does not reload where it could not remember that it did", () => {
   const full = { getItem: () => null, setItem: () => { throw new DOMException("full", "QuotaExceededError"); } };
   expect(mayReload(full, 1_000_000)).toBe(false);
+});
+
+it("knows a build by the script that its page begins with", () => {
+  const page = '<script>\n  var a;</script><script type="module" crossorigin src="./assets/index-abc.js"></script>';
+  expect(buildOf(page)).toBe("assets/index-abc.js");
+  expect(buildOf("<p>not built</p>")).toBe(null);
 });

@@ -9,7 +9,7 @@ from starlette.types import Scope, Send
 
 from libs.contracts.base import Refused
 from libs.runtime.failures import is_outage
-from services.gateway.dashboard import Dashboard, asks_for_a_page
+from services.gateway.dashboard import Dashboard, asks_for_a_page, scripts_in
 from services.gateway.finder import Finder, Found
 from services.gateway.identity import Authenticator, Identity, identified
 from services.gateway.links.domain import Kind, Link, link_of
@@ -118,7 +118,7 @@ class Links:
         headers = [
             (b"content-type", b"text/html; charset=utf-8"),
             (b"content-length", b"%d" % len(body)),
-            *page_headers(nonce),
+            *page_headers(nonce, scripts_in(text)),
             *more,
         ]
         await send({"type": "http.response.start", "status": status, "headers": headers})

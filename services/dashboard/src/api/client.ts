@@ -21,6 +21,14 @@ export function actAs(tenantId: string | null): void {
   tenant = tenantId;
 }
 
+/** What says whose request it is, and that a page of ours sends it. */
+export function headersOf(tenantId: string | null = tenant): Record<string, string> {
+  return { "x-headwater": "dashboard", ...(tenantId === null ? {} : { "x-prefect-tenant-id": tenantId }) };
+}
+
+/** Milliseconds after which an answer is not waited for any more: the gateway gives up on its own after ten seconds. */
+const PATIENCE = 30_000;
+
 type Answer<Data> = {
   data?: Data | null;
   errors?: { message: string; extensions?: { code?: string } }[];
@@ -32,25 +40,24 @@ export async function request<Data, Variables>(
   variables?: Variables,
   signal?: AbortSignal,
 ): Promise<Data> {
-  const headers: Record<string, string> = {
-    "content-type": "application/json",
-    "x-headwater": "dashboard",
-  };
-  if (tenant !== null) headers["x-prefect-tenant-id"] = tenant;
+  const patience = AbortSignal.timeout(PATIENCE);
   let answer: Response;
+  let text: string;
   try {
     answer = await fetch(`${BASE}graphql`, {
       method: "POST",
-      headers,
+      headers: { "content-type": "application/json", ...headersOf() },
       credentials: "same-origin",
       body: JSON.stringify({ query: operation.toString(), variables: variables ?? {} }),
-      ...(signal ? { signal } : {}),
+      signal: signal ? AbortSignal.any([signal, patience]) : patience,
     });
+    text = await answer.text();
   } catch (error) {
-    if (error instanceof DOMException && error.name === "AbortError") throw error;
+    if (signal?.aborted) throw error;
+    if (patience.aborted) throw new ApiError(`Headwater did not answer within ${PATIENCE / 1000} seconds.`, "unreachable");
     throw new ApiError("Headwater cannot be reached.", "unreachable");
   }
-  return dataOf<Data>(answer.status, await answer.text());
+  return dataOf<Data>(answer.status, text);
 }
 
 function dataOf<Data>(status: number, text: string): Data {

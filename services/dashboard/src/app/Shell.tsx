@@ -1,31 +1,50 @@
 import { Button, Select, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useParams } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
 
-import { ApiError, BASE } from "../api/client";
+import { BASE } from "../api/client";
 import { localZone } from "../lib/time";
+import { Connection } from "./Connection";
+import { Keys, useKey } from "./keys";
+import { useEvents, useLink } from "./live";
 import { usePreferences } from "./preferences";
 import { Search } from "./Search";
 import { useSession, useTenant } from "./session";
 
-const PLACES = [
-  ["Overview", "/$slug"],
-  ["Flows", "/$slug/flows"],
-  ["Runs", "/$slug/runs"],
-  ["Calendar", "/$slug/calendar"],
-  ["Agents", "/$slug/agents"],
-  ["Limits", "/$slug/limits"],
-  ["Projects", "/$slug/projects"],
-  ["KV and secrets", "/$slug/values"],
-  ["Team", "/$slug/team"],
+/** What each page is called, where it is, and the key that goes there after `g`. */
+export const PLACES = [
+  ["Overview", "/$slug", "o"],
+  ["Flows", "/$slug/flows", "f"],
+  ["Runs", "/$slug/runs", "r"],
+  ["Calendar", "/$slug/calendar", "c"],
+  ["Agents", "/$slug/agents", "a"],
+  ["Limits", "/$slug/limits", "l"],
+  ["Projects", "/$slug/projects", "p"],
+  ["KV and secrets", "/$slug/values", "v"],
+  ["Team", "/$slug/team", "t"],
 ] as const;
+
+function GoKeys({ slug }: { slug: string }) {
+  return (
+    <>
+      {PLACES.map(([name, to, key]) => (
+        <GoKey key={key} keys={`g ${key}`} name={name} slug={slug} to={to} />
+      ))}
+    </>
+  );
+}
+
+function GoKey({ keys, name, slug, to }: { keys: string; name: string; slug: string; to: (typeof PLACES)[number][1] }) {
+  const navigate = useNavigate();
+  useKey(keys, name, () => void navigate({ to, params: { slug } }), { group: "Go to" });
+  return null;
+}
 
 export function Shell() {
   const { slug } = useParams({ strict: false }) as { slug?: string };
   const tenant = useTenant(slug);
   const session = useSession();
   const navigate = useNavigate();
+  useEvents(tenant?.id ?? null);
   if (!tenant) return <p className="empty">There is no tenant that this key may see.</p>;
   return (
     <>
@@ -33,6 +52,8 @@ export function Shell() {
         Skip to the page
       </a>
       <Connection />
+      <Keys />
+      <GoKeys slug={tenant.slug} />
       <div className="shell">
         <header className="side">
           <Link to="/$slug" params={{ slug: tenant.slug }} className="brand">
@@ -99,6 +120,7 @@ function Choices() {
       >
         {colorScheme === "dark" ? "Light theme" : "Dark theme"}
       </Button>
+      <LinkState />
       <span>
         {version} · {role}
       </span>
@@ -106,31 +128,20 @@ function Choices() {
   );
 }
 
-/** Say when Headwater cannot be reached. What was seen last stays on the page. */
-function Connection() {
-  const client = useQueryClient();
-  const [lost, setLost] = useState(false);
-  useEffect(
-    () =>
-      client.getQueryCache().subscribe(({ query, type }) => {
-        if (type !== "updated") return;
-        const { status, error, fetchFailureReason } = query.state;
-        const reason = error ?? fetchFailureReason;
-        if (reason instanceof ApiError && reason.kind === "unreachable") setLost(true);
-        else if (status === "success" && query.state.fetchStatus === "idle" && !reason) setLost(false);
-      }),
-    [client],
-  );
-  useEffect(() => {
-    if (!lost) return;
-    // The page is whole again as soon as the gateway answers, without a reload.
-    const timer = setInterval(() => void client.refetchQueries({ type: "active" }), 3_000);
-    return () => clearInterval(timer);
-  }, [client, lost]);
-  if (!lost) return null;
+const LINK_TEXTS = {
+  connecting: ["Connecting", "waiting", "The page looks now and then until it hears what changes."],
+  fresh: ["Live", "success", "What changes is shown at once."],
+  stale: ["Behind", "waiting", "The gateway hears nothing; the page looks now and then."],
+  lost: ["Away", "failed", "Headwater cannot be reached."],
+  refused: ["Polling", "waiting", "The gateway has no event stream for this page, so it looks every few seconds."],
+} as const;
+
+/** Whether the page is told of changes, or looks for them. */
+function LinkState() {
+  const [name, family, text] = LINK_TEXTS[useLink()];
   return (
-    <div className="banner" role="status">
-      Headwater cannot be reached. You see what was true a moment ago; the page goes on by itself.
-    </div>
+    <span className="link-state" title={text}>
+      <span className="dot" style={{ background: `var(--${family})` }} /> {name} · keys: <kbd>?</kbd>
+    </span>
   );
 }

@@ -7,6 +7,7 @@ import { BASE } from "../api/client";
 import { Empty, Page } from "../components/basics";
 import { filtersFrom } from "../lib/filters";
 import { flowRunSearch, flowSearch, oldStart, taskRunSearch } from "../lib/tabs";
+import { stepped } from "./reload";
 import { useSession, useTenant } from "./session";
 import { Shell } from "./Shell";
 
@@ -195,6 +196,10 @@ export const router = createRouter({
   ]),
   defaultPreload: "intent",
   scrollRestoration: true,
+});
+
+router.subscribe("onBeforeNavigate", ({ pathChanged, fromLocation }) => {
+  if (pathChanged && fromLocation) stepped();
 });
 
 declare module "@tanstack/react-router" {

@@ -58,7 +58,7 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     return <LogIn onDone={() => void session.refetch()} />;
   }
   if (session.error) return <Problem error={session.error} again={() => void session.refetch()} />;
-  if (!session.data) return null;
+  if (!session.data) return <Opening isAway={session.failureCount > 0} />;
   const { api, auth_info, tenant } = session.data;
   const role = auth_info.role;
   const value: Session = {
@@ -69,6 +69,17 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     mayWrite: !isReader(role),
   };
   return <Context.Provider value={value}>{children}</Context.Provider>;
+}
+
+/** Before anything is known: nothing for the moment that it takes, and what is the matter where it takes longer. */
+function Opening({ isAway }: { isAway: boolean }) {
+  if (!isAway) return null;
+  return (
+    <main id="main" className="empty" style={{ marginTop: "20vh" }} role="status">
+      <b>Headwater cannot be reached.</b>
+      <span>This page opens by itself as soon as it answers. `make status` tells what runs.</span>
+    </main>
+  );
 }
 
 /** Act in the tenant of a slug; a slug that nobody has falls back to the caller's own. */

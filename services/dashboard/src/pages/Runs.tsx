@@ -12,6 +12,7 @@ import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
 import { Empty, Loaded, Page, Took, When } from "../components/basics";
 import { State } from "../components/State";
+import { interestOf } from "../lib/events";
 import { whereOf, type RunFilters } from "../lib/filters";
 import { FAMILIES, FAMILY_NAMES, isFinished, type Family } from "../lib/states";
 import { took } from "../lib/time";
@@ -45,6 +46,7 @@ const PROJECTS = graphql(`
     }
   }
 `);
+const RUNS_INTEREST = interestOf(RUNS.toString(), {});
 const PAGE = 100;
 /** The API gives no more rows of a list than this. */
 const MOST = 10_000;
@@ -137,10 +139,8 @@ function List({ slug, filters }: { slug: string; filters: RunFilters }) {
     initialPageParam: 0,
     getNextPageParam: (last, pages) =>
       last.flow_run.length === PAGE && pages.length * PAGE < MOST ? pages.length * PAGE : undefined,
-    refetchInterval: ({ state }) =>
-      (state.data?.pages.length ?? 0) <= 2 && state.data?.pages.some((page) => page.flow_run.some((run) => !isFinished(run.state)))
-        ? 10_000
-        : 30_000,
+    meta: { interest: RUNS_INTEREST },
+    refetchInterval: 60_000,
   });
   const rows = useMemo(() => {
     const seen = new Map((query.data?.pages ?? []).flatMap((page) => page.flow_run.map((run) => [run.id, run] as const)));
