@@ -30,11 +30,14 @@ def main() -> int:
     told_to_the_end = False
     try:
         settings = Settings.from_environment()
-        with told(Narrator(console), settings):
+        with told(Narrator(console), settings) as page:
             told_to_the_end = True
             console.print(_where_it_is(settings.url), highlight=False, soft_wrap=True)
             if stay:
                 console.print("\nUp until Ctrl-C; the schedule goes on every minute.")
+            # The last word: what to look at.
+            console.print(f"\n[bold]See the run:[/bold] {page}", highlight=False, soft_wrap=True)
+            if stay:
                 signal.pause()
     except DemoFailedError as failure:
         console.print(

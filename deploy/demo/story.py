@@ -85,8 +85,8 @@ class Client:
 
 
 @contextmanager
-def told(narrator: Narrator, settings: Settings) -> Iterator[None]:
-    """Tell the story; the body runs at its end, with everything still up."""
+def told(narrator: Narrator, settings: Settings) -> Iterator[str]:
+    """Tell the story; the body runs at its end, with everything still up, and gets the address of the run's page."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:
         running.callback(lambda: narrator.note("everything that the demo started is stopped"))
@@ -98,7 +98,7 @@ def told(narrator: Narrator, settings: Settings) -> Iterator[None]:
         narrator.console.print(tables.everything(seen))
         if found := evidence.problems(seen, expected):
             raise DemoFailedError("not everything is as it should be:\n  " + "\n  ".join(found))
-        yield
+        yield _page_of(api, expected.ad_hoc)
 
 
 def _client(narrator: Narrator, settings: Settings) -> Client:
@@ -224,6 +224,12 @@ def _runs_and_versions(
     )
     with narrator.step("Everything read back over GraphQL") as tell:
         return expected, _settled(api, expected, tell)
+
+
+def _page_of(api: Api, flow_run_id: str) -> str:
+    """Where a browser shows the run."""
+    [tenant] = api.ask("{ tenant(limit: 1) { slug } }")["tenant"]
+    return f"{api.url}/{tenant['slug']}/flow-run/{flow_run_id}"
 
 
 def _settled(api: Api, expected: Expected, tell: Tell) -> Evidence:

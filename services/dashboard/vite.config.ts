@@ -12,5 +12,5 @@ export default defineConfig({
     // The query editor is one page for developers; its size is the size of GraphiQL.
     chunkSizeWarningLimit: 2000,
   },
-  test: { include: ["tests/**/*.test.{ts,tsx}"], environment: "happy-dom" },
+  test: { include: ["tests/**/*.test.{ts,tsx}"], environment: "happy-dom", testTimeout: 30_000 },
 });

@@ -66,6 +66,7 @@ async def test_the_demo_ends_well_and_leaves_no_process(tmp_path: Path) -> None:
         "The GraphQL API is at",
     ):
         assert sentence in said
+    assert "/default/flow-run/" in said.partition("See the run: ")[2]
     assert left_behind(tmp_path) == []
 
 

@@ -1,55 +1,75 @@
 import { Button, Checkbox, Select, TextInput } from "@mantine/core";
 import { useDebouncedValue } from "@mantine/hooks";
-import { useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import Anser from "anser";
-import { useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactNode } from "react";
 
 import { BASE, request } from "../api/client";
 import { graphql } from "../api/generated";
 import type { Log_Bool_Exp } from "../api/generated/graphql";
 import { usePreferences } from "../app/preferences";
-import { cursorAfter, cursorBefore, merge, type Line } from "../lib/logs";
+import { downloadOf, LEVELS, levelsFrom } from "../lib/logs";
 import { clockTime, dayOf } from "../lib/time";
+import { useKey } from "../app/keys";
+import { useTenant } from "../app/session";
 import { Empty, Problem } from "./basics";
+import { Downloads } from "./Download";
+import { useLines, type Target } from "./logLines";
 
-const LINES = graphql(`
-  query Lines($where: log_bool_exp!, $newest: [log_order_by!]!, $limit: Int!) {
-    log(where: $where, order_by: $newest, limit: $limit) {
-      id
-      timestamp
-      sequence
-      level
-      name
-      message
-      task_run_id
+const SEARCH = graphql(`
+  query LogSearch($run: UUID!, $text: String!, $level: String, $task: UUID, $after: Int!) {
+    log_search(flow_run_id: $run, text: $text, level: $level, task_run_id: $task, after: $after, limit: 1000) {
+      count
+      matches {
+        id
+        position
+        timestamp
+        sequence
+      }
     }
   }
 `);
-const PAGE = 500;
-const DESCENDING = [{ timestamp: "desc" as const }, { sequence: "desc" as const }];
-const ASCENDING = [{ timestamp: "asc" as const }, { sequence: "asc" as const }];
-const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"];
 /** A line that is longer is cut, with a button that shows the rest. */
 const LONGEST = 10_000;
-/** Lines keep coming after a run has ended: its last batch may be under way. */
-const AFTER_END = 20_000;
-const EVERY = 2_000;
 
-type Props = { of: { flow_run_id: string } | { task_run_id: string }; isLive: boolean; marked?: string | undefined };
+type Props = {
+  of: { flow_run_id: string } | { task_run_id: string };
+  /** The flow run of a task run's log: with it the log can be searched on the server and saved. */
+  flowRunId?: string;
+  isLive: boolean;
+  marked?: string | undefined;
+};
 
 /** The log of a run: opened at its end, older lines as one scrolls up, new ones as they come. */
-export function Logs({ of, isLive, marked }: Props) {
-  const [level, setLevel] = useState("DEBUG");
+export function Logs({ of, flowRunId, isLive, marked }: Props) {
+  const [level, setLevel] = useState<string>("DEBUG");
   const [text, setText] = useState("");
   const [asked] = useDebouncedValue(text.trim(), 300);
+  const [onlyMatches, setOnlyMatches] = useState(false);
   const [follows, setFollows] = useState(marked === undefined);
+  const [target, setTarget] = useState<Target | null>(null);
   const [kind, id] = "flow_run_id" in of ? (["flow_run_id", of.flow_run_id] as const) : (["task_run_id", of.task_run_id] as const);
-  const where = useMemo(() => conditionOf(kind, id, level, asked), [kind, id, level, asked]);
+  const run = kind === "flow_run_id" ? id : flowRunId;
+  const taskRunId = kind === "task_run_id" ? id : undefined;
+  const isFiltered = onlyMatches || run === undefined;
+  const where = useMemo(() => conditionOf(kind, id, level, isFiltered ? asked : ""), [kind, id, level, isFiltered, asked]);
+  const tenant = useTenant(undefined)?.id ?? null;
+  const box = useRef<HTMLInputElement>(null);
+  useKey("f", "Search in the log", () => box.current?.focus());
+  const filter = { level, text: onlyMatches ? asked : "", taskRunId };
+  const files = (["text", "ndjson"] as const).flatMap((format) =>
+    [false, true].map((gzip) => ({
+      label: `${format === "text" ? "Text" : "NDJSON"}${gzip ? ", compressed" : ""}`,
+      path: run ? downloadOf(run, filter, format, gzip) : "",
+      name: `${run}.${format === "text" ? "log" : "ndjson"}${gzip ? ".gz" : ""}`,
+    })),
+  );
   return (
     <div>
       <div className="row" style={{ marginBottom: 12 }} role="search" aria-label="Search the log">
         <TextInput
+          ref={box}
           aria-label="Text in the log"
           placeholder="Text in the log"
           value={text}
@@ -63,16 +83,44 @@ export function Logs({ of, isLive, marked }: Props) {
           allowDeselect={false}
           onChange={(chosen) => chosen && setLevel(chosen)}
         />
-        <Checkbox label="Follow" checked={follows} onChange={(event) => setFollows(event.currentTarget.checked)} />
+        {run && <Checkbox label="Only matches" checked={onlyMatches} onChange={(event) => setOnlyMatches(event.currentTarget.checked)} />}
+        <Checkbox
+          label="Follow"
+          checked={follows}
+          onChange={(event) => {
+            setFollows(event.currentTarget.checked);
+            if (event.currentTarget.checked) setTarget(null);
+          }}
+        />
+        {run && <Downloads label="Download" files={files} tenant={tenant} />}
       </div>
+      {run && asked !== "" && (
+        <Matches
+          key={`${asked} ${level}`}
+          run={run}
+          task={taskRunId}
+          text={asked}
+          level={level}
+          go={(found) => {
+            setFollows(false);
+            setTarget(found);
+          }}
+        />
+      )}
       <Window
         key={JSON.stringify(where)}
         where={where}
         words={asked}
+        run={run ?? null}
         isLive={isLive}
         marked={marked}
+        target={target}
         follows={follows}
         setFollows={setFollows}
+        toEnd={() => {
+          setTarget(null);
+          setFollows(true);
+        }}
       />
     </div>
   );
@@ -80,103 +128,89 @@ export function Logs({ of, isLive, marked }: Props) {
 
 function conditionOf(kind: "flow_run_id" | "task_run_id", id: string, level: string, text: string): Log_Bool_Exp {
   const all: Log_Bool_Exp[] = [{ [kind]: { _eq: id } }];
-  if (level !== "DEBUG") all.push({ level: { _in: LEVELS.slice(LEVELS.indexOf(level)) } });
+  const levels = levelsFrom(level);
+  if (levels.length > 0) all.push({ level: { _in: levels } });
   if (text) all.push({ message: { _ilike: `%${text.replace(/[\\%_]/g, "\\$&")}%` } });
   return { _and: all };
 }
 
-/** Lines in memory and how they grow at both ends. */
-function useLines(where: Log_Bool_Exp, isLive: boolean, marked: string | undefined) {
-  const client = useQueryClient();
-  const [lines, setLines] = useState<Line[] | null>(null);
-  const [hasOlder, setHasOlder] = useState(true);
-  const [error, setError] = useState<Error | null>(null);
-  const busy = useRef(false);
-
-  const ask = useCallback(
-    (condition: Log_Bool_Exp, order: typeof DESCENDING | typeof ASCENDING) =>
-      client.fetchQuery({
-        queryKey: ["lines", condition, order],
-        queryFn: ({ signal }) => request(LINES, { where: condition, newest: order, limit: PAGE }, signal),
-        staleTime: 0,
-        gcTime: 0,
-      }),
-    [client],
-  );
-
-  const first = useCallback(async () => {
-    try {
-      let around = where;
-      if (marked) {
-        const { log } = await ask({ _and: [where, { id: { _eq: marked } }] }, DESCENDING);
-        if (log[0]) around = { _and: [where, cursorBefore(log[0], true)] };
-      }
-      const { log } = await ask(around, DESCENDING);
-      setLines(merge([], log));
-      setHasOlder(log.length === PAGE);
-      setError(null);
-    } catch (reason) {
-      setError(reason as Error);
-    }
-  }, [ask, where, marked]);
-  useEffect(() => void first(), [first]);
-
-  const older = useCallback(async () => {
-    const oldest = lines?.[0];
-    if (!oldest || !hasOlder || busy.current) return;
-    busy.current = true;
-    try {
-      const { log } = await ask({ _and: [where, cursorBefore(oldest)] }, DESCENDING);
-      setLines((now) => merge(now ?? [], log));
-      setHasOlder(log.length === PAGE);
-    } catch (reason) {
-      setError(reason as Error);
-    } finally {
-      busy.current = false;
-    }
-  }, [ask, where, lines, hasOlder]);
-
-  const newer = useCallback(async () => {
-    try {
-      // From a little before the last line: lines of other processes may arrive late.
-      const from = lines?.at(-50) ?? lines?.[0];
-      const { log } = await ask(from ? { _and: [where, cursorAfter(from)] } : where, from ? ASCENDING : DESCENDING);
-      setLines((now) => merge(now ?? [], log));
-      setError(null);
-    } catch (reason) {
-      setError(reason as Error);
-    }
-  }, [ask, where, lines]);
-  const latest = useRef(newer);
-  latest.current = newer;
+/** How many lines of the whole log have the text, and a walk from one to the next: `n` and `N`. */
+function Matches({ run, task, text, level, go }: { run: string; task: string | undefined; text: string; level: string; go: (found: Target) => void }) {
+  const levels = levelsFrom(level).join(",");
+  const query = useInfiniteQuery({
+    queryKey: ["log-search", run, task, text, levels],
+    queryFn: ({ pageParam, signal }) => request(SEARCH, { run, text, level: levels || null, task: task ?? null, after: pageParam }, signal),
+    initialPageParam: 0,
+    getNextPageParam: (last) => (last.log_search.matches.length === 1000 ? last.log_search.matches.at(-1)?.position : undefined),
+    staleTime: 5_000,
+  });
+  const found = useMemo(() => (query.data?.pages ?? []).flatMap((page) => page.log_search.matches), [query.data]);
+  const count = query.data?.pages[0]?.log_search.count ?? 0;
+  const [at, setAt] = useState(0);
+  const latest = useRef(go);
+  latest.current = go;
+  const chosen = found[at];
   useEffect(() => {
-    const ends = isLive ? Infinity : Date.now() + AFTER_END;
-    const timer = setInterval(() => {
-      if (Date.now() > ends) clearInterval(timer);
-      else if (!document.hidden) void latest.current();
-    }, EVERY);
-    return () => clearInterval(timer);
-  }, [isLive]);
-  return { lines, hasOlder, older, newer, error, again: first };
+    if (chosen) latest.current({ id: chosen.id, timestamp: chosen.timestamp, sequence: Number(chosen.sequence) });
+  }, [chosen]);
+  const step = (by: 1 | -1) => {
+    if (found.length === 0) return;
+    const next = at + by;
+    if (next >= found.length && query.hasNextPage) void query.fetchNextPage().then(() => setAt(next));
+    else setAt((next + found.length) % found.length);
+  };
+  useKey("n", "Next match in the log", () => step(1));
+  useKey("N", "Match before", () => step(-1));
+  if (query.error) return <Problem error={query.error} again={() => void query.refetch()} />;
+  return (
+    <div className="row small" style={{ marginBottom: 8 }} role="status">
+      {query.isPending ? (
+        <span className="quiet">Searching the whole log…</span>
+      ) : count === 0 ? (
+        <span>No line has this text.</span>
+      ) : (
+        <>
+          <span>
+            <b>{(at + 1).toLocaleString("en")}</b> of {count.toLocaleString("en")} {count === 1 ? "line" : "lines"}, at line {chosen?.position.toLocaleString("en")}
+          </span>
+          <Button size="compact-xs" variant="default" onClick={() => step(-1)} aria-label="Match before">
+            ↑
+          </Button>
+          <Button size="compact-xs" variant="default" onClick={() => step(1)} aria-label="Next match">
+            ↓
+          </Button>
+          <span className="quiet">
+            <kbd>n</kbd> next, <kbd>N</kbd> before
+          </span>
+        </>
+      )}
+    </div>
+  );
 }
 
 function Window({
   where,
   words,
+  run,
   isLive,
   marked,
+  target,
   follows,
   setFollows,
+  toEnd,
 }: {
   where: Log_Bool_Exp;
   words: string;
+  run: string | null;
   isLive: boolean;
   marked: string | undefined;
+  target: Target | null;
   follows: boolean;
   setFollows: (follows: boolean) => void;
+  toEnd: () => void;
 }) {
   const { zone } = usePreferences();
-  const { lines, hasOlder, older, error, again } = useLines(where, isLive, marked);
+  const { lines, hasOlder, hasNewer, older, newer, error, again } = useLines({ where, run, isLive, marked, target, toEnd: follows });
   const box = useRef<HTMLDivElement>(null);
   const count = lines?.length ?? 0;
   const virtual = useVirtualizer({
@@ -187,19 +221,25 @@ function Window({
     getItemKey: (index) => lines?.[index]?.id ?? index,
   });
   const oldest = lines?.[0]?.id;
+  const arrived = useRef<string | undefined>(undefined);
   const before = useRef<{ id: string | undefined; count: number }>({ id: undefined, count: 0 });
   useEffect(() => {
     if (count === 0) return;
     const was = before.current;
     before.current = { id: oldest, count };
-    const at = marked ? (lines ?? []).findIndex((line) => line.id === marked) : -1;
-    if (was.count === 0 && at >= 0) virtual.scrollToIndex(at, { align: "center" });
+    const wanted = target?.id ?? marked;
+    const at = wanted ? (lines ?? []).findIndex((line) => line.id === wanted) : -1;
+    const isNew = arrived.current !== wanted;
+    if (at >= 0 && isNew) {
+      arrived.current = wanted;
+      virtual.scrollToIndex(at, { align: "center" });
+    }
     else if (follows) virtual.scrollToIndex(count - 1, { align: "end" });
     else if (was.id !== undefined && was.id !== oldest) {
       // Older lines came in above: what was read stays where it was.
       virtual.scrollToIndex((lines ?? []).findIndex((line) => line.id === was.id), { align: "start" });
     }
-  }, [count, oldest, follows, marked, lines, virtual]);
+  }, [count, oldest, follows, marked, target, lines, virtual]);
   if (error && lines === null) return <Problem error={error} again={() => void again()} />;
   if (lines === null) return <p className="quiet" aria-busy="true">Loading the log…</p>;
   if (count === 0) {
@@ -215,11 +255,16 @@ function Window({
       <div className="row small quiet">
         <span>
           {count} {count === 1 ? "line" : "lines"}
-          {hasOlder ? " loaded, older ones above" : ""}, from {day}, times in {zone}
+          {hasOlder || hasNewer ? ` loaded, more ${hasOlder && hasNewer ? "above and below" : hasOlder ? "above" : "below"}` : ""}, from {day}, times in {zone}
         </span>
         {hasOlder && (
           <Button size="compact-xs" variant="subtle" onClick={() => void older()}>
             Load older lines
+          </Button>
+        )}
+        {(hasNewer || !follows) && (
+          <Button size="compact-xs" variant="subtle" onClick={toEnd}>
+            To the end
           </Button>
         )}
       </div>
@@ -233,7 +278,9 @@ function Window({
         onWheel={(event) => event.deltaY < 0 && setFollows(false)}
         onKeyDown={(event) => ["ArrowUp", "PageUp", "Home"].includes(event.key) && setFollows(false)}
         onScroll={(event) => {
-          if (event.currentTarget.scrollTop < 400) void older();
+          const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+          if (scrollTop < 400) void older();
+          else if (hasNewer && scrollHeight - scrollTop - clientHeight < 400) void newer();
         }}
       >
         <div style={{ height: virtual.getTotalSize(), position: "relative" }}>
@@ -245,13 +292,13 @@ function Window({
                 key={line.id}
                 ref={virtual.measureElement}
                 data-index={item.index}
-                className={`line${line.id === marked ? " marked" : ""}`}
+                className={`line${line.id === (target?.id ?? marked) ? " marked" : ""}`}
                 style={{ transform: `translateY(${item.start}px)` }}
               >
                 <a className="at" href={linkTo(line.id)} title="A link to this line">
                   {clockTime(Date.parse(line.timestamp), zone)}
                 </a>
-                <span className={LEVELS.includes(line.level ?? "") ? (line.level ?? "") : ""}>{line.level}</span>
+                <span className={(LEVELS as readonly string[]).includes(line.level ?? "") ? (line.level ?? "") : ""}>{line.level}</span>
                 <span title={line.name ?? ""}>
                   <Message text={line.message ?? ""} words={words} />
                 </span>

@@ -5,21 +5,14 @@ import { useState } from "react";
 
 import { request } from "../api/client";
 import { graphql } from "../api/generated";
-import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
 import { nameOf } from "../lib/gantt";
 import { familyOf, FAMILY_NAMES, isFinished, type Family } from "../lib/states";
 import { took } from "../lib/time";
 import { Took, When } from "./basics";
+import { WhyWaiting } from "./runs";
 import { Shape, State } from "./State";
 
-const COUNTS = graphql(`
-  query MappedCounts($id: UUID!) {
-    mapped_children(task_run_id: $id) {
-      state_counts
-    }
-  }
-`);
 const CHILDREN = graphql(`
   query MappedChildren($flow_run: uuid!, $task: uuid!, $offset: Int!) {
     task_run(
@@ -65,12 +58,15 @@ type Run = {
   state_message: string | null;
   start_time: string | null;
   end_time: string | null;
+  waiting_reason?: string | null;
   task_id?: string;
   task: { name: string | null; slug: string; mapped: boolean } | null;
 };
 
+type Mapped = { task_id: string; state_counts: unknown };
+
 /** The tasks of a run; a mapped one is one row with its counts, and opens to its children. */
-export function TaskTable({ slug, flowRunId, runs }: { slug: string; flowRunId: string; runs: readonly Run[] }) {
+export function TaskTable({ slug, flowRunId, runs, mapped }: { slug: string; flowRunId: string; runs: readonly Run[]; mapped: readonly Mapped[] }) {
   const [opened, setOpened] = useState<string | null>(null);
   return (
     <div className="scroll">
@@ -91,7 +87,7 @@ export function TaskTable({ slug, flowRunId, runs }: { slug: string; flowRunId: 
             <Row key={run.id} slug={slug} run={run}>
               {(run.state === "Mapped" || run.task?.mapped) && (
                 <>
-                  <Counts id={run.id} isLive={!isFinished(run.state)} />
+                  <Counts of={mapped.find((each) => each.task_id === run.task_id)} />
                   <Button size="compact-xs" variant="subtle" onClick={() => setOpened(opened === run.id ? null : run.id)} aria-expanded={opened === run.id}>
                     {opened === run.id ? "Close" : "Children"}
                   </Button>
@@ -126,19 +122,22 @@ function Row({ slug, run, children }: { slug: string; run: Run; children?: React
         <Took ms={took(run.start_time, isFinished(run.state) || run.state === "Mapped" ? run.end_time : null, now)} />
       </td>
       <td className="small quiet" style={{ maxWidth: 360 }}>
-        <span className="cut" style={{ display: "block" }} title={run.state_message ?? ""}>
-          {run.state_message}
-        </span>
+        {run.waiting_reason ? (
+          <WhyWaiting slug={slug} reason={run.waiting_reason} />
+        ) : (
+          <span className="cut" style={{ display: "block" }} title={run.state_message ?? ""}>
+            {run.state_message}
+          </span>
+        )}
       </td>
     </tr>
   );
 }
 
 /** How many children are in which family of states. */
-function Counts({ id, isLive }: { id: string; isLive: boolean }) {
-  const { data } = useLive(COUNTS, { id }, { isLive: () => isLive });
+function Counts({ of }: { of: Mapped | undefined }) {
   const counts = new Map<Family, number>();
-  for (const [state, count] of Object.entries((data?.mapped_children?.state_counts ?? {}) as Record<string, number>)) {
+  for (const [state, count] of Object.entries((of?.state_counts ?? {}) as Record<string, number>)) {
     counts.set(familyOf(state), (counts.get(familyOf(state)) ?? 0) + Number(count));
   }
   if (counts.size === 0) return null;

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 
 import { usePreferences } from "../app/preferences";
 import { familyOf } from "../lib/states";
+import { waitingText } from "../lib/waiting";
 import { duration, relative, took } from "../lib/time";
 import { Shape } from "./State";
 
@@ -58,7 +59,7 @@ export function WhyLate({ slug, reason, labels }: { slug: string; reason: string
   if (reason === "no_matching_agent") {
     return (
       <span>
-        No agent has all of its labels{names ? ` (${names})` : ""}. {agents}
+        {names ? `No agent has all of its labels (${names}).` : "No agent that takes runs without labels asks for work."} {agents}
       </span>
     );
   }
@@ -66,8 +67,34 @@ export function WhyLate({ slug, reason, labels }: { slug: string; reason: string
     return <span>The agents that could take it have not asked for work lately. {agents}</span>;
   }
   if (reason === "not_claimed") return <span>An agent that could take it has not done so yet. {agents}</span>;
-  if (reason === "paused") return <span>Its schedule or queue is paused.</span>;
+  if (reason === "paused") {
+    return (
+      <span>
+        Its schedule or queue is paused.{" "}
+        <Link to="/$slug/flows" params={{ slug }}>
+          See the flows
+        </Link>
+      </span>
+    );
+  }
   return <span>{reason}</span>;
+}
+
+/** Why a task run has not started, as a sentence (services/gateway/reads/waiting.py has the words). */
+export function WhyWaiting({ slug, reason }: { slug: string; reason: string }) {
+  const [word = "", more = ""] = reason.split(/: (.*)/s);
+  if (word === "limit_full") {
+    return (
+      <span>
+        It waits for a place: {more} is full.{" "}
+        <Link to="/$slug/limits" params={{ slug }}>
+          See the limits
+        </Link>
+      </span>
+    );
+  }
+  const known = waitingText(word, more);
+  return <span>{known ?? reason}</span>;
 }
 
 /** Where bars of the last runs' durations stand: heights in proportion to the longest. */

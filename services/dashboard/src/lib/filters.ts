@@ -14,6 +14,9 @@ export type RunFilters = {
   label?: string;
   /** Only what happened in the last so many hours. */
   hours?: number;
+  /** Only what was due in this time: ISO instants, `to` excluded. */
+  from?: string;
+  to?: string;
 };
 
 const KINDS = new Set<string>([...FAMILIES, "late"]);
@@ -37,6 +40,10 @@ export function filtersFrom(search: Record<string, unknown>): RunFilters {
   if (label) filters.label = label;
   const hours = Number(search["hours"]);
   if (Number.isFinite(hours) && hours > 0 && hours <= 24 * 366) filters.hours = hours;
+  for (const name of ["from", "to"] as const) {
+    const at = text(search[name]);
+    if (at && /^\d{4}-\d\d-\d\dT/.test(at) && !Number.isNaN(Date.parse(at))) filters[name] = new Date(at).toISOString();
+  }
   return filters;
 }
 
@@ -54,7 +61,20 @@ export function whereOf(filters: RunFilters, now: number): Record<string, unknow
   if (filters.flow) all.push({ flow_group_id: { _eq: filters.flow } });
   if (filters.label) all.push({ labels: { _contains: [filters.label] } });
   if (filters.hours) all.push(happened(filters.hours, now));
+  if (filters.from) all.push({ scheduled_start_time: { _gte: filters.from } });
+  if (filters.to) all.push({ scheduled_start_time: { _lt: filters.to } });
   return all.length === 0 ? {} : { _and: all };
+}
+
+/**
+ * The same for the list of runs, which shows what has happened: runs of the future are in it only where waiting ones, or
+ * a time to come, were asked for.
+ */
+export function listedOf(filters: RunFilters, now: number): Record<string, unknown> {
+  const where = whereOf(filters, now);
+  if (filters.is?.includes("waiting") || filters.to || (filters.q && UUID.test(filters.q))) return where;
+  const due = { scheduled_start_time: { _lte: new Date(now + 1_000).toISOString() } };
+  return Object.keys(where).length === 0 ? due : { _and: [where, due] };
 }
 
 function named(q: string): Record<string, unknown> {

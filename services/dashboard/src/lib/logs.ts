@@ -38,8 +38,13 @@ export function cursorAfter(line: Place) {
 /** Both in one order, each line once. The same array when nothing is new. */
 export function merge(lines: Line[], more: readonly Line[]): Line[] {
   const known = new Set(lines.map((line) => line.id));
-  const fresh = more.filter((line) => !known.has(line.id));
-  if (fresh.length === 0) return lines;
+  const fresh = more.filter((line) => !known.has(line.id)).sort(inOrder);
+  const [first, last] = [fresh[0], fresh.at(-1)];
+  if (first === undefined || last === undefined) return lines;
+  // Lines nearly always come at one of the ends, and a long log need not be sorted anew for them.
+  const [oldest, newest] = [lines[0], lines.at(-1)];
+  if (newest === undefined || inOrder(newest, first) <= 0) return [...lines, ...fresh];
+  if (oldest !== undefined && inOrder(last, oldest) <= 0) return [...fresh, ...lines];
   return [...lines, ...fresh].sort(inOrder);
 }
 
@@ -54,4 +59,25 @@ function inOrder(one: Line, other: Line): number {
 function micro(timestamp: string): number {
   const digits = /\.(\d+)/.exec(timestamp)?.[1] ?? "";
   return Number(digits.padEnd(9, "0"));
+}
+
+export const LEVELS = ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"] as const;
+
+/** This level and those above it. The lowest is no filter: lines may have levels of their own. */
+export function levelsFrom(level: string): string[] {
+  const at = (LEVELS as readonly string[]).indexOf(level);
+  return at <= 0 ? [] : LEVELS.slice(at);
+}
+
+export type LogFilter = { level: string; text: string; taskRunId?: string | undefined };
+
+/** The address of a log as a file, filtered as it is shown. */
+export function downloadOf(flowRunId: string, filter: LogFilter, format: "text" | "ndjson", gzip: boolean): string {
+  const asked = new URLSearchParams({ format });
+  if (gzip) asked.set("gzip", "true");
+  const levels = levelsFrom(filter.level);
+  if (levels.length > 0) asked.set("level", levels.join(","));
+  if (filter.text) asked.set("text", filter.text);
+  if (filter.taskRunId) asked.set("task_run_id", filter.taskRunId);
+  return `api/flow-runs/${flowRunId}/logs?${asked.toString()}`;
 }

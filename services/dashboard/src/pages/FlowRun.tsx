@@ -1,14 +1,16 @@
-import { Button, Tabs } from "@mantine/core";
+import { Tabs } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 
 import { graphql } from "../api/generated";
 import type { FlowRunPageQuery } from "../api/generated/graphql";
-import { act, useLive } from "../app/live";
+import { useKey } from "../app/keys";
+import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
-import { useSession } from "../app/session";
-import { Card, Confirmed, Copy, Empty, Loaded, Page, Took, When } from "../components/basics";
+import { Card, Empty, Loaded, Page, Took, When } from "../components/basics";
 import { Gantt } from "../components/Gantt";
+import { WhoCouldTake } from "../components/Late";
 import { Logs } from "../components/Logs";
+import { RunActions } from "../components/RunActions";
 import { History } from "../components/History";
 import { Json } from "../components/Parameters";
 import { WhyLate } from "../components/runs";
@@ -66,6 +68,7 @@ const FLOW_RUN = graphql(`
         created
         start_time
         end_time
+        waiting_reason
         task_id
         task {
           name
@@ -99,22 +102,16 @@ const FLOW_RUN = graphql(`
     }
   }
 `);
-const CANCEL = graphql(`
-  mutation CancelRun($id: UUID!) {
-    cancel_flow_run(input: { flow_run_id: $id }) {
-      state
+const MAPPED = graphql(`
+  query MappedSummary($id: uuid!) {
+    mapped_summary(flow_run_id: $id) {
+      task_id
+      children
+      state_counts
+      first_failed_map_index
     }
   }
 `);
-const DELETE = graphql(`
-  mutation DeleteRun($id: UUID!) {
-    delete_flow_run(input: { flow_run_id: $id }) {
-      success
-      error
-    }
-  }
-`);
-
 type Run = NonNullable<FlowRunPageQuery["flow_run_by_pk"]>;
 
 /** What happens in this run, and why did it fail? */
@@ -145,9 +142,10 @@ export function FlowRun() {
                 <span>version {run.flow?.version}</span>
               </>
             }
-            actions={<Actions slug={slug} run={run} />}
+            actions={<RunActions slug={slug} run={run} />}
           >
             <Summary slug={slug} run={run} />
+            <TabKeys open={(tab) => void navigate({ search: { tab } })} />
             <Tabs
               value={search.tab ?? (search.logId ? "logs" : "tasks")}
               onChange={(tab) => tab && void navigate({ search: { tab } })}
@@ -207,50 +205,6 @@ export function FlowRun() {
   );
 }
 
-function Actions({ slug, run }: { slug: string; run: Run }) {
-  const { mayWrite } = useSession();
-  const navigate = useNavigate();
-  if (!mayWrite) return <Copy text={run.id} label="Copy id" />;
-  return (
-    <>
-      <Copy text={run.id} label="Copy id" />
-      <Button
-        component={Link}
-        variant="default"
-        to="/$slug/flow/$id/run"
-        params={{ slug, id: run.flow_group_id } as never}
-        search={{ like: run.id } as never}
-      >
-        Run again
-      </Button>
-      {!isFinished(run.state) && (
-        <Confirmed
-          label="Cancel run"
-          title={`Cancel ${run.name}?`}
-          danger
-          run={() => act(CANCEL, { id: run.id })}
-        >
-          <p>A run that has begun is told to stop and becomes Cancelled when its process has ended.</p>
-        </Confirmed>
-      )}
-      {isFinished(run.state) && (
-        <Confirmed
-          label="Delete run"
-          title={`Delete ${run.name}?`}
-          danger
-          word={run.name}
-          run={async () => {
-            await act(DELETE, { id: run.id });
-            await navigate({ to: "/$slug/runs", params: { slug } });
-          }}
-        >
-          <p>Its tasks, states, logs and artifacts go with it. Nothing brings them back.</p>
-        </Confirmed>
-      )}
-    </>
-  );
-}
-
 function Summary({ slug, run }: { slug: string; run: Run }) {
   const { now } = usePreferences();
   const ran = took(run.start_time, isFinished(run.state) ? run.end_time : null, now);
@@ -276,9 +230,10 @@ function Summary({ slug, run }: { slug: string; run: Run }) {
             <b>Why it is late:</b> <WhyLate slug={slug} reason={run.late_reason} labels={run.labels} />
           </p>
         )}
+        {run.state === "Scheduled" && <WhoCouldTake slug={slug} id={run.id} />}
         {run.failed.length > 0 && (
           <>
-            <h2>First failures</h2>
+            <h2 className="gap">First failures</h2>
             {run.failed.map((task) => (
               <div key={task.id} className="message" style={{ marginBottom: 8 }}>
                 <Link to="/$slug/task-run/$id" params={{ slug, id: task.id }}>
@@ -340,8 +295,28 @@ function Summary({ slug, run }: { slug: string; run: Run }) {
   );
 }
 
+const TAB_KEYS = [["t", "Tasks"], ["l", "Logs"], ["d", "Graph"], ["a", "Artifacts"], ["h", "History"], ["p", "Parameters"]] as const;
+
+/** A key for each tab. */
+function TabKeys({ open }: { open: (tab: string) => void }) {
+  return (
+    <>
+      {TAB_KEYS.map(([key, name]) => (
+        <TabKey key={key} keys={key} name={name} open={open} />
+      ))}
+    </>
+  );
+}
+
+function TabKey({ keys, name, open }: { keys: string; name: string; open: (tab: string) => void }) {
+  useKey(keys, name, () => open(name.toLowerCase()));
+  return null;
+}
+
 function Tasks({ slug, run }: { slug: string; run: Run }) {
   const { now } = usePreferences();
+  const isMapped = run.task_runs.some((each) => each.state === "Mapped" || each.task?.mapped);
+  const mapped = useLive(MAPPED, { id: run.id }, { enabled: isMapped, isLive: () => !isFinished(run.state) });
   if (run.task_runs.length === 0) {
     return (
       <div className="card">
@@ -357,7 +332,7 @@ function Tasks({ slug, run }: { slug: string; run: Run }) {
         <Gantt slug={slug} rows={rowsOf(run.task_runs, began, end)} />
       </Card>
       <Card title="Tasks">
-        <TaskTable slug={slug} flowRunId={run.id} runs={run.task_runs} />
+        <TaskTable slug={slug} flowRunId={run.id} runs={run.task_runs} mapped={mapped.data?.mapped_summary ?? []} />
       </Card>
     </div>
   );

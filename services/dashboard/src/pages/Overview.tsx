@@ -1,8 +1,10 @@
-import { Link, useParams } from "@tanstack/react-router";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
 
 import { graphql } from "../api/generated";
 import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
+import { Histogram } from "../components/Histogram";
+import { windowOf } from "../lib/histogram";
 import { Card, Command, Empty, Loaded, Page, Took, When } from "../components/basics";
 import { WhyLate } from "../components/runs";
 import { Shape, State } from "../components/State";
@@ -61,6 +63,7 @@ const OVERVIEW = graphql(`
 `);
 const FAILED = ["Failed", "TimedOut", "TriggerFailed", "ValidationFailed", "ClientFailed"];
 const LIVE_AGENT = 60_000;
+const ALL = {};
 
 /** Is all well? What failed, what is late, what runs, what comes. */
 export function Overview() {
@@ -88,6 +91,9 @@ export function Overview() {
               <Figure slug={slug} name="Failed in 24 hours" family="failed" rows={data.failed} is={{ is: ["failed"], hours: 24 }} />
               <Figure slug={slug} name="Late" family="waiting" rows={data.late} is={{ is: ["late"] }} />
               <Figure slug={slug} name="Running" family="running" rows={data.running} is={{ is: ["running"] }} />
+              <Card title="Last 24 hours" span={12}>
+                <Day slug={slug} />
+              </Card>
               <Card title="Failed" span={6}>
                 <Rows slug={slug} rows={data.failed} none="Nothing failed in the last 24 hours." />
               </Card>
@@ -120,6 +126,25 @@ export function Overview() {
         }}
       </Loaded>
     </Page>
+  );
+}
+
+/** Every run of the last day by the hour in which it was due; a bar opens the list of its hour. */
+function Day({ slug }: { slug: string }) {
+  const { now } = usePreferences();
+  const navigate = useNavigate();
+  return (
+    <Histogram
+      window={windowOf({}, now)}
+      where={ALL}
+      choose={(from, to) =>
+        void navigate({
+          to: "/$slug/runs",
+          params: { slug },
+          search: { from: new Date(from).toISOString(), to: new Date(to).toISOString() },
+        })
+      }
+    />
   );
 }
 
@@ -187,7 +212,7 @@ function Rows({ slug, rows, none }: { slug: string; rows: readonly Row[]; none: 
           {rows.map((row) => (
             <tr key={row.id}>
               <td>
-                <Link to="/$slug/flow-run/$id" params={{ slug, id: row.id }}>
+                <Link to="/$slug/flow-run/$id" params={{ slug, id: row.id }} className="clamp">
                   {row.flow?.name} <span className="quiet">· {row.name}</span>
                 </Link>
                 {row.late_reason && (

@@ -1,224 +1,291 @@
-import { Button, Chip, Group, Select, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { Button, Checkbox } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
 
-import { request } from "../api/client";
-import { graphql } from "../api/generated";
 import type { Flow_Run_Bool_Exp } from "../api/generated/graphql";
-import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
+import { useSession, useTenant } from "../app/session";
 import { Empty, Loaded, Page, Took, When } from "../components/basics";
+import { BulkButton } from "../components/Bulk";
+import { Downloads } from "../components/Download";
+import { Histogram } from "../components/Histogram";
+import { Filters } from "../components/RunFilters";
+import { useRunList, type RunRow } from "../components/runList";
+import { WhyLate } from "../components/runs";
 import { State } from "../components/State";
-import { interestOf } from "../lib/events";
+import { ACTIONS, type Action, type Chosen } from "../lib/bulk";
 import { whereOf, type RunFilters } from "../lib/filters";
-import { FAMILIES, FAMILY_NAMES, isFinished, type Family } from "../lib/states";
+import { windowOf } from "../lib/histogram";
+import { familyOf, isFinished, isLate } from "../lib/states";
 import { took } from "../lib/time";
 
-const RUNS = graphql(`
-  query Runs($where: flow_run_bool_exp!, $offset: Int!) {
-    flow_run(where: $where, order_by: [{ scheduled_start_time: desc }, { id: desc }], limit: 100, offset: $offset) {
-      id
-      name
-      state
-      state_message
-      scheduled_start_time
-      start_time
-      end_time
-      labels
-      late_reason
-      flow {
-        name
-        project {
-          name
-        }
-      }
-    }
-  }
-`);
-const PROJECTS = graphql(`
-  query ProjectNames {
-    project(order_by: [{ name: asc }], limit: 500) {
-      id
-      name
-    }
-  }
-`);
-const RUNS_INTEREST = interestOf(RUNS.toString(), {});
-const PAGE = 100;
-/** The API gives no more rows of a list than this. */
-const MOST = 10_000;
-const COLUMNS = "minmax(180px, 2fr) 120px minmax(140px, 1fr) 120px 110px";
+const COLUMNS = "28px minmax(200px, 2fr) 112px minmax(140px, 1fr) 104px 88px";
+const HEIGHT = 40;
+const CSV_COLUMNS = "id,name,state,state_message,flow.name,flow.project.name,scheduled_start_time,start_time,end_time,labels,parameters";
 
 /** Which runs are there? One long list; its filters are the address. */
 export function Runs() {
   const { slug } = useParams({ from: "/$slug/runs" });
   const filters = useSearch({ from: "/$slug/runs" });
+  const tenant = useTenant(slug)?.id ?? "";
   return (
     <Page title="Runs">
-      <Filters filters={filters} />
-      <List key={JSON.stringify(filters)} slug={slug} filters={filters} />
+      <Filters filters={filters} tenant={tenant} />
+      <Times filters={filters} />
+      <List key={JSON.stringify(filters)} slug={slug} filters={filters} tenant={tenant} />
     </Page>
   );
 }
 
-function Filters({ filters }: { filters: RunFilters }) {
+/** When the runs of this filter were due; a bar narrows the list to its hour or day. */
+function Times({ filters }: { filters: RunFilters }) {
   const navigate = useNavigate({ from: "/$slug/runs" });
-  const projects = useLive(PROJECTS, {});
-  const [q, setQ] = useState(filters.q ?? "");
-  useEffect(() => setQ(filters.q ?? ""), [filters.q]);
-  const set = (changed: Partial<Record<keyof RunFilters, unknown>>) => {
-    const next = Object.fromEntries(
-      Object.entries({ ...filters, ...changed }).filter(([, value]) => value !== undefined && value !== null && value !== ""),
-    );
-    void navigate({ search: next as RunFilters });
-  };
-  const setText = useDebouncedCallback((value: string) => set({ q: value.trim() }), 300);
+  const { now } = usePreferences();
+  const { hours: _hours, from: _from, to: _to, ...rest } = filters;
+  const window = windowOf(filters, now);
+  const minute = Math.floor(now / 60_000) * 60_000;
+  const key = JSON.stringify(rest);
+  const where = useMemo(() => whereOf(JSON.parse(key) as RunFilters, minute) as Flow_Run_Bool_Exp, [key, minute]);
   return (
-    <div className="card" style={{ marginBottom: 16 }} role="search" aria-label="Filter the runs">
-      <div className="row">
-        <TextInput
-          aria-label="Name or id"
-          placeholder="Name of a run or flow, or an id"
-          value={q}
-          style={{ flex: "1 1 220px" }}
-          onChange={(event) => {
-            setQ(event.currentTarget.value);
-            setText(event.currentTarget.value);
-          }}
-        />
-        <Select
-          aria-label="Project"
-          placeholder="All projects"
-          clearable
-          searchable
-          data={(projects.data?.project ?? []).map((each) => ({ value: each.id, label: each.name }))}
-          value={filters.project ?? null}
-          onChange={(project) => set({ project })}
-        />
-        <Select
-          aria-label="When"
-          placeholder="Any time"
-          clearable
-          data={[
-            { value: "1", label: "Changed in the last hour" },
-            { value: "24", label: "Changed in 24 hours" },
-            { value: "168", label: "Changed in 7 days" },
-          ]}
-          value={filters.hours ? String(filters.hours) : null}
-          onChange={(hours) => set({ hours: hours ? Number(hours) : undefined })}
-        />
-      </div>
-      <Chip.Group
-        multiple
-        value={filters.is ?? []}
-        onChange={(is) => set({ is: is.length ? (is as (Family | "late")[]) : undefined })}
-      >
-        <Group gap="xs" mt="sm">
-          {(["late", ...FAMILIES] as const).map((kind) => (
-            <Chip key={kind} value={kind} size="xs" variant="outline">
-              {kind === "late" ? "Late" : FAMILY_NAMES[kind]}
-            </Chip>
-          ))}
-        </Group>
-      </Chip.Group>
+    <div className="card" style={{ marginBottom: 12, padding: "12px 16px" }}>
+      <Histogram
+        window={window}
+        where={where}
+        choose={(from, to) =>
+          void navigate({ search: { ...rest, from: new Date(from).toISOString(), to: new Date(to).toISOString() } })
+        }
+      />
     </div>
   );
 }
 
-function List({ slug, filters }: { slug: string; filters: RunFilters }) {
-  const { now } = usePreferences();
-  // The condition is made once for a list: new ones come in by "newer runs", and rows do not jump.
-  const [from] = useState(now);
-  const where = useMemo(() => whereOf(filters, from) as Flow_Run_Bool_Exp, [filters, from]);
-  const query = useInfiniteQuery({
-    queryKey: ["live", "runs", where],
-    queryFn: ({ pageParam, signal }) => request(RUNS, { where, offset: pageParam }, signal),
-    initialPageParam: 0,
-    getNextPageParam: (last, pages) =>
-      last.flow_run.length === PAGE && pages.length * PAGE < MOST ? pages.length * PAGE : undefined,
-    meta: { interest: RUNS_INTEREST },
-    refetchInterval: 60_000,
-  });
-  const rows = useMemo(() => {
-    const seen = new Map((query.data?.pages ?? []).flatMap((page) => page.flow_run.map((run) => [run.id, run] as const)));
-    return [...seen.values()];
-  }, [query.data]);
+function List({ slug, filters, tenant }: { slug: string; filters: RunFilters; tenant: string }) {
+  const { mayWrite } = useSession();
+  const { query, rows, where, fresh, show, renew, scroll, leave } = useRunList(filters, tenant);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const [allThatMatch, setAllThatMatch] = useState(false);
+  const clear = () => {
+    setChosen(new Set());
+    setAllThatMatch(false);
+  };
   const box = useRef<HTMLDivElement>(null);
-  const virtual = useVirtualizer({ count: rows.length, getScrollElement: () => box.current, estimateSize: () => 44, overscan: 12 });
+  const virtual = useVirtualizer({
+    count: rows.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => HEIGHT,
+    overscan: 12,
+    initialOffset: scroll,
+    getItemKey: (index) => rows[index]?.id ?? index,
+  });
   const items = virtual.getVirtualItems();
+  const first = items[0]?.index ?? 0;
   const last = items[items.length - 1]?.index ?? 0;
+  show(rows.slice(first, last + 1));
+  const at = useRef(scroll);
+  const latest = useRef(leave);
+  latest.current = leave;
+  useEffect(() => () => latest.current(at.current), []);
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = query;
   useEffect(() => {
-    if (hasNextPage && !isFetchingNextPage && last >= rows.length - 20) void fetchNextPage();
+    if (hasNextPage && !isFetchingNextPage && last >= rows.length - 40) void fetchNextPage();
   }, [last, rows.length, hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const toggle = (id: string) => {
+    const next = new Set(chosen);
+    if (!next.delete(id)) next.add(id);
+    setAllThatMatch(false);
+    setChosen(next);
+  };
+  const toggleAll = () => setChosen(chosen.size > 0 ? new Set() : new Set(rows.map((row) => row.id)));
   return (
     <div className="card" style={{ padding: 0 }}>
+      <Toolbar
+        slug={slug}
+        tenant={tenant}
+        where={where}
+        fresh={fresh}
+        renew={() => {
+          clear();
+          box.current?.scrollTo({ top: 0 });
+          renew();
+        }}
+        chosen={chosen}
+        allThatMatch={allThatMatch}
+        setAllThatMatch={setAllThatMatch}
+        clear={clear}
+      />
       <Loaded query={query} rows={14}>
         {() =>
           rows.length === 0 ? (
             <Empty title="No run matches.">
-              <Button component={Link} to="/$slug/runs" params={{ slug } as never} variant="default">
+              <Button component={Link} to="/$slug/runs" params={{ slug } as never} search={{} as never} variant="default">
                 Show all runs
               </Button>
             </Empty>
           ) : (
             <>
-            <div role="table" aria-label="Runs" aria-rowcount={hasNextPage ? -1 : rows.length} className="scroll">
-              <div role="presentation" style={{ minWidth: 720 }}>
-                <div role="row" className="vhead" style={{ gridTemplateColumns: COLUMNS }}>
-                  {["Run", "State", "Flow", "Due or started", "Took"].map((name) => (
-                    <span role="columnheader" key={name}>
-                      {name}
+              <div role="table" aria-label="Runs" aria-rowcount={hasNextPage ? -1 : rows.length + 1} className="scroll">
+                <div role="presentation" style={{ minWidth: 720 }}>
+                  <div role="row" className="vhead" style={{ gridTemplateColumns: COLUMNS }}>
+                    <span role="columnheader">
+                      {mayWrite && (
+                        <Checkbox
+                          size="xs"
+                          aria-label="Choose all that are loaded"
+                          checked={chosen.size > 0 && chosen.size === rows.length}
+                          indeterminate={chosen.size > 0 && chosen.size < rows.length}
+                          onChange={toggleAll}
+                        />
+                      )}
                     </span>
-                  ))}
-                </div>
-                <div className="virtual" ref={box} tabIndex={0} aria-label="Rows of runs" role="rowgroup">
-                  <div style={{ height: virtual.getTotalSize() }} role="presentation">
-                    {items.map((item) => {
-                      const run = rows[item.index];
-                      if (!run) return null;
-                      return (
-                        <div
-                          key={run.id}
-                          role="row"
-                          aria-rowindex={item.index + 1}
-                          className="vrow"
-                          style={{ gridTemplateColumns: COLUMNS, height: item.size, transform: `translateY(${item.start}px)` }}
-                        >
-                          <span role="cell" className="cut">
-                            <Link to="/$slug/flow-run/$id" params={{ slug, id: run.id }} title={run.state_message ?? ""}>
-                              {run.name}
-                            </Link>
-                          </span>
-                          <span role="cell">
-                            <State state={run.state} scheduled={run.scheduled_start_time} now={now} />
-                          </span>
-                          <span role="cell" className="cut">
-                            {run.flow?.name} <span className="quiet small">{run.flow?.project?.name}</span>
-                          </span>
-                          <span role="cell">
-                            <When at={run.start_time ?? run.scheduled_start_time} />
-                          </span>
-                          <span role="cell">
-                            <Took ms={took(run.start_time, isFinished(run.state) ? (run.end_time ?? run.start_time) : null, now)} />
-                          </span>
-                        </div>
-                      );
-                    })}
+                    {["Run", "State", "Flow", "Due or started", "Took"].map((name) => (
+                      <span role="columnheader" key={name}>
+                        {name}
+                      </span>
+                    ))}
+                  </div>
+                  <div
+                    className="virtual"
+                    style={{ height: `min(64vh, ${Math.max(3, rows.length) * HEIGHT + 2}px)` }}
+                    ref={box}
+                    tabIndex={0}
+                    aria-label="Rows of runs"
+                    role="rowgroup"
+                    onScroll={(event) => {
+                      at.current = event.currentTarget.scrollTop;
+                    }}
+                  >
+                    <div style={{ height: virtual.getTotalSize() }} role="presentation">
+                      {items.map((item) => {
+                        const run = rows[item.index];
+                        return (
+                          run && (
+                            <div
+                              key={run.id}
+                              role="row"
+                              aria-rowindex={item.index + 2}
+                              className="vrow"
+                              style={{ gridTemplateColumns: COLUMNS, height: item.size, transform: `translateY(${item.start}px)` }}
+                            >
+                              <Cells slug={slug} run={run} isChosen={allThatMatch || chosen.has(run.id)} toggle={mayWrite ? () => toggle(run.id) : null} />
+                            </div>
+                          )
+                        );
+                      })}
+                    </div>
                   </div>
                 </div>
               </div>
-            </div>
               <p className="small quiet" style={{ padding: "0 12px" }} role="status">
-                {hasNextPage ? `${rows.length} shown, more below` : rows.length >= MOST ? "10,000+ runs: narrow the filter" : `${rows.length} runs`}
+                {hasNextPage ? `${rows.length.toLocaleString("en")} shown, more below` : `${rows.length.toLocaleString("en")} ${rows.length === 1 ? "run" : "runs"}`}
               </p>
             </>
           )
         }
       </Loaded>
+    </div>
+  );
+}
+
+function Cells({ slug, run, isChosen, toggle }: { slug: string; run: RunRow; isChosen: boolean; toggle: (() => void) | null }) {
+  const { now } = usePreferences();
+  const late = isLate(run.state, run.scheduled_start_time, now);
+  return (
+    <>
+      <span role="cell">{toggle && <Checkbox size="xs" aria-label={`Choose ${run.name}`} checked={isChosen} onChange={toggle} />}</span>
+      <span role="cell" className="cut">
+        <Link to="/$slug/flow-run/$id" params={{ slug, id: run.id }} title={run.state_message ?? ""}>
+          {run.name}
+        </Link>
+        {late && run.late_reason && (
+          <span className="small quiet">
+            {" "}
+            <WhyLate slug={slug} reason={run.late_reason} labels={run.labels} />
+          </span>
+        )}
+      </span>
+      <span role="cell">
+        <State state={run.state} scheduled={run.scheduled_start_time} now={now} />
+      </span>
+      <span role="cell" className="cut">
+        {run.flow?.name} <span className="quiet small">{run.flow?.project?.name}</span>
+      </span>
+      <span role="cell">
+        <When at={run.start_time ?? run.scheduled_start_time} />
+      </span>
+      <span role="cell">
+        {familyOf(run.state) === "waiting" ? (
+          <Took ms={null} />
+        ) : (
+          <Took ms={took(run.start_time, isFinished(run.state) ? (run.end_time ?? run.start_time) : null, now)} />
+        )}
+      </span>
+    </>
+  );
+}
+
+type ToolbarProps = {
+  slug: string;
+  tenant: string;
+  where: Flow_Run_Bool_Exp;
+  fresh: number;
+  renew: () => void;
+  chosen: ReadonlySet<string>;
+  allThatMatch: boolean;
+  setAllThatMatch: (all: boolean) => void;
+  clear: () => void;
+};
+
+/** Above the list: what is new, what can be done to what was chosen, and the list as a file. */
+function Toolbar({ slug, tenant, where, fresh, renew, chosen, allThatMatch, setAllThatMatch, clear }: ToolbarProps) {
+  const { mayWrite } = useSession();
+  const has = allThatMatch || chosen.size > 0;
+  const what: Chosen = allThatMatch ? { where: where as Record<string, unknown> } : { ids: [...chosen] };
+  const csv = `api/tables/flow_run.csv?${new URLSearchParams({ where: JSON.stringify(where), columns: CSV_COLUMNS, order: "desc" }).toString()}`;
+  return (
+    <div className="row toolbar" role="toolbar" aria-label="The list">
+      {mayWrite && (
+        <>
+          <span className="small" role="status">
+            {allThatMatch ? "All that match are chosen" : has ? `${chosen.size} chosen` : "Choose runs to act on them"}
+          </span>
+          {has ? (
+            <>
+              {(Object.keys(ACTIONS) as Action[]).map((action) => (
+                <BulkButton
+                  key={action}
+                  slug={slug}
+                  action={action}
+                  chosen={what}
+                  disabled={false}
+                  onDone={renew}
+                />
+              ))}
+              {!allThatMatch && (
+                <Button size="xs" variant="subtle" onClick={() => setAllThatMatch(true)}>
+                  Choose all that match
+                </Button>
+              )}
+              <Button size="xs" variant="subtle" onClick={clear}>
+                Choose none
+              </Button>
+            </>
+          ) : (
+            <Button size="xs" variant="subtle" onClick={() => setAllThatMatch(true)}>
+              Choose all that match
+            </Button>
+          )}
+        </>
+      )}
+      <span style={{ flex: 1 }} />
+      <span role="status">
+        {fresh > 0 && (
+          <Button size="xs" onClick={renew}>
+            {fresh >= 100 ? "99+ new" : `${fresh} new`}
+          </Button>
+        )}
+      </span>
+      <Downloads label="Download" tenant={tenant} files={[{ label: "CSV of all that match", path: csv, name: "flow_run.csv" }]} />
     </div>
   );
 }
