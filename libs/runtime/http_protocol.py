@@ -181,11 +181,14 @@ class Protocol(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep it as far as a head may be long."""
+        """Keep it as far as a head may be long. Instead of uvicorn's, not around it: a request has several headers."""
         self._headers_seen += 1
         self._head_bytes += len(name) + len(value) + 4
         if self._headers_seen <= self._headers_limit and self._head_bytes <= self._head_bytes_limit:
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is too large."""

@@ -6,9 +6,8 @@ push out a thousand ordinary ones.
 """
 
 import threading
+from collections import OrderedDict
 from typing import Generic, TypeVar
-
-from cachetools import LRUCache
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -21,14 +20,18 @@ _LARGEST = 16
 
 
 class BoundedCache(Generic[K, V]):
-    """The entries that were used last. Both the event loop and the thread beside it may use it."""
+    """The entries that were used last. Both the event loop and the thread beside it may use it.
+
+    Ours, because a look-up of cachetools' LRUCache takes five Python calls, and a request makes several look-ups.
+    """
 
     def __init__(self, *, count: int, size: int) -> None:
         """At most `count` entries of `size` bytes together."""
         self._size = size
         # An entry counts as its part of the number, or as its bytes, whichever is more.
         self._least = max(1, size // count)
-        self._entries: LRUCache[K, tuple[V, int]] = LRUCache(size, getsizeof=lambda held: held[1])
+        self._used = 0
+        self._entries: OrderedDict[K, tuple[V, int]] = OrderedDict()
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -37,12 +40,23 @@ class BoundedCache(Generic[K, V]):
     def get(self, key: K) -> V | None:
         """The value, which counts as used; None when it is not there."""
         with self._lock:
-            held = self._entries.get(key)
-        return None if held is None else held[0]
+            entry = self._entries.get(key)
+            if entry is None:
+                return None
+            self._entries.move_to_end(key)
+        return entry[0]
 
     def put(self, key: K, value: V, *, size: int) -> None:
         """Keep a value of so many bytes, unless it is too large for one."""
         if size * _LARGEST > self._size:
             return
+        size = max(size, self._least)
         with self._lock:
-            self._entries[key] = (value, max(size, self._least))
+            replaced = self._entries.pop(key, None)
+            if replaced is not None:
+                self._used -= replaced[1]
+            while self._entries and self._used + size > self._size:
+                _, (_, freed) = self._entries.popitem(last=False)
+                self._used -= freed
+            self._entries[key] = (value, size)
+            self._used += size

@@ -74,8 +74,7 @@ class Shares:
 
     async def acquire(self, owner: Owner, weight: int) -> None:
         """Take it now, or when it is this owner's turn."""
-        if self._is_open(owner, weight):
-            self._take(owner, weight)
+        if self.take_now(owner, weight):
             return
         tenant = self._waiting.setdefault(owner[0], _Tenant())
         if tenant.waiting >= self._waiting_of_one:
@@ -108,11 +107,22 @@ class Shares:
         if self._waiting:
             self._serve()
 
-    def _is_open(self, owner: Owner, weight: int) -> bool:
-        """Whether it can be had at once, and nobody waits for whom this was kept."""
-        if self._used + weight > self._total or not self._may(owner, weight):
+    def take_now(self, owner: Owner, weight: int) -> bool:
+        """Take it if it can be had at once, and nobody waits for whom this was kept. Each mutation comes this way."""
+        used = self._used_by
+        of_tenant = used.get(owner[0], 0) + weight
+        of_key = used.get(owner, 0) + weight
+        if (
+            self._used + weight > self._total
+            or of_tenant > self._of_tenant
+            or of_key > self._of_key
+            or (self._waiting and self._next() is not None)
+        ):
             return False
-        return not self._waiting or self._next() is None
+        self._used += weight
+        used[owner[0]] = of_tenant
+        used[owner] = of_key
+        return True
 
     def _may(self, owner: Owner, weight: int) -> bool:
         """Whether the parts of the tenant and of the key are large enough."""
@@ -175,7 +185,8 @@ class _Share:
         self._weight = weight
 
     async def __aenter__(self) -> None:
-        await self._shares.acquire(self._owner, self._weight)
+        if not self._shares.take_now(self._owner, self._weight):
+            await self._shares.acquire(self._owner, self._weight)
 
     async def __aexit__(
         self,
