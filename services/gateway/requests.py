@@ -63,7 +63,7 @@ def containers_in(body: bytearray) -> int:
 
 def operations_in(body: bytearray) -> Given:
     """The operation, or the batch in order; a bad one in a batch fails alone."""
-    return _Reader(exact_json.loads, is_large=False).read(body)
+    return _SMALL.read(body)
 
 
 def operations_in_large(body: bytearray) -> Given:
@@ -85,7 +85,7 @@ def operations_in_large(body: bytearray) -> Given:
 
 def operation_of(item: Any) -> Operation:
     """The operation of a small JSON object; raises BadRequestError."""
-    return _Reader(exact_json.loads, is_large=False).operation(item, odd=False)
+    return _SMALL.operation(item, odd=False)
 
 
 def title_of(operation: Operation) -> str:
@@ -158,14 +158,15 @@ class _Reader:
                 raise BadRequestError(msg) from None
         # Counting is quick, and hardly any request has as many brackets as would be too deep.
         if isinstance(text, str):
-            return value, "\\u0000" in text or _is_too_deep(
-                value, text.count("[") + text.count("{")
-            )
-        return value, b"\\u0000" in text or _is_too_deep(value, containers_in(text))
+            is_odd, brackets = "\\u0000" in text, text.count("[") + text.count("{")
+        else:
+            is_odd, brackets = b"\\u0000" in text, text.count(b"[") + text.count(b"{")
+        if brackets > MOST_LEVELS:
+            is_odd = is_odd or exact_json.is_deeper_than(MOST_LEVELS, value)
+        return value, is_odd
 
 
-def _is_too_deep(value: Any, brackets: int) -> bool:
-    return brackets > MOST_LEVELS and exact_json.is_deeper_than(MOST_LEVELS, value)
+_SMALL = _Reader(exact_json.loads, is_large=False)
 
 
 class _Decoder(json.JSONDecoder):

@@ -100,7 +100,8 @@ class Answering:
 
         `read` parses the body, where it is more than JSON of the message; it raises ValidationError.
         """
-        started = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
+        started = clock()
         read = read or rpc.request.model_validate_json
         if self._tracing is None:
             answer = await self._decide(rpc, handler, body, read)
@@ -111,9 +112,7 @@ class Answering:
                 answer = await self._decide(rpc, handler, body, read)
                 span.set_attribute(OUTCOME, outcome_of(answer))
         verb = rpc.subject.template.rpartition(".")[2]
-        _timer(self._service, verb, outcome_of(answer)).observe(
-            asyncio.get_running_loop().time() - started
-        )
+        _timer(self._service, verb, outcome_of(answer)).observe(clock() - started)
         return None if answer is None else answer.model_dump_json().encode()
 
     async def _decide(

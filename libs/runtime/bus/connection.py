@@ -188,7 +188,9 @@ class Bus:
             task.add_done_callback(self._tasks.discard)
 
     async def _reply(self, subject: str, body: bytes) -> None:
-        await self.client.publish(subject, body)
+        client = self.client
+        if not client.post(subject, "", body):
+            await client.publish(subject, body)
 
     async def _patiently(self, connecting: Awaitable[Connected]) -> Connected:
         """Await the connection, with a time-out. nats-py would try for ever, so a wrong address would look like a slow

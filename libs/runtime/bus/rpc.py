@@ -59,10 +59,11 @@ class RpcClient:
         timeout: float | None,  # noqa: ASYNC109 - the wire's own deadline
         headers: dict[str, str] | None,
     ) -> Rep | Refused:
-        deadline = asyncio.get_running_loop().time() + (timeout or self._timeout)
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + (timeout or self._timeout)
         body = request.model_dump_json().encode()
         while True:
-            left = deadline - asyncio.get_running_loop().time()
+            left = deadline - clock()
             try:
                 reply = await self._client().request(
                     rpc.subject.template, body, timeout=max(left, 0.01), headers=headers

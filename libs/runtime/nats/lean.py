@@ -104,6 +104,29 @@ class LeanClient(PatientClient):
         pending, self._pending, self._pending_data_size = self._pending, [], 0
         socket.write(b"".join(pending))
 
+    def post(self, subject: str, reply: str, payload: bytes) -> bool:
+        """Publish without headers and without waiting: so each verb is asked and answered.
+
+        False, with nothing done, where `publish` must decide: without a connection, with a full buffer, for a payload
+        that is too large. Subjects are not checked: a verb's is a constant, and a reply came over the wire.
+        """
+        size = len(payload)
+        if (
+            self._status != Client.CONNECTED
+            or size > self._max_payload
+            or 0 < self._max_pending_size < self._pending_data_size + size
+        ):
+            return False
+        command = b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply.encode(), size, payload)
+        self.stats["out_msgs"] += 1
+        self.stats["out_bytes"] += size
+        self._pending.append(command)
+        self._pending_data_size += len(command)
+        if not self._write_due:
+            self._write_due = True
+            asyncio.get_running_loop().call_soon(self._write)
+        return True
+
     # requests
 
     async def _init_request_sub(self) -> None:
@@ -142,8 +165,10 @@ class LeanClient(PatientClient):
             del self._resp_map[token]
 
         answer.add_done_callback(end)
+        reply = self._inbox + token
         try:
-            await self.publish(subject, payload, reply=self._inbox + token, headers=headers)
+            if headers is not None or not self.post(subject, reply, payload):
+                await self.publish(subject, payload, reply=reply, headers=headers)
         except BaseException:
             answer.cancel()
             raise
