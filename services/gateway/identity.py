@@ -26,6 +26,7 @@ from services.gateway.compat import header_uuid
 from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
 from services.gateway.names import one_line
 from services.gateway.shares import Shares
+from services.gateway.single_flight import SingleFlight
 from services.gateway.store import Store
 from services.gateway.tokens import Purpose, Seal, Token
 
@@ -87,13 +88,16 @@ class Tenants:
         self._store = store
         self._ids: tuple[UUID, ...] = ()
         self._read = 0.0
-        self._next: asyncio.Task[None] | None = None
+        # How often. What was read before the last time is not kept.
+        self._forgotten = 0
+        self._next: asyncio.Task[tuple[UUID, ...]] | None = None
+        self._looks: SingleFlight[None, tuple[UUID, ...]] = SingleFlight()
 
     async def all(self) -> tuple[UUID, ...]:
         """Every tenant, oldest first."""
         now = asyncio.get_running_loop().time()
         if not self._ids or now - self._read >= TRUST.total_seconds():
-            await self._look(now)
+            return await self._looks.ask(None, self._look)
         return self._ids
 
     async def exists(self, tenant_id: UUID) -> bool:
@@ -105,25 +109,29 @@ class Tenants:
             return True
         if self._next is None:
             self._next = asyncio.ensure_future(self._look_again())
-        await asyncio.shield(self._next)
-        return tenant_id in self._ids
+        return tenant_id in await asyncio.shield(self._next)
 
-    async def _look_again(self) -> None:
+    async def _look_again(self) -> tuple[UUID, ...]:
         """For all who ask until it begins."""
         now = asyncio.get_running_loop().time
         try:
             await asyncio.sleep(max(0.0, self._read + _LOOK_AGAIN - now()))
         finally:
             self._next = None
-        await self._look(now())
+        return await self._look()
 
-    async def _look(self, now: float) -> None:
-        self._ids = tuple(await self._store.tenant_ids())
-        self._read = now
+    async def _look(self) -> tuple[UUID, ...]:
+        began, forgotten = asyncio.get_running_loop().time(), self._forgotten
+        ids = tuple(await self._store.tenant_ids())
+        if forgotten == self._forgotten:
+            self._ids, self._read = ids, began
+        return ids
 
     def forget(self) -> None:
         """Read them anew at the next question."""
         self._ids = ()
+        self._forgotten += 1
+        self._looks.forget(None)
 
 
 class OpenAuthenticator:
@@ -185,6 +193,7 @@ class KeyAuthenticator:
         self._known: OrderedDict[KnownBy, tuple[float, Key]] = OrderedDict()
         # Apart, so that no guess pushes out a key.
         self._unknown: OrderedDict[KnownBy, float] = OrderedDict()
+        self._looks: SingleFlight[KnownBy, Key | None] = SingleFlight()
         self._lookups = Shares(
             "lookups", _LOOKUPS, of_tenant=1, of_key=1,
             patience=_PATIENCE, what="their keys to be looked up",
@@ -253,7 +262,7 @@ class KeyAuthenticator:
         if cached is not None:
             if now - cached[0] < TRUST.total_seconds():
                 return cached[1]
-            return await self._looked_up(known_by)
+            return await self._looks.ask(known_by, lambda: self._looked_up(known_by))
         if self._is_unknown(known_by):
             return None
         if not isinstance(known_by, bytes):
@@ -301,6 +310,7 @@ class KeyAuthenticator:
         for known_by, (_, key) in list(self._known.items()):
             if key.id == key_id:
                 del self._known[known_by]
+                self._looks.forget(known_by)
 
 
 Authenticator = OpenAuthenticator | KeyAuthenticator
