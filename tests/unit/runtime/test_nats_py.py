@@ -63,6 +63,8 @@ ATTRIBUTES = {
     "_inbox_prefix",
     "_nuid",
     "_pending",
+    "_max_payload",
+    "_max_pending_size",
     "_pending_data_size",
     "_ping_interval_task",
     "_pongs",
