@@ -126,9 +126,10 @@ class Operations:
             return await self._read(prepared.plan, operation, context, prepared.parsed)
         if prepared.is_query:
             return await self._introspect(prepared.parsed, operation, context)
-        if operation.is_large:
+        if operation.is_large and mutation is None:
             # By the plan that was made of the document just now: graphql-core converts arguments on the event loop.
-            done = await self._run_plan(operation, lifted, context)
+            mutation, _ = await self._recall(operation, context)
+            done = await self._run_plan(mutation, operation, context) if mutation else None
             if done is not None:
                 return done
         given = compat.variables_by_field(prepared.node, operation.variables or {})
