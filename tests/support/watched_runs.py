@@ -23,17 +23,16 @@ SETTINGS = {
 LATE = 5.0
 """Seconds after its silence within which a dead run is announced."""
 
-# Like Core's heartbeat thread: a request for each run, a new connection for each, and no second try. It says when it
+# Like Core's heartbeat threads: one for each run, a new connection for each ping, and no second try. It says when it
 # sent what was answered, and how long that took; `-` where there was no answer within an interval.
 _PINGS = """
-import http.client, json, sys, time
+import http.client, json, sys, threading, time
 port, key, interval, runs = int(sys.argv[1]), sys.argv[2], float(sys.argv[3]), sys.argv[4:]
 query = 'mutation { update_flow_run_heartbeat(input: {flow_run_id: "%s"}) { success } }'
-due = time.monotonic()
-while True:
-    for run in runs:
-        due += interval / len(runs)
+def ping(run, due):
+    while True:
         time.sleep(max(0, due - time.monotonic()))
+        due += interval
         sent, began = time.time(), time.monotonic()
         try:
             way = http.client.HTTPConnection("127.0.0.1", port, timeout=interval)
@@ -43,7 +42,12 @@ while True:
             way.close()
         except OSError:
             answered = False
-        print(run, sent, time.monotonic() - began if answered else "-", flush=True)
+        took = time.monotonic() - began if answered else "-"
+        sys.stdout.write("%s %s %s\\n" % (run, sent, took))
+        sys.stdout.flush()
+now = time.monotonic()
+for place, run in enumerate(runs):
+    threading.Thread(target=ping, args=(run, now + interval * place / len(runs))).start()
 """
 
 
