@@ -179,6 +179,7 @@ class _Desk:
             new_id(),
             tenant_id=tenant_id,
             actor=f"machine:{_user()}",
+            user_id=None,
             message=message,
             object_id=object_id,
             info=info,

@@ -21,6 +21,7 @@ class Code(StrEnum):
     TENANT_FORBIDDEN = "tenant_forbidden"  # field: the input that names a tenant
     TENANT_NOT_FOUND = "tenant_not_found"  # tenant_id
     SLUG_TAKEN = "slug_taken"  # slug
+    ACCOUNT_DELETED = "account_deleted"  # user_id
     USER_NOT_FOUND = "user_not_found"
     LAST_ADMIN_KEY = "last_admin_key"
     NOT_CONFIRMED = "not_confirmed"

@@ -72,11 +72,15 @@ class StateProposal(Message):
 
 
 class SetStates(Message):
-    """Propose states; each is decided by itself, in order, and answered by itself."""
+    """Propose states; each is decided by itself, in order, and answered by itself.
+
+    `actor` is the user who sets them by hand; None for what a process reports.
+    """
 
     tenant_id: UUID
     proposals: list[StateProposal]
     agent_id: UUID | None = None
+    actor: UUID | None = None
 
 
 class StateApplied(Message):
@@ -133,11 +137,12 @@ class TaskRunInfo(Message):
 class CancelFlowRun(Message):
     """Cancel: Running or Submitted runs become Cancelling, other unfinished ones Cancelled, finished ones stay.
 
-    Refused: FLOW_RUN_INVALID_ID.
+    Refused: FLOW_RUN_INVALID_ID. `actor` is the user who cancels.
     """
 
     tenant_id: UUID
     flow_run_id: UUID
+    actor: UUID | None = None
 
 
 class FlowRunCancelled(Message):

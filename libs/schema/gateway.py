@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import (
+    CheckConstraint,
     ForeignKeyConstraint,
     Index,
     PrimaryKeyConstraint,
@@ -71,6 +72,29 @@ class ApiKey(Stamped, table=True):
     made_with: UUID | None = None
     expires_at: datetime | None = maybe_timestamptz()
     revoked_at: datetime | None = maybe_timestamptz()
+
+
+class Person(SQLModel, table=True):
+    """What a tenant calls somebody whose id stands in `created_by`, `actor` and `user_id`.
+
+    `account_type` is USER or SERVICE. Names outlive keys and accounts (`deleted_at`): histories show them. A guest has
+    a row of the tenant that lets them in, so that no tenant reads another one's names.
+    """
+
+    __tablename__ = "person"
+    __table_args__ = (
+        PrimaryKeyConstraint("tenant_id", "id"),
+        CheckConstraint("account_type IN ('USER', 'SERVICE')", name="account_type_is_known"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    id: UUID
+    created: datetime = timestamptz(default_now=True)
+    updated: datetime = timestamptz(default_now=True)
+    name: str
+    account_type: str = Field(default="USER", sa_column_kwargs={"server_default": text("'USER'")})
+    deleted_at: datetime | None = maybe_timestamptz()
 
 
 class EndedSession(SQLModel, table=True):
@@ -169,6 +193,7 @@ class AuditLog(SQLModel, table=True):
     tenant_id: Shown[UUID]
     timestamp: Shown[datetime] = timestamptz(default_now=True)
     actor: Shown[str]
+    user_id: Shown[UUID | None] = None
     message: Shown[str]
     object_id: Shown[UUID | None] = None
     object_table: Shown[str | None] = None
@@ -186,6 +211,7 @@ class BulkRequest(Stamped, table=True):
     tenant_id: UUID
     request_key: str
     action: str
+    created_by: UUID | None = None
     arguments: dict[str, Any] = document("{}")
     total: int
     worker: UUID | None = None

@@ -100,7 +100,7 @@ class Flow(ShownTable, table=True):
     is_schedule_active: Shown[bool] = flag(default=False)
     archived: Shown[bool] = flag(default=False)
     archived_at: Shown[datetime | None] = maybe_timestamptz()
-    created_by: UUID | None = None
+    created_by: Shown[UUID | None] = None
 
 
 class Task(ShownTable, table=True):

@@ -139,7 +139,7 @@ class FlowRun(ShownTable, table=True):
     attempt: int = number(0)
     lease_token: UUID | None = None
     lease_expires: datetime | None = maybe_timestamptz()
-    created_by: UUID | None = None
+    created_by: Shown[UUID | None] = None
     late_reason: Shown[str | None] = None
     """Why a run that is due has not started: no_matching_agent, agent_silent, not_claimed, paused, or limit_full with
     the label and its limit (`limit_full: label gpu, limit 2`)."""
@@ -177,6 +177,8 @@ class _State(SQLModel):
     start_time: Shown[datetime | None] = maybe_timestamptz()
     serialized_state: Shown[dict[str, Any]] = document()
     version: Shown[int]
+    actor: Shown[UUID | None] = None
+    """Who set the state by hand or made the run; None for what a process or a service did."""
 
 
 class FlowRunState(_State, table=True):

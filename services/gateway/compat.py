@@ -68,6 +68,9 @@ TEXTS: dict[Code, Text] = {
         "Uniqueness violation: another tenant has the slug {slug}; choose another one."
     ),
     # the same for a tenant that is not there and for one whose user this is not
+    Code.ACCOUNT_DELETED: Text(
+        "user_id: the service account {user_id} was deleted; make another one."
+    ),
     Code.USER_NOT_FOUND: Text(
         "Invalid user id: no key of home_tenant_id belongs to user_id. Ask that user for the answer to"
         " auth_info {{ user_id tenant_id }}."

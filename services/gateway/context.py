@@ -119,6 +119,15 @@ class Context:
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
 
     @property
+    def actor_id(self) -> UUID | None:
+        """The user who does by hand what is asked; None where nobody is known, and for a process of a run.
+
+        Core's processes name their version in each request, and those of native agents the lease that they hold.
+        """
+        by_hand = self.core_version is None and self.lease is None
+        return self.identity.user_id if by_hand and self.identity.key is not None else None
+
+    @property
     def owner(self) -> Owner:
         """Whose share is used: the tenant's, and of it the key's."""
         key = self.identity.key
@@ -168,6 +177,7 @@ class Context:
                 self.shared.ids(),
                 tenant_id=named or self.tenant_id,
                 actor=self.identity.actor,
+                user_id=self.identity.user_id if self.identity.key else None,
                 message=message,
                 object_id=object_id,
                 info=info,

@@ -24,7 +24,7 @@ from libs.runtime.clock import Clock
 from libs.runtime.http_protocol import is_of
 from services.gateway.compat import header_uuid
 from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
-from services.gateway.names import one_line
+from services.gateway.names import ANYBODY, one_line
 from services.gateway.shares import Shares
 from services.gateway.single_flight import SingleFlight
 from services.gateway.store import Store
@@ -51,9 +51,6 @@ _GUESS_COSTS = 0.02
 _LOOK_AGAIN = 0.05  # seconds between two looks for tenants that are not known
 _PATIENCE = 2.0  # seconds that a key not known before waits for its place
 
-ANYBODY = UUID("3f0c7d52-8a44-4b8e-9a51-5d1f0c2b9e07")
-"""The user that everybody is where keys are off: `prefect auth create-key` asks for whom it makes a key."""
-
 NOWHERE = UUID(int=0)
 """The tenant of callers who have none. It owns nothing, so reads are empty and writes are refused."""
 
@@ -77,8 +74,12 @@ class Identity:
 
     @property
     def actor(self) -> str:
-        """The name for the audit trail."""
-        return f"key:{one_line(self.key.name)}:{self.key.id}" if self.key else "anonymous"
+        """The name for the audit trail. Of a guest's key that is no name: the home tenant gave it, and keeps it."""
+        if self.key is None:
+            return "anonymous"
+        if self.key.tenant_id != self.tenant_id:
+            return f"guest:{self.user_id}:{self.key.id}"
+        return f"key:{one_line(self.key.name)}:{self.key.id}"
 
 
 class Tenants:

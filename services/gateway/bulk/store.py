@@ -29,6 +29,7 @@ class Request:
     tenant_id: UUID
     request_key: str
     action: Action
+    created_by: UUID | None
     arguments: JsonObject
     total: int
     finished: bool
@@ -49,7 +50,8 @@ class Row:
 
 
 _REQUEST = """
-SELECT r.id, r.tenant_id, r.request_key, r.action, r.arguments, r.total, r.finished_at IS NOT NULL AS finished,
+SELECT r.id, r.tenant_id, r.request_key, r.action, r.created_by, r.arguments, r.total,
+    r.finished_at IS NOT NULL AS finished,
     (SELECT coalesce(jsonb_object_agg(coalesce(outcome, 'pending'), number), '{}') FROM (
         SELECT i.outcome, count(*) AS number FROM gateway.bulk_item i WHERE i.request_id = r.id GROUP BY i.outcome
     ) counted) AS counts
@@ -101,10 +103,10 @@ class BulkStore:
             if unfinished >= UNFINISHED_OF_TENANT:
                 raise TooManyError
             await connection.execute(
-                "INSERT INTO gateway.bulk_request (id, tenant_id, request_key, action, arguments, total)"
-                " VALUES ($1, $2, $3, $4, $5, $6)",
-                request.id, request.tenant_id, request.request_key, request.action.value, request.arguments,
-                len(items) + len(missing),
+                "INSERT INTO gateway.bulk_request (id, tenant_id, request_key, action, created_by, arguments, total)"
+                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                request.id, request.tenant_id, request.request_key, request.action.value, request.created_by,
+                request.arguments, len(items) + len(missing),
             )  # fmt: skip
             await connection.copy_records_to_table(
                 "bulk_item",

@@ -156,7 +156,10 @@ class BulkWorker:
             last.append((len(proposals) - 1, item, wanted))
         if proposals:
             reply = await self._bus.call(
-                runs.SET_STATES, SetStates(tenant_id=request.tenant_id, proposals=proposals)
+                runs.SET_STATES,
+                SetStates(
+                    tenant_id=request.tenant_id, proposals=proposals, actor=request.created_by
+                ),
             )
             if isinstance(reply, Refused):
                 raise _AwayError(compat.error_of(reply).message)

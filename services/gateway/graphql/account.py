@@ -1,9 +1,10 @@
 """The caller, keys, roles, users and memberships as Cloud's clients and scripts ask for them.
 
-A user is an id that keys carry: there is no table of people, so names are null and addresses too. Roles are no rows
-either; each has the same id everywhere.
+A user is an id that keys carry, and a name of each tenant that knows them (`gateway.person`); there are no addresses.
+Roles are no rows; each has the same id everywhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +15,12 @@ import strawberry
 from services.gateway.graphql.scalars import JSON
 from services.gateway.identity import Identity
 from services.gateway.keys import NAMES, TOKEN_SCOPES, Key, Listed, Role, role_id
+from services.gateway.names import NAMELESS
 from services.gateway.permissions import PERMISSIONS
-from services.gateway.store import Member, Tenant
+from services.gateway.store import USER, Member, Person, Tenant
+
+People = Mapping[UUID, Person]
+"""Whom the tenant has a name for."""
 
 AGENT_SCOPE = "RUNNER"
 _SCOPES = {role: scope for scope, role in TOKEN_SCOPES.items()}
@@ -81,7 +86,7 @@ class AuthRole:
 @strawberry.type(name="user_reference")
 @dataclass
 class UserReference:
-    """A user where only an id is known; `username` is that id as text."""
+    """A user as the tenant calls them; `username` is the id as text where it has no name for them."""
 
     id: UUID
     username: str
@@ -101,6 +106,7 @@ class AuthApiKey:
     role: str
     role_id: UUID
     user_id: UUID
+    user: UserReference
     default_tenant_id: UUID
     created_by: UserReference | None
     key_hash: str | None
@@ -120,7 +126,23 @@ class ApiToken:
     role: str
     tenant_id: UUID
     user_id: UUID
+    user: UserReference
     created_by: UserReference | None
+
+
+@strawberry.type(name="user_view_same_tenant")
+@dataclass
+class UserView:
+    """Somebody of the tenant, or a guest of it; `account_type` is USER or SERVICE. There are no addresses."""
+
+    id: UUID
+    username: str
+    email: str | None
+    first_name: str
+    last_name: str | None
+    account_type: str
+    created: datetime
+    deleted_at: datetime | None
 
 
 @strawberry.type(name="role_detail")
@@ -226,23 +248,26 @@ def roles() -> list[AuthRole]:
     ]
 
 
-def api_key(listed: Listed) -> AuthApiKey:
+def api_key(listed: Listed, people: People) -> AuthApiKey:
     """A key as Core >= 0.15 lists it."""
     key = listed.key
     return AuthApiKey(
-        **_listed(listed), role_id=role_id(key.role), default_tenant_id=key.tenant_id, key_hash=None
+        **_listed(listed, people),
+        role_id=role_id(key.role),
+        default_tenant_id=key.tenant_id,
+        key_hash=None,
     )
 
 
-def api_token(listed: Listed) -> ApiToken:
+def api_token(listed: Listed, people: People) -> ApiToken:
     """The same key as Core <= 0.15 lists it."""
     key = listed.key
     # No scope of theirs only reads.
     scope = _SCOPES.get(key.role, NAMES[key.role])
-    return ApiToken(**_listed(listed), api_token_scope=scope, tenant_id=key.tenant_id)
+    return ApiToken(**_listed(listed, people), api_token_scope=scope, tenant_id=key.tenant_id)
 
 
-def _listed(listed: Listed) -> dict[str, Any]:
+def _listed(listed: Listed, people: People) -> dict[str, Any]:
     """What both lists say of a key."""
     key = listed.key
     return {
@@ -253,11 +278,12 @@ def _listed(listed: Listed) -> dict[str, Any]:
         "expires_at": key.expires_at,
         "role": key.role.value,
         "user_id": key.user_id,
-        "created_by": _reference(listed.created_by),
+        "user": _reference(key.user_id, people),
+        "created_by": None if listed.created_by is None else _reference(listed.created_by, people),
     }
 
 
-def membership(member: Member, tenant: Tenant | None) -> MembershipRow:
+def membership(member: Member, tenant: Tenant | None, people: People) -> MembershipRow:
     """A guest of the tenant."""
     given = member.membership
     return MembershipRow(
@@ -265,7 +291,7 @@ def membership(member: Member, tenant: Tenant | None) -> MembershipRow:
         created=member.created,
         updated=member.updated,
         user_id=given.user_id,
-        user=UserReference(id=given.user_id, username=str(given.user_id), email=None),
+        user=_reference(given.user_id, people),
         home_tenant_id=given.home_tenant_id,
         tenant_id=given.tenant_id,
         tenant=_tenant(tenant) if tenant else None,
@@ -275,7 +301,21 @@ def membership(member: Member, tenant: Tenant | None) -> MembershipRow:
     )
 
 
-def user(identity: Identity, tenants: dict[UUID, Tenant]) -> User:
+def view(person: Person) -> UserView:
+    """Somebody in the list of people."""
+    return UserView(
+        id=person.id,
+        username=person.name,
+        email=None,
+        first_name=person.name,
+        last_name=None,
+        account_type=person.account_type,
+        created=person.created,
+        deleted_at=person.deleted_at,
+    )
+
+
+def user(identity: Identity, tenants: dict[UUID, Tenant], people: People) -> User:
     """The caller with a membership in each of these tenants that it may enter."""
     memberships = {
         tenant_id: Membership(
@@ -291,13 +331,14 @@ def user(identity: Identity, tenants: dict[UUID, Tenant]) -> User:
         if (role := _role_in(identity, tenant_id)) is not None
     }
     default = memberships.get(identity.tenant_id)
+    known = people.get(identity.user_id)
     return User(
         id=identity.user_id,
-        username=str(identity.user_id),
+        username=_reference(identity.user_id, people).username,
         email=None,
-        first_name=None,
+        first_name=known.name if known else None,
         last_name=None,
-        account_type="USER",
+        account_type=known.account_type if known else USER,
         settings=JSON({}),
         default_membership_id=default.id if default else None,
         default_membership=default,
@@ -327,7 +368,7 @@ def _role(role: Role) -> RoleDetail:
     return RoleDetail(id=role_id(role), name=NAMES[role])
 
 
-def _reference(user_id: UUID | None) -> UserReference | None:
-    if user_id is None:
-        return None
-    return UserReference(id=user_id, username=str(user_id), email=None)
+def _reference(user_id: UUID, people: People) -> UserReference:
+    known = people.get(user_id)
+    name = known.name if known else NAMELESS.get(user_id, str(user_id))
+    return UserReference(id=user_id, username=name, email=None)

@@ -122,23 +122,35 @@ class Query:
     @strawberry.field
     async def auth_api_key(self, info: Info[Context, None]) -> list[account.AuthApiKey]:
         """The tenant's keys that are not revoked, for its administrators."""
-        return [account.api_key(key) for key in await _keys(info.context)]
+        keys, people = await _keys(info.context)
+        return [account.api_key(key, people) for key in keys]
 
     @strawberry.field
     async def api_token(self, info: Info[Context, None]) -> list[account.ApiToken]:
         """The same for Core <= 0.15."""
-        return [account.api_token(key) for key in await _keys(info.context)]
+        keys, people = await _keys(info.context)
+        return [account.api_token(key, people) for key in keys]
 
     @strawberry.field
     async def membership(self, info: Info[Context, None]) -> list[account.MembershipRow]:
         """The users of other tenants who may enter this one, for its administrators."""
         context = info.context
         await context.require_permission("update:membership", what="membership")
-        tenants = await context.shared.store.tenants([context.tenant_id])
+        store = context.shared.store
+        tenants = await store.tenants([context.tenant_id])
+        members = await store.memberships(context.tenant_id)
+        people = await store.people(context.tenant_id, {m.membership.user_id for m in members})
         return [
-            account.membership(member, tenants.get(context.tenant_id))
-            for member in await context.shared.store.memberships(context.tenant_id)
+            account.membership(member, tenants.get(context.tenant_id), people) for member in members
         ]
+
+    @strawberry.field
+    async def user_view_same_tenant(self, info: Info[Context, None]) -> list[account.UserView]:
+        """The people and service accounts that the tenant has a name for, guests too, oldest first."""
+        context = info.context
+        await context.require_permission("read:user", what="user_view_same_tenant")
+        people = await context.shared.store.people(context.tenant_id)
+        return [account.view(person) for person in people.values()]
 
     @strawberry.field
     async def user(self, info: Info[Context, None]) -> list[account.User]:
@@ -147,7 +159,8 @@ class Query:
         shared = info.context.shared
         others = await shared.tenants.all() if identity.any_tenant else identity.may_enter
         tenants = await shared.store.tenants([identity.tenant_id, *others])
-        return [account.user(identity, tenants)]
+        people = await shared.store.people(identity.tenant_id, [identity.user_id])
+        return [account.user(identity, tenants, people)]
 
     @strawberry.field
     async def secret_names(self, info: Info[Context, None]) -> list[str]:
@@ -245,9 +258,11 @@ class Query:
         return account.AuthInfoCamel(apiTokenScope=account.AGENT_SCOPE)
 
 
-async def _keys(context: Context) -> list[Listed]:
+async def _keys(context: Context) -> tuple[list[Listed], account.People]:
     await context.require_permission("read:api-key", what="auth_api_key")
-    return await context.shared.store.keys(context.tenant_id)
+    keys = await context.shared.store.keys(context.tenant_id)
+    named = {key.key.user_id for key in keys} | {key.created_by for key in keys if key.created_by}
+    return keys, await context.shared.store.people(context.tenant_id, named)
 
 
 async def _secret(context: Context, name: str) -> JSON | None:

@@ -14,6 +14,7 @@ from sqlalchemy import Table as SQLTable
 from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
 
 from libs.schema import metadata, shown_columns
+from services.gateway.reads.people import ACTOR_OF_THE_TRAIL, name_of
 from services.gateway.reads.waiting import WHY_A_TASK_RUN_WAITS
 
 
@@ -103,8 +104,17 @@ _WHY_NOTHING_IS_PLANNED = """COALESCE(
          AND COALESCE(nullif(g.schedule, 'null'), nullif({t}.schedule, 'null')) -> 'clocks' = '[]')
 )"""
 
+
+def _name(name: str, sql: str) -> dict[str, Column]:
+    return {name: Column(name=name, scalar="String", nullable=True, sql=sql)}
+
+
 _COMPUTED = {
+    "audit_log": _name("actor_name", ACTOR_OF_THE_TRAIL),
+    "flow_run_state": _name("actor_name", name_of("actor")),
+    "task_run_state": _name("actor_name", name_of("actor")),
     "flow": {
+        **_name("created_by_name", name_of("created_by")),
         # Archiving pauses the schedule (the founding document); the registry keeps the flag, to restore it later.
         "is_schedule_active": Column(
             name="is_schedule_active", scalar="Boolean", nullable=False,
@@ -115,6 +125,7 @@ _COMPUTED = {
         ),
     },
     "flow_run": {
+        **_name("created_by_name", name_of("created_by")),
         # Pings are kept apart from the ledger (ARCHITECTURE.md); clients see the newest sign of life.
         "heartbeat": Column(
             name="heartbeat", scalar="timestamptz", nullable=True,

@@ -166,6 +166,7 @@ class Sessions:
         """Who the caller is and what it may do, for a page that shows only what it may."""
         try:
             found = await self._store.tenants([identity.tenant_id, *identity.may_enter])
+            people = await self._store.people(identity.tenant_id, [identity.user_id])
         except Exception as error:
             if not is_outage(error):
                 raise
@@ -175,6 +176,7 @@ class Sessions:
         return {
             "keys_required": self._keys_required,
             "user_id": str(identity.user_id),
+            "name": people[identity.user_id].name if identity.user_id in people else None,
             "key": None
             if identity.key is None
             else {"id": str(identity.key.id), "name": identity.key.name},

@@ -15,13 +15,14 @@ class AuditRows(Rows):
         *,
         tenant_id: UUID,
         actor: str,
+        user_id: UUID | None,
         message: str,
         object_id: UUID | None,
         info: dict[str, Any],
     ) -> None:
         """Append to the audit trail."""
         await self._database.pool.execute(
-            "INSERT INTO gateway.audit_log (id, tenant_id, actor, message, object_id, info) "
-            "VALUES ($1, $2, $3, $4, $5, $6)",
-            entry_id, tenant_id, actor, message, object_id, info,
+            "INSERT INTO gateway.audit_log (id, tenant_id, actor, user_id, message, object_id, info) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            entry_id, tenant_id, actor, user_id, message, object_id, info,
         )  # fmt: skip

@@ -31,6 +31,10 @@ class Member:
     membership: Membership
 
 
+class _DeletedError(Exception):
+    """The key would be a deleted account's: nothing of the transaction is done."""
+
+
 class KeyRows(Rows):
     """Makes, finds and revokes keys."""
 
@@ -71,15 +75,33 @@ class KeyRows(Rows):
     async def create_key(
         self, key: Key, hashed: bytes, *, created_by: UUID | None, made_with: UUID | None = None
     ) -> UUID | Refused:
-        """Refused(TENANT_NOT_FOUND) when the tenant is unknown."""
-        made = await self._database.pool.fetchval(
-            "INSERT INTO gateway.api_key "
-            "(id, tenant_id, user_id, name, role, hash, created_by, made_with, expires_at) "
-            f"SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9 {WHILE_IT_STANDS} RETURNING id",
-            key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed, created_by,
-            made_with, key.expires_at,
-        )  # fmt: skip
-        return made if made is not None else tenant_not_found(key.tenant_id)
+        """Refused(TENANT_NOT_FOUND) when the tenant is unknown, ACCOUNT_DELETED for a service account that is gone.
+
+        A user whom the tenant has no name for is called as this key.
+        """
+        try:
+            async with self._database.transaction() as connection:
+                made = await connection.fetchval(
+                    "INSERT INTO gateway.api_key "
+                    "(id, tenant_id, user_id, name, role, hash, created_by, made_with, expires_at) "
+                    f"SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9 {WHILE_IT_STANDS} RETURNING id",
+                    key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed, created_by,
+                    made_with, key.expires_at,
+                )  # fmt: skip
+                if made is None:
+                    return tenant_not_found(key.tenant_id)
+                # The race: somebody deletes the account. The update changes nothing, but it waits and looks again.
+                called = await connection.fetchval(
+                    "INSERT INTO gateway.person (tenant_id, id, name) VALUES ($1, $2, $3) "
+                    "ON CONFLICT (tenant_id, id) DO UPDATE SET name = person.name "
+                    "WHERE person.deleted_at IS NULL RETURNING id",
+                    key.tenant_id, key.user_id, key.name,
+                )  # fmt: skip
+                if called is None:
+                    raise _DeletedError
+        except _DeletedError:
+            return Refused(code=Code.ACCOUNT_DELETED, fields={"user_id": str(key.user_id)})
+        return key.id
 
     async def revoke_key(
         self, tenant_id: UUID, key_id: UUID, *, may_be_last: bool = False
@@ -132,9 +154,11 @@ class KeyRows(Rows):
             # Two bootstraps at once must not print two keys.
             await connection.execute("SELECT pg_advisory_xact_lock(hashtext('gateway.first_key'))")
             made = await connection.fetchval(
-                "INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash) "
+                "WITH made AS (INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash) "
                 "SELECT $1, $2, $3, $4, $5, $6 "
-                "WHERE NOT EXISTS (SELECT FROM gateway.api_key) RETURNING id",
+                "WHERE NOT EXISTS (SELECT FROM gateway.api_key) RETURNING id, tenant_id, user_id, name), "
+                "called AS (INSERT INTO gateway.person (tenant_id, id, name) SELECT tenant_id, user_id, name FROM made "
+                "ON CONFLICT DO NOTHING) SELECT id FROM made",
                 key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed,
             )  # fmt: skip
         return made is not None
@@ -144,7 +168,7 @@ class MembershipRows(Rows):
     """Lets people of other tenants in, and out again."""
 
     async def create_membership(
-        self, new_id: UUID, membership: Membership
+        self, new_id: UUID, membership: Membership, *, name: str | None = None
     ) -> tuple[UUID, list[UUID]] | Refused:
         """The id of the membership, which stays when its role changes, and the keys that the change revoked: those
         that the guest made when they might do more.
@@ -164,6 +188,13 @@ class MembershipRows(Rows):
             )  # fmt: skip
             if made is None:
                 return Refused(code=Code.USER_NOT_FOUND)
+            # Never the name that the home tenant gave.
+            await connection.execute(
+                "INSERT INTO gateway.person (tenant_id, id, name) "
+                "VALUES ($1, $2, coalesce($3::text, 'guest ' || right($2::uuid::text, 6))) "
+                "ON CONFLICT (tenant_id, id) DO UPDATE SET name = coalesce($3::text, person.name), updated = now()",
+                membership.tenant_id, membership.user_id, name,
+            )  # fmt: skip
             return made, await revoke_made_by(connection, membership, roles=beyond(membership.role))
 
     async def delete_membership(

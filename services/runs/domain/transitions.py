@@ -99,19 +99,21 @@ class TaskRun:
 
 @dataclass(frozen=True, slots=True)
 class FlowRunMoved:
-    """The flow run takes `state` and is then `run`."""
+    """The flow run takes `state` and is then `run`; `actor` is the user who set it by hand."""
 
     run: FlowRun
     state: RunState
     previous_state: str
+    actor: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRunMoved:
-    """The task run takes `state` and is then `run`."""
+    """The task run takes `state` and is then `run`; `actor` is the user who set it by hand."""
 
     run: TaskRun
     state: RunState
+    actor: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

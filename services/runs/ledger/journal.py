@@ -191,6 +191,7 @@ class Journal:
                 times_resurrected=m.run.times_resurrected,
                 attempt=m.run.attempt,
                 lease_token=m.run.lease_token,
+                actor=m.actor,
                 replaces=replaces,
             )
             for (history_id, m), replaces in zip(self._flow_runs, replaced, strict=True)
@@ -221,6 +222,7 @@ class Journal:
                 end_time=m.run.end_time,
                 heartbeat=m.run.heartbeat,
                 retries=m.run.retries,
+                actor=m.actor,
                 replaces=replaces,
             )
             for (history_id, m), replaces in zip(self._task_runs, replaced, strict=True)

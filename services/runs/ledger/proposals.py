@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from libs.contracts.base import Refused
@@ -61,11 +61,9 @@ class Proposals:
             if item.state is None:
                 outcome = item.refusal or Refused(code=Code.STATE_INVALID)
             elif item.proposal.run_kind is RunKind.FLOW_RUN:
-                outcome = self._set_flow_run_state(
-                    command.tenant_id, item.proposal, item.state, agent=agent
-                )
+                outcome = self._set_flow_run_state(command, item.proposal, item.state, agent=agent)
             else:
-                outcome = self._set_task_run_state(command.tenant_id, item.proposal, item.state)
+                outcome = self._set_task_run_state(command, item.proposal, item.state)
             outcomes.append(outcome)
             if not isinstance(outcome, StateApplied):
                 code = outcome.code if isinstance(outcome, Refused) else Code.VERSION_LOCKED
@@ -79,15 +77,20 @@ class Proposals:
             return Refused(code=Code.FLOW_RUN_INVALID_ID, fields={"id": str(command.flow_run_id)})
         decision = cancel_flow_run(run, now=self.moves.now)
         if isinstance(decision, FlowRunMoved):
-            self.moves.move_flow_run(decision)
+            self.moves.move_flow_run(replace(decision, actor=command.actor))
             run = decision.run
         return FlowRunCancelled(id=run.id, state=run.state)
 
     def _set_flow_run_state(
-        self, tenant_id: UUID, proposal: StateProposal, state: RunState, *, agent: Claimant | None
+        self,
+        command: SetStates,
+        proposal: StateProposal,
+        state: RunState,
+        *,
+        agent: Claimant | None,
     ) -> StateApplied | VersionConflict | Refused:
         run = self.moves.facts.flow_runs.get(proposal.run_id)
-        if run is None or run.tenant_id != tenant_id:
+        if run is None or run.tenant_id != command.tenant_id:
             return _not_found(proposal)
         decision = propose_flow_run_state(
             run,
@@ -106,6 +109,8 @@ class Proposals:
                     return Refused(code=Code.FLOW_WITHDRAWN, fields=fields)
                 if run.limited and (full := self._enter(run, state)) is not None:
                     return self._queue_flow_run(run, state, full)
+                if command.actor is not None:
+                    decision = replace(decision, actor=command.actor)
                 self.moves.move_flow_run(decision)
                 return StateApplied(
                     id=run.id,
@@ -121,11 +126,11 @@ class Proposals:
                 return Refused(code=code, fields=fields)
 
     def _set_task_run_state(
-        self, tenant_id: UUID, proposal: StateProposal, state: RunState
+        self, command: SetStates, proposal: StateProposal, state: RunState
     ) -> StateApplied | VersionConflict | Refused:
         facts = self.moves.facts
         run = facts.task_runs.get(proposal.run_id)
-        if run is None or run.tenant_id != tenant_id:
+        if run is None or run.tenant_id != command.tenant_id:
             return _not_found(proposal)
         decision = propose_task_run_state(
             run,
@@ -141,6 +146,8 @@ class Proposals:
             case TaskRunMoved():
                 if run.limited and (full := self._enter(run, state)) is not None:
                     return self._queue_task_run(run, state, full)
+                if command.actor is not None:
+                    decision = replace(decision, actor=command.actor)
                 self.moves.move_task_run(decision)
                 return StateApplied(
                     id=run.id, version=decision.run.version, state=decision.run.state

@@ -28,6 +28,7 @@ class FlowRunStateRow(NamedTuple):
     times_resurrected: int
     attempt: int
     lease_token: UUID | None
+    actor: UUID | None
     replaces: int | None
 
 
@@ -47,6 +48,7 @@ class TaskRunStateRow(NamedTuple):
     end_time: datetime | None
     heartbeat: datetime | None
     retries: int
+    actor: UUID | None
     replaces: int | None
 
 

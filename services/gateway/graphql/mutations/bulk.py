@@ -161,6 +161,7 @@ async def _created(
         tenant_id=context.tenant_id,
         request_key=request_key,
         action=action,
+        created_by=context.identity.user_id if context.identity.key else None,
         arguments=arguments,
         total=len(selected.items) + len(selected.missing),
         finished=False,

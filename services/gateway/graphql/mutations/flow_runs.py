@@ -96,7 +96,9 @@ async def cancel_flow_run(context: Context, input: FlowRunInput) -> CancelPayloa
     """Cancel a run: what works becomes Cancelling, what waits Cancelled, what is finished stays."""
     reply = await context.ask(
         runs.CANCEL_FLOW_RUN,
-        runs.CancelFlowRun(tenant_id=context.tenant_id, flow_run_id=input.flow_run_id),
+        runs.CancelFlowRun(
+            tenant_id=context.tenant_id, flow_run_id=input.flow_run_id, actor=context.actor_id
+        ),
     )
     return CancelPayload(state=reply.state, id=reply.id)
 

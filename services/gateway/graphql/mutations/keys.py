@@ -15,11 +15,15 @@ from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success, success_of
 from services.gateway.keys import Guard, Key, Role
+from services.gateway.names import ANYBODY
 
 
 @dataclass
 class CreateApiKey:
-    """`role` is tenant_admin, user (the default), read_only or agent; nobody can give more than they hold."""
+    """`role` is tenant_admin, user (the default), read_only or agent; nobody can give more than they hold.
+
+    `user_id` is whose key it is: the caller's own without it. Who has no name yet is called as their first key.
+    """
 
     name: str
     user_id: UUID | None = None
@@ -133,7 +137,7 @@ async def _create(
     key = Key(
         id=context.shared.ids(),
         tenant_id=await context.tenant_for(tenant_id, field="default_tenant_id"),
-        user_id=user_id or context.identity.user_id or context.shared.ids(),
+        user_id=_holder(context, user_id),
         name=name,
         role=role,
         expires_at=expires_at,
@@ -147,6 +151,12 @@ async def _create(
     if isinstance(made, Refused):
         raise compat.error_of(made)
     return key, text
+
+
+def _holder(context: Context, user_id: UUID | None) -> UUID:
+    """Whose key it is. Where keys are off everybody is one user, whose runs must not be called as this key later."""
+    holder = user_id or context.identity.user_id
+    return context.shared.ids() if holder == ANYBODY else holder
 
 
 async def _revoke(context: Context, key_id: UUID) -> Success:

@@ -14,11 +14,15 @@ from services.gateway.keys import Guard, Membership, Role
 
 @dataclass
 class CreateMembership:
-    """A user of another tenant, as `auth_info { user_id tenant_id }` tells them; `role` as for keys."""
+    """A user of another tenant, as `auth_info { user_id tenant_id }` tells them; `role` as for keys.
+
+    `name` is what this tenant calls them: nobody here reads what they are called at home.
+    """
 
     user_id: UUID
     home_tenant_id: UUID
     role: str = Role.USER.value
+    name: str | None = None
 
 
 @mutation("create_membership", camel=None, guard=Guard.ADMIN)
@@ -33,6 +37,8 @@ async def create_membership(context: Context, input: CreateMembership) -> Id:
     if input.home_tenant_id == context.tenant_id:
         reason = "home_tenant_id: users of this tenant need no membership in it"
         raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
+    if input.name is not None:
+        context.require_name("name", input.name)
     made = await context.shared.store.create_membership(
         context.shared.ids(),
         Membership(
@@ -41,6 +47,7 @@ async def create_membership(context: Context, input: CreateMembership) -> Id:
             home_tenant_id=input.home_tenant_id,
             role=role,
         ),
+        name=input.name,
     )
     if isinstance(made, Refused):
         raise compat.error_of(made)

@@ -153,6 +153,11 @@ async def _proposed(context: Context, proposals: list[StateProposal]) -> Sequenc
 async def _asked(context: Context, proposals: list[StateProposal]) -> Sequence[Outcome]:
     reply = await context.shared.bus.call(
         runs.SET_STATES,
-        runs.SetStates(tenant_id=context.tenant_id, proposals=proposals, agent_id=context.agent_id),
+        runs.SetStates(
+            tenant_id=context.tenant_id,
+            proposals=proposals,
+            agent_id=context.agent_id,
+            actor=context.actor_id,
+        ),
     )
     return [reply] if isinstance(reply, Refused) else reply.outcomes

@@ -17,9 +17,10 @@ WITH wanted AS (
     RETURNING id
 ), history AS (
     INSERT INTO runs.flow_run_state
-        (id, created, updated, tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version)
+        (id, created, updated, tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version,
+        actor)
     SELECT w.history_id, w.at, w.at, w.tenant_id, w.id, w.at, 'Scheduled', w.message, w.scheduled_start_time,
-        w.serialized_state::jsonb, 1
+        w.serialized_state::jsonb, 1, w.created_by
     FROM wanted w JOIN made USING (id)
 )
 SELECT id FROM made

@@ -7,8 +7,10 @@ WITH moved AS (
     SELECT * FROM {moved}
 ), history AS (
     INSERT INTO runs.flow_run_state
-        (id, created, updated, tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version)
-    SELECT history_id, at, at, tenant_id, run_id, at, state, message, state_start_time, serialized_state::jsonb, version
+        (id, created, updated, tenant_id, flow_run_id, timestamp, state, message, start_time, serialized_state, version,
+        actor)
+    SELECT history_id, at, at, tenant_id, run_id, at, state, message, state_start_time, serialized_state::jsonb, version,
+        actor
     FROM moved
 ), outbox AS (
     INSERT INTO runs.outbox (id, subject, body, traceparent)

@@ -3,8 +3,10 @@ WITH moved AS (
     SELECT * FROM {moved}
 ), history AS (
     INSERT INTO runs.task_run_state
-        (id, created, updated, tenant_id, task_run_id, timestamp, state, message, start_time, serialized_state, version)
-    SELECT history_id, at, at, tenant_id, run_id, at, state, message, state_start_time, serialized_state::jsonb, version
+        (id, created, updated, tenant_id, task_run_id, timestamp, state, message, start_time, serialized_state, version,
+        actor)
+    SELECT history_id, at, at, tenant_id, run_id, at, state, message, state_start_time, serialized_state::jsonb, version,
+        actor
     FROM moved
 )
 UPDATE runs.task_run t SET
