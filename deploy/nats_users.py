@@ -82,7 +82,7 @@ OF_ITSELF = (subjects.SIG_SERVICE_ALIVE,)
 """What every service says, about itself only."""
 
 HEARS: dict[str, tuple[Subject, ...]] = {
-    "gateway": (subjects.SIG_KEY_CHANGED, subjects.SIG_CHANGED),
+    "gateway": (subjects.SIG_KEY_CHANGED, subjects.SIG_CHANGED, subjects.SIG_SERVICE_ALIVE),
     "registry": (*(s for s in subjects.ALL if s.template.startswith("hw.rpc.registry.")),),
     "runs": (
         *(s for s in subjects.ALL if s.template.startswith("hw.rpc.runs.")),

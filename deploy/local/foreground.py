@@ -96,6 +96,7 @@ async def _start_services(
         port=port,
         health_port=settings.health_port,
         keys=_keys(folder, required=settings.keys_required),
+        data_folder=folder.path,
     )
     began = time.monotonic()
     running = (

@@ -50,6 +50,8 @@ class Surroundings:
     """Where health and metrics are; None: on the gateway's public port."""
     keys: Mapping[str, Any]
     """The gateway's settings of API keys: auth, key_pepper, and bootstrap_key when keys are on."""
+    data_folder: Path | None = None
+    """Where the engines keep their data, whose disk is watched."""
 
     def settings_of(self, service: str) -> dict[str, Any]:
         """The settings of one service, by field name."""
@@ -65,6 +67,7 @@ class Surroundings:
                 "host": self.host,
                 "port": self.port,
                 "health_port": self.health_port,  # the one registry of this process has them all
+                "data_folder": self.data_folder,
                 **self.keys,
             }
         return settings

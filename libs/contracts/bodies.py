@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from libs.contracts import agents, heartbeat, registry, runs, scheduler, subjects
+from libs.contracts import agents, alive, heartbeat, registry, runs, scheduler, subjects
 from libs.contracts.base import Event, Message, Rpc
 from libs.contracts.subjects import Subject
 
@@ -16,13 +16,13 @@ BODIES: dict[Subject, type[Message]] = {
     subjects.LINES: runs.LogBatch,
     subjects.SIG_AGENT_WORK_READY: agents.WorkReady,
     subjects.SIG_CHANGED: runs.Changed,
+    subjects.SIG_SERVICE_ALIVE: alive.ServiceAlive,
 }
 EMPTY: dict[Subject, str] = {
     subjects.BEAT: "The run's process lives; said at least every half minute.",
     subjects.SIG_AGENT_CANCEL: "The run is to stop: renew its lease, and obey the standing.",
     subjects.SIG_RUN_DUE: "A run of the tenant is due.",
     subjects.SIG_TASK_BEAT: "The process of a task run lives.",
-    subjects.SIG_SERVICE_ALIVE: "A service lives, and reaches NATS.",
     subjects.SIG_KEY_CHANGED: "A key has ended: look it up anew.",
     subjects.DLQ: "Whatever the poisoned message was.",
 }

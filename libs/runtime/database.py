@@ -4,7 +4,7 @@ Stores never commit: the caller opens `Database.transaction()`. Statements are i
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -23,6 +23,7 @@ else:  # the class is generic for type checkers only
 
 
 _PROBE_LIMIT = 3.0  # seconds
+_FULL_FOR = 60.0  # seconds after the last refusal for a full disk
 _FAREWELL = 5.0  # seconds in which a pool must close; its users have ended before
 JSONB_VERSION = b"\x01"  # what PostgreSQL puts before the text when it sends jsonb in binary
 
@@ -66,11 +67,12 @@ def _connection_class(tracing: Tracing | None) -> "type[asyncpg.Connection[async
 
 
 async def open_pool(
-    url: str, *, tracing: Tracing | None, **options: Any
+    url: str, *, tracing: Tracing | None, full: Callable[[], None] = lambda: None, **options: Any
 ) -> "asyncpg.Pool[asyncpg.Record]":
     """A pool on one or several hosts. It renews its connections when their server is no longer the primary.
 
-    `options` are those of `asyncpg.create_pool`. Raises what asyncpg raises when PostgreSQL is not there.
+    `options` are those of `asyncpg.create_pool`; `full` is called when the disk is full. Raises what asyncpg raises
+    when PostgreSQL is not there.
     """
 
     async def expire() -> None:
@@ -82,7 +84,7 @@ async def open_pool(
     pool: asyncpg.Pool[asyncpg.Record] = asyncpg.create_pool(
         url,
         connect=connect,
-        connection_class=watched_connection(_connection_class(tracing), expire),
+        connection_class=watched_connection(_connection_class(tracing), expire, full),
         **options,
     )
     await pool
@@ -101,12 +103,14 @@ class Database:
         self._tracing = tracing
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._probe: asyncio.Task[Any] | None = None
+        self._full_at: float | None = None
 
     async def connect(self) -> None:
         """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
         self._pool = await open_pool(
             self._url,
             tracing=self._tracing,
+            full=self._disk_is_full,
             min_size=1,
             max_size=self._pool_size,
             init=_prepare,
@@ -133,6 +137,14 @@ class Database:
             msg = f"the database of {self._name} is not connected"
             raise RuntimeError(msg)
         return self._pool
+
+    def disk_was_full(self) -> bool:
+        """Whether PostgreSQL refused a write of ours for a full disk in the last minute; `ping` only reads."""
+        now = asyncio.get_running_loop().time()
+        return self._full_at is not None and now - self._full_at < _FULL_FOR
+
+    def _disk_is_full(self) -> None:
+        self._full_at = asyncio.get_running_loop().time()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import orjson
 import uvicorn
@@ -152,6 +153,10 @@ class Probe:
         """Why only a part of the service works; asked only when it is ready."""
         return []
 
+    async def details(self) -> dict[str, Any] | None:
+        """How everything is, where this process knows it; None where it knows itself only."""
+        return None
+
 
 def health_routes(probe: Probe) -> list[Route]:
     """`/health` (the process lives), `/ready` (it can answer something useful), `/metrics` (Prometheus).
@@ -179,6 +184,13 @@ def health_routes(probe: Probe) -> list[Route]:
         }
         return Response(orjson.dumps(body), 503 if unready else 200, media_type="application/json")
 
+    async def services(_request: Request) -> Response:
+        found = await probe.details()
+        if found is None:
+            text = "Only gateways know how the others are; ask one of them."
+            return Response(orjson.dumps({"error": text}), 404, media_type="application/json")
+        return Response(orjson.dumps(found), 200, media_type="application/json")
+
     async def exposition(_request: Request) -> Response:
         body, content_type = metrics.exposition()
         return Response(body, media_type=content_type)
@@ -186,6 +198,7 @@ def health_routes(probe: Probe) -> list[Route]:
     return [
         Route("/health", health),
         Route("/ready", ready),
+        Route("/health/services", services),
         Route("/metrics", exposition),
     ]
 

@@ -9,6 +9,7 @@ import gc
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -18,6 +19,8 @@ import structlog
 from pydantic import ValidationError
 
 from libs.contracts import streams, subjects
+from libs.contracts.alive import Condition, ServiceAlive
+from libs.contracts.version import BUILD
 from libs.runtime import departed, log, metrics, trace
 from libs.runtime.bus import Bus
 from libs.runtime.bus.streams import NotProvisionedError
@@ -30,6 +33,8 @@ from libs.runtime.loop import Duty, Loop
 from libs.runtime.outbox import Relay
 from libs.runtime.settings import ServiceSettings, sentence_of
 
+_REASONS = 20
+"""Sentences of one word of a service; nobody reads more."""
 _RELAY_REST = timedelta(milliseconds=50)
 """Between two ticks of a poked relay: its transaction costs the same for one event as for a hundred."""
 
@@ -82,6 +87,7 @@ class Service(Probe):
                 tick=Departed(self.database, self.name).tick,
             )
         self._started = False
+        self._alive = ServiceAlive(instance=ids(), version=BUILD)
         self._health = (
             HttpServer(
                 host=settings.health_host,
@@ -158,6 +164,7 @@ class Service(Probe):
         for loop in self.loops:
             loop.start()
         self._started = True
+        self._alive = self._alive.model_copy(update={"started_at": self.clock()})
         if self._health is not None:
             await self._health.start(health_app(self))
         self.log.info("service_started")
@@ -168,6 +175,10 @@ class Service(Probe):
         metrics.READY.labels(self.name).set(0)
         metrics.DEGRADED.labels(self.name).set(0)
         await asyncio.gather(*(loop.stop() for loop in self.loops))
+        if self.bus.connected:
+            # Else it would be missed for as long as one that died.
+            with suppress(nats.errors.Error, OSError):
+                await self._say(Condition.STOPPED, [])
         await self.bus.stop()
         await self.on_stop()
         await self.database.close()
@@ -218,11 +229,27 @@ class Service(Probe):
         up.labels(self.name, "postgres").set(int(await self._database_failure() is None))
         unready = await self.unready()
         metrics.READY.labels(self.name).set(int(not unready))
-        metrics.DEGRADED.labels(self.name).set(int(not unready and bool(await self.degraded())))
+        degraded = [] if unready else [*await self.degraded(), *self.disk_failures()]
+        metrics.DEGRADED.labels(self.name).set(int(bool(degraded)))
         if self.bus.connected:
             await self.bus.look_at_streams()
+            condition = Condition.UNREADY if unready else Condition.DEGRADED
+            condition = condition if unready or degraded else Condition.READY
             # The heartbeat service judges no run while it receives no signal of a gateway: pings may not get through.
-            await self.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service=self.name))
+            # Gateways tell people how every service is (services/gateway/health).
+            await self._say(condition, unready or degraded)
+
+    def disk_failures(self) -> list[str]:
+        """What is wrong with PostgreSQL's disk for this service, one sentence each."""
+        return ["PostgreSQL's disk is full"] if self.database.disk_was_full() else []
+
+    async def _say(self, condition: Condition, reasons: list[str]) -> None:
+        changed = condition is not self._alive.condition or self._alive.since is None
+        since = self.clock() if changed else self._alive.since
+        said = {"condition": condition, "reasons": reasons[:_REASONS], "since": since}
+        self._alive = self._alive.model_copy(update=said)
+        body = self._alive.model_dump_json().encode()
+        await self.bus.signal(subjects.SIG_SERVICE_ALIVE.at(service=self.name), body)
 
 
 async def serve_until_signal(service: Service) -> None:

@@ -33,6 +33,7 @@ from services.gateway.events.hub import Hub
 from services.gateway.finder import Finder
 from services.gateway.founding import found
 from services.gateway.graphql.schema import build_schema
+from services.gateway.health.board import Board, as_json
 from services.gateway.http import build_app
 from services.gateway.identity import Authenticator, KeyAuthenticator, OpenAuthenticator, Tenants
 from services.gateway.leases import Leases
@@ -105,10 +106,17 @@ class Gateway(Service):
             self.bus,
             self._hub,
             window=settings.event_window,
-            monotonic=lambda: asyncio.get_running_loop().time(),
+            monotonic=_monotonic,
         )
         self._access: Access | None = None
-        self.add_duties(duties(settings, self._log_copies, self._bulk_worker, self.follow_events))
+        self._board = Board(
+            self.database, self.bus, folder=settings.data_folder, clock=clock, monotonic=_monotonic
+        )
+        self.add_duties(
+            duties(
+                settings, self._log_copies, self._bulk_worker, self.follow_events, self._board.tick
+            )
+        )
         self._authenticator: Authenticator | None = None
         self._leases = Leases(self._store.held)
         self.port = settings.port
@@ -156,6 +164,7 @@ class Gateway(Service):
             log_copies=self._log_copies,
             leases=self._leases,
             off_loop=self._off_loop,
+            board=self._board,
             bulk=Bulk(self._bulk_store, Selection(reads, self._reader), self._bulk_worker),
             downloads=Downloads(authenticator, Lines(self._reader), Tables(reads, self._reader)),
         )
@@ -236,6 +245,7 @@ class Gateway(Service):
                 logins,
                 hub=self._hub,
                 check_streams=self.check_streams,
+                hear=self._board.hear,
             )
         )
 
@@ -262,6 +272,10 @@ class Gateway(Service):
         await self._reader.close()
         await self._reader_database.close()
 
+    async def details(self) -> dict[str, Any]:
+        """How every service and engine is, for whoever reaches the health port."""
+        return as_json(await self._board.report())
+
     async def unready(self) -> list[str]:
         """Nobody is known without PostgreSQL; without both NATS and the read-only role nothing can be asked for."""
         if not self._started:
@@ -281,6 +295,10 @@ class Gateway(Service):
         except Exception as error:  # whatever it is, it is the reason
             return [f"the read-only role does not answer: {type(error).__name__}"]
         return []
+
+
+def _monotonic() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def build(settings: GatewaySettings) -> Gateway:

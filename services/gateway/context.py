@@ -18,6 +18,7 @@ from services.gateway import compat
 from services.gateway.budget import Budget
 from services.gateway.bulk import Bulk
 from services.gateway.downloads.routes import Downloads
+from services.gateway.health.board import Board
 from services.gateway.identity import Authenticator, Identity, KeyAuthenticator, Tenants
 from services.gateway.keys import Guard, may
 from services.gateway.leases import Leases
@@ -70,6 +71,7 @@ class Shared:
     off_loop: OffLoop
     downloads: Downloads
     bulk: Bulk
+    board: Board
     refusals: Refusals = field(default_factory=Refusals)
     states: Shares = field(default_factory=_states)
 

@@ -13,10 +13,12 @@ def duties(
     log_copies: LogCopies,
     bulk: BulkWorker,
     follow_events: Callable[[], Awaitable[int]],
+    look_at_engines: Callable[[], Awaitable[int]],
 ) -> tuple[Duty, ...]:
     """Those that it has; `follow_events` reads what changes and ends the streams whose keys have ended."""
     return (
         Duty("log_copies", settings.log_copies_tick, log_copies.tick),
         Duty("bulk", settings.bulk_tick, bulk.tick),
         Duty("events", settings.event_tick, follow_events),
+        Duty("health", settings.health_tick, look_at_engines),
     )

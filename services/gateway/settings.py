@@ -3,6 +3,7 @@
 import ipaddress
 import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -106,6 +107,13 @@ class GatewaySettings(PingSettings):
         default=timedelta(seconds=0.5),
         description="how often open event streams are looked at: their keys, and whether events are heard",
     )
+    data_folder: Path | None = Field(
+        default=None,
+        description="where the engines keep their data, if that is on this machine: its disk is watched",
+    )
+    health_tick: timedelta = Field(
+        default=timedelta(seconds=5), description="how often PostgreSQL, NATS and the disk are looked at",
+    )  # fmt: skip
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
 
     @model_validator(mode="after")

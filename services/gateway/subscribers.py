@@ -8,6 +8,7 @@ from faststream import Path
 from nats.aio.msg import Msg
 
 from libs.contracts import streams, subjects
+from libs.contracts.alive import ServiceAlive, read_alive
 from libs.runtime.bus import Benchmark, Router
 from services.gateway.agent_logins import AgentLogins
 from services.gateway.events.feed import signals_of
@@ -22,8 +23,12 @@ def router(
     *,
     hub: Hub,
     check_streams: Callable[[], Awaitable[object]],
+    hear: Callable[[str, ServiceAlive], None],
 ) -> Router:
-    """`logins` is None where NATS asks nobody about agents. `check_streams` ends those whose key has ended."""
+    """`logins` is None where NATS asks nobody about agents. `check_streams` ends those whose key has ended.
+
+    `hear` keeps what services say of themselves.
+    """
     router = Router(service)
     router.publishes(streams.LOGS)
 
@@ -42,6 +47,11 @@ def router(
         if hub.has_listeners(tenant_id):
             for hint in signals_of(message.data):
                 hub.signal(tenant_id, hint)
+
+    @router.signal(subjects.SIG_SERVICE_ALIVE)
+    async def on_alive(service: Annotated[str, Path()], said: bytes) -> None:
+        """Every service says every few seconds how it is; one that is silent is dead (`services.gateway.health`)."""
+        hear(service, read_alive(said))
 
     if logins is not None:
 

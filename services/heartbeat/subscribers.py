@@ -8,6 +8,7 @@ from faststream import Path
 from nats.aio.msg import Msg
 
 from libs.contracts import streams, subjects
+from libs.contracts.alive import Condition, read_alive
 from libs.contracts.runs import FlowRunStateChanged
 from libs.runtime.bus import Benchmark, Router
 from libs.runtime.loop import Loop
@@ -40,8 +41,8 @@ def router(service: str, states: States, pings: Pings, watch: Watch, watch_loop:
         pings.on_task_ping(tenant_id, task_run_id)
 
     @router.signal(subjects.SIG_SERVICE_ALIVE.at(service="gateway"))
-    async def on_gateway_alive() -> None:
-        if watch.on_gateway_alive():
+    async def on_gateway_alive(said: bytes) -> None:
+        if read_alive(said).condition is not Condition.STOPPED and watch.on_gateway_alive():
             watch_loop.poke()
 
     return router

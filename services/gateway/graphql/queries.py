@@ -10,9 +10,10 @@ from strawberry.types import Info
 from libs.contracts import states
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from libs.contracts.version import BUILD, RELEASED, VERSION
 from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import account, bulk_requests
+from services.gateway.graphql import account, bulk_requests, system_health
 from services.gateway.graphql import log_search as searches
 from services.gateway.graphql import schedule_preview as previews
 from services.gateway.graphql.scalars import JSON
@@ -72,11 +73,6 @@ class TaskConcurrency:
     waiting: int
 
 
-VERSION = "0.1.0"
-RELEASED = "2026-11-30T00:00:00+00:00"
-"""When `VERSION` was released; they change together."""
-
-
 @strawberry.type
 class Query:
     """Everything that is not a table."""
@@ -98,8 +94,13 @@ class Query:
             release_timestamp=RELEASED,
             public_url=public_url,
             base_path=base_path_of(public_url),
-            build_id=f"{VERSION}+{RELEASED[:10]}",
+            build_id=BUILD,
         )
+
+    @strawberry.field
+    async def system_health(self, info: Info[Context, None]) -> system_health.SystemHealth:
+        """How every service and engine is: for administrators in short, for everybody in full where keys are off."""
+        return await system_health.read(info.context)
 
     @strawberry.field
     def reference_data(self) -> ReferenceData:

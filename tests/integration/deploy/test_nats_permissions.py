@@ -55,7 +55,7 @@ MAY_SAY = {
 }
 
 MAY_HEAR = {
-    "gateway": ("hw.sig.gateway.key_changed.", "hw.sig.runs.changed."),
+    "gateway": ("hw.sig.gateway.key_changed.", "hw.sig.runs.changed.", "hw.sig.service.alive."),
     "registry": ("hw.rpc.registry.",),
     "runs": ("hw.rpc.runs.", "hw.rpc.agents.", "hw.log.", "hw.sig.runs.due."),
     "scheduler": ("hw.rpc.scheduler.",),
