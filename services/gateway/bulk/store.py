@@ -29,7 +29,7 @@ class Request:
     tenant_id: UUID
     request_key: str
     action: Action
-    created_by: UUID | None
+    created_by: UUID | None = None
     arguments: JsonObject
     total: int
     finished: bool
