@@ -275,6 +275,7 @@ def operations_and_context(
         leases=Leases(store.held),
         off_loop=OffLoop(),
         bulk=None,  # type: ignore[arg-type] # nothing here acts on many
+        board=None,  # type: ignore[arg-type] # nor asks how services are
         downloads=Downloads(authenticator, Lines(reader), Tables(reads, reader)),
     )
     context = Context(
