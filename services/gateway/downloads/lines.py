@@ -67,19 +67,22 @@ WITH numbered AS (
     SELECT id, timestamp, sequence, level, name, message, task_run_id,
         row_number() OVER (ORDER BY timestamp, sequence, id) AS position
     FROM runs.log WHERE tenant_id = $1 AND flow_run_id = $2
-), found AS MATERIALIZED (
-    SELECT * FROM numbered WHERE {_FILTERED}
-), page AS (
-    SELECT * FROM found WHERE position > $7 ORDER BY position LIMIT $8
+), found AS (
+    -- Not kept: where every line matches it would be the whole log, written to disk. The window has the order of the
+    -- lines, so nothing is sorted.
+    SELECT *, count(*) FILTER (WHERE position > $7)
+        OVER (ORDER BY timestamp, sequence, id ROWS UNBOUNDED PRECEDING) AS place
+    FROM numbered WHERE {_FILTERED}
 ), rendered AS (
     SELECT json_build_object(
-        'count', (SELECT count(*) FROM found),
-        'matches', coalesce((SELECT json_agg(json_build_object(
+        'count', count(*),
+        'matches', coalesce(json_agg(json_build_object(
             'position', position, 'column', CASE WHEN $3 <> '' THEN strpos(lower(message), lower($3)) END,
             'id', id, 'timestamp', {_WHEN}, 'sequence', sequence, 'level', level, 'logger', name,
             'task_run_id', task_run_id, 'message', left(message, {_SHOWN_CHARACTERS})
-        ) ORDER BY position) FROM page), '[]')
+        ) ORDER BY position) FILTER (WHERE position > $7 AND place <= $8), '[]')
     )::text AS body
+    FROM found
 )
 SELECT CASE WHEN octet_length(body) <= $9::bigint THEN convert_to(body, 'UTF8') END, octet_length(body) AS size
 FROM rendered
