@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.async_api import Browser, expect
@@ -15,6 +16,8 @@ from tests.support.engines import Stack
 from tests.support.gql import Gql
 from tests.support.services import all_services
 from tests.support.showcase import Showcase, furnish, keep_agents_alive
+
+Theme = Literal["dark", "light"]
 
 FOLDER = BUILT_PAGES.parent / "screenshots"
 README = BUILT_PAGES.parents[2] / "README.md"
@@ -47,7 +50,7 @@ async def test_each_picture_of_the_readme_can_be_drawn_again(
     browser: Browser, shown: tuple[str, Showcase], name: str
 ) -> None:
     url, showcase = shown
-    theme = "dark" if DRAWN[name] == "dark" else "light"
+    theme: Theme = "dark" if DRAWN[name] == "dark" else "light"
     context = await browser.new_context(
         color_scheme=theme,
         viewport={"width": 1200, "height": 760},
