@@ -1,54 +1,54 @@
-"""The heartbeat service: a run whose process died is found two minutes after its last ping, and nobody else is.
+"""The heartbeat service: finds each run whose process died two minutes after its last ping, and no live run.
 
-**Owns** `heartbeat.last_seen` (a row says: this run is guarded, and was last heard then), `task_last_seen`, `zombie`
-(what was announced) and `watch` (since when some replica hears pings). **Reads** the ledger and the safeguards of flow
-groups. **Emits** `FlowRunZombieDetected`; what becomes of the run is the ledger's to decide.
+**Owns** `heartbeat.last_seen` (a row says that the run is guarded, and when it was last heard), `task_last_seen`,
+`zombie` (what was announced) and `watch` (since when some replica hears pings). **Reads** the ledger and the safeguards
+of flow groups. **Emits** `FlowRunZombieDetected`; the ledger decides what happens to the run.
 
-A ping is a core NATS message. Every replica hears every ping and remembers whom it heard last when:
+A ping is a core NATS message. Every replica receives every ping and remembers when it heard each run last:
 
     ping --> listener --> LastHeard --(silent for two minutes)--> judge --> zombie event
                               |                                     ^
                               +--> last_seen (coarse; exact once a run is late) <-- sweep --> zombie event
 
-* A run is *guarded* from its Running state on, if its flow has heartbeats enabled at that moment; the setting holds
-  for future runs. Only guarded runs are in memory, some 300 bytes each.
-* A run is known by its **tenant and id** together. What another tenant says of it is a ping of a run that is not there.
-* A Submitted run has no process yet, so its silence is Lazarus' case. A finished run is dropped and never touched.
-* Before the announcement the tables are asked: is it still running, and did another replica hear it? A row is written
-  about once a minute while its run pings. When a run has missed a ping, the replicas that heard the last one write down
-  when that was. So a row of a living run is younger than the silence, and one of a dead run is exact.
-* A slow sweep over the tables finds guarded runs that no memory holds: who waited for them was killed before their
+* A run is *guarded* from its Running state on, if its flow has heartbeats enabled at that time; the setting holds for
+  future runs. Only guarded runs are in memory, some 300 bytes each.
+* A run is known by its **tenant and id** together. A ping of another tenant for it is a ping of an unknown run.
+* A Submitted run has no process yet, so Lazarus handles its silence. A finished run is dropped and never changed.
+* Before the announcement the tables are read: is it still running, and did another replica hear it? A row is written
+  about once a minute while its run pings. When a run has missed a ping, the replicas that heard its last ping write the
+  time of it. So a row of a living run is younger than the silence, and one of a dead run is exact.
+* A slow sweep over the tables finds guarded runs that are in no replica's memory: the replica was killed before their
   first ping.
 
-Silence is not death until proven. *Coverage* says over which time a process was in a position to hear:
+Silence alone proves nothing. *Coverage* is the time over which a process could receive pings:
 
 * A process that has just started, was stopped, was away from NATS, did not keep up, heard no gateway or could not
-  confirm it in the table for 20 s (`watch`) begins to count anew, and judges nobody for one silence. A process that
-  starts counts every run of the table as heard at its start. So an outage of ours delays a zombie by one silence at
-  most, and never makes one. After a clock of the database that went back, signs of life that lie in the future are set
-  to the present, or they would hide the dead.
-* *Everybody is silent.* When fewer than half of a tenant's guarded runs ping, the fault is likely between them and us
-  (a load balancer, a network). Its silences are held and reported; what is silent for another whole period is
+  confirm its coverage in the table for 20 s (`watch`) starts a new coverage, and judges no run for one silence. A
+  process that starts counts every run of the table as heard at its start. So our own outage delays the detection of a
+  zombie by one silence at most, and never makes a zombie of a live run. After a clock of the database that went back,
+  signs of life in the future are set to the present; otherwise they would hide dead runs.
+* *All are silent.* When fewer than half of a tenant's guarded runs ping, the fault is likely between them and us (a
+  load balancer, a network). Its silences are held back and reported; a run that is silent for another whole period is
   announced. Tenants of few runs are judged together. So no tenant's outage delays another's zombies.
-* *A tenant floods.* Who pings many times faster than its runs can (`ping_budget`) is not heard for a part of an
-  interval, again and again: the broker sends its pings no more, while others are heard by subscriptions of their own.
-  Its runs count as heard meanwhile, so of its dead ones none is found until the flood ends.
+* *A tenant floods.* A tenant that pings many times faster than its runs can (`ping_budget`) is unsubscribed for a part
+  of an interval, again and again: the broker then sends no pings of it, while the others have subscriptions of their
+  own. Its runs count as heard meanwhile, so its dead runs are not found until the flood ends.
 
-Killed at any moment: memory is filled from the table at the next start; record and event are one transaction. Two
-replicas, or one and the sweep, announce a run once per version and last sign of life. NATS gone: nobody is heard, and
-coverage begins anew. PostgreSQL gone: hearing goes on, rows wait, and coverage begins anew.
+Killed at any time: memory is filled from the table at the next start; record and event are one transaction. Two
+replicas, or one and the sweep, announce a run once per version and last sign of life. NATS gone: no pings arrive, and
+coverage starts anew. PostgreSQL gone: pings are still received, rows wait, and coverage starts anew.
 
-What it does not do: fail a run, count missed pings, or judge task runs (Core below 0.15.4 pings for them; it is shown).
-A flood by so many tenants at once that it cannot be read in time is an outage (`obstacles`).
+What it does not do: fail a run, count missed pings, or judge task runs (Core below 0.15.4 pings for them; these are
+only shown). A flood by so many tenants at once that it cannot be read in time is an outage (`obstacles`).
 
 | to change | go to |
 |---|---|
 | when a silent run is a zombie | `domain/judgement.py` |
-| whose silences are held when many are silent | `domain/mass_silence.py` |
+| which silences are held back when many are silent | `domain/mass_silence.py` |
 | how many pings a tenant may send | `domain/ping_budget.py` |
-| when we are entitled to judge | `domain/coverage.py` |
+| when this process may judge | `domain/coverage.py` |
 | what is remembered, and when rows are due | `domain/last_heard.py` |
 | what it listens to | `subscribers.py`, `listener.py` |
-| what it does by itself, and how often | `loops.py`, `settings.py` |
+| its loops and their intervals | `loops.py`, `settings.py` |
 | what is read and written | `store.py`, `queries/` |
 """

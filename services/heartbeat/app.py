@@ -55,25 +55,25 @@ class Heartbeat(Service):
 
     @staticmethod
     def monotonic() -> float:
-        """Seconds of a clock that nobody sets."""
+        """Seconds of a monotonic clock."""
         return asyncio.get_running_loop().time()
 
     def declare(self) -> None:
-        """Say what it listens to."""
+        """Declare its subscriptions."""
         states = States(self.bus, self.database, self.pings)
         self.bus.include(
             subscribers.router(self.name, states, self.pings, self.watch, self._loops["watch"])
         )
 
     async def on_start(self) -> None:
-        """Hear pings, then learn from the table whom to wait for."""
+        """Receive pings, then load the guarded runs from the table."""
         await self.bus.open(self.pings.listener)
         await self.pings.listener.listen()
         waited_for = await self.pings.fill()
         self.log.info("live_runs_known", runs=waited_for)
 
     async def on_stop(self) -> None:
-        """Hear no more, and write what was heard until now."""
+        """Stop receiving, and write the pings received until now."""
         try:
             await self.pings.end()
         except Exception as error:

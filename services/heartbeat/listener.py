@@ -1,4 +1,4 @@
-"""Hear the pings, on a connection that carries nothing else: 33,000 a second, of which only the subject matters."""
+"""Receive pings, on a connection of their own: 33,000 a second. Only the subject is read."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -12,19 +12,19 @@ from services.heartbeat.domain.last_heard import key_in, tenant_text_in
 
 
 class PingListener(LeanClient):
-    """Every replica hears every ping: what it remembers is whole, and no replica depends on another's memory."""
+    """Every replica receives every ping: its memory is complete, and does not depend on another replica."""
 
     def __init__(self) -> None:
         super().__init__()
         self._heard: set[bytes] = set()
         self._counts: dict[bytes, int] = {}
         self._everybody: int | None = None
-        # Subscriptions of single tenants, while not everybody is heard.
+        # Subscriptions of single tenants, while some tenants are left out.
         self._of_tenant: dict[UUID, int] = {}
         self._pings: set[int] = set()
 
     async def listen(self) -> None:
-        """Begin to hear everybody."""
+        """Subscribe to all tenants."""
         if self._everybody is None:
             self._forget_left()
             self._everybody = await self._hear(subjects.BEAT.wildcard)
@@ -33,7 +33,7 @@ class PingListener(LeanClient):
             await self.flush()
 
     async def listen_to(self, tenants: Iterable[UUID]) -> None:
-        """Hear these tenants and, from now on, nobody else, until `listen`: the broker sends no ping of others."""
+        """Subscribe to these tenants only, until the next `listen`: the broker sends no pings of others."""
         wanted = set(tenants)
         if self._everybody is not None:
             self._forget_left()
@@ -43,7 +43,7 @@ class PingListener(LeanClient):
             )
         for tenant in self._of_tenant.keys() - wanted:
             await self._leave(self._of_tenant.pop(tenant))
-        # Last, so that those who are heard on are heard without a gap.
+        # Last, so that the other tenants have no gap.
         if self._everybody is not None:
             everybody, self._everybody = self._everybody, None
             await self._leave(everybody)
@@ -54,20 +54,21 @@ class PingListener(LeanClient):
         return sid
 
     def _forget_left(self) -> None:
-        """Subscriptions that were left a while ago bring nothing more."""
+        """Subscriptions that ended a while ago bring nothing more."""
         self._pings = {*self._of_tenant.values()}
         if self._everybody is not None:
             self._pings.add(self._everybody)
 
     async def _leave(self, sid: int) -> None:
-        """Ask for no more; it stays among `_pings`, as what is on its way counts."""
+        """Unsubscribe; it stays in `_pings`, because pings under way still count."""
         await self._send_unsubscribe(sid)
         self._remove_sub(sid)
 
     async def deliver(
         self, sid: int, subject: bytes, reply: bytes, body: bytes, headers: bytes
     ) -> None:
-        """Note who pings. Making a message of each would cost as much again as all the rest (`bench heartbeat`)."""
+        """Note the key of each ping. A message object for each would double the cost of everything else (`bench
+        heartbeat`)."""
         if sid not in self._pings:
             await super().deliver(sid, subject, reply, body, headers)
             return
@@ -77,12 +78,12 @@ class PingListener(LeanClient):
             self._heard.add(key)
 
     def collect(self) -> set[bytes]:
-        """Who pinged since it was called last."""
+        """The keys that pinged since the last call."""
         heard, self._heard = self._heard, set()
         return heard
 
     def counts(self) -> dict[bytes, int]:
-        """How many pings came of each tenant since it was called last, also those that named no run."""
+        """The number of pings of each tenant since the last call, also those without a valid run."""
         counted, self._counts = self._counts, {}
         found: dict[bytes, int] = {}
         for text, count in counted.items():
@@ -97,13 +98,13 @@ class PingListener(LeanClient):
 
     @property
     def connection(self) -> int:
-        """Which connection this is, counted from the first."""
+        """The number of this connection, counted from the first."""
         return int(self.stats["reconnects"])
 
     async def keeps_up(self, seconds: int) -> bool:
-        """Whether what the broker sends now is read within so long.
+        """Whether messages of the broker are read within this time.
 
-        The answer to our own PING comes in line behind the pings that wait in the socket.
+        The answer to our own PING comes after the pings that wait in the socket.
         """
         if not self.reads:
             return False
@@ -114,6 +115,6 @@ class PingListener(LeanClient):
         return True
 
     async def end(self) -> None:
-        """Hear no more; what was read until then can be collected."""
+        """Stop receiving; pings read until then can still be collected."""
         with suppress(nats.errors.Error, TimeoutError):
             await self.close()

@@ -1,4 +1,4 @@
-"""What the heartbeat service does by itself: one tick per duty."""
+"""The loops of the heartbeat service: one tick per duty."""
 
 from datetime import timedelta
 
@@ -9,7 +9,7 @@ from services.heartbeat.silences import Silences
 from services.heartbeat.watch import Watch
 
 SECOND = timedelta(seconds=1)
-"""How exact a silence is known; less where pings come much faster than every half minute."""
+"""The precision of a silence; shorter when pings come much faster than every half minute."""
 
 
 def duties(
@@ -18,7 +18,7 @@ def duties(
     """All of them."""
     exact = min(SECOND, settings.heartbeat_interval / 10)
     return (
-        # Apart from writing: a database that hangs does not keep us from hearing.
+        # Separate from writing: a database that hangs must not stop us from receiving.
         Duty("pings", exact, pings.hear),
         Duty("rows", exact, pings.write),
         Duty("silences", exact, silences.judge),

@@ -1,4 +1,4 @@
-"""From pings to memory to rows: who was heard when, and how much of it is written down."""
+"""From pings to memory to rows: when each run was heard, and how often that is written."""
 
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -15,17 +15,17 @@ from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.store import Store
 
 LATE = 1.5
-"""Intervals after which a run is late; its last ping is written down to the second then."""
+"""Intervals after which a run is late; its last ping is then written to the second."""
 REST = 3
-"""A tenant that pings too much is not heard for this part of an interval."""
+"""A tenant that pings too much is left out for this part of an interval."""
 WARN_EACH = 60.0  # seconds
 STRANGERS = 5_000
-"""Unknown runs of one tenant that are looked up at once. Real ones come in by their Running state; pings of runs that
-do not exist, however many, cost nobody else their turn."""
+"""Unknown runs of one tenant that are looked up at once. Real runs are added by their Running state. Pings of runs that
+do not exist, however many, do not delay other tenants."""
 
 
 class Pings:
-    """Hears pings into `memory`, and writes `last_seen` and `task_last_seen`. `moment` is seconds of a steady clock."""
+    """Takes pings into `memory`, and writes `last_seen` and `task_last_seen`. `monotonic` gives seconds."""
 
     def __init__(
         self,
@@ -45,29 +45,29 @@ class Pings:
         interval = settings.heartbeat_interval.total_seconds()
         self._budget = PingBudget(interval)
         self._rest = interval / REST
-        # Tenants that are not heard, because they send too much, and until when.
+        # Tenants that are left out because they send too much, and until when.
         self._unheard: dict[bytes, float] = {}
         self._warned = -WARN_EACH
         self._due: dict[bytes, float] = {}
         self._unknown: dict[bytes, float] = {}
-        # By tenant and task run: a caller may name any task run, also one of another tenant.
+        # By tenant and task run: a ping may name any task run, also one of another tenant.
         self._task_pings: set[tuple[UUID, UUID]] = set()
 
     async def fill(self) -> int:
-        """Know the live runs of the table, each counted as heard now at the earliest; how many."""
+        """Load the live runs of the table, each counted as heard now; returns how many."""
         page = UUID(int=0)
         while True:
             async with self._database.transaction() as connection:
                 rows = await Store(connection).guarded_after(page)
             now = self._monotonic()
-            # Whole seconds, so that many runs share one moment in memory.
+            # Whole seconds, so that many runs share one timestamp in memory.
             self.memory.fill({key: now - round(age) for _, key, age in rows}, now)
             if not rows:
                 return len(self.memory)
             page = rows[-1][0]
 
     async def hear(self) -> int:
-        """Take what the listener heard into memory. Waits for nothing: whatever hangs, hearing goes on."""
+        """Take the received pings into memory. Waits for nothing, so it goes on when other parts hang."""
         heard, now = self.listener.collect(), self._monotonic()
         coarse = self._settings.heartbeat_coarse.total_seconds()
         due, unknown = self.memory.hear(heard, now, coarse=coarse)
@@ -83,10 +83,10 @@ class Pings:
         return len(heard)
 
     async def _bound(self, now: float) -> None:
-        """Hear no tenant that sends more than its runs can: its flood would keep others from being heard.
+        """Leave out tenants that send more than their runs can: a flood would delay the pings of others.
 
-        Nobody is judged by what we chose not to hear. So its runs count as heard, and while the flood lasts it finds
-        none of its dead ones; nobody else is concerned.
+        No run is judged by pings that we chose not to receive. So the tenant's runs count as heard, and its dead runs
+        are not found while the flood lasts. Other tenants are not affected.
         """
         over = self._budget.spend(self.listener.counts(), self.memory.by_tenant, now)
         ended = {tenant for tenant, until in self._unheard.items() if until <= now} - over
@@ -117,10 +117,10 @@ class Pings:
             await self.listener.listen()
 
     async def write(self) -> int:
-        """Bring the rows up to date: coarsely of those that ping, to the second of those that stopped; how many.
+        """Update the rows: coarsely for runs that ping, to the second for runs that stopped; returns how many.
 
-        What an outage keeps from being written is not lost: who pings is due again with the next ping, and who stopped
-        stays late until it is written.
+        Nothing is lost when an outage prevents the write: a run that pings is due again with its next ping, and a run
+        that stopped stays late until it is written.
         """
         due, self._due = self._due, {}
         unknown, self._unknown = self._unknown, {}
@@ -136,7 +136,7 @@ class Pings:
         return len(due) + len(late) + len(unknown)
 
     def _parts(self, moments: Mapping[bytes, float]) -> Iterator[dict[bytes, float]]:
-        """In key order, so that neighbours in the index are written together."""
+        """In key order, so that adjacent index entries are written together."""
         keys = sorted(moments, key=_run)
         for start in range(0, len(keys), self._settings.heartbeat_batch):
             yield {
@@ -144,7 +144,7 @@ class Pings:
             }
 
     async def _write(self, heard: dict[bytes, float], *, fresh: float) -> set[bytes]:
-        """Write when these were heard; those that have no row. Another replica may have written a row already."""
+        """Write when these were heard; returns those without a row. Another replica may have written already."""
         now = self._monotonic()
         ages = {key: now - at for key, at in heard.items()}
         async with self._database.transaction() as connection:
@@ -157,7 +157,7 @@ class Pings:
         return absent
 
     async def _meet(self, heard: dict[bytes, float], *, fresh: float) -> None:
-        """Let those in that have a row, or are to get one. A ping counts only for a run of the tenant that sent it."""
+        """Add the runs that have a row, or must get one. A ping counts only for a run of the tenant that sent it."""
         now = self._monotonic()
         ages = {key: now - at for key, at in heard.items()}
         async with self._database.transaction() as connection:
@@ -172,21 +172,21 @@ class Pings:
         found = (others | again).items()
         rows = heard | {key: now - age for key, age in found if age is not None}
         known = {key: at for key, at in rows.items() if key not in strangers}
-        # In the order of moments, so as heard now; a second late at most.
+        # Memory is ordered by time, so they count as heard now; a second late at most.
         self.memory.add(known, self._monotonic())
 
     def wait_for(self, guarded: Collection[bytes]) -> None:
-        """Wait for the first ping of runs that have begun; they count as heard now."""
+        """Add runs that have begun; they count as heard now."""
         now = self._monotonic()
         self.memory.add(dict.fromkeys(guarded, now), now)
         self.memory.hear(guarded, now, coarse=float("inf"))
 
     def on_task_ping(self, tenant_id: UUID, task_run_id: UUID) -> None:
-        """Remember it until the next flush; shown, never judged."""
+        """Keep it until the next flush; shown, never judged."""
         self._task_pings.add((tenant_id, task_run_id))
 
     async def write_tasks(self) -> int:
-        """Write the pings of task runs that came since."""
+        """Write the pings of task runs that came since the last flush."""
         pings, self._task_pings = self._task_pings, set()
         if pings:
             async with self._database.transaction() as connection:
@@ -194,7 +194,7 @@ class Pings:
         return len(pings)
 
     async def end(self) -> None:
-        """Hear no more, and write what was heard until now."""
+        """Stop receiving, and write the pings received until now."""
         await self.listener.end()
         await self.hear()
         await self.write()

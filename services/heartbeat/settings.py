@@ -9,12 +9,12 @@ from libs.contracts.heartbeat import HEARD_WITHIN
 from libs.runtime.settings import AtMost, PingSettings
 
 LAPSE = 4  # confirmations of the watch that may be missed
-# What is written of a run that pings is younger than the silence by at least a tenth of it.
+# The row of a run that pings is younger than the silence by at least a tenth of it.
 MARGIN = 10
 
 
 class HeartbeatSettings(PingSettings):
-    """What silence is, and how sure we must be."""
+    """The definition of silence, and the margins."""
 
     relations: ClassVar[tuple[AtMost, ...]] = (
         AtMost(
@@ -42,7 +42,7 @@ class HeartbeatSettings(PingSettings):
     )
     heartbeat_watch: timedelta = Field(
         default=timedelta(seconds=5),
-        le=HEARD_WITHIN / 2,  # or Lazarus would judge nobody between two confirmations
+        le=HEARD_WITHIN / 2,  # otherwise Lazarus would judge no run between two confirmations
         description="how often we confirm that pings are heard; four missed ones are a gap",
     )
     heartbeat_needs_gateway: bool = Field(
@@ -60,7 +60,7 @@ class HeartbeatSettings(PingSettings):
 
     @model_validator(mode="after")
     def _check_silence(self) -> Self:
-        """What is shorter than the signs that it is judged by would make zombies of the living."""
+        """A silence shorter than the interval of its signs would make zombies of live runs."""
         silence = self.heartbeat_silence
         whole = (
             f"a silence of {silence.total_seconds():g} s (HEADWATER_HEARTBEAT_INTERVAL times"
@@ -83,5 +83,5 @@ class HeartbeatSettings(PingSettings):
 
     @property
     def heartbeat_lapse(self) -> timedelta:
-        """After so long without a confirmation there was a gap in our hearing."""
+        """After this long without a confirmation there is a gap in the coverage."""
         return self.heartbeat_watch * LAPSE

@@ -1,4 +1,4 @@
-"""Judge who fell silent, and announce the zombies."""
+"""Judge silent runs, and announce the zombies."""
 
 import math
 from collections import Counter
@@ -34,7 +34,7 @@ SWEEP_LIMIT = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """What became of silent runs."""
+    """The outcomes for silent runs."""
 
     zombies: int = 0
     not_yet: int = 0
@@ -42,7 +42,7 @@ class Judged:
 
 
 class Silences:
-    """The judge. It announces nobody over a time in which this process, or every replica, was not listening."""
+    """Judges silent runs. It announces none for a time in which this process, or every replica, was not listening."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Silences:
     # by memory
 
     async def judge(self) -> Judged:
-        """Judge whom this process has not heard for the silence."""
+        """Judge the runs that this process has not heard for the silence."""
         judged = Judged()
         while self._memory.has_silent(self._monotonic() - self._silence):
             if not self._watch.covers(self._silence):
@@ -113,12 +113,12 @@ class Silences:
                     self._memory.look_again(key, heard)
                 case Drop(why=why):
                     outcomes[why] += 1
-        # Heard while we looked: the ping brings the run back into memory by itself.
+        # Heard meanwhile: the ping brings the run back into memory by itself.
         still = {k: found for k, found in zombies.items() if not self._is_heard(k)}
         outcomes[Why.ALIVE] += len(zombies) - len(still)
         announced = await self._announce(list(still.values()), now) if still else set()
         for key, (run, _) in still.items():
-            # Announced by another replica, or by nobody, because another heard it or the watch has lapsed meanwhile.
+            # Announced by another replica; or not at all, because another heard it or the watch has lapsed meanwhile.
             if run.flow_run_id not in announced:
                 self._memory.look_again(key, self._monotonic())
         for outcome, count in outcomes.items():
@@ -130,7 +130,7 @@ class Silences:
         )
 
     def _is_heard(self, key: bytes) -> bool:
-        """Whether this process heard the run within the silence, also what no row holds yet."""
+        """Whether this process heard the run within the silence, including pings that are not written yet."""
         heard = self._memory.heard_at(key)
         is_fresh = heard is not None and heard > self._monotonic() - self._silence
         return is_fresh or self._pings.listener.has_just_heard(key)
@@ -138,7 +138,7 @@ class Silences:
     # by the tables
 
     async def sweep(self) -> Judged:
-        """Find guarded runs that no memory holds: whoever waited for them was killed before their first ping."""
+        """Find guarded runs that are in no replica's memory: the replica was killed before their first ping."""
         settings = self._settings
         after = settings.heartbeat_silence + settings.heartbeat_sweep_grace
         async with self._database.transaction() as connection:
@@ -148,7 +148,7 @@ class Silences:
             if self._watch.obstacles or since is None or now - since < after:
                 return Judged()
             overdue = await store.overdue(after, limit=SWEEP_LIMIT)
-        # A row that lags behind what we hear ourselves is a fault of ours, not a run's.
+        # When a row is older than our own memory the fault is ours, not the run's.
         silent = [r for r in overdue if not self._is_heard(key_of(r.tenant_id, r.flow_run_id))]
         if silent:
             held = await self._whose_are_held()
@@ -171,7 +171,7 @@ class Silences:
 
     async def _whose_are_held(self) -> HeldGroups:
         counts = self._run_counts()
-        # Many may have finished since the last census; not counted anew for each look at a mass silence.
+        # Many may have finished since the last census; not counted again for each check during a mass silence.
         is_old = self._monotonic() - self._counted > self._settings.heartbeat_watch.total_seconds()
         if is_old and self._silent_groups(counts):
             await self.census()

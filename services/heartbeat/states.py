@@ -1,4 +1,4 @@
-"""Follow the states of flow runs: guard what begins to run, wait no more for what has finished."""
+"""Follow the states of flow runs: guard runs that begin, drop runs that have finished."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ STATES = streams.durable("heartbeat__states")
 
 
 class States:
-    """Takes the ledger's events in batches: runs are waited for by many in one transaction."""
+    """Takes the ledger's events in batches: many runs are guarded in one transaction."""
 
     def __init__(self, bus: Bus, database: Database, pings: Pings) -> None:
         self._bus = bus
@@ -26,7 +26,7 @@ class States:
         self._pings = pings
 
     async def follow(self, messages: Sequence[Msg]) -> None:
-        """Guard runs that begin to run; wait no more for those that have finished."""
+        """Guard runs that begin; drop those that have finished."""
         newest: dict[bytes, FlowRunStateChanged] = {}
         for message in messages:
             try:

@@ -1,7 +1,7 @@
 """The heartbeat service's SQL. Methods are named for the question they answer; none commits.
 
-A run is named by its key (`domain.last_heard.key_of`): tenant and id together, so that no statement can be asked about
-a run without its tenant.
+A run is named by its key (`domain.last_heard.key_of`): tenant and id together, so no statement names a run without its
+tenant.
 """
 
 from collections.abc import Collection, Mapping
@@ -15,7 +15,8 @@ from libs.runtime.database import Connection, statement
 from services.heartbeat.domain.judgement import SilentRun
 from services.heartbeat.domain.last_heard import key_of
 
-ANNOUNCE_AGAIN = timedelta(minutes=10)  # a zombie that is one still: its event may have been lost
+# Repeated for a run that is still a zombie: its event may have been lost.
+ANNOUNCE_AGAIN = timedelta(minutes=10)
 PAGE = 20_000
 
 
@@ -39,9 +40,9 @@ class Store:
         ]
 
     async def see(self, ages: Mapping[bytes, float], *, fresh: float) -> dict[bytes, float | None]:
-        """Write that these runs pinged so many seconds ago, unless a row is not older than that by more than `fresh`.
+        """Write that these runs pinged this many seconds ago, except rows that are older by at most `fresh`.
 
-        Those that were not written: seconds since they were seen, or None for a run without a row of this tenant.
+        Returns those not written: seconds since they were seen, or None for a run without a row of this tenant.
         """
         rows = await self.connection.fetch(
             statement(__file__, "see"), *_halves(ages), list(ages.values()), fresh
@@ -49,23 +50,23 @@ class Store:
         return {key_of(row["tenant_id"], row["flow_run_id"]): row["age"] for row in rows}
 
     async def guard(self, runs: Collection[bytes], *, anew: bool) -> set[bytes]:
-        """Guard the running ones of these tenants whose flow has heartbeats enabled; which those are."""
+        """Guard those of the runs that are running and whose flow has heartbeats enabled; returns them."""
         rows = await self.connection.fetch(statement(__file__, "guard"), *_halves(runs), anew)
         return {key_of(row["tenant_id"], row["flow_run_id"]) for row in rows}
 
     async def unguard(self, runs: Collection[bytes]) -> None:
-        """Forget those whose flow has heartbeats disabled."""
+        """Delete the rows of those whose flow has heartbeats disabled."""
         await self.connection.execute(statement(__file__, "unguard"), *_halves(runs))
 
     async def facts(self, runs: Collection[bytes]) -> dict[bytes, SilentRun]:
-        """What is known of these tenants' runs."""
+        """The facts about these tenants' runs."""
         rows = await self.connection.fetch(statement(__file__, "facts"), *_halves(runs))
         return {
             key_of(row["tenant_id"], row["flow_run_id"]): SilentRun(**dict(row)) for row in rows
         }
 
     async def overdue(self, after: timedelta, *, limit: int) -> list[SilentRun]:
-        """Guarded runs that nobody heard for this long."""
+        """Guarded runs without a sign of life for this long."""
         rows = await self.connection.fetch(
             statement(__file__, "overdue"), after, limit, ANNOUNCE_AGAIN
         )
@@ -74,7 +75,7 @@ class Store:
     async def announce(
         self, zombies: list[tuple[SilentRun, datetime]], *, now: datetime, lapse: timedelta
     ) -> set[UUID]:
-        """Record zombies with their last sign of life; the runs to announce.
+        """Record zombies with their last sign of life; returns the runs to announce.
 
         None when no replica has confirmed within `lapse` that pings are heard.
         """
@@ -91,7 +92,7 @@ class Store:
         return {row["flow_run_id"] for row in rows}
 
     async def watch(self, lapse: timedelta) -> None:
-        """Confirm that pings are heard. After a gap, or a jump of the clock, the watch begins anew."""
+        """Confirm that pings are heard. After a gap, or a jump of the clock, the watch starts anew."""
         begins: bool = await self.connection.fetchval(statement(__file__, "watch"), lapse)
         if begins:
             await self.connection.execute(statement(__file__, "forgive"))
@@ -113,7 +114,7 @@ class Store:
         return {row["tenant_id"].bytes: row["count"] for row in rows}
 
     async def see_tasks(self, pings: Collection[tuple[UUID, UUID]]) -> None:
-        """Note pings of task runs, (tenant, task run); one of another tenant than the task run's is none."""
+        """Note pings of task runs, (tenant, task run); ignored when the task run has another tenant."""
         await self.connection.execute(
             statement(__file__, "see_tasks"),
             [tenant for tenant, _ in pings],

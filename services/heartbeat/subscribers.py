@@ -1,4 +1,4 @@
-"""What the heartbeat service listens to."""
+"""The subscriptions of the heartbeat service."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -16,7 +16,7 @@ from services.heartbeat.pings import Pings
 from services.heartbeat.states import STATES, States
 from services.heartbeat.watch import Watch
 
-STATES_REST = 0.1  # seconds; runs are waited for by many in one transaction
+STATES_REST = 0.1  # seconds; many runs are guarded in one transaction
 
 
 def router(service: str, states: States, pings: Pings, watch: Watch, watch_loop: Loop) -> Router:

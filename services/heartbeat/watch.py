@@ -1,4 +1,4 @@
-"""Watch our own hearing: confirm it every few seconds, or say why pings may not be heard."""
+"""Watch our own coverage: confirm it every few seconds, or say why pings may not be heard."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ from services.heartbeat.listener import PingListener
 from services.heartbeat.settings import HeartbeatSettings
 from services.heartbeat.store import Store
 
-LAG = 5  # seconds that a ping may wait to be heard; beyond it we do not keep up
+LAG = 5  # seconds that a ping may wait in the socket; beyond it we do not keep up
 
 
 class Watch:
-    """This process's coverage, and the row by which all replicas and Lazarus know that somebody hears pings."""
+    """This process's coverage, and the row that tells all replicas and Lazarus that some replica hears pings."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Watch:
         self._uncovered_since: float | None = None
 
     def covers(self, period: float) -> bool:
-        """Whether this process was in a position to hear every ping of the period that ends now."""
+        """Whether this process could receive every ping of the period that ends now."""
         return not self.obstacles and self._coverage.spans(
             period, now=self._monotonic(), lapse=self._lapse
         )
 
     async def confirm(self) -> list[str]:
-        """Confirm that pings are heard; the reasons why they may not be."""
-        # Before the look, which may take seconds: it proves nothing about a time after it began.
+        """Confirm that pings are heard; returns the reasons why they may not be."""
+        # Taken before the check, which may take seconds: it proves nothing about the time after its start.
         now = self._monotonic()
         self.obstacles = obstacles(await self._signs(now), lapse=self._lapse)
         if self.obstacles:
@@ -77,12 +77,12 @@ class Watch:
         )
 
     def on_gateway_alive(self) -> bool:
-        """A gateway runs, so pings can come through; whether a look at our hearing should not wait."""
+        """A gateway runs, so pings can come through; returns whether to check the coverage at once."""
         self._gateway_heard = self._monotonic()
         return bool(self.obstacles)
 
     def failing(self) -> list[str]:
-        """The reasons, once they have lasted; a start, or a gateway's restart, is none."""
+        """The reasons, once they have lasted; a start, or a gateway's restart, does not count."""
         if self._uncovered_since is None or self._monotonic() - self._uncovered_since < self._lapse:
             return []
         return self.obstacles

@@ -24,7 +24,7 @@ class Lazarus(Service):
         self.add_duties(duties(settings, self.resurrections))
 
     def declare(self) -> None:
-        """Say what it listens to."""
+        """Declare its subscriptions."""
         self.bus.include(subscribers.router(self.name))
 
 

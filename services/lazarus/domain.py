@@ -6,7 +6,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Distressed:
-    """A run that nobody works on, as the ledger had it at `version`."""
+    """A run without a live process, as it was in the ledger at `version`."""
 
     flow_run_id: UUID
     tenant_id: UUID
@@ -16,20 +16,20 @@ class Distressed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revive:
-    """Bring it back, for the `attempt`-th time."""
+    """Reschedule it, as attempt `attempt`."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GiveUp:
-    """It came back `attempts` times and never finished."""
+    """Fail it: it was rescheduled `attempts` times and never finished."""
 
     attempts: int
 
 
 def decide(run: Distressed, *, limit: int) -> Revive | GiveUp:
-    """Revive, or give up once `limit` resurrections are used up."""
+    """Revive, or give up after `limit` resurrections."""
     if run.times_resurrected >= limit:
         return GiveUp(attempts=run.times_resurrected)
     return Revive(attempt=run.times_resurrected + 1)

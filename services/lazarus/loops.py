@@ -1,4 +1,4 @@
-"""What Lazarus does by itself: one tick per duty."""
+"""The loop of Lazarus."""
 
 from libs.runtime.loop import Duty
 from services.lazarus.resurrections import Resurrections
@@ -6,5 +6,5 @@ from services.lazarus.settings import LazarusSettings
 
 
 def duties(settings: LazarusSettings, resurrections: Resurrections) -> tuple[Duty, ...]:
-    """The one that it has."""
+    """Its only loop."""
     return (Duty("distressed", settings.lazarus_tick, resurrections.tick),)

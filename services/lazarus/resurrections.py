@@ -19,14 +19,14 @@ from services.lazarus.domain import Distressed, GiveUp, Revive, decide
 from services.lazarus.settings import LazarusSettings
 from services.lazarus.store import Store
 
-PROPOSE_AGAIN = timedelta(hours=1)  # a proposal that the ledger has not answered by then was lost
-CHUNK = 20  # proposals of one transaction, and of one breath
-BREATH = 3.0  # seconds between two, at most: a small outage is over soon
+PROPOSE_AGAIN = timedelta(hours=1)  # a proposal without an effect after this time was lost
+CHUNK = 20  # proposals of one transaction, sent without a pause
+BREATH = 3.0  # most seconds between two, so that a small outage ends soon
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """What one tick proposed."""
+    """The numbers of one tick."""
 
     revived: int = 0
     given_up: int = 0
@@ -51,7 +51,7 @@ class Resurrections:
         self._log = log
 
     async def tick(self, now: datetime | None = None) -> Ticked:
-        """Propose to bring distressed runs back, or to give them up. Tests pass a time."""
+        """Propose to reschedule distressed runs, or to fail them. Tests pass a time."""
         async with self._database.transaction() as connection:
             found = await Store(connection).distressed(
                 now=now,
@@ -60,7 +60,7 @@ class Resurrections:
                 again=PROPOSE_AGAIN,
             )
         metrics.DISTRESSED.set(len(found))
-        random.shuffle(found)  # tenants share the interval; nobody's backlog comes first
+        random.shuffle(found)  # tenants share the interval; no tenant's backlog comes first
         chunks = [found[i : i + CHUNK] for i in range(0, len(found), CHUNK)]
         spread = self._settings.lazarus_spread.total_seconds()
         pause = min(spread / max(len(chunks), 1), BREATH)

@@ -43,11 +43,10 @@ class LazarusSettings(PingSettings):
 
     @model_validator(mode="after")
     def _check_patience(self) -> Self:
-        """A run may live and yet be last seen, as it is written down, almost two silences ago.
+        """The row of a live run may be almost two silences old.
 
-        It may have missed pings for almost one, and the last that was heard need not have been written: the heartbeat
-        service spares PostgreSQL a write while the one before is young, and holds that below a silence
-        (HEADWATER_HEARTBEAT_COARSE).
+        The run may have missed pings for almost one, and its last heard ping may not be written: the heartbeat service
+        writes a row only when it is older than HEADWATER_HEARTBEAT_COARSE, which is below a silence.
         """
         silence = self.heartbeat_silence
         if self.lazarus_after < 2 * silence:

@@ -35,7 +35,7 @@ class Store:
     async def distressed(
         self, *, now: datetime | None, after: timedelta, per_tenant: int, again: timedelta
     ) -> list[Distressed]:
-        """Runs that nobody works on."""
+        """Runs without a live process."""
         rows = await self.connection.fetch(
             statement(__file__, "distressed"), now, after, per_tenant, again, HEARD_WITHIN
         )
@@ -44,7 +44,7 @@ class Store:
     async def still_distressed(
         self, runs: Collection[Distressed], *, now: datetime | None, after: timedelta
     ) -> set[UUID]:
-        """Those that nobody heard, moved or switched off since they were found."""
+        """Those without a ping, a state or a change of the safeguard since they were found."""
         rows = await self.connection.fetch(
             statement(__file__, "still_distressed"),
             [run.flow_run_id for run in runs],
@@ -61,7 +61,7 @@ class Store:
         now: datetime | None,
         again: timedelta,
     ) -> set[UUID]:
-        """Record proposals under these ids; the runs that are ours to propose."""
+        """Record proposals under these ids; returns the runs to propose."""
         rows = await _RECORD.fetch(
             self.connection,
             decided=[

@@ -43,7 +43,7 @@ class Registry(Service):
         self.add_duties(duties(settings, self.upkeep))
 
     def declare(self) -> None:
-        """Say what it listens to."""
+        """Declare its subscriptions."""
         self.bus.include(subscribers.router(self.name, self._handlers))
 
 

@@ -17,7 +17,7 @@ _sql = partial(statement, __file__)
 async def insert_draft(
     connection: Connection, tenant_id: UUID, draft_id: UUID, entry: Entry, flow: NewFlow
 ) -> None:
-    """Store what comes before the pieces."""
+    """Store the part before the pieces."""
     await connection.execute(
         "INSERT INTO registry.flow_draft (id, tenant_id, project_id, name, version_group_id, idempotency_key, "
         "description, created_by, document, created, touched) "
@@ -42,7 +42,7 @@ async def same_draft(
     *,
     touched_within: timedelta,
 ) -> UUID | None:
-    """The draft that the same document began under the same key, if it is still being sent."""
+    """The draft with the same document and key, if its pieces are still being sent."""
     found: UUID | None = await connection.fetchval(
         _sql("same_draft"),
         tenant_id,
@@ -67,7 +67,7 @@ async def project_of(connection: Connection, tenant_id: UUID, draft_id: UUID) ->
 
 
 async def has_draft(connection: Connection, tenant_id: UUID, draft_id: UUID) -> bool:
-    """Whether there is such a draft."""
+    """Whether the draft exists."""
     return await project_of(connection, tenant_id, draft_id) is not None
 
 
@@ -85,7 +85,7 @@ async def hold_draft(connection: Connection, tenant_id: UUID, draft_id: UUID) ->
 async def known_slugs(
     connection: Connection, tenant_id: UUID, draft_id: UUID, slugs: Collection[str]
 ) -> set[str]:
-    """Those of the slugs that a task of the draft has."""
+    """Those of the slugs that are tasks of the draft."""
     rows = await connection.fetch(
         "SELECT DISTINCT slug FROM registry.flow_draft_piece p CROSS JOIN LATERAL unnest(p.slugs) AS slug "
         "WHERE p.draft_id = $1 AND p.tenant_id = $2 AND slug = ANY ($3::varchar[])",
@@ -105,7 +105,7 @@ async def add_piece(
     field: str,
     pieces: Pieces,
 ) -> None:
-    """Keep tasks or edges (`field`) until the flow is whole; the caller holds the draft."""
+    """Store tasks or edges (`field`) until the flow is complete; the caller holds the draft's lock."""
     if pieces.parts:
         await connection.execute(
             "INSERT INTO registry.flow_draft_piece (id, tenant_id, draft_id, field, documents, slugs, created) "
@@ -131,7 +131,7 @@ async def add_piece(
 async def parts_of(
     connection: Connection, tenant_id: UUID, draft_id: UUID
 ) -> dict[str, list[dict[str, Any]]]:
-    """The tasks and edges that have come, in the order in which they came; the caller holds the draft."""
+    """The tasks and edges stored so far, in their order; the caller holds the draft's lock."""
     rows = await connection.fetch(
         "SELECT field, documents FROM registry.flow_draft_piece WHERE draft_id = $1 AND tenant_id = $2 "
         "ORDER BY created, id",
@@ -158,6 +158,6 @@ async def delete_draft(connection: Connection, tenant_id: UUID, draft_id: UUID) 
 async def collect_drafts(
     connection: Connection, *, untouched_for: timedelta, limit: int
 ) -> list[tuple[UUID, UUID, str]]:
-    """Delete drafts that get no more pieces: tenant, id and name of each."""
+    """Delete drafts that get no more pieces; returns tenant, id and name of each."""
     rows = await connection.fetch(_sql("collect_drafts"), untouched_for, limit)
     return [(row["tenant_id"], row["id"], row["name"]) for row in rows]

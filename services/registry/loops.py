@@ -1,4 +1,4 @@
-"""What the registry does by itself: one tick per duty."""
+"""The registry's loop."""
 
 from libs.runtime.loop import Duty
 from services.registry.settings import RegistrySettings
@@ -6,5 +6,5 @@ from services.registry.upkeep import Upkeep
 
 
 def duties(settings: RegistrySettings, upkeep: Upkeep) -> tuple[Duty, ...]:
-    """The one that it has."""
+    """Its only loop."""
     return (Duty("upkeep", settings.upkeep_interval, upkeep.tick),)

@@ -1,4 +1,4 @@
-"""Registration in pieces: a flow's row is locked for each piece, which waits to be joined to the flow's document."""
+"""The SQL of registration in pieces: a flow's row is locked for each piece, which is joined to the document later."""
 
 import struct
 from collections.abc import Collection, Sequence
@@ -14,7 +14,7 @@ _sql = partial(statement, __file__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedFlow:
-    """A flow that gets a piece; its row is locked. `reference_tasks` are slugs."""
+    """A flow that gets a piece, with its row locked. `reference_tasks` are slugs."""
 
     flow_group_id: UUID
     reference_tasks: Sequence[str]
@@ -22,7 +22,7 @@ class LockedFlow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTask:
-    """A task as the edges that are stored place it."""
+    """A stored task, with the flags that follow from the stored edges."""
 
     id: UUID
     has_upstream: bool
@@ -84,7 +84,7 @@ async def edges_of(
 ) -> list[tuple[bytes, bytes]]:
     """The flow's edges, as the bytes of their upstream and downstream tasks' ids.
 
-    As one value: a record with two ids for each of 20,000 edges would cost ten times as much, with every piece.
+    As one value: with every piece, a record with two ids for each of 20,000 edges would cost ten times as much.
     """
     packed: bytes = await connection.fetchval(
         "SELECT coalesce(string_agg(uuid_send(upstream_task_id) || uuid_send(downstream_task_id), ''), '') "
@@ -118,7 +118,7 @@ async def keep_piece(
     field: str,
     documents: Sequence[str],
 ) -> None:
-    """Let JSON texts wait to be joined to the flow's document."""
+    """Store JSON texts that will be joined to the flow's document."""
     if documents:
         await connection.execute(
             "INSERT INTO registry.flow_piece (id, tenant_id, flow_id, field, documents, created) "
@@ -132,7 +132,7 @@ async def keep_piece(
 
 
 async def join_pieces(connection: Connection, tenant_id: UUID, flow_id: UUID) -> bool:
-    """Join what waits to the flow's document; the caller holds the flow. False when nothing waited."""
+    """Join the waiting pieces to the flow's document; the caller holds the flow's lock. False when there were none."""
     done: str = await connection.execute(_sql("join_pieces"), flow_id, tenant_id)
     return not done.endswith(" 0")
 
@@ -140,7 +140,7 @@ async def join_pieces(connection: Connection, tenant_id: UUID, flow_id: UUID) ->
 async def flows_with_old_pieces(
     connection: Connection, *, older_than: timedelta, limit: int
 ) -> list[tuple[UUID, UUID]]:
-    """Tenant and id of flows whose newest piece has waited longer, by the database's clock."""
+    """Tenant and id of flows whose newest piece is older than this, by the database's clock."""
     rows = await connection.fetch(
         "SELECT tenant_id, flow_id FROM registry.flow_piece GROUP BY tenant_id, flow_id "
         "HAVING max(created) < clock_timestamp() - $1::interval LIMIT $2",

@@ -1,4 +1,5 @@
-"""The SQL of schedules that are started and paused. As in `store`, nothing here commits, and all name the tenant."""
+"""The SQL for starting and pausing schedules. As in `store`, nothing here commits, and every statement names the
+tenant."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from libs.runtime.database import Connection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedulable:
-    """What decides whether a flow's schedule may be started; its row is locked."""
+    """The facts that decide whether a flow's schedule may be started; the row is locked."""
 
     flow_group_id: UUID
     title: str
@@ -26,14 +27,14 @@ class Schedulable:
 
     @property
     def has_schedule(self) -> bool:
-        """Whether it or its group was given a schedule, which may be an empty one."""
+        """Whether it or its group has a schedule, possibly an empty one."""
         return bool(self.group_schedule or self.schedule)
 
 
 async def hold_group_of(connection: Connection, tenant_id: UUID, flow_id: UUID) -> None:
-    """Wait for changes of the flow's group, and keep others from changing it until the transaction ends.
+    """Lock the flow's group against changes until the transaction ends.
 
-    Before the flow itself is locked, as registrations do.
+    Called before the flow itself is locked, in the order of registrations.
     """
     await connection.execute(
         "SELECT FROM registry.flow_group WHERE tenant_id = $2 AND id = "
@@ -46,7 +47,7 @@ async def hold_group_of(connection: Connection, tenant_id: UUID, flow_id: UUID) 
 async def hold_schedule(
     connection: Connection, tenant_id: UUID, flow_id: UUID
 ) -> Schedulable | None:
-    """What decides about a flow's schedule; None for an unknown flow."""
+    """The facts about a flow's schedule; None for an unknown flow."""
     row = await connection.fetchrow(
         f"SELECT {_SCHEDULABLE} FROM registry.flow f JOIN registry.flow_group g ON g.id = f.flow_group_id "
         "WHERE f.id = $1 AND f.tenant_id = $2 AND g.tenant_id = $2 FOR NO KEY UPDATE OF f",
@@ -59,7 +60,7 @@ async def hold_schedule(
 async def followed_of(
     connection: Connection, tenant_id: UUID, flow_group_id: UUID
 ) -> list[Schedulable]:
-    """The versions of a group whose schedules are followed, newest first. Locks the group, and none of them."""
+    """The versions of a group whose schedules are followed, newest first. Locks the group, not the versions."""
     await connection.execute(
         "SELECT FROM registry.flow_group WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE",
         flow_group_id,
@@ -99,7 +100,7 @@ def _schedulable(row: asyncpg.Record) -> Schedulable:
 async def set_schedule_active(
     connection: Connection, tenant_id: UUID, flow_id: UUID, *, active: bool
 ) -> None:
-    """Start or pause the schedule; the caller holds the flow."""
+    """Start or pause the schedule; the caller holds the flow's lock."""
     await connection.execute(
         "UPDATE registry.flow SET is_schedule_active = $3, updated = clock_timestamp() "
         "WHERE id = $1 AND tenant_id = $2",

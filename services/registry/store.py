@@ -21,7 +21,7 @@ _sql = partial(statement, __file__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Version:
-    """A flow version that was touched, and whether anything about it changed."""
+    """A flow version after a command, and whether the command changed it."""
 
     id: UUID
     flow_group_id: UUID
@@ -65,11 +65,12 @@ _INSERT_EDGES = RecordStatement(__file__, "insert_edges", added=NewEdge)
 async def hold_flow_name(
     connection: Connection, tenant_id: UUID, project_id: UUID, name: str
 ) -> None:
-    """Wait for other registrations of this name in this project that were given no group; held until the end.
+    """Wait for other registrations of this name in this project without a group; the lock is held until the end of the
+    transaction.
 
-    An advisory lock, because what must be locked does not exist yet: the first registration of a name has neither a
-    flow nor a group to lock, and locking the project would make all its flows wait for one another. Two names that
-    share a hash merely wait for each other.
+    An advisory lock, because there is no row to lock yet: the first registration of a name has neither a flow nor a
+    group to lock, and locking the project would make all its flows wait for one another. Two names with the same hash
+    only wait for each other.
     """
     await connection.execute(
         "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))",
@@ -125,7 +126,7 @@ async def insert_flow(
 async def archive_others(
     connection: Connection, tenant_id: UUID, flow_group_id: UUID, *, but: UUID
 ) -> list[UUID]:
-    """Archive all versions of the group but one; the ids of those that were not yet."""
+    """Archive all versions of the group except one; returns the ids of those that were not archived before."""
     rows = await connection.fetch(_sql("archive_others"), tenant_id, flow_group_id, but)
     return [row["id"] for row in rows]
 
@@ -139,7 +140,7 @@ async def insert_tasks(
     tasks: Sequence[Task],
     shapes: Sequence[Shape],
 ) -> set[UUID]:
-    """Store tasks under these ids; the ids of those that were not there yet."""
+    """Store tasks under these ids; returns the ids of the new ones."""
     if not tasks:
         return set()
     rows = await _INSERT_TASKS.fetch(
@@ -179,7 +180,7 @@ async def insert_edges(
     edges: Sequence[Edge],
     tasks: Mapping[str, UUID],
 ) -> set[UUID]:
-    """Store edges under these ids, between these tasks; the ids of those that were not there yet."""
+    """Store edges under these ids, between these tasks; returns the ids of the new ones."""
     if not edges:
         return set()
     rows = await _INSERT_EDGES.fetch(

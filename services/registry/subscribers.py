@@ -1,4 +1,4 @@
-"""What the registry listens to: its verbs."""
+"""The registry's subscriptions: its verbs."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from services.registry.handlers.registration import Registration
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
-    """What answers."""
+    """The handlers."""
 
     registration: Registration
     flows: Flows

@@ -1,4 +1,4 @@
-"""One unit of work: a transaction, the facts it leads to, and what follows its commit."""
+"""One unit of work: a transaction, its events, and the callback after its commit."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ log = logs.get(SCHEMA)
 _ENVELOPE = {"event_id", "at"}
 
 NOT_FOUND = Applied(success=False)
-"""The answer about something that this tenant does not have."""
+"""The answer for an object that this tenant does not have."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,14 +33,14 @@ class UnitOfWork:
     events: list[Event] = field(default_factory=list)
 
     def record(self, event: type[Event], **fields: Any) -> None:
-        """Say what happened; it is published if and when the transaction commits."""
+        """Add an event; it is published when the transaction commits."""
         self.events.append(
             event(event_id=self.ids(), at=self.now, tenant_id=self.tenant_id, **fields)
         )
 
 
 class UnitsOfWork:
-    """Where units of work are done: the database, the clock, the ids, and what is called after a commit."""
+    """Makes units of work: it has the database, the clock, the ids, and the callback after a commit."""
 
     def __init__(
         self, database: Database, *, clock: Clock, ids: NewId, on_commit: Callable[[], None]
@@ -51,7 +51,7 @@ class UnitsOfWork:
         self._on_commit = on_commit
 
     def now(self) -> datetime:
-        """The time, for what is asked without a transaction."""
+        """The time, for code without a transaction."""
         return self._clock()
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""The registry's upkeep: joins pieces that a client left waiting (queries/join_pieces.sql), and collects drafts."""
+"""The registry's upkeep: joins pieces that a client left (queries/join_pieces.sql), and deletes old drafts."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -15,7 +15,7 @@ _AT_ONCE = 50  # flows a tick; the next tick goes on
 
 
 class Upkeep:
-    """Ends what no client will end any more. Replicas may tick at once: a row is held meanwhile."""
+    """Ends registrations that no client will end any more. Replicas may tick at once: rows are locked meanwhile."""
 
     def __init__(
         self,
@@ -31,11 +31,11 @@ class Upkeep:
         self._unfinished_for = unfinished_for
 
     async def tick(self) -> int:
-        """One round of both; how many flows and drafts."""
+        """One round of both; returns the numbers of flows and drafts."""
         return await self.collect() + await self.join()
 
     async def collect(self) -> int:
-        """Delete the drafts of registrations that were given up; how many. Nobody ever saw a flow of theirs."""
+        """Delete the drafts of abandoned registrations; returns how many. They were never visible as flows."""
         async with self._database.transaction() as connection:
             collected = await draft_store.collect_drafts(
                 connection, untouched_for=self._unfinished_for, limit=_AT_ONCE
@@ -45,7 +45,7 @@ class Upkeep:
         return len(collected)
 
     async def join(self) -> int:
-        """Join the pieces of whole flows that get no more of them; how many flows."""
+        """Join the pieces of flows that get no more of them; returns the number of flows."""
         async with self._database.transaction() as connection:
             left = await piece_store.flows_with_old_pieces(
                 connection, older_than=self._left_after, limit=_AT_ONCE
@@ -53,7 +53,7 @@ class Upkeep:
         return sum([await self._join(tenant_id, flow_id) for tenant_id, flow_id in left])
 
     async def _join(self, tenant_id: UUID, flow_id: UUID) -> bool:
-        """Make the flow whole; False when another replica has just done so, or the flow is gone."""
+        """Complete the flow; False when another replica has just done it, or the flow was deleted."""
         async with self._units.begin(tenant_id) as work:
             held = await piece_store.hold_flow(work.connection, tenant_id, flow_id)
             if held is None or not await piece_store.join_pieces(

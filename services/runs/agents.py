@@ -1,4 +1,4 @@
-"""Agents: who they are, when they last asked, and which runs wait for them."""
+"""Agents: their registration, their last sign of life, and the runs that wait for them."""
 
 from datetime import datetime
 from uuid import UUID
@@ -11,7 +11,7 @@ from services.runs.domain.queue import servable_label_sets
 from services.runs.domain.states import to_json
 
 PRESENCE_EVERY = 5.0
-"""Seconds between two writes of an agent's `last_queried`. Clients count an agent alive for a minute after it, and
+"""Seconds between two writes of an agent's `last_queried`. Clients count an agent as alive for a minute after it, and
 an agent that finds work asks four times a second."""
 
 PRESENCE_FORGET = 10_000
@@ -19,12 +19,12 @@ PRESENCE_FORGET = 10_000
 
 
 IDENTITY_LIMIT = 2_500
-"""Bytes that type, name, version and labels of an agent have together: what an entry of their unique index holds."""
+"""Most bytes of type, name, version and labels of an agent together: the size of an entry in their unique index."""
 _BYTES_OF_A_LABEL = 8  # beside its text
 
 
 def unstorable_identity(command: RegisterAgent) -> str | None:
-    """Why an agent cannot be registered like this; None when it can."""
+    """Why an agent cannot be registered like this, or None."""
     texts = {"type": command.type, "name": command.name, "core_version": command.core_version}
     given = [(field, text) for field, text in texts.items() if text is not None]
     given += [("labels", label) for label in command.labels]
@@ -41,18 +41,18 @@ def unstorable_identity(command: RegisterAgent) -> str | None:
 
 
 class Agents:
-    """The `agent` table and the queue. `monotonic` is seconds of any steady clock."""
+    """The `agent` table and the queue. `monotonic` gives seconds of any monotonic clock."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        # By tenant and agent: the agent's id is the caller's word, and may be that of another tenant's agent.
+        # By tenant and agent: the agent's id comes from the caller, and may belong to another tenant's agent.
         self._written: dict[tuple[UUID, UUID], float] = {}
 
     async def register(self, command: RegisterAgent, *, id_: UUID, at: datetime) -> UUID:
-        """The agent with this identity, made if absent. The unique index decides when two register at once.
+        """The agent with this identity, made if absent. The unique index decides between concurrent registrations.
 
-        Whoever registers as an agent that gave a sign of life within a day may be a second process beside the first, as
-        of a deployment with two replicas; `shared` says so.
+        A registration of an agent that gave a sign of life within a day may come from a second process beside the
+        first, for example a deployment with two replicas; then `shared` is set.
         """
         registered: UUID = await self._database.pool.fetchval(
             """
@@ -79,18 +79,18 @@ class Agents:
         return registered
 
     async def delete(self, tenant_id: UUID, agent_id: UUID) -> bool:
-        """Forget an agent; its runs keep its id, which then names nobody."""
+        """Delete an agent; its runs keep its id, which then refers to no row."""
         tag = await self._database.pool.execute(
             "DELETE FROM runs.agent WHERE id = $1 AND tenant_id = $2", agent_id, tenant_id
         )
         return tag == "DELETE 1"
 
     async def queue(self, request: GetRunsInQueue) -> list[UUID]:
-        """Due runs that the agent may have, oldest first. Reading takes nothing out; Submitted is the claim."""
+        """Due runs that the agent may have, oldest first. Reading does not claim them; Submitted is the claim."""
         labels = canonical_labels(request.labels)
         sets = servable_label_sets(labels)
         async with self._database.transaction() as connection:
-            # Beside many old runs PostgreSQL would plan this anew each time, which takes longer than to carry it out.
+            # With many old runs PostgreSQL would plan this anew each time, which takes longer than executing it.
             await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
             rows = await connection.fetch(
                 statement(__file__, "runs_in_queue"),
@@ -105,7 +105,7 @@ class Agents:
     async def seen(
         self, tenant_id: UUID, agent_id: UUID, *, at: datetime, monotonic: float
     ) -> None:
-        """The agent gave a sign of life; written down at most every PRESENCE_EVERY seconds."""
+        """The agent gave a sign of life; written at most every PRESENCE_EVERY seconds."""
         agent = (tenant_id, agent_id)
         last = self._written.get(agent)
         if last is not None and monotonic - last < PRESENCE_EVERY:

@@ -91,7 +91,7 @@ class Runs(Service):
         self.add_duties((*self.duties.all(), *self.dispatch.duties()))
 
     def declare(self) -> None:
-        """Say what it listens to."""
+        """Declare its subscriptions."""
         self.bus.include(subscribers.router(self.name, self.handlers, self.dispatch, self.drain))
 
     async def on_start(self) -> None:
@@ -101,7 +101,8 @@ class Runs(Service):
         self.dispatch.start()
 
     async def stop(self) -> None:
-        """Send waiting claims elsewhere while the bus still speaks, then as every service."""
+        """Answer waiting claims while the bus is still connected, so that agents ask another replica; then stop as
+        every service."""
         await self.dispatch.stop()
         await super().stop()
 
@@ -114,7 +115,7 @@ class Runs(Service):
     # after a commit
 
     def _on_commit(self, committed: Committed) -> None:
-        """Publish the outbox now, and give the hints that nothing depends on."""
+        """Publish the outbox now, and send the hints, on which nothing depends."""
         if committed.has_events:
             self.committed()
         if committed.task_run_moves:

@@ -20,7 +20,7 @@ _TABLES = {RunKind.FLOW_RUN: "runs.flow_run", RunKind.TASK_RUN: "runs.task_run"}
 async def write_artifact(
     database: Database, command: WriteArtifact, *, id_: UUID, at: datetime
 ) -> Applied | Refused:
-    """Create, replace or delete, as the command's fields say."""
+    """Create, replace or delete, depending on the command's fields."""
     if command.artifact_id is not None and command.data is None:
         return await _delete(database, command)
     data = command.data if command.data is not None else {}
@@ -38,7 +38,7 @@ async def write_artifact(
 async def update_run(database: Database, command: UpdateRun, *, at: datetime) -> Applied | Refused:
     """Set a run's name or labels. Labels are kept sorted, as the queue's index needs them.
 
-    Names come from running code as well as from people: what cannot be kept is replaced, what is too long is cut.
+    Names come from running code as well as from people: invalid characters are replaced, long names are cut.
     """
     name = command.name
     if name is not None:

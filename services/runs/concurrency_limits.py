@@ -1,7 +1,7 @@
-"""Concurrency limits as people set them, and the sweep that keeps slots and runs in agreement.
+"""Verbs for concurrency limits, and the sweep that keeps slots and runs consistent.
 
-Setting, lowering or deleting a limit acts from its commit: whoever starts a run reads the limit's row under its lock.
-Runs that are at work already stay so and are counted; a lowered limit lets nobody in until enough have left.
+Setting, lowering or deleting a limit takes effect at its commit: every start of a run reads the limit's row under its
+lock. Runs that already run go on and are counted; after a lowering no run starts until enough have ended.
 """
 
 from contextlib import suppress
@@ -22,9 +22,9 @@ from services.runs.ledger.journal import RepairedSlots
 STEP = 500
 """Limits repaired in one round."""
 TRIES = 5
-"""To set one limit, while counted runs are deleted."""
+"""Attempts to set one limit while counted runs are deleted."""
 HIGHEST = 2**31 - 1
-"""What the column holds, and GraphQL's Int."""
+"""The range of the column, and of GraphQL's Int."""
 
 _TABLES = {
     RunKind.FLOW_RUN: ("runs.flow_concurrency_limit", "name"),
@@ -35,11 +35,11 @@ _TABLES = {
 async def set_limit(
     database: Database, command: SetConcurrencyLimit, *, id_: UUID, at: datetime
 ) -> Applied | Refused:
-    """Make the limit or change its number; its id stays. Runs at work are counted at once."""
+    """Make the limit or change its number; its id stays. Running runs are counted at once."""
     if (reason := _unacceptable(command)) is not None:
         return Refused(code=Code.INVALID, fields={"reason": reason})
     for _ in range(TRIES - 1):
-        # A run that is counted may be deleted before its slot is there; without that run it is another count.
+        # A counted run may be deleted before its slot is inserted; then we count again.
         with suppress(ForeignKeyViolationError):
             return await _set_limit(database, command, id_=id_, at=at)
     return await _set_limit(database, command, id_=id_, at=at)
@@ -70,7 +70,7 @@ async def delete_limit(database: Database, command: DeleteConcurrencyLimit) -> b
     """Delete a limit with its slots; False for an unknown id."""
     table, _ = _TABLES[command.run_kind]
     async with database.transaction() as connection:
-        # The limit first: its lock waits for those who are taking slots of it, and nobody takes one afterwards.
+        # The limit first: its lock waits for transactions that take its slots, and none takes one afterwards.
         tag = await connection.execute(
             f"DELETE FROM {table} WHERE id = $1 AND tenant_id = $2",
             command.limit_id,
@@ -83,7 +83,7 @@ async def delete_limit(database: Database, command: DeleteConcurrencyLimit) -> b
 
 
 async def repair_slots(database: Database, *, at: datetime) -> RepairedSlots:
-    """Free slots that no run occupies, and count runs that work without one."""
+    """Free slots that no run occupies, and add slots for runs that run without one."""
     rows = await database.pool.fetch(statement(__file__, "limits_in_doubt"), STEP)
     freed = counted = 0
     tenants: frozenset[UUID] = frozenset()

@@ -1,4 +1,4 @@
-"""One method per verb, work message and event: hand over, answer."""
+"""One method per verb, work message and event: call the code that does it, answer."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ T = TypeVar("T", bound=Message)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handlers:
-    """What the service answers and consumes."""
+    """The handlers of the service."""
 
     database: Database
     commit: GroupCommit[Command, Answer]
@@ -35,9 +35,9 @@ class Handlers:
     seen: Callable[[Awaitable[None]], None]
     """Runs something in the background: an agent's presence must not delay its answer."""
     due: Callable[[UUID], None]
-    """Told of a tenant whose waiting runs may start now."""
+    """Called with a tenant whose waiting runs may start now."""
     agent_changed: Callable[[UUID, UUID], None]
-    """Told of an agent, as (tenant, id), that has registered or is gone."""
+    """Called with an agent, as (tenant, id), that has registered or was deleted."""
 
     # states and creation
 
@@ -106,7 +106,7 @@ class Handlers:
         return Applied(id=agent_id)
 
     async def delete_agent(self, request: runs.DeleteAgent) -> Applied:
-        """Forget an agent."""
+        """Delete an agent."""
         done = await self.agents.delete(request.tenant_id, request.agent_id)
         if done:
             self.agent_changed(request.tenant_id, request.agent_id)
@@ -119,7 +119,7 @@ class Handlers:
         return await artifacts.update_run(self.database, request, at=self.clock())
 
     async def delete_flow_run(self, request: runs.DeleteFlowRun) -> Applied:
-        """Delete a run; whoever waits for the slots that it held may start."""
+        """Delete a run; runs that wait for its slots may start."""
         done = await removal.delete_flow_run(
             self.database,
             request.tenant_id,
@@ -145,7 +145,7 @@ class Handlers:
         return answer
 
     async def delete_concurrency_limit(self, request: runs.DeleteConcurrencyLimit) -> Applied:
-        """Lift a limit."""
+        """Remove a limit."""
         done = await concurrency_limits.delete_limit(self.database, request)
         self.due(request.tenant_id)
         return Applied(id=request.limit_id, success=done)
@@ -153,7 +153,7 @@ class Handlers:
     # work and events
 
     async def on_work(self, work: Message) -> None:
-        """What the scheduler and Lazarus want done."""
+        """The work of the scheduler and Lazarus."""
         match work:
             case runs.ForgetDeleted():
                 await planned.forget_deleted(self.database, work)
@@ -183,7 +183,7 @@ class Handlers:
         if answer.reason is not None:
             metrics.INSTANTS_REFUSED.labels(reason=answer.reason.partition(":")[0]).inc()
         elif answer.count < len(work.instants) and await planned.follow(self.database, work):
-            self.due(work.tenant_id)  # other labels may suit an agent that waits
+            self.due(work.tenant_id)  # with other labels it may suit a waiting agent
 
     async def on_zombie(self, event: heartbeat.FlowRunZombieDetected) -> None:
         """A live run has been silent for too long."""

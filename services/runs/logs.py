@@ -1,10 +1,10 @@
 """Log lines: drained from JetStream by COPY, deduplicated by (id, created), and written by the ledger itself.
 
-A message as every gateway writes it is read by plain checks (`usual_rows_of`); any other by the contract, which knows
-what to forgive, and is buried alone if it is no log batch; a line that is none is lost alone. A batch is one
-transaction: count the lines of each run, cut what is beyond the run's cap, COPY the rest. A redelivered batch meets its
-own keys; then, and only then, the rows that are there already are looked up and left out. A capped run says so in a
-line of its own, and `runs.log_usage` counts what was turned away.
+A message as every gateway writes it is read by plain checks (`usual_rows_of`); any other by the contract, which accepts
+more forms. A message that is no log batch goes to the DLQ alone; an invalid line is lost alone. A batch is one
+transaction: count the lines of each run, drop those beyond the run's cap, COPY the rest. A redelivered batch conflicts
+with its own keys; only then the existing rows are looked up and left out. A capped run gets a line that says so, and
+`runs.log_usage` counts the dropped lines.
 """
 
 from collections import Counter
@@ -38,15 +38,15 @@ COLUMNS = (
 )  # fmt: skip
 CAP_LOGGER = "headwater.Logs.FlowRun"
 _LINES_PER_MESSAGE = 1 << 20
-"""`sequence` is the message's place in the stream times this, plus the line's place in the message."""
+"""`sequence` is the message's sequence in the stream times this, plus the line's index in the message."""
 _LAST_SEQUENCE = (1 << 63) - 1
 _ROWS = 5_000
-"""Lines of a transaction, at least while there are as many: 20 ms of this process, in which states and queues wait.
+"""Lines of a transaction, if there are as many: 20 ms of this process, in which states and queues wait.
 
 A flood fills a fetch with a hundred times as many. COPY takes 6.5 us a line by 2,500, 4.3 by 5,000, 3.6 by 10,000.
 """
 MESSAGE_LIMIT = 1_000_000
-"""Characters of a line; clients cut theirs there themselves."""
+"""Characters of a line; clients cut their lines at the same length."""
 
 Row = tuple[Any, ...]
 _TENANT, _FLOW_RUN = COLUMNS.index("tenant_id"), COLUMNS.index("flow_run_id")
@@ -69,8 +69,8 @@ class LogDrain:
     async def handle(self, messages: Sequence[Msg]) -> None:
         """Write every line of the messages once. Raises only when PostgreSQL is away.
 
-        Each part of a flood is acknowledged when it is written: were it delivered again because a later part failed,
-        lines that the cap had turned away would be counted again, as nothing of them is kept by which to know them.
+        Each part of a flood is acknowledged when it is written. If it were delivered again because a later part failed,
+        lines that the cap had dropped would be counted again, because dropped lines leave no key.
         """
         rows: list[Row] = []
         part: list[Msg] = []
@@ -85,7 +85,7 @@ class LogDrain:
             await self.write(rows)
 
     async def _read(self, message: Msg) -> list[Row]:
-        """The rows of a message; none of one that cannot be stored, which is buried."""
+        """The rows of a message; none for one that cannot be stored, which goes to the DLQ."""
         tenant, sequence = message.subject.split(".")[2], message.metadata.sequence.stream
         usual = usual_rows_of(message.data, tenant=tenant, sequence=sequence)
         if usual is not None:
@@ -104,7 +104,7 @@ class LogDrain:
         return rows_of(batch, sequence=sequence)
 
     async def write(self, rows: Sequence[Row]) -> None:
-        """Write rows that may be there already."""
+        """Write rows that may exist already."""
         try:
             await self._write(rows)
         except asyncpg.UniqueViolationError:
@@ -114,7 +114,7 @@ class LogDrain:
         await self._signal(rows)
 
     async def _signal(self, rows: Sequence[Row]) -> None:
-        """Tell whoever looks at these runs that there is more to read; a lost signal costs them a look."""
+        """Signal that these runs have new lines; after a lost signal readers only see them later."""
         runs_of: dict[Any, set[Any]] = {}
         for row in rows:
             runs_of.setdefault(row[_TENANT], set()).add(row[_FLOW_RUN])
@@ -149,7 +149,7 @@ class LogDrain:
     async def _within_cap(
         self, connection: Connection, rows: Sequence[Row]
     ) -> tuple[list[Row], int]:
-        """The rows to write, with a notice for each run that meets its cap now, and how many are dropped."""
+        """The rows to write, with a notice for each run that reaches its cap now, and how many are dropped."""
         given = Counter((row[4], row[3]) for row in rows if row[4] is not None)
         if not given:
             return list(rows), 0
@@ -195,7 +195,7 @@ class LogDrain:
         *,
         at: datetime,
     ) -> list[Row]:
-        """One line in each run that met its cap in this batch: what it dropped before was nothing."""
+        """One line in each run that reached its cap in this batch: it had dropped nothing before."""
         message = (
             f"This run has {self._cap} log lines, as many as are kept; further ones are dropped."
         )
@@ -209,16 +209,17 @@ class LogDrain:
 
 
 def _fault(batch: LogBatch, tenant: str) -> str | None:
-    """Why a batch cannot be stored: permissions confine an agent's subjects, and nobody has looked at the body."""
+    """Why a batch cannot be stored: permissions check an agent's subjects, but not the body."""
     if tenant != str(batch.tenant_id):
         return "the tenant is not that of the subject"
     return "`accepted` is no timestamp in UTC" if in_utc(batch.accepted) is None else None
 
 
 def read_batch(data: bytes) -> tuple[LogBatch, list[str]]:
-    """A message by its contract, and why some of its lines are none. ValueError (also pydantic's) if it is no batch.
+    """A message by its contract, and why some of its lines are invalid. ValueError (also pydantic's) if it is no batch.
 
-    What text no database holds is replaced (`libs/runtime/reported.py`), and one bad line does not cost the others.
+    Characters that cannot be stored are replaced (`libs/runtime/reported.py`), and one bad line does not affect the
+    others.
     """
     try:
         return LogBatch.model_validate_json(data), []
@@ -241,10 +242,10 @@ def read_batch(data: bytes) -> tuple[LogBatch, list[str]]:
 
 
 def usual_rows_of(data: bytes, *, tenant: str, sequence: int) -> list[Row] | None:
-    """What `rows_of` gives for a batch in which nothing needs a second look; None for every other.
+    """The result of `rows_of` for a batch without anything unusual; None for every other.
 
-    A line costs a third of what it does with pydantic, which is for what is odd or wrong: it knows what to forgive, and
-    how to say what it does not. A few more forms of moments and ids pass here than there: what they mean is as clear.
+    A line costs a third of its cost with pydantic, which is used for unusual or wrong input: it accepts more forms, and
+    explains errors. A few more forms of timestamps and ids are accepted here than there; their meaning is as clear.
     """
     if b"\\u0000" in data:
         return None
@@ -294,7 +295,8 @@ class _Ids(dict[str | None, UUID | None]):
 
 
 def rows_of(batch: LogBatch, *, sequence: int) -> list[Row]:
-    """A batch as rows in the order of COLUMNS. A line of a time that UTC does not have bears that of acceptance."""
+    """A batch as rows in the order of COLUMNS. A line with a time outside of UTC's calendar gets the time of
+    acceptance."""
     first = sequence * _LINES_PER_MESSAGE
     accepted = aware(batch.accepted)
     return [
@@ -336,7 +338,7 @@ def _storable(text: str | None) -> str | None:
 
 
 def _storable_info(info: object) -> object:
-    """Any JSON value as jsonb takes it. What orjson refuses to write, an integer beyond 64 bits, is kept as text."""
+    """Any JSON value in a form for jsonb. An integer beyond 64 bits, which orjson refuses, is stored as text."""
     if info is None:
         return None
     fitting = reported.fit(reported.clean(info), limit=MESSAGE_LIMIT)

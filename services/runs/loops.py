@@ -1,4 +1,4 @@
-"""What the ledger does by itself: one tick per duty. Dispatch has duties of its own."""
+"""The loops of the ledger: one tick per duty. Dispatch has its own."""
 
 from collections.abc import Callable
 from uuid import UUID
@@ -17,7 +17,7 @@ from services.runs.settings import RunsSettings
 
 
 class Duties:
-    """`due` is told of a tenant whose waiting runs may start now."""
+    """`due` is called with a tenant whose waiting runs may start now."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class Duties:
         self.agent_watch = agent_watch
 
     def all(self) -> tuple[Duty, ...]:
-        """Each with how often."""
+        """Each with its interval."""
         settings = self._settings
         return (
             Duty("upkeep", settings.upkeep_tick, self.upkeep),
@@ -52,7 +52,7 @@ class Duties:
         )
 
     async def upkeep(self) -> list[str]:
-        """Make the partitions of coming weeks, drop those past their retention; the dropped ones."""
+        """Make the partitions of coming weeks, drop those past their retention; returns the dropped ones."""
         now = self._clock()
         await upkeep.keep_partitions(self._database, now=now)
         dropped = await upkeep.drop_old(
@@ -67,14 +67,14 @@ class Duties:
         return dropped
 
     async def sweep(self) -> int:
-        """Do what lost events would have done; how many runs it touched."""
+        """Do the work of lost events; returns how many runs it changed."""
         touched = await upkeep.sweep(self._database, self._commit)
         if touched:
             self._log.info("runs_swept", count=touched)
         return touched
 
     async def repair_slots(self) -> int:
-        """Make slots of concurrency limits agree with the runs; how many did not."""
+        """Make slots of concurrency limits consistent with the runs; returns how many were not."""
         done = await concurrency_limits.repair_slots(self._database, at=self._clock())
         if done.freed or done.counted:
             self._log.warning("slots_repaired", freed=done.freed, counted=done.counted)
@@ -83,7 +83,7 @@ class Duties:
         return done.freed + done.counted
 
     async def end_cancellations(self) -> int:
-        """Cancel what was asked to stop and did not; how many."""
+        """Cancel runs that should stop and did not; returns how many."""
         ended = await upkeep.end_cancellations(
             self._database, self._commit, deadline=self._settings.cancel_deadline, now=self._clock()
         )
@@ -92,7 +92,7 @@ class Duties:
         return ended
 
     async def end_left_task_runs(self) -> int:
-        """End task runs whose flow run is over or waits, and is silent; in how many flow runs."""
+        """End task runs whose flow run has ended or waits, and is silent; returns in how many flow runs."""
         silence = 2 * self._settings.heartbeat_silence
         ended = await upkeep.end_left_task_runs(
             self._database,
@@ -110,7 +110,8 @@ class Duties:
         return await self.agent_watch.look(self._clock())
 
     async def mark_late(self) -> int:
-        """Say of due runs why they have not started, and show how many there are; how many have a new reason."""
+        """Write the reason why due runs have not started, and export their number; returns how many have a new
+        reason."""
         await upkeep.show_due(self._database)
         return await upkeep.mark_late(
             self._database,

@@ -1,6 +1,7 @@
-"""Planned runs: those that a schedule has ahead and nobody has touched. What may be made, follow, and be cleared.
+"""Planned runs: future runs of a schedule that no person has changed. Which are made, updated and cleared.
 
-The rules in words: `services/scheduler/domain/proposals.py`, which proposes what is decided here under locks.
+The rules in words: `services/scheduler/domain/proposals.py`, which makes the proposals that are decided here under
+locks.
 """
 
 from collections.abc import Sequence
@@ -29,9 +30,9 @@ from services.runs.ledger.removal import STEP, delete_runs
 
 
 async def follow(database: Database, command: CreateScheduled) -> int:
-    """Give the planned runs of these instants the inputs that they would be made with now; how many had others.
+    """Update the planned runs of these instants to their current inputs; returns how many had others.
 
-    Whatever changes the inputs later proposes later, waits for these locks, and then reads what is current.
+    A later change of the inputs is proposed later, waits for these locks, and then reads the current inputs.
     """
     async with database.transaction() as connection:
         flow = (await reads.share_flows(connection, [command.flow_id])).flows.get(command.flow_id)
@@ -46,7 +47,7 @@ async def follow(database: Database, command: CreateScheduled) -> int:
         )
         if not rows:
             return 0
-        # Read again under the locks: who held them may have followed a change that came after our first look.
+        # Read again under the locks: their earlier holder may have applied a change that came after our first read.
         flow = (await reads.share_flows(connection, [flow.id])).flows[flow.id]
         planned = [(row["id"], command.instants[row["number"] - 1]) for row in rows]
         return await _give_inputs(connection, flow, planned)
@@ -88,7 +89,7 @@ async def _give_inputs(
 
 
 async def clear(database: Database, command: ClearScheduled) -> int:
-    """Delete a flow's pending auto-scheduled runs but those whose key is to be kept; none for a stale proposal."""
+    """Delete a flow's pending auto-scheduled runs except those with a key to keep; none for a stale proposal."""
     total = 0
     while True:
         async with database.transaction() as connection:
@@ -113,7 +114,7 @@ async def clear(database: Database, command: ClearScheduled) -> int:
 async def forget_deleted(
     database: Database, command: ForgetDeleted, *, at: datetime | None = None
 ) -> None:
-    """Let a flow that has nothing ahead, since all of it was deleted, have it again. Tests pass a time."""
+    """Let a flow without planned runs, because all were deleted, get them again. Tests pass a time."""
     async with database.transaction() as connection:
         await connection.execute(
             statement(__file__, "forget_deleted"), command.tenant_id, command.flow_id, at

@@ -20,7 +20,7 @@ _OF_AGENTS = tuple(
 
 
 class RunsSettings(PingSettings):
-    """How much is committed together, how long things are kept, and when patience ends."""
+    """Sizes of batches, retention times, and deadlines."""
 
     relations: ClassVar[tuple[AtMost, ...]] = (
         AtMost(
@@ -94,11 +94,11 @@ class RunsSettings(PingSettings):
 
     @model_validator(mode="after")
     def _check_agents(self) -> Self:
-        """Dispatch has settings of its own, which must fit ours."""
+        """Dispatch has settings of its own, which must fit these."""
         try:
             dispatch = DispatchSettings()
         except ValidationError:
-            return self  # said where dispatch is made
+            return self  # checked where dispatch is constructed
         wrong = incoherence(_OF_AGENTS, dispatch, self)
         if wrong is not None:
             raise ValueError(wrong)

@@ -1,4 +1,4 @@
-"""What the ledger listens to: its verbs, those of native agents, work, events and log lines."""
+"""The ledger's subscriptions: its verbs, those of native agents, work, events and log lines."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -36,7 +36,7 @@ def router(service: str, handlers: Handlers, dispatch: Dispatch, drain: LogDrain
 
 
 def _verbs(router: Router, handlers: Handlers) -> None:
-    # These join the group commit, and the last is asked by every stock agent every few seconds.
+    # These join the group commit, and every stock agent calls the last one every few seconds.
     router.lean_verb(runs.SET_STATES, Benchmark.RUNS)(handlers.set_states)
     router.lean_verb(runs.CREATE_FLOW_RUN, Benchmark.RUNS)(handlers.create_flow_run)
     router.lean_verb(runs.GET_OR_CREATE_TASK_RUN, Benchmark.RUNS)(handlers.get_or_create_task_run)
@@ -75,7 +75,7 @@ def _verbs(router: Router, handlers: Handlers) -> None:
 def _agent_verbs(router: Router, dispatch: Dispatch) -> None:
     verbs = dispatch.verbs
 
-    # Most claims wait here for long, and renewals are a group commit.
+    # Most claims wait for long, and renewals are a group commit.
     router.lean_agent_verb(agents.CLAIM, Benchmark.AGENT_DISPATCH, whose=asking_tenant)(
         verbs.on_claim
     )

@@ -1,4 +1,4 @@
-"""What time and lost events leave to do: partitions, retention, archived and deleted flows, overdue cancellations.
+"""Periodic work: partitions, retention, lost events about archived and deleted flows, overdue cancellations.
 
 Each function is one verb that a loop calls and a test can call. They find candidates without locks and then go through
 the ledger or lock as it does, so that two replicas doing the same at once are harmless.
@@ -23,21 +23,21 @@ from services.runs.ledger.commands import (
 STEP = 500
 """Candidates per round."""
 DUE_SHOWN = 10_000
-"""Due runs that are counted; more are as alarming as so many."""
+"""Most due runs that are counted; more would not change an alert."""
 LATE_STEP = 2000
-"""Rows of one transaction that marks late runs: short enough not to be in the way of a claim."""
+"""Rows of one transaction that marks late runs: few enough not to delay a claim."""
 WEEKS_AHEAD = 8
-"""Partitions made in advance: two months in which nobody needs to notice that upkeep does not run."""
+"""Partitions made in advance: for two months without upkeep nothing breaks."""
 
 Commit = GroupCommit[Command, Answer]
 
 
 async def clear_archived(database: Database, commit: Commit, flow_id: UUID) -> int:
-    """Delete an archived flow's pending auto-scheduled runs and cancel the ad-hoc ones that wait; how many.
+    """Delete an archived flow's pending auto-scheduled runs and cancel the waiting ad-hoc ones; returns how many.
 
-    A run that has begun goes on, also while it waits for a retry or after Lazarus: archiving ends no work. What has not
-    begun waits for nothing any more, since no queue offers it, whatever it was waiting for (domain/queue.py).
-    The event may be late: a flow that has been unarchived since keeps its runs.
+    A run that has begun goes on, also while it waits for a retry or after Lazarus: archiving ends no running work. A
+    run that has not begun would wait for ever, because no queue offers it any more (domain/queue.py). The event may be
+    late: a flow that has been unarchived since keeps its runs.
     """
     total = 0
     while True:
@@ -69,14 +69,14 @@ async def clear_archived(database: Database, commit: Commit, flow_id: UUID) -> i
 
 
 async def remove_runs_of_deleted(database: Database, flow_id: UUID) -> int:
-    """Delete the runs of a flow that is gone; none while the flow exists, whatever an event says."""
+    """Delete the runs of a deleted flow; none while the flow exists, whatever the event says."""
     if await database.pool.fetchval("SELECT true FROM registry.flow WHERE id = $1", flow_id):
         return 0
     return await removal.delete_runs_of_flow(database, flow_id)
 
 
 async def sweep(database: Database, commit: Commit) -> int:
-    """Do what events of archived and deleted flows would have done, had they arrived; how many runs it touched."""
+    """Do the work of lost events about archived and deleted flows; returns how many runs it changed."""
     archived = await database.pool.fetch(
         """
         SELECT DISTINCT r.flow_id FROM runs.flow_run r JOIN registry.flow f ON f.id = r.flow_id
@@ -108,7 +108,7 @@ async def sweep(database: Database, commit: Commit) -> int:
 async def end_cancellations(
     database: Database, commit: Commit, *, deadline: timedelta, now: datetime
 ) -> int:
-    """Cancel runs that were asked to stop longer than the deadline ago; how many."""
+    """Cancel runs that should have stopped before the deadline; returns how many."""
     rows = await database.pool.fetch(
         """
         SELECT id, tenant_id, version FROM runs.flow_run
@@ -132,10 +132,10 @@ async def end_cancellations(
 async def end_left_task_runs(
     database: Database, commit: Commit, *, silence: timedelta, unheard: timedelta, now: datetime
 ) -> int:
-    """End task runs that run in silent flow runs which do not; in how many flow runs.
+    """End running task runs of silent flow runs that do not run; returns in how many flow runs.
 
-    `silence` is twice what a live run may be silent: of its last pings not every one is written down. Nobody is judged
-    unless pings were heard all the while, as the watch says, whose own word may be `unheard` old.
+    `silence` is twice the allowed silence of a live run, because not every ping is written. Runs are judged only if
+    pings were heard during the whole time, by the watch, whose confirmation may be `unheard` old.
     """
     rows = await database.pool.fetch(
         statement(__file__, "left_task_runs"), now - silence, now - unheard, STEP
@@ -158,7 +158,7 @@ async def end_left_task_runs(
 async def mark_late(
     database: Database, *, late_after: timedelta, silent_after: timedelta, now: datetime
 ) -> int:
-    """Give due runs the reason for which they have not started; how many have a new one."""
+    """Write the reason why due runs have not started; returns how many have a new one."""
     total = 0
     while True:
         async with database.transaction() as connection:
@@ -172,7 +172,7 @@ async def mark_late(
 
 
 async def show_due(database: Database) -> None:
-    """Show how many runs are due, and how long the oldest has waited."""
+    """Export how many runs are due, and how long the oldest has waited."""
     row = await database.pool.fetchrow(
         """
         SELECT count(*) AS runs, extract(epoch FROM now() - min(state_start_time)) AS waited FROM (
@@ -188,7 +188,7 @@ async def show_due(database: Database) -> None:
 
 
 async def keep_partitions(database: Database, *, now: datetime) -> int:
-    """Make the partitions of the coming weeks; how many were missing."""
+    """Make the partitions of the coming weeks; returns how many were missing."""
     made: int = await database.pool.fetchval(
         "SELECT runs.ensure_partitions($1, $2)", now, WEEKS_AHEAD
     )
@@ -203,7 +203,7 @@ async def drop_old(
     runs: timedelta | None,
     now: datetime,
 ) -> list[str]:
-    """Drop partitions past their retention, and delete old finished runs; what was dropped."""
+    """Drop partitions past their retention, and delete old finished runs; returns the dropped ones."""
     dropped: list[str] = []
     for parent, kept in (("flow_run_state", states), ("task_run_state", states), ("log", logs)):
         if kept is not None:
@@ -213,7 +213,8 @@ async def drop_old(
             dropped += [row["name"] for row in rows]
     if logs is not None:
         await database.pool.execute("DELETE FROM runs.log_usage WHERE updated < $1", now - logs)
-    # A tombstone says that an instant to come is not made; what has passed never is. An hour, as clocks may differ.
+    # A tombstone prevents a future instant from being made; a past one is never made. An hour, because clocks may
+    # differ.
     await database.pool.execute(
         "DELETE FROM runs.deleted_instant WHERE start_time < $1", now - timedelta(hours=1)
     )

@@ -24,7 +24,7 @@ class Scheduler(Service):
         self._ticks = self.add_duties(duties(settings, self.planner))["schedules"]
 
     def declare(self) -> None:
-        """Say what it listens to."""
+        """Declare its subscriptions."""
         self.bus.include(subscribers.router(self.name, self.planner, self._ticks, self.clock))
 
 

@@ -1,4 +1,4 @@
-"""What the scheduler does by itself: one tick per duty."""
+"""The loops of the scheduler: one tick per duty."""
 
 from libs.runtime.loop import Duty
 from services.scheduler.planner import Planner

@@ -1,4 +1,4 @@
-"""Claim rows, decide, tell the ledger what is ahead, settle."""
+"""Claim rows, decide, send the proposals to the ledger, write the rows."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -25,13 +25,13 @@ from services.scheduler.store import Claimed, Settled, Store
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(seconds=30)  # how long a proposal may be on its way to the ledger
-INSTANTS_AT_ONCE = 200  # of one message: the ledger's transactions stay short
+PATIENCE = timedelta(seconds=30)  # how long a proposal may take to reach the ledger
+INSTANTS_AT_ONCE = 200  # in one message: keeps the ledger's transactions short
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticked:
-    """What one tick did."""
+    """The numbers of one tick."""
 
     adopted: int = 0
     changed: int = 0
@@ -51,7 +51,7 @@ class _Decided:
 
 
 class Planner:
-    """Keeps the ledger's runs the ones that schedules yield."""
+    """Keeps the planned runs of the ledger equal to the schedules."""
 
     def __init__(
         self,
@@ -69,9 +69,9 @@ class Planner:
         self._log = log
 
     async def on_flow_event(self, event: FlowEvent) -> None:
-        """Something happened to a flow: it is looked at anew at the next tick."""
+        """A flow has changed: it is evaluated again at the next tick."""
         if isinstance(event, registry.FlowPieceRegistered) and not event.whole:
-            return  # it is not followed before it is whole
+            return  # it is not followed before it is complete
         if isinstance(event, registry.FlowScheduleChanged) and event.on_again:
             await self._bus.publish_work(
                 subjects.WORK_FORGET_DELETED.at(flow_id=event.flow_id),
@@ -81,10 +81,10 @@ class Planner:
         async with self._database.transaction() as connection:
             await Store(connection).doubt(event.flow_id)
 
-    # the ten instants ahead
+    # the next ten instants
 
     async def tick(self, now: datetime | None = None) -> Ticked:
-        """Bring the ledger up to date with the registry; counts what was done. Tests pass a time."""
+        """Bring the ledger up to date with the registry; returns the numbers. Tests pass a time."""
         async with self._database.transaction() as connection:
             store = Store(connection)
             now = now or await store.now()
@@ -119,7 +119,7 @@ class Planner:
         return done
 
     async def compare(self, now: datetime | None = None) -> int:
-        """Say again what is ahead of flows whose runs in the ledger are not that; how many flows. Tests pass a time."""
+        """Propose again for flows whose runs in the ledger differ; returns how many flows. Tests pass a time."""
         async with self._database.transaction() as connection:
             store = Store(connection)
             moment = now or await store.now()
@@ -147,13 +147,13 @@ class Planner:
     async def _settle_once(
         self, claim: Callable[[Store], Awaitable[list[Claimed]]], now: datetime
     ) -> tuple[int, int]:
-        """Claim some rows, say to the ledger what follows, settle them: (rows, instants)."""
+        """Claim some rows, send the proposals, write the rows; returns (rows, instants)."""
         async with self._database.transaction() as connection:
             store = Store(connection)
             claimed = await claim(store)
             if not claimed:
                 return 0, 0
-            # Reading a schedule is plain computing, at worst a tenth of a second each: not on the event loop.
+            # Evaluating a schedule takes CPU, at worst a tenth of a second each: not on the event loop.
             decided = await asyncio.to_thread(self._decide, claimed, now)
             await faults.reached(faults.Point.SCHEDULER_BEFORE_PROPOSE)
             await self._publish(decided.messages)
@@ -162,7 +162,7 @@ class Planner:
         return len(claimed), decided.instants
 
     async def _clear_again(self, now: datetime) -> int:
-        """Forget paused flows whose pending runs are gone; say it again where they are not."""
+        """Delete the rows of paused flows without pending runs; for the others propose the clearing again."""
         async with self._database.transaction() as connection:
             store = Store(connection)
             claimed = await store.claim_paused(self._settings.schedule_batch, now=now)
@@ -214,8 +214,8 @@ class Planner:
                 look_again=self._settings.schedule_look_again,
             )
         except Exception as error:
-            # One bad schedule must not hold up the others. What an earlier release made of it stays; this one may be
-            # wrong about it, and it is looked at again.
+            # One bad schedule must not delay the others. Runs that an earlier release made of it stay: this release may
+            # be wrong, and the schedule is evaluated again later.
             reason = f"{UNREADABLE}: {error}"
             if reason != row.reason:
                 self._log.error(
@@ -245,7 +245,7 @@ class Planner:
 
 
 def _messages(row: Claimed, proposal: Proposal, now: datetime) -> list[tuple[str, Message]]:
-    """What the ledger is told: first what to clear, then what to make, no more at once than it takes in one commit."""
+    """The messages to the ledger: first the runs to clear, then those to make, in parts that fit into one commit."""
     messages: list[tuple[str, Message]] = []
     if proposal.keep is not None:
         messages.append(

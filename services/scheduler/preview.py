@@ -1,4 +1,4 @@
-"""What a schedule would yield, for whoever is about to save one. Reads and writes nothing."""
+"""The instants of a schedule, shown before it is saved. Reads and writes nothing."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -11,7 +11,7 @@ from services.scheduler.domain.schedules import BadScheduleError, parse
 
 async def preview(asked: PreviewSchedule, *, now: datetime) -> Instants | Refused:
     """The next events; Refused(INVALID) with what is wrong with the schedule."""
-    # Reading a schedule is plain computing, at worst a tenth of a second: not on the event loop.
+    # Evaluating a schedule takes CPU, at worst a tenth of a second: not on the event loop.
     return await asyncio.to_thread(_events, asked, asked.after or now)
 
 

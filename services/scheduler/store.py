@@ -17,8 +17,8 @@ from services.scheduler.domain.proposals import UNREADABLE, Key
 class Claimed:
     """A row that this replica holds. `schedule` None: it is no longer followed.
 
-    `changed` says that the ledger may hold runs of another schedule; `again`, that all that is ahead is to be said
-    anew. `said` are the keys that were said, each with when. `required`: what every clock must give.
+    `changed`: the ledger may have runs of another schedule. `again`: propose all keys again. `said`: the proposed keys,
+    each with its time. `required`: the parameters that every clock must give.
     """
 
     flow_id: UUID
@@ -35,7 +35,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused:
-    """A flow that is no longer followed. `pending`: the ledger still holds runs of its schedule."""
+    """A flow that is no longer followed. `pending`: the ledger still has runs of its schedule."""
 
     flow_id: UUID
     tenant_id: UUID
@@ -44,7 +44,7 @@ class Paused:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settled:
-    """What a claimed row becomes. `cleared`: the ledger was told to clear what is not ahead."""
+    """The new contents of a claimed row. `cleared`: a `ClearScheduled` was sent."""
 
     row: Claimed
     said: Mapping[Key, datetime]
@@ -55,7 +55,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """Counts for the metrics: `broken` cannot be read, `blocked` lack a required parameter."""
+    """Counts for the metrics: `broken` cannot be parsed, `blocked` lack a required parameter."""
 
     active: int
     broken: int
@@ -92,12 +92,12 @@ class Store:
         return now
 
     async def adopt(self) -> int:
-        """Make rows for flows that have none; how many."""
+        """Make rows for flows that have none; returns how many."""
         done: str = await self.connection.execute(statement(__file__, "adopt"))
         return int(done.rsplit(" ", 1)[1])
 
     async def followed(self) -> Followed:
-        """How many schedules are followed, and how many of those yield less than they say."""
+        """How many schedules are followed, and how many of those yield fewer runs than they define."""
         row = await self.connection.fetchrow(
             f"""
             SELECT count(*) AS active,
@@ -120,14 +120,14 @@ class Store:
         return [_claimed(row) for row in rows]
 
     async def find_different(self, *, now: datetime, patience: timedelta) -> list[UUID]:
-        """Flows whose runs ahead are not what was said longer than `patience` ago."""
+        """Flows whose planned runs differ from the proposals older than `patience`."""
         rows = await self.connection.fetch(
             statement(__file__, "find_different"), now, patience, UNREADABLE
         )
         return [row["flow_id"] for row in rows]
 
     async def claim_different(self, flow_ids: list[UUID], *, now: datetime) -> list[Claimed]:
-        """Rows of these flows that nobody has dealt with since `now`."""
+        """Rows of these flows that no replica has handled since `now`."""
         rows = await self.connection.fetch(statement(__file__, "claim_different"), flow_ids, now)
         return [_claimed(row) for row in rows]
 
@@ -137,11 +137,11 @@ class Store:
         return [Paused(**dict(row)) for row in rows]
 
     async def pause(self, flow_ids: list[UUID], *, again: datetime, now: datetime) -> None:
-        """Note that these flows are no longer followed; they are looked at `again`."""
+        """Note that these flows are no longer followed; they are checked at `again`."""
         await self.connection.execute(statement(__file__, "pause"), flow_ids, again, now)
 
     async def settle(self, rows: list[Settled], *, now: datetime) -> None:
-        """Write what was decided."""
+        """Write the decisions."""
         await _SETTLE.execute(
             self.connection,
             settled=[
@@ -169,7 +169,7 @@ class Store:
         )
 
     async def doubt(self, flow_id: UUID) -> None:
-        """Look at this flow anew, whatever the row says: something happened to it."""
+        """Mark this flow for a new evaluation, because it has changed."""
         await self.connection.execute(
             "UPDATE scheduler.schedule SET fingerprint = '' WHERE flow_id = $1", flow_id
         )

@@ -1,4 +1,4 @@
-"""What the scheduler listens to: the registry's events about flows, and who asks what a schedule yields."""
+"""The scheduler's subscriptions: the registry's events about flows, and requests for a preview."""
 
 from libs.contracts import registry, scheduler, streams
 from libs.contracts.base import Refused
@@ -23,7 +23,7 @@ FLOW_EVENTS: tuple[type[FlowEvent], ...] = (
 
 
 def router(service: str, planner: Planner, ticks: Loop, clock: Clock) -> Router:
-    """What is heard makes the next tick come at once."""
+    """A message makes the next tick come at once."""
     router = Router(service)
     router.publishes(streams.WORK)
 

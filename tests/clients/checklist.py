@@ -271,9 +271,9 @@ POINTS: dict[int, Point] = {
     36: Point(
         "QUEUED, where a concurrency limit is reached",
         (
-            f"{LEDGER}/test_limits.py::test_a_queued_task_keeps_what_it_was_and_says_what_it_waits_for",
-            f"{LEDGER}/test_limits.py::test_a_flow_run_that_was_started_by_hand_waits_in_its_process",
-            f"{LEDGER}/test_limits.py::test_a_process_that_still_asks_moves_its_place_in_the_queue_on",
+            f"{LEDGER}/test_concurrency_limits.py::test_a_queued_task_keeps_what_it_was_and_says_what_it_waits_for",
+            f"{LEDGER}/test_concurrency_limits.py::test_a_flow_run_that_was_started_by_hand_waits_in_its_process",
+            f"{LEDGER}/test_concurrency_limits.py::test_a_process_that_still_asks_moves_its_place_in_the_queue_on",
             "matrix:task_limits",
         ),
     ),

@@ -1,6 +1,6 @@
 """When a silent run is a zombie. Pure: facts and times are arguments.
 
-* `last_heard`: whom this process heard when, by tenant and run.
-* `coverage`: over which time this process was in a position to hear.
-* `judgement`: what a silence means, by what the tables say of the run; when too many are silent at once.
+* `last_heard`: when this process heard each run last, by tenant and run.
+* `coverage`: the time over which this process could receive pings.
+* `judgement`: the meaning of a silence, by the run's rows; when too many are silent at once.
 """

@@ -1,10 +1,10 @@
-"""When this process is entitled to judge: over a time in which it was in a position to hear every ping. Pure.
+"""When this process may judge: only a time over which it could receive every ping. Pure.
 
 Silence proves something only where we listened. A process that has just started, whose connection was away, that was
-stopped, or that hears no gateway (so that pings may not get as far as NATS) starts to count anew. Hence an outage of
-ours delays a zombie by one silence at most, and never makes one.
+stopped, or that receives no signal of a gateway (so pings may not reach NATS) starts its coverage anew. So our own
+outage delays the detection of a zombie by one silence at most, and never makes one.
 
-Times are seconds of a steady clock.
+Times are seconds of a monotonic clock.
 """
 
 from dataclasses import dataclass
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
-    """Since when pings are heard without a gap, and when that was confirmed last; None: not yet."""
+    """Since when pings are heard without a gap, and the last confirmation of it; None: not yet."""
 
     since: float | None = None
     confirmed: float | None = None
     connection: int = 0
-    """Which of its connections the listener had then; another one means that pings went past us in between."""
+    """The number of the listener's connection then; another number means that pings were missed in between."""
 
     def confirm(self, now: float, *, lapse: float, connection: int) -> "Coverage":
-        """Pings are heard now. After a gap of more than `lapse`, or on another connection, a new time begins."""
+        """Pings are heard now. After a gap of more than `lapse`, or on another connection, coverage starts anew."""
         is_whole = (
             self.since is not None
             and self.confirmed is not None
@@ -30,7 +30,7 @@ class Coverage:
         return Coverage(since=self.since if is_whole else now, confirmed=now, connection=connection)
 
     def spans(self, period: float, *, now: float, lapse: float) -> bool:
-        """Whether pings were heard for the whole period that ends now. A lapsed confirmation is none."""
+        """Whether pings were heard for the whole period that ends now. An expired confirmation does not count."""
         return (
             self.since is not None
             and self.confirmed is not None
@@ -41,19 +41,19 @@ class Coverage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signs:
-    """What tells at this moment whether pings get as far as this process."""
+    """The facts that show now whether pings reach this process."""
 
     is_on_the_bus: bool
     is_listening: bool
     keeps_up: bool
-    """Whether what the broker sends now is read at once."""
+    """Whether messages of the broker are read without delay."""
     gateway_silent_for: float | None
-    """Seconds since a gateway said that it lives; None: not yet, or not needed."""
+    """Seconds since the last signal of a gateway; None: none yet, or not needed."""
     needs_gateway: bool
 
 
 def obstacles(signs: Signs, *, lapse: float) -> list[str]:
-    """Why pings may not be heard now, one sentence each; none when they are."""
+    """Why pings may not be heard now, one sentence each; empty when they are."""
     if not signs.is_on_the_bus:
         return ["NATS is not connected"]
     found: list[str] = []

@@ -1,6 +1,6 @@
-"""What the silence of a run means. Pure: facts and times are arguments.
+"""The meaning of a run's silence. Pure: facts and times are arguments.
 
-Asked only over a time that `coverage` spans, of runs that this process did not hear for the silence.
+Used only for a time that `coverage` spans, and runs that this process did not hear for the silence.
 """
 
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from uuid import UUID
 from libs.contracts.states import RUNNING_FAMILY, State
 
 TOLERANCE = 100
-"""A row may say by a hundredth of the silence later than our memory when a run was heard."""
+"""A row's time may be later than our memory's by a hundredth of the silence."""
 
 
 class Why(StrEnum):
@@ -27,7 +27,7 @@ class Why(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilentRun:
-    """A run of which nothing was heard, as the tables have it.
+    """A silent run, as it is in the tables.
 
     `guarded`: its Running state found heartbeats enabled. `seen`: its newest sign of life, a ping or a state.
     """
@@ -50,7 +50,7 @@ class Zombie:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotYet:
-    """Another replica heard it: its silence is whole after `rest`, unless it is heard again."""
+    """Another replica heard it: its silence is complete after `rest`, unless it is heard again."""
 
     rest: timedelta
 
@@ -66,10 +66,10 @@ Judgement = Zombie | NotYet | Drop
 
 
 def judge(run: SilentRun, *, now: datetime, silence: timedelta) -> Judgement:
-    """A guarded, running, enabled run that the tables, too, have not heard for the silence is a zombie.
+    """A guarded, running, enabled run is a zombie if its row, too, is as old as the silence.
 
-    The row of a run that pings to some replica is younger than the silence. Once it stops, its row says when it was
-    heard last, to the second (`LastHeard.late`), so what another replica heard last is in it too.
+    The row of a run that pings to some replica is younger than the silence. Once it stops, its row has the time of its
+    last ping to the second (`LastHeard.late`), including pings that only another replica heard.
     """
     if run.state == State.SUBMITTED:
         return Drop(why=Why.NOT_STARTED)
@@ -88,8 +88,8 @@ def judge(run: SilentRun, *, now: datetime, silence: timedelta) -> Judgement:
 def is_mass_silence(*, guarded: int, silent: int, known: int, least: int, share: float) -> bool:
     """Whether so few of many runs ping that the fault is likely between them and us.
 
-    `guarded`: live runs whose pings are waited for, by the tables. `known`: those that this process waits for, of which
-    `silent` missed a ping.
+    `guarded`: live runs that must ping, by the tables. `known`: those in this process's memory. `silent`: those of them
+    that missed a ping.
     """
     return guarded >= least and known - silent < share * guarded
 

@@ -1,9 +1,9 @@
-"""Whom this process heard when: kept in memory, so that a silence is known to the second. Pure.
+"""When this process heard each run last: kept in memory, so that a silence is known to the second. Pure.
 
-A run is known by its tenant and its id together, as one key of 32 bytes. What another tenant's key says of a run is
-under another key, and no sign of life. Only runs that the tables confirm get in, so strangers cost no memory here.
+A run is identified by its tenant and id together, as one key of 32 bytes. A ping with another tenant's id has another
+key, and is no sign of life. Only runs that are in the tables are added, so pings of unknown runs cost no memory.
 
-Times are seconds of a steady clock. A run is as silent as its newest ping is old.
+Times are seconds of a monotonic clock. A run's silence is the age of its newest ping.
 """
 
 import heapq
@@ -23,7 +23,7 @@ def key_of(tenant_id: UUID, flow_run_id: UUID) -> bytes:
 
 
 def key_in(subject: bytes) -> bytes | None:
-    """The key that a ping's subject names; None where it names no two UUIDs."""
+    """The key in a ping's subject; None if it does not have two UUIDs."""
     if len(subject) != _LENGTH:
         return None
     try:
@@ -34,31 +34,30 @@ def key_in(subject: bytes) -> bytes | None:
 
 
 def tenant_text_in(subject: bytes) -> bytes:
-    """The text of the tenant that a ping's subject names; any bytes where it names none."""
+    """The tenant's text in a ping's subject; arbitrary bytes if it has no tenant."""
     return subject[_PREFIX : _PREFIX + 36]
 
 
 def tenant_in(key: bytes) -> UUID:
-    """Whose run it is."""
+    """The tenant of a key."""
     return UUID(bytes=key[:_HALF])
 
 
 def run_in(key: bytes) -> UUID:
-    """Which run it is."""
+    """The run of a key."""
     return UUID(bytes=key[_HALF:])
 
 
 class LastHeard:
-    """Guarded runs, each with when it was heard last and which moment its row in `last_seen` bears.
+    """Guarded runs, each with the time when it was heard last and the time in its row of `last_seen`.
 
-    Some 300 bytes a run, with what its dictionary keeps free. The longest silent come first.
+    Some 300 bytes a run, with the free space of the dictionary. Ordered by the last ping, oldest first.
     """
 
     def __init__(self) -> None:
-        # The pairs are shared between runs that were heard and written at the same moments: one object a run would
-        # cost a million of them.
+        # Runs with the same times share one pair: one object for each run would mean a million of them.
         self._runs: OrderedDict[bytes, tuple[float, float]] = OrderedDict()
-        # Moments at which runs were only counted as heard: a few, of the start.
+        # Times at which runs were only counted as heard: a few, from the start.
         self._counted: set[float] = set()
         self._later: list[tuple[float, bytes]] = []
         self._of_tenant: dict[bytes, int] = {}
@@ -77,7 +76,8 @@ class LastHeard:
     def hear(
         self, keys: Iterable[bytes], now: float, *, coarse: float
     ) -> tuple[list[bytes], list[bytes]]:
-        """Note that these pinged; moments never go back. Those whose row is older than `coarse`, and unknown ones."""
+        """Note that these pinged; times never go back. Returns those whose row is older than `coarse`, and unknown
+        ones."""
         runs, to_the_end = self._runs, self._runs.move_to_end
         pairs: dict[float, tuple[float, float]] = {}
         due: list[bytes] = []
@@ -98,15 +98,15 @@ class LastHeard:
         return due, unknown
 
     def fill(self, keys: Mapping[bytes, float], start: float) -> None:
-        """Let runs in that a process finds in the table when it starts, each with the moment that its row bears.
+        """Add the runs that a process finds in the table at its start, each with the time in its row.
 
-        They count as heard at the start, which is no ping and is not written down as one.
+        They count as heard at the start. That is not a ping, and is not written as one.
         """
         self._counted.add(start)
         self.add(keys, start)
 
     def add(self, keys: Mapping[bytes, float], heard: float) -> None:
-        """Let runs in that pinged at `heard`, each with the moment that its row bears; what is known stays."""
+        """Add runs that pinged at `heard`, each with the time in its row; known runs are not changed."""
         pairs: dict[float, tuple[float, float]] = {}
         for key, written in keys.items():
             if key in self._runs:
@@ -116,7 +116,7 @@ class LastHeard:
             self._of_tenant[tenant] = self._of_tenant.get(tenant, 0) + 1
 
     def wrote(self, moments: Mapping[bytes, float]) -> None:
-        """The rows of these runs bear these moments now."""
+        """The rows of these runs have these times now."""
         pairs: dict[tuple[float, float], tuple[float, float]] = {}
         for key, written in moments.items():
             before = self._runs.get(key)
@@ -125,9 +125,10 @@ class LastHeard:
                 self._runs[key] = pairs.setdefault(pair, pair)
 
     def late(self, before: float) -> dict[bytes, float]:
-        """Runs that pinged up to that moment and not since, whose row is older than that ping; with its moment.
+        """Runs that pinged up to that time and not since, whose row is older than that ping; each with the time of the
+        ping.
 
-        Written down, they let every replica know to the second when the run was heard last, also one that missed it.
+        Once written, every replica knows the run's last ping to the second, also one that missed it.
         """
         late: dict[bytes, float] = {}
         for key, (heard, written) in self._runs.items():
@@ -143,13 +144,13 @@ class LastHeard:
         return None if pair is None else pair[0]
 
     def has_silent(self, since: float) -> bool:
-        """Whether there is anybody who was not heard after that moment."""
+        """Whether some run was not heard after that time."""
         if self._later and self._later[0][0] <= since:
             return True
         return bool(self._runs) and next(iter(self._runs.values()))[0] <= since
 
     def silent(self, since: float) -> int:
-        """How many were not heard after that moment."""
+        """How many were not heard after that time."""
         count = 0
         for heard, _ in self._runs.values():
             if heard > since:
@@ -158,7 +159,7 @@ class LastHeard:
         return count
 
     def silent_by_tenant(self, since: float) -> Counter[bytes]:
-        """How many of each tenant were not heard after that moment."""
+        """How many of each tenant were not heard after that time."""
         counts: Counter[bytes] = Counter()
         for key, (heard, _) in self._runs.items():
             if heard > since:
@@ -169,9 +170,10 @@ class LastHeard:
     def take_silent(
         self, since: float, *, limit: int, held: Container[bytes] = ()
     ) -> dict[bytes, float]:
-        """Take out at most so many that were not heard after that moment, the longest silent first; when they were.
+        """Remove and return at most `limit` that were not heard after that time, the longest silent first; each with
+        its time.
 
-        Those that are `held` stay.
+        Those in `held` stay.
         """
         silent: dict[bytes, float] = {}
         staying: list[tuple[float, bytes]] = []
@@ -197,15 +199,15 @@ class LastHeard:
         return silent
 
     def of_tenants(self, tenants: Container[bytes]) -> list[bytes]:
-        """The runs of these tenants; a walk over all that are known."""
+        """The runs of these tenants; walks over all known runs."""
         return [key for key in self._runs if key[:_HALF] in tenants]
 
     def look_again(self, key: bytes, heard: float) -> None:
-        """Count a run that was taken out as heard at that moment, which may lie before those of others."""
+        """Put back a removed run as heard at that time, which may be earlier than the times of others."""
         heapq.heappush(self._later, (heard, key))
 
     def forget(self, key: bytes) -> None:
-        """Wait no more for a run that is of no interest."""
+        """Drop a run that is not guarded any more."""
         if self._runs.pop(key, None) is None:
             return
         tenant = key[:_HALF]

@@ -1,9 +1,9 @@
 """When so many runs are silent that the fault is likely between them and us. Pure.
 
-Judged by tenant, so that no tenant's outage delays another's zombies, and none is hidden by many healthy ones. A
-tenant of many runs is a group of its own; all smaller ones together are one.
+Judged by tenant, so that no tenant's outage delays another's zombies, and none is hidden by many healthy ones. A tenant
+with many runs is a group of its own; all smaller ones together are one group.
 
-A tenant is the 16 bytes that its runs' keys begin with (`last_heard.key_of`).
+A tenant is given as the first 16 bytes of its runs' keys (`last_heard.key_of`).
 """
 
 from collections.abc import Mapping
@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from services.heartbeat.domain.judgement import Hold, is_mass_silence
 
 _SMALL = b""
-"""The group of all tenants that have too few runs to be one."""
+"""The group of all tenants with too few runs for a group of their own."""
 _TENANT = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCounts:
-    """Numbers of runs by tenant: `guarded` by the tables; `known` to this process, of which `silent` missed a ping."""
+    """Numbers of runs by tenant: `guarded` in the tables; `known` in memory; `silent`: known ones that missed a
+    ping."""
 
     guarded: Mapping[bytes, int]
     known: Mapping[bytes, int]
@@ -29,7 +30,7 @@ class RunCounts:
         return frozenset(tenant for tenant, count in self.guarded.items() if count >= least)
 
     def silent_groups(self, *, least: int, share: float) -> set[bytes]:
-        """The groups of which fewer than `share` ping."""
+        """The groups in which fewer than `share` ping."""
         large = self.large(least)
         silent = {tenant for tenant in large if self._is_mass({tenant}, least, share)}
         small = (self.guarded.keys() | self.known.keys()) - large
@@ -50,7 +51,7 @@ class RunCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldGroups:
-    """Whose silences are held now."""
+    """The groups whose silences are held back now."""
 
     groups: frozenset[bytes] = frozenset()
     large: frozenset[bytes] = frozenset()
@@ -72,7 +73,7 @@ class Holds:
     def look(
         self, counts: RunCounts, *, least: int, share: float, now: float, silence: float
     ) -> HeldGroups:
-        """Whose silences are held after a look at how many are silent."""
+        """The groups to hold back, by these counts."""
         silent = counts.silent_groups(least=least, share=share)
         looked = {
             group: self._by_group.get(group, Hold()).look(

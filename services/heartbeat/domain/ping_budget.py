@@ -1,21 +1,21 @@
 """How many pings a tenant may send. Pure.
 
-A tenant's runs send a ping an interval each, and not all of them tell us that they live; four times as many, and some
-thousands a second beside them, are still taken. What is more would keep other tenants' pings from being heard.
+Each run of a tenant sends one ping in an interval, and we do not know all of its runs. So four times as many are
+accepted, and some thousands a second more. Beyond that, they would delay other tenants' pings.
 
-A tenant is the 16 bytes that its runs' keys begin with. Times are seconds of a steady clock.
+A tenant is given as the first 16 bytes of its runs' keys. Times are seconds of a monotonic clock.
 """
 
 from collections.abc import Mapping
 
 BASE = 5_000
-"""Pings a second of a tenant without a run."""
-_PER_RUN = 4  # pings an interval of each run that is known
-_BURST = 15.0  # seconds' worth that may come at once: what waited while a connection was away
+"""Pings a second for a tenant without a run."""
+_PER_RUN = 4  # pings in an interval for each known run
+_BURST = 15.0  # seconds' worth that may come at once: pings that waited while a connection was away
 
 
 class PingBudget:
-    """A bucket for each tenant that pings."""
+    """A token bucket for each tenant that pings."""
 
     def __init__(self, interval: float) -> None:
         self._interval = interval
@@ -24,7 +24,7 @@ class PingBudget:
     def spend(
         self, counts: Mapping[bytes, int], runs: Mapping[bytes, int], now: float
     ) -> set[bytes]:
-        """Take so many pings of each tenant, of so many runs; the tenants that sent more than they may."""
+        """Count pings by tenant, with the number of its runs; returns the tenants that sent too many."""
         buckets: dict[bytes, tuple[float, float]] = {}
         over: set[bytes] = set()
         for tenant, count in counts.items():
@@ -35,7 +35,7 @@ class PingBudget:
             if left < 0:
                 over.add(tenant)
             buckets[tenant] = (max(left, 0.0), now)
-        # Who has not pinged since keeps its bucket until it is full again.
+        # A tenant that stopped pinging keeps its bucket until it is full again.
         for tenant, (left, at) in self._buckets.items():
             if tenant not in buckets and now - at < _BURST:
                 buckets[tenant] = (left, at)

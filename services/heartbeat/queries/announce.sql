@@ -1,12 +1,10 @@
--- Record zombies; the rows that come back are to be announced, in the same transaction.
--- Race: two replicas, or one and the sweep, find the same run: one row per run, and only a newer version or sign of
--- life passes the WHERE.
--- Race: a replica has written a ping since we read the facts (we may have been stopped in between, for however long): the
--- run is not announced; the replicas that heard it wait for its next one.
--- Race: nobody else was there to write it while we were stopped: then nobody confirmed the watch either, and what we
--- judged is out of date. The statement's own moment counts: its transaction may have begun before. Stopped behind it,
--- idle_in_transaction_session_timeout takes it back.
--- After $6 it is announced again, in case the event was lost.
+-- Record zombies; the rows that come back are to be announced, in the same transaction. Race: two replicas, or one and
+-- the sweep, find the same run: one row per run, and only a newer version or sign of life passes the WHERE. Race: a
+-- replica has written a ping since we read the facts (we may have been stopped in between, for however long): the run
+-- is not announced; the replicas that heard it wait for its next one. Race: no other replica was there to write it
+-- while we were stopped: then none confirmed the watch either, and our judgement is out of date. The time of the
+-- statement counts: its transaction may have begun earlier. If we are stopped after the statement,
+-- idle_in_transaction_session_timeout rolls it back. After $6 it is announced again, in case the event was lost.
 INSERT INTO heartbeat.zombie AS z (flow_run_id, version, tenant_id, last_seen, detected)
 SELECT d.flow_run_id, d.version, d.tenant_id, d.last_seen, $5
 FROM unnest($1::uuid[], $2::int[], $3::uuid[], $4::timestamptz[])

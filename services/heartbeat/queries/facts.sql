@@ -1,5 +1,5 @@
 -- What is known of silent runs of these tenants. "Seen" is the newest of the last ping and of what a state write called
--- a heartbeat; one in the future is of a clock that has gone back since, and says nothing.
+-- a heartbeat; a time in the future comes from a clock that has gone back since, and is ignored.
 SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.state,
        NOT g.settings @> '{"heartbeat_enabled": false}' AS enabled,
        s.flow_run_id IS NOT NULL AS guarded,

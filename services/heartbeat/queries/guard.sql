@@ -1,9 +1,9 @@
 -- Guard those of these tenants' runs that are running and whose flow had heartbeats enabled when they began to. Returns
 -- those that got a row, or had one that is renewed. $3: it is a new Running state, so a row of an earlier attempt is.
--- A run of another tenant is not there, however often its id is said.
--- Race: heartbeats are switched on between a run's start and our hearing of it (a ping in flight, or an event that waited
--- for us to come back). That run was told to send no pings, so the moment of the switch decides, not that of our look.
--- Race: the run finishes meanwhile; the row is then harmless, because a judgement looks at the state again.
+-- The run of another tenant is never found by its id. Race: heartbeats are switched on between a run's start and our
+-- first message about it (a ping in flight, or an event that waited while we were down). That run sends no pings, so
+-- the time of the switch decides, not the time of this statement. Race: the run finishes meanwhile; the row is then
+-- harmless, because a judgement looks at the state again.
 INSERT INTO heartbeat.last_seen AS s (flow_run_id, tenant_id, at)
 SELECT r.id, r.tenant_id, now()
 FROM unnest($1::uuid[], $2::uuid[]) AS k (tenant_id, flow_run_id)

@@ -1,5 +1,5 @@
--- Guarded live runs behind $1 in the order of their ids: what a replica that starts must know.
--- A sign of life in the future is of a clock that has gone back since; it counts as one of this moment.
+-- Guarded live runs after $1 in the order of their ids: loaded by a replica at its start. A sign of life in the future
+-- comes from a clock that has gone back since; it counts as now.
 SELECT s.flow_run_id, s.tenant_id, greatest(0, extract(epoch FROM now() - s.at))::float8 AS age
 FROM runs.flow_run r
 JOIN heartbeat.last_seen s ON s.flow_run_id = r.id

@@ -1,5 +1,5 @@
--- The sweep: guarded, running runs of which nothing was heard for $1, longest first. Driven by the partial index of
--- live runs, so finished ones cost nothing.
+-- The sweep: guarded, running runs without a sign of life for $1, longest first. Driven by the partial index of live
+-- runs, so finished ones cost nothing.
 SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.state, true AS enabled, true AS guarded,
        greatest(s.at, l.heartbeat) AS seen
 FROM runs.flow_run r

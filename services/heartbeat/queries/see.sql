@@ -1,9 +1,9 @@
--- Note pings: move last_seen of guarded runs to when they pinged, $3 seconds ago, unless it is as new but for $4 seconds.
--- Returns those that were not moved, with the age of their row, and those that have no row of this tenant, without: a
--- ping is a sign of life only for a run of the tenant that sent it.
--- The database's clock stamps: a gateway whose clock is wrong must neither kill a run nor keep a dead one alive.
--- Race: every replica hears every ping, so two write the same rows at the same time. The second leaves a row that the
--- first has locked (they would wait for each other in a circle), and is told the age that the row had before.
+-- Note pings: move last_seen of guarded runs to when they pinged, $3 seconds ago, unless the row is at most $4 seconds
+-- older. Returns those that were not moved, with the age of their row, and those that have no row of this tenant,
+-- without: a ping is a sign of life only for a run of the tenant that sent it. Times are of the database's clock: a
+-- gateway with a wrong clock must neither kill a run nor keep a dead one alive. Race: every replica receives every
+-- ping, so two write the same rows at the same time. The second skips a row that the first has locked (otherwise a
+-- deadlock), and gets the row's age before.
 WITH pinged AS (
     SELECT tenant_id, flow_run_id, now() - age * interval '1 s' AS at
     FROM unnest($1::uuid[], $2::uuid[], $3::float8[]) AS p (tenant_id, flow_run_id, age)

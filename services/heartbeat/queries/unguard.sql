@@ -1,5 +1,5 @@
 -- Forget runs whose new Running state found heartbeats disabled: an earlier attempt may have been guarded, this one
--- sends no pings and must never be judged. The moment of the state decides, as in `guard`.
+-- sends no pings and must never be judged. The time of the state decides, as in `guard`.
 DELETE FROM heartbeat.last_seen s
 USING unnest($1::uuid[], $2::uuid[]) AS k (tenant_id, flow_run_id)
 JOIN runs.flow_run r ON r.id = k.flow_run_id AND r.tenant_id = k.tenant_id

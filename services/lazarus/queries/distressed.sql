@@ -1,9 +1,9 @@
--- Distressed runs, at most $3 per tenant, longest unseen first; one index scan over the tenant's live runs.
--- $1 now (NULL: the database's clock), $2 the silence after which a run is distressed, $4 how long a proposal that
--- was never applied is given before it is made again.
--- Where pings count, nobody is judged unless they were heard all the while ($5: how old the word of that may be).
--- "Seen" is the newest of the last ping, the last state, and what the state write called a heartbeat. One in the future
--- is of a clock that has gone back since: it says nothing, and a run of which nothing else is known is not judged.
+-- Distressed runs, at most $3 per tenant, longest unseen first; one index scan over the tenant's live runs. $1 now
+-- (NULL: the database's clock), $2 the silence after which a run is distressed, $4 the age after which a proposal that
+-- was never applied is made again. Runs are judged only if pings were heard during the whole silence ($5: how old that
+-- confirmation may be). "Seen" is the newest of the last ping, the last state, and what the state write called a
+-- heartbeat. A time in the future comes from a clock that has gone back since: it is ignored, and a run without another
+-- time is not judged.
 SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.times_resurrected
 FROM gateway.tenant t
 JOIN LATERAL (

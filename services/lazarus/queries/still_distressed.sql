@@ -1,7 +1,7 @@
--- Which of these runs ($1, at the versions $2) are distressed still. A tick spreads its proposals over minutes: a process
--- that was only paused may ping again by then, a run may go on, or a person may have switched the safeguard off.
--- The other times of `distressed` come from states, and each state moves the version.
--- $3 now (NULL: the database's clock), $4 the silence after which a run is distressed.
+-- Which of these runs ($1, at the versions $2) are still distressed. A tick spreads its proposals over minutes:
+-- meanwhile a paused process may ping again, a run may go on, or a person may switch the safeguard off. The other times
+-- of `distressed` come from states, and each state changes the version. $3 now (NULL: the database's clock), $4 the
+-- silence after which a run is distressed.
 SELECT r.id
 FROM unnest($1::uuid[], $2::int[]) AS found (id, version)
 JOIN runs.flow_run r ON r.id = found.id AND r.version = found.version

@@ -1,4 +1,4 @@
-"""The registry's rules: what a flow must look like, what a registration leads to. Pure; no I/O and no clock.
+"""The registry's rules: what a valid flow is, what a registration does. Pure; no I/O and no clock.
 
 `documents`      JSON as it arrives: bounded decompression, what PostgreSQL can keep
 `flows`          the parts of a serialized flow and their checks; every complaint names its field

@@ -1,7 +1,7 @@
 """JSON as it arrives: decompressed within bounds, and only what PostgreSQL can keep.
 
 The standard library's parser is used on purpose: it keeps integers of any size exact, where faster ones turn them into
-floats, and a flow's parameters come back to their owner.
+floats, and a flow's parameters must come back unchanged.
 """
 
 import binascii
@@ -62,7 +62,7 @@ def decompress(compressed: str, *, limit: int) -> Any:
         raise UnreadableError(msg) from error
     except RecursionError as error:
         raise UnreadableError(too_deep) from error
-    # The messages about its scheduled runs could not be read.
+    # The messages about its scheduled runs could not be parsed.
     if is_deeper_than(MOST_LEVELS, value):
         raise UnreadableError(too_deep)
     return value
@@ -74,7 +74,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def encode(value: Any, *, path: str) -> str:
-    """The value's JSON text, which PostgreSQL is sure to take as jsonb."""
+    """The value's JSON text, which PostgreSQL always accepts as jsonb."""
     try:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
         text.encode()
@@ -116,7 +116,7 @@ def _holds_nul(value: Any) -> bool:
 
 
 def complaint_about_text(value: str | None, path: str, *, at_most: int | None = None) -> str | None:
-    """Why PostgreSQL could not keep this text, or None."""
+    """Why PostgreSQL could not store this text, or None."""
     if value is None:
         return None
     if "\0" in value:

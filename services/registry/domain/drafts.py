@@ -1,7 +1,7 @@
-"""A registration in pieces: when one is, who shares one, and what becomes of it.
+"""A registration in pieces: when it is one, which clients share one, and how it ends.
 
 Core 1.x (since 0.15.5) sends the flow without tasks and edges, then its tasks, then its edges, 500 at a time until a
-piece is not full; only then it starts the schedule. It reads nothing in between but the id it got first.
+piece is not full; only then it starts the schedule. In between it reads nothing except the id from the first answer.
 
     create_flow --> draft --tasks, edges--> draft --last piece--> version n+1; the others of the group are archived
                       +---- nobody sends the rest ----> collected
@@ -18,16 +18,16 @@ from libs.contracts.base import JsonObject, Refused
 from services.registry.domain.flows import NewFlow, Pieces, read_flow
 
 SHARED_FOR = timedelta(minutes=1)
-"""How long after its newest piece a draft is given to who registers the same with the same key.
+"""How long after its newest piece a draft is shared with a client that registers the same with the same key.
 
-It is meant for requests that are repeated and for clients that register at once. Who comes later begins anew, because
-the tasks may have changed since, though key and document did not.
+It is meant for repeated requests and for clients that register at the same time. A later registration makes a new
+draft, because the tasks may have changed although key and document did not.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """What is known of a flow whose pieces are still coming. Its id will be the flow's."""
+    """A flow whose pieces are still coming. Its id will be the flow's id."""
 
     id: UUID
     project_id: UUID
@@ -41,7 +41,7 @@ class Draft:
     has_all_edges: bool
 
     def is_whole_with(self, pieces: Pieces, *, field: str) -> bool:
-        """Whether these tasks or edges (`field`) are the last that were missing, in whatever order they came."""
+        """Whether these tasks or edges (`field`) complete the flow, in any order of the pieces."""
         others_are_there = self.has_all_edges if field == "tasks" else self.has_all_tasks
         return others_are_there and pieces.is_last
 
@@ -49,7 +49,7 @@ class Draft:
 def is_first_piece(flow: NewFlow, *, set_schedule_active: bool | None) -> bool:
     """Whether tasks and edges are still to come.
 
-    A client that wants the schedule started now means that the flow is complete, though it names no tasks.
+    When a client wants the schedule started now, the flow is complete, although it names no tasks.
     """
     return not flow.has_parts and not set_schedule_active
 
@@ -57,7 +57,7 @@ def is_first_piece(flow: NewFlow, *, set_schedule_active: bool | None) -> bool:
 def whole(
     draft: Draft, *, tasks: Iterable[JsonObject], edges: Iterable[JsonObject]
 ) -> NewFlow | Refused:
-    """The flow that the pieces make together, or why it is refused. What came twice counts once: the first."""
+    """The flow made of all pieces, or why it is refused. Of duplicates the first counts."""
     return read_flow(
         {
             **draft.document,

@@ -1,7 +1,8 @@
 """Whether a clock fires at all, and whether a schedule will fire again.
 
-A clock that can never fire is a mistake, and is refused when it is registered. One that has fired for the last time is
-none: flows keep their dates when they are registered again. But nobody is told that such a schedule was started.
+A clock that can never fire is a mistake, and is refused at registration. One that has fired for the last time is not a
+mistake: flows keep their dates when they are registered again. But the answer never claims that such a schedule was
+started.
 """
 
 from calendar import monthrange
@@ -35,9 +36,9 @@ def cron_fires(expression: str, *, day_or: bool) -> bool:
 
 
 def rule_fires(rule: rrule) -> bool:
-    """Whether the calendar has a day that the rule asks for by month and day of month; False is certain.
+    """Whether the calendar has a day with the rule's months and days of month; False is certain.
 
-    dateutil would look for it until the year 9999.
+    dateutil would search until the year 9999.
     """
     months = _given(rule, "_bymonth") or _EVERY_MONTH
     first, last = _given(rule, "_bymonthday"), _given(rule, "_bynmonthday")
@@ -57,7 +58,7 @@ def is_date(*, month: int, day: int) -> bool:
 
 
 def end_of(schedule: Mapping[str, Any]) -> datetime | None:
-    """The moment after which no clock of the schedule fires; None if one goes on for ever, or may do so."""
+    """The time after which no clock of the schedule fires; None if one goes on for ever, or may do so."""
     ends = [_end_of_clock(clock) for clock in schedule.get("clocks") or ()]
     known = [end for end in ends if end is not None]
     return max(known) if known and len(known) == len(ends) else None
@@ -78,7 +79,8 @@ def _present(items: Iterable[Any] | None) -> list[Any]:
 
 
 def timestamp(value: Mapping[str, str]) -> datetime:
-    """A serialized moment, `{"dt": local, "tz": name}`; a zone that is an offset is in its text or taken for UTC."""
+    """A serialized timestamp, `{"dt": local, "tz": name}`. A zone that is an offset is in the text of `dt`; otherwise
+    it is UTC."""
     local = datetime.fromisoformat(value["dt"])
     if local.tzinfo is not None:
         return local

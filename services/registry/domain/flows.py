@@ -1,6 +1,6 @@
-"""Serialized flows: their parts, and the checks that Prefect's own server never made.
+"""Serialized flows: their parts, and checks that Prefect's own server does not make.
 
-A flow is read as a whole before anything is stored, and every complaint names its field (`tasks.3.slug: ...`).
+A flow is checked as a whole before anything is stored, and every error names its field (`tasks.3.slug: ...`).
 """
 
 import re
@@ -25,11 +25,12 @@ from services.registry.domain.graph import Shape, Shapes, find_cycle
 from services.registry.domain.parts import CacheKey, Name, Part, SlugText, complaint
 from services.registry.domain.schedules import Schedule
 
-OLDEST_CORE = (0, 6, 1)  # schedules have had clocks since; clients know the refusal's text
+# Schedules have clocks since this version; clients match on the refusal's text.
+OLDEST_CORE = (0, 6, 1)
 _VERSION = re.compile(r"v?(\d{1,9})(?:\.(\d{1,9}))?(?:\.(\d{1,9}))?")
 _MOST_RETRIES = 2**31 - 1  # the column is an integer
 FULL_PIECE = 500  # what Core 1.x sends at once
-_CYCLE_SHOWN = 8  # tasks of a cycle that a message names
+_CYCLE_SHOWN = 8  # most tasks of a cycle that a message names
 
 TRIGGERS = frozenset({
     "all_finished", "all_failed", "all_successful", "always_run", "any_failed", "any_successful",
@@ -50,8 +51,8 @@ def _slug(value: Any) -> Any:
 def _trigger(value: Any) -> Any:
     """The dotted name of a trigger function.
 
-    Core writes functions of its own and of users alike by module and name, so a name without a module is no function,
-    and one in Core's module that Core does not have is a mistake.
+    Core writes its own functions and users' functions by module and name. So a name without a module is not a function,
+    and an unknown name in Core's module is a mistake.
     """
     name = value.get("fn") if isinstance(value, dict) else value
     if not isinstance(name, str):
@@ -96,12 +97,12 @@ class Edge(Part):
 
     @property
     def identity(self) -> tuple[str, str, str]:
-        """What makes two edges the same; f(x, x) has two, told apart by their keys."""
+        """The identity of an edge; f(x, x) has two edges, which differ in their keys."""
         return self.upstream_task, self.downstream_task, self.key or ""
 
 
 class Parameter(Part):
-    """One parameter; older clients give it no name but its slug."""
+    """One parameter; older clients give only its slug, no name."""
 
     slug: SlugText
     name: str | None = None
@@ -127,10 +128,10 @@ _EDGES = TypeAdapter(list[Edge])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFlow:
-    """A flow that may be stored. `document` is its JSON text, as it came; `schedule` the part of it, or None.
+    """A valid flow. `document` is its JSON text as it came; `schedule` is that part of it, or None.
 
-    `has_parts`: it says which tasks and edges it has, if only that it has none. Core 1.x first sends a flow that does
-    not, and its tasks and edges after it.
+    `has_parts`: the document names its tasks and edges (possibly none). Core 1.x first sends a flow without them, and
+    the tasks and edges after it.
     """
 
     name: str
@@ -200,7 +201,7 @@ def _version_refusal(version: str) -> Refused | None:
 
 
 def _structure_refusal(flow: _Flow) -> Refused | None:
-    """What the parts get wrong about one another."""
+    """Errors between the parts."""
     first_with: dict[str, int] = {}
     for index, task in enumerate(flow.tasks):
         if first_with.setdefault(task.slug, index) != index:
@@ -236,7 +237,7 @@ def cycle_refusal(edges: Sequence[tuple[str, str]]) -> Refused | None:
 
 
 def told_cycle(cycle: Sequence[str]) -> Refused:
-    """The refusal that tells a cycle, in part if it is long."""
+    """The refusal that names a cycle, shortened if it is long."""
     shown = [*cycle[:_CYCLE_SHOWN], *(["..."] if len(cycle) > _CYCLE_SHOWN else [])]
     return malformed("edges: they form a cycle: " + " -> ".join(shown))
 
@@ -245,7 +246,7 @@ def told_cycle(cycle: Sequence[str]) -> Refused:
 class Pieces:
     """Tasks or edges that are added to a flow, as read, as they came, and as JSON texts, in the same order.
 
-    `sent` counts those that are given twice, too.
+    `sent` counts duplicates too.
     """
 
     parts: Sequence[Any]
@@ -255,7 +256,7 @@ class Pieces:
 
     @property
     def is_last(self) -> bool:
-        """Whether no more is to be expected: clients send full pieces until one is not."""
+        """Whether this is the last piece: clients send full pieces until one is not full."""
         return self.sent < FULL_PIECE
 
 

@@ -1,4 +1,4 @@
-"""What tasks are to one another."""
+"""The graph of a flow's tasks."""
 
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterable
@@ -10,7 +10,7 @@ Node = TypeVar("Node", bound=Hashable)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The place of a task in its flow."""
+    """The role of a task in its flow."""
 
     mapped: bool
     is_root: bool
@@ -19,7 +19,7 @@ class Shape:
 
 
 class Shapes:
-    """The places of all tasks of a flow, from its edges (upstream, downstream, mapped).
+    """The roles of all tasks of a flow, from its edges (upstream, downstream, mapped).
 
     Without reference tasks of its own a flow is judged by its terminal tasks, as Core does.
     """
@@ -60,11 +60,11 @@ def may_close_cycle(
     with_upstream: Collection[Node],
     with_downstream: Collection[Node],
 ) -> bool:
-    """Whether new edges may be part of a cycle, told without looking at the edges that are there already.
+    """Whether new edges may be part of a cycle, decided without reading the existing edges.
 
     `with_upstream` and `with_downstream` are the tasks that edges already there lead to, and away from. False is
-    certain: a cycle leads to each of its tasks and away again, so nothing is on one that only roots lead to, or that
-    leads to ends only. Edges that come in Core's order, all those of a task together, are mostly told apart by that.
+    certain: every task of a cycle has an edge in and an edge out of the cycle. So a task that only roots lead to, or
+    that leads only to ends, is on none. For edges in Core's order, all those of a task together, this is mostly enough.
     """
     waiting = _stuck(new, blocked=with_upstream)
     backwards = [(target, source) for source, target in new if source in waiting]
@@ -73,7 +73,7 @@ def may_close_cycle(
 
 
 def _stuck(edges: Collection[tuple[Node, Node]], *, blocked: Collection[Node] = ()) -> set[Node]:
-    """The tasks that wait for ever, if each waits for those upstream of it and the blocked ones for something else."""
+    """The tasks that would wait for ever, if each waits for its upstream tasks and those in `blocked` never start."""
     waiting: dict[Node, int] = dict.fromkeys(blocked, 1)
     downstream: defaultdict[Node, list[Node]] = defaultdict(list)
     for source, target in edges:
@@ -91,7 +91,7 @@ def _stuck(edges: Collection[tuple[Node, Node]], *, blocked: Collection[Node] = 
 
 
 def _walk_back(stuck: set[Node], edges: Iterable[tuple[Node, Node]]) -> list[Node]:
-    """Every stuck node waits for a stuck one, so walking upstream meets itself in the end."""
+    """Every stuck node waits for another stuck one, so a walk upstream finally comes to a node again."""
     blocker = {target: source for source, target in edges if source in stuck and target in stuck}
     path: list[Node] = [next(iter(blocker))]
     seen: dict[Node, int] = {path[0]: 0}

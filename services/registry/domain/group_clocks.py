@@ -1,7 +1,7 @@
-"""The clocks that `set_flow_group_schedule` is given, as Core serializes them.
+"""The clocks of `set_flow_group_schedule`, in Core's serialization.
 
-Every kind has a list of its own. A clock may have a `timezone` of its own, which is the schedule's otherwise, and
-`labels` and `parameter_defaults` for its runs. Crons and intervals start now, unless `start_date` says when.
+Every kind has a list of its own. A clock may have its own `timezone` (default: the schedule's), and `labels` and
+`parameter_defaults` for its runs. Crons and intervals start now, unless `start_date` says when.
 
 A rule without a start begins at midnight of today in its zone, so that its times do not depend on the second in which
 it was saved. Its zone goes with it (`_tz`): the offset that Core writes alone would not follow the clocks when they
@@ -21,7 +21,7 @@ MICROSECONDS = 1_000_000
 
 
 class BadClockError(ValueError):
-    """The clock cannot be one; the text names the field."""
+    """The clock is invalid; the text names the field."""
 
 
 def cron_clock(item: dict[str, Any], *, zone: str | None, now: datetime) -> JsonObject:
@@ -55,7 +55,7 @@ def rrule_clock(item: dict[str, Any], *, zone: str | None, now: datetime) -> Jso
         raise BadClockError(msg)
     try:
         rule = rrulestr(text)
-    except Exception as error:  # dateutil raises whatever its string handling stumbles over
+    except Exception as error:  # dateutil raises any exception of its string handling
         msg = f"rrule: {text!r} is not a recurrence rule; write it as FREQ=DAILY;BYHOUR=9"
         raise BadClockError(msg) from error
     if not isinstance(rule, rrule):
@@ -82,7 +82,7 @@ KINDS: dict[str, tuple[str, Callable[..., JsonObject]]] = {
     "rrule_clocks": ("rrule", rrule_clock),
     "dates_clocks": ("dates", dates_clock),
 }
-"""A list of the input, the field that its clocks must have, and how one is made. In the order of the schedule."""
+"""A list of the input, the required field of its clocks, and their constructor. In the order of the schedule."""
 
 
 def _common(kind: str, item: dict[str, Any]) -> JsonObject:

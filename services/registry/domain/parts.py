@@ -1,4 +1,4 @@
-"""What all parts of a serialized flow share: null is as good as absent, the unknown is kept but not read."""
+"""Shared by all parts of a serialized flow: null means absent; unknown fields are kept but not read."""
 
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ Name = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_NAME)]
 
 
 # The longest slug or cache key, in bytes: beside it there is an id or two in its index entry. Core makes a slug of the
-# task's name and all its tags, so that thirty tags are nothing odd.
+# task's name and all its tags, so thirty tags are normal.
 LONGEST_SLUG = 2_600
 
 
@@ -44,7 +44,7 @@ CacheKey = Annotated[str, AfterValidator(_short_enough)]
 
 
 class Part(BaseModel):
-    """A part of a serialized flow. What it does not name stays in the stored document and is not looked at."""
+    """A part of a serialized flow. Unknown fields stay in the stored document and are not checked."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -57,7 +57,7 @@ class Part(BaseModel):
 
 
 def complaint(error: ValidationError, *, path: str = "") -> str:
-    """The first thing that is wrong, as `tasks.3.slug: Field required`."""
+    """The first error, as `tasks.3.slug: Field required`."""
     first = error.errors(include_url=False, include_context=False)[0]
     where = ".".join(str(step) for step in (*filter(None, [path]), *first["loc"]))
     what = first["msg"].removeprefix("Value error, ")

@@ -17,11 +17,11 @@ from services.registry.domain.parts import LONGEST_NAME
 
 KEY = "idempotency_key"
 
-# Where the flows of clients go that know no projects.
+# The project for flows of clients without projects.
 DEFAULT_PROJECT = "default"
 ABOUT_DEFAULT_PROJECT = "Flows that Prefect Core 0.10 to 0.12 registered without a project."
 
-# What a flow shows of its group's settings: clients read them on the flow, operators set them for the group.
+# The group settings that a flow shows: clients read them on the flow, operators set them for the group.
 SAFEGUARDS = (
     "heartbeat_enabled",
     "disable_heartbeat",
@@ -49,9 +49,9 @@ def safeguards(settings: JsonObject) -> JsonObject:
 def safeguard_changes(
     *, heartbeat: bool | None, lazarus: bool | None, version_locking: bool | None
 ) -> JsonObject:
-    """The keys to set; None leaves its safeguard alone.
+    """The keys to set; None leaves a safeguard unchanged.
 
-    Heartbeats have two keys that say the same: clients up to 0.9.7 read `disable_heartbeat`, later ones the other.
+    Heartbeats have two keys with the same meaning: clients up to 0.9.7 read `disable_heartbeat`, later ones the other.
     """
     changes: JsonObject = {}
     if heartbeat is not None:
@@ -65,7 +65,7 @@ def safeguard_changes(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """What a client says of the flow that it registers. `version_group_id` may be None: the flow's name decides."""
+    """The client's arguments of a registration. `version_group_id` may be None: the flow's name decides."""
 
     project_id: UUID
     name: str
@@ -78,7 +78,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """A flow group as a registration finds it, locked."""
+    """A flow group, locked by a registration."""
 
     id: UUID
     name: str
@@ -90,7 +90,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Registered:
-    """A version that exists. `schedule_refused`: why its schedule was not started, though that was asked."""
+    """A version that exists. `schedule_refused`: why its schedule was not started although this was requested."""
 
     id: UUID
     version: int
@@ -98,10 +98,10 @@ class Registered:
 
 
 def repeats(group: Group, key: str | None) -> bool:
-    """Whether this registration was made before, so that the group's newest unarchived version is its answer.
+    """Whether this is a repetition, answered with the group's newest unarchived version.
 
-    Only the group's last key counts (gateway/reference/registration.md): "foo", "bar", "foo" makes three
-    versions, and no key forgets it.
+    Only the group's last key counts (gateway/reference/registration.md): "foo", "bar", "foo" makes three versions, and
+    a registration without a key removes it.
     """
     return bool(key) and group.settings.get(KEY) == key
 
@@ -111,7 +111,7 @@ Text = tuple[str, str | None, int | None]
 
 
 def text_refusal(*texts: Text) -> Refused | None:
-    """The refusal of the first text that PostgreSQL could not keep, or None."""
+    """The refusal of the first text that PostgreSQL could not store, or None."""
     for path, value, at_most in texts:
         if reason := complaint_about_text(value, path, at_most=at_most):
             return invalid(reason)
@@ -129,7 +129,7 @@ GROUP_COLUMNS = ("description", "labels", "default_parameters", "run_config", "s
 
 
 def group_change_refusal(changes: JsonObject) -> Refused | None:
-    """Why a group cannot be changed like this, or None. The schedule has a reader of its own."""
+    """Why a group cannot be changed like this, or None. The schedule is checked elsewhere."""
     if unknown := set(changes) - set(GROUP_COLUMNS):
         return invalid(f"{min(unknown)}: a flow group has no such field")
     if not isinstance(changes.get("default_parameters", {}), dict):
@@ -153,5 +153,5 @@ def group_change_refusal(changes: JsonObject) -> Refused | None:
 
 
 def without_repeats(labels: Collection[str] | None) -> list[str] | None:
-    """Labels once each, in their order. None stays None: it means no override, where [] means no labels."""
+    """Labels without duplicates, in their order. None stays None: it means no override, while [] means no labels."""
     return None if labels is None else list(dict.fromkeys(labels))

@@ -1,6 +1,6 @@
-"""Schedules as Core serializes them (gateway/reference/schedules.md): what must be right before one is stored.
+"""Schedules as Core serializes them (gateway/reference/schedules.md): the checks before one is stored.
 
-Which instants a schedule yields is the scheduler's business; here only what could never yield any is refused.
+The scheduler computes the instants; here only schedules that could never yield any are refused.
 """
 
 import re
@@ -33,7 +33,7 @@ MICROSECONDS = 1_000_000
 _SHORTEST = 60 * MICROSECONDS  # the client's own limit for a backend
 _LONGEST = 100 * 366 * 24 * 3600 * MICROSECONDS  # a century; far below what a timedelta can hold
 
-# What each function is given, and what Core writes before the text of a value that JSON has no type for.
+# The arguments of each function, and Core's prefix for the text of a value that JSON has no type for.
 _DATETIME, _TIME, _TIMEDELTA = "//datetime:", "//time:", "//timedelta:"
 FILTERS: dict[str, dict[str, str | None]] = {
     "prefect.schedules.filters.on_datetime": {"dt": _DATETIME},
@@ -56,7 +56,7 @@ ADJUSTMENTS: dict[str, dict[str, str | None]] = {
 }
 
 
-# croniter's `R` draws a number each time the expression is parsed, so no two looks at the schedule would agree.
+# croniter's `R` draws a random number at each parse, so the schedule would differ each time.
 _RANDOM = re.compile(r"(?:^|[\s,])r(?=$|[\s,(/])", re.IGNORECASE)
 
 
@@ -83,7 +83,7 @@ def is_time_zone(name: str) -> bool:
     """True for a name of the IANA database."""
     try:
         ZoneInfo(name)
-    except (KeyError, ValueError, OSError):  # unknown; not a relative path; the name of a folder
+    except (KeyError, ValueError, OSError):  # unknown; or a relative path; or the name of a folder
         return False
     return True
 
@@ -115,7 +115,7 @@ def _rule(text: str) -> str:
 
 
 def _number(value: Any) -> Any:
-    """The schedule is kept as it came: digits in a string would be a number here and none to the scheduler."""
+    """The schedule is stored as it came: digits in a string would be a number here, but not for the scheduler."""
     if isinstance(value, str | bool):
         msg = "a number of microseconds is expected"
         raise ValueError(msg)
@@ -201,7 +201,7 @@ class Clock(Part):
 
 
 class SpannedClock(Clock):
-    """What fires from a start to an end; either may be open."""
+    """A clock from a start to an end; either may be open."""
 
     start_date: Timestamp | None = None
     end_date: Timestamp | None = None
@@ -255,7 +255,7 @@ class Rule(Part):
 
 
 class RuleSet(Part):
-    """Rules and dates, added and taken away. Core writes the names with an underscore."""
+    """Rules and dates, included and excluded. Core writes the names with an underscore."""
 
     type: Literal["rruleset"]
     rules: list[Rule] = Field(default=[], alias="_rrule")
@@ -294,7 +294,7 @@ class Schedule(Part):
 
 
 def in_force(*, of_group: Any, of_flow: Any) -> Mapping[str, Any] | None:
-    """The schedule that a flow follows: its group's replaces its own entirely. One without clocks is none."""
+    """The schedule that a flow follows: its group's replaces its own entirely. Without clocks it does not count."""
     schedule = of_group or of_flow or {}
     return schedule if schedule.get("clocks") else None
 
@@ -304,8 +304,8 @@ def ungiven(
 ) -> list[str]:
     """The required parameters that runs of this schedule would lack, sorted; none without a schedule.
 
-    `schedule` is the one in force. The ledger refuses such runs, so the schedule would look active and nothing would
-    ever be planned.
+    `schedule` is the one in force. The ledger refuses such runs, so the schedule would look active and never plan a
+    run.
     """
     wanted = set(required) - set(group_defaults)
     clocks = (schedule or {}).get("clocks") or ()
@@ -317,7 +317,7 @@ def ungiven(
 def group_schedule(asked: Any, *, now: datetime) -> JsonObject | Refused:
     """The schedule that `set_flow_group_schedule` stores: crons first, then intervals, rules and dates.
 
-    A clock that could never fire refuses the whole schedule. The texts of the refusals are the clients'.
+    The whole schedule is refused if one clock could never fire. Clients match on the texts of the refusals.
     """
     if not isinstance(asked, dict):
         return invalid("schedule: an object with clocks is expected")
@@ -373,7 +373,7 @@ def _clock_from(
 
 
 def _invalid_clock(item: Any, reason: str) -> Refused:
-    """The refusal that shows a clock as it was given, in the client's units."""
+    """The refusal with the clock as the client gave it, in the client's units."""
     given = item
     if isinstance(item, dict):
         given = {name: value for name, value in item.items() if value is not None}

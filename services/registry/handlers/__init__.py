@@ -1,4 +1,4 @@
-"""The verbs, one method each: parse, load, decide, apply, answer.
+"""The verbs, one method each: parse, load, decide, write, answer.
 
 `registration`   versions: made whole, or added to in pieces
 `flows`          what happens to a version: archived, moved, scheduled, safeguarded, deleted

@@ -1,4 +1,4 @@
-"""Many flows are deleted in transactions of a bounded size, so that nothing else waits for long."""
+"""Deletes many flows in transactions of a bounded size, so that others do not wait for long."""
 
 from collections.abc import Awaitable, Callable
 from uuid import UUID
@@ -19,10 +19,10 @@ async def delete_flows_and(
     still_there: Callable[[UnitOfWork], Awaitable[bool]],
     gone: tuple[type[Event], dict[str, UUID]],
 ) -> Applied:
-    """Delete flows in transactions of a bounded size, then what they belonged to.
+    """Delete flows in transactions of a bounded size, then their project or group.
 
-    Cut short, it has deleted some flows, each wholly; asking again goes on. It ends when the owner is gone, by
-    this call or by another; flows that are registered meanwhile are deleted too.
+    Interrupted, it has deleted some flows, each completely; a repetition goes on. It ends when the owner is deleted, by
+    this call or another one; flows that are registered meanwhile are deleted too.
     """
     while True:
         async with units.begin(tenant_id) as work:

@@ -19,7 +19,7 @@ async def begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegistered
     """Make a draft, or find the one that the same registration has just made; the caller holds the project."""
     at = (work.connection, work.tenant_id)
     if entry.idempotency_key:
-        # Two that begin at once must not miss each other; a group that the client names may not exist yet either.
+        # Two concurrent registrations must find each other; a group that the client names may not exist yet either.
         await store.hold_flow_name(*at, entry.project_id, entry.name)
         if found := await draft_store.same_draft(*at, entry, flow, touched_within=SHARED_FOR):
             return FlowRegisteredReply(id=found, existing=True)
@@ -29,7 +29,7 @@ async def begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegistered
 
 
 async def add(work: UnitOfWork, draft: Draft, pieces: Pieces, *, field: str) -> Applied | Refused:
-    """Add tasks or edges (`field`) to a draft that is held. The last piece makes it a version of its group."""
+    """Add tasks or edges (`field`) to a locked draft. The last piece makes it a version of its group."""
     if field == "edges" and (refused := await _unknown_task_refusal(work, draft, pieces)):
         return refused
     if draft.is_whole_with(pieces, field=field):
@@ -49,7 +49,7 @@ async def _unknown_task_refusal(work: UnitOfWork, draft: Draft, edges: Pieces) -
 async def _finish(
     work: UnitOfWork, draft: Draft, pieces: Pieces, *, field: str
 ) -> Applied | Refused:
-    """Make the version. Refused, the draft stays as it was, and so does the version that it was to replace."""
+    """Make the version. After a refusal the draft and the version that it would replace are unchanged."""
     at = (work.connection, work.tenant_id)
     parts = await draft_store.parts_of(*at, draft.id)
     parts[field] += pieces.given
@@ -72,7 +72,7 @@ async def _finish(
 
 
 async def unfinished_refusal(work: UnitOfWork, flow_id: UUID) -> Refused | None:
-    """The refusal of what only a whole flow can do, if this one is still a draft."""
+    """The refusal of an action that needs a complete flow, if this one is still a draft."""
     if not await draft_store.has_draft(work.connection, work.tenant_id, flow_id):
         return None
     return Refused(code=Code.FLOW_UNFINISHED, fields={"flow_id": str(flow_id)})

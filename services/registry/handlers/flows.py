@@ -1,4 +1,4 @@
-"""What happens to a version after it was registered."""
+"""Changes of a version after its registration."""
 
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
@@ -28,11 +28,11 @@ class Flows:
         self._units = units
 
     async def archive_flow(self, command: FlowCommand) -> Applied | Refused:
-        """Archive a version: no run can be made of it from here on. Archiving twice is once."""
+        """Archive a version: from now on no run can be made of it. A repetition changes nothing."""
         return await self._set_archived(command, archived=True)
 
     async def unarchive_flow(self, command: FlowCommand) -> Applied | Refused:
-        """Take a version out of the archive, beside those that are not in it; its schedule is as it was."""
+        """Unarchive a version; other versions stay as they are; its schedule is as before."""
         return await self._set_archived(command, archived=False)
 
     async def _set_archived(self, command: FlowCommand, *, archived: bool) -> Applied:
@@ -68,7 +68,7 @@ class Flows:
         return Applied(id=command.flow_id)
 
     async def delete_flow(self, command: FlowCommand) -> Applied | Refused:
-        """Delete a version; the ledger deletes its runs when it hears of it. A draft is given up."""
+        """Delete a version, or a draft; the ledger deletes its runs on the event."""
         async with self._units.begin(command.tenant_id) as work:
             at = (work.connection, work.tenant_id, command.flow_id)
             version = await store.delete_flow(*at)

@@ -1,4 +1,4 @@
-"""What a flow group overrides for all its versions."""
+"""The overrides of a flow group for all its versions."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -31,12 +31,12 @@ class Groups:
         self._units = units
 
     def check_schedule(self, command: CheckSchedule) -> CheckedSchedule | Refused:
-        """Say how a schedule would be stored."""
+        """Show how a schedule would be stored."""
         schedule = schedules.group_schedule(command.asked, now=self._units.now())
         return schedule if isinstance(schedule, Refused) else CheckedSchedule(schedule=schedule)
 
     async def update_flow_group(self, command: UpdateFlowGroup) -> Applied | Refused:
-        """Overwrite what a group overrides."""
+        """Replace overrides of a group."""
         changes: JsonObject = dict(command.changes)
         if refused := registration.group_change_refusal(changes):
             return refused
@@ -90,9 +90,9 @@ class Groups:
 async def _unschedulable_flow(
     work: UnitOfWork, flow_group_id: UUID, changes: JsonObject
 ) -> Refused | None:
-    """The refusal of a change after which a schedule that is followed could plan no runs any more.
+    """The refusal of a change after which an active schedule could plan no runs any more.
 
-    New default parameters are not to blame for a flow that lacked one before.
+    New default parameters are not the cause when a flow lacked one before.
     """
     if not changes.keys() & {"schedule", "default_parameters"}:
         return None
@@ -110,7 +110,7 @@ async def _unschedulable_flow(
 
 
 def start_refusal(flow: Schedulable, *, now: datetime) -> Refused | None:
-    """Why the schedule of this flow, which has one, would plan no run from now on, or None."""
+    """Why the schedule of this flow would plan no run from now on, or None."""
     schedule = schedules.in_force(of_group=flow.group_schedule, of_flow=flow.schedule)
     if schedule is None:
         return Refused(code=Code.SCHEDULE_EMPTY, fields={"flow": flow.title})
@@ -138,6 +138,6 @@ def unschedulable_refusal(flow: Schedulable) -> Refused | None:
 
 
 async def _tell_of_schedule(work: UnitOfWork, flow_group_id: UUID) -> None:
-    """Archived versions have no runs ahead, so only the others need to hear of it."""
+    """Archived versions have no planned runs, so only the others need an event."""
     for flow_id in await group_store.unarchived_of(work.connection, work.tenant_id, flow_group_id):
         work.record(FlowScheduleChanged, flow_id=flow_id, flow_group_id=flow_group_id)

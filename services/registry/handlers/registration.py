@@ -1,4 +1,4 @@
-"""Registering a flow, whole or in pieces. Each call is one transaction."""
+"""Registration of a flow, at once or in pieces. Each call is one transaction."""
 
 import asyncio
 from collections.abc import Sequence
@@ -29,20 +29,20 @@ from services.registry.unit_of_work import UnitOfWork, UnitsOfWork
 
 
 class Registration:
-    """The verbs that make versions and add to them."""
+    """The verbs that make versions and add tasks and edges to them."""
 
     def __init__(self, units: UnitsOfWork, *, flow_json_limit: int) -> None:
         self._units = units
         self._flow_json_limit = flow_json_limit
 
     async def register_flow(self, command: RegisterFlow) -> FlowRegisteredReply | Refused:
-        """Make the next version of a flow and archive the others; or answer with the version that the key names.
+        """Make the next version of a flow and archive the others; or answer with the version that has the key.
 
         A flow whose tasks and edges come after it becomes a version, and replaces the others, with the last of them.
         """
         if refused := _argument_refusal(command):
             return refused
-        # Inflating and reading a flow of thousands of tasks takes a while; other requests go on meanwhile.
+        # In a thread: decompressing and parsing a flow of thousands of tasks takes a while; other requests go on.
         flow = await asyncio.to_thread(self._read, command)
         if isinstance(flow, Refused):
             return flow
@@ -99,7 +99,7 @@ class Registration:
             added = await _add_edges(work, command.flow_id, pieces, held.reference_tasks)
             if isinstance(added, Refused):
                 return added
-            # Core sends tasks first and edges after them, so the last piece of edges makes the flow whole.
+            # Core sends tasks first and edges after them, so the last piece of edges completes the flow.
             joined = pieces.is_last and await piece_store.join_pieces(*at)
             _tell_piece(work, command.flow_id, held, edges=added, whole=joined)
         return Applied(id=command.flow_id)
@@ -116,7 +116,7 @@ def _argument_refusal(command: RegisterFlow) -> Refused | None:
 
 
 async def _project_of(work: UnitOfWork, command: RegisterFlow) -> UUID | Refused:
-    """The project that the flow goes into; it stays until the transaction ends."""
+    """The project that the flow goes into; it cannot be deleted before the transaction ends."""
     at = (work.connection, work.tenant_id)
     if command.project_id is not None:
         found = await project_store.has_project(*at, command.project_id)
@@ -150,7 +150,7 @@ def _entry(command: RegisterFlow, project_id: UUID, name: str) -> Entry:
 
 
 async def _begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
-    """Answer with the version that the key names, or with a draft. No group is made yet."""
+    """Answer with the version that has the key, or with a draft. No group is made yet."""
     if entry.idempotency_key and (name := await group_name_of(work, entry)) is not None:
         group = await group_store.group_named(work.connection, work.tenant_id, name)
         if group is not None and (existing := await _existing(work, entry, group)):
@@ -177,9 +177,10 @@ def _reply(made: Registered, group: Group, *, existing: bool) -> FlowRegisteredR
 
 
 async def _hold_draft(work: UnitOfWork, flow_id: UUID) -> Draft | None:
-    """The draft of this id, locked, with its project: in this order, because the last piece puts a flow into it.
+    """The draft of this id and its project, both locked: in this order, because the last piece puts a flow into the
+    project.
 
-    None for what is no draft: a whole flow, one that another piece has just completed, or nothing.
+    None if it is not a draft: a complete flow, one that another piece has just completed, or unknown.
     """
     at = (work.connection, work.tenant_id)
     project_id = await draft_store.project_of(*at, flow_id)
@@ -191,7 +192,7 @@ async def _hold_draft(work: UnitOfWork, flow_id: UUID) -> Draft | None:
 async def _add_edges(
     work: UnitOfWork, flow_id: UUID, pieces: Pieces, reference_tasks: Sequence[str]
 ) -> int | Refused:
-    """Store edges and place the tasks at their ends; how many are new, or why none was stored."""
+    """Store edges and update the flags of their tasks; returns how many are new, or why none was stored."""
     if not pieces.parts:
         return 0
     at = (work.connection, work.tenant_id, flow_id)
@@ -218,7 +219,7 @@ async def _add_edges(
 async def _cycle_refusal(
     work: UnitOfWork, flow_id: UUID, tasks: dict[str, StoredTask], new: Sequence[Edge]
 ) -> Refused | None:
-    """Old and new edges together must lead nowhere back. The old ones are read only if the new ones do not tell."""
+    """Old and new edges together must have no cycle. The old ones are read only if the new ones do not decide it."""
     if not may_close_cycle(
         [(edge.upstream_task, edge.downstream_task) for edge in new],
         with_upstream=[slug for slug, task in tasks.items() if task.has_upstream],
@@ -245,7 +246,7 @@ def _tell_piece(
     edges: int = 0,
     whole: bool = False,
 ) -> None:
-    """Say what a piece added. A piece that is sent again adds nothing, and nothing is said of it."""
+    """Publish what a piece added. A repeated piece adds nothing, and has no event."""
     if tasks or edges or whole:
         work.record(
             FlowPieceRegistered,
@@ -258,9 +259,9 @@ def _tell_piece(
 
 
 async def _keep(work: UnitOfWork, flow_id: UUID, field: str, documents: Sequence[str]) -> None:
-    """Let pieces wait for the last one, which joins them to the flow's document.
+    """Store pieces; the last one joins them to the flow's document.
 
-    A client that dies before its last piece leaves them waiting; the upkeep joins them.
+    If a client dies before its last piece, the upkeep joins them.
     """
     await piece_store.keep_piece(
         work.connection,

@@ -1,4 +1,4 @@
-"""Making the next version of a group, from a registration that is whole."""
+"""Makes the next version of a group, from a complete registration."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -15,9 +15,9 @@ from services.registry.unit_of_work import UnitOfWork, log
 
 
 async def group_name_of(work: UnitOfWork, entry: Entry) -> str | None:
-    """The version group that the client names, or else that of the flow's name; None for a flow that is new.
+    """The version group that the client names, or else the one of the flow's name; None for a new flow.
 
-    Registrations of that name wait for each other from here on.
+    From here on registrations of this name wait for each other.
     """
     if entry.version_group_id is not None:
         return entry.version_group_id
@@ -41,7 +41,7 @@ async def claim_group(work: UnitOfWork, name: str | None) -> Group:
 async def make_version(
     work: UnitOfWork, entry: Entry, *, flow_id: UUID, group: Group, flow: NewFlow
 ) -> Registered:
-    """Store the next version with its tasks and edges, and archive the others; the caller holds the group."""
+    """Store the next version with its tasks and edges, and archive the others; the caller holds the group's lock."""
     at = (work.connection, work.tenant_id)
     version = await group_store.take_version(
         *at, group.id, {registration.KEY: entry.idempotency_key or None}

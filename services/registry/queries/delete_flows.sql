@@ -1,7 +1,7 @@
 -- Delete the next flows of a project ($2) or of a group ($3), oldest first, at most 50 of them and about 5,000 tasks:
--- always one, however large. Their tasks and edges go with them.
--- The race: another caller deletes the same flows. The second waits for the first and finds these gone, so a batch may
--- be empty while flows are left; the caller goes on until what they belong to could be deleted.
+-- always at least one, of any size. Their tasks and edges go with them. The race: another caller deletes the same
+-- flows. The second waits for the first and finds these gone, so a batch may be empty while flows are left; the caller
+-- goes on until the project or group could be deleted.
 WITH candidates AS (
     SELECT id FROM registry.flow
     WHERE tenant_id = $1 AND (project_id = $2 OR flow_group_id = $3)

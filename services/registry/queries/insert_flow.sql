@@ -1,7 +1,7 @@
--- Store a version. The document crosses the wire once and is taken apart here.
--- The race: none left; the caller holds the group's row, and UNIQUE (flow_group_id, version) would refuse a second writer.
--- `created` is the moment of writing, not of the transaction's start: registrations of one group wait for one another,
--- and "the newest flow" must mean the last one written.
+-- Store a version. The document crosses the wire once and is taken apart here. The race: none left; the caller holds
+-- the group's row, and UNIQUE (flow_group_id, version) would refuse a second writer. `created` is the time of writing,
+-- not of the transaction's start: registrations of one group wait for one another, and "the newest flow" must mean the
+-- last one written.
 WITH given AS MATERIALIZED (SELECT CAST($12 AS text)::jsonb AS flow)
 INSERT INTO registry.flow (
     id, created, updated, tenant_id, project_id, flow_group_id, name, version, version_group_id, description,

@@ -1,7 +1,7 @@
--- The draft that the same registration began: the same document under the same key, in the same project and group.
--- The race: clients that register at once would each find none. The caller holds the advisory lock of (tenant, project,
--- name), so the second one looks when the first has committed. The row is not locked: should its last piece come at this
--- moment, the caller is given the id of what is a whole flow by then, and sends it pieces that it has.
+-- The draft of the same registration: the same document under the same key, in the same project and group. The race:
+-- clients that register at once would each find none. The caller holds the advisory lock of (tenant, project, name), so
+-- the second one reads after the first has committed. The row is not locked: if its last piece comes at the same time,
+-- the caller gets the id of a complete flow, and sends pieces that the flow has already.
 SELECT id
 FROM registry.flow_draft
 WHERE tenant_id = $1 AND project_id = $2 AND name = $3

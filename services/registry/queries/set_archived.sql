@@ -1,6 +1,6 @@
--- Archive ($3 true) or unarchive one version; `changed` says whether it was not so before.
--- The race: two clients archive at once. The second waits for the first's row and sees that there is nothing to do,
--- so one event tells of one change.
+-- Archive ($3 true) or unarchive one version; `changed` says whether it was not so before. The race: two clients
+-- archive at once. The second waits for the first's row and sees that there is nothing to do, so each change has one
+-- event.
 WITH before AS (
     SELECT id, archived FROM registry.flow WHERE id = $1 AND tenant_id = $2 FOR NO KEY UPDATE
 )

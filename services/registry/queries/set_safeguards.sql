@@ -1,8 +1,8 @@
--- Set safeguards of a flow's group and of all its versions, which show them to clients.
--- The race: two operators set different safeguards at once, or one does while a version is registered. `||` changes
--- only the named keys of the row as it is by then, so neither is lost; a registration holds the group's row, so its
--- version is either updated here or copies what is set here.
--- When heartbeats come on is kept: a run that began before asked, was told to send none, and must not be missed.
+-- Set safeguards of a flow's group and of all its versions, which show them to clients. The race: two operators set
+-- different safeguards at once, or one does while a version is registered. `||` changes only the named keys of the
+-- current row, so neither is lost; a registration holds the group's row, so its version is either updated here or
+-- copies what is set here. The time at which heartbeats were switched on is stored: a run that began before sends no
+-- pings, and must not be judged by them.
 WITH changed AS (
     UPDATE registry.flow_group g
     SET settings = g.settings || $3, updated = clock_timestamp(),

@@ -1,7 +1,7 @@
--- Say of the ends of new edges what they are no longer: a root, a terminal task; and what they are: mapped.
--- Edges are only ever added, so each flag changes at most once and nothing is counted anew. A flow that names no
--- reference tasks is judged by its terminal ones. Tasks whose flags say all that already are not written again.
--- The race: none; the caller holds the flow's row, so two pieces cannot place the same task at once.
+-- Update the flags of the tasks at new edges: no longer a root, no longer terminal, now mapped. Edges are only ever
+-- added, so each flag changes at most once and nothing is counted anew. A flow that names no reference tasks is judged
+-- by its terminal ones. Tasks that have these flags already are not written again. The race: none; the caller holds the
+-- flow's row, so two pieces cannot update the same task at once.
 UPDATE registry.task t
 SET is_root_task = t.is_root_task AND NOT e.has_upstream,
     is_terminal_task = t.is_terminal_task AND NOT e.has_downstream,

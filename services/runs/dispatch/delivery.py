@@ -1,4 +1,4 @@
-"""What dispatch sends: answers to claims, and hints to agents and to other replicas that something is due."""
+"""Messages of dispatch: answers to claims, and hints to agents and other replicas that runs are due."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,11 +18,12 @@ from services.runs.dispatch.domain import Labels
 from services.runs.dispatch.leases import LeaseStore
 
 _GATHERED = 0.005
-"""Seconds; whatever is committed within them is one hint to other replicas."""
+"""Seconds; all commits within them are one hint to other replicas."""
 
 
 class Delivery:
-    """Sends in the background. `replica` names this process; `due` is called when runs have come back."""
+    """Sends in the background. `replica` names this process; `due` is called when undelivered runs were queued
+    again."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Delivery:
         self.background = Background(log, "dispatch_step_failed")
 
     async def finish(self) -> None:
-        """Wait for what is being sent, as long as an agent may take to acknowledge it."""
+        """Wait for messages being sent, as long as an agent may take to acknowledge one."""
         await self.background.finish(within=self._acknowledge)
 
     # answers
@@ -54,7 +55,7 @@ class Delivery:
         self.background.run(self._send(parked, runs))
 
     async def _send(self, parked: Parked, runs: list[ClaimedRun]) -> None:
-        """Answer a claim. With runs it is a request, so that the broker says when the agent is no longer there."""
+        """Answer a claim. With runs it is a request, so that the broker reports an agent that is gone."""
         body = _json(agents.Claimed(claim_id=parked.claim.claim_id, runs=runs))
         client = self._bus.client
         if not runs:
@@ -75,19 +76,19 @@ class Delivery:
                 )
             self._due(parked.tenant_id)
         except (nats.errors.Error, TimeoutError):
-            # It may have it or not: its renewal tells, or the first lease lapses.
+            # The agent may have it or not: its renewal shows it, or the first lease expires.
             self._log.info("claim_unacknowledged", agent_id=str(parked.claim.agent_id))
 
     # hints
 
     def signal_work_ready(self, tenant_id: UUID, sets: list[Labels]) -> None:
-        """Agents whose claims wait nowhere should ask: runs with these label sets are due."""
+        """Tell agents without a waiting claim that runs with these label sets are due."""
         body = _json(agents.WorkReady(labels=[sorted(labels) for labels in sets]))
         subject = subjects.SIG_AGENT_WORK_READY.at(tenant_id=tenant_id)
         self.background.run(self._bus.signal(subject, body))
 
     def announce_due(self, tenant_id: UUID) -> None:
-        """Other replicas have claims that wait: let them know that runs of this tenant are due."""
+        """Tell other replicas, which may have waiting claims, that runs of this tenant are due."""
         if tenant_id not in self._announcing:
             self._announcing.add(tenant_id)
             self.background.run(self._signal_due(tenant_id))

@@ -1,4 +1,4 @@
-"""Claims that wait, and the passes that serve them (see the package's page)."""
+"""Waiting claims, and the passes that serve them (see the package's page)."""
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
@@ -16,21 +16,21 @@ Deliver = Callable[["Parked", list[ClaimedRun]], None]
 Signal = Callable[[UUID, list[Labels]], None]
 
 HORIZON = timedelta(seconds=3)
-"""How far ahead instants get a timer of their own; longer than the tick, so that none falls between two looks."""
+"""How far ahead instants get a timer of their own; longer than the tick, so that none is missed between two looks."""
 _EARLY = 0.002
 """Seconds that a timer waits beyond the instant, so that PostgreSQL's clock has reached it too."""
 _TIMER_RESOLUTION = 0.002
-"""Seconds that a timer may fire too soon: uvloop's count whole milliseconds."""
+"""Seconds that a timer may fire too early: uvloop counts whole milliseconds."""
 PASS_ROOM = 200
 """Runs taken in one pass: a transaction of some ten milliseconds."""
 _PAUSE_AFTER_FAILURE = 1.0
 _SERVED_FOR = 5.0
-"""Seconds for which the list of tenants with native agents is believed."""
+"""Seconds for which the list of tenants with native agents is cached."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Parked:
-    """A claim that waits, and where its answer goes."""
+    """A waiting claim, and the subject for its answer."""
 
     tenant_id: UUID
     claim: Claim
@@ -47,7 +47,7 @@ class Parked:
 
 @dataclass(slots=True)
 class _Tenant:
-    """What a replica knows of one tenant. `parked` is in the order of turns, by session."""
+    """A replica's state of one tenant. `parked` is in the order of turns, by session."""
 
     parked: dict[UUID, Parked] = field(default_factory=dict)
     due: set[Labels] = field(default_factory=set)
@@ -56,7 +56,7 @@ class _Tenant:
     """Label sets whose next run comes due within the horizon, and when, by the loop's clock."""
     looked: bool = False
     must_look: bool = True
-    """Something may have come due that the last look could not know."""
+    """A run may have become due since the last look."""
     signalled: dict[Labels, float] = field(default_factory=dict)
     timer: "asyncio.TimerHandle | None" = None
     pass_: "asyncio.Task[None] | None" = None
@@ -64,7 +64,7 @@ class _Tenant:
 
 
 class Dispatcher:
-    """Parks claims and serves them. `deliver` sends an answer; `signal` hints to agents that wait elsewhere."""
+    """Parks claims and serves them. `deliver` sends an answer; `signal` sends hints to agents that wait elsewhere."""
 
     def __init__(
         self, leases: LeaseStore, *, deliver: Deliver, signal: Signal, signal_again: timedelta
@@ -86,13 +86,13 @@ class Dispatcher:
         return sum(len(tenant.parked) for tenant in self._tenants.values())
 
     def waiting_agents(self) -> Iterator[tuple[UUID, UUID]]:
-        """Whose claims wait, as (tenant, agent)."""
+        """Agents with a waiting claim, as (tenant, agent)."""
         for tenant_id, tenant in self._tenants.items():
             for parked in tenant.parked.values():
                 yield tenant_id, parked.claim.agent_id
 
     def park(self, parked: Parked, *, wait: float) -> None:
-        """Let a claim wait. It is served at once if something it may have is known to be due."""
+        """Park a claim. It is served at once if a suitable run is known to be due."""
         tenant = self._tenants.setdefault(parked.tenant_id, _Tenant())
         session = parked.claim.session
         self._unpark(tenant, session)
@@ -109,13 +109,13 @@ class Dispatcher:
             self._set_timer(parked.tenant_id, tenant)
 
     def drop(self, tenant_id: UUID, session: UUID) -> None:
-        """The session wants nothing more."""
+        """Drop the session's claim."""
         tenant = self._tenants.get(tenant_id)
         if tenant is not None:
             self._unpark(tenant, session)
 
     def due(self, tenant_id: UUID) -> None:
-        """Something of the tenant may be due: make a pass, or one more after the present one."""
+        """Runs of the tenant may be due: make a pass, or one more after the current one."""
         tenant = self._tenants.get(tenant_id)
         if tenant is not None:
             tenant.must_look = True
@@ -124,7 +124,7 @@ class Dispatcher:
     def _start_pass(self, tenant_id: UUID) -> None:
         tenant = self._tenants[tenant_id]
         if not tenant.parked:
-            # Nobody waits here; the tick sends hints to agents that wait elsewhere.
+            # No claim waits here; the tick sends hints to agents that wait elsewhere.
             return
         if tenant.pass_ is not None:
             tenant.again = True
@@ -132,13 +132,14 @@ class Dispatcher:
         tenant.pass_ = asyncio.create_task(self._serve(tenant_id, tenant), name="dispatch")
 
     async def tick(self) -> int:
-        """Look for what is due, or soon will be, wherever claims wait; how many tenants that is.
+        """For all tenants with waiting claims, look for runs that are due now or soon; returns how many tenants.
 
-        Signals and commits are faster; this is what makes dispatch correct when they are lost.
+        Signals and commits are faster; the tick makes dispatch correct when they are lost.
         """
         for tenant in self._tenants.values():
             if not tenant.parked:
-                tenant.looked, tenant.must_look = False, True  # nobody keeps its knowledge fresh
+                # Its cached state is no longer updated.
+                tenant.looked, tenant.must_look = False, True
         tenants = {id_ for id_, tenant in self._tenants.items() if tenant.parked}
         tenants |= await self._served_tenants()
         if tenants:
@@ -155,7 +156,8 @@ class Dispatcher:
         return len(tenants)
 
     async def _served_tenants(self) -> set[UUID]:
-        """Tenants with native agents, asked for now and then: their claims may wait elsewhere, or have died there."""
+        """Tenants with native agents, read now and then: their claims may wait on another replica, or were lost
+        there."""
         now = asyncio.get_running_loop().time()
         if now >= self._served_until:
             self._served = await self._leases.tenants_with_agents()
@@ -195,9 +197,9 @@ class Dispatcher:
             tenant.pass_ = None
 
     async def _pass(self, tenant_id: UUID, tenant: _Tenant) -> bool:
-        """Serve what can be served; whether there is more for those who still wait.
+        """Serve the claims; returns whether there may be more for those that still wait.
 
-        Looks at the end rather than at the start where a timer says what is due: what comes next must be known anyway.
+        When a timer says what is due, the look comes at the end: the next instant must be known anyway.
         """
         self.passes += 1
         if tenant.must_look:
@@ -227,7 +229,7 @@ class Dispatcher:
         for parked in chosen:
             runs = claimed.get(parked.claim.claim_id)
             if runs:
-                # It may have expired or been replaced meanwhile; its agent accepts the runs all the same.
+                # The claim may have expired or been replaced meanwhile; its agent accepts the runs all the same.
                 if tenant.parked.get(parked.claim.session) is parked:
                     self._unpark(tenant, parked.claim.session)
                 self.claimed += len(runs)
@@ -260,7 +262,7 @@ class Dispatcher:
             self._set_timer(id_, tenant)
 
     def _set_timer(self, tenant_id: UUID, tenant: _Tenant) -> None:
-        """A pass at the next instant, for those who wait."""
+        """A pass at the next instant, for the waiting claims."""
         if tenant.timer is None and tenant.soon and tenant.parked:
             at = min(tenant.soon.values())
             tenant.timer = asyncio.get_running_loop().call_at(at, self._timed, tenant_id)
@@ -271,14 +273,15 @@ class Dispatcher:
 
     def _servable_sets(self, tenant: _Tenant) -> list[Labels]:
         if not tenant.due:
-            return []  # ten thousand may wait, and are looked through once a second
+            return []  # ten thousand may wait, and all are checked once a second
         agents = {parked.labels for parked in tenant.parked.values()}
         return [
             labels for labels in tenant.due if any(is_servable(labels, agent) for agent in agents)
         ]
 
     def _signal_others(self, tenant_id: UUID, tenant: _Tenant) -> None:
-        """Runs are due that nobody waits for here: agents whose claims died with another replica should ask again."""
+        """Runs are due without a waiting claim here: agents whose claims were lost with another replica should claim
+        again."""
         now = asyncio.get_running_loop().time()
         tenant.signalled = {
             labels: at

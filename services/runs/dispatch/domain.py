@@ -1,4 +1,4 @@
-"""The rules of claims and leases: who gets which run, how a lease stands, what the end of a process means."""
+"""The rules of claims and leases: which agent gets a run, the standing of a lease, the meaning of a process's end."""
 
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ Labels = frozenset[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WaitingClaim:
-    """A claim that waits, with room for `capacity` runs."""
+    """A waiting claim, with room for `capacity` runs."""
 
     claim_id: UUID
     labels: Labels
@@ -43,7 +43,7 @@ def is_servable(run: Labels, agent: Labels) -> bool:
 def share(due: Iterable[Due], waiting: Sequence[WaitingClaim]) -> dict[UUID, list[UUID]]:
     """Run ids by claim id: runs oldest first, claims in turn, one run each until their room is used up.
 
-    `waiting` is in the order of turns: who has waited longest comes first.
+    `waiting` is in the order of turns: the longest waiting claim comes first.
     """
     room = {claim.claim_id: claim.capacity for claim in waiting}
     # Claims that may have a label set, made once per set: a thousand runs share a handful of sets.
@@ -66,7 +66,7 @@ def share(due: Iterable[Due], waiting: Sequence[WaitingClaim]) -> dict[UUID, lis
 
 
 def lease_token(claim_id: UUID, flow_run_id: UUID) -> UUID:
-    """The token of a run under a claim. A repeated claim finds its runs by it, so nothing else need be remembered."""
+    """The token of a run under a claim. A repeated claim finds its runs by it, so nothing else must be stored."""
     return uuid5(claim_id, str(flow_run_id))
 
 
@@ -81,7 +81,7 @@ def submitted(serialized_state: JsonObject) -> RunState:
 
 
 def standing_of(state: str | None, token: UUID | None, *, held: UUID) -> Standing:
-    """How a lease stands; `state` is None for a run that is not there."""
+    """The standing of a lease; `state` is None for an unknown run."""
     if state is None or token != held:
         return Standing.LOST
     if state in (State.CANCELLING, State.CANCELLED):
@@ -89,7 +89,7 @@ def standing_of(state: str | None, token: UUID | None, *, held: UUID) -> Standin
     if state in FINISHED_FAMILY:
         return Standing.OVER
     if state in SCHEDULED_FAMILY and state != State.QUEUED:
-        return Standing.LOST  # somebody restarted it; a Queued run's process waits for its slot
+        return Standing.LOST  # it was restarted; or it is Queued, and its process waits for a slot
     return Standing.HELD
 
 
@@ -103,7 +103,7 @@ class Requeued:
 
 @dataclass(frozen=True, slots=True)
 class Proposed:
-    """The ledger is asked to write this state, by the rules for everybody."""
+    """Propose this state to the ledger, by the same rules as for clients."""
 
     state: State
     message: str
@@ -111,14 +111,14 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The process of a Running run died: what a zombie gets, without the wait."""
+    """The process of a Running run died: handled as a zombie, without the wait."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """Nothing to decide: the run is over, or waits for a retry of its own."""
+    """Nothing to decide: the run has ended, or waits for its own retry."""
 
 
 Ending = Requeued | Proposed | Crashed | Released
@@ -133,8 +133,8 @@ def end_of_process(
     attempts: int,
     now: datetime,
 ) -> Ending:
-    """What the end of its process means for a run. `attempts` is how often a run may fail to start; one that was
-    given back did not.
+    """The decision after the end of a run's process. `attempts` is how often a run may fail to start; an attempt that
+    was returned does not count.
     """
     if run.is_finished:
         return Released()
@@ -155,7 +155,7 @@ def end_of_process(
 
 
 def lapse(run: FlowRun, *, attempts: int, now: datetime) -> Requeued | Proposed | Released:
-    """A lease lapsed. Only a run that has not begun goes back; `run` is read under its lock."""
+    """A lease expired. Only a run that has not begun is queued again; `run` is read under its lock."""
     if run.state != State.SUBMITTED or run.lease_token is None:
         return Released()
     said = "The agent that took this run was not heard of again before it started."
@@ -165,7 +165,7 @@ def lapse(run: FlowRun, *, attempts: int, now: datetime) -> Requeued | Proposed 
 
 
 def requeue(run: FlowRun, said: str, *, delay: timedelta, now: datetime) -> Requeued:
-    """Scheduled again. The lease ends here: what its holder still writes is refused."""
+    """Scheduled again. The lease ends here: later writes of its holder are refused."""
     message = f"{said} It is queued again."
     state = make_state(State.SCHEDULED, message, start_time=now + delay)
     moved = move_flow_run(run, state, now=now)
@@ -194,10 +194,10 @@ def describe_exit(outcome: Outcome, exit_code: int | None, message: str | None) 
 
 
 def _untried(run: FlowRun) -> FlowRun:
-    """Nobody tried to start it. Otherwise agents that had gone would use up the attempts of whoever takes it next."""
+    """The attempt was never started, so it does not count. Otherwise departed agents would use up the attempts."""
     return replace(run, attempt=max(0, run.attempt - 1))
 
 
 def _pause(attempt: int) -> timedelta:
-    """A machine on which processes die at once would otherwise start hundreds a minute."""
+    """A machine on which processes die at once would otherwise start hundreds of runs a minute."""
     return timedelta(seconds=min(2.0**attempt, 60.0))

@@ -1,4 +1,4 @@
-"""Claims and leases in the database: one transaction each, written by the ledger's own code."""
+"""Claims and leases in the database: one transaction each, written by the ledger's journal."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ from services.runs.ledger.journal import Journal
 
 AGENT_TYPE = "HeadwaterAgent"
 LAPSES = 500
-"""Lapsed leases taken back in one transaction."""
+"""Expired leases handled in one transaction."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ class DueSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lapsed:
-    """A run whose lease lapsed, and what was decided; a `Proposed` one is still to be written by the ledger."""
+    """A run whose lease expired, and the decision; a `Proposed` one must still be written by the ledger."""
 
     run: FlowRun
     ending: Requeued | Proposed | Released
@@ -67,7 +67,7 @@ _RENEW = RecordStatement(__file__, "renew", asked=AskedLease)
 
 
 class LeaseStore:
-    """What dispatch does in PostgreSQL. `on_commit` is called after each commit that added events."""
+    """The SQL of dispatch. `on_commit` is called after each commit that added events."""
 
     def __init__(
         self,
@@ -101,7 +101,8 @@ class LeaseStore:
         agents: dict[UUID, UUID],
         sets: Iterable[Labels],
     ) -> dict[UUID, list[ClaimedRun]]:
-        """Take due runs of these label sets for the claims that wait; runs by claim id. `agents` is by claim id."""
+        """Claim due runs of these label sets for the waiting claims; returns runs by claim id. `agents` is by claim
+        id."""
         room = sum(claim.capacity for claim in waiting)
         async with self._database.transaction() as connection:
             found = await connection.fetch(
@@ -170,7 +171,7 @@ class LeaseStore:
     async def _within_limits(
         self, journal: Journal, taken: Sequence[tuple[FlowRun, FlowRunMoved | None]]
     ) -> list[tuple[FlowRun, FlowRunMoved | None]]:
-        """Those that have their slots now; the others, oldest first, wait on as if nobody had looked at them."""
+        """Those that have their slots now; the others keep waiting unchanged."""
         entering = [
             (run, [moved.state]) for run, moved in taken if moved is not None and run.limited
         ]
@@ -207,7 +208,7 @@ class LeaseStore:
     async def claimed_before(
         self, tenant_id: UUID, claim_id: UUID, agent_id: UUID
     ) -> list[ClaimedRun]:
-        """What the claim was given when it was made first, as far as it still has it."""
+        """The runs that the claim got when it was first made, as far as it still has them."""
         rows = await self._database.pool.fetch(
             """
             SELECT r.id, r.lease_token, r.attempt, r.name, r.flow_id, r.labels, r.run_config,
@@ -236,7 +237,8 @@ class LeaseStore:
     async def renew(
         self, requests: Sequence[tuple[UUID, Sequence[HeldLease]]]
     ) -> list[list[Renewal]]:
-        """Renew what (tenant, leases) requests still hold; how each lease stands, in order. One statement for all."""
+        """Renew the leases of these (tenant, leases) requests; returns the standing of each, in order. One statement
+        for all."""
         held = [(tenant_id, lease) for tenant_id, leases in requests for lease in leases]
         rows = await self._database.pool.fetch(
             _RENEW.text,
@@ -270,7 +272,7 @@ class LeaseStore:
         )
 
     async def take_back_lapsed(self) -> list[Lapsed]:
-        """Queue again what was claimed and never began; what was decided of each."""
+        """Queue again runs that were claimed and never began; returns the decision for each."""
         async with self._database.transaction() as connection:
             ids = [
                 row["id"] for row in await connection.fetch(statement(__file__, "lapsed"), LAPSES)
@@ -302,10 +304,10 @@ class LeaseStore:
         exit_code: int | None,
         message: str | None,
     ) -> tuple[FlowRun, Ending] | None:
-        """Decide the end of a run's process and queue the run again if that is it; None where the lease is lost.
+        """Decide the end of a run's process, and queue the run again if decided so; None when the lease is lost.
 
-        The lease ends with the process. What is `Proposed` or `Crashed` is still to be written by the ledger, which
-        decides anew under the lock: nothing is lost if the run moves on in between.
+        The lease ends with the process. `Proposed` and `Crashed` must still be written by the ledger, which decides
+        anew under the lock: nothing is lost if the run changes in between.
         """
         async with self._database.transaction() as connection:
             facts = await reads.lock_flow_runs(connection, [flow_run_id])
@@ -342,7 +344,7 @@ class LeaseStore:
         await journal.close(at=now)
 
     async def tenant_exists(self, tenant_id: UUID) -> bool:
-        """Whether there is such a tenant."""
+        """Whether the tenant exists."""
         return bool(
             await self._database.pool.fetchval(
                 "SELECT true FROM gateway.tenant WHERE id = $1", tenant_id
@@ -350,7 +352,7 @@ class LeaseStore:
         )
 
     async def tenants_with_agents(self) -> set[UUID]:
-        """Tenants whose native agents were heard of lately."""
+        """Tenants with recent signs of life of native agents."""
         rows = await self._database.pool.fetch(
             """
             SELECT DISTINCT tenant_id FROM runs.agent
@@ -361,7 +363,7 @@ class LeaseStore:
         return {row["tenant_id"] for row in rows}
 
     async def seen(self, agents: dict[tuple[UUID, UUID], datetime]) -> None:
-        """Write down when agents, by (tenant, id), were last heard of, all in one statement."""
+        """Write when agents, by (tenant, id), were last heard, all in one statement."""
         await self._database.pool.execute(
             """
             UPDATE runs.agent a SET last_queried = s.at

@@ -1,12 +1,12 @@
-"""Log lines that native agents hand over: kept in the stream, and acknowledged in an inbox of the agent's tenant.
+"""Log lines of native agents: published into the stream, and acknowledged in an inbox of the agent's tenant.
 
-Agents do not publish into the stream themselves. The broker would acknowledge wherever their reply subject says, and
-with its own rights: a ping for another tenant's run, a signal to its agents, an event. So the stream takes lines from
-services alone, and of what an agent sends the body goes on, without its headers.
+Agents do not publish into the stream themselves. The broker would send its acknowledgement to any reply subject, with
+its own rights: it could be a ping for another tenant's run, a signal to its agents, an event. So only services publish
+into the stream, and of an agent's message only the body is passed on, without its headers.
 
 A tenant has a rate, and a bound of what waits for the stream; what is beyond is refused, and agents send it again.
 
-The acknowledgement is JetStream's own, so that agents which ask for one as of a stream get it.
+The acknowledgement has JetStream's form, which agents expect.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from services.runs.domain.line_rate import LineRate
 LARGEST = 4 << 20
 """Bytes of one message; an agent reads a quarter of a mebibyte of output at once."""
 WAITING = 64 << 20
-"""Bytes that wait for the stream, of all tenants."""
+"""Bytes waiting for the stream, of all tenants."""
 WAITING_OF_ONE = 16 << 20
 """Of them, those of one tenant."""
 _STORED_WITHIN = 4.0  # seconds; agents wait five
@@ -36,7 +36,7 @@ _TOO_LARGE, _UNAVAILABLE = 413, 503
 
 
 class AgentLines:
-    """Takes messages on `hw.log`. `spawn` runs what takes longer than a look."""
+    """Takes messages on `hw.log`. `spawn` runs the slower part."""
 
     def __init__(self, bus: Bus, *, spawn: Callable[[Awaitable[None]], None]) -> None:
         self._bus = bus
@@ -45,7 +45,7 @@ class AgentLines:
         self._rate = LineRate()
 
     async def on_lines(self, message: Msg) -> None:
-        """Keep the lines, or say why not; an agent that is not answered sends them again."""
+        """Publish the lines, or answer why not; an agent without an answer sends them again."""
         tenant_id, flow_run_id = _ids_of(message.subject)
         if tenant_id is None or not agent_access.is_answerable(tenant_id, message.reply):
             metrics.REPLIES_REFUSED.inc()
@@ -93,7 +93,7 @@ def _refusal(code: int, description: str) -> bytes:
 
 
 def _ids_of(subject: str) -> tuple[UUID | None, UUID | None]:
-    """The tenant and the flow run that the subject names, None for what is no id."""
+    """The tenant and the flow run in the subject, None for a token that is not an id."""
     _, _, tenant, run = subject.split(".")
     return _uuid(tenant), _uuid(run)
 

@@ -1,4 +1,4 @@
-"""Dispatch put together: what it asks of the ledger, and what the ledger's app asks of it."""
+"""The construction of dispatch: its calls to the ledger, and the calls of the ledger's app to it."""
 
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from services.runs.dispatch.verbs import LedgerCalls, Verbs
 
 
 class Dispatch:
-    """Hands due runs to native agents, by means of `service` (database, bus, clock) and by decisions of `ledger`."""
+    """Gives due runs to native agents. `service` has database, bus and clock; `ledger` makes the decisions."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Dispatch:
         self.lines = AgentLines(service.bus, spawn=self._delivery.background.run)
 
     def duties(self) -> tuple[Duty, ...]:
-        """What dispatch does by itself."""
+        """The loops of dispatch."""
         settings = self._settings
         return (
             Duty("dispatch", settings.tick, self.dispatcher.tick),
@@ -80,16 +80,16 @@ class Dispatch:
     # for the ledger's app
 
     def start(self) -> None:
-        """The database is there."""
+        """Called when the database is connected."""
         self.verbs.start()
 
     def due(self, tenant_id: UUID) -> None:
-        """Runs of this tenant are due, or soon will be: serve those who wait here, and let other replicas know."""
+        """Runs of this tenant are due now or soon: serve the claims that wait here, and notify other replicas."""
         self.dispatcher.due(tenant_id)
         self._delivery.announce_due(tenant_id)
 
     async def stop(self) -> None:
-        """Answer what waits, so that agents ask elsewhere, and write down who was here."""
+        """Answer the waiting claims, so that agents ask another replica, and write the last signs of life."""
         await self.dispatcher.stop()
         await self._delivery.finish()
         await self.verbs.stop()
@@ -98,18 +98,18 @@ class Dispatch:
     # loops
 
     async def write_presence(self) -> int:
-        """Write down the agents heard of since the last time; how many."""
+        """Write the signs of life of agents since the last time; returns how many."""
         seen = self.verbs.take_seen()
         if seen:
             await self.leases.seen(seen)
         return len(seen)
 
     async def note_parked(self) -> int:
-        """Agents whose claims wait here are present without a word; how many."""
+        """Count agents with a claim waiting here as present; returns how many."""
         return self.verbs.hear_from_all(self.dispatcher.waiting_agents())
 
     async def take_back(self) -> int:
-        """Queue again what agents took and never began; how many runs."""
+        """Queue again runs that were claimed and never began; returns how many."""
         lapsed = await self.leases.take_back_lapsed()
         for each in lapsed:
             metrics.LEASES_ENDED.labels("lapsed").inc()
@@ -128,14 +128,14 @@ class Dispatch:
     # signals
 
     async def on_run_due(self, message: Msg) -> None:
-        """Another replica committed something that is due."""
+        """Another replica committed a due run."""
         tenant_id = _uuid(message.subject.rpartition(".")[2])
         if tenant_id is not None and not self._delivery.is_own(message):
             self.dispatcher.due(tenant_id)
 
 
 def asking_tenant(message: Msg) -> UUID | None:
-    """Whose agent asks; None for a request that stays unanswered, since its answer may not go where it says."""
+    """The tenant of the agent; None for a request without an answer, because its reply subject is not allowed."""
     tenant_id = _uuid(message.subject.split(".")[3])
     if tenant_id is not None and agent_access.is_answerable(tenant_id, message.reply):
         return tenant_id

@@ -12,7 +12,7 @@ _PREFIX = "HEADWATER_DISPATCH_"
 
 
 class DispatchSettings(Durations):
-    """How long leases are, how often agents are heard of, how closely the clock is followed."""
+    """Lengths of leases, intervals of agents' signs of life, precision of timers."""
 
     model_config = SettingsConfigDict(
         env_prefix=_PREFIX, title=_PREFIX, frozen=True, extra="ignore"

@@ -29,7 +29,7 @@ from services.runs.domain.creation import canonical_labels
 from services.runs.domain.transitions import FlowRun
 
 CAPACITY_LIMIT = 1000
-"""Runs that one claim may ask for; more than one machine starts at once."""
+"""Most runs of one claim; more than one machine starts at once."""
 LABELS_LIMIT = 100
 RENEWALS_TOGETHER = 500
 RENEWALS_WAITING = 50_000
@@ -37,17 +37,17 @@ RENEWALS_WAITING = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerCalls:
-    """What dispatch asks of the ledger, which decides it by the rules for everybody."""
+    """The ledger functions that dispatch uses, with the same rules as for clients."""
 
     set_states: Callable[[SetStates], Awaitable[StatesSet | Refused]]
     on_zombie: Callable[[heartbeat.FlowRunZombieDetected], Awaitable[None]]
-    """Treat a run as the zombie that it is."""
+    """Handle a run as a zombie."""
     register_agent: Callable[[RegisterAgent], Awaitable[Applied | Refused]]
-    """Answers the id of the agent, made or found."""
+    """Returns the id of the agent, made or found."""
 
 
 class Verbs:
-    """Answers native agents, and remembers who was heard of."""
+    """Answers native agents, and collects their signs of life."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Verbs:
         self._deliver = deliver
         self._due = due
         self._seen: dict[tuple[UUID, UUID], datetime] = {}
-        # Fifty agents that confirm at once are one statement, as with the ledger's states. It needs no transaction.
+        # Renewals of fifty agents at once are one statement, as with the ledger's states. It needs no transaction.
         self._renewals: GroupCommit[tuple[UUID, Sequence[HeldLease]], list[Renewal]] = GroupCommit(
             lambda: nullcontext(leases.renew),
             batch_limit=RENEWALS_TOGETHER,
@@ -86,22 +86,22 @@ class Verbs:
         )
 
     def start(self) -> None:
-        """The database is there."""
+        """Called when the database is connected."""
         self._renewals.start()
 
     async def stop(self) -> None:
-        """Take nothing more."""
+        """Accept nothing more."""
         await self._renewals.stop()
 
-    # who was heard of
+    # signs of life
 
     def take_seen(self) -> dict[tuple[UUID, UUID], datetime]:
-        """When agents, by (tenant, id), were last heard of, since this was last asked."""
+        """The times of agents' signs of life, by (tenant, id), since the last call."""
         seen, self._seen = self._seen, {}
         return seen
 
     def hear_from_all(self, present: Iterable[tuple[UUID, UUID]]) -> int:
-        """These agents, as (tenant, id), are present; how many."""
+        """Count these agents, as (tenant, id), as present; returns how many."""
         heard = dict.fromkeys(present, self._clock())
         self._seen |= heard
         return len(heard)
@@ -112,7 +112,7 @@ class Verbs:
     # verbs
 
     async def hello(self, tenant_id: UUID, request: agents.Hello) -> agents.Welcome | Refused:
-        """Register an agent, and answer how it shall behave."""
+        """Register an agent, and answer with its intervals."""
         if agents.PROTOCOL not in request.protocols:
             return _invalid(f"this ledger speaks protocol {agents.PROTOCOL} only")
         agent = RegisterAgent(
@@ -155,7 +155,7 @@ class Verbs:
         return agents.Renewed(renewals=renewals)
 
     async def report(self, tenant_id: UUID, request: agents.Report) -> agents.Reported | Refused:
-        """A process is gone."""
+        """A process has ended."""
         if (refused := _other_protocol(request)) is not None:
             return refused
         self._hear_from(tenant_id, request.agent_id)
@@ -193,14 +193,14 @@ class Verbs:
         return agents.Reported(flow_run_id=run.id, state=state)
 
     async def drain(self, tenant_id: UUID, request: agents.Drain) -> Applied | Refused:
-        """The agent takes nothing new."""
+        """The agent claims nothing new."""
         if (refused := _other_protocol(request)) is not None:
             return refused
         self._dispatcher.drop(tenant_id, request.session)
         return Applied(id=request.session)
 
     async def on_claim(self, tenant_id: UUID, request: agents.Claim, reply: str) -> Refused | None:
-        """Park the claim; its answer comes when there is one."""
+        """Park the claim; it is answered when there are runs."""
         refusal = _unacceptable(request)
         if refusal is not None:
             return refusal
@@ -219,7 +219,7 @@ class Verbs:
         return None
 
     async def _claim_again(self, parked: Parked, wait: float) -> None:
-        """The agent never saw an answer: give it what it was given, else let it wait."""
+        """The agent got no answer: send the same runs again, else park the claim."""
         runs = await self._leases.claimed_before(
             parked.tenant_id, parked.claim.claim_id, parked.claim.agent_id
         )
@@ -231,7 +231,7 @@ class Verbs:
     # decided by the ledger
 
     async def propose(self, run: FlowRun, proposed: Proposed) -> str:
-        """Have the ledger write a state, by the rules for everybody; the state that the run has then."""
+        """Propose a state to the ledger, by the same rules as for clients; returns the run's state after it."""
         proposal = StateProposal(
             run_kind=RunKind.FLOW_RUN,
             run_id=run.id,
@@ -246,7 +246,7 @@ class Verbs:
         return answer.outcomes[0].state
 
     async def _bury_crashed(self, run: FlowRun) -> None:
-        """A process that is known to be dead is a zombie without the wait."""
+        """A process that is known to be dead is handled as a zombie, without the wait."""
         now = self._clock()
         await self._ledger.on_zombie(
             heartbeat.FlowRunZombieDetected(
@@ -283,7 +283,7 @@ def _invalid(reason: str) -> Refused:
 
 
 def read_report(data: bytes) -> agents.Report:
-    """A report's text is what a process said last, and is cleaned rather than refused."""
+    """A report's text is the last output of a process; it is cleaned instead of refused."""
     try:
         return agents.Report.model_validate_json(data)
     except ValidationError:

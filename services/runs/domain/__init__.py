@@ -2,10 +2,10 @@
 
 | module | question |
 |---|---|
-| `states` | Is this JSON a state, and what does the ledger keep of it? |
-| `transitions` | May this run take this state, and what does the run look like then? |
+| `states` | Is this JSON a state, and what does the ledger store of it? |
+| `transitions` | May this run take this state, and what is the run after it? |
 | `creation` | What is in a new run: labels, parameters, run config? |
-| `safeguards` | What becomes of a zombie, of a run that Lazarus proposes, of a cancellation that nobody obeys? |
-| `limits` | Who may start under a concurrency limit, and what becomes of who may not? |
+| `safeguards` | What to do with a zombie, a proposal of Lazarus, a cancellation without effect? |
+| `concurrency_limits` | Which runs may start under a concurrency limit, and what to do with the others? |
 | `queue` | Which runs may an agent with these labels see? |
 """

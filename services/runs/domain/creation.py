@@ -1,4 +1,4 @@
-"""What is in a new run: parameters, labels, run config, by the precedence of gateway/reference/runs.md."""
+"""The contents of a new run: parameters, labels, run config, by the precedence of gateway/reference/runs.md."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from libs.contracts.base import JsonObject
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowFacts:
-    """A flow version and the settings of its group, as they are when a run of it is made."""
+    """A flow version and the settings of its group at the time when a run is made."""
 
     id: UUID
     tenant_id: UUID
@@ -26,7 +26,7 @@ class FlowFacts:
 
 
 def effective_parameters(flow: FlowFacts, given: Mapping[str, Any] | None) -> JsonObject:
-    """Flow defaults, then the group's, then what was given. A default that is falsy is a default all the same."""
+    """Flow defaults, then the group's, then the given values. A falsy default is a default too."""
     defaults = {
         str(p["name"]): p.get("default")
         for p in _declared(flow)
@@ -36,7 +36,7 @@ def effective_parameters(flow: FlowFacts, given: Mapping[str, Any] | None) -> Js
 
 
 def missing_parameters(flow: FlowFacts, effective: Mapping[str, Any]) -> list[str]:
-    """Required parameters that nobody gave a value, sorted."""
+    """Required parameters without a value, sorted."""
     return sorted(
         str(p["name"]) for p in _declared(flow) if p.get("required") and p["name"] not in effective
     )
@@ -45,7 +45,7 @@ def missing_parameters(flow: FlowFacts, effective: Mapping[str, Any]) -> list[st
 def effective_labels(
     flow: FlowFacts, labels: list[str] | None, run_config: JsonObject | None
 ) -> list[str]:
-    """The first level that says anything about labels wins, also when it says "none"."""
+    """The first level with labels wins, also when its list is empty."""
     levels: Iterable[object] = (
         labels,
         (run_config or {}).get("labels"),
@@ -68,16 +68,16 @@ def effective_run_config(flow: FlowFacts, given: JsonObject | None) -> JsonObjec
 
 
 def canonical_labels(labels: Iterable[object]) -> list[str]:
-    """Sorted, each once: equal sets are equal lists, which the queue's index relies on."""
+    """Sorted, without duplicates: equal sets are equal lists, which the queue's index needs."""
     return sorted({str(label) for label in labels})
 
 
 NAME_LIMIT = 1000
-"""Bytes of a name or a key: what fits into an index row, and far beyond what people type."""
+"""Most bytes of a name or a key: fits into an index row, and is far more than people type."""
 
 
 def unstorable_name(name: str) -> str | None:
-    """Why a name or key cannot be kept, to follow the field's name; None when it can."""
+    """Why a name or key cannot be stored, to follow the field's name; None when it can."""
     if "\x00" in name:
         return "cannot hold the character U+0000"
     if len(name.encode(errors="replace")) > NAME_LIMIT:

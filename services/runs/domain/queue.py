@@ -1,9 +1,9 @@
 """Which runs an agent may see: a run's labels are a subset of the agent's; a run without labels goes only to an agent
 without (gateway/reference/runs.md).
 
-Both sides are enumerable. A handful of agent labels has few subsets, and each is one descent of the queue's index;
-an agent with many labels is served from the label sets that wait. Either way the cost does not depend on how many
-runs wait for somebody else.
+Both sides are enumerable. A few agent labels have few subsets, and each is one descent of the queue's index; an agent
+with many labels is served from the label sets of waiting runs. In both cases the cost does not depend on the runs that
+wait for other agents.
 """
 
 from datetime import datetime, timedelta
@@ -12,18 +12,18 @@ from itertools import combinations
 from libs.contracts.states import SCHEDULED_FAMILY, State
 
 MAX_ENUMERATED_LABELS = 7
-"""127 subsets, some 2 ms; beyond it the label sets that actually wait are walked instead."""
+"""127 subsets, some 2 ms; with more, the label sets of waiting runs are walked instead."""
 
 SOON = timedelta(seconds=10)
 """How far ahead agents ask: for what is due in the next ten seconds."""
 
 
 NOT_STARTED = SCHEDULED_FAMILY - {State.QUEUED}
-"""In these an agent has yet to start a run that has not begun; the process of a Queued one waits for a slot."""
+"""In these states a run has not begun, and an agent must start it; the process of a Queued one waits for a slot."""
 
 
 def is_soon(timestamp: datetime | None, *, now: datetime) -> bool:
-    """Whether agents may be given a run that starts then."""
+    """Whether agents may get a run that starts then."""
     return timestamp is not None and timestamp <= now + SOON
 
 

@@ -1,7 +1,8 @@
-"""What the safeguards may do to a run: zombies, Lazarus, cancellations that nobody obeys.
+"""The actions of the safeguards: zombies, Lazarus, cancellations without effect.
 
-All of them act on what they saw. A run that is finished, or has moved on since, is left alone (ARCHITECTURE.md).
-The messages are those of the peer, which people search for, with its missing space mended (gateway/reference/runs.md).
+All of them act on the version that they saw. A run that is finished, or has changed since, is not touched
+(ARCHITECTURE.md). The messages are those of Prefect Server, which people search for, with its missing space corrected
+(gateway/reference/runs.md).
 """
 
 from dataclasses import dataclass, replace
@@ -38,7 +39,7 @@ class LogEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskPolicy:
-    """What a task's author said about failing."""
+    """The retry settings of a task."""
 
     name: str
     max_retries: int = 0
@@ -47,7 +48,8 @@ class TaskPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Intervention:
-    """What a safeguard does: states for task runs, then perhaps one for the flow run, and why, in log lines."""
+    """The action of a safeguard: states for task runs, then perhaps one for the flow run, and log lines with the
+    reason."""
 
     task_runs: tuple[TaskRunMoved, ...] = ()
     flow_run: FlowRunMoved | None = None
@@ -56,7 +58,7 @@ class Intervention:
 
 @dataclass(frozen=True, slots=True)
 class LeftAlone:
-    """Nothing is done, and why."""
+    """No action, with the reason."""
 
     reason: str
 
@@ -71,7 +73,7 @@ def answer_zombie(
     resurrection_limit: int,
     now: datetime,
 ) -> Intervention | LeftAlone:
-    """A live run fell silent. Its running tasks are retried or failed; the run itself is left to what can revive it.
+    """A live run fell silent. Its running tasks are retried or failed; the run itself is left to a retry or Lazarus.
 
     `last_seen` is the newest sign of life that the ledger finds; one after `silent_since` proves the event wrong.
     """
@@ -87,7 +89,7 @@ def answer_zombie(
         return LeftAlone("alive")
     found = _end_of_zombie(run, task_runs, resurrection_limit=resurrection_limit, now=now)
     if not found.task_runs and found.flow_run is None:
-        return found  # an event that comes twice says nothing twice
+        return found  # a repeated event writes nothing again
     heard = (
         f"The last heartbeat of this run was received at {silent_since:%Y-%m-%d %H:%M:%S} UTC, "
         f"{(now - silent_since).total_seconds():.0f} seconds ago."
@@ -113,7 +115,7 @@ def _end_of_zombie(
     if is_over:
         return _failed_flow_run(run, tuple(moves), tuple(logs), now=now)
     will_retry = any(moved.run.state == State.RETRYING for moved in moves)
-    # A retry that is due brings the run back through the queue; otherwise Lazarus does, while it still may.
+    # A due retry brings the run back through the queue; otherwise Lazarus does, until its limit.
     if will_retry or (run.lazarus_enabled and run.times_resurrected < resurrection_limit):
         return Intervention(task_runs=tuple(moves), logs=tuple(logs))
     return _failed_flow_run(run, tuple(moves), tuple(logs), now=now)
@@ -122,7 +124,7 @@ def _end_of_zombie(
 def answer_lazarus(
     run: FlowRun, *, seen_version: int, attempt: int, limit: int, give_up: bool, now: datetime
 ) -> Intervention | LeftAlone:
-    """Lazarus proposes a new attempt, or to give the run up."""
+    """Lazarus proposes a new attempt, or to fail the run."""
     if run.is_finished:
         return LeftAlone("finished")
     if run.version != seen_version:
@@ -136,7 +138,7 @@ def answer_lazarus(
         return Intervention(flow_run=moved, logs=(_entry(run, LAZARUS_LOGGER, "ERROR", message),))
     state = make_state(State.SCHEDULED, "Rescheduled by a Lazarus process.", start_time=now)
     moved = move_flow_run(run, state, now=now)
-    # Whoever held the run before has lost it: the old lease ends here (ARCHITECTURE.md).
+    # The old lease ends here: its holder has lost the run (ARCHITECTURE.md).
     revived = replace(moved.run, times_resurrected=attempt, lease_token=None)
     message = f"Rescheduled by a Lazarus process. This is attempt {attempt}."
     return Intervention(
@@ -148,7 +150,7 @@ def answer_lazarus(
 def end_cancellation(
     run: FlowRun, *, seen_version: int, deadline: timedelta, now: datetime
 ) -> Intervention | LeftAlone:
-    """A run that was asked to stop and has not by the deadline is Cancelled by the ledger."""
+    """A run that should stop and did not by the deadline is Cancelled by the ledger."""
     if run.state != State.CANCELLING or run.version != seen_version:
         return LeftAlone("moved_on")
     if now - run.state_timestamp < deadline:
@@ -168,10 +170,10 @@ def end_left_task_runs(
     last_seen: datetime | None,
     now: datetime,
 ) -> Intervention | LeftAlone:
-    """Task runs that run in a flow run that does not, and was not heard for `silence`: whoever ran them has gone.
+    """Task runs that run although their flow run does not, and was not heard for `silence`: their process is gone.
 
-    A flow run at work is the heartbeat service's to judge (`answer_zombie`). Nothing would run the task again here, so
-    there is no retry; a person's restart of the flow run finds them failed, as it finds others.
+    A running flow run is judged by the heartbeat service (`answer_zombie`). Nothing would run the task again here, so
+    there is no retry; a person's restart of the flow run handles them as other failed ones.
     """
     if run.state in RUNNING_FAMILY:
         return LeftAlone("at_work")

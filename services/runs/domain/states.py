@@ -1,8 +1,8 @@
-"""States as clients write them: what is refused, which defaults are filled in, what the ledger keeps beside the JSON.
+"""States as clients write them: what is refused, which defaults are filled in, what the ledger stores beside the JSON.
 
 The JSON goes back to clients as it came (gateway/reference/runs.md): they load it with schemas of eight different
-years; only what Core's own constructors would fill in is added. The texts of refusals are those that Core's
-`StateSchema` gives.
+years; only defaults of Core's own constructors are added. The texts of refusals are those that Core's `StateSchema`
+gives.
 """
 
 import json
@@ -20,7 +20,7 @@ PAYLOAD_LIMIT = 1_000_000
 """Bytes of compact JSON; results belong in a result backend, not in a state."""
 
 _DATA = frozenset({"_result", "cached_inputs", "cached_parameters", "hashed_inputs"})
-"""What other tasks compute with; it is never cut."""
+"""The data that other tasks use; it is never cut."""
 
 META_STATES = frozenset({State.SUBMITTED, State.QUEUED, State.CLIENT_FAILED})
 """States that wrap another one in `state`."""
@@ -32,7 +32,8 @@ _COUNTS: dict[str, str] = {
     State.LOOPED: "loop_count",
     State.MAPPED: "n_map_states",
 }
-"""Fields that Core reads as integers. An agent could not load a run with another value, nor those asked for with it."""
+"""Fields that Core reads as integers. With another value an agent could not load the run, nor others of the same
+request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,13 +48,13 @@ class RunState:
 
     @property
     def has_cached_inputs(self) -> bool:
-        """Whether the state brings inputs of its own to keep."""
+        """Whether the state has its own inputs."""
         return bool(self.document.get("cached_inputs"))
 
 
 @dataclass(frozen=True, slots=True)
 class InvalidState:
-    """Not a state; `reason` reads like marshmallow's errors, which clients print."""
+    """Not a state; `reason` has the form of marshmallow's errors, which clients print."""
 
     reason: str
 
@@ -66,10 +67,10 @@ class TooLarge:
 
 
 def read_state(raw: object, *, now: datetime) -> RunState | InvalidState | TooLarge:
-    """What a client sent, with Core's defaults filled in, or why it is not a state.
+    """The client's state with Core's defaults filled in, or why it is not a state.
 
-    What cannot be stored is replaced and long texts are cut, as `libs/runtime/reported.py` says: a state that is
-    refused leaves its run at work for ever. Only what is too large as data, and not as text, is refused.
+    Characters that cannot be stored are replaced and long texts are cut (`libs/runtime/reported.py`): a refused state
+    would leave its run Running for ever. Only data that is too large, not text, is refused.
     """
     if not isinstance(raw, dict):
         return InvalidState(str({"_schema": [f"Invalid data type: {raw!r:.100}"]}))
@@ -94,7 +95,7 @@ def read_state(raw: object, *, now: datetime) -> RunState | InvalidState | TooLa
 
 
 def _storable(raw: JsonObject) -> tuple[JsonObject, bytes] | None:
-    """The state and its JSON within the limit; None where its data alone is larger."""
+    """The state and its JSON within the limit; None when its data alone is larger."""
     fitting = reported.fit(raw, limit=PAYLOAD_LIMIT, keep=_DATA)
     if fitting is None and raw.get("context"):
         notice = "[the context of this state was too large and is left out]"
@@ -142,7 +143,7 @@ def parse_timestamp(value: object) -> datetime | None:
 
 
 def in_utc(timestamp: datetime) -> datetime | None:
-    """The moment in UTC; None for one that UTC's calendar does not have (the year 9999, seen from the west)."""
+    """The time in UTC; None if it is outside of UTC's calendar (end of the year 9999 in a western zone)."""
     try:
         return aware(timestamp).astimezone(UTC)
     except OverflowError:
@@ -167,7 +168,7 @@ def _to_json_bytes(value: object) -> bytes:
 
 
 def _fault(raw: JsonObject) -> str | None:
-    """The first thing that Core's schema would object to."""
+    """The first error that Core's schema would report."""
     name = raw.get("type")
     if name is None:
         return str({"type": ["Missing data for required field."]})
@@ -191,7 +192,7 @@ def _fault(raw: JsonObject) -> str | None:
 
 
 def _is_integer(value: object) -> bool:
-    """As Core's schemas take one: digits in a string, and a float, pass."""
+    """As in Core's schemas: digits in a string, and a float, are accepted."""
     if isinstance(value, str):
         return value.strip().lstrip("+-").isdecimal()
     return isinstance(value, int | float)
@@ -230,7 +231,7 @@ def _with_defaults(raw: JsonObject, *, now: datetime) -> JsonObject:
         missing["message"] = None
     for key in ("context", "cached_inputs"):
         if raw.get(key) is None:
-            # The UI reads these without looking first (gateway/reference/runs.md).
+            # The UI reads these without a check (gateway/reference/runs.md).
             missing[key] = {}
     if name in SCHEDULED_FAMILY:
         if name != State.PAUSED and raw.get("start_time") is None:

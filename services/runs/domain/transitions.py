@@ -1,24 +1,24 @@
-"""Whether a run may take a state, and what the run looks like then.
+"""Whether a run may take a state, and the run after it.
 
-Clients are bound by few rules, because unchanged Core clients and the UI write every state after every other
-(gateway/reference/requests.md). These are all:
+Clients are bound by few rules, because unchanged Core clients and the UI write any state after any other
+(gateway/reference/requests.md). All rules:
 
-1. Version locking, where the flow has it on: a version that is given must be the current one.
-2. A lease token that is given must be the run's current one (native agents; ARCHITECTURE.md).
-3. Submitted is a claim: only a run that waits can be submitted, so of many claimants one wins. The winner that asks
-   again, because its answer was lost, is told so again.
+1. Version locking, if the flow has it on: a given version must be the current one.
+2. A given lease token must be the run's current one (native agents; ARCHITECTURE.md).
+3. Submitted is a claim: only a waiting run can be submitted, so one of many claimants wins. If the winner repeats its
+   request, because its answer was lost, it gets the same answer again.
 4. A task run cannot run while its flow run is not Running.
-5. A finished flow run is final, but for a person: an explicit restart (a scheduled state or Pending), or a state
+5. A finished flow run is final, except for a person: an explicit restart (a scheduled state or Pending), or a state
    proposed with the very version at which the run had finished ("Mark as" in the UI) or with the version left out,
-   which no process does. A late report of a process that lost the race is refused, or, if it says what the ledger
-   already says, answered as done. Task runs have no such rule: Core itself goes Failed -> Retrying and Looped ->
+   which no process does. A late report of a process that lost the race is refused; if it has the same state as the
+   ledger, it is answered as done. Task runs have no such rule: Core itself goes Failed -> Retrying and Looped ->
    Running.
 6. A cancellation is not undone by a process that was starting when it came and now reports Running: it is answered as
    done, its task runs are refused by rule 4, and it finds the Cancelling itself (Core looks every 15 s, and once more
-   before it ends). Who names the version of the Cancelling has seen it, and may mark the run as Running; so may a
-   person.
+   before it ends). A client that names the version of the Cancelling has seen it, and may mark the run as Running; so
+   may a person.
 
-Services are bound by more: they always name the version they saw, and never touch a finished run (`safeguards`).
+Services have more rules: they always name the version they saw, and never change a finished run (`safeguards`).
 """
 
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlowRun:
-    """What the ledger knows of a flow run when it decides, read under the row's lock."""
+    """The facts about a flow run for a decision, read under the row's lock."""
 
     id: UUID
     tenant_id: UUID
@@ -63,19 +63,19 @@ class FlowRun:
     heartbeat_enabled: bool = True
     lazarus_enabled: bool = True
     limited: bool = False
-    """Whether its tenant has concurrency limits at all (see `limits`)."""
+    """Whether its tenant has concurrency limits at all (see `concurrency_limits`)."""
     withheld: bool = False
     """Whether it has not begun and its flow was archived or deleted; known only of a run that is to be submitted."""
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether the run has ended."""
         return self.state in FINISHED_FAMILY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskRun:
-    """What the ledger knows of a task run when it decides, read under the row's lock."""
+    """The facts about a task run for a decision, read under the row's lock."""
 
     id: UUID
     tenant_id: UUID
@@ -93,7 +93,7 @@ class TaskRun:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more is to come."""
+        """Whether the run has ended."""
         return self.state in FINISHED_FAMILY
 
 
@@ -118,12 +118,12 @@ class TaskRunMoved:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """The ledger already says so; nothing is written, and the sender is told that it is done."""
+    """The run has this state already; nothing is written, and the answer is "applied"."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """The agent that submits a run. `is_sole`: surely one process, and not one of several replicas under one id."""
+    """The agent that submits a run. `is_sole`: certainly one process, not one of several replicas under one id."""
 
     id: UUID
     is_sole: bool = False
@@ -162,7 +162,7 @@ def propose_flow_run_state(
     """A client's proposal for a flow run, by the rules above."""
     is_claim = state.name == State.SUBMITTED
     if _is_repeated(run, state, seen_version=seen_version, lease_token=lease_token, agent=agent):
-        return Agreed()  # the answer to the first request was lost; what it said stands
+        return Agreed()  # the answer to the first request was lost; it is repeated
     is_locked = exact or run.version_locking
     if is_locked and seen_version is not None and seen_version != run.version:
         return Stale(seen_version)
@@ -186,7 +186,7 @@ def propose_flow_run_state(
     moved = move_flow_run(run, state, now=now)
     if not is_claim:
         if state.name in _RESTART_STATES and state.name != State.QUEUED:
-            # Somebody starts the run anew; who held it writes nothing more. (A Queued run has a process that waits.)
+            # The run is started anew; its former holder writes nothing more. (A Queued run has a process that waits.)
             return FlowRunMoved(replace(moved.run, lease_token=None), state, run.state)
         return moved
     claimed = replace(
@@ -242,7 +242,7 @@ def needs_flow_run(
 
 
 def cancel_flow_run(run: FlowRun, *, now: datetime) -> FlowRunMoved | Agreed:
-    """A person cancels: where a process is at work it is asked to stop, elsewhere the run is over."""
+    """A person cancels: a running process is asked to stop; without a process the run ends at once."""
     if run.is_finished or run.state == State.CANCELLING:
         return Agreed()
     if run.state in LIVE_FAMILY:
@@ -264,7 +264,7 @@ def move_flow_run(run: FlowRun, state: RunState, *, now: datetime) -> FlowRunMov
     empty while it is unfinished. A run's history never goes back in time, whatever the clocks of two replicas say.
     """
     at = max(now, run.state_timestamp + _TICK)
-    # Spelt out, because dataclasses.replace costs more than the decision, thousands of times a second.
+    # Written out, because dataclasses.replace costs more than the decision, thousands of times a second.
     moved = FlowRun(
         id=run.id,
         tenant_id=run.tenant_id,
@@ -289,7 +289,7 @@ def move_flow_run(run: FlowRun, state: RunState, *, now: datetime) -> FlowRunMov
 
 
 def move_task_run(run: TaskRun, state: RunState, *, now: datetime) -> TaskRunMoved:
-    """As for flow runs; what was cached from the inputs is carried forward."""
+    """As for flow runs; cached inputs are carried forward."""
     at = max(now, run.state_timestamp + _TICK)
     if run.cached_inputs and not state.has_cached_inputs:
         state = with_cached_inputs(state, run.cached_inputs)
@@ -319,10 +319,10 @@ def _is_repeated(
     lease_token: UUID | None,
     agent: Claimant | None,
 ) -> bool:
-    """Whether this is the request that brought the run into its present state, sent again.
+    """Whether this request is a repetition of the one that made the current state.
 
-    Who holds the lease is one process, and so is an agent of which no second one has registered. Of everybody else the
-    same words may be a rival's, who is to be told that it came second.
+    The holder of the lease is one process; so is an agent without a second registration. From others the same request
+    may come from a second claimant, which must be refused.
     """
     if state.name != run.state or state.name not in (State.SUBMITTED, State.RUNNING):
         return False

@@ -1,4 +1,4 @@
-"""What the ledger is asked, and what it answers: messages of its contract, and its own proposals."""
+"""The commands and answers of the ledger: messages of its contract, and its own proposals."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -36,7 +36,7 @@ class CancelArchived(Message):
 
 
 class EndLeftTaskRuns(Message):
-    """The ledger's own proposal: these task runs still run, but their flow run does not, and has been silent."""
+    """The ledger's own proposal: these task runs still run, but their flow run does not, and is silent."""
 
     tenant_id: UUID
     flow_run_id: UUID
@@ -46,7 +46,7 @@ class EndLeftTaskRuns(Message):
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What a proposal of a service led to: something, or nothing for a reason."""
+    """The result of a service's proposal: applied, or not, with the reason."""
 
     reason: str | None = None
     count: int = 0

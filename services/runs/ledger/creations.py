@@ -1,7 +1,7 @@
 """The flow runs that one transaction makes. The rules: `domain/creation.py`.
 
-Used with all the creations of a batch at once: `prepare` first, as flows come before runs in the order of locks, and
-`insert` last, as unique keys of new rows come after them.
+Used with all the creations of a batch at once: `prepare` first, because flows come before runs in the order of locks,
+and `insert` last, because unique keys of new rows come after them.
 """
 
 from collections import Counter
@@ -43,7 +43,7 @@ _GROUP_LOOKUPS = 3
 
 @dataclass(frozen=True, slots=True)
 class _New:
-    """A run to be made: for a request (`index` is its answer's), or for one instant of a schedule."""
+    """A run to be made: for a request (`index` is the index of its answer), or for one instant of a schedule."""
 
     index: int
     run: NewFlowRun
@@ -51,19 +51,19 @@ class _New:
 
 @dataclass(slots=True)
 class Creations:
-    """The new runs of this transaction; the answers go by the indexes of the commands."""
+    """The new runs of this transaction; answers are by the indexes of the commands."""
 
     _connection: Connection
     _journal: Journal
     _ids: NewId
     _names: Callable[[], str]
     ready: set[UUID] = field(default_factory=set)
-    """Tenants with new runs that are due, or soon will be."""
+    """Tenants with new runs that are due now or soon."""
     _new: list[_New] = field(default_factory=list)
     _now: datetime = field(init=False)
 
     async def prepare(self, wanted: Mapping[int, Creation], *, now: datetime) -> dict[int, Created]:
-        """Share the flows and decide what is to be inserted; answers those that need no insert."""
+        """Lock the flows (shared) and decide what to insert; returns the answers of commands that need no insert."""
         answers: dict[int, Created] = {}
         if not wanted:
             return answers
@@ -89,7 +89,8 @@ class Creations:
     async def _share_flows(
         self, wanted: Mapping[int, Creation]
     ) -> tuple[dict[int, UUID], reads.SharedFlows]:
-        """The flow of each creation, under a share lock; a group's newest is looked for again if archived meanwhile."""
+        """The flow of each creation, under a share lock; a group's newest is read again if it was archived
+        meanwhile."""
         shared = reads.SharedFlows(flows={}, now=None)
         flow_ids: dict[int, UUID] = {}
         groups: dict[int, tuple[UUID, str]] = {}
@@ -133,9 +134,9 @@ class Creations:
         return {index: found[key] for index, key in keys.items() if key in found}
 
     async def _seen_schedules(self, wanted: Mapping[int, Creation]) -> dict[UUID, str]:
-        """What the flows of scheduled runs follow now, under their share locks; their groups are not locked.
+        """The current schedules of scheduled runs' flows, under their share locks; their groups are not locked.
 
-        A schedule that a group gets meanwhile is cleared up by what the scheduler says next.
+        If a group gets another schedule meanwhile, the scheduler's next proposal corrects the runs.
         """
         flow_ids = {
             command.flow_id
@@ -152,7 +153,7 @@ class Creations:
             return refusal
         parameters = effective_parameters(flow, command.parameters)
         if missing := missing_parameters(flow, parameters):
-            # As Python prints a set, because that is what clients' users have always read.
+            # In Python's form of a set, because users of the clients know it.
             names = ", ".join(repr(name) for name in missing)
             return Refused(code=Code.PARAMETERS_MISSING, fields={"names": f"{{{names}}}"})
         run = self._new_run(
@@ -234,7 +235,7 @@ class Creations:
         )
 
     async def insert(self) -> dict[int, Created]:
-        """Insert the runs with their first states and their task runs; the answers of those commands."""
+        """Insert the runs with their first states and their task runs; returns the answers of those commands."""
         if not self._new:
             return {}
         await self._make_room()
@@ -277,7 +278,7 @@ class Creations:
             await removal.delete_pending_of_archived(self._connection, sorted(groups))
 
     async def _complete(self, made: list[NewFlowRun]) -> None:
-        """Give the runs their task runs, and announce them."""
+        """Insert the task runs of the runs, and note their events."""
         tasks = await reads.tasks_of(self._connection, {run.flow_id for run in made})
         task_runs = [
             NewTaskRun(
@@ -301,7 +302,7 @@ class Creations:
 
 
 async def _delete_barred(connection: Connection, made: Collection[UUID]) -> set[UUID]:
-    """Take back those of these new runs that must not be, in the transaction that made them; which."""
+    """Delete those of these new runs that must not exist, in the transaction that made them; returns them."""
     if not made:
         return set()
     rows = await connection.fetch(statement(__file__, "barred_instants"), sorted(made))
@@ -322,7 +323,7 @@ def _refusal(command: CreateFlowRun, flow: FlowFacts | None) -> Refused | None:
         return Refused(code=Code.FLOW_NOT_FOUND, fields={"flow_id": str(command.flow_id)})
     if flow.archived:
         return Refused(code=Code.FLOW_ARCHIVED, fields={"flow_id": str(flow.id)})
-    # What flows and groups have was looked at when it was given.
+    # The values of flows and groups were checked when they were set.
     if reason := complaint_about(command.run_config):
         return Refused(code=Code.INVALID, fields={"reason": reason})
     return None

@@ -38,7 +38,7 @@ _UNNAMED = TaskPolicy(name="unknown")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """The numbers that rules need."""
+    """The numbers for the rules."""
 
     resurrection_limit: int
     cancel_deadline: timedelta
@@ -51,7 +51,7 @@ class Interventions:
     moves: Moves
     policy: Policy
     stale: list[dict[str, Any]] = field(default_factory=list)
-    """What was left alone, and why, for the log."""
+    """Runs without an action, and why, for the log."""
 
     def answer(self, command: Safeguard) -> Done:
         """Intervene, or say why not."""

@@ -1,8 +1,9 @@
 """The one writer of run state: state rows, histories, concurrency slots and the outbox, in the caller's transaction.
 
-Whoever decides (the ledger's batches, dispatch) notes its moves here in the order of the decisions and then writes them
-all at once. The runs are locked before (`reads.py`), and so are the limits (`load_slots`): what is written was counted
-under these locks. `tests/contracts/test_one_writer.py` reads all SQL of the service and finds no other writer.
+The code that decides (the ledger's batches, dispatch) notes its moves here in the order of the decisions and then
+writes them all at once. The runs are locked before (`reads.py`), and so are the limits (`load_slots`): the written rows
+were counted under these locks. `tests/contracts/test_one_writer.py` reads all SQL of the service and finds no other
+writer.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,7 +20,7 @@ from libs.runtime.ids import NewId
 from libs.runtime.outbox import OutboxRow
 from libs.runtime.records import RecordStatement
 from services.runs import logs
-from services.runs.domain.limits import occupies
+from services.runs.domain.concurrency_limits import occupies
 from services.runs.domain.safeguards import LogEntry
 from services.runs.domain.states import RunState, make_state
 from services.runs.domain.transitions import FlowRun, FlowRunMoved, TaskRun, TaskRunMoved
@@ -36,7 +37,7 @@ from services.runs.ledger.rows import (
 from services.runs.ledger.slots import Slots
 
 PENDING = make_state(State.PENDING, "Task run created")
-"""What a task run is before anything happened to it."""
+"""The first state of a task run."""
 
 _WRITE_FLOW_RUNS = RecordStatement(
     __file__, "write_flow_run_states", moved=FlowRunStateRow, events=OutboxRow
@@ -51,8 +52,8 @@ _GIVE_LEASES = RecordStatement(__file__, "give_leases", given=LeaseRow)
 
 
 class AskedTaskRun(NamedTuple):
-    """What `get_or_create_task_runs` found or made: which of flow run and task exist and belong together (ids are None
-    otherwise), and the row. It is without an id where another transaction made it meanwhile.
+    """A result of `get_or_create_task_runs`: flow run and task if they exist and belong together (else None), and the
+    row. It has no id when another transaction made it meanwhile.
     """
 
     flow_run_id: UUID | None
@@ -64,7 +65,7 @@ class AskedTaskRun(NamedTuple):
 
 
 class Journal:
-    """What one transaction writes about runs: note moves, `write` them, and `close` with log lines and events."""
+    """Writes the changes of one transaction: note moves, `write` them, and `close` with log lines and events."""
 
     def __init__(self, connection: Connection, *, ids: NewId) -> None:
         self._connection = connection
@@ -92,7 +93,7 @@ class Journal:
     # noting
 
     def move_flow_run(self, moved: FlowRunMoved) -> bool:
-        """Note a move; whether slots of concurrency limits are free now."""
+        """Note a move; returns whether slots of concurrency limits are free now."""
         run = moved.run
         is_at_work = occupies(RunKind.FLOW_RUN, run.state)
         freed = run.limited and not is_at_work and self.slots.end(run.id) > 0
@@ -123,7 +124,7 @@ class Journal:
         self._logs.append((tenant_id, entry))
 
     def applied(self) -> Iterable[tuple[RunKind, str]]:
-        """The states that were noted, for counting."""
+        """The noted states, for metrics."""
         for _, flow_run in self._flow_runs:
             yield RunKind.FLOW_RUN, flow_run.run.state
         for _, task_run in self._task_runs:
@@ -157,7 +158,7 @@ class Journal:
     # writing
 
     async def write(self, *, at: datetime) -> None:
-        """Write what was noted: states with histories and events, then slots. Once in a transaction."""
+        """Write the noted moves: states with histories and events, then slots. Called once in a transaction."""
         if self._flow_runs:
             events, self._unwritten = self._unwritten, []
             await self._write_flow_runs(events)
@@ -239,14 +240,14 @@ class Journal:
     # new runs
 
     async def insert_flow_runs(self, runs: Iterable[NewFlowRun]) -> set[UUID]:
-        """Insert runs with their first states; the ids of those that did not exist. Their events: `announce`."""
+        """Insert runs with their first states; returns the ids of the new ones. Their events: `announce`."""
         rows = await _INSERT_FLOW_RUNS.fetch(
             self._connection, wanted=sorted(runs, key=_conflict_order)
         )
         return {row["id"] for row in rows}
 
     async def insert_task_runs(self, runs: Sequence[NewTaskRun], *, at: datetime) -> None:
-        """Insert the Pending task runs of new flow runs, which nobody else knows yet."""
+        """Insert the Pending task runs of new flow runs, which no other transaction can see yet."""
         await _INSERT_TASK_RUNS.execute(
             self._connection,
             wanted=runs,
@@ -262,7 +263,7 @@ class Journal:
     async def get_or_create_task_runs(
         self, asked: Sequence[GetOrCreateTaskRun], *, at: datetime
     ) -> list[AskedTaskRun]:
-        """The task runs that are asked for, in order; those that are not there are made."""
+        """The requested task runs, in order; missing ones are made."""
         rows = await _GET_OR_CREATE.fetch(
             self._connection,
             wanted=[
@@ -286,7 +287,7 @@ class Journal:
     # leases
 
     async def give_leases(self, runs: Iterable[FlowRun], *, lease: timedelta) -> None:
-        """Put claimed runs, which are locked, under the leases of their tokens."""
+        """Write the leases of claimed runs, which are locked."""
         await _GIVE_LEASES.execute(
             self._connection,
             given=[
@@ -297,7 +298,7 @@ class Journal:
         )
 
     async def end_lease(self, flow_run_id: UUID) -> None:
-        """The run's process is gone: what it still writes under its token is refused."""
+        """The run's process has ended: later writes under its token are refused."""
         await self._connection.execute(
             "UPDATE runs.flow_run SET lease_token = NULL, lease_expires = NULL WHERE id = $1",
             flow_run_id,
@@ -305,7 +306,7 @@ class Journal:
 
 
 class RepairedSlots(NamedTuple):
-    """Slots that nobody occupied and that were freed, runs that had none and are counted now."""
+    """Slots without a run that were freed, and runs without a slot that have one now."""
 
     freed: int
     counted: int
@@ -316,7 +317,7 @@ class RepairedSlots(NamedTuple):
 async def repair_slots(
     connection: Connection, limit_ids: Collection[UUID], *, at: datetime
 ) -> RepairedSlots:
-    """Make the slots of these limits, which the caller has locked, agree with the runs."""
+    """Make the slots of these limits, which the caller has locked, consistent with the runs."""
     row = await connection.fetchrow(statement(__file__, "repair_slots"), list(limit_ids), at)
     if row is None:
         msg = "an aggregate always answers one row"
@@ -332,7 +333,7 @@ async def delete_slots(connection: Connection, limit_id: UUID) -> None:
 
 
 def _replaced_versions(runs: Sequence[FlowRun] | Sequence[TaskRun]) -> list[int | None]:
-    """For each run's last move the version that its row has before this batch, for earlier moves None."""
+    """For each run's last move the version of its row before this batch, for earlier moves None."""
     first: dict[UUID, int] = {}
     last: dict[UUID, int] = {}
     for run in runs:
@@ -342,7 +343,7 @@ def _replaced_versions(runs: Sequence[FlowRun] | Sequence[TaskRun]) -> list[int 
 
 
 def _expect(tag: str, replaced: Sequence[int | None], name: str) -> None:
-    """Raise unless every locked row was written: one that was not has another version than was counted."""
+    """Raise unless every locked row was written: otherwise its version was not the counted one."""
     expected = sum(1 for version in replaced if version is not None)
     if tag != f"UPDATE {expected}":
         msg = f"{name}: {tag} where {expected} locked rows were expected"

@@ -37,15 +37,15 @@ from services.runs.ledger.moves import Moves
 from services.runs.ledger.proposals import Proposals
 
 _TASK_RUN_LOOKUPS = 2
-"""The second sees what another transaction made during the first."""
+"""The second sees rows that another transaction made during the first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """What others are told after the commit. All are hints: who misses them finds out by asking."""
+    """The notifications after the commit. All are hints: a component that misses one finds out by itself."""
 
     work_ready: frozenset[UUID]
-    """Tenants whose agents have something to fetch."""
+    """Tenants with runs for their agents."""
     cancelling: tuple[tuple[UUID, UUID], ...]
     """(tenant, flow run) that a process should stop."""
     has_events: bool
@@ -77,7 +77,8 @@ class Ledger:
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Callable[[Sequence[Command]], Awaitable[list[Answer]]]]:
-        """A transaction for one batch: call what it gives with the commands; it answers each, in order.
+        """A transaction for one batch. It yields a function: call it with the commands; it returns the answers, in
+        order.
 
         Leaving it commits. Raises with nothing committed, except when the connection is lost on the way.
         """
@@ -98,7 +99,7 @@ class Ledger:
                 self._log.info("proposal_stale", **line)
             self._on_commit(batch.committed())
         except Exception as error:
-            # Raised, it would be taken for the error of a batch that was rolled back, which is applied again.
+            # If raised, it would be taken for a rollback, and the batch would be applied again.
             self._log.error("after_commit_failed", error=str(error), exc_info=True)
 
 
@@ -136,8 +137,8 @@ class _Batch:
         answers: dict[int, Answer] = {**await self._creations.prepare(wanted, now=now)}
         facts = await lock(self._connection, self._journal, commands, proposals)
         if facts.has_limits:
-            # Who held the limits before wrote its times before it let them go. Ours must be later, or histories would
-            # show more runs at work than there ever were.
+            # The earlier holders of these limits wrote their times before releasing them. Ours must be later, or
+            # histories would show more concurrent runs than there were.
             now = max(now, self._clock())
         self._moves = moves = Moves(facts, self._journal, now)
         clients = Proposals(moves, self._refused)
@@ -165,7 +166,7 @@ class _Batch:
         return [answers[index] for index in range(len(commands))]
 
     def count(self) -> None:
-        """Show in metrics what has been committed and what was refused."""
+        """Count the applied and the refused states in the metrics."""
         for (kind, state), number in Counter(self._journal.applied()).items():
             metrics.STATES_APPLIED.labels(kind, state).inc(number)
         for waited in self._moves.waits if self._moves else ():
@@ -174,7 +175,7 @@ class _Batch:
             metrics.STATES_REFUSED.labels(refused_kind, code).inc(number)
 
     def committed(self) -> Committed:
-        """What others are told."""
+        """The notifications after the commit."""
         ready = self._moves.ready if self._moves else set()
         return Committed(
             frozenset(ready | self._creations.ready),
@@ -186,7 +187,7 @@ class _Batch:
     async def _get_or_create_task_runs(
         self, commands: Sequence[Command], moves: Moves
     ) -> dict[int, Answer]:
-        """Find or make the task runs that are asked for; the answers of those commands."""
+        """Find or make the requested task runs; returns the answers of those commands."""
         answers: dict[int, Answer] = {}
         asked = {n: c for n, c in enumerate(commands) if isinstance(c, GetOrCreateTaskRun)}
         for _ in range(_TASK_RUN_LOOKUPS):

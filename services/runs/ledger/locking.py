@@ -1,4 +1,4 @@
-"""What a batch must lock and know before it decides, and the facts that it then decides by."""
+"""The locks of a batch, and the facts for its decisions."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from libs.contracts.heartbeat import FlowRunZombieDetected
 from libs.contracts.runs import CancelFlowRun, Reschedule, RunKind, SetStates, StateProposal
 from libs.contracts.states import State
 from libs.runtime.database import Connection
-from services.runs.domain import limits
+from services.runs.domain import concurrency_limits
 from services.runs.domain.safeguards import TaskPolicy
 from services.runs.domain.states import InvalidState, RunState, TooLarge, read_state
 from services.runs.domain.transitions import FlowRun, TaskRun, needs_flow_run
@@ -27,7 +27,7 @@ from services.runs.ledger.journal import Journal
 
 @dataclass(slots=True)
 class ReadProposal:
-    """A client's proposal with its state read, or the refusal of a state that is none."""
+    """A client's proposal with its parsed state, or the refusal of an invalid state."""
 
     proposal: StateProposal
     state: RunState | None
@@ -35,7 +35,7 @@ class ReadProposal:
 
 
 def read_proposal(proposal: StateProposal, *, now: datetime) -> ReadProposal:
-    """Read the state that a client proposes."""
+    """Parse the state that a client proposes."""
     found = read_state(proposal.state, now=now)
     match found:
         case InvalidState(reason):
@@ -50,7 +50,7 @@ def read_proposal(proposal: StateProposal, *, now: datetime) -> ReadProposal:
 
 @dataclass(slots=True)
 class Facts:
-    """What the batch knows, read under locks; runs evolve as commands are decided in order."""
+    """The facts of the batch, read under locks; runs change as commands are decided in order."""
 
     flow_runs: dict[UUID, FlowRun] = field(default_factory=dict)
     task_runs: dict[UUID, TaskRun] = field(default_factory=dict)
@@ -59,32 +59,32 @@ class Facts:
     policies: dict[UUID, TaskPolicy] = field(default_factory=dict)
     last_seen: dict[UUID, datetime] = field(default_factory=dict)
     agents: dict[tuple[UUID, UUID], bool] = field(default_factory=dict)
-    """Agents that exist, as (tenant, id), and whether each is surely one process."""
+    """Existing agents, as (tenant, id), and whether each is certainly one process."""
     has_limits: bool = False
     """Whether concurrency limits were locked."""
 
 
 @dataclass(slots=True)
 class Needs:
-    """What the commands of a batch must lock and know."""
+    """The locks and facts that the commands of a batch need."""
 
     flow_runs: set[UUID] = field(default_factory=set)
     task_runs: set[UUID] = field(default_factory=set)
     bound: set[UUID] = field(default_factory=set)
-    """Task runs that are decided by their flow run too."""
+    """Task runs whose decision depends on their flow run."""
     reaching: set[UUID] = field(default_factory=set)
-    """Flow runs whose decision may reach their unfinished task runs."""
+    """Flow runs whose decision may change their unfinished task runs."""
     claimants: set[tuple[UUID, UUID]] = field(default_factory=set)
     """Agents that claim runs, as (tenant, id)."""
     to_submit: set[UUID] = field(default_factory=set)
-    """Flow runs that an agent is about to start, which no archived flow's may be."""
+    """Flow runs that an agent will start; their flows must not be archived."""
     silent: set[UUID] = field(default_factory=set)
-    """Flow runs that are judged by when they were last heard."""
+    """Flow runs whose decision needs the time of their last ping."""
     entering: dict[UUID, list[RunState]] = field(default_factory=dict)
     """States for which runs need slots of concurrency limits, if there are any."""
 
     def note(self, command: Command, proposals: Iterable[ReadProposal]) -> None:
-        """Add what this command needs; `proposals` are those of a `SetStates`."""
+        """Add the needs of this command; `proposals` are those of a `SetStates`."""
         match command:
             case SetStates(tenant_id=tenant_id, agent_id=agent_id):
                 claimant = None if agent_id is None else (tenant_id, agent_id)
@@ -108,7 +108,7 @@ class Needs:
     def _note_state(
         self, proposal: StateProposal, state: RunState, claimant: tuple[UUID, UUID] | None
     ) -> None:
-        if limits.enters(proposal.run_kind, state.name):
+        if concurrency_limits.enters(proposal.run_kind, state.name):
             self.entering.setdefault(proposal.run_id, []).append(state)
         if proposal.run_kind is RunKind.TASK_RUN:
             self.task_runs.add(proposal.run_id)
@@ -134,7 +134,8 @@ async def lock(
     commands: Sequence[Command],
     proposals: Mapping[int, Sequence[ReadProposal]],
 ) -> Facts:
-    """Lock and read what these commands need, in the ledger's order. `proposals` are by the index of their command."""
+    """Lock and read the rows for these commands, in the ledger's order. `proposals` are by the index of their
+    command."""
     needs = Needs()
     for index, command in enumerate(commands):
         needs.note(command, proposals.get(index, ()))

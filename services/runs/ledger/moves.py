@@ -1,4 +1,4 @@
-"""Carries decisions out: the facts move on, the journal notes what is to be written, and who must hear of it."""
+"""Applies decisions: updates the facts, notes the writes in the journal, and collects the notifications."""
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -20,11 +20,11 @@ class Moves:
     journal: Journal
     now: datetime
     ready: set[UUID] = field(default_factory=set)
-    """Tenants whose agents have something to fetch."""
+    """Tenants with runs for their agents."""
     cancelling: list[tuple[UUID, UUID]] = field(default_factory=list)
     """(tenant, flow run) that a process should stop."""
     waits: list[timedelta] = field(default_factory=list)
-    """How long runs that were submitted had been due."""
+    """For how long submitted runs had been due."""
 
     def move_flow_run(self, moved: FlowRunMoved) -> None:
         """A flow run takes a state; a cancelled one takes its unfinished task runs with it."""
@@ -36,7 +36,7 @@ class Moves:
             self.waits.append(run.state_timestamp - due)
         self.facts.flow_runs[run.id] = run
         if self.journal.move_flow_run(moved):
-            # The slot is somebody else's now.
+            # Its slot is free for another run now.
             self.ready.add(run.tenant_id)
         if run.state in SCHEDULED_FAMILY and is_soon(moved.state.start_time, now=self.now):
             self.ready.add(run.tenant_id)

@@ -1,4 +1,4 @@
-"""Decides what clients propose: states of runs, and cancellations. The rules: `domain/transitions.py`."""
+"""Decides the proposals of clients: states of runs, and cancellations. The rules: `domain/transitions.py`."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -19,8 +19,8 @@ from libs.contracts.runs import (
 )
 from libs.contracts.states import State
 from libs.runtime import metrics
-from services.runs.domain import limits
-from services.runs.domain.limits import Limit
+from services.runs.domain import concurrency_limits
+from services.runs.domain.concurrency_limits import Limit
 from services.runs.domain.states import RunState
 from services.runs.domain.transitions import (
     Agreed,
@@ -160,11 +160,11 @@ class Proposals:
     # concurrency limits
 
     def _enter(self, run: FlowRun | TaskRun, state: RunState) -> Limit | None:
-        """The limit that is too full for the run to take this state, if there is one."""
+        """The full limit that prevents this state, if any."""
         kind = RunKind.FLOW_RUN if isinstance(run, FlowRun) else RunKind.TASK_RUN
-        if not limits.enters(kind, state.name):
+        if not concurrency_limits.enters(kind, state.name):
             return None
-        is_at_work = limits.occupies(kind, run.state)
+        is_at_work = concurrency_limits.occupies(kind, run.state)
         full = self.moves.journal.slots.enter(run, state, is_at_work=is_at_work)
         if full is None:
             return None
@@ -174,14 +174,16 @@ class Proposals:
     def _queue_flow_run(
         self, run: FlowRun, state: RunState, limit: Limit
     ) -> StateApplied | Refused:
-        """A process that would run waits; a claim is refused, because agents start the process all the same."""
+        """A process that would run waits; a claim is refused, because agents would start the process in any case."""
         if state.name == State.SUBMITTED or run.is_finished:
             fields = {"id": str(run.id), "reason": limit.sentence}
             return Refused(code=Code.LIMIT_FULL, fields=fields)
         now = self.moves.now
         entering = self.moves.journal.slots.entering[run.id]
-        if not limits.still_waits(run.state, run.state_start_time, now=now):
-            document = limits.queued(limit, entering.serialized_state, names=(), now=now)
+        if not concurrency_limits.still_waits(run.state, run.state_start_time, now=now):
+            document = concurrency_limits.queued(
+                limit, entering.serialized_state, names=(), now=now
+            )
             moved = move_flow_run(run, document, now=now)
             self.moves.move_flow_run(moved)
             run = moved.run
@@ -191,9 +193,11 @@ class Proposals:
         """The task's process sleeps and asks again."""
         now = self.moves.now
         entering = self.moves.journal.slots.entering[run.id]
-        if not limits.still_waits(run.state, entering.state_start_time, now=now):
-            names = limits.names_of(RunKind.TASK_RUN, entering.names, state)
-            document = limits.queued(limit, entering.serialized_state, names=names, now=now)
+        if not concurrency_limits.still_waits(run.state, entering.state_start_time, now=now):
+            names = concurrency_limits.names_of(RunKind.TASK_RUN, entering.names, state)
+            document = concurrency_limits.queued(
+                limit, entering.serialized_state, names=names, now=now
+            )
             moved = move_task_run(run, document, now=now)
             self.moves.move_task_run(moved)
             entering.state_start_time = document.start_time
@@ -202,7 +206,7 @@ class Proposals:
 
 
 def _lease_token(proposal: StateProposal, flow_run_id: UUID) -> UUID | None:
-    """The token that the proposal is held to, if it is about the run that the sender holds."""
+    """The token to check, if the proposal is about the run that the sender holds."""
     if proposal.leased_flow_run_id in (None, flow_run_id):
         return proposal.lease_token
     return None

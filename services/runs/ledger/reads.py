@@ -1,4 +1,4 @@
-"""What the ledger reads and locks before it decides. What it writes: `journal.py`. Nothing here commits."""
+"""Reads and locks before decisions. For writes see `journal.py`. Nothing here commits."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.runs.domain.transitions import FlowRun, TaskRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SharedFlows:
-    """Flows under a share lock, and PostgreSQL's own clock, which rules over what is in the past."""
+    """Flows under a share lock, and PostgreSQL's clock, which decides what is in the past."""
 
     flows: Mapping[UUID, FlowFacts]
     now: datetime | None
@@ -43,7 +43,7 @@ async def newest_unarchived(
 
 
 async def share_flows(connection: Connection, flow_ids: Iterable[UUID]) -> SharedFlows:
-    """Lock flows against archiving, and read what new runs of them are made of."""
+    """Lock flows against archiving, and read the inputs of new runs."""
     rows = await connection.fetch(statement(__file__, "share_flows"), sorted(flow_ids))
     flows = {
         row["id"]: FlowFacts(**{name: row[name] for name in FlowFacts.__dataclass_fields__})
@@ -75,7 +75,7 @@ async def tasks_of(
 async def runs_by_key(
     connection: Connection, keys: Sequence[tuple[UUID, str]]
 ) -> dict[tuple[UUID, str], UUID]:
-    """The runs that (flow, idempotency key) pairs already name."""
+    """The existing runs of (flow, idempotency key) pairs."""
     rows = await connection.fetch(
         statement(__file__, "find_by_key"),
         [flow for flow, _ in keys],
@@ -88,7 +88,7 @@ async def runs_by_key(
 
 
 async def unfinished_task_runs(connection: Connection, flow_run_ids: Sequence[UUID]) -> set[UUID]:
-    """Task runs that a cancellation or a zombie's end would reach."""
+    """Task runs that a cancellation or a zombie's end would change."""
     rows = await connection.fetch(
         """
         SELECT id FROM runs.task_run
@@ -109,7 +109,7 @@ async def lock_flow_runs(
 ) -> dict[UUID, FlowRun]:
     """Lock these flow runs, and those of these task runs, in id order, and read them.
 
-    The flows of those `to_submit` are held too, so that none is archived before the commit.
+    The flows of those `to_submit` are locked too, so that none is archived before the commit.
     """
     rows = await connection.fetch(
         statement(__file__, "lock_flow_runs"), list(ids), list(of_task_runs), list(to_submit)
@@ -126,9 +126,9 @@ async def lock_task_runs(connection: Connection, ids: Iterable[UUID]) -> dict[UU
 async def known_agents(
     connection: Connection, agents: Iterable[tuple[UUID, UUID]]
 ) -> dict[tuple[UUID, UUID], bool]:
-    """Which of these agents, as (tenant, id), exist, and whether each is surely one process.
+    """Which of these agents, as (tenant, id), exist, and whether each is certainly one process.
 
-    An id alone may be that of another tenant's agent.
+    An id alone may belong to another tenant's agent.
     """
     asked = set(agents)
     rows = await connection.fetch(
@@ -143,7 +143,7 @@ async def known_agents(
 
 
 async def last_seen(connection: Connection, flow_run_ids: Sequence[UUID]) -> dict[UUID, datetime]:
-    """The newest ping of each run, as the heartbeat service wrote it down."""
+    """The newest ping of each run, as written by the heartbeat service."""
     rows = await connection.fetch(
         "SELECT flow_run_id, at FROM heartbeat.last_seen WHERE flow_run_id = ANY($1::uuid[])",
         flow_run_ids,

@@ -1,4 +1,4 @@
-"""Deleting runs with all that belongs to them, in bounded steps.
+"""Deletes runs with everything that belongs to them, in bounded steps.
 
 Histories and logs carry no foreign keys (they are partitioned), so they are deleted by name, in the same transaction.
 Locks are taken in the ledger's order, flow runs by id and then task runs by id, before anything is deleted.
@@ -17,9 +17,9 @@ STEP = 200
 async def delete_flow_run(
     database: Database, tenant_id: UUID, flow_run_id: UUID, *, seen_version: int | None = None
 ) -> bool:
-    """Delete one run, as a person asked; False when there is none. An instant still to come is not made again.
+    """Delete one run for a person; False when it does not exist. A future instant is not made again.
 
-    One that is not at `seen_version` any more is left alone (None: any version).
+    A run with another version than `seen_version` is kept (None: any version).
     """
     async with database.transaction() as connection:
         ids = await connection.fetch(
@@ -31,7 +31,7 @@ async def delete_flow_run(
         )
         if not ids:
             return False
-        await connection.execute(statement(__file__, "bury_instant"), flow_run_id, tenant_id)
+        await connection.execute(statement(__file__, "add_tombstone"), flow_run_id, tenant_id)
         return await delete_runs(connection, [row["id"] for row in ids]) == 1
 
 
@@ -72,11 +72,11 @@ async def delete_pending_of_archived(connection: Connection, groups: Sequence[UU
 
 
 async def runs_older_than(database: Database, before: datetime) -> int:
-    """Delete one step of runs that finished before a time; how many.
+    """Delete one step of runs that finished before a time; returns how many.
 
-    A run that ended before its time, as a person may cancel it months ahead, stays until that time is as long ago, or
-    its schedule would make it again.
-    Ids are UUIDv7, in order of creation, so the oldest runs are the first of the primary key and need no index.
+    A run that ended before its start time (a person may cancel it months ahead) stays until that time is as old too;
+    otherwise its schedule would make it again. Ids are UUIDv7, in order of creation, so the oldest runs are the first
+    of the primary key and need no index.
     """
     youngest = UUID(int=int(before.timestamp() * 1000) << 80)
     async with database.transaction() as connection:
@@ -95,7 +95,7 @@ async def runs_older_than(database: Database, before: datetime) -> int:
 
 
 async def delete_runs(connection: Connection, flow_run_ids: Sequence[UUID]) -> int:
-    """Delete runs that the caller has locked, with all that names them; how many."""
+    """Delete runs that the caller has locked, with all rows that refer to them; returns how many."""
     if not flow_run_ids:
         return 0
     task_runs = await connection.fetch(

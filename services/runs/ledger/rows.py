@@ -6,10 +6,10 @@ from uuid import UUID
 
 
 class FlowRunStateRow(NamedTuple):
-    """A state of a flow run: its history row, and what the run's row shows once it has it.
+    """A state of a flow run: its history row, and the run's row after it.
 
-    `replaces` is the version that the run's row has before the batch; None for a state that a later one of the same
-    batch supersedes. `serialized_state` is JSON text.
+    `replaces` is the version of the run's row before the batch; None for a state that a later one of the same batch
+    replaces. `serialized_state` is JSON text.
     """
 
     history_id: UUID
@@ -96,7 +96,7 @@ class NewTaskRun(NamedTuple):
 
 
 class WantedTaskRun(NamedTuple):
-    """A task run that is found or made; `number` is its place among those that are asked for together."""
+    """A task run that is found or made; `number` is its index in the request."""
 
     number: int
     tenant_id: UUID
@@ -108,7 +108,7 @@ class WantedTaskRun(NamedTuple):
 
 
 class FreedSlot(NamedTuple):
-    """A slot of a concurrency limit that its run gives back."""
+    """A slot of a concurrency limit that its run frees."""
 
     limit_id: UUID
     run_id: UUID
@@ -124,7 +124,7 @@ class TakenSlot(NamedTuple):
 
 
 class LeaseRow(NamedTuple):
-    """A run that an agent has claimed, and the token under which it has it."""
+    """A run that an agent has claimed, and its lease token."""
 
     id: UUID
     token: UUID | None

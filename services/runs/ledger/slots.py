@@ -1,8 +1,9 @@
-"""The slots that one transaction takes and frees. The rules: `domain/limits.py`; the race: `queries/lock_limits.sql`.
+"""The slots that one transaction takes and frees. The rules: `domain/concurrency_limits.py`; the race:
+`queries/lock_limits.sql`.
 
-Used by whatever writes states, once it has locked its runs: `load` the limits that matter, `enter` for each run that
-starts and `leave` for each that does not work any more, in the order of the decisions. The journal writes the changes.
-A tenant without limits needs none of it: `FlowRun.limited` and `TaskRun.limited` say so.
+Used by all code that writes states, after it has locked its runs: `load` the limits, `enter` for each run that starts
+and `leave` for each that does not run any more, in the order of the decisions. The journal writes the changes. A tenant
+without limits needs none of it: `FlowRun.limited` and `TaskRun.limited` say so.
 """
 
 from collections import Counter
@@ -15,8 +16,8 @@ from libs.contracts.base import JsonObject
 from libs.contracts.runs import RunKind
 from libs.runtime.database import Connection, statement
 from libs.runtime.records import RecordStatement
-from services.runs.domain import limits
-from services.runs.domain.limits import Full, Limit
+from services.runs.domain import concurrency_limits
+from services.runs.domain.concurrency_limits import Full, Limit
 from services.runs.domain.states import RunState
 from services.runs.domain.transitions import FlowRun, TaskRun
 from services.runs.ledger.rows import FreedSlot, TakenSlot, WantedLimit
@@ -40,15 +41,15 @@ class Entering:
 
 @dataclass(slots=True)
 class Slots:
-    """The limits that this transaction holds locked, and their slots as they evolve."""
+    """The limits that this transaction has locked, and their slots as they change."""
 
     entering: dict[UUID, Entering] = field(default_factory=dict)
     _limits: dict[LimitKey, Limit] = field(default_factory=dict)
     _used: Counter[UUID] = field(default_factory=Counter)
     _stored: set[SlotKey] = field(default_factory=set)
-    """Slots of ours that are in the table."""
+    """Our slots that are in the table."""
     _held: dict[SlotKey, tuple[UUID, UUID]] = field(default_factory=dict)
-    """Slots of ours that shall be in the table, each with its (flow run, tenant)."""
+    """Our slots that must be in the table, each with its (flow run, tenant)."""
     _of_run: dict[UUID, set[UUID]] = field(default_factory=dict)
     _of_flow_run: dict[UUID, set[UUID]] = field(default_factory=dict)
 
@@ -61,7 +62,7 @@ class Slots:
         leaving: Collection[UUID] = (),
         ending: Collection[UUID] = (),
     ) -> "Slots":
-        """Lock and read what these runs may touch.
+        """Lock and read the limits of these runs.
 
         `entering` are runs with the states proposed for them; `leaving` runs that may free slots of their own; `ending`
         flow runs that may free their own and those of all their task runs.
@@ -91,13 +92,13 @@ class Slots:
     def enter(self, run: FlowRun | TaskRun, state: RunState, *, is_at_work: bool) -> Full | None:
         """Take the slots that `run` needs for `state`; None when it has them all."""
         kind, flow_run_id = _kind_of(run)
-        names = limits.names_of(kind, self.entering[run.id].names, state)
+        names = concurrency_limits.names_of(kind, self.entering[run.id].names, state)
         found = [
             (limit, self._used[limit.id])
             for name in names
             if (limit := self._limits.get((run.tenant_id, kind, name))) is not None
         ]
-        answer = limits.enter(
+        answer = concurrency_limits.enter(
             found, held=frozenset(self._of_run.get(run.id, ())), is_at_work=is_at_work
         )
         if isinstance(answer, Full):
@@ -108,7 +109,7 @@ class Slots:
         return None
 
     def leave(self, run_id: UUID) -> int:
-        """Free the slots of one run; how many."""
+        """Free the slots of one run; returns how many."""
         freed = self._of_run.pop(run_id, set())
         for limit_id in freed:
             flow_run_id, _ = self._held.pop((limit_id, run_id))
@@ -117,7 +118,7 @@ class Slots:
         return len(freed)
 
     def end(self, flow_run_id: UUID) -> int:
-        """Free the slots of a flow run and of all its task runs; how many."""
+        """Free the slots of a flow run and of all its task runs; returns how many."""
         return sum(self.leave(run_id) for run_id in [*self._of_flow_run.get(flow_run_id, ())])
 
     def freed(self) -> list[FreedSlot]:
@@ -135,7 +136,7 @@ class Slots:
         connection: Connection,
         entering: Sequence[tuple[FlowRun | TaskRun, Sequence[RunState]]],
     ) -> list[LimitKey]:
-        """Remember what runs that may enter wait in; the limits that may apply to them."""
+        """Store the states that entering runs wait in; returns the limits that may apply to them."""
         if not entering:
             return []
         rows = await connection.fetch(
@@ -155,7 +156,7 @@ class Slots:
             )
             kind, _ = _kind_of(run)
             for state in states:
-                names = limits.names_of(kind, stored, state)
+                names = concurrency_limits.names_of(kind, stored, state)
                 wanted |= {(run.tenant_id, kind, name) for name in names}
         return sorted(wanted)
 

@@ -1,4 +1,4 @@
--- Give planned runs, which the caller has locked, their present inputs; those that differ.
+-- Update planned runs, which the caller has locked, to their current inputs; returns those that differed.
 UPDATE runs.flow_run r
 SET parameters = given.parameters::jsonb, labels = given.labels::jsonb, run_config = given.run_config::jsonb
 FROM {given}

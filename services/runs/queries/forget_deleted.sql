@@ -1,9 +1,8 @@
--- A person has switched on the schedule of this flow, which was on. Where nothing was left ahead of it when the last
--- instant was deleted, an active schedule without runs is what nobody means: the tombstones go, and the scheduler makes
--- the runs again. Where something was left, what was deleted one by one stays away.
---
--- The clock may have moved on since, and put the next instant at the end of what is ahead. So a planned run speaks for
--- "one by one" only if it was made before the last deletion, or comes before the last instant that was deleted.
+-- A person has switched on the schedule of this flow, which was on already. If no planned run was left when the last
+-- instant was deleted, the tombstones are deleted and the scheduler makes the runs again: an active schedule without
+-- runs is never intended. If some were left, the deleted instants stay deleted. -- Time has passed since, and the next
+-- instant may have been added at the end. So a planned run shows "some were left" only if it was made before the last
+-- deletion, or comes before the last deleted instant.
 DELETE FROM runs.deleted_instant d
 WHERE d.tenant_id = $1 AND d.flow_id = $2 AND NOT EXISTS (
     SELECT FROM runs.flow_run r

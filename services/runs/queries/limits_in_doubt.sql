@@ -1,4 +1,5 @@
--- Limits whose slots do not agree with the runs, in one snapshot and without locks; repair_slots.sql looks again.
+-- Limits whose slots are not consistent with the runs, in one snapshot and without locks; repair_slots.sql checks
+-- again.
 WITH occupant AS (
     SELECT l.id AS limit_id, r.id AS run_id, r.state <> 'Cancelling' AS has_started
     FROM runs.flow_concurrency_limit l

@@ -1,21 +1,16 @@
--- Due runs for an agent, oldest first.
---
--- Starvation is the danger: 100,000 runs that nobody serves stand before the one that this agent could run. So the
--- labels come first and the time second, in the index as in the query: for each label set that the agent may serve, its
--- oldest due runs. $4 are those sets where they are few; where it is null, the sets that wait are walked by skipping
--- through the index, one descent per distinct set, however many runs each has.
---
--- A run of a full concurrency limit is not handed out, and of others no more than there is room for: each due run
--- counts, oldest first, against the free slots of every limit on one of its labels. This is only a courtesy, which spares
--- agents claims that would be refused; the limit is kept when the run is claimed (lock_limits.sql).
---
--- A Running flow run is due again when a task run of it is: a retry of more than ten minutes, whose process has left.
---
--- The race: the registry archives or deletes a flow, and its runs are cleared away when the ledger hears of it, moments
--- later. So each run is looked up in the registry, in this statement: what it has committed is seen here. Archiving ends
--- no work (upkeep.clear_archived), so runs that have begun are offered still, and Queued ones, which an agent has started;
--- of a flow that is gone nothing is.
--- As a subquery and not as a join, so that no plan reads all flows: one descent by the key for each run that is offered.
+-- Due runs for an agent, oldest first. -- Starvation is the danger: 100,000 runs without an agent may come before the
+-- one that this agent could run. So the labels come first and the time second, in the index as in the query: for each
+-- label set that the agent may serve, its oldest due runs. $4 are those sets if they are few; if it is null, the sets
+-- of waiting runs are walked by skipping through the index, one descent per distinct set, independent of the number of
+-- runs. -- A run under a full concurrency limit is not offered, and of others no more than there is room for: each due
+-- run counts, oldest first, against the free slots of every limit on one of its labels. This only saves agents claims
+-- that would be refused; the limit is enforced when the run is claimed (lock_limits.sql). -- A Running flow run is due
+-- again when a task run of it is: a retry of more than ten minutes, whose process has left. -- The race: the registry
+-- archives or deletes a flow, and its runs are removed when the ledger gets the event, shortly after. So each run is
+-- looked up in the registry, in this statement: commits are seen here. Archiving ends no running work
+-- (upkeep.clear_archived), so runs that have begun are still offered, and Queued ones, which an agent has started; of a
+-- deleted flow none is. As a subquery and not as a join, so that no plan reads all flows: one descent by the key for
+-- each run that is offered.
 WITH RECURSIVE room AS MATERIALIZED (
     SELECT l.name, l."limit" - (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) AS free
     FROM runs.flow_concurrency_limit l WHERE l.tenant_id = $1
@@ -66,7 +61,7 @@ WITH RECURSIVE room AS MATERIALIZED (
     WHERE t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
         AND t.state_start_time <= coalesce($2, now())
         AND r.state = 'Running'
-        -- under a live lease a native agent's process sleeps until the retry itself
+        -- under a valid lease a native agent's process itself sleeps until the retry
         AND (r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
         AND r.labels <@ $3::jsonb AND (r.labels <> '[]' OR $3::jsonb = '[]')
         AND EXISTS (SELECT FROM registry.flow f WHERE f.id = r.flow_id)

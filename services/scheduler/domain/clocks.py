@@ -1,4 +1,4 @@
-"""Clocks: what emits the events of a schedule (gateway/reference/schedules.md), each as Prefect Core 1.4.1 does."""
+"""Clocks: the sources of a schedule's events (gateway/reference/schedules.md), each as Prefect Core 1.4.1 does."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from dateutil import rrule
 from services.scheduler.domain import cron
 from services.scheduler.domain.wall_clock import add
 
-EPOCH = datetime(2019, 1, 1, tzinfo=UTC)  # where an interval without a start date begins
+EPOCH = datetime(2019, 1, 1, tzinfo=UTC)  # the start of an interval without a start date
 _DAY_SECONDS = 24 * 60 * 60
 
 
@@ -28,9 +28,9 @@ class Event:
         return self.start_time.astimezone(UTC) < other.start_time.astimezone(UTC)
 
     def same_as(self, other: "Event") -> bool:
-        """The same run twice: two clocks that say the same thing."""
+        """A duplicate: two clocks with the same event."""
         return (
-            # In UTC: Python finds no time of an hour that comes twice equal to one of another zone.
+            # In UTC: in an hour that comes twice, Python never finds a time equal to one of another zone.
             self.start_time.astimezone(UTC) == other.start_time.astimezone(UTC)
             and dict(self.parameters) == dict(other.parameters)
             and self.labels == other.labels
@@ -39,7 +39,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """What all clocks share."""
+    """The base of all clocks."""
 
     start: datetime | None = None
     end: datetime | None = None
@@ -47,7 +47,7 @@ class Clock:
     labels: tuple[str, ...] | None = None
 
     def instants(self, after: datetime) -> Iterator[datetime]:
-        """The clock's instants after `after`, ascending, before its end date is looked at."""
+        """The clock's instants after `after`, ascending, before its end date is applied."""
         raise NotImplementedError
 
     def events(self, after: datetime) -> Iterator[Event]:
@@ -63,8 +63,8 @@ class IntervalClock(Clock):
     """Every `interval` from `start` on.
 
     Once whole days have passed since `start`, they are counted on the wall clock and the rest of the way with them;
-    only the first day is counted in elapsed time. Core's documentation says otherwise of short intervals; its code,
-    and so every run that its users have seen, does this.
+    only the first day is counted in elapsed time. Core's documentation describes short intervals differently; its code
+    does this, and so did every run of its users.
     """
 
     interval: timedelta
@@ -145,7 +145,7 @@ _UNITS = {
 def _near(rule: rrule.rrulebase, after: datetime) -> rrule.rrulebase:
     """The same rule, begun later: dateutil walks from the start, which for "every minute since 2018" takes a minute.
 
-    Whole periods are skipped, so what the rule yields after `after` is the same. Rules that count must be walked.
+    Whole periods are skipped, so the rule yields the same after `after`. Rules with a count must be walked.
     """
     if not isinstance(rule, rrule.rrule):
         return rule

@@ -1,8 +1,8 @@
 """Cron across daylight saving, as croniter 1.4.1 does it under Prefect Core 1.4.1.
 
-What an expression matches is croniter's business: it is asked on naive time, where all its versions agree. What
-happens when the clocks change differs between its versions (and every version has its own mistakes there), and the
-client that registers a flow shows its user the instants of 1.4.1, so those rules are kept here, in one place.
+croniter decides what an expression matches: it is used with naive times, where all its versions agree. At a change of
+the clocks its versions differ (each with its own mistakes). The client that registers a flow shows its user the
+instants of 1.4.1, so those rules are kept here.
 """
 
 import re
@@ -15,9 +15,9 @@ from croniter.croniter import CroniterError
 from libs.contracts.cron import readable
 from services.scheduler.domain.wall_clock import on_the_wall
 
-MOST_EVENTS = 1000  # Core's own escape hatch, per question
+MOST_EVENTS = 1000  # Core's own limit for one question
 
-# croniter 7 reads `11-11` as every month; all others, and people, as November.
+# croniter 7 reads `11-11` as every month; all other versions, and people, as November.
 _RANGE_OF_ONE = re.compile(r"\b(\w+)-\1\b(/\d+)?", re.IGNORECASE)
 _MINUTE = timedelta(minutes=1)
 _SECOND = timedelta(seconds=1)
@@ -31,7 +31,7 @@ def check(expression: str) -> None:
 
 
 class _Ticks:
-    """croniter 1.4.1's `get_next`, state and all."""
+    """croniter 1.4.1's `get_next`, with its state."""
 
     def __init__(self, expression: str, start: datetime, *, tz: tzinfo, day_or: bool) -> None:
         self._tz = tz
@@ -65,7 +65,7 @@ class _Ticks:
         return local
 
     def _match(self) -> datetime:
-        """The next match while the offset stays what it is one step after the current instant."""
+        """The next match, with the offset of one step after the current instant."""
         floor = self._current.replace(microsecond=0)
         local = (floor + self._step).astimezone(self._tz)
         offset = local.utcoffset() or timedelta(0)
@@ -82,7 +82,7 @@ def _same_rules(a: datetime, b: datetime) -> bool:
 def instants(expression: str, after: datetime, *, tz: tzinfo, day_or: bool) -> Iterator[datetime]:
     """At most `MOST_EVENTS` instants after `after`, in the zone `tz`."""
     local = after.astimezone(tz)
-    # The wall-clock reading alone is handed on, and a reading that comes twice means its second time (pytz).
+    # Only the wall-clock time is passed on, and a time that comes twice means the second one (pytz).
     start = on_the_wall(local.replace(tzinfo=None, fold=0), tz)
     if start.microsecond:
         start = start + _SECOND
@@ -100,7 +100,7 @@ def instants(expression: str, after: datetime, *, tz: tzinfo, day_or: bool) -> I
             left -= 1
             found = following()
             stuck = 0
-            # On the days of change croniter may answer what it has answered already; go on, then start anew.
+            # On the days of a change croniter may repeat an answer: go on, then start anew.
             while found.astimezone(UTC) == before or found.astimezone(UTC) in seen:
                 found = following()
                 stuck += 1

@@ -1,4 +1,4 @@
-"""Filters: which events of the clocks count. They look at the wall clock of the event's zone."""
+"""Filters: which events of the clocks count. They use the wall clock of the event's zone."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta

@@ -1,24 +1,24 @@
-"""What `runs` is asked about one flow: which instants to make, which runs to clear, when to look again.
+"""The proposals to `runs` for one flow: the instants to make, the runs to clear, and the time of the next look.
 
-**What is ahead.** The next `ahead` instants of the schedule, each whole: one run for each clock of an instant, none for
-a clock that leaves a required parameter without a value. A run is known by its key: (flow version, UTC instant, hash of
-the clock's parameters and labels).
+**Planned runs.** The next `ahead` instants of the schedule, each complete: one run for each clock of an instant, none
+for a clock that leaves a required parameter without a value. A run is identified by its key: (flow version, UTC
+instant, hash of the clock's parameters and labels).
 
-**What is made again.** Whatever is ahead and not in the ledger, however it went: a message that was lost, a pause, an
-archiving, another schedule and back, a row that somebody deleted in the database. Those remove runs in bulk, and mean
-the schedule, not the instant.
+**Made again.** Every planned run that is missing in the ledger for any of these reasons: a lost message, a pause, an
+archiving, another schedule and back, a row deleted in the database. These remove runs in bulk, and concern the
+schedule, not the instant.
 
-**What stays away.** A run that a person deleted by its id (`delete_flow_run`, one call for each run) leaves a tombstone
+**Not made again.** A run that a person deleted by its id (`delete_flow_run`, one call for each run) leaves a tombstone
 for its key, and is not made again: not by resuming or changing the schedule, and not for a version that replaces this
-one. One exception: where *all* that was ahead of an active schedule has been deleted, and somebody switches it on once
-more, it is made again (`ForgetDeleted`), since an active schedule without runs is what nobody means.
-Nor is an instant of a replaced version made whose run had been handed out, or that a person had already taken in hand.
-A run that was cancelled or moved is still there under its key, so it is not made twice either.
+one. One exception: if *all* planned runs of an active schedule were deleted, and the schedule is switched on again,
+they are made again (`ForgetDeleted`), because an active schedule without runs is never intended. An instant of a
+replaced version is not made again either if its run had been given to an agent, or changed by a person. A run that was
+cancelled or moved still exists under its key, so it is not made twice.
 
-**What follows.** A planned run that nobody has touched takes over what its inputs are now (defaults, labels and run
-config of the flow's group). One that was renamed, relabelled, handed out or given a state stays as it is.
+**Updated.** A planned run that no person has changed gets the current inputs (defaults, labels and run config of the
+flow's group). One that was renamed, relabelled, given to an agent or given a state stays as it is.
 
-What is due already is nobody's future: a changed schedule leaves it, a pause and an archiving take it away.
+Runs that are due already are not planned runs: a changed schedule keeps them, a pause and an archiving remove them.
 """
 
 from collections.abc import Mapping
@@ -32,14 +32,14 @@ Key = tuple[datetime, str]
 """An instant in UTC, and the hash of its clock's parameters and labels; of one flow version."""
 
 UNREADABLE = "schedule_unreadable"
-"""How the reason begins where a schedule cannot be read."""
+"""The start of the reason when a schedule cannot be parsed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upcoming:
-    """What a schedule yields next, by key. `next_due`: when to ask again.
+    """The next runs of a schedule, by key. `next_due`: the time of the next evaluation.
 
-    `reason` says why instants are missing that the schedule has: a required parameter is, or it cannot be read.
+    `reason` says why instants of the schedule are missing: a required parameter has no value, or it cannot be parsed.
     """
 
     instants: Mapping[Key, ScheduledInstant]
@@ -49,9 +49,9 @@ class Upcoming:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
-    """What to say to `runs`, and what the row remembers. `keep` None: nothing needs to be cleared.
+    """The proposals to `runs`, and the new contents of the row. `keep` None: nothing needs to be cleared.
 
-    `said` are the keys ahead, each with when it was said last: the ledger should have it a little later.
+    `said` are the planned keys, each with the time of its last proposal: the ledger should have it shortly after.
     """
 
     create: tuple[ScheduledInstant, ...]
@@ -67,11 +67,11 @@ def upcoming(
     ahead: int,
     look_again: timedelta,
 ) -> Upcoming:
-    """The next `ahead` instants, never in the past; look again when the first of them has passed.
+    """The next `ahead` instants, never in the past; evaluated again when the first of them has passed.
 
-    `required` are the parameters that each clock must give, as neither the flow nor its group has a value for them.
-    A schedule that yields fewer instants may have ended, or its filters may have hidden what comes (Core looks at a
-    bounded number of events per question), so it is looked at again after `look_again`.
+    `required` are the parameters that each clock must give, because neither the flow nor its group has a value for
+    them. A schedule that yields fewer instants may have ended, or its filters may have hidden later ones (Core checks a
+    bounded number of events per question), so it is evaluated again after `look_again`.
     """
     events, complete = schedule.next_instants(ahead, after=now)
     instants: dict[Key, ScheduledInstant] = {}
@@ -104,9 +104,9 @@ def upcoming(
 def propose(
     coming: Upcoming, said: Mapping[Key, datetime], *, changed: bool, again: bool, now: datetime
 ) -> Proposal:
-    """What is new since `said`; all of it where the ledger is in doubt (`again`).
+    """The keys that are new since `said`; all keys if the ledger may differ (`again`).
 
-    Runs are cleared when the schedule has changed, or no longer yields what had been said.
+    Runs are cleared when the schedule has changed, or no longer yields keys of `said`.
     """
     gone = any(start > now and (start, digest) not in coming.instants for start, digest in said)
     return Proposal(

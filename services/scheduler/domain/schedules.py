@@ -25,7 +25,7 @@ from services.scheduler.domain.clocks import (
 from services.scheduler.domain.filters import Filter
 from services.scheduler.domain.wall_clock import on_the_wall, zone
 
-# Events looked at per question: filters may refuse all that an endless clock emits.
+# Events checked per question: filters may refuse all events of an endless clock.
 MOST_CHECKED = 10_000
 SHORTEST_INTERVAL = timedelta(minutes=1)
 # Core's default for a rule without `_dtstart`.
@@ -47,19 +47,19 @@ class Schedule:
     adjustments: tuple[Adjustment, ...] = ()
 
     def next(self, n: int, *, after: datetime) -> tuple[Event, ...]:
-        """The next `n` events after `after`; fewer when the clocks end or `MOST_CHECKED` are looked at.
+        """The next `n` events after `after`; fewer when the clocks end or after `MOST_CHECKED` events.
 
-        An event that equals the one before it is dropped. Core compares with the one before *as it was adjusted*: a
-        Sunday's run moved to Monday swallows Monday's own. Its users see those instants, so they are kept.
+        An event that equals the one before it is dropped. Core compares with the one before *after its adjustment*: a
+        Sunday's run moved to Monday replaces Monday's own. Core's users see those instants, so we yield the same.
         """
         found = (event for _, event in self._looked_at(after) if event is not None)
         return tuple(islice(found, n))
 
     def next_instants(self, n: int, *, after: datetime) -> tuple[tuple[Event, ...], bool]:
-        """The events of the next `n` instants, all clocks of each; and whether there were so many instants.
+        """The events of the next `n` instants, all clocks of each; and whether there were `n` instants.
 
-        An instant is counted as it was adjusted, and only if that is still to come. Which events belong together is
-        decided by the clocks: one of them is never cut off from the others of its moment.
+        An instant counts after its adjustment, and only if that is in the future. The clocks decide which events belong
+        to one instant: they are never separated.
         """
         found: list[Event] = []
         instants: set[datetime] = set()
@@ -74,7 +74,7 @@ class Schedule:
         return tuple(found), len(instants) >= n
 
     def _looked_at(self, after: datetime) -> Iterator[tuple[datetime, Event | None]]:
-        """What the clocks emit, by its own UTC time: the event as it was adjusted, or None where filters refuse it."""
+        """The events of the clocks with their own UTC time: the adjusted event, or None if the filters refuse it."""
         previous: Event | None = None
         checked = 0
         for event in heapq.merge(*(clock.events(after) for clock in self.clocks)):
@@ -103,7 +103,7 @@ class Schedule:
 
 
 def run_hash(parameters: Mapping[str, Any], labels: Iterable[str] | None) -> str:
-    """What sets apart the runs of one flow version at one instant: sha256 of canonical JSON of both.
+    """Distinguishes the runs of one flow version at one instant: sha256 of canonical JSON of both.
 
     (The peer sorts the characters of the JSON, so that {"x": 12} and {"x": 21} are one run there.)
     """
@@ -112,11 +112,11 @@ def run_hash(parameters: Mapping[str, Any], labels: Iterable[str] | None) -> str
     return sha256(text.encode()).hexdigest()
 
 
-# reading the JSON
+# parsing the JSON
 
 
 def parse(document: Any) -> Schedule:
-    """Read a serialised schedule. BadScheduleError says what is wrong with it."""
+    """Parse a serialised schedule. BadScheduleError says what is wrong with it."""
     try:
         return _schedule(document)
     except BadScheduleError:
@@ -147,13 +147,13 @@ def _filters(document: dict[str, Any], key: str) -> tuple[Filter, ...]:
 
 
 def _references(document: dict[str, Any], key: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for reference in filter(None, document.get(key) or []):  # null is as good as absent
+    for reference in filter(None, document.get(key) or []):  # null means absent
         arguments = reference.get("kwargs") or {}
         yield reference["fn"], {name: _argument(value) for name, value in arguments.items()}
 
 
 def _argument(value: Any) -> Any:
-    """`//datetime:`, `//time:` and `//timedelta:` mark what JSON cannot say."""
+    """`//datetime:`, `//time:` and `//timedelta:` mark types that JSON does not have."""
     if not isinstance(value, str) or not value.startswith("//"):
         return value
     kind, _, text = value.removeprefix("//").partition(":")
@@ -266,7 +266,7 @@ def _rule(document: dict[str, Any]) -> rrule.rrule:
 
 
 def _start_of_rule(document: dict[str, Any]) -> datetime | None:
-    """Where a rule begins. Those that Headwater writes name their zone, and so follow its wall clock (`_tz`)."""
+    """The start of a rule. Rules written by Headwater name their zone (`_tz`), and so follow its wall clock."""
     start = _maybe_iso(document["_dtstart"])
     name = document.get("_tz")
     if start is None or name is None:

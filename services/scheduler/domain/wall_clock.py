@@ -1,7 +1,7 @@
 """Wall-clock time across daylight saving, by the rules of pendulum 2.1, which Prefect Core 1.4.1 schedules with.
 
-A time that the clocks skip is moved on by what they skip (02:30 becomes 03:30); a time that comes twice means the
-second one. Instants are kept in their zone, because filters and adjustments look at the wall clock.
+A time that the clocks skip is moved forward by the gap (02:30 becomes 03:30); a time that comes twice means the second
+one. Instants are kept in their zone, because filters and adjustments use the wall clock.
 """
 
 import re
@@ -32,7 +32,7 @@ def on_the_wall(naive: datetime, tz: tzinfo) -> datetime:
     first = naive.replace(tzinfo=tz, fold=0)
     there_and_back = first.astimezone(UTC).astimezone(tz)
     if there_and_back.replace(tzinfo=None, fold=0) != naive.replace(fold=0):
-        return there_and_back  # skipped: the offset of before carries it past the gap
+        return there_and_back  # skipped: with the earlier offset it lies after the gap
     second = first.replace(fold=1)
     return second if second.utcoffset() != first.utcoffset() else first
 

@@ -1,6 +1,6 @@
--- Make a row for every flow whose schedule is to be followed and that has none. The row says nothing yet: its empty
--- fingerprint makes it stale, so the claim that follows fills it.
--- Race: two replicas adopt at once, or the row was made since the snapshot: ON CONFLICT makes the second a no-op.
+-- Make a row for every flow with a schedule to follow and without a row. Its empty fingerprint makes it stale, so the
+-- next claim fills it. Race: two replicas adopt at once, or the row was made since the snapshot: ON CONFLICT makes the
+-- second a no-op.
 INSERT INTO scheduler.schedule (flow_id, tenant_id, flow_group_id, clocks, active, fingerprint)
 SELECT f.id, f.tenant_id, f.flow_group_id, '{}'::jsonb, false, ''
 FROM registry.flow f

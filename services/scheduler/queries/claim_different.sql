@@ -1,5 +1,4 @@
--- Claim rows that were found to differ from the ledger, unless another replica has dealt with them since ($2).
--- Race: as in claim_stale.
+-- Claim rows that differ from the ledger, unless another replica has handled them since ($2). Race: as in claim_stale.
 SELECT s.flow_id, s.tenant_id, s.planned, s.reason, true AS changed, true AS again,
        s.clocks AS schedule, s.fingerprint, s.inputs, s.required
 FROM scheduler.schedule s

@@ -1,7 +1,7 @@
--- Claim rows of flows that are no longer followed and were told so a while ago, with whether the ledger still holds
--- pending runs of theirs: then the word was lost, and is said again; otherwise the row can go. Pending is what clearing
--- deletes (lock_pending_scheduled.sql): a run whose state somebody set would be waited for in vain.
--- Race: as in claim_stale; a flow that is resumed meanwhile is claimed there, by whoever has the row first.
+-- Claim rows of flows that are no longer followed since a while, with whether the ledger still has pending runs of
+-- them: then the message was lost, and is sent again; otherwise the row is deleted. Pending is what clearing deletes
+-- (lock_pending_scheduled.sql): a run with a state set by a person is not deleted, so we must not wait for it. Race: as
+-- in claim_stale; a flow that is resumed meanwhile is claimed there, by whoever has the row first.
 SELECT s.flow_id, s.tenant_id,
        EXISTS (
            SELECT FROM runs.flow_run r

@@ -1,9 +1,8 @@
--- Claim rows that differ from what the registry says now: new, changed, paused, archived, deleted, resumed, or with
--- other inputs of the runs ahead (what the group overrides).
--- A flow that still gets pieces is not followed: whoever starts its schedule too early has it followed when it is whole.
--- A row that was just adopted is the only one without a fingerprint that is not active.
--- Race: replicas share the rows by SKIP LOCKED; a row that another replica has just settled is re-checked by
--- PostgreSQL when its lock is taken and no longer matches.
+-- Claim rows that differ from the registry: new, changed, paused, archived, deleted, resumed, or with other inputs of
+-- the planned runs (overrides of the group). A flow that still gets pieces is not followed: a schedule that is started
+-- early is followed once the flow is complete. Only a newly adopted row has no fingerprint and is not active. Race:
+-- replicas share the rows by SKIP LOCKED; a row that another replica has just settled is re-checked by PostgreSQL when
+-- its lock is taken and no longer matches.
 SELECT s.flow_id, s.tenant_id, s.planned, s.reason,
        s.fingerprint <> coalesce(now_is.fingerprint, '') AND (s.active OR s.fingerprint <> '') AS changed, true AS again,
        now_is.schedule, coalesce(now_is.fingerprint, '') AS fingerprint, coalesce(now_is.inputs, '') AS inputs,

@@ -1,4 +1,4 @@
--- Write what was decided about claimed rows. The caller holds their locks. The checksum is of the keys ahead, as
+-- Write the decisions for claimed rows. The caller holds their locks. The checksum is of the planned keys, as
 -- find_different.sql computes it of the ledger's rows.
 UPDATE scheduler.schedule s
 SET clocks = settled.clocks, active = true, fingerprint = settled.fingerprint, inputs = settled.inputs,

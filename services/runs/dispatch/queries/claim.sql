@@ -1,14 +1,12 @@
--- Take due runs with one of these label sets, oldest first, and lock them.
---
--- The race: several replicas, each with agents that wait, and stock agents that submit. SKIP LOCKED lets replicas take
--- different runs without waiting for each other; what is returned is locked, so nobody else submits it before we commit.
--- Rows are not locked in id order, which is safe because this statement never waits, and its transaction locks nothing
--- else but concurrency limits, whose holders wait for no runs.
---
--- The other race: the registry archives or deletes the flow of a due run at this moment. What it has committed is passed
--- over; for the rest the flows are locked until we commit (registry.share_free_flows), so that from the moment the
--- archiving is answered no run is handed out. A flow that the registry is just changing is not waited for, but left to
--- the next pass. Archiving ends no work: a run that has begun goes on, and a Queued one, which an agent has started.
+-- Take due runs with one of these label sets, oldest first, and lock them. -- The race: several replicas, each with
+-- agents that wait, and stock agents that submit. SKIP LOCKED lets replicas take different runs without waiting for
+-- each other; the returned rows are locked, so no other transaction submits them before we commit. Rows are not locked
+-- in id order, which is safe because this statement never waits, and its transaction locks nothing else but concurrency
+-- limits, whose holders wait for no runs. -- The other race: the registry archives or deletes the flow of a due run at
+-- the same time. Flows with a committed archiving are skipped; the others are locked until we commit
+-- (registry.share_free_flows), so after the answer to an archiving no run is given out. A flow that the registry is
+-- just changing is left to the next pass, without waiting. Archiving ends no running work: a run that has begun goes
+-- on, and so does a Queued one, which an agent has started.
 WITH wanted AS (
     SELECT jsonb_hash_extended(given::jsonb, 0) AS key, given::jsonb AS labels FROM unnest($2::text[]) AS given
 ), scheduled AS (

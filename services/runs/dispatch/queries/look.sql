@@ -1,11 +1,10 @@
--- Which label sets of these tenants have runs that are due, or come due within the horizon, and how soon.
---
--- Starvation and cost are the dangers, as in runs_in_queue.sql: the sets are found by skipping through the queue's index,
--- and of each set only its earliest run is read, so a million runs that wait cost what their label sets cost.
--- A run under a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process sleeps
--- before a retry. Nor is a set due whose concurrency limit is full: who frees a slot has the tenant looked at again.
--- Runs of archived and deleted flows are passed over, as in runs_in_queue.sql.
--- The three seconds are the peer's: a process that wakes by itself is given a moment to do so.
+-- Which label sets of these tenants have runs that are due, or come due within the horizon, and how soon. -- Starvation
+-- and cost are the dangers, as in runs_in_queue.sql: the sets are found by skipping through the queue's index, and of
+-- each set only its earliest run is read, so a million waiting runs cost only as much as their label sets. A run under
+-- a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process sleeps before a
+-- retry. A set whose concurrency limit is full is not due either: freeing a slot starts a new look at the tenant. Runs
+-- of archived and deleted flows are skipped, as in runs_in_queue.sql. The three seconds are Prefect Server's: a process
+-- that wakes by itself gets this time to do so.
 WITH RECURSIVE waiting_set (tenant_id, key, labels) AS (
     SELECT t.tenant_id, first.key, first.labels
     FROM unnest($1::uuid[]) AS t (tenant_id)

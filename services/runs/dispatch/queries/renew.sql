@@ -1,9 +1,8 @@
--- Renew the leases that are still the holder's, and read how each run stands.
---
--- The race: a lapse takes the run back while its agent renews. Both lock the row; whoever comes second sees what the
--- first left: a renewed lease that has not lapsed, or a token that is gone. Rows are locked in id order, as everywhere,
--- and only those of the asking tenant: nobody makes another tenant's agents wait by naming their runs.
--- A Running run's lease is written only once half of it is used up.
+-- Renew the leases that still belong to the holder, and read the state of each run. -- The race: the run is taken back,
+-- because its lease expired, while its agent renews. Both lock the row; the second one sees the result of the first: a
+-- renewed lease, or a removed token. Rows are locked in id order, as everywhere, and only those of the requesting
+-- tenant: a tenant cannot delay another tenant's agents by naming their runs. A Running run's lease is written only
+-- once half of it is used up.
 WITH held AS (
     SELECT * FROM {asked}
 ), locked AS (

@@ -1,4 +1,4 @@
--- What decides which limits a run is under, and the state that it waits in; for runs that the caller has locked.
+-- The labels or tags that decide a run's limits, and the state that it waits in; for runs that the caller has locked.
 SELECT r.id, r.labels AS names, r.serialized_state, r.state_start_time
 FROM runs.flow_run r WHERE r.id = ANY ($1::uuid[])
 UNION ALL

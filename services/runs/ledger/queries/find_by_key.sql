@@ -1,4 +1,4 @@
--- The runs that (flow, idempotency key) pairs already name. One descent of the key's own index each, for the reason that
+-- The existing runs of (flow, idempotency key) pairs. One descent of the key's own index each, for the reason that
 -- get_or_create_task_runs.sql gives: by the flow alone it would read every run of the flow.
 SELECT k.flow_id, k.idempotency_key, r.id
 FROM unnest($1::uuid[], $2::text[]) AS k (flow_id, idempotency_key)

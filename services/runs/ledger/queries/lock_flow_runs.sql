@@ -1,12 +1,10 @@
--- Lock the flow runs of a batch, and read what is decided upon under the lock.
---
--- The race: two replicas whose batches touch the same runs. Every transaction of the ledger locks in one order: flow
--- runs by id, then task runs by id, then unique keys of new rows in key order; so they wait for each other and never
--- in a circle. NO KEY UPDATE, because inserting a task run takes a key share lock on its flow run.
---
--- The other race: the registry archives or deletes the flow of a run that is to be submitted ($3). Its flow is locked
--- until we commit, and counts as archived if the registry is just changing it: a claim holds runs when it locks flows,
--- as we do here, so neither may wait for the registry. Read, and locked, only if there are such runs.
+-- Lock the flow runs of a batch, and read the facts for decisions under the lock. -- The race: two replicas whose
+-- batches touch the same runs. Every transaction of the ledger locks in one order: flow runs by id, then task runs by
+-- id, then unique keys of new rows in key order; so they wait for each other and never deadlock. NO KEY UPDATE, because
+-- inserting a task run takes a key share lock on its flow run. -- The other race: the registry archives or deletes the
+-- flow of a run that is to be submitted ($3). Its flow is locked until we commit, and counts as archived if the
+-- registry is just changing it: a claim holds locks on runs when it locks flows, as we do here, so neither may wait for
+-- the registry. Read, and locked, only if there are such runs.
 WITH in_force AS MATERIALIZED (
     SELECT f.id
     FROM registry.share_free_flows(ARRAY(SELECT s.flow_id FROM runs.flow_run s WHERE s.id = ANY ($3::uuid[]))) f
@@ -18,7 +16,7 @@ SELECT
     coalesce(g.settings -> 'version_locking_enabled' = 'true', false) AS version_locking,
     coalesce(g.settings -> 'heartbeat_enabled' <> 'false', true) AS heartbeat_enabled,
     coalesce(g.settings -> 'lazarus_enabled' <> 'false', true) AS lazarus_enabled,
-    -- Asked once for the whole statement: who has no limits pays for an empty list.
+    -- Read once for the whole statement: without limits it costs an empty list.
     r.tenant_id IN (
         SELECT tenant_id FROM runs.flow_concurrency_limit UNION ALL SELECT tenant_id FROM runs.task_tag_limit
     ) AS limited,

@@ -1,8 +1,7 @@
--- Make the slots of these limits agree with the runs: free what nobody occupies, count who works without a slot.
---
--- The caller has locked the limits in an earlier statement. Whoever takes or frees a slot holds that lock until it has
--- committed, so this snapshot has no half-finished start or end in it. What needs repair is a run that was already at
--- work when its limit was made, that started at the very moment, or whose labels were changed.
+-- Make the slots of these limits consistent with the runs: free slots without a run, add slots for runs without one. --
+-- The caller has locked the limits in an earlier statement. A transaction that takes or frees a slot holds that lock
+-- until its commit, so this snapshot has no half-finished start or end. Repair is needed for a run that already ran
+-- when its limit was made, that started at the same time, or whose labels were changed.
 WITH occupant AS (
     SELECT l.id AS limit_id, r.id AS run_id, r.id AS flow_run_id, l.tenant_id, r.state <> 'Cancelling' AS has_started
     FROM runs.flow_concurrency_limit l

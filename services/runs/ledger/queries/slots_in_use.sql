@@ -1,5 +1,5 @@
--- How full limits are, and which slots belong to runs of this transaction ($2: runs, $3: flow runs with all their task
--- runs). To be asked after lock_limits.sql, whose locks keep the answer true until the commit.
+-- The used slots of limits, and the slots of runs of this transaction ($2: runs, $3: flow runs with all their task
+-- runs). Read after lock_limits.sql, whose locks keep the result true until the commit.
 SELECT s.limit_id, count(*) AS used,
     array_agg(s.run_id) FILTER (WHERE o.is_ours) AS run_ids,
     array_agg(s.flow_run_id) FILTER (WHERE o.is_ours) AS flow_run_ids

@@ -1,8 +1,7 @@
--- Append states to flow runs, copy each run's newest onto its row, and put the events into the outbox, in one statement:
--- each more would be a round trip more while the rows are locked.
---
--- The rows are locked (lock_flow_runs.sql) and the versions were counted under the lock; should that ever be untrue,
--- the guard on the version leaves the row alone, fewer rows come back than went in, and the caller rolls back.
+-- Append states to flow runs, copy each run's newest onto its row, and put the events into the outbox, in one
+-- statement: each further statement would be a further round trip while the rows are locked. -- The rows are locked
+-- (lock_flow_runs.sql) and the versions were counted under the lock. If that is ever untrue, the condition on the
+-- version skips the row, fewer rows come back than went in, and the caller rolls back.
 WITH moved AS (
     SELECT * FROM {moved}
 ), history AS (
@@ -22,5 +21,5 @@ UPDATE runs.flow_run r SET
     end_time = m.end_time, heartbeat = m.heartbeat, agent_id = m.agent_id, times_resurrected = m.times_resurrected,
     attempt = m.attempt, lease_token = m.lease_token, late_reason = NULL
 FROM moved m
--- `replaces` is the version that the row has now; it is null for states that a later one of the batch supersedes.
+-- `replaces` is the current version of the row; it is null for states that a later one of the batch replaces.
 WHERE r.id = m.run_id AND r.version = m.replaces

@@ -1,4 +1,5 @@
--- Append states to task runs and copy each run's newest onto its row (as write_flow_run_states.sql, same guard).
+-- Append states to task runs and copy each run's newest onto its row (as write_flow_run_states.sql, with the same
+-- condition).
 WITH moved AS (
     SELECT * FROM {moved}
 ), history AS (

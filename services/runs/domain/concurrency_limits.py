@@ -1,12 +1,13 @@
-"""Concurrency limits: which runs occupy a slot, who gets a free one, what becomes of who gets none.
+"""Concurrency limits: which runs occupy a slot, which get a free one, and what to do with the others.
 
 A flow run occupies a slot of each limit on one of its labels from its claim (Submitted) until it is no longer live. A
-task run occupies a slot of each limit on one of its tags while it is Running, but not beyond the end of its flow run.
-A run takes its slots all together or none, so nobody waits while holding what another waits for.
+task run occupies a slot of each limit on one of its tags while it is Running, but not beyond the end of its flow run. A
+run takes all its slots together or none, so no run holds a slot while it waits for another one.
 
-Who gets none is Queued, which Core's runners know: the process keeps its place, sleeps for its `queue_interval` (30 s)
+A run without a slot is Queued, which Core's runners support: the process stays, sleeps for its `queue_interval` (30 s)
 and asks again. The stored `start_time` lies `WAIT` ahead, after which the run is offered to agents again; a process
-that still asks moves it on, so only a run whose process died is given a new one (gateway/reference/registration.md).
+that still asks moves that time forward, so only a run whose process died gets a new one
+(gateway/reference/registration.md).
 """
 
 from collections.abc import Iterable
@@ -20,16 +21,16 @@ from libs.contracts.states import LIVE_FAMILY, RUNNING_FAMILY, State
 from services.runs.domain.states import META_STATES, RunState, make_state
 
 WAIT = timedelta(minutes=10)
-"""What Core's runners still wait for in their process; Cloud made "a new runner every 10 minutes"."""
+"""The longest wait in the process of Core's runners; Cloud made "a new runner every 10 minutes"."""
 RENEW_BELOW = WAIT / 2
-"""A process asks every 30 s; a history row for each time would tell nobody anything."""
+"""A process asks every 30 s; a history row for each time would be useless."""
 
 _NOUNS = {RunKind.FLOW_RUN: ("flow runs", "label"), RunKind.TASK_RUN: ("task runs", "tag")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
-    """How many runs with a label, or task runs with a tag, may be at work at once."""
+    """How many runs with a label, or task runs with a tag, may run at once."""
 
     id: UUID
     tenant_id: UUID
@@ -46,7 +47,7 @@ class Limit:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The run has all its slots; `taken` are the limits of which it has new ones."""
+    """The run has all its slots; `taken` are the limits with a new slot of it."""
 
     taken: tuple[Limit, ...]
 
@@ -75,7 +76,7 @@ def enter(
 ) -> Entered | Full:
     """Whether a run may start under the `(limit, slots in use)` of its labels or tags; `held` are limits it has.
 
-    A run that is already at work goes on, whatever a limit made since then says; its slots are counted all the same.
+    A run that already runs goes on under limits that were made later; its slots are counted all the same.
     """
     missing = sorted(
         ((limit, used) for limit, used in limits if limit.id not in held),
@@ -102,16 +103,16 @@ def names_of(kind: RunKind, stored: Iterable[str], state: RunState) -> frozenset
 
 
 def still_waits(state: str, start_time: datetime | None, *, now: datetime) -> bool:
-    """Whether the Queued state of a run that asks again is fresh enough to stand."""
+    """Whether the Queued state of a run that asks again is new enough to stay."""
     return state == State.QUEUED and start_time is not None and start_time - now > RENEW_BELOW
 
 
 def queued(
     limit: Limit, serialized_state: JsonObject, *, names: Iterable[str], now: datetime
 ) -> RunState:
-    """The state of a run that waits for a slot, around the one that its process shall take up again.
+    """The state of a run that waits for a slot, wrapped around the state that its process will continue with.
 
-    `serialized_state` is the run's present one; of a meta state the inner one is meant.
+    `serialized_state` is the run's current one; of a meta state the inner one is used.
     """
     inner: object = serialized_state
     while isinstance(inner, dict) and inner.get("type") in META_STATES:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from libs.contracts.runs import RunKind
 from libs.contracts.states import State
-from services.runs.domain.limits import (
+from services.runs.domain.concurrency_limits import (
     WAIT,
     Entered,
     Full,
