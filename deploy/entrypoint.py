@@ -1,6 +1,6 @@
-"""What runs first in a container: `entrypoint.py gateway | registry | ... | migrate | provision | ready`.
+"""The first program in a container: `entrypoint.py gateway | registry | ... | migrate | provision | ready`.
 
-Turns a container's way of configuring into ours, then becomes the service (exec, so that signals reach it):
+Turns a container's configuration into our variables, then becomes the service (exec, so that signals reach it):
 
 * `HEADWATER_X_FILE` names a file that holds `HEADWATER_X`: secrets as files, for every variable.
 * `HEADWATER_POSTGRES_PASSWORD`, `HEADWATER_READER_POSTGRES_PASSWORD` and `HEADWATER_NATS_PASSWORD` go into the URL of
@@ -8,7 +8,7 @@ Turns a container's way of configuring into ours, then becomes the service (exec
 * `HEADWATER_ROLE_PASSWORD_RUNS`, ... become the JSON object that migrating takes.
 * A service listens on all addresses of its container: the API on 4200, health and metrics on 4201.
 
-`ready` asks the service in this container; it is the image's health check. Standard library only, and nothing of
+`ready` checks the service in this container; it is the image's health check. Standard library only, and nothing of
 Headwater: it starts in a few hundredths of a second, every few seconds.
 """
 
@@ -67,7 +67,7 @@ def _with_files_read(given: Mapping[str, str]) -> dict[str, str]:
     environment: dict[str, str] = {}
     for variable, value in given.items():
         if variable.startswith(_PREFIX) and not value:
-            continue  # compose hands an unset variable on as an empty one
+            continue  # compose passes an unset variable as an empty one
         if not (variable.startswith(_PREFIX) and variable.endswith("_FILE")):
             environment[variable] = value
             continue
@@ -75,7 +75,7 @@ def _with_files_read(given: Mapping[str, str]) -> dict[str, str]:
         if given.get(target):
             raise ConfigurationError(f"{target} and {variable} are both set; keep one")
         try:
-            # Editors and `echo` end a file with a line break that is no part of the secret.
+            # Editors and `echo` add a line break at the end, which is not a part of the secret.
             environment[target] = Path(value).read_text(encoding="utf-8").rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not UTF-8"
@@ -120,7 +120,7 @@ def ready(port: int) -> list[str]:
 
 
 def main(arguments: list[str]) -> None:
-    """Become what was asked for, or end with a sentence."""
+    """Become the requested program, or exit with one sentence."""
     try:
         if len(arguments) != 1:
             raise ConfigurationError(_USAGE)
@@ -134,7 +134,7 @@ def main(arguments: list[str]) -> None:
     except ConfigurationError as error:
         sys.stderr.write(f"headwater: {error}\n")
         raise SystemExit(2) from None
-    os.execve(sys.executable, [sys.executable, "-m", module], environment)  # noqa: S606 - no shell wanted
+    os.execve(sys.executable, [sys.executable, "-m", module], environment)  # noqa: S606 - no shell needed
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Tenants and API keys, from the machine itself: `python -m deploy.keys --help`.
 
-For what the network has no way to: the last key of an administrator is lost or leaked, or keys are on and another
-tenant is wanted. It is for whoever may read the gateway's settings: it writes to the gateway's tables with the
-gateway's role and pepper, and needs neither a key nor a gateway that runs. What it does is in the audit trail.
+For cases that the API cannot handle: the last key of an administrator is lost or leaked, or keys are required and a new
+tenant is needed. It is for people who may read the gateway's settings: it writes to the gateway's tables with the
+gateway's role and pepper, and needs neither a key nor a running gateway. Its actions are in the audit trail.
 
     docker compose exec gateway python -m deploy.keys create --tenant default --role tenant_admin --name "by hand"
     make keys do="create --tenant default --role tenant_admin --name mine"
 
-A gateway that runs refuses a revoked key within a second.
+A running gateway refuses a revoked key within a second.
 """
 
 import argparse
@@ -34,19 +34,19 @@ from services.gateway.store import Store
 
 
 class KeysError(Exception):
-    """What was asked cannot be done; the text says why."""
+    """The command cannot be done; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """How to reach the gateway's tables, and what its keys are hashed with."""
+    """The access to the gateway's tables, and the pepper for its keys."""
 
     postgres_url: str
     pepper: bytes
 
 
 def access_of(environment: Mapping[str, str]) -> Access:
-    """The access that the gateway has, from its own variables."""
+    """The gateway's own access, from its variables."""
     try:
         given = environment_for("gateway", environment)
     except ConfigurationError as error:
@@ -64,7 +64,7 @@ def access_of(environment: Mapping[str, str]) -> Access:
 
 
 def parser() -> argparse.ArgumentParser:
-    """What can be asked."""
+    """The commands."""
     whole = argparse.ArgumentParser(
         prog="python -m deploy.keys", description="Tenants and API keys, from the machine itself."
     )
@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 async def run(access: Access, asked: argparse.Namespace) -> list[str]:
-    """Do it; the lines to show. KeysError says why not."""
+    """Do it; returns the lines to show. KeysError says why not."""
     database = Database(access.postgres_url, pool_size=1, name="keys")
     try:
         await database.connect()
@@ -196,7 +196,7 @@ def _check(refusal: str | Refused | UUID | None) -> None:
 def _user() -> str:
     try:
         return getuser()
-    except (KeyError, OSError):  # a container's user has a number and no name
+    except (KeyError, OSError):  # a container's user has only a number, no name
         return str(os.getuid())
 
 

@@ -1,15 +1,16 @@
-"""Bring a PostgreSQL to the present schema: database, roles, migrations, grants. `python -m deploy.migrate`.
+"""Bring a PostgreSQL to the current schema: database, roles, migrations, grants. `python -m deploy.migrate`.
 
-Idempotent, and safe to run by several at once: an advisory lock lets one through at a time. Roles, migrations, grants
-and the stamp commit together, so a migrator that is killed leaves the database as it was. The stamp (a comment on the
-database, and one on each role) names what was applied; when it is the present one there is nothing to do, and nothing
-heavy is imported. A backup brings the database's comment into a server that has no such roles: they are made then.
+Idempotent, and safe to run by several at once: an advisory lock admits one at a time. Roles, migrations, grants and the
+stamp commit together, so a killed migrator leaves the database unchanged. The stamp (a comment on the database, and one
+on each role) identifies what was applied; when it is current there is nothing to do, and nothing heavy is imported. A
+restored backup has the database's comment but not the roles: they are made then.
 
-A migration waits for a table's lock for three seconds only, since whatever asks for that table later waits behind it.
-Then all is undone, the services go on, and the migrator tries again; so it does after a failover.
+A migration waits for a table's lock for three seconds only, because later requests for that table wait behind it. Then
+it is rolled back, the services go on, and the migrator tries again. It also tries again after a failover.
 
-Needs the owner's URL (`HEADWATER_POSTGRES_URL`; a role that may create roles and, if it is not there yet, the database)
-and a password for each service's role (`HEADWATER_ROLE_PASSWORDS`, a JSON object: {"runs": "...", "reader": "..."}).
+Needs the owner's URL (`HEADWATER_POSTGRES_URL`; a role that may create roles and, if it does not exist yet, the
+database) and a password for each service's role (`HEADWATER_ROLE_PASSWORDS`, a JSON object: {"runs": "...", "reader":
+"..."}).
 """
 
 import asyncio
@@ -34,7 +35,7 @@ from libs.runtime.postgres_hosts import connect
 MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCK = "headwater.migrate"
 _POLL = 0.2  # seconds between two tries to reach PostgreSQL
-_LOCK_TIMEOUT = "3s"  # what a migration may hold up others for by waiting
+_LOCK_TIMEOUT = "3s"  # how long a waiting migration may delay others
 _PAUSE, _LONGEST_PAUSE = 1.0, 15.0  # seconds between two tries to migrate
 
 _AWAY = (
@@ -50,12 +51,13 @@ _PASSING = (
     asyncpg.LockNotAvailableError,
     asyncpg.DeadlockDetectedError,
     asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InternalClientError,  # a connection that broke in mid-command; the next try sees what got done
+    # A connection that broke in mid-command; the next try sees the result.
+    asyncpg.InternalClientError,
 )
 
 
 class MigrateSettings(BaseSettings):
-    """What migrating needs."""
+    """The settings of the migrator."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
@@ -80,7 +82,8 @@ async def migrate(
     lock_wait: timedelta = timedelta(minutes=10),
     tell: Callable[[str], None] = lambda _: None,
 ) -> bool:
-    """Apply what is missing; whether anything was. Raises `EngineError` when it cannot; `tell` hears of progress."""
+    """Apply what is missing; returns whether anything was. Raises `EngineError` when it cannot; `tell` is called with
+    the progress."""
     connection = await connect_or_create(url, wait=wait)
     try:
         if await _is_present(connection, passwords):
@@ -129,7 +132,7 @@ def with_database(url: str, database: str) -> str:
 
 
 def _stamp(passwords: Mapping[str, str]) -> str:
-    """A digest of everything that `_apply` brings about; the passwords are part of it, so that they can be changed."""
+    """A digest of everything that `_apply` does; the passwords are a part of it, so that they can be changed."""
     from libs.schema.roles import grants  # noqa: PLC0415 - imports every table
 
     digest = hashlib.sha256()
@@ -140,7 +143,7 @@ def _stamp(passwords: Mapping[str, str]) -> str:
 
 
 def _role_stamp(passwords: Mapping[str, str]) -> str:
-    """A digest of the roles, which belong to the server and not to the database: a backup leaves them behind."""
+    """A digest of the roles, which belong to the server and not to the database: they are not in a backup."""
     from libs.schema.roles import ROLES  # noqa: PLC0415 - imports every table
 
     digest = hashlib.sha256(repr((ROLES, sorted(passwords.items()))).encode())
@@ -165,27 +168,27 @@ async def connect_or_create(url: str, *, wait: timedelta) -> "asyncpg.Connection
 
 
 def _absence(url: str, error: Exception) -> str:
-    """Why there is nobody to migrate."""
+    """Why there is no server to migrate."""
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return f"No PostgreSQL at {_place(url)} is the primary; promote one or correct HEADWATER_POSTGRES_URL."
     return f"PostgreSQL at {_place(url)} does not answer ({error}); start it or set HEADWATER_POSTGRES_URL."
 
 
 def _cause(error: BaseException) -> BaseException:
-    """What the driver raised, below what SQLAlchemy made of it."""
+    """The driver's error inside SQLAlchemy's."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether it may well go better soon."""
+    """Whether a retry may soon succeed."""
     # Two databases on one server, migrated at once, alter the same roles.
     return isinstance(error, _PASSING) or "tuple concurrently updated" in str(error)
 
 
 async def _why(url: str, error: BaseException) -> str:
-    """Why the migration has to wait, in words; of a lock, who has been at work for longest."""
+    """Why the migration has to wait; for a lock, with the longest running session."""
     if not isinstance(error, asyncpg.LockNotAvailableError):
         return f"PostgreSQL broke it off ({error or type(error).__name__})"
     try:
@@ -221,7 +224,7 @@ async def _create_database(url: str) -> None:
 async def _is_present(
     connection: "asyncpg.Connection[asyncpg.Record]", passwords: Mapping[str, str]
 ) -> bool:
-    """Whether the stamps of the database and of every role are the present ones."""
+    """Whether the stamps of the database and of every role are current."""
     from libs.schema.roles import ROLES  # noqa: PLC0415 - imports every table
 
     found: bool | None = await connection.fetchval(
@@ -241,7 +244,7 @@ SELECT shobj_description(oid, 'pg_database') = $1
 
 async def _apply(url: str, passwords: Mapping[str, str], tell: Callable[[str], None]) -> bool:
     """One try in one transaction; false if another migrator has done it meanwhile."""
-    # Imported here: half a second that a start with nothing to migrate does not pay.
+    # Imported here: it takes half a second, only needed if there is something to migrate.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from sqlalchemy import Connection, text  # noqa: PLC0415
@@ -257,7 +260,7 @@ async def _apply(url: str, passwords: Mapping[str, str], tell: Callable[[str], N
         config.attributes["tell"] = tell
         command.upgrade(config, "head")
 
-    # asyncpg takes a dialect's URL apart itself, so credentials with escapes reach it as they were written.
+    # asyncpg itself parses the URL, so escaped credentials reach it unchanged.
     engine = create_async_engine(
         "postgresql+asyncpg://", async_creator=lambda: connect(url), poolclass=NullPool
     )
@@ -287,7 +290,8 @@ async def _apply(url: str, passwords: Mapping[str, str], tell: Callable[[str], N
 
 
 def _role_statements(passwords: Mapping[str, str]) -> list[str]:
-    """Make or renew every login role. Roles belong to the whole server, so `CREATE` must stand a second database."""
+    """Make or renew every login role. Roles belong to the whole server, so they may exist already for a second
+    database."""
     from libs.schema.roles import ROLE_PREFIX, ROLES  # noqa: PLC0415
 
     statements: list[str] = []
@@ -309,7 +313,7 @@ def _role_statements(passwords: Mapping[str, str]) -> list[str]:
 
 
 def scram_verifier(password: str, *, salt: bytes, iterations: int = 4096) -> str:
-    """What PostgreSQL stores for a password (RFC 5802), made here so that no password appears in its log."""
+    """PostgreSQL's stored form of a password (RFC 5802), made here so that no password appears in its log."""
     salted = hashlib.pbkdf2_hmac("sha256", password.encode(), salt, iterations)
     client_key = hmac.digest(salted, b"Client Key", "sha256")
     stored_key = hashlib.sha256(client_key).digest()

@@ -1,8 +1,8 @@
 """Draft the next migration from the tables: `make migration m="add a column"`.
 
-Compares `libs/schema` with a database that all present migrations have made, on engines that are thrown away. The draft
-is to be read and finished by a person: Alembic sees neither partitions, functions nor a renamed column. The schema of a
-service that is new is in it.
+Compares `libs/schema` with a database made by all current migrations, on temporary engines. A person must read and
+finish the draft: Alembic sees neither partitions, functions nor a renamed column. The schema of a service that is new
+is in it.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from libs.schema import OWNERS
 
 
 def next_revision(existing: list[str]) -> str:
-    """The number after the highest one of these file names."""
+    """The next number after the highest one in these file names."""
     numbers = [int(name.split("_", 1)[0]) for name in existing if name[:4].isdigit()]
     return f"{max(numbers, default=0) + 1:04d}"
 
@@ -31,7 +31,7 @@ def next_revision(existing: list[str]) -> str:
 async def draft(message: str) -> None:
     """Write the draft below `deploy/migrations/versions`."""
     with tempfile.TemporaryDirectory(prefix="headwater-migration-") as scratch:
-        os.chmod(scratch, 0o711)  # noqa: S103 - the engines' account passes through, when root runs this
+        os.chmod(scratch, 0o711)  # noqa: S103 - the engines' account needs access when root runs this
         folder = DataFolder(Path(scratch, "data"))
         folder.claim()
         engines = EmbeddedEngines(folder, FOR_TESTS)

@@ -1,20 +1,19 @@
-"""Who may say and hear what on NATS. `python -m deploy.nats_users` prints it as configuration.
+"""Permissions on NATS: the subjects of each user. `python -m deploy.nats_users` prints them as configuration.
 
-Written from `libs/contracts/subjects.py` and `streams.py`: what a service serves follows from the subject, what it
-consumes from the durables, and who says what is the table below. A subject that nobody may publish, or nobody may hear,
-fails a test. Deny by default: a user has what is listed and nothing else.
+Written from `libs/contracts/subjects.py` and `streams.py`: the verbs of a service follow from the subject, its
+consumers from the durables, and its publications from the table below. A test fails for a subject that no user may
+publish, or none may receive. Deny by default: a user has only the listed permissions.
 
-* Each service has an inbox of its own, so nobody reads answers meant for another.
-* Nobody but `provision` may create or change a stream or a consumer. Nobody may read a whole stream, or delete one that
-  is in use.
-  Services may look at the streams they fill or consume, and fetch from their own durables.
-* Agents of a tenant have that tenant's subjects of ARCHITECTURE.md, and no JetStream API at all. They are not
-  listed: nats-server asks the gateway about everybody who is not, and it answers for those who show an API key. A
-  tenant's agents can have a user here all the same (`--tenant`), for programs that cannot have a key.
-* A person who looks after the bus may do everything, where there is one (`--operator`).
+* Each service has an inbox of its own, so no other user can read its answers.
+* Only `provision` may create or change a stream or a consumer. No user may read a whole stream, or delete one that is
+  in use. Services may query the streams that they fill or consume, and fetch from their own durables.
+* Agents of a tenant have that tenant's subjects of ARCHITECTURE.md, and no JetStream API at all. They are not listed:
+  nats-server asks the gateway about every user that is not listed, and the gateway admits those with an API key. A
+  tenant's agents can have a user here all the same (`--tenant`), for programs that cannot use a key.
+* An operator of the bus, if there is one, may do everything (`--operator`).
 
 Passwords are not here: the configuration refers to `$HEADWATER_NATS_<USER>_PASSWORD` in nats-server's environment. The
-value must be in double quotes there, since nats-server reads it as a piece of configuration.
+value must be in double quotes there, because nats-server parses it as configuration.
 """
 
 import argparse
@@ -31,13 +30,13 @@ from libs.contracts.streams import Durable, Stream
 from libs.contracts.subjects import AUTH_CALLOUT, Subject, agent_inbox, inbox_of
 
 CONFIGURATION = Path(__file__).parent / "containers" / "nats-users.conf"
-"""The committed result for the services and the provisioner; tests hold it to this module."""
+"""The committed result for the services and the provisioner; tests compare it with this module."""
 
 PROVISION = "provision"
 OPERATOR = "operator"
 ISSUER_VARIABLE = "HEADWATER_NATS_ISSUER"
 AGENTS = "agents"
-"""In this table: the agents of the tenant that takes the place of `{tenant_id}`."""
+"""In this table: the agents of the tenant in `{tenant_id}`."""
 
 PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "gateway": (
@@ -76,10 +75,10 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "automations": (),
     AGENTS: agent_access.SAYS,
 }
-"""What each says of its own accord. Answers, acknowledgements and the DLQ are added for whoever consumes."""
+"""The publications of each user. Answers, acknowledgements and the DLQ are added for consumers."""
 
 OF_ITSELF = (subjects.SIG_SERVICE_ALIVE,)
-"""What every service says, about itself only."""
+"""The publications of every service, about itself only."""
 
 HEARS: dict[str, tuple[Subject, ...]] = {
     "gateway": (subjects.SIG_KEY_CHANGED, subjects.SIG_CHANGED, subjects.SIG_SERVICE_ALIVE),
@@ -94,33 +93,33 @@ HEARS: dict[str, tuple[Subject, ...]] = {
     "heartbeat": (subjects.BEAT, subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
     AGENTS: agent_access.HEARS,
 }
-"""What each subscribes to directly. Streams are read through durables, which need no subscription to their subjects."""
+"""Direct subscriptions of each. Streams are read through durables, which need no subscription to their subjects."""
 
 LETS_AGENTS_IN = "gateway"
-"""Whom nats-server asks about everybody that is no user of its configuration (`services/gateway/agent_login.py`)."""
+"""The service that nats-server asks about users outside of its configuration (`services/gateway/agent_login.py`)."""
 
 WATCHES: dict[str, tuple[tuple[Stream, Durable], ...]] = {
-    "gateway": ((streams.LOGS, streams.LOG_DRAIN),),  # how far the ledger has come with the lines
+    "gateway": ((streams.LOGS, streams.LOG_DRAIN),),  # the ledger's progress with the lines
 }
-"""Whose progress with a stream each may ask for."""
+"""The durables whose progress each user may query."""
 
-# What is pushed to people (`services/gateway/events`).
+# The streams whose messages are pushed to people (`services/gateway/events`).
 FOLLOWS: dict[str, tuple[Stream, ...]] = {"gateway": (streams.EVENTS,)}
-"""Streams that each reads with consumers of its own, which the server names and forgets.
+"""Streams that each reads with ephemeral consumers of its own, which the server names and removes.
 
-A request to this subject cannot name a durable: nobody's place in a stream can be changed by it.
+A request to this subject cannot name a durable, so it cannot change the position of another consumer.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """A NATS user and everything that it may do."""
+    """A NATS user and all its permissions."""
 
     name: str
     publish: tuple[str, ...]
     subscribe: tuple[str, ...]
     answers: bool = False
-    """Whether it may answer what it hears, once, wherever the answer is wanted."""
+    """Whether it may answer each received request once, to any reply subject."""
 
     @property
     def password_variable(self) -> str:
@@ -170,7 +169,7 @@ def service_user(name: str) -> User:
 
 
 def _fills(name: str, stream: Stream) -> bool:
-    """Whether this service publishes to the stream: it looks whether that is there."""
+    """Whether this service publishes to the stream, and so checks that it exists."""
     places = tuple(pattern.removesuffix(">") for pattern in stream.subjects)
     return any(subject.template.startswith(places) for subject in PUBLISHES[name])
 
@@ -185,7 +184,7 @@ def _callers(served: Iterable[Subject]) -> set[str]:
 
 
 def agent_user(tenant_id: UUID) -> User:
-    """The agents of a tenant, where they have a user in the configuration."""
+    """The agents of a tenant, if they have a user in the configuration."""
     access = agent_access.access_of(tenant_id)
     return User(
         name=f"agent-{tenant_id}",
@@ -196,7 +195,7 @@ def agent_user(tenant_id: UUID) -> User:
 
 
 def provision_user() -> User:
-    """Makes streams and durables (`deploy/provision.py`); says and hears nothing of Headwater's."""
+    """Makes streams and durables (`deploy/provision.py`); no access to Headwater's messages."""
     return User(
         name=PROVISION,
         publish=(
@@ -214,12 +213,12 @@ def provision_user() -> User:
 
 
 def operator_user() -> User:
-    """A person with the program `nats`: reads the DLQ, publishes again what is in it, looks at streams."""
+    """A person with the program `nats`: reads the DLQ, publishes its messages again, inspects streams."""
     return User(name=OPERATOR, publish=(">",), subscribe=(">",))
 
 
 def users(tenants: Iterable[UUID] = (), *, with_operator: bool = False) -> tuple[User, ...]:
-    """Everybody, with the agents of these tenants."""
+    """All users, with the agents of these tenants."""
     return (
         *(service_user(name) for name in SERVICES),
         provision_user(),

@@ -1,13 +1,13 @@
-"""Bring NATS to the present streams and durable consumers of `libs/contracts/streams.py`. `python -m deploy.provision`.
+"""Bring NATS to the current streams and durable consumers of `libs/contracts/streams.py`. `python -m deploy.provision`.
 
-The only creator: services never declare one, since two that differ would fight over its configuration.
-Idempotent: what exists is brought up to date in place and keeps its messages. A durable that is no longer declared is
-removed, because on a work queue it would keep its share of the messages for ever. So are the streams of releases before
-that `streams.RETIRED` names, and no other: each held hints only, and services of that release judge nobody without it.
+The only creator: services never declare one, because two different declarations would overwrite each other. Idempotent:
+existing ones are updated in place and keep their messages. A durable that is no longer declared is removed, because on
+a work queue it would keep its share of the messages for ever. So are the streams of earlier releases in
+`streams.RETIRED`, and no others: each had hints only, and services of that release judge no run without it.
 
-What passes by itself (an election in a cluster, nodes that are still coming up, a lost connection) is waited for. What
-does not is named, stream by stream, and the rest is made all the same; services whose streams or durables are missing
-say so on `/ready`.
+Temporary problems (an election in a cluster, nodes that are still starting, a lost connection) are waited for. Others
+are reported stream by stream, and the rest is made all the same; services whose streams or durables are missing say so
+on `/ready`.
 """
 
 import asyncio
@@ -41,16 +41,16 @@ from libs.runtime.nats.address import NatsAddress, nats_address
 from libs.runtime.settings import NatsUrl
 
 _POLL = 0.2  # seconds between two tries to reach NATS
-_AGAIN = 1.0  # seconds between two tries to have what a cluster cannot give yet
+_AGAIN = 1.0  # seconds between two tries to make what a cluster cannot provide yet
 _NO_PEERS = 10005  # nats-server's code: too few nodes, or too little room on them
 _UNAVAILABLE = 503
 _GIB = 1 << 30
-# Seconds; nats-py waits for ever when the server's certificate is not to be trusted.
+# Seconds; nats-py waits for ever when the server's certificate is not trusted.
 _CONNECT_WITHIN = 5.0
 
 
 class ProvisionSettings(BaseSettings):
-    """What provisioning needs."""
+    """The settings of the provisioner."""
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
@@ -93,7 +93,7 @@ async def provision(
 async def _attempt(
     client: Client, streams: Sequence[Stream], replicas: int
 ) -> dict[str, BaseException]:
-    """Make what can be made; what went wrong, by stream."""
+    """Make everything possible; returns the errors, by stream."""
     js = client.jetstream(timeout=10)
     outcomes = await asyncio.gather(
         *(_provision(js, stream, replicas) for stream in streams), return_exceptions=True
@@ -112,7 +112,7 @@ async def _attempt(
 
 
 def _passes(error: BaseException) -> bool:
-    """Whether the same request may well succeed in a while."""
+    """Whether the same request may succeed later."""
     if isinstance(error, nats.js.errors.APIError):
         return error.code == _UNAVAILABLE or error.err_code == _NO_PEERS
     return True
@@ -128,7 +128,7 @@ def _refusal(failures: dict[str, BaseException], streams: Sequence[Stream], repl
             " HEADWATER_NATS_REPLICAS is how many copies are kept."
         )
     if kept := [name for name in RETIRED if name in failures]:
-        # What permissions forbid is not answered.
+        # Requests that permissions forbid get no answer.
         text += (
             f" {' and '.join(kept)} must go: agents of any tenant could write into it. The present nats-users.conf in"
             " nats-server lets the provisioner remove it."
@@ -138,12 +138,12 @@ def _refusal(failures: dict[str, BaseException], streams: Sequence[Stream], repl
 
 
 def stream_config(stream: Stream, *, replicas: int = 1) -> StreamConfig:
-    """The declaration in nats-py's words."""
+    """The declaration in nats-py's types."""
     return StreamConfig(
         name=stream.name,
         subjects=list(stream.subjects),
         retention=_RETENTION[stream.retention],
-        # An interest in the newest, as a rule: a full stream forgets its oldest rather than refuse a service's write.
+        # Normally the newest messages matter most: a full stream drops its oldest instead of refusing a write.
         discard=DiscardPolicy.NEW if stream.refuses_when_full else DiscardPolicy.OLD,
         max_age=stream.max_age.total_seconds(),
         max_bytes=stream.max_bytes,
@@ -156,15 +156,15 @@ def stream_config(stream: Stream, *, replicas: int = 1) -> StreamConfig:
 
 
 def consumer_config(durable: Durable) -> ConsumerConfig:
-    """The declaration in nats-py's words."""
+    """The declaration in nats-py's types."""
     return ConsumerConfig(
         durable_name=durable.name,
         filter_subject=durable.filter,
         ack_policy=AckPolicy.EXPLICIT,
         ack_wait=durable.ack_wait.total_seconds(),
         max_ack_pending=durable.max_ack_pending,
-        # Unlimited here: `durable.max_deliver` is counted by the Bus, which buries poison in the DLQ. The broker would
-        # just stop delivering, and would count the deliveries of an outage too.
+        # Unlimited here: `durable.max_deliver` is counted by the Bus, which puts poison messages into the DLQ. The
+        # broker would only stop delivering, and would count the deliveries of an outage too.
         max_deliver=-1,
     )
 
@@ -250,14 +250,14 @@ async def _connect(address: NatsAddress, *, deadline: float, tls_ca: str | None)
 
 
 async def _close(client: Client) -> None:
-    """Close what may be half open, which can wait for ever too."""
+    """Close a connection that may be half open; that can hang too."""
     with suppress(TimeoutError):
         async with asyncio.timeout(1):
             await client.close()
 
 
 async def _ignore(_: Exception) -> None:
-    """What fails is raised as well."""
+    """Errors are raised too."""
 
 
 def main() -> None:

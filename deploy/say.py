@@ -1,4 +1,4 @@
-"""How a command of `deploy` ends when it cannot do its work: one sentence on standard error, exit code 1."""
+"""The end of a failed command of `deploy`: one sentence on standard error, exit code 1."""
 
 import sys
 from typing import NoReturn
@@ -9,13 +9,13 @@ from libs.runtime.settings import sentence_of
 
 
 def complain(error: Exception) -> NoReturn:
-    """Say what is wrong and leave; no stack trace, since the sentence is for the person who runs Headwater."""
+    """Print the error and exit; no stack trace, because the sentence is for the person who runs Headwater."""
     sys.stderr.write(f"headwater: {sentence(error)}\n")
     raise SystemExit(1)
 
 
 def sentence(error: Exception) -> str:
-    """The error in words; for settings, the variable's name and what is wrong with it."""
+    """The error as a sentence; for settings, with the variable's name."""
     if isinstance(error, ValidationError):
         return sentence_of(error)
     return str(error) or type(error).__name__

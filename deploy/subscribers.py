@@ -1,6 +1,6 @@
-"""What every service listens to, printed from their routers: `python -m deploy.subscribers [service ...]`.
+"""The subscriptions of every service, printed from their routers: `python -m deploy.subscribers [service ...]`.
 
-Nothing is connected: the services are put together and asked.
+Nothing is connected: the services are only constructed.
 """
 
 import argparse
@@ -20,11 +20,11 @@ _SURROUNDINGS: dict[str, dict[str, Any]] = {
     "gateway": {
         "reader_postgres_url": "postgresql://reader@localhost/headwater",
         "key_pepper": "no secret, and nothing is hashed",
-        # So that it answers nats-server about agents, too.
+        # So that it also answers nats-server about agents.
         "nats_issuer_seed": "0" * 64,
     }
 }
-"""Settings without which a service cannot be put together."""
+"""Settings without which a service cannot be constructed."""
 
 
 def declared(name: str) -> Service:
@@ -42,7 +42,7 @@ def declared(name: str) -> Service:
 
 
 def subscriptions_of(name: str) -> list[Subscription]:
-    """What one service listens to, in the order in which it says so."""
+    """The subscriptions of one service, in the order of their declaration."""
     return declared(name).bus.subscriptions
 
 

@@ -1,4 +1,4 @@
-"""Make, or find again, the virtual environment of one client version."""
+"""Make or find the virtual environment of one client version."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an environment of one version is made of."""
+    """The recipe of an environment for one version."""
 
     version: str
 
@@ -82,7 +82,7 @@ class Recipe:
 
 
 def versions() -> list[str]:
-    """Every version there is a recipe for, newest first."""
+    """Every version with a recipe, newest first."""
     found = (path.stem.removeprefix("prefect-") for path in REQUIREMENTS.glob("prefect-*.txt"))
     return sorted(found, key=lambda v: [int(part) for part in v.split(".")], reverse=True)
 
@@ -96,7 +96,7 @@ def cache() -> Path:
 
 
 def ensure(version: str, dest: Path | None = None, *, report: Report) -> Environment:
-    """Return the environment of `version`, making it first if it is not there as the recipe says.
+    """Return the environment of `version`; makes it first if it is missing or differs from the recipe.
 
     `report` receives a short line whenever there is something new to tell.
     """
@@ -120,8 +120,7 @@ def ensure(version: str, dest: Path | None = None, *, report: Report) -> Environ
 
 def _build(environment: Environment, recipe: Recipe, report: Report) -> None:
     report(f"creating a Python 3.11 environment in {environment.root}")
-    # Stamped before there is anything in it: the folder is ours to delete, should the rest be
-    # interrupted.
+    # Stamped while empty: after an interruption we know that the folder is ours to delete.
     environment.root.mkdir(exist_ok=True)
     _write_stamp(environment.root, UNFINISHED)
     command = [*_venv_maker(), str(environment.root)]
@@ -162,7 +161,7 @@ def _venv_maker() -> list[str]:
 
 
 def _can_make_venvs(python: str) -> bool:
-    """Whether it runs (a pyenv shim may not), is 3.11, and has what Debian packages apart."""
+    """Whether it runs (a pyenv shim may not), is 3.11, and has the modules that Debian packages separately."""
     probe = "import sys, venv, ensurepip; sys.exit(sys.version_info[:2] != (3, 11))"
     answer = subprocess.run(  # noqa: S603 - an interpreter found on PATH, with fixed arguments
         [python, "-c", probe], env=_clean_environment(), capture_output=True, check=False
@@ -184,7 +183,7 @@ def _holds_exactly(environment: Environment, recipe: Recipe) -> bool:
 
 
 def _make_room(root: Path) -> None:
-    """Remove what an earlier installer of ours left; refuse to touch anything else."""
+    """Remove the remains of our earlier installation; refuse to change any other folder."""
     if not root.exists() or not any(root.iterdir()):
         return
     if _stamp_of(root) is None:
@@ -216,9 +215,9 @@ def _sole_installer(root: Path, report: Report) -> Iterator[None]:
 
 
 def _run(command: list[str], *, what: str, report: Report) -> None:
-    """Run to the end, telling each line; on failure raise with the last of them."""
+    """Run to the end, reporting each line; on failure raise with the last lines."""
     tail: deque[str] = deque(maxlen=12)
-    with subprocess.Popen(  # noqa: S603 - our own command line, nobody's input
+    with subprocess.Popen(  # noqa: S603 - our own command line, no user input
         command,
         env=_clean_environment(),
         stdout=subprocess.PIPE,
@@ -226,7 +225,7 @@ def _run(command: list[str], *, what: str, report: Report) -> None:
         text=True,
         errors="replace",
     ) as child:
-        assert child.stdout is not None  # noqa: S101 - asked for just above; tells the type checker
+        assert child.stdout is not None  # noqa: S101 - checked just above; for the type checker
         for line in child.stdout:
             tail.append(line.rstrip())
             report(line.strip())
@@ -239,7 +238,7 @@ def _run(command: list[str], *, what: str, report: Report) -> None:
 
 
 def _counted(report: Report, *, total: int) -> Report:
-    """Turn pip's chatter into how far it is."""
+    """Turn pip's output into progress lines."""
     seen = 0
 
     def tell(line: str) -> None:
@@ -257,7 +256,7 @@ def _counted(report: Report, *, total: int) -> Report:
 
 
 def _clean_environment() -> dict[str, str]:
-    """Ours, without what would make another interpreter look in the wrong places."""
+    """Our environment, without variables that mislead another interpreter."""
     unwanted = {"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "PIP_USER", "PIP_TARGET", "PIP_PREFIX"}
     kept = {key: value for key, value in os.environ.items() if key not in unwanted}
     return kept | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}

@@ -1,4 +1,4 @@
-"""What a client process needs around it to speak to one Headwater and to nothing else."""
+"""The environment of a client process that uses one Headwater and nothing else."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from deploy.clients.install import Environment
 
-# Core before 0.10 knows no Server. It takes any address as its Cloud, and wants some token.
+# Core before 0.10 has no Server. It takes any address as its Cloud, and needs a token.
 AS_CLOUD = frozenset({"0.9.8", "0.8.1"})
 
 # Variables that would make the client import our packages, or end up in our environment.
@@ -18,8 +18,8 @@ FOREIGN = frozenset({"PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"})
 def variables(environment: Environment, *, url: str, home: Path) -> dict[str, str]:
     """The environment variables of a client process that uses the API at `url`.
 
-    `home` takes the place of ~/.prefect: whatever the user of this machine has configured there,
-    or in PREFECT__ variables, has no effect, and nothing is written to it.
+    `home` replaces ~/.prefect: the user's configuration there, and PREFECT__ variables, have no effect, and nothing is
+    written to it.
     """
     inherited = {
         key: value
@@ -50,6 +50,6 @@ def _address(version: str, url: str) -> dict[str, str]:
         "PREFECT__BACKEND": "server",
         "PREFECT__SERVER__HOST": f"{parts.scheme}://{parts.hostname}",
         "PREFECT__SERVER__PORT": str(parts.port),
-        # Where links to a flow point; never fetched.
+        # The base of links to a flow; never fetched.
         "PREFECT__SERVER__UI__ENDPOINT": url,
     }

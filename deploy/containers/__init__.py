@@ -1,1 +1,1 @@
-"""What the containers of docker-compose.yml are given: configurations of NATS and HAProxy, and `make env`."""
+"""Files for the containers of docker-compose.yml: configurations of NATS and HAProxy, and `make env`."""

@@ -1,7 +1,7 @@
 """`make env`: the secrets of docker-compose.yml, drawn at random into `.env`. Nothing has a default password.
 
-Standard library only, so that it needs no environment. A file that is there is completed and otherwise left as it is,
-because what it holds may be in use.
+Standard library only, so that it needs no environment. An existing file is completed and otherwise not changed, because
+its secrets may be in use.
 """
 
 import base64
@@ -21,7 +21,7 @@ SECRETS = (
     "HEADWATER_BOOTSTRAP_KEY",
 )
 ISSUER_SEED, ISSUER = "HEADWATER_NATS_ISSUER_SEED", "HEADWATER_NATS_ISSUER"
-"""The key that the gateway signs agents' log-ins with, and the half of it that nats-server knows; a pair."""
+"""The key with which the gateway signs agents' log-ins, and its public half for nats-server: a pair."""
 NAMES = (*SECRETS, ISSUER_SEED, ISSUER)
 _HEAD = """\
 # Secrets of Headwater's containers; whoever has them has everything. Keep HEADWATER_KEY_PEPPER for as long as the keys.
@@ -35,7 +35,7 @@ def completed(present: str) -> str:
     text = present or _HEAD
     if not text.endswith("\n"):
         text += "\n"
-    # Hexadecimal: no character means anything to a shell, to compose or to nats-server.
+    # Hexadecimal: no character is special for a shell, compose or nats-server.
     text += "".join(f"{name}={secrets.token_hex(24)}\n" for name in SECRETS if name not in known)
     if not {ISSUER_SEED, ISSUER} <= known:
         seed = secrets.token_bytes(32)
@@ -44,14 +44,14 @@ def completed(present: str) -> str:
 
 
 def issuer_of(seed: bytes) -> str:
-    """The public half, as an nkey, of the key that the gateway signs agents' log-ins with: nats-server wants it."""
+    """The public half, as an nkey, of the key with which the gateway signs agents' log-ins; for nats-server."""
     body = b"\0" + _public_key(seed)  # the prefix of an account
     check = binascii.crc_hqx(body, 0).to_bytes(2, "little")
     return base64.b32encode(body + check).rstrip(b"=").decode()
 
 
 def _public_key(seed: bytes) -> bytes:
-    """Ed25519 (RFC 8032, section 5.1.5), by its book: slow, and needed once."""
+    """Ed25519 (RFC 8032, section 5.1.5), written as in the RFC: slow, but needed once."""
     p = 2**255 - 19
     d = -121665 * pow(121666, -1, p) % p
     y = 4 * pow(5, -1, p) % p
@@ -79,7 +79,7 @@ def _public_key(seed: bytes) -> bytes:
 
 
 def write(path: Path) -> bool:
-    """Complete the file, readable by its owner alone; whether it changed."""
+    """Complete the file, readable only by its owner; returns whether it changed."""
     present = path.read_text(encoding="utf-8") if path.exists() else ""
     text = completed(present)
     if text == present:

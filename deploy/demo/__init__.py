@@ -1,4 +1,4 @@
-"""`make demo`: Headwater doing its main job for a real Prefect client, in front of you.
+"""`make demo`: shows Headwater's main job with a real Prefect client.
 
 What happens, in this order: an environment with an unmodified `prefect==1.4.1` is made (or found);
 Headwater is started, or the one that already answers is used; two example flows (`flows/`) are
@@ -15,11 +15,11 @@ one; and what Headwater then knows is read back over GraphQL and printed.
     NO_COLOR                           as everywhere
 
 Guarantees
-* Every sentence it prints as done was read back from the API; if one is not so, the exit code
-  is 1 and the reason is printed, together with the last words of the process concerned.
-* Whatever it started is stopped when it ends: at the end, on failure, on Ctrl-C and on SIGTERM.
-  A Headwater that was running before is left running.
-* It keeps to `.demo/` and the client cache. ~/.prefect is neither read nor written.
+* Every sentence it prints as done was read back from the API; if one is not so, the exit code is 1 and the reason is
+  printed, together with the last output of the process.
+* Everything that it started is stopped when it ends: at the end, on failure, on Ctrl-C and on SIGTERM. A Headwater that
+  was running before is left running.
+* It uses only `.demo/` and the client cache. ~/.prefect is neither read nor written.
 
 It is repeatable on the same data: flows get their next versions. When the package index is gone
 it works as long as the client's environment exists.

@@ -1,4 +1,4 @@
-"""`python -m deploy.demo`: tell the story, then stay up, or end with DEMO_EXIT=1."""
+"""`python -m deploy.demo`: run the demo, then stay up, or end with DEMO_EXIT=1."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deploy.demo.failure import DemoFailedError
 from deploy.demo.narrator import Narrator
 from deploy.demo.story import Settings, told
 
-LOG_WIDTH = 120  # of a log file, which has no width of its own
+LOG_WIDTH = 120  # the width for a log file
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
 
 
@@ -45,7 +45,7 @@ def main() -> int:
         )
         return 1
     except KeyboardInterrupt:
-        # Ctrl-C is how a demo that told everything is supposed to end.
+        # Ctrl-C is the normal end of a finished demo.
         return 0 if told_to_the_end else INTERRUPTED
     return 0
 

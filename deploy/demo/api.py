@@ -1,4 +1,4 @@
-"""Headwater's GraphQL API, asked as anyone with an HTTP client would ask it."""
+"""Headwater's GraphQL API, called with a plain HTTP client."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Refused(DemoFailedError):  # noqa: N818 - an answer, and here sometimes th
 
 
 class Unreachable(DemoFailedError):  # noqa: N818 - a condition that waiting may end
-    """Nobody answers, or nobody who speaks GraphQL."""
+    """No answer, or not from a GraphQL server."""
 
 
 class Api:
@@ -45,7 +45,7 @@ class Api:
         return data
 
     def answers(self) -> bool:
-        """Whether a Headwater, or something that speaks like one, is there already."""
+        """Whether a Headwater, or a similar API, is running already."""
         try:
             return bool(self.ask("query { hello }"))
         except Unreachable:

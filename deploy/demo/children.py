@@ -1,4 +1,4 @@
-"""The processes that the demo starts, and how it is sure to end them."""
+"""The processes that the demo starts, and their end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ GRACE = 30.0
 
 
 class Child:
-    """A process with a session of its own and a log file, which is told to end if the demo is killed.
+    """A process with a session of its own and a log file. The kernel ends it if the demo is killed.
 
     The session keeps a terminal's Ctrl-C from reaching it: the demo decides in which order things
     end. It is also how the agent's flow runs, which outlive their agent by design, are found.
@@ -36,7 +36,7 @@ class Child:
     ) -> Iterator[Self]:
         """Run the command as long as the body lasts."""
         with log.open("wb") as output:
-            process = subprocess.Popen(  # noqa: S603 - our own command lines, nobody's input
+            process = subprocess.Popen(  # noqa: S603 - our own command lines, no user input
                 dying_with_us(command, death_signal=signal.SIGTERM),
                 env=env,
                 stdin=subprocess.PIPE,
@@ -51,7 +51,7 @@ class Child:
             child._stop()
 
     def check(self) -> None:
-        """Fail, with its last words, if it ended although nobody asked it to."""
+        """Fail, with its last output, if it ended by itself."""
         if (code := self._process.poll()) is not None:
             raise DemoFailedError(
                 f"{self.name} ended with exit code {code}. Its last words ({self.log}):\n"
@@ -70,7 +70,7 @@ class Child:
             self._process.kill()
             self._process.wait()
         finally:
-            # What it leaves behind: an agent leaves its flow runs to finish alone.
+            # Its remaining children: an agent leaves its flow runs to finish alone.
             with suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._process.pid, signal.SIGKILL)
 
@@ -78,7 +78,7 @@ class Child:
 def run_to_end(what: str, command: list[str], *, env: dict[str, str], timeout: float = 90.0) -> str:
     """Run a command that ends by itself and return what it printed."""
     try:
-        done = subprocess.run(  # noqa: S603 - our own command lines, nobody's input
+        done = subprocess.run(  # noqa: S603 - our own command lines, no user input
             command,
             env=env,
             stdin=subprocess.DEVNULL,

@@ -1,6 +1,6 @@
-"""What Headwater says about the demo's flows and runs, and whether it is as it should be.
+"""The API's data about the demo's flows and runs, and its check.
 
-`collect` asks; `problems` judges what was collected and asks nobody.
+`collect` queries the API; `problems` checks the collected data, without I/O.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ class FlowVersion:
     version: int
     archived: bool
     schedule_active: bool
-    """Whether its user wants it to be; of an archived version it is paused all the same."""
+    """Whether the user switched it on; the schedule of an archived version is paused all the same."""
     waiting: int
-    """Runs that its schedule has made and that wait for their time."""
+    """Runs that its schedule has made and that wait for their start time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class LogLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expected:
-    """What the story did, and so what there must be to see."""
+    """The actions of the demo, and so the expected data."""
 
     ad_hoc: str
     """Id of the run that was created by hand."""
@@ -183,7 +183,7 @@ def logs(api: Api, *, flow_run_id: str) -> tuple[LogLine, ...]:
 
 
 def problems(seen: Evidence, expected: Expected) -> list[str]:
-    """Everything that is not as it should be, each as a sentence; empty means all is well."""
+    """Every deviation from the expected data, one sentence each; empty when all is well."""
     return [
         *_problems_of_run(seen, expected.ad_hoc, "ad-hoc", scheduled=False),
         *_problems_of_run(seen, expected.scheduled, "scheduled", scheduled=True),

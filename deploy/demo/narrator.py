@@ -1,4 +1,4 @@
-"""Telling a person what is going on: one line for each step, alive while it lasts."""
+"""Progress for a person: one line for each step, with a spinner while it runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.markup import escape
 
 Tell = Callable[[str], None]
 
-# A log file does not need every word of pip; a person watching one wants to see it move.
+# A log file does not need all of pip's output; a person wants to see progress.
 QUIET = 5.0
 
 
@@ -23,7 +23,7 @@ class Narrator:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Tell]:
-        """Show a step while it lasts, and how it ended. The body may `tell` what it is at."""
+        """Show a step while it runs, and its result. The body may report progress with `tell`."""
         began = time.monotonic()
         try:
             if self.console.is_terminal:

@@ -1,4 +1,4 @@
-"""The story itself, told once, step by step."""
+"""The demo itself, step by step."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from deploy.demo.narrator import Narrator, Tell
 from libs.contracts.states import is_finished
 
 CLIENT = "1.4.1"
-HOST = "127.0.0.1"  # anywhere else Headwater rightly asks for API keys
+HOST = "127.0.0.1"  # on other addresses Headwater requires API keys
 PROJECT = "Headwater demo"
 FLOWS = Path(__file__).parent / "flows"
 
 ORDERS, FRESHNESS = "order-report", "freshness-check"
 PARAMETERS = {"day": "2026-11-21", "shops": ["lisbon", "oslo", "zurich"]}
 
-# Registering takes about two seconds and starting the agent as long; then the instant comes.
+# Registering takes about two seconds and starting the agent as long; the instant comes after that.
 FIRST_RUN_IN = 12
 
 START_WITHIN = 120.0  # a first start creates the database; a loaded laptop takes its time
@@ -38,14 +38,14 @@ AGENT_WITHIN = 60.0
 # The schedule may just have been missed, and then its next instant is a minute away.
 FINISH_WITHIN = 150.0
 LOGS_WITHIN = 30.0  # the client uploads them every five seconds and when it exits
-ARCHIVE_WITHIN = 30.0  # the scheduler hears of it by an event
+ARCHIVE_WITHIN = 30.0  # the scheduler gets the change as an event
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Where things are."""
+    """Addresses and folders."""
 
     port: int
     folder: Path
@@ -150,7 +150,7 @@ def _headwater(narrator: Narrator, settings: Settings, running: ExitStack) -> Ap
 
 
 def _progress(server: Child) -> str:
-    """What Headwater said last to a person; the rest of its log is for machines."""
+    """Headwater's last sentence for a person; the rest of its log is JSON."""
     said = [line for line in server.last_words(50).splitlines() if line.lstrip().startswith("·")]
     return said[-1].strip(" ·") if said else "starting"
 
@@ -233,7 +233,7 @@ def _page_of(api: Api, flow_run_id: str) -> str:
 
 
 def _settled(api: Api, expected: Expected, tell: Tell) -> Evidence:
-    """The evidence, once what travels by event or in batches has arrived; else as it is."""
+    """The evidence, as soon as data that comes by events or in batches has arrived; after a time-out as it is."""
     last: list[Evidence] = []
 
     def all_there() -> Evidence | None:
@@ -247,7 +247,7 @@ def _settled(api: Api, expected: Expected, tell: Tell) -> Evidence:
         return _wait("the last logs", all_there, within=max(LOGS_WITHIN, ARCHIVE_WITHIN), tell=tell)
     except DemoFailedError:
         if last:
-            return last[0]  # judged by the caller, who can say what exactly is missing
+            return last[0]  # checked by the caller, which can say what exactly is missing
         raise
 
 

@@ -39,7 +39,7 @@ def _flows(flows: tuple[FlowVersion, ...]) -> Table:
             heading, justify="right" if heading.startswith(("version", "runs")) else "left"
         )
     newest = {flow.name: flow.version for flow in flows}
-    # A demo told for the tenth time has eleven versions; the last two tell the story.
+    # After ten demos there are eleven versions; only the last two are interesting.
     for flow in (flow for flow in flows if flow.version > newest[flow.name] - 2):
         table.add_row(
             flow.name,
@@ -100,7 +100,7 @@ def _beside_its_children(tasks: tuple[TaskRun, ...]) -> Callable[[TaskRun], tupl
 
 
 def _logs(title: str, lines: tuple[LogLine, ...]) -> Table:
-    """Everything but the two lines that the client says about each task, come what may."""
+    """Everything except the two lines that the client always logs for each task."""
     told = [line for line in lines if line.level != "INFO" or line.name != TASK_RUNNER]
     table = _table(title)
     if len(told) < len(lines):
@@ -112,7 +112,7 @@ def _logs(title: str, lines: tuple[LogLine, ...]) -> Table:
             _clock(line.at),
             Text(line.level, LEVEL_STYLE.get(line.level, "")),
             Text(line.name.removeprefix("prefect.")),
-            # Of a traceback the last line says what happened.
+            # The last line of a traceback has the error.
             Text(line.message.strip().splitlines()[-1] if line.message.strip() else ""),
         )
     return table

@@ -10,16 +10,16 @@ Guarantees
     * One Headwater per data folder. The lock is the kernel's (flock), so it cannot outlive its process.
     * The ports are chosen once and kept: over restarts of the same data if they are still free, and always while
       running, so that clients of an engine that crashed find it again by themselves.
-    * An engine that dies is started again, at once and then with growing pauses, on the same port and data. The pauses
-      begin anew after half a minute up. A start that fails, for whatever reason, is repeated.
-    * No orphans. The kernel signals the engines when their parent dies, even by kill -9 (`launch`); what is left all
-      the same is found by the pid file at the next start and ended, after its command line has shown that it is ours.
-    * Nobody gets in without a password: SCRAM for PostgreSQL, also on its socket; one user for NATS.
+    * An engine that dies is restarted, first at once and then with growing pauses, on the same port and data. The
+      pauses start again at zero after half a minute up. A failed start is always repeated.
+    * No orphans. The kernel signals the engines when their parent dies, even by kill -9 (`launch`); remaining ones are
+      found by the pid file at the next start and ended, after a check of their command line.
+    * A password is always required: SCRAM for PostgreSQL, also on its socket; one user for NATS.
     * PostgreSQL refuses to run as root. Started by root, both engines run as a user of their own, whose
       files no other user can read (`account`).
 
 What happens when
-    the disk fills up    PostgreSQL stops taking writes and says so in its log; the supervisor keeps starting it again.
+    the disk fills up    PostgreSQL accepts no writes and says so in its log; the supervisor keeps restarting it.
     a port is taken      at start another one is chosen; while running, the supervisor waits until it is free again.
     Headwater is killed  PostgreSQL makes a fast shutdown, or recovers from its WAL at the next start: nothing that was
                          committed is lost. JetStream's file store is as the last write to the page cache left it.

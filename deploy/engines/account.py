@@ -1,14 +1,14 @@
 """Which account the engines run as, and where their files can lie so that this account reaches them.
 
 An ordinary user runs the engines as itself. PostgreSQL refuses to run as root, so under root both engines run as a user
-and a group of their own: a number that no entry of /etc/passwd has, out of the range that the usual plan of user ids
-leaves to nobody (systemd's UIDS-GIDS), drawn once for a data folder and known by who owns its store. So no process but
-the engines can read their files. No account is created and no folder of anybody else is opened up: what that user
-cannot reach (a data folder or a virtual environment below /root, say) is kept or copied below /var/lib/headwater.
+and a group of their own: a number without an entry in /etc/passwd, from a range that is not assigned (systemd's
+UIDS-GIDS). It is chosen once for a data folder, and recognised later by the owner of the store. So only the engines can
+read their files. No account is created, and permissions of other folders are not changed: files that this user cannot
+reach (for example a data folder or a virtual environment below /root) are kept or copied below /var/lib/headwater.
 
-initdb alone wants an entry in /etc/passwd. It runs as `nobody` in the group of their own, below a folder that only this
-group may enter; then the store is handed over. The stores of an older Headwater, which ran as `nobody`, are handed over
-before their next start.
+Only initdb needs an entry in /etc/passwd. It runs as `nobody` in the engines' own group, below a folder that only this
+group may enter; then the owner of the store is changed. The stores of an older Headwater, which ran as `nobody`, get
+the new owner before their next start.
 """
 
 import os
@@ -23,7 +23,7 @@ import psutil
 from deploy.engines.errors import EngineError
 
 SYSTEM_STORE = Path("/var/lib/headwater")
-"""Where root keeps what the engines' account could not reach elsewhere."""
+"""The folder for root's files that the engines' account could not reach elsewhere."""
 
 _UNPRIVILEGED = "nobody"
 _FIRST, _LAST = 60_706, 61_183
@@ -31,7 +31,7 @@ _FIRST, _LAST = 60_706, 61_183
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """A user and a group to drop to; the name is for people."""
+    """A user and a group to drop to; the name is for messages."""
 
     name: str
     uid: int
@@ -43,14 +43,15 @@ class Account:
         return self if _entry(self.uid) else replace(self, name=_UNPRIVILEGED, uid=_nobody().pw_uid)
 
     def take(self, path: Path) -> None:
-        """Own the file or the whole folder; the folder itself last, so that one half taken is known by its owner."""
+        """Change the owner of the file or the whole folder; the folder itself last, so that its owner shows an
+        interrupted change."""
         for folder, folders, files in os.walk(path, topdown=False):
             for name in (*folders, *files):
                 os.chown(Path(folder) / name, self.uid, self.gid, follow_symlinks=False)
         os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def owns(self, path: Path) -> bool:
-        """Whether the path is there and belongs to this user."""
+        """Whether the path exists and belongs to this user."""
         return path.exists() and path.stat().st_uid == self.uid
 
     def can_traverse(self, path: Path) -> bool:
@@ -73,9 +74,9 @@ class Account:
 
 
 def choose_account(existing_store: Path | None = None) -> Account | None:
-    """The account to drop to, or None for the present one.
+    """The account to drop to, or None for the current one.
 
-    `existing_store` is data of an earlier start: its owner goes on owning it.
+    `existing_store` is data of an earlier start: its owner stays the same.
     """
     if os.geteuid() != 0:
         return None

@@ -18,19 +18,19 @@ DATABASE = "headwater"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """How careful the engines are with their data."""
+    """The durability of the engines' data."""
 
     durable: bool
 
 
 DURABLE = Profile(durable=True)
 FOR_TESTS = Profile(durable=False)
-"""No fsync: many times faster, and lost with the machine's power."""
+"""No fsync: many times faster, but lost in a power failure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoints:
-    """Where the engines are and how the owner gets in."""
+    """The addresses of the engines, and the owner's log-in."""
 
     postgres_host: str
     postgres_port: int
@@ -92,13 +92,13 @@ class EmbeddedEngines:
         return self.endpoints
 
     async def stop(self) -> None:
-        """Stop the bus, then the database: what still arrives over the bus finds its database."""
+        """Stop the bus, then the database: messages that still arrive over the bus need the database."""
         await self.nats.stop()
         await self.postgres.stop()
 
     @property
     def endpoints(self) -> Endpoints:
-        """Where they are; the ports do not change while they run."""
+        """Their addresses; the ports do not change while they run."""
         password = quote(self.folder.secret("nats"), safe="")
         return Endpoints(
             postgres_host="127.0.0.1",

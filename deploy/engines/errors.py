@@ -1,4 +1,4 @@
-"""What can go wrong with the engines, as one sentence that says what to do next."""
+"""Errors of the engines, each one sentence that says what to do next."""
 
 import errno
 from pathlib import Path
@@ -15,7 +15,7 @@ def last_words(log: Path, *, since: int = 0) -> str:
     except OSError:
         said = ""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
-    # PostgreSQL's programs follow their error with advice on what else could be looked at.
+    # PostgreSQL's programs write advice after the error.
     errors = [line for line in lines if "error:" in line or "FATAL:" in line]
     return (errors or lines or ["nothing was said"])[-1][:300]
 

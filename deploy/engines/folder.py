@@ -1,10 +1,10 @@
-"""The data folder: `HEADWATER_DATA`, everything that an embedded Headwater keeps.
+"""The data folder: `HEADWATER_DATA`, all data of an embedded Headwater.
 
 lock             held (flock) as long as Headwater runs; names the process for the message to a second one
 ports.json       the ports of the last start, kept if they are still free
 secrets.json     passwords, made once (0600)
 home             where the stores are, if they could not be in here (`account`)
-logs/            what the engines and the services say
+logs/            the logs of the engines and the services
 engines/         postgres/ and nats/: the stores; *.pid: what runs, to find orphans by
 """
 
@@ -139,7 +139,7 @@ class DataFolder:
         """The folder of both stores, made if need be, and the account that the engines run as."""
         recorded = self.path / "home"
         home = Path(recorded.read_text().strip()) if recorded.exists() else self.path / "engines"
-        # A start that was broken off in initdb leaves no store, but other folders of its account.
+        # A start that was interrupted in initdb leaves no store, but other folders of its account.
         left = (home / name for name in ("postgres", "run", "nats"))
         account = choose_account(next((store for store in left if store.exists()), None))
         if account is not None and not account.can_traverse(self.path):
@@ -159,7 +159,7 @@ class DataFolder:
                     folder.mkdir(parents=True)
                     folder.chmod(0o700 if account is None else 0o711)
             if account is not None:
-                # Of an older start it may be open to everybody.
+                # From an older version it may be readable by all users.
                 os.chown(home, -1, account.gid)
                 home.chmod(0o710)
             if home != self.path / "engines":
@@ -218,7 +218,7 @@ def write_private(path: Path, text: str, *, owner: Account | None = None) -> Non
 def is_free(port: int) -> bool:
     """Whether a server could listen on this port of 127.0.0.1 now."""
     with socket.socket() as probe:
-        # As servers do it: connections of the last server that are still in TIME_WAIT are no hindrance.
+        # With SO_REUSEADDR, as servers do: connections of the last server in TIME_WAIT do not matter.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -239,14 +239,14 @@ def free_port(*, exclude: Set[int] = frozenset()) -> int:
 
 
 def data_of(stores: Path) -> dict[Path, Path]:
-    """Each store that is not in its data folder, and that folder."""
+    """Each store outside of its data folder, with that folder."""
     return {owner.parent: Path(owner.read_text().strip()) for owner in stores.glob(f"*/{_OWNER}")}
 
 
 def sweep_temporary(stores: Path) -> None:
-    """Remove the stores of temporary data folders that are gone, as those of tests.
+    """Remove the stores of deleted temporary data folders, such as those of tests.
 
-    Of temporary ones only: another folder may be gone because its disk is not mounted.
+    Only of temporary ones: another folder may be missing because its disk is not mounted.
     """
     for store, data in data_of(stores).items():
         recorded = data / "home"

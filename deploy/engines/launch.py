@@ -1,11 +1,11 @@
 """Start one engine so that it cannot outlive its parent: `python -I -S launch.py <options> -- <command>`.
 
-It drops to the engines' account, asks the kernel for a signal when the parent dies, and becomes the command. Where the
-kernel has no such request (anything but Linux) it stays instead, as a guard that passes signals on and watches its
-standard input: the parent holds the other end and never writes, so end of file means that the parent is gone.
+It drops to the engines' account, asks the kernel for a signal when the parent dies, and becomes the command. If the
+kernel does not support this (all except Linux), it stays as a guard, which forwards signals and reads its standard
+input: the parent has the other end and never writes, so end of file means that the parent is gone.
 
 A program of its own rather than a `preexec_fn`: code between fork and exec of a process with threads may deadlock, and
-uvloop knows no `user=`. Only the standard library, so that it starts in 10 ms; no imports of ours.
+uvloop does not support `user=`. Only the standard library, so that it starts in 10 ms; no imports of ours.
 """
 
 import argparse
@@ -34,7 +34,7 @@ def main() -> None:
         if os.getppid() != options.parent:
             sys.exit("the parent died before the engine started")
         _detach_input()
-        os.execv(options.command[0], options.command)  # noqa: S606 - the command is ours, no shell is wanted
+        os.execv(options.command[0], options.command)  # noqa: S606 - the command is ours, no shell is needed
     else:
         sys.exit(_guard(options.command, death_signal))
 

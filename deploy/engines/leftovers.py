@@ -1,8 +1,9 @@
-"""What root's Headwaters left below /var/lib/headwater, where their engines could not reach the data folder.
+"""Removes old files of root's Headwaters below /var/lib/headwater, used when the engines could not reach the data
+folder.
 
-Copies of programs go when nothing runs from them: the next start makes them again. Stores of temporary data folders
-that are gone go as well. The store of another folder that is gone is data all the same, since a disk may not be
-mounted: it is named, and left to the person.
+Copies of programs are removed when nothing runs from them: the next start makes them again. Stores of deleted temporary
+data folders are removed too. The store of another missing folder is kept, because a disk may not be mounted: it is
+named in a message, and the person decides.
 """
 
 import os
@@ -16,11 +17,12 @@ import psutil
 from deploy.engines.account import SYSTEM_STORE
 from deploy.engines.folder import data_of, sweep_temporary
 
-_JUST_MADE = 120.0  # seconds in which another start may not have come to running what it copied
+# Seconds in which another start may have copied programs without running them yet.
+_JUST_MADE = 120.0
 
 
 def sweep(stores: Path = SYSTEM_STORE) -> list[str]:
-    """Remove what nobody needs; sentences about what is left of folders that are gone."""
+    """Remove unused files; returns sentences about the stores of missing folders."""
     if os.geteuid() != 0 or not stores.exists():
         return []
     sweep_temporary(stores)

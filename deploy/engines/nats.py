@@ -1,4 +1,4 @@
-"""nats-server with JetStream: its configuration, how it is run, when it is ready."""
+"""nats-server with JetStream: its configuration, its command, its readiness."""
 
 import asyncio
 import json
@@ -50,7 +50,7 @@ class Nats:
         try:
             self.store.mkdir(exist_ok=True, mode=0o700)
             if self.account is not None and not self.account.owns(self.store):
-                # Also what an older Headwater's engines left as `nobody`.
+                # Also for files that an older Headwater's engines made as `nobody`.
                 self.account.take(self.store)
         except OSError as error:
             raise explain_os_error(error, path=self.store, wanted="create") from None

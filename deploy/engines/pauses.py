@@ -1,10 +1,10 @@
-"""How long to wait before a program that ended is started again: 0, 0.2 ... 5 s, and anew once it has stayed up."""
+"""The back-off before a restart of an ended program: 0, 0.2 ... 5 s; reset after it has stayed up."""
 
 from dataclasses import dataclass
 
 _FIRST = 0.2  # seconds, after a first start at once
 _LONGEST = 5.0  # seconds
-_PROVEN_AFTER = 30.0  # seconds up, after which an end is a new trouble and not the last one again
+_PROVEN_AFTER = 30.0  # seconds up, after which an end counts as a new problem
 
 
 @dataclass(slots=True)

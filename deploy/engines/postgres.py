@@ -1,4 +1,4 @@
-"""PostgreSQL: how its store is made, how it is run, when it is ready."""
+"""PostgreSQL: its store, its command, its readiness."""
 
 import asyncio
 import os
@@ -24,7 +24,7 @@ _SETTINGS = {
     "max_connections": "200",  # all services by pool, a second copy of each, and people
     "superuser_reserved_connections": "3",
     "shared_buffers": "128MB",
-    "max_locks_per_transaction": "256",  # a query over years of daily partitions locks each of them
+    "max_locks_per_transaction": "256",  # a query over years of partitions locks each of them
     "jit": "off",  # costs more than our short statements take
     "timezone": "UTC",
     "log_timezone": "UTC",
@@ -37,11 +37,11 @@ _SETTINGS = {
     "max_wal_size": "2GB",
     "checkpoint_timeout": "15min",
     "checkpoint_completion_target": "0.9",
-    "autovacuum_naptime": "15s",  # runs are updated in place; their dead rows must not pile up
+    "autovacuum_naptime": "15s",  # runs are updated in place; their dead rows must not accumulate
     "cluster_name": "headwater",
 }
 _UNSAFE_AND_FAST = {"fsync": "off", "full_page_writes": "off", "autovacuum": "off"}
-"""For data that a test throws away."""
+"""For data of tests."""
 
 _SOCKET_PATH_LIMIT = 100
 """Bytes; the kernel's limit for a socket's path is 104 (macOS) or 108 (Linux)."""
@@ -67,7 +67,7 @@ class Postgres:
     )
 
     async def prepare(self) -> None:
-        """Run initdb unless there is a store; a half-made one of an interrupted start is thrown away first."""
+        """Run initdb unless there is a store; an incomplete one of an interrupted start is removed first."""
         version = self.store / "PG_VERSION"
         if version.exists():
             self._check_version(version.read_text().strip())
@@ -92,9 +92,9 @@ class Postgres:
         fresh.rename(self.store)
 
     def before_start(self, port: int) -> None:
-        """Clear the lock file if its number now belongs to another program, which PostgreSQL would take for itself.
+        """Remove the lock file if its pid now belongs to another program: PostgreSQL would take that for itself.
 
-        Only if no part of the old one runs: it would write to the store that the new one recovers.
+        Only if no process of the old one runs: it would write to the store that the new one recovers.
         """
         pid = postmaster_pid(self.store)
         if pid is not None and psutil.pid_exists(pid) and not self._is_in_use():
@@ -106,7 +106,7 @@ class Postgres:
                 os.chown(socket_folder, self.account.uid, self.account.gid)
 
     def command(self, port: int) -> list[str]:
-        """The postmaster with all its settings on its command line: no file of an older version to merge with."""
+        """The postmaster with all settings on its command line, so that no settings file of an older version counts."""
         settings = {
             **_SETTINGS,
             **({} if self.durable else _UNSAFE_AND_FAST),
@@ -129,7 +129,7 @@ class Postgres:
 
     @property
     def socket_folder(self) -> Path | None:
-        """Where its socket is; none if the path is too long for one."""
+        """The path of its socket; none if it is too long."""
         folder = self.store.with_name("run")
         return folder if len(os.fsencode(folder / ".s.PGSQL.65535")) <= _SOCKET_PATH_LIMIT else None
 
@@ -138,7 +138,7 @@ class Postgres:
         return None if self.account is None else self.account.for_initdb
 
     def _take_over(self) -> None:
-        """What an older Headwater's engines left as `nobody` becomes our engines' own."""
+        """Files that an older Headwater's engines made as `nobody` get the new owner."""
         if self.account is None or self.account.owns(self.store):
             return
         folder = self.socket_folder

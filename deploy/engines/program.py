@@ -1,4 +1,4 @@
-"""What the supervisor must know of an engine; one implementation per engine."""
+"""The interface between the supervisor and an engine; one implementation per engine."""
 
 import signal
 from pathlib import Path
@@ -8,21 +8,21 @@ from deploy.engines.account import Account
 
 
 class Program(Protocol):
-    """An engine as the supervisor sees it."""
+    """An engine for the supervisor."""
 
     name: str
     store: Path
     account: Account | None
     death_signal: signal.Signals
     stop_signals: tuple[tuple[signal.Signals, float], ...]
-    """From polite to final, each with the seconds that it is given."""
+    """The signals, from gentle to SIGKILL, each with its seconds."""
 
     async def prepare(self) -> None:
         """Make the store if there is none. Called once, before the first start."""
         ...
 
     def before_start(self, port: int) -> None:
-        """Called before every start, also after a crash: write the configuration, clear what the dead one left."""
+        """Called before every start, also after a crash: write the configuration, remove files of the dead one."""
         ...
 
     def command(self, port: int) -> list[str]:
@@ -30,5 +30,5 @@ class Program(Protocol):
         ...
 
     async def is_ready(self, port: int, pid: int) -> bool:
-        """Whether the engine that was started as `pid` takes clients."""
+        """Whether the engine that was started as `pid` accepts clients."""
         ...

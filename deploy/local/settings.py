@@ -1,4 +1,4 @@
-"""What a person can set for a local Headwater."""
+"""The user's settings for a local Headwater."""
 
 from pathlib import Path
 from typing import Literal

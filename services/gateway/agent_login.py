@@ -1,11 +1,12 @@
-"""How an agent logs in to NATS with its API key: nats-server asks us, we answer with what the key's tenant may do.
+"""The log-in of an agent to NATS with its API key: nats-server asks us, we answer with the permissions of the key's
+tenant.
 
 The protocol is nats-server's auth callout (ADR-26). The server publishes a JWT that says who asks; the answer is a
 JWT that either says why not, or holds a user JWT with the permissions and the time at which the server ends the
 connection. Both are signed with the issuer's Ed25519 key, whose public half is in nats-server's configuration.
 
-Pure: no clock, no connection. What NATS calls an nkey is a prefix byte, 32 bytes of a public key and a CRC-16, in
-base 32. The request's own signature is not checked: nobody but the server may publish to the subject it comes by.
+Pure: no clock, no connection. NATS's nkey is a prefix byte, 32 bytes of a public key and a CRC-16, in base 32. The
+request's own signature is not checked: only the server may publish to its subject.
 """
 
 import base64
@@ -22,14 +23,14 @@ from libs.contracts.agent_access import access_of
 
 SEED_BYTES = 32
 _ACCOUNT_PREFIX = 0  # a public account key starts with the letter A
-_OURS = "$G"  # the account of everybody who is in no other
-_ANSWER_WITHIN = 60_000_000_000  # nanoseconds in which an agent may answer what it heard
+_OURS = "$G"  # the account of all users without another one
+_ANSWER_WITHIN = 60_000_000_000  # nanoseconds in which an agent may answer a request
 _HEADER = {"typ": "JWT", "alg": "ed25519-nkey"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthRequest:
-    """Somebody who is no user of the configuration wants to log in. `key` is what they gave for a password or token."""
+    """A log-in of a user outside of the configuration. `key` is the given password or token."""
 
     server_id: str
     user_nkey: str
@@ -38,7 +39,7 @@ class AuthRequest:
 
 
 class Issuer:
-    """Signs what nats-server is to believe."""
+    """Signs the answers for nats-server."""
 
     def __init__(self, seed: bytes) -> None:
         self._private = Ed25519PrivateKey.from_private_bytes(seed)
@@ -62,7 +63,7 @@ class Issuer:
                 "pub": {"allow": access.publish},
                 "sub": {"allow": access.subscribe},
                 "resp": {"max": 1, "ttl": _ANSWER_WITHIN},
-                # -1: no limit, which nats-server would take a 0 for the tightest of
+                # -1: no limit; nats-server takes 0 for a limit of nothing
                 "subs": -1,
                 "data": -1,
                 "payload": -1,
@@ -71,7 +72,7 @@ class Issuer:
         return self._answer(request, jti=jti, now=now, jwt=user.decode())
 
     def refuse(self, request: AuthRequest, reason: str, *, jti: UUID, now: datetime) -> bytes:
-        """The answer for everybody else; the reason is for the server's log."""
+        """The answer for all others; the reason is for the server's log."""
         return self._answer(request, jti=jti, now=now, error=reason)
 
     def _answer(self, request: AuthRequest, *, jti: UUID, now: datetime, **said: str) -> bytes:
@@ -90,7 +91,7 @@ class Issuer:
 
 
 def auth_request_of(request: bytes) -> AuthRequest:
-    """Who asks to log in. ValueError when the request is not one of nats-server's."""
+    """The log-in in a request. ValueError when the request is not one of nats-server's."""
     try:
         _, payload, _ = request.split(b".")
         padded = payload + b"=" * (-len(payload) % 4)

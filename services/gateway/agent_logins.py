@@ -36,7 +36,7 @@ class AgentLogins:
         self._log = log
 
     async def answer(self, request: bytes) -> bytes | None:
-        """The answer; None where the server asks in vain, so that the agent tries again."""
+        """The answer; None for no answer, so that the agent tries again."""
         now = self._clock()
         try:
             asked = auth_request_of(request)
@@ -44,13 +44,13 @@ class AgentLogins:
             self._log.warning("login_not_understood", error=str(error))
             return None
         authenticator = self._authenticator()
-        # Before the port is open nobody can be recognised.
+        # Before the port is open keys cannot be checked.
         if not isinstance(authenticator, KeyAuthenticator):
             return None
         try:
             key = await authenticator.agent(asked.key)
         except BusyError:
-            # Its key may be good.
+            # Its key may be valid.
             return None
         if key is None:
             self._log.info("agent_turned_away", agent=asked.name)

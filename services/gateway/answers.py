@@ -1,6 +1,6 @@
-"""What a client is told: response bodies, and which words of an error it sees.
+"""The answers to clients: response bodies, and the visible text of errors.
 
-A surprise never shows its text: the client gets an id, and the log has the rest.
+An unexpected error never shows its text: the client gets an id, and the log has the rest.
 """
 
 from collections.abc import Sequence
@@ -29,37 +29,37 @@ class Answer:
     """Whether it only says to ask again."""
 
     def without_values(self, query: str) -> "Answer":
-        """The answer as it may be shown where the document carries a secret."""
+        """The answer without secrets, for a document with a secret."""
         body = without_values(query, self.body)
         return self if body is self.body else replace(self, body=body)
 
 
 class Answers:
-    """Makes answers of data and errors. Surprises get ids."""
+    """Makes answers from data and errors. Unexpected errors get ids."""
 
     def __init__(self, ids: NewId) -> None:
         self._ids = ids
         self._log = log.get("gateway")
 
     def done(self, data: Any, errors: Sequence[GraphQLError] | None = None) -> Answer:
-        """What was executed; surprises among its errors are masked."""
+        """The answer of an execution; unexpected errors are masked."""
         return Answer(_body(data, [self.masked(error) for error in errors or ()]))
 
     def refused(self, errors: Sequence[GraphQLError], *, status: int = 400) -> Answer:
-        """Nothing was executed: the document or its variables do not fit."""
+        """The answer without an execution: the document or its variables are invalid."""
         return Answer(_body(None, errors, with_data=False), status=status)
 
     def failed(self, error: Exception) -> Answer:
-        """What a client is told about a surprise: API_ERROR for an outage, else an id that the log has too."""
+        """The error for an unexpected exception: API_ERROR for an outage, else an id that is in the log too."""
         return self.done(None, [GraphQLError(str(error), original_error=error)])
 
     def busy(self, error: BusyError) -> Answer:
-        """What a client is told who has its share, in the form on which clients ask again."""
+        """The error for a client that used up its share, in the form on which clients retry."""
         text = GraphQLError(str(error), extensions={"code": compat.API_ERROR})
         return Answer(_body(None, [text]), is_busy=True)
 
     def masked(self, error: GraphQLError) -> GraphQLError:
-        """An expected error as it is; a surprise without its text, under an id that the log has too."""
+        """An expected error as it is; an unexpected one without its text, with an id that is in the log too."""
         cause = error.original_error
         while isinstance(cause, GraphQLError):
             if cause.extensions and not error.extensions:
@@ -88,7 +88,7 @@ class Answers:
 
 
 def _shown(error: GraphQLError) -> Any:
-    """The error as clients read it. A sentence that quotes a value quotes no megabyte of it."""
+    """The error as clients read it. Long quoted values are cut."""
     formatted = error.formatted
     if len(formatted["message"]) > LONGEST_SENTENCE:
         formatted["message"] = reported.cut_text(formatted["message"], LONGEST_SENTENCE)

@@ -1,4 +1,4 @@
-"""The gateway's composition root: pools, schema, read path, HTTP server."""
+"""Constructs the gateway: pools, schema, read path, HTTP server."""
 
 import asyncio
 from datetime import timedelta
@@ -16,6 +16,7 @@ from libs.runtime.service import Service
 from services.gateway import subscribers
 from services.gateway.agent_login import Issuer
 from services.gateway.agent_logins import AgentLogins
+from services.gateway.bootstrap import bootstrap
 from services.gateway.browsers import WebPages
 from services.gateway.bulk import Bulk
 from services.gateway.bulk.selection import Selection
@@ -31,12 +32,11 @@ from services.gateway.events.endpoint import Events
 from services.gateway.events.feed import Feed
 from services.gateway.events.hub import Hub
 from services.gateway.finder import Finder
-from services.gateway.founding import found
 from services.gateway.graphql.schema import build_schema
 from services.gateway.health.board import Board, as_json
 from services.gateway.http import build_app
 from services.gateway.identity import Authenticator, KeyAuthenticator, OpenAuthenticator, Tenants
-from services.gateway.leases import Leases
+from services.gateway.lease_checks import LeaseChecks
 from services.gateway.log_copies import LogCopies
 from services.gateway.loops import duties
 from services.gateway.off_loop import OffLoop
@@ -57,7 +57,7 @@ class Gateway(Service):
     """GraphQL over HTTP. Reads go straight to PostgreSQL, writes become commands on NATS."""
 
     name = "gateway"
-    # Queries need PostgreSQL alone, and a gateway may have to be started while NATS is away.
+    # Queries need only PostgreSQL, so a gateway must be able to start while NATS is away.
     starts_without_nats_after = timedelta(seconds=5)
 
     def __init__(
@@ -118,14 +118,14 @@ class Gateway(Service):
             )
         )
         self._authenticator: Authenticator | None = None
-        self._leases = Leases(self._store.held)
+        self._leases = LeaseChecks(self._store.held)
         self.port = settings.port
 
     async def on_start(self) -> None:
         """Open the read pools, make the first tenant and key."""
         await self._reader.connect()
         await self._reader_database.connect()
-        made = await found(self._settings, self._store, self.ids)
+        made = await bootstrap(self._settings, self._store, self.ids)
         if made is not None:
             self.log.info("first_key_made", key_id=str(made.id))
 
@@ -183,7 +183,7 @@ class Gateway(Service):
     def _make_app(
         self, shared: Shared, authenticator: Authenticator, operations: Operations
     ) -> ASGIApp:
-        """GraphQL, and what people and their browsers get beside it."""
+        """GraphQL, and the routes for people and their browsers."""
         finder = Finder(self.database)
         access = self._access = Access(
             authenticator, versions=finder.versions, has_run=finder.has_flow_run
@@ -226,7 +226,7 @@ class Gateway(Service):
         )
 
     def declare(self) -> None:
-        """Say what it listens to."""
+        """Declare its subscriptions."""
         logins = None
         if self._settings.keys_required and self._settings.nats_issuer_seed is not None:
             seed = bytes.fromhex(self._settings.nats_issuer_seed.get_secret_value())
@@ -250,7 +250,7 @@ class Gateway(Service):
         )
 
     async def follow_events(self) -> int:
-        """See that events are read, and that open streams are still their keys' to have."""
+        """Check that events are read, and that the keys of open streams are still valid."""
         return await self._feed.tick() + await self.check_streams()
 
     async def check_streams(self) -> int:
@@ -258,7 +258,7 @@ class Gateway(Service):
         return 0 if self._access is None else await self._access.check_keys()
 
     async def stop(self) -> None:
-        """Close the port first, answer what is in flight, then close the rest."""
+        """Close the port first, answer the requests in flight, then close the rest."""
         self._hub.close()
         await self._http.stop()
         await self._leases.stop()
@@ -277,7 +277,8 @@ class Gateway(Service):
         return as_json(await self._board.report())
 
     async def unready(self) -> list[str]:
-        """Nobody is known without PostgreSQL; without both NATS and the read-only role nothing can be asked for."""
+        """Without PostgreSQL no caller can be authenticated; without both NATS and the read-only role no operation
+        works."""
         if not self._started:
             return [f"{self.name} is not started"]
         reasons = await self.database_failures()
@@ -292,7 +293,7 @@ class Gateway(Service):
     async def _reader_failures(self) -> list[str]:
         try:
             await self._reader_database.ping()
-        except Exception as error:  # whatever it is, it is the reason
+        except Exception as error:  # any exception is the reason
             return [f"the read-only role does not answer: {type(error).__name__}"]
         return []
 

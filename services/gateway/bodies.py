@@ -1,8 +1,7 @@
-"""Request bodies: how many bytes are taken of whom, and how they become operations without keeping the event loop.
+"""Request bodies: limits by caller, and parsing without blocking the event loop.
 
 A tiny body is read at once, a small one with a share of the memory that is for small ones; both are parsed at once. A
-large one has a share of the memory that is for large bodies, from its first byte to its answer, and is parsed beside
-the loop.
+large one needs a share of the memory for large bodies, from its first byte to its answer, and is parsed in a thread.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -25,14 +24,14 @@ TINY = 16 * 1024  # bytes; nearly all requests
 SMALL = 256 * 1024  # bytes; parsed within 2 ms
 _SMALL_BODIES = 64 << 20  # bytes of small bodies under way; of one tenant a third
 _WAITING = 200  # bodies of a tenant that wait; each may have a quarter of a mebibyte in the transport's buffer
-_SPARSE = 5_000  # objects and arrays of a body that is parsed at once; within 2 ms too
+_SPARSE = 5_000  # objects and arrays of a body that is parsed on the loop; within 2 ms too
 _PATIENCE = 10.0  # seconds that a large body waits for its share
 
 Headers = Mapping[str, str]
 
 
 class Bodies:
-    """Reads the bodies of callers who are known."""
+    """Reads the bodies of authenticated callers."""
 
     def __init__(self, limit: int, off_loop: OffLoop) -> None:
         self._limit = limit
@@ -58,7 +57,7 @@ class Bodies:
         )
 
     def declared(self, headers: Headers) -> int | None:
-        """The length that the client declares, None without; raises BadRequestError where it is over the limit."""
+        """The length that the client declares, or None; raises BadRequestError when it is over the limit."""
         text = headers.get("content-length")
         if text is None or not text.isdecimal():
             return None
@@ -91,7 +90,7 @@ class Bodies:
             yield body
 
     async def operations(self, owner: Owner, body: bytearray) -> Given:
-        """What the body asks; raises BadRequestError."""
+        """The operations of the body; raises BadRequestError."""
         if len(body) <= SMALL and containers_in(body) <= _SPARSE:
             return operations_in(body)
         return await self._off_loop.run(owner, lambda: operations_in_large(body))

@@ -1,10 +1,10 @@
-"""Requests that a web page makes: which pages may, and that they say what they send.
+"""Requests from web pages: which pages may send them, and with which content type.
 
-A browser sends what any page tells it to, with the network place of the person in front of it. With API keys on, that
-is harmless: a page has no key. With keys off, whoever reaches the port may do everything, and every page that the
-person opens reaches a loopback port. So then only pages of this machine may ask, and those named in
-`HEADWATER_CORS_ORIGINS`; and the request must be for this machine by name, because a page may make its own name point
-here (DNS rebinding). Clients that are no browsers send neither `Origin` nor `Sec-Fetch-Site`, and are not concerned.
+A browser sends requests for any page, from the network of the person who uses it. With API keys on, that is harmless: a
+page has no key. With keys off, all who reach the port may do everything, and every page that the person opens can reach
+a loopback port. So then only pages of this machine may send requests, and those named in `HEADWATER_CORS_ORIGINS`; and
+the request must be for this machine by name, because a page may make its own name point here (DNS rebinding). Other
+clients send neither `Origin` nor `Sec-Fetch-Site`, and are not affected.
 """
 
 import ipaddress
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 _OWN_NAMES = frozenset({
     "localhost",
-    # How containers call the machine that they run on; nobody can have a web page of that name.
+    # The names by which containers reach their host; no web page can have such a name.
     "host.docker.internal",
 })  # fmt: skip
 LOOPBACK_ORIGINS = (
@@ -29,7 +29,7 @@ Headers = Mapping[str, str]
 
 
 class WebPages:
-    """Says of a request why it is refused, None where it is not."""
+    """Checks a request: why it is refused, or None."""
 
     def __init__(self, *, keys_required: bool, origins: Sequence[str]) -> None:
         """`origins` are pages of other machines that may ask; `*` are all of them."""
@@ -85,7 +85,7 @@ class WebPages:
 
     def _page_refusal(self, origin: str | None, site: str | None, headers: Headers) -> str | None:
         if origin is None:
-            # A link that a person follows is no request of the page that has it: its answer is shown to the person.
+            # A link that a person follows does not count as a request of its page: its answer is shown to the person.
             is_followed = headers.get("sec-fetch-mode") == "navigate"
             if site != "cross-site" or is_followed:
                 return None

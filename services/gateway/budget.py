@@ -1,6 +1,6 @@
-"""What one HTTP request may ask for, however many operations it has.
+"""The limits of one HTTP request, over all of its operations.
 
-Limits of a document are in `reads.limits`; without these, a batch could have a hundred times as much.
+Limits of a document are in `reads.document_limits`; without these, a batch could use a hundred times as much.
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from services.gateway.reads.statement import too_much
 
 CHARACTERS = 2_000_000  # of all documents; values belong into variables
-TOKENS = 100_000  # of documents that are new to the gateway
+TOKENS = 100_000  # of documents that are not in the cache
 FIELDS = 20_000  # selected in all operations; the web UI's largest batch has a tenth of it
-SECONDS = 10.0  # of the thread beside the loop
+SECONDS = 10.0  # of the thread
 
 
 @dataclass(slots=True)
@@ -23,7 +23,7 @@ class Budget:
     seconds: float = SECONDS
 
     def spend_characters(self, count: int) -> None:
-        """Before a document is looked at."""
+        """Before a document is parsed."""
         self.characters -= count
         if self.characters < 0:
             msg = f"The documents of one request have more than {CHARACTERS} characters; send values as variables."
@@ -44,11 +44,11 @@ class Budget:
             raise too_much(msg)
 
     def spend_seconds(self, count: float) -> None:
-        """After work beside the loop."""
+        """After work in the thread."""
         self.seconds -= count
 
     def check_seconds(self) -> None:
-        """Before work beside the loop."""
+        """Before work in the thread."""
         if self.seconds < 0:
             msg = f"The documents of one request took more than {SECONDS:g} s to read; send them one by one."
             raise too_much(msg)

@@ -1,8 +1,7 @@
-"""The gateway's caches of documents and of what they were compiled to: bounded in bytes and in number.
+"""The gateway's caches of documents and compiled plans: bounded in bytes and in number.
 
-What was not used for longest goes first. Sizes are estimates, of what a syntax tree or a plan was measured to take; so
-much may all entries of a cache take together, and no entry more than a sixteenth of it: one giant document must not
-push out a thousand ordinary ones.
+The least recently used entry is removed first. Sizes are estimates from measurements of syntax trees and plans. One
+entry may take at most a sixteenth of a cache: one giant document must not push out a thousand ordinary ones.
 """
 
 import threading
@@ -13,14 +12,14 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 BYTES_OF_TOKEN = 400
-"""What a token of a document takes as part of a syntax tree."""
+"""Bytes of a document's token in a syntax tree."""
 BYTES_OF_COMPILED_TOKEN = 200
-"""What it takes as part of a plan."""
+"""Bytes of a document's token in a plan."""
 _LARGEST = 16
 
 
 class BoundedCache(Generic[K, V]):
-    """The entries that were used last. Both the event loop and the thread beside it may use it.
+    """An LRU cache. Both the event loop and the thread may use it.
 
     Ours, because a look-up of cachetools' LRUCache takes five Python calls, and a request makes several look-ups.
     """
@@ -38,7 +37,7 @@ class BoundedCache(Generic[K, V]):
         return len(self._entries)
 
     def get(self, key: K) -> V | None:
-        """The value, which counts as used; None when it is not there."""
+        """The value, which counts as used; None when it is not cached."""
         with self._lock:
             entry = self._entries.get(key)
             if entry is None:
@@ -47,7 +46,7 @@ class BoundedCache(Generic[K, V]):
         return entry[0]
 
     def put(self, key: K, value: V, *, size: int) -> None:
-        """Keep a value of so many bytes, unless it is too large for one."""
+        """Store a value of this many bytes, unless it is too large for one entry."""
         if size * _LARGEST > self._size:
             return
         size = max(size, self._least)

@@ -1,7 +1,7 @@
-"""Where the old clients' oddities live: error texts they match on, and the reason for each.
+"""Behaviour for old clients: the error texts that they match on, each with its reason.
 
-One table, one test per row (tests/unit/gateway/test_compat.py). Services refuse with a code and fields; only here does
-a refusal become a sentence. What clients do with them: reference/requests.md.
+One table, one test per row (tests/unit/gateway/test_compat.py). Services refuse with a code and fields; only here a
+refusal becomes a sentence. reference/requests.md describes what clients do with them.
 """
 
 from collections.abc import Mapping
@@ -135,7 +135,7 @@ TEXTS: dict[Code, Text] = {
     Code.FLOW_OR_PROJECT_INVALID: Text("Invalid flow or project ID."),
     Code.FLOW_OR_GROUP_REQUIRED: Text("A flow id or version group ID must be provided."),
     Code.VERSION_GROUP_EMPTY: Text("Version group {version_group_id} has no unarchived flows."),
-    # the peer prints a Python set; clients show it, nobody parses it
+    # Prefect Server prints a Python set; clients show it, none parses it
     Code.PARAMETERS_MISSING: Text("Required parameters were not supplied: {names}"),
     # agents >= 0.9.2 drop the run silently when they see "State update failed"; any other text
     # makes them set the run Failed, so every refusal of a state starts with these words
@@ -152,7 +152,7 @@ TEXTS: dict[Code, Text] = {
     Code.LEASE_LOST: Text(
         "State update failed for run ID {id}: the run was handed to another agent."
     ),
-    # agents of every generation start the process when they are told QUEUED; so a claim is refused, and they drop it
+    # agents of every generation start the process on the answer QUEUED; so a claim is refused, and they drop the run
     Code.LIMIT_FULL: Text("State update failed for run ID {id}: no slot is free. {reason}"),
     Code.FLOW_WITHDRAWN: Text(
         "State update failed for run ID {id}: its flow {flow_id} was archived or deleted."
@@ -172,7 +172,7 @@ TEXTS: dict[Code, Text] = {
         VERSION_LOCKING_ERROR,
     ),
     Code.NAME_INVALID: Text("Invalid name"),
-    # long text is cut; this is said of a million small values
+    # long text is cut; this is for a million small values
     Code.ARTIFACT_TOO_LARGE: Text("Artifact data payload exceeds 1000000 bytes limit."),
     Code.TENANT_INVALID: Text("Invalid tenant ID."),
 }
@@ -227,7 +227,7 @@ def variables_by_field(
     """The variables, with required ones that are missing found under the name of the input field they stand for.
 
     The founding document declares `$flow`, gives it to the field `serializedFlow`, and lists its value as
-    `serializedFlow`; GraphQL has no place for that, but who copies the example is to get what it says.
+    `serializedFlow`; GraphQL does not allow that, but a user who copies the example must get the described result.
     """
     declared = {
         node.variable.name.value: isinstance(node.type, NonNullTypeNode) and not node.default_value
@@ -266,11 +266,11 @@ def header_uuid(value: str | None) -> str | None:
 
 
 def registers(core_version: str | None) -> bool:
-    """Whether `set_schedule_active` is asked by Core, which does so itself as the last step of each registration.
+    """Whether `set_schedule_active` comes from Core, as the last step of each registration.
 
     Since 0.15.5, whether the flow has a schedule or not, and it makes no other use of it. An error there would end
     `flow.register` with an exception though the flow is registered: because its group's schedule does not suit it, or
-    because somebody else has registered the next version meanwhile. Core does not look at `success`.
+    because the next version was registered meanwhile. Core does not look at `success`.
     """
     return core_version is not None
 
@@ -278,7 +278,7 @@ def registers(core_version: str | None) -> bool:
 def knows_no_projects(core_version: str | None) -> bool:
     """Whether a client may register a flow without naming a project.
 
-    Core 0.10-0.12 talked to a Server that had no projects, and sends `project_id: null`. Their flows
-    go to the tenant's project "default". From everybody else a missing project is a mistake, and is refused.
+    Core 0.10-0.12 talked to a Server that had no projects, and sends `project_id: null`. Their flows go to the tenant's
+    project "default". For other clients a missing project is a mistake, and is refused.
     """
     return core_version is not None and core_version.startswith(("0.10.", "0.11.", "0.12."))

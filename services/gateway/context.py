@@ -21,7 +21,7 @@ from services.gateway.downloads.routes import Downloads
 from services.gateway.health.board import Board
 from services.gateway.identity import Authenticator, Identity, KeyAuthenticator, Tenants
 from services.gateway.keys import Guard, may
-from services.gateway.leases import Leases
+from services.gateway.lease_checks import LeaseChecks
 from services.gateway.log_copies import LogCopies
 from services.gateway.names import name_refusal
 from services.gateway.off_loop import OffLoop
@@ -67,7 +67,7 @@ class Shared:
     vault: Vault
     seal: Seal
     log_copies: LogCopies
-    leases: Leases
+    leases: LeaseChecks
     off_loop: OffLoop
     downloads: Downloads
     bulk: Bulk

@@ -1,7 +1,7 @@
-"""The built web pages as the gateway serves them: the dashboard, the query editor, and their files.
+"""Serves the built web pages: the dashboard, the query editor, and their files.
 
-The dashboard is one page for all of its addresses (`/default/flow-run/...`); it reads the address itself. Only who asks
-for HTML gets it: a missing file is 404, never the page, and a client's typing error is told as one.
+The dashboard is one page for all of its addresses (`/default/flow-run/...`); it reads the address itself. Only requests
+for HTML get it: a missing file is 404, never the page, and so is a wrong address of a client.
 """
 
 import base64
@@ -33,16 +33,16 @@ _ENCODINGS = (("br", ".br"), ("gzip", ".gz"))
 
 
 class Assets(StaticFiles):
-    """The files of the web pages; where the pages are not built there are none.
+    """The files of the web pages; none if the pages are not built.
 
-    Their names hold a digest of what they hold, so a browser keeps them. The build has compressed them.
+    Their names have a digest of their contents, so browsers cache them. The build has compressed them.
     """
 
     async def check_config(self) -> None:
-        """Starlette refuses to answer at all where the folder is missing."""
+        """Starlette raises when the folder is missing."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file as the browser takes it best. Raises HTTPException(404) where there is none."""
+        """The file in the best encoding for the browser. Raises HTTPException(404) if it does not exist."""
         accepted = Headers(scope=scope).get("accept-encoding", "")
         for encoding, suffix in _ENCODINGS:
             if encoding not in accepted:
@@ -72,15 +72,15 @@ def _type_of(path: str) -> str:
 
 
 class Dashboard:
-    """The dashboard, or where it is not built how to build it. An ASGI application."""
+    """The dashboard, or, if it is not built, how to build it. An ASGI application."""
 
     def __init__(self, base_path: str) -> None:
-        """`base_path` is what a proxy puts before every address: empty, or `/tools/hw`."""
+        """`base_path` is a proxy's prefix of every address: empty, or `/tools/hw`."""
         self._base = f'<base href="{html.escape(base_path)}/" />'
 
     def page(self, nonce: str) -> str | None:
-        """The page with this nonce for its styles; None where it is not built."""
-        # It is a few kilobytes, and in the system's cache.
+        """The page with this nonce for its styles; None if it is not built."""
+        # A few kilobytes, in the system's cache.
         try:
             text = (BUILT_PAGES / "index.html").read_text()
         except FileNotFoundError:
@@ -129,7 +129,7 @@ class Icon:
 
 
 class Elsewhere:
-    """Addresses that nothing else has: the dashboard for people, 404 for all others."""
+    """All other addresses: the dashboard for people, 404 for the rest."""
 
     def __init__(self, page: ASGIApp) -> None:
         self._page = page

@@ -1,8 +1,8 @@
 """Errors of requests that carry secrets, without the secrets.
 
-What does not parse, validate or coerce is refused in graphql-core's words, and those show the value that did not fit:
-`Expected ... to include required field 'name', found: {value: "hunter2"}`. Of a document with a secret in it such words
-are not repeated; clients print errors, and logs keep what clients print. Our own refusals never show values.
+Invalid documents and variables are refused with graphql-core's texts, which show the invalid value: `Expected ... to
+include required field 'name', found: {value: "hunter2"}`. For a document with a secret these texts are replaced:
+clients print errors, and logs keep them. Our own refusals never show values.
 """
 
 import re
@@ -18,7 +18,7 @@ _HARMLESS = re.compile(
     r"|The document (?:has|is|holds) "
     r"|[\w.$\[\]]+ (?:is (?:NaN|-?Infinity)|holds half of|cannot hold the character|is nested deeper)"
 )
-"""Errors that show nothing of what was given as a value: at most where it is, and which character of it is odd."""
+"""Errors that show nothing of a given value except its path, and the position of an invalid character."""
 _REASON = re.compile(
     r"JSON cannot represent the literal.*"
     r"(?P<why>: it (?:is not JSON text|holds a number that is larger than any|is nested deeper than \d+ levels))$",
@@ -28,7 +28,7 @@ _REASON = re.compile(
 
 
 def without_values(query: str, body: bytes) -> bytes:
-    """An answer as it may be shown: without what it repeats of a request that carries a secret."""
+    """The answer without values repeated from a request that has a secret."""
     if not body.startswith(b'{"errors"'):
         return body
     may_carry = any(part in query for part in _IN_CARRIERS)
@@ -49,7 +49,7 @@ def without_values(query: str, body: bytes) -> bytes:
 
 
 def _may_be_shown(error: dict[str, object]) -> bool:
-    # What we refuse ourselves has a code.
+    # Our own refusals have a code.
     return "extensions" in error or bool(_HARMLESS.match(str(error["message"])))
 
 

@@ -1,4 +1,4 @@
-"""Documents that were parsed and validated, and the reading of those that were not."""
+"""The cache of parsed and validated documents, and the parsing of new ones."""
 
 from dataclasses import dataclass
 
@@ -9,33 +9,33 @@ from services.gateway.caches import BYTES_OF_TOKEN, BoundedCache
 from services.gateway.reads import BadVariables
 from services.gateway.weights import Weight, weigh
 
-# The longest document seen of a client, a batch of inlined states, has a tenth of it.
+# The longest document of a client, a batch of inlined states, has a tenth of it.
 TOKEN_LIMIT = 100_000
 _QUICK = 1_000  # tokens of a known document whose plan is made at once, in some milliseconds
 
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """A valid document. Its validation took most of the time that it will ever take."""
+    """A valid document. Validation is the most expensive step."""
 
     document: DocumentNode
     weight: Weight
 
     @property
     def is_quick(self) -> bool:
-        """Whether what is made of it need not be made beside the loop."""
+        """Whether its plan is small enough to be made on the loop."""
         return self.document.token_count <= _QUICK and not self.weight.introspects
 
 
 class Documents:
-    """Parses and validates each text once, as long as it is remembered. For the thread beside the loop."""
+    """Parses and validates each text once, as long as it is cached. For the thread."""
 
     def __init__(self, schema: GraphQLSchema, *, count: int, size: int) -> None:
         self._schema = schema
         self._known: BoundedCache[str, Parsed] = BoundedCache(count=count, size=size)
 
     def known(self, text: str) -> Parsed | None:
-        """The document if it is remembered. Parses nothing."""
+        """The document if it is cached. Parses nothing."""
         return self._known.get(text)
 
     def read(self, text: str, budget: Budget) -> Parsed:

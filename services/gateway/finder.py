@@ -1,4 +1,5 @@
-"""Whether a tenant has what an id names. By the tables' own indexes; foreign and unknown ids are the same to it."""
+"""Whether a tenant has the object of an id. By the tables' own indexes; foreign and unknown ids give the same
+result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from libs.runtime.database import Database
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What an id names: the tenant's slug, its name, and a sentence about it."""
+    """The object of an id: the tenant's slug, its name, and a sentence about it."""
 
     slug: str
     name: str
@@ -32,7 +33,7 @@ class Finder:
         return bool(found)
 
     async def versions(self, tenant_id: UUID, flow: UUID) -> frozenset[UUID]:
-        """The version of this id, or the versions of the group of this id; empty where the tenant has neither."""
+        """The version with this id, or the versions of the group with this id; empty if the tenant has neither."""
         rows = await self._database.pool.fetch(
             "SELECT id FROM registry.flow WHERE tenant_id = $1 AND id = $2 "
             "UNION SELECT id FROM registry.flow WHERE tenant_id = $1 AND flow_group_id = $2",
@@ -42,7 +43,7 @@ class Finder:
         return frozenset(row["id"] for row in rows)
 
     async def find(self, kind: str, id_: UUID, tenants: Sequence[UUID] | None) -> Found | None:
-        """What an id of this kind names in one of the tenants (None: in any); a flow by its version or its group."""
+        """The object of an id of this kind in one of the tenants (None: in any); a flow by its version or its group."""
         row = await self._database.pool.fetchrow(
             f"SELECT t.slug, x.* FROM ({_FIND[kind]}) x JOIN gateway.tenant t ON t.id = x.tenant_id "
             "WHERE $2::uuid[] IS NULL OR x.tenant_id = ANY($2) LIMIT 1",

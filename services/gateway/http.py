@@ -50,8 +50,8 @@ JSON = "application/json"
 _JSON_HEADER = (b"content-type", JSON.encode())
 _SLICE = 256 * 1024  # bytes of an answer that are sent at once
 _RETRY_SOON = (b"retry-after", b"1")
-_TURNS_TO_HEAR = 3  # of the loop, until it has told that a client is gone
-_NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is of this moment, and for this caller
+_TURNS_TO_HEAR = 3  # turns of the loop, after which it has reported that a client is gone
+_NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is current, and for this caller only
 _PATHS = PATHS
 # Processes of native agents: unchanged clients cannot carry a lease, so their address does (see libs/agent).
 _LEASED = re.compile(
@@ -76,7 +76,7 @@ def build_app(
     """The gateway's HTTP application.
 
     FastAPI has the pages, what browsers need (CORS), and health and metrics unless they have a port of their own.
-    GraphQL of everybody else goes past it: its routing and middleware cost more than a compiled mutation.
+    GraphQL does not go through it: its routing and middleware cost more than a compiled mutation.
     """
     graphql = Endpoint(shared, authenticator, operations, tracing)
     others = with_page_headers(_with_routes(shared, graphql, probe, dashboard))
@@ -126,13 +126,13 @@ def _with_routes(
     for path in sorted(_PATHS):
         page = dashboard if path == "/" else Editor()
         app.router.routes.append(Route(path, Asked(graphql, page), methods=["GET"]))
-    # Last: what the dashboard shows at an address, it finds out by itself.
+    # Last: the dashboard itself decides what to show at an address.
     app.router.routes.append(Route("/{rest:path}", Elsewhere(dashboard)))
     return app
 
 
 class Asked:
-    """What a GET of an address of the API gets: the answer to `?query=`, else a page for people."""
+    """The answer to a GET of an API address: the result of `?query=`, else a page for people."""
 
     def __init__(self, graphql: "Endpoint", page: ASGIApp) -> None:
         self._graphql = graphql
@@ -164,11 +164,11 @@ class Endpoint:
         self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request that came through the pages' application."""
+        """Answer one request from the pages' application."""
         await self.answer(scope, _headers(scope), receive, send)
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """Answer one request; nobody is answered who has left."""
+        """Answer one request; nothing is sent to a client that has left."""
         clock = asyncio.get_running_loop().time
         started = clock()
         connection: Protocol | None = scope.get(CONNECTION)
@@ -209,7 +209,7 @@ class Endpoint:
     async def _answer(
         self, scope: Scope, headers: Headers, receive: Receive, caller: Caller
     ) -> tuple[Answer, str]:
-        """Who asks is known before anything of the body is read: of strangers nothing is kept."""
+        """The caller is authenticated before the body is read: unknown callers use no memory."""
         try:
             lease = _lease(scope["path"])
             identity = await self._authenticator.identify(headers, _address(scope))
@@ -218,7 +218,7 @@ class Endpoint:
         except BusyError as error:
             answer = self._operations.answers.busy(error)
             return answer if _is_of_prefect(headers) else replace(answer, status=429), "single"
-        except Exception as error:  # PostgreSQL is gone, say
+        except Exception as error:  # for example, PostgreSQL is gone
             return self._operations.answers.failed(error), "single"
         if isinstance(identity, Refused):
             refused = compat.error_of(identity)
@@ -319,8 +319,8 @@ async def _send(send: Send, answer: Answer, *more: tuple[bytes, bytes]) -> None:
 def _is_of_prefect(headers: Headers) -> bool:
     """Whether a client or the web UI of Prefect asks.
 
-    They get a 200 with API_ERROR where others get a 429: on that, Core from 1.2.3 on sleeps three minutes over http
-    without looking at Retry-After, and older ones fail; on API_ERROR all from 0.12 on ask again within seconds.
+    They get a 200 with API_ERROR where others get a 429. On 429, Core from 1.2.3 on sleeps three minutes over http and
+    ignores Retry-After, and older ones fail. On API_ERROR all from 0.12 on retry within seconds.
     """
     return "x-prefect-core-version" in headers or "x-prefect-ui" in headers
 
@@ -333,8 +333,8 @@ def _timer(kind: str, status: int) -> Histogram:
 
 def _asked(query_string: bytes, headers: Headers) -> Operation:
     """The operation of a GET's address; it must be a query."""
-    # A page of another site can make a browser send a GET without asking; it could not read the answer, but it could
-    # keep the database at work. Browsers say where a request comes from, and other clients say nothing.
+    # A page of another site can make a browser send a GET without a preflight; it cannot read the answer, but could
+    # keep the database busy. Browsers send the origin of a request, other clients do not.
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         msg = "A GET from a page of another site is not answered; send a POST."
         raise BadRequestError(msg, status=403)

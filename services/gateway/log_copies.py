@@ -1,8 +1,8 @@
 """Copies of accepted log messages, kept until the ledger has them in PostgreSQL: about a second.
 
-JetStream has a line when its client is told so, and PostgreSQL a second later. In that second the stream is the only
-place where the line is, and streams do get lost: a wiped volume, a power cut before the disk was asked to sync. So the
-gateway that accepted a message keeps a copy, and looks twice a second how far the ledger's durable has acknowledged.
+When a line is accepted, JetStream has it, and PostgreSQL a second later. In that second only the stream has the line,
+and streams do get lost: a wiped volume, a power cut before the disk was synced. So the gateway that accepted a message
+keeps a copy, and reads twice a second how far the ledger's durable has acknowledged.
 
     accepted --keep--> held --the durable's floor has passed it--> forgotten
                         |  ^
@@ -13,11 +13,11 @@ A message that is published again though it was stored adds nothing: its lines h
 that they had, and the drain writes each (id, created) once.
 
 What it does not cover: the store and this gateway lost in the same second, and what does not fit in `limit` bytes while
-PostgreSQL is away. The oldest copies of the tenant that has most go first then, counted; their messages are still in
-the stream. So a tenant's flood costs its own copies.
+PostgreSQL is away. Then the oldest copies of the tenant with the most are dropped, and counted; their messages are
+still in the stream. So a tenant's flood costs its own copies.
 
-The copies also tell how far the ledger is behind. The stream is first come, first served, and takes lines faster than
-PostgreSQL does; so while the ledger moves on, a tenant may have `share` bytes under way, and then waits for its own.
+The copies also show how far the ledger is behind. The stream is first come, first served, and accepts lines faster than
+PostgreSQL. So while the ledger makes progress, a tenant may have `share` bytes under way, and then waits for its own.
 Another tenant's lines wait behind a second of a flood, not behind all of it.
 """
 
@@ -41,7 +41,7 @@ _PATIENCE = 10.0  # seconds
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A message, and its place in the stream."""
+    """A message, and its sequence in the stream."""
 
     subject: str
     body: bytes
@@ -57,7 +57,7 @@ class _Tenant:
 
 
 class LogCopies:
-    """What this gateway has accepted and the ledger has not yet."""
+    """The messages that this gateway has accepted and the ledger does not have yet."""
 
     def __init__(
         self, bus: Bus, stream: Stream, durable: Durable, *, limit: int = LIMIT, share: int = SHARE
@@ -73,7 +73,7 @@ class LogCopies:
         self._held: defaultdict[str, _Tenant] = defaultdict(_Tenant)
         self._bytes = 0
         self._made: datetime | None = None
-        """When the durable was made, at the last look: the store that it lives in is known by it."""
+        """When the durable was made, at the last look: identifies its store."""
         self._floor = -1
         """How far the durable had acknowledged then."""
         self._log = log.get("gateway")
@@ -101,7 +101,8 @@ class LogCopies:
         self._keep(_Copy(subject, body, place))
 
     def _is_full(self, tenant: str) -> bool:
-        """Whether a tenant has its share. Nobody has where the ledger does not move: nobody would be served sooner."""
+        """Whether a tenant has used up its share. None has while the ledger makes no progress: waiting would help
+        none."""
         held = self._held[tenant].bytes if tenant in self._held else 0
         return self._moves and held + self._publishing[tenant] >= self._share
 
@@ -115,7 +116,7 @@ class LogCopies:
             raise BusyError(msg) from None
 
     async def tick(self) -> int:
-        """Forget what the ledger has, publish again what the stream has lost; how many messages that is.
+        """Drop copies that the ledger has, publish again messages that the stream has lost; returns how many.
 
         While the stream is away the copies wait, and that is no failure of this gateway: a loop that fails makes its
         service unready, and a gateway without JetStream still answers all but new lines.
@@ -135,7 +136,7 @@ class LogCopies:
             looked.set()
 
     async def _look(self) -> int:
-        # A copy that comes while the answer is on its way may be of a message that the answer knows nothing about.
+        # A copy that comes while the answer is under way may be of a message that the answer does not include.
         told = {name: len(tenant.copies) for name, tenant in self._held.items()}
         info = await self._bus.js.consumer_info(self._stream.name, self._durable.name)
         if self._made is None:
@@ -145,7 +146,7 @@ class LogCopies:
         is_idle = not info.num_pending and not info.num_ack_pending
         self._moves = floor != self._floor or is_idle
         if floor == self._floor and not is_another and not is_idle:
-            return 0  # nothing moved: a walk over 64 MiB twice a second would only cost time
+            return 0  # no progress: a walk over 64 MiB twice a second would only cost time
         self._floor = floor
         lost: list[_Copy] = []
         for name, count in told.items():
@@ -175,7 +176,7 @@ class LogCopies:
                 self._keep(replace(copy, place=place))
                 metrics.LOG_MESSAGES_RESTORED.inc()
         finally:
-            for copy in waiting:  # the stream is away again; the next look finds them missing still
+            for copy in waiting:  # the stream is away again; the next look finds them still missing
                 self._keep(copy)
 
     async def _publish(self, subject: str, body: bytes) -> int:
@@ -198,7 +199,7 @@ class LogCopies:
             metrics.LOG_COPIES_DROPPED.inc()
 
     def _take(self, name: str) -> _Copy | None:
-        """The oldest copy of a tenant, kept no more."""
+        """Drop the oldest copy of a tenant."""
         tenant = self._held.get(name)
         if tenant is None:
             return None

@@ -1,4 +1,4 @@
-"""What the gateway does by itself: one tick per duty."""
+"""The loops of the gateway: one tick per duty."""
 
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +15,7 @@ def duties(
     follow_events: Callable[[], Awaitable[int]],
     look_at_engines: Callable[[], Awaitable[int]],
 ) -> tuple[Duty, ...]:
-    """Those that it has; `follow_events` reads what changes and ends the streams whose keys have ended."""
+    """All of them; `follow_events` reads changes and ends the streams whose keys have ended."""
     return (
         Duty("log_copies", settings.log_copies_tick, log_copies.tick),
         Duty("bulk", settings.bulk_tick, bulk.tick),

@@ -1,7 +1,7 @@
-"""Names that people give to keys and tenants: one line of text that reads as what it is. Pure.
+"""Names that people give to keys and tenants: one line of readable text. Pure.
 
-They are shown in lists, and a key's name is who the audit trail says it was: a name must not be a page long, break the
-line, or run backwards over what stands beside it.
+They are shown in lists, and the audit trail shows a key's name as the actor. So a name must not be a page long, break
+the line, or change the direction of the text beside it.
 """
 
 import unicodedata
@@ -16,12 +16,12 @@ NAMELESS = {ANYBODY: "anonymous"}
 """What users are called whom no tenant names; `anonymous` stands in the audit trail, too."""
 
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Characters that turn the direction of what follows."""
+"""Characters that change the direction of the following text."""
 _BREAKS = frozenset(("Cc", "Zl", "Zp"))
 
 
 def name_refusal(field: str, name: str) -> str | None:
-    """Why a name cannot be given, in a sentence that names the field; None when it can."""
+    """Why a name is invalid, as a sentence that names the field, or None."""
     if not name.strip() or len(name) > NAME_LIMIT:
         return f"{field} must have 1 to {NAME_LIMIT} characters, and has {len(name)}"
     odd = next((character for character in name if _is_odd(character)), None)
@@ -31,7 +31,7 @@ def name_refusal(field: str, name: str) -> str | None:
 
 
 def one_line(name: str) -> str:
-    """A name that was given before there were rules, as one line of bounded length."""
+    """A name from before these rules, as one line of bounded length."""
     return "".join("\ufffd" if _is_odd(character) else character for character in name[:NAME_LIMIT])
 
 

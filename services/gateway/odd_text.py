@@ -1,11 +1,11 @@
-"""Requests with text or numbers that nothing behind the gateway can hold: cleaned in reports, refused elsewhere.
+"""Requests with text or numbers that cannot be stored: cleaned in reports, refused elsewhere.
 
-What is odd: U+0000, lone surrogates, NaN and the infinities, numbers that are larger than any, what is nested too
-deeply. A mutation that reports (`reports=True` where it is declared) gets them cleaned, as `libs/runtime/reported.py`
-says; one bad log line must not cost its batch. In whatever else is asked they are refused with the name of the place.
+Odd values are: U+0000, lone surrogates, NaN and the infinities, numbers out of range, and too deep nesting. A mutation
+that reports (`reports=True` where it is declared) gets them cleaned (`libs/runtime/reported.py`): one bad log line must
+not cost its batch. In all other requests they are refused, with their path.
 
-None of this is on the way of an ordinary request: `http` marks a request as odd after one search for bytes, and
-literals are looked at when a document was refused.
+Ordinary requests do not come here: `http` marks a request as odd after one search for bytes, and literals are checked
+only when a document was refused.
 """
 
 import math
@@ -42,7 +42,8 @@ from services.gateway.graphql.dialect import REGISTRY
 
 Variables = dict[str, Any]
 
-# An escape of GraphQL: a whole pair, half of one, or any other, by which a backslash before it is told from its own.
+# An escape of GraphQL: a whole surrogate pair, half of one, or any other. Matching all of them shows which backslash
+# begins an escape.
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
@@ -55,13 +56,13 @@ _TOKEN_LIMIT = 100_000
 def admitted(
     schema: GraphQLSchema, query: str, variables: Variables | None, name: str | None
 ) -> tuple[str, Variables | None]:
-    """The document and the variables with what can be cleaned cleaned. GraphQLError for what must be refused."""
+    """The document and the variables after cleaning. GraphQLError for values that must be refused."""
     text = _with_whole_characters(query)
     document = _parsed(text)
     operation = None if document is None else get_operation_ast(document, name)
     if document is None or operation is None:
         _refuse(reported.faults(variables or {}, "variables"))
-        return query, variables  # what is wrong with it is said by who parses it
+        return query, variables  # the parser reports its error
     uses = _Uses(document, operation)
     if text != query and not uses.only_reports:
         msg = "The document holds U+0000 or half of a surrogate pair, which is not text."
@@ -88,7 +89,7 @@ def with_clean_literals(schema: GraphQLSchema, query: str, name: str | None) -> 
     try:
         cleaned, _ = admitted(schema, query, None, name)
     except GraphQLError:
-        return None  # it was refused, in better words
+        return None  # it was refused, with a better text
     return None if cleaned == query else cleaned
 
 
@@ -139,11 +140,11 @@ def _reports() -> frozenset[str]:
 
 
 class _Uses:
-    """Which root fields of an operation report, and which variables go to those alone."""
+    """The root fields of an operation that report, and the variables used only by them."""
 
     def __init__(self, document: DocumentNode, operation: OperationDefinitionNode) -> None:
         selections = operation.selection_set.selections
-        # Fragments at the root are rare, and nobody's report: what they hold is refused, not cleaned.
+        # Fragments at the root are rare, and never in reports: odd values in them are refused, not cleaned.
         roots = [node for node in selections if isinstance(node, FieldNode)]
         is_mutation = operation.operation is OperationType.MUTATION
         self._reporting = {
@@ -175,7 +176,7 @@ def _variables_in(node: Node) -> set[str]:
 
 
 class _Literals(Visitor):
-    """Cleans the literals of reports, and collects what is wrong with those of other fields."""
+    """Cleans the literals of reports, and collects the errors in those of other fields."""
 
     def __init__(self, uses: _Uses, typed: TypeInfo) -> None:
         super().__init__()
@@ -186,7 +187,7 @@ class _Literals(Visitor):
         self._depth = 0
         self._is_report = False
         self._within_json = 0
-        """Objects and lists given for JSON around this place: what stands in them is a value, not JSON text."""
+        """Objects and lists given for JSON around this node: strings in them are values, not JSON text."""
 
     def enter_field(self, node: FieldNode, *_: Any) -> None:
         """Fields within fields have arguments too."""
@@ -230,7 +231,7 @@ class _Literals(Visitor):
             try:
                 value = exact_json.loads_leniently(node.value)
             except ValueError:
-                return None  # whoever reads it says what is wrong
+                return None  # the scalar reports the error
         faults = list(reported.faults(value, ".".join(self._path) or "a literal"))
         if not self._is_report:
             self.faults += faults
@@ -240,7 +241,7 @@ class _Literals(Visitor):
         return StringValueNode(value=exact_json.dumps(cleaned).decode() if is_json else cleaned)
 
     def enter_float_value(self, node: FloatValueNode | IntValueNode, *_: Any) -> Node | None:
-        """A number that is larger than any, in an object given for JSON."""
+        """A number out of range, in an object given for JSON."""
         if not self._within_json or not self._is_report or math.isfinite(float(node.value)):
             return None
         return StringValueNode(value=reported.clean(float(node.value)))

@@ -1,4 +1,4 @@
-"""One thread for what would keep the event loop: documents that nobody has asked before, and large bodies.
+"""One thread for work that would block the event loop: new documents, and large bodies.
 
 Work in Python lets go of the interpreter every half millisecond, so everybody else goes on meanwhile. One thread is
 enough: two would not be faster, and would take more from the loop. Tenants use it by turns.
@@ -24,7 +24,7 @@ get it back. With Python's default of 5 ms one new document kept every other req
 
 
 class OffLoop:
-    """Runs one function at a time beside the loop."""
+    """Runs one function at a time in a thread."""
 
     def __init__(self) -> None:
         # Of the whole process; without a second thread that is busy it changes nothing.
@@ -40,16 +40,17 @@ class OffLoop:
         )
 
     async def run(self, owner: Owner, work: Callable[[], T]) -> T:
-        """What `work` returns or raises; BusyError when the turn does not come. `work` shares nothing with the loop."""
+        """Returns or raises the result of `work`; BusyError when its turn does not come. `work` shares nothing with the
+        loop."""
         async with self._shares.of(owner):
             running = asyncio.get_running_loop().run_in_executor(self._executor, work)
             try:
                 return await asyncio.shield(running)
             except asyncio.CancelledError:
-                # A thread cannot be stopped; the place is free when it has ended.
+                # A thread cannot be stopped; the slot is free when it has ended.
                 await asyncio.wait([running])
                 raise
 
     def close(self) -> None:
-        """End the thread after what it does."""
+        """End the thread after its current work."""
         self._executor.shutdown(wait=False, cancel_futures=True)

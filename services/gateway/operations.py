@@ -1,7 +1,7 @@
-"""One operation in, one answer out: which way an operation takes, by the read path, a mutation's plan or graphql-core.
+"""Executes one operation: by the read path, a mutation's plan or graphql-core.
 
-HTTP 200 whenever there is `data` (a resolver's error included); 400 for what does not parse, validate or coerce, which
-is how clients tell their own mistakes from ours (reference/requests.md).
+HTTP 200 whenever there is `data` (a resolver's error included); 400 for invalid documents and variables, by which
+clients distinguish their own mistakes from ours (reference/requests.md).
 """
 
 from dataclasses import replace
@@ -39,8 +39,9 @@ from services.gateway.requests import Operation, title_of
 from services.gateway.shares import BusyError, Shares
 
 _PATIENCE = 10.0  # seconds
-_LONG = 32_768  # characters of a document that is scanned beside the loop
-_INTROSPECTIONS = 16  # answers kept; each tool asks its own document, half a megabyte the answer
+_LONG = 32_768  # characters of a document that is scanned in the thread
+# Cached answers; each tool has its own document; an answer has half a megabyte.
+_INTROSPECTIONS = 16
 
 
 class Operations:
@@ -71,7 +72,7 @@ class Operations:
         self._introspections: BoundedCache[tuple[str, str | None], Answer] = BoundedCache(
             count=_INTROSPECTIONS, size=_INTROSPECTIONS << 20
         )
-        # As many as a service commits together, so that a tenant alone is as quick as it was.
+        # As many as a service commits together, so that a single tenant loses no speed.
         self._mutations = Shares(
             "mutations", 512, of_tenant=384, of_key=256,
             patience=_PATIENCE, what="their mutations to be done",
@@ -145,7 +146,7 @@ class Operations:
         context.budget.spend_fields(prepared.parsed.weight.fields)
         return prepared
 
-    # what is known of the document
+    # the document
 
     async def _recall(
         self, operation: Operation, context: Context
@@ -178,7 +179,7 @@ class Operations:
         return replace(operation, query=query, variables=variables, odd=False)
 
     async def _cleaned(self, operation: Operation, context: Context) -> str | None:
-        """The refused document without what is odd in it; None where that is not why."""
+        """The refused document after cleaning; None if odd text is not the reason."""
         query = operation.query
         if len(query) > CHARACTERS or (len(query) <= _LONG and not odd_text.may_be_odd(query)):
             return None
@@ -193,7 +194,7 @@ class Operations:
     async def _read(
         self, plan: Plan, operation: Operation, context: Context, parsed: Parsed | None = None
     ) -> Answer:
-        """Answer a query: what is ours by its plan, the rest by its resolvers."""
+        """Answer a query: fields of the read path by its plan, the rest by resolvers."""
         identity = context.identity
         visible = await context.shared.tenants.all() if identity.any_tenant else identity.may_enter
         if identity.any_tenant and plan.program.names_tenants:
@@ -217,9 +218,9 @@ class Operations:
         return Answer(plan.render(answers, data=rest.data, errors=errors))
 
     async def _introspect(self, parsed: Parsed, operation: Operation, context: Context) -> Answer:
-        """The schema about itself: a second of work the first time, the same bytes for ever after.
+        """Introspection: a second of work the first time, then the same bytes from the cache.
 
-        Beside the loop, so that one curious person does not keep everybody's runs waiting.
+        In the thread, so that one introspection does not delay all other requests.
         """
         result = await self._resolve(parsed.document, operation, context, beside=True)
         answer = self.answers.done(result.data, result.errors)
@@ -251,7 +252,7 @@ class Operations:
         return self.answers.done(data, errors)
 
     async def _renew(self, operation: Operation, context: Context) -> Answer:
-        """Answer who shows a refresh token: it is good for new tokens alone."""
+        """Answer a caller with a refresh token: it is valid for new tokens only."""
         prepared = await self._prepared(operation, context)
         if not prepared.asks_only({"refresh_token", "refreshToken"}):
             fields = {"reason": "a refresh token is good for refresh_token alone"}

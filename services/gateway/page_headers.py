@@ -1,4 +1,4 @@
-"""What pages of the gateway may do in a browser: the one place of their security headers."""
+"""The security headers of the gateway's pages."""
 
 from collections.abc import Sequence
 from urllib.parse import urlsplit
@@ -12,8 +12,8 @@ _NOSNIFF = (b"x-content-type-options", b"nosniff")
 def page_policy(nonce: str | None, scripts: Sequence[str] = ()) -> str:
     """Scripts and data of this origin only, styles that carry `nonce`, no frame around it.
 
-    `scripts` are digests of inline scripts that may run. A nonce of None: the query editor, which makes its styles and
-    workers by itself.
+    `scripts` are digests of inline scripts that may run. A nonce of None: for the query editor, which makes its styles
+    and workers itself.
     """
     if nonce is None:
         style, font, worker = "'self' 'unsafe-inline'", "'self' data:", "'self' blob:"
@@ -42,7 +42,7 @@ def page_headers(nonce: str | None, scripts: Sequence[str] = ()) -> list[tuple[b
 
 
 def with_page_headers(app: ASGIApp) -> ASGIApp:
-    """An application whose pages carry the headers of pages; a page that has a policy of its own keeps it."""
+    """An application whose pages get the headers; a page with its own policy keeps it."""
 
     async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
         async def sent(message: Message) -> None:
@@ -61,12 +61,12 @@ def with_page_headers(app: ASGIApp) -> ASGIApp:
 
 
 def base_path_of(public_url: str) -> str:
-    """The path that a proxy puts before every address: empty, or `/tools/hw`."""
+    """A proxy's prefix of every address: empty, or `/tools/hw`."""
     return urlsplit(public_url).path.rstrip("/")
 
 
 def below(base_path: str, path: str) -> str:
-    """The path without the base path that a proxy may have left on."""
+    """The path without the base path, if the proxy did not remove it."""
     if base_path and (path == base_path or path.startswith(base_path + "/")):
         return path[len(base_path) :] or "/"
     return path

@@ -1,7 +1,7 @@
-"""What each role may do, in the words of Cloud: `verb:object`. Pure.
+"""The permissions of each role, in Cloud's form: `verb:object`. Pure.
 
-The lists are those of the built-in roles of Cloud, as far as they are known. They say what `auth_info` and `auth_role`
-answer, and which queries are reserved. Which mutations a role may call is said beside each mutation (`keys.Guard`);
+The lists are those of Cloud's built-in roles, as far as known. They are the answers of `auth_info` and `auth_role`, and
+decide which queries are reserved. The permission for each mutation is declared beside it (`keys.Guard`);
 `tests/unit/gateway/test_permissions.py` holds both against each other.
 
 One deviation: flows that run under an agent's key may also set and delete key-values, because Core's tasks do.
@@ -65,8 +65,8 @@ RESERVED: dict[str, str] = {
     "key_value": "read:key-value",
     "message": "read:message",
 }
-"""Tables of the read path that not every role may read, with the permission that it takes. No relationship leads to
-one. All others hold what flows and runs are made of: processes of runs read them, so every role may."""
+"""Tables of the read path that need a permission. No relationship leads to one. All other tables are about flows and
+runs: processes of runs read them, so every role may."""
 
 UNREADABLE: dict[Role, frozenset[str]] = {
     role: frozenset(t for t, permission in RESERVED.items() if permission not in PERMISSIONS[role])

@@ -1,4 +1,4 @@
-"""JSON of the routes that are not GraphQL: an answer, or why there is none."""
+"""JSON answers of the routes that are not GraphQL."""
 
 from collections.abc import Iterable
 
@@ -7,11 +7,11 @@ from starlette.types import Send
 
 _RETRY_SOON = (b"retry-after", b"2")
 _PASSES = frozenset({429, 503})
-"""Refusals after which the same request may well succeed."""
+"""Refusals after which a retry may succeed."""
 
 
 class RefusalError(Exception):
-    """Why there is no answer, with the HTTP status and code."""
+    """A refusal, with its HTTP status and code."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(text)
@@ -20,7 +20,7 @@ class RefusalError(Exception):
 
 
 async def refuse(send: Send, refused: RefusalError) -> None:
-    """Answer why not, as GraphQL does."""
+    """Answer with the refusal, in GraphQL's form."""
     error = {"message": str(refused), "extensions": {"code": refused.code}}
     await send_json(send, refused.status, {"errors": [error]})
 
@@ -28,7 +28,7 @@ async def refuse(send: Send, refused: RefusalError) -> None:
 async def send_json(
     send: Send, status: int, body: object, *, headers: Iterable[tuple[bytes, bytes]] = ()
 ) -> None:
-    """Answer this caller with JSON; nobody keeps it."""
+    """Answer this caller with JSON that must not be cached."""
     text = orjson.dumps(body)
     sent = [
         (b"content-type", b"application/json"),

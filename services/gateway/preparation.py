@@ -1,6 +1,6 @@
-"""Whatever is made of a document before anything is asked: the syntax tree, checks, and a plan.
+"""The preparation of a document before its execution: the syntax tree, checks, and a plan.
 
-It shares nothing with the event loop but caches, so it may run beside the loop.
+It shares only caches with the event loop, so it may run in the thread.
 """
 
 from dataclasses import dataclass
@@ -21,20 +21,20 @@ from services.gateway.budget import Budget
 from services.gateway.documents import Documents, Parsed
 from services.gateway.mutation_plans.cache import MutationPlans
 from services.gateway.reads import Plan, ReadPath
-from services.gateway.reads.limits import Limits
+from services.gateway.reads.document_limits import DocumentLimits
 from services.gateway.reads.statement import too_much
 from services.gateway.requests import Operation
 
-ROOT_LIMIT = Limits().roots  # mutations in a document, as of queries
+ROOT_LIMIT = DocumentLimits().roots  # mutations in a document, as for queries
 
 
 class NotAllowedError(GraphQLError):
-    """The operation may not come by this method of HTTP."""
+    """The operation is not allowed with this HTTP method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """An operation of a valid document: what it reads, or None for what graphql-core runs."""
+    """An operation of a valid document: its read plan, or None for graphql-core."""
 
     parsed: Parsed
     node: OperationDefinitionNode
@@ -51,7 +51,7 @@ class Prepared:
 
 
 class Preparation:
-    """Prepares operations; each document is parsed, validated and compiled once, as long as it is remembered."""
+    """Prepares operations; each document is parsed, validated and compiled once, as long as it is cached."""
 
     def __init__(self, documents: Documents, reads: ReadPath, mutations: MutationPlans) -> None:
         self._documents = documents
@@ -70,7 +70,7 @@ class Preparation:
         return Prepared(parsed, node, None)
 
     def is_quick(self, operation: Operation) -> bool:
-        """Whether `prepare` takes so little time that the event loop can spare it."""
+        """Whether `prepare` is quick enough for the event loop."""
         known = self._documents.known(operation.query)
         return known is not None and known.is_quick and not operation.is_large
 

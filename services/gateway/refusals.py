@@ -1,24 +1,24 @@
-"""Which refusals the audit trail repeats. Pure; the time is an argument.
+"""Limits how often a refusal is written to the audit trail. Pure; the time is an argument.
 
-Somebody who tries what they may not do belongs in the trail, and a script that tries it a thousand times a second does
-not belong there a thousand times: the first refusal is written, then one a minute with how many there were.
+A forbidden attempt belongs in the trail, but a script that tries a thousand times a second must not fill it: the first
+refusal is written, then one a minute with their number.
 """
 
 from collections import OrderedDict
 from datetime import datetime, timedelta
 
 QUIET = timedelta(minutes=1)
-_REMEMBERED = 10_000  # pairs of an actor and what it was refused
+_REMEMBERED = 10_000  # pairs of an actor and a refused action
 
 
 class Refusals:
-    """Counts refusals by actor and by what was refused."""
+    """Counts refusals by actor and action."""
 
     def __init__(self) -> None:
         self._last: OrderedDict[tuple[str, str], tuple[datetime, int]] = OrderedDict()
 
     def worth_a_line(self, actor: str, refused: str, *, now: datetime) -> int | None:
-        """How many refusals a line is about, this one among them; None when it is too soon for another line."""
+        """The number of refusals for a line, including this one; None when it is too soon for another line."""
         key = (actor, refused)
         written, unsaid = self._last.get(key, (None, 0))
         if written is not None and now - written < QUIET:

@@ -1,4 +1,4 @@
-"""What a client posts: one operation or an array of them, in JSON.
+"""A client's request: one operation or an array of them, in JSON.
 
 `variables` may be an object, a string of JSON (as prefect.Client sends it), or absent.
 """
@@ -27,7 +27,7 @@ Variables = dict[str, Any]
 
 
 class BadRequestError(Exception):
-    """The body is not a GraphQL request; the text says what was expected."""
+    """The body is not a GraphQL request; the text says what is expected."""
 
     def __init__(self, text: str, *, status: int = 400) -> None:
         super().__init__(text)
@@ -36,16 +36,16 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """What a client posted; a GET may not write."""
+    """A client's operation; a GET may not write."""
 
     query: str
     variables: Variables | None
     name: str | None
     may_write: bool = True
     odd: bool = False
-    """Whether `odd_text` is to look at it before anything else does."""
+    """Whether `odd_text` must check it first."""
     is_large: bool = False
-    """Whether its variables are so many that work on them is done beside the event loop."""
+    """Whether it has so many variables that they are processed in the thread."""
 
     @property
     def only_reads(self) -> bool:
@@ -57,7 +57,7 @@ Given = Operation | list[Operation | BadRequestError]
 
 
 def containers_in(body: bytearray) -> int:
-    """How many objects and arrays a body may have; the brackets in its strings count as well."""
+    """Most objects and arrays of a body; brackets in strings count too."""
     return body.count(b"[") + body.count(b"{")
 
 
@@ -67,9 +67,9 @@ def operations_in(body: bytearray) -> Given:
 
 
 def operations_in_large(body: bytearray) -> Given:
-    """The same of a body that is large or has very many values; for a thread beside the loop.
+    """The same for a body that is large or has very many values; for the thread.
 
-    What is dense is read in Python: that is slower, but lets go of the interpreter, which orjson keeps to the end.
+    Bodies with many values are parsed in Python: slower, but it releases the GIL, which orjson keeps to the end.
     """
     containers = containers_in(body)
     values = containers + body.count(b",")
@@ -89,7 +89,7 @@ def operation_of(item: Any) -> Operation:
 
 
 def title_of(operation: Operation) -> str:
-    """What a trace calls an operation: its kind and name, else its first field. No argument, no literal."""
+    """The name of an operation in traces: its kind and name, else its first field. No argument, no literal."""
     head = _HEAD.match(operation.query[:2000])
     if head is None:
         return "operation"
@@ -142,12 +142,13 @@ class _Reader:
         if name is not None and not isinstance(name, str):
             msg = "The key `operationName` must be a string or null."
             raise BadRequestError(msg)
-        # A literal has one more way to write U+0000.
+        # A literal has another form of U+0000.
         odd = odd or "\\u{" in query
         return Operation(query, variables, name or None, odd=odd, is_large=self._is_large)
 
     def _value(self, text: Text, what: str) -> tuple[Any, bool]:
-        """The value of a JSON text, and whether it is odd: it may hold what nothing behind us can (`odd_text`)."""
+        """The value of a JSON text, and whether it is odd: it may have characters that cannot be stored
+        (`odd_text`)."""
         try:
             value = self._loads(text)
         except ValueError as error:
@@ -156,7 +157,7 @@ class _Reader:
             except ValueError:
                 msg = f"{what} not JSON: {error}."
                 raise BadRequestError(msg) from None
-        # Counting is quick, and hardly any request has as many brackets as would be too deep.
+        # Counting is quick, and very few requests have enough brackets to be too deep.
         if isinstance(text, str):
             is_odd, brackets = "\\u0000" in text, text.count("[") + text.count("{")
         else:

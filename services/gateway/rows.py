@@ -25,7 +25,7 @@ class Rows:
         self._known_tasks: OrderedDict[tuple[UUID, UUID, UUID], None] = OrderedDict()
 
     async def unknown_flow_runs(self, tenant_id: UUID, run_ids: set[UUID]) -> set[UUID]:
-        """Which of these are no flow runs of the tenant; those that are get remembered, as every log batch asks."""
+        """Which of these are not flow runs of the tenant; known ones are cached, because every log batch asks."""
         unknown = {run_id for run_id in run_ids if (tenant_id, run_id) not in self._known}
         if unknown:
             rows = await self._database.pool.fetch(
@@ -50,7 +50,7 @@ class Rows:
     async def task_runs_of(
         self, tenant_id: UUID, named: set[tuple[UUID, UUID]]
     ) -> set[tuple[UUID, UUID]]:
-        """Those of these (flow run, task run) that belong together; remembered, as every log batch asks."""
+        """Those of these (flow run, task run) that belong together; cached, because every log batch asks."""
         unknown = [pair for pair in named if (tenant_id, *pair) not in self._known_tasks]
         if unknown:
             rows = await self._database.pool.fetch(
@@ -67,7 +67,7 @@ class Rows:
         return named
 
     def nested(self, table: str, attribute: str) -> Callable[[Any, GraphQLResolveInfo[Any]], Any]:
-        """A resolver for a payload's relation: the row of `table` whose id the payload holds in `attribute`."""
+        """A resolver for a payload's relation: the row of `table` whose id is in the payload's `attribute`."""
 
         async def resolve(payload: Any, info: GraphQLResolveInfo[Any]) -> Any:
             row_id = getattr(payload, attribute)

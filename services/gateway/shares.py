@@ -1,8 +1,8 @@
-"""Shares: so much of something for all, so much of it for one tenant, and who waits is served by turns.
+"""Shares: a resource with a total, a limit for each tenant, and turns for those who wait.
 
-What one tenant does must not decide how long another waits. So a pool, a thread, or the memory for large bodies is not
-first come, first served: a tenant has at most a part of it, a key at most a part of its tenant's, and of those who wait
-each tenant has its turn, and within a tenant each key. Waiting is bounded in time and in number.
+One tenant must not delay another. So a pool, a thread, or the memory for large bodies is not first come, first served:
+a tenant has at most a part of it, a key at most a part of its tenant's. Waiting tenants are served in turns, and within
+a tenant its keys. Waiting is bounded in time and in number.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ _WAITING_OF_ONE = 1_000
 
 
 class BusyError(Exception):
-    """Nothing was free in time. The text says of what; it is for the client."""
+    """Nothing was free in time. The text names the resource; it is for the client."""
 
 
 @dataclass(slots=True)
@@ -32,14 +32,14 @@ class _Waiter:
 
 @dataclass(slots=True)
 class _Tenant:
-    """Who of one tenant waits, by key in order of their turns."""
+    """The waiters of one tenant, by key in the order of their turns."""
 
     by_key: OrderedDict[Hashable, deque[_Waiter]] = field(default_factory=OrderedDict)
     waiting: int = 0
 
 
 class Shares:
-    """Divides `total` units. Not for threads: all of it happens on one event loop."""
+    """Divides `total` units. Not thread-safe: for one event loop."""
 
     def __init__(
         self,
@@ -65,11 +65,11 @@ class Shares:
         self._waiting: OrderedDict[Hashable, _Tenant] = OrderedDict()
 
     def of(self, owner: Owner, weight: int = 1) -> "_Share":
-        """`async with` it; raises BusyError. More than one may have is taken as that."""
+        """Use it with `async with`; raises BusyError. A larger amount than allowed is cut to the limit."""
         return _Share(self, owner, self.capped(weight))
 
     def capped(self, weight: int) -> int:
-        """As much of it as one key may have."""
+        """The largest amount for one key."""
         return min(weight, self._of_key)
 
     async def acquire(self, owner: Owner, weight: int) -> None:
@@ -137,10 +137,10 @@ class Shares:
             self._used_by[known] = self._used_by.get(known, 0) + weight
 
     def _serve(self) -> None:
-        """Grant by turns whatever can be granted."""
+        """Grant in turns as much as possible."""
         while (waiter := self._next()) is not None:
             if self._used + waiter.weight > self._total:
-                return  # it is kept for this one, however small what others want
+                return  # it is reserved for this one, also if others want less
             self._forget(waiter)
             tenant = self._waiting.get(waiter.owner[0])
             if tenant is not None:
@@ -154,7 +154,7 @@ class Shares:
         for tenant in self._waiting.values():
             for waiters in tenant.by_key.values():
                 first = waiters[0]
-                # One that is done has given up this very moment, and forgets itself when its task runs.
+                # A done one has just given up, and removes itself when its task runs.
                 if not first.granted.done() and self._may(first.owner, first.weight):
                     return first
         return None
@@ -175,7 +175,7 @@ class Shares:
 
 
 class _Share:
-    """One taking; an object rather than a generator, as it is on the path of every read."""
+    """One acquisition; an object instead of a generator, because it is on the path of every read."""
 
     __slots__ = ("_owner", "_shares", "_weight")
 

@@ -1,4 +1,4 @@
-"""What the gateway listens to on NATS; what it answers over HTTP is in `http` and `graphql`."""
+"""The gateway's subscriptions on NATS; HTTP is in `http` and `graphql`."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated
@@ -25,7 +25,7 @@ def router(
     check_streams: Callable[[], Awaitable[object]],
     hear: Callable[[str, ServiceAlive], None],
 ) -> Router:
-    """`logins` is None where NATS asks nobody about agents. `check_streams` ends those whose key has ended.
+    """`logins` is None if NATS has no auth callout. `check_streams` ends streams whose key has ended.
 
     `hear` keeps what services say of themselves.
     """

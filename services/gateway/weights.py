@@ -16,10 +16,10 @@ from graphql import (
     SelectionSetNode,
 )
 
-from services.gateway.reads.limits import Limits
+from services.gateway.reads.document_limits import DocumentLimits
 from services.gateway.reads.statement import too_much
 
-FIELDS = Limits().fields
+FIELDS = DocumentLimits().fields
 DEFINITIONS = 200  # operations and fragments; the web UI's documents have one or two
 _SELECTIONS = 3 * FIELDS  # fields, fragments and spreads, counted again wherever they are spread
 _COMPARISONS = 200_000

@@ -230,7 +230,7 @@ async def test_a_stranger_gets_nothing(deployment: Deployment) -> None:
     assert [answer.status_code for answer in hidden] == [404, 404, 404]
 
 
-async def test_the_address_of_a_leased_run_passes_the_door(deployment: Deployment) -> None:
+async def test_the_address_of_a_leased_run_passes_the_proxy(deployment: Deployment) -> None:
     address = f"{deployment.url}/lease/{new_id()}/{new_id()}"
     async with httpx.AsyncClient() as http:
         answers = [
@@ -242,7 +242,7 @@ async def test_the_address_of_a_leased_run_passes_the_door(deployment: Deploymen
     assert all("errors" in answer.json() for answer in answers), "without a key"
 
 
-async def test_only_the_door_is_open_and_only_on_the_loopback_address(
+async def test_only_the_proxy_is_open_and_only_on_the_loopback_address(
     deployment: Deployment,
 ) -> None:
     ports = {
@@ -255,8 +255,8 @@ async def test_only_the_door_is_open_and_only_on_the_loopback_address(
         for name, found in ports.items()
     }
 
-    assert {name for name, bindings in published.items() if bindings} == {"door"}
-    assert published["door"] == [{"HostIp": "127.0.0.1", "HostPort": str(deployment.port)}]
+    assert {name for name, bindings in published.items() if bindings} == {"proxy"}
+    assert published["proxy"] == [{"HostIp": "127.0.0.1", "HostPort": str(deployment.port)}]
 
 
 async def test_every_container_is_locked_down(deployment: Deployment) -> None:

@@ -109,22 +109,22 @@ class Creator:
 
     async def create(self, until: asyncio.Event) -> None:
         async with AsyncExitStack() as exits:
-            doors = [
+            gateways = [
                 await exits.enter_async_context(httpx.AsyncClient(base_url=url, timeout=20))
                 for url in self.urls
             ]
             while not until.is_set():
                 key = str(new_id())
-                self.acknowledged[key] = await self._one(doors, key)
+                self.acknowledged[key] = await self._one(gateways, key)
 
-    async def _one(self, doors: list[httpx.AsyncClient], key: str) -> str:
+    async def _one(self, gateways: list[httpx.AsyncClient], key: str) -> str:
         query = (
             f'mutation {{ create_flow_run(input: {{flow_id: "{self.flow}",'
             f' idempotency_key: "{key}"}}) {{ id }} }}'
         )
-        for door in doors:
+        for gateway in gateways:
             try:
-                answer = (await door.post("/graphql", json={"query": query})).json()
+                answer = (await gateway.post("/graphql", json={"query": query})).json()
             except httpx.TransportError:
                 self.refused += 1
                 continue

@@ -1,6 +1,6 @@
 """Many native agents as processes, whose runs are processes too, and everything that can happen to them.
 
-Each run's process says Running and Success at a *door* that stands for the gateway: it hands the state with the lease
+Each run's process says Running and Success at a stand-in for the gateway: it hands the state with the lease
 of the process's own address to the ledger, and notes under which leases a start was accepted.
 """
 
@@ -45,7 +45,7 @@ _PROGRAM = """\
 #!/bin/bash
 if [ "$1" = "-c" ]; then echo 1.4.1; exit 0; fi
 say() {{
-    exec 3<>"/dev/tcp/127.0.0.1/$DOOR" || return 1
+    exec 3<>"/dev/tcp/127.0.0.1/$GATEWAY" || return 1
     echo "$PREFECT__CLOUD__API $1" >&3
     read -r answer <&3
     exec 3>&-
@@ -59,7 +59,7 @@ say Success
 
 
 @dataclass(slots=True, kw_only=True)
-class Door:
+class GatewayStandIn:
     """Takes states from the runs' processes."""
 
     client: Client
@@ -96,7 +96,7 @@ class World:
     stack: Stack
     flow: Flow
     client: Client
-    door: Door
+    gateway: GatewayStandIn
     chance: random.Random
     ledgers: list[ServiceProcess]
     agents: list[AgentProcess]
@@ -239,8 +239,8 @@ async def everything_dies(
         bus: Bus = await exits.enter_async_context(bus_on(stack))
         client = Client(bus, flow.tenant_id)
         await eventually(lambda: _answers(client), timeout=60)
-        door = Door(client=client)
-        server = await asyncio.start_server(door.answer, "127.0.0.1", 0, backlog=1000)
+        gateway = GatewayStandIn(client=client)
+        server = await asyncio.start_server(gateway.answer, "127.0.0.1", 0, backlog=1000)
         exits.callback(server.close)
         port = server.sockets[0].getsockname()[1]
         ways = [await exits.enter_async_context(cut_before(stack.nats_url)) for _ in range(4)]
@@ -251,18 +251,18 @@ async def everything_dies(
                 return await exits.enter_async_context(
                     agent_process(
                         folder / f"agent-{n}", ways[n % len(ways)].url, flow.tenant_id,
-                        *("--name", f"agent-{n}", "--capacity", "2", "--env", f"DOOR={port}"),
+                        *("--name", f"agent-{n}", "--capacity", "2", "--env", f"GATEWAY={port}"),
                         program=_PROGRAM,
                     )
                 )  # fmt: skip
 
         world = World(
-            stack=stack, flow=flow, client=client, door=door, ledgers=ledgers, ways=ways,
+            stack=stack, flow=flow, client=client, gateway=gateway, ledgers=ledgers, ways=ways,
             agents=list(await asyncio.gather(*(an_agent(n) for n in range(agents)))),
             chance=random.Random(seed),  # noqa: S311 - a schedule of faults that can be replayed
         )  # fmt: skip
         creating = asyncio.create_task(_create(client, flow, runs))
-        await eventually(lambda: len(door.starts) > agents, timeout=60)
+        await eventually(lambda: len(gateway.starts) > agents, timeout=60)
         await world.every_trouble_once()
         await creating
         await world.run(runs, within=within, pause=pause)
@@ -271,7 +271,7 @@ async def everything_dies(
 
 async def check(world: World, *, runs: int) -> None:
     """Each accepted start once, none lost; only a run whose process was killed has no success."""
-    twice = {run: tokens for run, tokens in world.door.starts.items() if len(tokens) > 1}
+    twice = {run: tokens for run, tokens in world.gateway.starts.items() if len(tokens) > 1}
     assert not twice
     states = await world.states()
     assert sum(states.values()) == runs
@@ -280,8 +280,8 @@ async def check(world: World, *, runs: int) -> None:
         "SELECT id FROM runs.flow_run WHERE tenant_id = $1 AND state = 'Success'",
         world.flow.tenant_id,
     )
-    # Of a killed process the door may not have learned that its start was accepted: its lease was over by then.
-    assert {row["id"] for row in rows} <= world.door.starts.keys()
+    # Of a killed process the gateway may not have learned that its start was accepted: its lease was over by then.
+    assert {row["id"] for row in rows} <= world.gateway.starts.keys()
 
 
 async def _create(client: Client, flow: Flow, runs: int) -> None:

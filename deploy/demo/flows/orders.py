@@ -22,7 +22,7 @@ def fetch_orders(shop, day):
 
 @task(max_retries=2, retry_delay=timedelta(seconds=1))
 def exchange_rates(day):
-    """A source that is busy at the first call, as they are."""
+    """A source that is busy at the first call, as in reality."""
     if prefect.context.get("task_run_count", 1) == 1:
         raise ConnectionError("the rates server is busy, try again")
     prefect.context.get("logger").info("rates of %s loaded", day)

@@ -7,26 +7,27 @@
 
     query { bulk_request(request_key: "clear-late-2026-11-30") { finished total done refused items { id outcome } } }
 
-`dry_run: true` answers how many and which, and changes nothing. Actions: CANCEL, DELETE, RESTART (from what failed),
-SET_STATE (with `state`), RUN_NOW (what is scheduled); `bulk_flows` has ARCHIVE.
+`dry_run: true` returns the number and the items, and changes nothing. Actions: CANCEL, DELETE, RESTART (from failed
+tasks), SET_STATE (with `state`), RUN_NOW (scheduled runs); `bulk_flows` has ARCHIVE.
 
     selection.py (which, by the read path) -> store.py (rows) -> worker.py -> commands of `runs` and `registry`
-                                                                    decisions.py: what is proposed, what came of it
+                                                                    decisions.py: the proposals, and their results
 
-Owns `gateway.bulk_request` and `gateway.bulk_item`: what was asked, which versions were seen, what came of each.
+Owns `gateway.bulk_request` and `gateway.bulk_item`: the request, the versions that were seen, the result of each item.
 
 Guarantees
-* A key names one request of a tenant for as long as it is kept. Asked again with it, the first one's results are
-  answered, and nothing is done twice. With the same key for something else it is refused.
-* Which items are concerned is settled once. Each changes only if its version is still the one that was seen then, or
-  says why not. The ledger decides that under the row's lock, whatever version locking says.
-* A client that leaves changes nothing: the request goes on and can be read. So it does when its gateway is killed:
-  another one finds the rows without a result. What was done but not yet written down is recognised by its version.
-* Ids of another tenant are answered like ids of nothing: `not_found`.
-* One request has at most 10,000 items; a tenant has at most 4 unfinished ones, of which 2 are at work on a gateway.
-  They go in batches, so others' commands go between.
-* A restart takes up all task runs of a run that failed, or is refused: of 20,000 at most.
-* What cannot be reached (NATS, the ledger) is asked again until it can: a request ends with a result for each item.
+* A key identifies one request of a tenant as long as it is stored. A repetition with the same key returns the results
+  of the first, and nothing is done twice. Another request with the same key is refused.
+* The items are selected once. Each changes only if its version is still the one seen then; otherwise it gets a reason.
+  The ledger decides that under the row's lock, independent of version locking.
+* When a client leaves, the request goes on and can be read later. The same when its gateway is killed: another one
+  finds the rows without a result. An item that was done without a stored result is recognised by its version.
+* Ids of another tenant are answered like unknown ids: `not_found`.
+* One request has at most 10,000 items; a tenant has at most 4 unfinished ones, 2 of them active on a gateway. They are
+  done in batches, so other commands run in between.
+* A restart includes all failed task runs of a run, 20,000 at most; with more it is refused.
+* While NATS or the ledger is away, commands are repeated until they succeed: a request ends with a result for each
+  item.
 """
 
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ from services.gateway.bulk.worker import BulkWorker
 
 @dataclass(frozen=True, slots=True)
 class Bulk:
-    """What a resolver needs of it."""
+    """The interface for resolvers."""
 
     store: BulkStore
     selection: Selection

@@ -1,4 +1,4 @@
-"""What a bulk action proposes for an item, and what an answer means for it. Pure."""
+"""The proposals of a bulk action for an item, and the meaning of their answers. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from services.gateway import compat
 
 
 class Action(StrEnum):
-    """What is done to each."""
+    """The action for each item."""
 
     CANCEL = "CANCEL"
     DELETE = "DELETE"
@@ -26,7 +26,7 @@ class Action(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What came of an item."""
+    """The outcome of an item."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -42,10 +42,10 @@ FAILED = frozenset(
         State.CANCELLED,
     )
 )
-"""What a restart takes up again: states of task runs, and of flow runs that may be restarted."""
+"""States of task runs that a restart includes, and of flow runs that may be restarted."""
 
 MOST_FAILED = 20_000
-"""Task runs that one restart takes up again: they are decided in one transaction with their flow run."""
+"""Most task runs of one restart: they are decided in one transaction with their flow run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class FailedTask:
-    """A task run that a restart takes up again."""
+    """A task run that a restart includes."""
 
     id: UUID
     version: int
@@ -68,7 +68,7 @@ class FailedTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What came of an item; `state` and `version` are those it has now, as far as they are known."""
+    """The result of an item; `state` and `version` are the current ones, if known."""
 
     position: int
     outcome: Outcome
@@ -118,7 +118,7 @@ def propose(
 
 
 def result(item: Item, outcome: StateApplied | VersionConflict | Refused, *, wanted: str) -> Result:
-    """What the ledger's answer means; `wanted` is the state that was proposed."""
+    """The meaning of the ledger's answer; `wanted` is the proposed state."""
     match outcome:
         case StateApplied():
             return Result(
@@ -129,7 +129,8 @@ def result(item: Item, outcome: StateApplied | VersionConflict | Refused, *, wan
                 version=outcome.version,
             )
         case VersionConflict():
-            # The next version with what we wanted is ours: it was done, and whoever did it was killed before the note.
+            # The next version with the wanted state is ours: it was done by a worker that was killed before storing the
+            # result.
             if outcome.state == wanted and outcome.current == outcome.given + 1:
                 return Result(
                     position=item.position,
@@ -152,7 +153,7 @@ TOO_MANY_FAILED = (
 
 
 def moved_on(item: Item, *, version: int, state: str) -> Result:
-    """It is not what was seen any more."""
+    """It has changed since the request."""
     reason = f"It has moved on since it was seen at version {item.seen_version}, {item.seen_state}; look again."
     return Result(
         position=item.position,
@@ -174,7 +175,7 @@ def _refused(item: Item, reason: str) -> Result:
 
 
 def _cancelled(item: Item) -> dict[str, Any]:
-    """As the ledger cancels one run: where a process is at work it is asked to stop, elsewhere the run is over."""
+    """As the ledger cancels one run: a running process is asked to stop; without a process the run ends at once."""
     if item.seen_state in LIVE_FAMILY:
         return {"type": State.CANCELLING, "message": "Flow run is cancelling"}
     return {"type": State.CANCELLED, "message": "Flow run is cancelled"}

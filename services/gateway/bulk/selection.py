@@ -1,4 +1,4 @@
-"""Which runs or flows a bulk request concerns: the filter of the list, through the read path."""
+"""The runs or flows of a bulk request: by the filter of the list, through the read path."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class SelectionError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """What there is, with the names for people; and ids that name nothing of the tenant's."""
+    """The items found, with their names; and ids that the tenant does not have."""
 
     items: Sequence[Item]
     names: Sequence[str | None]

@@ -1,4 +1,4 @@
-"""The rows of bulk requests. The gateway's own tables; nothing else writes them."""
+"""The rows of bulk requests, in the gateway's own tables; no other code writes them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from services.gateway.bulk.decisions import Action, Item, Outcome, Result
 
 UNFINISHED_OF_TENANT = 4
 HOLD = timedelta(seconds=30)
-"""How long a gateway has a request without a sign of it; three times as long as one command may take."""
+"""The lease of a gateway on a request; three times as long as one command may take."""
 
 
 class TooManyError(Exception):
@@ -23,7 +23,7 @@ class TooManyError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One request. `arguments` are what was asked for, to tell a repeated one from another one."""
+    """One request. `arguments` are compared to distinguish a repetition from another request."""
 
     id: UUID
     tenant_id: UUID
@@ -80,12 +80,12 @@ class BulkStore:
     async def create(
         self, request: Request, items: Sequence[Item], missing: Sequence[UUID]
     ) -> Request:
-        """Keep the request with its items, and ids that name nothing; the one of this key that was there first, if any.
+        """Store the request with its items and unknown ids; returns the earlier request with this key, if any.
 
         Raises TooManyError.
         """
         async with self._database.transaction() as connection:
-            # The race: two requests of one tenant that count at once. They take turns.
+            # The race: two requests of one tenant count at once. The lock makes one wait.
             await connection.execute(
                 "SELECT pg_advisory_xact_lock(hashtextextended('bulk ' || $1::text, 0))",
                 str(request.tenant_id),
@@ -129,7 +129,7 @@ class BulkStore:
         return _request(row)
 
     async def claim(self, request_id: UUID, worker: UUID) -> bool:
-        """Whether this worker has the request now: nobody else does, and it is not finished."""
+        """Take the request for this worker; False when another has it or it is finished."""
         row = await self._database.pool.fetchrow(
             "UPDATE gateway.bulk_request SET worker = $2, held_until = now() + $3::interval"
             " WHERE id = $1 AND finished_at IS NULL AND (held_until < now() OR worker = $2) RETURNING id",
@@ -157,7 +157,7 @@ class BulkStore:
         ]
 
     async def record(self, request_id: UUID, results: Sequence[Result]) -> None:
-        """Write results down; the first of an item stands."""
+        """Store results; the first result of an item stays."""
         await self._database.pool.execute(
             "UPDATE gateway.bulk_item i"
             " SET outcome = r.outcome, reason = r.reason, state = r.state, version = r.version"
@@ -189,7 +189,7 @@ class BulkStore:
         return [Row(*row) for row in rows]
 
     async def versions(self, tenant_id: UUID, ids: Sequence[UUID]) -> dict[UUID, tuple[int, str]]:
-        """What these flow runs are now."""
+        """The current state of these flow runs."""
         rows = await self._database.pool.fetch(
             "SELECT id, version, state FROM runs.flow_run WHERE tenant_id = $1 AND id = ANY ($2::uuid[])",
             tenant_id, list(ids),

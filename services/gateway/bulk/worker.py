@@ -31,7 +31,7 @@ from services.gateway.bulk.decisions import (
 from services.gateway.bulk.store import BulkStore, Request
 from services.gateway.shares import BusyError, Shares
 
-_BATCH = 200  # items; the ledger's own batches are as large, so that others' commands go between
+_BATCH = 200  # items; as large as the ledger's own batches, so that other commands run in between
 _BATCH_OF_RESTARTS = 20  # each brings its failed task runs
 _BATCH_BYTES = 256 * 1024  # of states in one message
 _AT_ONCE = 8  # commands that take one item each
@@ -40,7 +40,7 @@ _log = log.get("gateway")
 
 
 class _AwayError(Exception):
-    """A service did not do it and did not refuse it: it is asked again later."""
+    """A service neither did it nor refused it: it is repeated later."""
 
 
 class BulkWorker:
@@ -60,7 +60,7 @@ class BulkWorker:
         )
 
     async def tick(self) -> int:
-        """Take over what nobody works at, and delete what is old; how many were taken over."""
+        """Take over requests without a worker, and delete old ones; returns how many were taken over."""
         found = await self._store.abandoned()
         for request_id in found:
             self._start(request_id)
@@ -68,11 +68,11 @@ class BulkWorker:
         return len(found)
 
     async def work(self, request_id: UUID, *, patience: float) -> None:
-        """See to it that it is worked at, and wait for its end for so many seconds."""
+        """Start work on the request, and wait this many seconds for its end."""
         await asyncio.wait([self._start(request_id)], timeout=patience)
 
     async def stop(self) -> None:
-        """Stop at once: what is left is taken over, by another gateway or after the start."""
+        """Stop at once: the rest is taken over, by another gateway or after the start."""
         tasks = list(self._tasks.values())
         for task in tasks:
             task.cancel()
@@ -93,7 +93,7 @@ class BulkWorker:
                 async with self._turns.of((request.tenant_id, None)):
                     await self._run(request)
         except Exception as error:
-            # Nothing is lost: after its hold a gateway takes the request over, this one too.
+            # Nothing is lost: after the end of the lease a gateway takes the request over, also this one.
             is_known = isinstance(error, _AwayError | BusyError) or is_outage(error)
             _log.warning(
                 "bulk_request_put_off",
@@ -132,7 +132,7 @@ class BulkWorker:
                 request.tenant_id, [i.id for i in items], sorted(FAILED), limit=MOST_FAILED + 1
             )
             if len(found) > MOST_FAILED and len(items) > 1:
-                # One after another; a run that has too many by itself is refused, and nothing of it is changed.
+                # One after another; a run that has too many by itself is refused unchanged.
                 return [r for item in items for r in await self._set_states(request, [item])]
             for flow_run_id, task_run_id, version in found:
                 failed[flow_run_id].append(FailedTask(task_run_id, version))
@@ -188,7 +188,7 @@ class BulkWorker:
             if item.id in now:
                 version, state = now[item.id]
                 return moved_on(item, version=version, state=state)
-            # It was there when the request was made: it is gone as was asked, whoever was first.
+            # It existed when the request was made, and is deleted now as requested, by us or another.
             return Result(position=item.position, outcome=Outcome.DONE, reason=GONE)
 
         return await _each(items, delete)

@@ -2,13 +2,13 @@
 
     GET /api/flow-runs/{id}/logs?format=text|ndjson&gzip=true      the log, in order of (timestamp, sequence)
         filters: text (any case), level (several by commas), logger, task_run_id
-        after=<timestamp>,<sequence>   only what comes after that line: how a broken download goes on
+        after=<timestamp>,<sequence>   only the part after that line: to continue a broken download
     GET /api/flow-runs/{id}/logs/search?text=...                   matches with their positions, and how many there are
         the same filters; limit (100, at most 1,000) and after=<position> for the next page
     GET /api/tables/{table}.csv?where=<JSON>&columns=id,name,flow.name&order=asc|desc&after=<id>
         `where` is the filter of the GraphQL list of that table; rows come in order of their ids
 
-Who asks is known as for GraphQL, by the same headers. Examples, with a key in $KEY:
+Authentication as for GraphQL, by the same headers. Examples, with a key in $KEY:
 
     curl -H "Authorization: Bearer $KEY" http://127.0.0.1:4200/api/flow-runs/$RUN/logs > run.log
     curl -H "Authorization: Bearer $KEY" -G http://127.0.0.1:4200/api/tables/flow_run.csv \\
@@ -23,14 +23,15 @@ Who asks is known as for GraphQL, by the same headers. Examples, with a key in $
             after = f"{line['timestamp']},{line['sequence']}"
 
 Guarantees
-* Memory is bounded by a page, however long the log: PostgreSQL renders it, and the next is read when it was taken.
-* A download that breaks off on our side ends its connection without the last chunk: clients see that it is not whole.
+* Memory is bounded by a page for logs of any length: PostgreSQL renders it, and the next page is read after it was
+  sent.
+* A download that fails on our side ends its connection without the last chunk: clients see that it is not complete.
 * A client that leaves cancels its query. One that reads too slowly is dropped by the server
   (`libs/runtime/http_limits`), and one whose key ends meanwhile at the next page.
-* Pages are read through the shares of the read pool (`reads.executor`), and take few of its places: one tenant's
+* Pages are read through the shares of the read pool (`reads.executor`), and use only a few connections: one tenant's
   downloads leave room for its own queries and for those of others. Beyond its share a request is answered 429 with
   Retry-After.
-* A run of another tenant is answered like one that does not exist: 404.
+* A run of another tenant is answered like an unknown one: 404.
 * Cells that a spreadsheet would take for a formula are quoted (`cells`).
 
     address and parameters   parameters, routes      the log in SQL   lines      tables   tables, cells

@@ -1,7 +1,7 @@
 """How a value becomes a cell of CSV. Pure.
 
-A spreadsheet takes a cell that begins with one of a few characters for a formula, which may send what it reads away.
-Names, messages and parameters are written by whoever may run a flow. So such a text gets an apostrophe before it, as
+A spreadsheet takes a cell that begins with one of a few characters for a formula, which may send data to another host.
+Names, messages and parameters are written by all who may run a flow. So such a text gets an apostrophe before it, as
 OWASP advises; numbers that we know to be numbers do not.
 """
 

@@ -1,9 +1,9 @@
 """A run's log in SQL: pages in order, and a search with positions.
 
-The order is (timestamp, sequence, id), which the index by run gives. PostgreSQL renders a page, because a line that
-Python takes apart and puts together again costs ten times as much. A page ends at so many lines or so many bytes.
+The order is (timestamp, sequence, id), which the index by run gives. PostgreSQL renders a page, because parsing and
+formatting a line in Python costs ten times as much. A page ends at so many lines or so many bytes.
 
-Every statement has the shape that `Reader.fetch` asks for: the tenant first, the limit of bytes last, and a size last.
+Every statement has the form that `Reader.fetch` needs: the tenant first, the limit of bytes last, and a size last.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,13 @@ from services.gateway.reads.caller import Caller
 from services.gateway.reads.statement import Matching
 
 PAGE_LINES = 1_000
-_SHOWN_CHARACTERS = 10_000  # of a line that matches; the download has all of it
+_SHOWN_CHARACTERS = 10_000  # of a matching line; the download has all of it
 
 _IS_THERE = """
 SELECT EXISTS (SELECT FROM runs.flow_run WHERE tenant_id = $1 AND id = $2), 0 AS size WHERE $3::bigint IS NOT NULL
 """
 
-# Clients resume by what a line says, so it says the same as the cursor is compared with: microseconds, in UTC.
+# Clients resume by the timestamp in a line, so it has the cursor's precision: microseconds, in UTC.
 _WHEN = """to_char(timestamp AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 _AS_TEXT = f"""
 '[' || {_WHEN} || '] ' || coalesce(level, 'INFO') || ' - ' || coalesce(name, '') || ' | ' || coalesce(message, '')
@@ -118,7 +118,7 @@ class Lines:
         form: Format,
         caller: Caller,
     ) -> Page:
-        """The lines after a place; raises as `Reader.fetch`."""
+        """The lines after a cursor; raises as `Reader.fetch`."""
         statement = _PAGE.format(filtered=_FILTERED, rendered=_RENDERED[form])
         values = [
             flow_run_id, *_values(chosen), after.timestamp, after.sequence, after.id, PAGE_LINES,

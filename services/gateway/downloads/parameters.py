@@ -1,4 +1,4 @@
-"""What the address of a download says; every refusal is a sentence that names the parameter. Pure."""
+"""The parameters in the address of a download; every refusal is a sentence that names the parameter. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ Format = Literal["text", "ndjson"]
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in the order of a log; `id` decides among lines that agree in the rest."""
+    """A position in the order of a log; `id` decides between lines that are equal in the rest."""
 
     timestamp: datetime
     sequence: int
@@ -33,7 +33,7 @@ START = Cursor(datetime(1, 1, 1, tzinfo=UTC), 0, UUID(int=0))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogFilter:
-    """Which lines of a run; what is None or empty says nothing."""
+    """A filter on the lines of a run; None or empty fields do not filter."""
 
     text: str | None = None
     levels: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class LogFilter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogDownload:
-    """A run's log as somebody wants it."""
+    """The parameters of a log download."""
 
     filter: LogFilter
     format: Format
@@ -53,7 +53,7 @@ class LogDownload:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSearch:
-    """A page of matches: those after the line at place `after`."""
+    """The parameters of a search: matches after the line at position `after`."""
 
     filter: LogFilter
     limit: int
@@ -62,7 +62,7 @@ class LogSearch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TableDownload:
-    """A table as somebody wants it; `columns` are paths along relations to one row, None: all columns of its own."""
+    """The parameters of a table; `columns` are paths along relations to one row, None: all its own columns."""
 
     where: JsonObject | None
     columns: tuple[tuple[str, ...], ...] | None
@@ -135,10 +135,10 @@ def table_download(given: Given) -> TableDownload:
 
 
 def cursor(text: str) -> Cursor:
-    """A place as a line says it: `<timestamp>,<sequence>`."""
+    """A position in the form `<timestamp>,<sequence>`."""
     when, comma, sequence = text.rpartition(",")
     try:
-        # A plus sign that nobody encoded arrives as a blank.
+        # An unencoded plus sign arrives as a blank.
         timestamp = datetime.fromisoformat(when.strip().replace(" ", "+"))
         number = int(sequence)
         if comma and timestamp.tzinfo is not None and 0 <= number <= _LAST_SEQUENCE:

@@ -1,4 +1,4 @@
-"""The addresses of downloads: who asks, what for, and the answer as a stream."""
+"""The routes of downloads: authentication, parameters, and the answer as a stream."""
 
 import asyncio
 import zlib
@@ -43,21 +43,21 @@ _log = log.get("gateway")
 
 
 class Authenticator(Protocol):
-    """Who says who asks."""
+    """The authenticator."""
 
     async def identify(self, headers: Mapping[str, str], address: str = "") -> Identity | Refused:
-        """The caller, or why it is none."""
+        """The caller, or the reason for a refusal."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """One request of somebody who is known."""
+    """One request of an authenticated caller."""
 
     path: Mapping[str, str]
     query: Mapping[str, str]
     identity: Identity
     caller: Callable[[], Caller]
-    """One for each page: the bytes of a page are let go before the next is read."""
+    """One for each page: the bytes of a page are released before the next is read."""
 
     @property
     def owner(self) -> Owner:
@@ -68,7 +68,7 @@ class _Asked:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A stream, or a body. `parts` holds the first part already: what fails before it has a status."""
+    """A stream, or a body. `parts` has the first part already, so errors before it get a status."""
 
     content_type: str
     parts: AsyncGenerator[bytes, None]
@@ -94,7 +94,7 @@ class Downloads:
         self._authenticator = authenticator
         self.lines = lines
         self._tables = tables
-        # Of the places of the read pool, so many at the most render pages, and half of these for one tenant.
+        # Most connections of the read pool that render pages at once; one tenant has half of them.
         self._pages = Shares(
             "download_pages",
             2,
@@ -119,7 +119,7 @@ class Downloads:
         ]
 
     async def identify(self, headers: Mapping[str, str], address: str) -> Identity:
-        """Who asks; raises what tells them why they are nobody."""
+        """The caller; raises an error with the reason of a refusal."""
         identity = await self._authenticator.identify(headers, address)
         if isinstance(identity, Refused):
             raise compat.error_of(identity)
@@ -227,7 +227,7 @@ class _Endpoint:
         self._handler = handler
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one GET; whoever leaves is not worked for any more."""
+        """Answer one GET; work stops when the client leaves."""
         caller = Caller(connection=scope.get(CONNECTION))
         try:
             with caller.while_there():
@@ -255,7 +255,7 @@ class _Endpoint:
             asked = _Asked(scope["path_params"], query, identity, page_caller)
             async with self._downloads.opened(owner):
                 answer = await self._handler(asked)
-                # Closed at once when the client leaves: what a page holds is let go then.
+                # Closed at once when the client leaves, to release the memory of a page.
                 async with aclosing(answer.parts):
                     first = await anext(answer.parts, b"")
                     await _start(send, answer)
@@ -270,7 +270,8 @@ class _Endpoint:
     async def _send_all(
         self, scope: Scope, send: Send, headers: Mapping[str, str], answer: _Answer, part: bytes
     ) -> None:
-        """Send to the end, or end the connection: the status was sent, so nothing else tells that it is not whole."""
+        """Send to the end, or close the connection: the status is sent already, so this is the only sign of an
+        incomplete download."""
         try:
             while scope["method"] != "HEAD":
                 await send({"type": "http.response.body", "body": part, "more_body": True})
@@ -278,7 +279,7 @@ class _Endpoint:
                 if following is None:
                     break
                 part = following
-                # A key that has ended meanwhile opens nothing more; it is looked up once a second at most.
+                # Nothing more is sent for a key that has ended meanwhile; it is looked up once a second at most.
                 await self._downloads.identify(headers, _address(scope))
         except Exception as error:
             _log.warning("download_broken_off", path=scope["path"], reason=str(error))
@@ -294,7 +295,7 @@ async def _zipped(parts: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, N
     packer = zlib.compressobj(_LEVEL_OF_GZIP, zlib.DEFLATED, 31)
     async with aclosing(parts):
         async for part in parts:
-            # Beside the loop: zlib lets go of the interpreter while it works.
+            # In a thread: zlib releases the GIL while it works.
             packed = await asyncio.to_thread(packer.compress, part)
             if packed:
                 yield packed
@@ -330,7 +331,7 @@ def _failure(error: Exception) -> tuple[int, str, str]:
         case BadRequestError():
             return error.status, str(error), "BAD_REQUEST"
         case BadVariables():
-            # The variable is ours; what people call it is the parameter.
+            # The variable is internal; people know the parameter.
             text = "; ".join(each.message for each in error.errors).replace("'$where'", "'where'")
             return 400, f"where: {text}", "BAD_REQUEST"
         case BusyError():
@@ -346,7 +347,8 @@ def _failure(error: Exception) -> tuple[int, str, str]:
 
 
 def _check_site(headers: Mapping[str, str]) -> None:
-    """A page of another site can make a browser ask; it could not read the answer, but keep the database at work."""
+    """A page of another site can make a browser send requests; it cannot read the answers, but could keep the database
+    busy."""
     if headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         msg = "A GET from a page of another site is not answered."
         raise BadRequestError(msg, status=403)

@@ -17,7 +17,7 @@ from services.gateway.reads.catalog import Table
 from services.gateway.requests import BadRequestError
 
 PAGE_ROWS = 1_000
-_ROWS, _KEY = "rows", "key_of_row"  # response keys; no column is called so
+_ROWS, _KEY = "rows", "key_of_row"  # response keys; no column has such a name
 
 Path = tuple[str, ...]
 
@@ -43,7 +43,7 @@ class Tables:
         return found if found is not None and found.key is not None else None
 
     def columns(self, table: Table, asked: TableDownload) -> Sequence[Path]:
-        """What is written; raises BadRequestError for what is no column."""
+        """The columns to write; raises BadRequestError for an unknown column."""
         if asked.columns is None:
             return [(name,) for name in table.columns]
         for path in asked.columns:
@@ -90,7 +90,7 @@ class Tables:
 
 
 def header(columns: Iterable[Path]) -> bytes:
-    """The first line: the names as they were asked for."""
+    """The first line: the names as they were requested."""
     return rows_as_csv([[".".join(path) for path in columns]])
 
 

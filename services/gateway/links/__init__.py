@@ -1,10 +1,9 @@
-"""Links that clients print and people keep: an id in an address is looked up, and the right page answered.
+"""Links that clients print and people keep: an id in an address is looked up, and the right page is sent.
 
-    /{slug}/flow/{id}  /flow/{id}  /{slug}/flow-run/{id}  /task-run/{id}  ...   domain.py: which thing is meant, pure
-                                                                               endpoint.py: where it is, and the page
+    /{slug}/flow/{id}  /flow/{id}  /{slug}/flow-run/{id}  /task-run/{id}  ...   domain.py: the object of a path, pure
+                                                                               endpoint.py: its address, and the page
 
-A link without a slug, or with a wrong one, is sent on to the tenant of what it names, if the caller may look there; ids
-of others and of nobody get the same page. Only for `GET` with `Accept: text/html`, so no client that asks for data and
-no missing asset gets a page. Where the dashboard is built its page is served, else a short one that says
-what was found.
+A link without a slug, or with a wrong one, is redirected to the tenant of its object, if the caller may read it;
+foreign and unknown ids get the same page. Only for `GET` with `Accept: text/html`, so no client that asks for data and
+no missing asset gets a page. If the dashboard is built its page is served, else a short page that says what was found.
 """

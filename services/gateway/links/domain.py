@@ -1,4 +1,4 @@
-"""Which thing a path means. Pure."""
+"""The object of a path. Pure."""
 
 import re
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from services.gateway.keys import RESERVED_SLUGS
 
 
 class Kind(StrEnum):
-    """What links are about, as addresses spell it."""
+    """The kinds of objects, as in addresses."""
 
     FLOW = "flow"
     FLOW_RUN = "flow-run"
@@ -22,14 +22,14 @@ class Kind(StrEnum):
 PAGES = frozenset({
     "api", "calendar", "limits", "login", "notifications", "runs", "search", "team", "tutorial", "user",
 })  # fmt: skip
-"""First segments that are pages of people, with or without a slug before."""
+"""First segments of pages for people, with or without a slug before."""
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A path taken apart. `id` is None where the link has none, or one that is no id."""
+    """A parsed path. `id` is None if the link has none, or an invalid one."""
 
     slug: str | None
     kind: Kind | None
@@ -37,7 +37,7 @@ class Link:
 
 
 def link_of(path: str) -> Link | None:
-    """What a path names; None for a path that is no link."""
+    """The object of a path; None for a path that is not a link."""
     parts = path.strip("/").split("/")
     slug = None
     if parts[0] not in RESERVED_SLUGS:

@@ -32,7 +32,7 @@ class Links:
         self._base_path = base_path
 
     def link(self, scope: Scope, headers: Headers) -> Link | None:
-        """What a request asks for, where a person may be sent a page for it."""
+        """The object of a request, if a page may be sent for it."""
         if not asks_for_a_page(scope["method"], headers.get("accept", "")):
             return None
         return None if scope["path"] == "/" else link_of(scope["path"])
@@ -43,8 +43,8 @@ class Links:
         if isinstance(identity, str):
             # The dashboard asks for the key by itself.
             status = 200 if self._dashboard.page("") is not None else 401
-            # A browser sends no strict cookie with a link that it followed from elsewhere, but does when the page
-            # that came of it asks again.
+            # A browser does not send a strict cookie when it follows a link from another site, but does for later
+            # requests of the page.
             again = [(b"refresh", b"0")] if headers.get("sec-fetch-site") == "cross-site" else []
             await self._page(send, status, "Not known", identity, again)
             return
@@ -70,7 +70,7 @@ class Links:
             await self._page(send, 200, found.name, found.sentence)
 
     async def _identity(self, headers: Headers, scope: Scope) -> Identity | str:
-        """Who asks, or why that is not known."""
+        """The caller, or the reason for a refusal."""
         try:
             identity = await identified(self._authenticator, headers, scope)
         except BusyError as error:
@@ -126,7 +126,7 @@ class Links:
 
 
 def _tenants(identity: Identity) -> list[UUID] | None:
-    """The tenants that the caller may look into; None for all."""
+    """The tenants that the caller may read; None for all."""
     if identity.any_tenant:
         return None
     return [identity.tenant_id, *identity.may_enter]

@@ -1,4 +1,4 @@
-"""The plans of the mutations that were asked last."""
+"""The cache of mutation plans."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +13,7 @@ from services.gateway.reads.documents import Lifted, lift, slots_of
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A plan, and the literals that this request gives it."""
+    """A plan, and the literals of this request."""
 
     plan: MutationPlan
     literals: tuple[Any, ...]
@@ -24,7 +24,7 @@ class Found:
 
 
 class MutationPlans:
-    """Compiles each document once, as long as it is remembered; `compiles=False` compiles none."""
+    """Compiles each document once, as long as it is cached; `compiles=False` compiles none."""
 
     def __init__(
         self, schema: GraphQLSchema, *, count: int, size: int, compiles: bool = True

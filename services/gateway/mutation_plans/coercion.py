@@ -1,4 +1,5 @@
-"""How the values of a request become the arguments of a mutation: conversions made once, called for each request."""
+"""Coercion of a request's values to the arguments of a mutation: conversions are made once, and called for each
+request."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,11 +24,11 @@ FromRequest = Callable[[Literals, Variables], Any]
 
 
 class NotCoveredError(Exception):
-    """The request does not fit the plan; graphql-core shall answer it."""
+    """The request does not fit the plan; graphql-core must answer it."""
 
 
 def given(value: Any) -> Any:
-    """The value; raises where a variable of it was not given."""
+    """The value; raises when one of its variables was not given."""
     if value is Undefined:
         raise NotCoveredError
     return value
@@ -50,7 +51,7 @@ def fit_json(convert: FromJson, value: Any) -> Any:
 
 
 def from_json(kind: GraphQLInputType) -> FromJson:
-    """How a JSON value becomes a value of the type; raises what `fit` takes for "does not fit"."""
+    """Converts a JSON value to a value of the type; raises an exception that `fit` takes for "does not fit"."""
     is_required = isinstance(kind, GraphQLNonNull)
     from_present = _from_present(_nullable(kind))
 
@@ -73,7 +74,8 @@ def _from_present(kind: GraphQLInputType) -> FromJson:
         return _object_from_json(kind)
     if isinstance(kind, GraphQLEnumType):
         values = {name: kind.parse_value(name) for name in kind.values}
-        return values.__getitem__  # a KeyError does not fit, nor does the TypeError of a list
+        # A KeyError means "does not fit", and so does the TypeError of a list.
+        return values.__getitem__
     if isinstance(kind, GraphQLScalarType):
         return kind.parse_value
     raise NotCoveredError
@@ -96,8 +98,8 @@ def _object_from_json(kind: GraphQLInputObjectType) -> FromJson:
             raise NotCoveredError
         values = {}
         for name, item in value.items():
-            attribute, from_present, is_required = parts[name]  # a KeyError does not fit either
-            # One call a field: a batch of log lines has thousands.
+            attribute, from_present, is_required = parts[name]  # a KeyError means "does not fit"
+            # One call for each field: a batch of log lines has thousands.
             if item is not None:
                 values[attribute] = from_present(item)
             elif is_required:

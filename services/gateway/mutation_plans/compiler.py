@@ -1,4 +1,4 @@
-"""From a validated document to its plan."""
+"""Compiles a validated document to its plan."""
 
 from collections.abc import Callable
 from enum import Enum
@@ -133,7 +133,7 @@ class _Compiler:
             found |= nested
         return found
 
-    # what is selected
+    # the selection
 
     def projection(self, selections: SelectionSetNode, kind: GraphQLObjectType) -> Project:
         parts: list[tuple[str, Project]] = []
@@ -178,10 +178,10 @@ class _Compiler:
 
         return nested
 
-    # what is given
+    # the arguments
 
     def value(self, node: ValueNode, kind: GraphQLInputType) -> FromRequest:
-        """How the value at `node` is made from a request's literals and variables."""
+        """A function that makes the value at `node` from a request's literals and variables."""
         if isinstance(node, VariableNode):
             name = node.name.value
             return lambda _literals, variables: variables.get(name, Undefined)

@@ -1,4 +1,4 @@
-"""A compiled mutation, and how it is run."""
+"""A compiled mutation, and its execution."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,7 @@ class MutationPlan:
     async def run(
         self, context: Context, arguments: Sequence[Any]
     ) -> tuple[dict[str, Any], list[GraphQLError]]:
-        """Never raises NotCoveredError: what has begun is not begun again elsewhere."""
+        """Never raises NotCoveredError: a started mutation must not start again elsewhere."""
         data: dict[str, Any] = {}
         errors: list[GraphQLError] = []
         for field, argument in zip(self.fields, arguments, strict=True):

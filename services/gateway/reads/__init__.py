@@ -33,18 +33,18 @@ Each request that is a query:
     answers = await reader.execute(plan, tenant_id)            # dict[response key, bytes | GraphQLError]
     body = plan.render(answers)                                # b'{"data":{...}}' or with "errors"; HTTP 200
 
-`execute(..., caller=...)` says for whom: their share of the pool is used, the statement is cancelled when they leave,
-and what they are answered is counted until `caller.let_go()`. It raises `BusyError` (`services/gateway/shares.py`)
-when their share is not free in time.
+`execute(..., caller=...)` uses the caller's share of the pool, cancels the statement when the caller leaves, and counts
+the bytes of the answer until `caller.let_go()`. It raises `BusyError` (`services/gateway/shares.py`) when the share is
+not free in time.
 
 `variables` is a dict or None; undeclared ones are ignored. Both `recall` and `compile` raise `BadVariables`
 (`.errors`, a list of GraphQLError) when the declared variables do not fit, and `GraphQLError` when the document asks
 for more than the limits allow.
 
 Root fields that are not ours (`hello`, `api`, `reference_data`, `auth_info`, `__schema`, ...): `plan.foreign` is then a
-DocumentNode reduced to those fields (else None). Execute it with graphql-core and the same variables, and pass what
-came out: `plan.render(answers, data=result.data, errors=result.errors)`; the fields come out in the document's order.
-A document with foreign fields is never recalled.
+DocumentNode reduced to those fields (else None). Execute it with graphql-core and the same variables, and pass the
+result: `plan.render(answers, data=result.data, errors=result.errors)`; the fields come out in the document's order. A
+document with foreign fields is never recalled.
 
 Ours besides the tables: `mapped_children`, `get_task_run_info`, `utility_downstream_tasks`, `utility_upstream_tasks`,
 and the derived roots (`derived_roots`): counts and durations of runs by bucket and by flow (`buckets`), a run's mapped
@@ -66,9 +66,9 @@ Guarantees
   several; by default there are none, and nothing below another tenant is shown.
 * Values are bound, never interpolated; identifiers come from the catalog, never from the client.
 * Null operands collapse to TRUE, as Hasura's setting `V1_BOOLEAN_NULL_COLLAPSE` does.
-* Every list has a limit (see `limits`).
+* Every list has a limit (see `document_limits`).
 
-* Whatever a client sends is answered or refused with a reason; a value that cannot be is the error of its field alone.
+* Every request is answered or refused with a reason; an invalid value is an error of its field only.
 
 Where to look
 -------------
@@ -76,7 +76,7 @@ Where to look
     what a filter or ordering means   predicates  how the rows of a list are chosen   pages
     how rows become JSON              compiler    a root field that is no table       sources, derived
     why a task run waits              waiting     what is counted by bucket           buckets
-    what a client may write           values      how much it may ask for             limits
+    what a client may write           values      how much it may ask for    document_limits
     what counts as the same document  documents, inputs
 
 Its answers are compared with a slow evaluator in Python (`tests/integration/gateway/reads/test_differential.py`), its
@@ -84,14 +84,14 @@ plans with the indexes of a large database (`test_plans.py`). `tests/bench/reads
 with flow, project and task-run counts take about 1.1 times as long as SQL written by hand, and a twentieth of what
 resolvers with data loaders take.
 
-When PostgreSQL is gone every field of ours answers an error that says so and the next request tries again; NATS plays
-no part here. It never writes, never calls a service, and keeps no state but the cache of compiled documents.
+When PostgreSQL is gone every field answers an error that says so, and the next request tries again; NATS is not used
+here. It never writes, never calls a service, and keeps no state except the cache of compiled documents.
 """
 
+from services.gateway.reads.document_limits import DocumentLimits
 from services.gateway.reads.executor import Reader
 from services.gateway.reads.inputs import BadVariables
-from services.gateway.reads.limits import Limits
 from services.gateway.reads.path import ReadPath
 from services.gateway.reads.plans import Plan, RowPlan
 
-__all__ = ["BadVariables", "Limits", "Plan", "ReadPath", "Reader", "RowPlan"]
+__all__ = ["BadVariables", "DocumentLimits", "Plan", "ReadPath", "Reader", "RowPlan"]

@@ -1,4 +1,4 @@
-"""Who a read is for: whose share it uses, whether they are still there, and how much they were answered already."""
+"""The caller of a read: its share, whether it is still connected, and the bytes answered so far."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from services.gateway.reads.statement import too_much
 from services.gateway.shares import Owner, Shares
 
 SECONDS = 30.0  # of PostgreSQL's time, for all reads of one request
-_FREE = 16 * 1024  # bytes of an answer that no share is asked for
+_FREE = 16 * 1024  # bytes of an answer that need no share
 
 
 class Connection(Protocol):
-    """The client's connection, as far as reads look at it."""
+    """The parts of the client's connection that reads use."""
 
     @property
     def is_lost(self) -> bool:
         """Whether the client has left."""
 
     def when_lost(self, call: Callable[[], object]) -> Callable[[], None]:
-        """Call once if the client leaves; the answer takes it back."""
+        """Call the function once if the client leaves; cancelled by the answer."""
 
 
 @dataclass(slots=True)
@@ -49,7 +49,7 @@ class Caller:
             raise too_much(msg)
 
     async def hold(self, shares: Shares, size: int) -> None:
-        """Count bytes that are kept until the request is answered; BusyError when there is no room for them in time."""
+        """Count bytes in memory until the request is answered; BusyError when there is no room for them in time."""
         self.answered += size
         if self.answered > _FREE:
             size = shares.capped(size)
@@ -57,13 +57,13 @@ class Caller:
             self._held.append((shares, size))
 
     def let_go(self) -> None:
-        """The request is answered, or nobody waits for it."""
+        """The request was answered, or its client has left."""
         for shares, size in self._held:
             shares.release(self.owner, size)
         self._held.clear()
 
     def while_there(self) -> "_WhileThere":
-        """`with` it: if the client leaves, the task is cancelled, and with it what PostgreSQL does for it."""
+        """A context: if the client leaves, the task is cancelled, and with it its statement in PostgreSQL."""
         return _WhileThere(self)
 
 

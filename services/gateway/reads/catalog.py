@@ -1,4 +1,4 @@
-"""What can be read: tables, columns and relationships, derived from `libs.schema` and one declaration.
+"""The readable tables, columns and relationships, derived from `libs.schema` and one declaration.
 
 The tables themselves say which columns GraphQL shows (`libs.schema.base.Shown`); a column that says nothing is private,
 and so is a table of none. The declaration below is the rest: which columns are computed, and how tables are related.
@@ -22,7 +22,7 @@ from services.gateway.reads.waiting import WHY_A_TASK_RUN_WAITS
 class Column:
     """A column as GraphQL sees it. `sql` is an expression in which `{t}` is the table's alias.
 
-    A column that is the later of the stored one and another moment also says how to ask whether that other moment is
+    A column that is the later of the stored time and another time also has the condition that the other time is
     `{after}` (`later_of`): comparing the expression itself would evaluate it for every row of the table.
     """
 
@@ -53,7 +53,7 @@ class Table:
     """A table as GraphQL sees it.
 
     `source` goes into FROM. `tenant` is the column that must equal the reader's tenant. `key` is None when there is no
-    `_by_pk` field. `tie_breaker` orders what is equal under the client's own ordering by the column it follows.
+    `_by_pk` field. `tie_breaker` orders rows that are equal in the client's ordering.
     """
 
     name: str
@@ -80,9 +80,9 @@ TRAVERSAL = "utility_traversal"
 
 # The declaration -----------------------------------------------------------------------------------------------------
 
-# What keeps runs of a flow's schedule from being planned: what the scheduler found, or, where the schedule is off, the
-# required parameters for which it was not started, or that it has no clocks. The flow's own defaults do not count then,
-# as in the peer.
+# Why no runs of a flow's schedule are planned: the scheduler's reason, or, if the schedule is off, the required
+# parameters that prevented its start, or that it has no clocks. The flow's own defaults do not count then, as in
+# Prefect Server.
 _WHY_NOTHING_IS_PLANNED = """COALESCE(
     (SELECT s.reason FROM scheduler.schedule s WHERE s.flow_id = {t}.id AND s.tenant_id = $1 AND s.active),
     (SELECT 'schedule_off: parameters_missing: ' || string_agg(DISTINCT p ->> 'name', ', ' ORDER BY p ->> 'name')
@@ -126,7 +126,7 @@ _COMPUTED = {
     },
     "flow_run": {
         **_name("created_by_name", name_of("created_by")),
-        # Pings are kept apart from the ledger (ARCHITECTURE.md); clients see the newest sign of life.
+        # Pings are stored separately from the ledger (ARCHITECTURE.md); clients see the newest sign of life.
         "heartbeat": Column(
             name="heartbeat", scalar="timestamptz", nullable=True,
             sql="GREATEST({t}.heartbeat, (SELECT s.at FROM heartbeat.last_seen s"
@@ -134,11 +134,11 @@ _COMPUTED = {
             later_of="{t}.id IN (SELECT s.flow_run_id FROM heartbeat.last_seen s"
                      " WHERE s.tenant_id = $1 AND s.at {after})",
         ),
-        # Dropped by the peer, still selected by the command line of Core <= 0.12.
+        # Removed in Prefect Server, still selected by the command line of Core <= 0.12.
         "duration": Column(
             name="duration", scalar="interval", nullable=True, sql="({t}.end_time - {t}.start_time)",
         ),
-        # What the cap of log lines turned away, or nobody would know that the log is not whole.
+        # The number of log lines that the cap dropped: shows that the log is not complete.
         "log_lines_dropped": Column(
             name="log_lines_dropped", scalar="bigint", nullable=False,
             sql="COALESCE((SELECT u.dropped FROM runs.log_usage u"

@@ -1,4 +1,4 @@
-"""A root field becomes one SQL expression that is its JSON.
+"""Compiles a root field to one SQL expression that yields its JSON.
 
     flow_run(where: .., limit: 5) { id flow { name } states { state } }
 
@@ -8,8 +8,8 @@
                      (SELECT coalesce(json_agg(o), '[]') FROM (SELECT .. ) o) AS "states"
               FROM (SELECT t1.* FROM flow_run t1 WHERE tenant AND .. ORDER BY .. LIMIT ..) t1) o
 
-The rows are chosen innermost, so that what is nested is looked up for the rows of the page only. Whole rows are turned
-into JSON by PostgreSQL, whose rendering of timestamps, intervals and JSON columns is the one that clients know.
+The rows are selected innermost, so that nested rows are looked up for the rows of the page only. PostgreSQL turns rows
+into JSON, because clients know its format of timestamps, intervals and JSON columns.
 """
 
 from collections.abc import Callable
@@ -43,7 +43,7 @@ from services.gateway.reads.values import int_value
 
 _SOURCES = {"mapped_children": mapped_children, "get_task_run_info": task_run_info}
 _MISSING = {"get_task_run_info": "Invalid task run ID"}  # the text that clients know
-_LONGEST_IDENTIFIER = 63  # PostgreSQL cuts longer ones; a response key must not be
+_LONGEST_IDENTIFIER = 63  # PostgreSQL cuts longer ones; a response key must not be cut
 _WIDEST_ROW = 1_600  # PostgreSQL has 1,664 columns a row at most
 
 
@@ -103,7 +103,7 @@ class Compiler:
         return replace(root, table=table, tenant=_named_tenant(self._catalog[table], arguments))
 
     def row(self, statement: Statement, table: Table, fields: list[FieldNode]) -> Root:
-        """Compile the row of a table whose id the gateway gives."""
+        """Compile the row of a table with an id from the gateway."""
         writer = _Writer(self._catalog, self._types, self._resolver, self._selections, statement)
         sql = writer.by_key(table, Given(lambda inputs: inputs.row_id), fields)
         return finished("row", sql, statement, None)
@@ -203,7 +203,7 @@ class _Writer:
     def _columns(
         self, table: Table, alias: str, fields: list[FieldNode], cost: Cost, *, depth: int
     ) -> list[tuple[str, str]]:
-        """What is selected of a row: response keys and expressions."""
+        """The selection of a row: response keys and expressions."""
         self.statement.check_depth(depth, "The document")
         found = []
         for key, nodes in self._selections.of(fields).items():
@@ -290,7 +290,7 @@ class _Writer:
         ]
         if not columns:
             return "count(*)"
-        # Of one column those that are not null, of several the rows, as count() in PostgreSQL has it.
+        # For one column the values that are not null, for several the rows, as count() in PostgreSQL.
         what = columns[0] if len(columns) == 1 else f"({', '.join(columns)})"
         return f"count({'DISTINCT ' if arguments.get('distinct') is True else ''}{what})"
 

@@ -1,8 +1,8 @@
 """Root fields whose rows are computed from the tables: counts by bucket, summaries, matches.
 
-Each is declared once: its arguments, the columns of its rows, and the SQL that stands in FROM. The types (`types`) and
-the statement (`compiler`) are made from that, so a derived root is a list like a table's, but flat and without a page:
-its source bounds how many rows it has and how many it reads.
+Each is declared once: its arguments, the columns of its rows, and the SQL for FROM. The types (`types`) and the
+statement (`compiler`) are made from that. So a derived root is a list like a table's, but flat and without paging: its
+source bounds the rows that it has and reads.
 
 Every source keeps each table it names to the tenant (`$1`), as the compiler does for tables.
 """
@@ -30,7 +30,7 @@ _CONVERSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument: the name of its type in the read path, whether it must be given, and what it means."""
+    """An argument: the name of its type in the read path, whether it is required, and its meaning."""
 
     type: str
     description: str
@@ -41,7 +41,7 @@ class Argument:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What one field was asked, for the source that writes its SQL."""
+    """The arguments of one field, for the source that writes its SQL."""
 
     catalog: Catalog
     statement: Statement
@@ -81,7 +81,7 @@ class Derived:
     """A root field that answers a list of flat rows.
 
     `columns` maps a column of the source to the scalar that GraphQL shows it as, with `!` where it is never null.
-    `table` is the table that it tells about: who may not read that may not ask this.
+    `table` is the table that it is about: without permission for that table this is refused.
     """
 
     name: str

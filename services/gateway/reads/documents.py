@@ -1,8 +1,8 @@
 """Documents without their literals: what makes a compiled document reusable.
 
-Prefect's clients write ids and timestamps into the document itself, so no two texts are equal. `lift` takes string and
-number literals out in one scan, without parsing; what is left, the skeleton, is the same for all of them and keys the
-cache of compiled documents.
+Prefect's clients write ids and timestamps into the document itself, so no two texts are equal. `lift` removes string
+and number literals in one scan, without parsing. The rest, the skeleton, is the same for all of them, and is the key of
+the cache of compiled documents.
 """
 
 import re
@@ -22,11 +22,10 @@ from graphql import (
 
 from services.gateway.caches import BoundedCache
 
-# One group, so that `split` gives what stands between the literals and the literals, by turns. The pattern begins with
-# the characters that a literal may begin with, which makes the search for them a search for bytes; the lookbehinds then
-# say which it was. Comments and block strings are matched so that quotes inside them are not taken for strings, and a
-# string without an end up to where its line ends: looked for again from each quote in it, it would cost a megabyte of
-# quotes squared.
+# One group, so that `split` returns the text between the literals and the literals, in turns. The pattern begins with
+# the first characters of literals, so the search for them is a search for bytes; the lookbehinds then show which one it
+# was. Comments and block strings are matched so that quotes inside them are not taken for strings. A string without an
+# end is matched to the end of its line: otherwise the search would start again at each quote in it, in quadratic time.
 _LITERAL = re.compile(
     r'(["#\-0-9](?:'
     r'(?<=")(?:""(?:\\"""|[^"]|"(?!""))*"""|[^"\\\n\r]*(?:\\.[^"\\\n\r]*)*"?)'
@@ -48,7 +47,7 @@ class Lifted:
 
 
 _plain: BoundedCache[str, Lifted] = BoundedCache(count=256, size=2_500_000)
-"""Documents without literals, as clients that send variables repeat them: found by their text instead of scanned."""
+"""Cached documents without literals, which clients with variables repeat: found by their text without a scan."""
 
 
 def lift(text: str) -> Lifted:
@@ -70,9 +69,9 @@ def lift(text: str) -> Lifted:
 
 
 def _decode(token: str) -> tuple[str | None, Any]:
-    """The mark that stands for the literal (control characters, which no document contains) and its value.
+    """The placeholder for the literal (control characters, which no document contains) and its value.
 
-    No mark for what stays in place: comments, block strings, and what is for the parser or validation to refuse.
+    No placeholder for text that stays: comments, block strings, and literals that the parser or validation must refuse.
     """
     if token[0] == '"':
         if token.startswith('"""') or len(token) == 1 or token[-1] != '"':
@@ -87,12 +86,12 @@ def _decode(token: str) -> tuple[str | None, Any]:
         return None, None
     if not token.lstrip("-").isdigit():
         return "\x03", float(token)
-    # Out of range stays in place, so that validation refuses it whether or not the skeleton is known.
+    # Numbers out of range stay in the document, so that validation refuses them, also for a known skeleton.
     return ("\x02", int(token)) if _is_int(token) else (None, None)
 
 
 def _is_int(digits: str) -> bool:
-    """Whether GraphQL's Int holds it. Python itself refuses to read thousands of digits."""
+    """Whether it fits GraphQL's Int. Python itself refuses to parse thousands of digits."""
     return len(digits) <= len(str(_INT_MIN)) and _INT_MIN <= int(digits) <= _INT_MAX
 
 
@@ -126,9 +125,9 @@ class _Literals(Visitor):
 
 
 def slots_of(lifted: Lifted, document: DocumentNode) -> dict[int, int] | None:
-    """Where each lifted literal stands in the document: offset to index.
+    """The position of each lifted literal in the document: offset to index.
 
-    None when the scan and the parser disagree about this document: it is then cached under its whole text.
+    None when the scan and the parser differ for this document: it is then cached by its whole text.
     """
     visitor = _Literals()
     visit(document, visitor)

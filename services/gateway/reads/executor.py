@@ -1,7 +1,7 @@
-"""Runs plans as the role that may only read.
+"""Runs plans with the read-only role.
 
-All root fields of a document go in one statement: one round trip and one snapshot. If that fails, each is asked alone,
-so that one field's error (a regular expression that PostgreSQL does not take) does not take the others.
+All root fields of a document go in one statement: one round trip and one snapshot. If that fails, each runs alone, so
+that one field's error (for example an invalid regular expression) does not affect the others.
 """
 
 import asyncio
@@ -31,15 +31,15 @@ _SETTINGS = {
     "intervalstyle": "postgres",
     # Compiling a statement to machine code costs more than these statements.
     "jit": "off",
-    # A count over months may take one core, not every core from the writers beside it; and starting helpers costs more
-    # than most of these statements.
+    # A count over months may take one core, but must not take all cores from the writers; and starting parallel workers
+    # costs more than most of these statements.
     "max_parallel_workers_per_gather": "0",
 }
 _STATEMENTS = 500  # prepared per connection; one per compiled document
 _PATIENCE = 10.0  # seconds
 _REGEX_TIMEOUT = 2.0  # seconds; a regular expression may take for ever on one row
 _LIKE_TIMEOUT = 5.0  # seconds; a search of many logs takes some
-_LARGE = 4 << 20  # bytes of an answer that is asked for once more when there is room
+_LARGE = 4 << 20  # bytes of an answer that is read again when there is room
 _LONGEST_STATEMENT = 256 * 1024  # the driver's default of 15 KiB would leave dashboards unprepared
 
 
@@ -64,8 +64,8 @@ class Reader:
         self._log = log.get("gateway")
         self._answer_limit = answer_limit
         self._cancelled: set[int] = set()
-        """Connections, by PostgreSQL's process, of which a statement was cancelled since they were taken."""
-        # Whoever has most, others find a connection free.
+        """Connections (by PostgreSQL's pid) with a statement cancelled since they were taken."""
+        # Even when one tenant uses its maximum, others find a free connection.
         spare = pool_size // 4
         self._connections = Shares(
             "reads", pool_size, of_tenant=pool_size - spare, of_key=pool_size - spare - spare // 2,
@@ -75,7 +75,7 @@ class Reader:
             "patterns", 2, of_tenant=1, of_key=1,
             patience=_PATIENCE, what="their reads with regular expressions to end",
         )  # fmt: skip
-        # They use a core each; half of the connections are left to reads that do not.
+        # Each uses a core; half of the connections are left for other reads.
         searches = max(2, pool_size // 2)
         like = Shares(
             "searches", searches, of_tenant=searches // 2, of_key=searches // 2,
@@ -107,7 +107,7 @@ class Reader:
             statement_cache_size=_STATEMENTS,
             max_cacheable_statement_size=_LONGEST_STATEMENT,
             max_cached_statement_lifetime=0,
-            # The server ends a statement first; this is for a server that does not answer at all.
+            # The server cancels a statement earlier; this is for a server that does not answer at all.
             command_timeout=self._statement_timeout + 5,
             server_settings=_SETTINGS
             | {"statement_timeout": str(int(self._statement_timeout * 1000))},
@@ -130,11 +130,11 @@ class Reader:
     ) -> dict[str, bytes | GraphQLError]:
         """The JSON of every root field that is ours, or its error.
 
-        `visible_tenants` are the tenants that `tenant` lists, beside the caller's own: whoever may speak for several
-        must find them to choose one. Nothing else of theirs is shown, unless the caller may read `any_tenant` of them:
-        then a field that asks for one (`where: {tenant_id: {_eq: ..}}`) is answered with its rows.
+        `visible_tenants` are the tenants that `tenant` lists, beside the caller's own: a caller with several must find
+        them to choose one. Nothing else of them is shown, unless the caller may read `any_tenant` of them: then a field
+        that names one (`where: {tenant_id: {_eq: ..}}`) returns its rows.
 
-        The answers are kept for the `caller` until it lets go of them. Raises BusyError when no field could be asked.
+        The answers count for the `caller` until it releases them. Raises BusyError when no field could be read.
         """
         caller = caller or Caller((tenant_id, None))
         answers: dict[str, bytes | GraphQLError] = dict(plan.failed)
@@ -197,10 +197,10 @@ class Reader:
         *,
         matching: Matching = Matching.NONE,
     ) -> Sequence[Any]:
-        """The row of a statement that is written elsewhere, within the same shares and limits; without its last column.
+        """The row of another module's statement, within the same shares and limits; without its last column.
 
-        Its first parameter is the tenant, its last the most bytes that it may answer; its last column is how many they
-        are. Raises GraphQLError and BusyError.
+        Its first parameter is the tenant, its last the most bytes of the answer; its last column is their number.
+        Raises GraphQLError and BusyError.
         """
         try:
             return await self._row(_Asked(statement, tenant_id, values, matching), caller)
@@ -241,7 +241,7 @@ class Reader:
                 return await self._within_limits(asked, caller)
 
     async def _within_limits(self, asked: "_Asked", caller: Caller) -> Sequence[Any]:
-        """A large answer is asked for again once there is room for it: how large it is is known only then."""
+        """A large answer is read again once there is room for it: its size is known only after the first attempt."""
         caller.check_seconds()
         async with self._connections.of(caller.owner):
             row, size = await self._fetch(asked, _LARGE, caller)
@@ -276,8 +276,8 @@ class Reader:
             try:
                 row = await self._fetch_row(self._pool, asked, limit)
             except LOST:
-                # The connection died while nobody looked (PostgreSQL was restarted). A read may be asked twice; the
-                # pool has thrown that connection away.
+                # The connection died while idle (PostgreSQL was restarted). A read may be repeated; the pool has
+                # dropped that connection.
                 row = await self._fetch_row(self._pool, asked, limit)
         except TimeoutError:
             if asked.matching is Matching.NONE:
@@ -312,8 +312,8 @@ class Reader:
     async def _reset(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
         """A read leaves nothing behind, so a connection goes back to the pool without a round trip.
 
-        But where a statement was cancelled: PostgreSQL may hear of it when that has ended already, and would cancel the
-        next one instead, which is somebody else's.
+        But after a cancelled statement: PostgreSQL may get the cancellation late, and would cancel the next statement,
+        of another caller.
         """
         pid = connection.get_server_pid()
         if pid in self._cancelled:
@@ -324,7 +324,7 @@ class Reader:
                 await connection.execute("SELECT 1")
 
     def _told(self, error: Exception, key: str) -> GraphQLError:
-        """What a client is told: the truth about its own values, nothing about ours."""
+        """The error for the client: details about its own values, nothing about our internals."""
         if isinstance(error, GraphQLError):
             return at_key(error, key)
         if isinstance(error, BusyError):
@@ -351,7 +351,7 @@ class Reader:
 
 @dataclass(slots=True)
 class _Box:
-    """What statements that match patterns may take: so many places, and so many seconds each."""
+    """Limits for statements with patterns: slots, and seconds for each."""
 
     places: Shares
     seconds: float
@@ -360,7 +360,7 @@ class _Box:
 
     @property
     def sentence(self) -> str:
-        """What a client is told whose statement took longer."""
+        """The error for a statement that took longer."""
         return f"A query with {self.what} may take {self.seconds:g} s; {self.advice}."
 
 

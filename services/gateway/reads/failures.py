@@ -1,4 +1,4 @@
-"""Which failures of a statement are of its connection, and which of one field."""
+"""Classifies failures of a statement: of its connection, or of one field."""
 
 import asyncpg
 from graphql import GraphQLError
@@ -9,16 +9,16 @@ LOST = (
     asyncpg.PostgresConnectionError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    # What a connection that was cut in idleness raises at its next use.
+    # The errors of a connection that was cut while idle, at its next use.
     asyncpg.InternalClientError,
     ConnectionError,
 )
 
 
 def is_of_one_field(error: Exception) -> bool:
-    """Whether asking the fields one by one may answer some of them.
+    """Whether running the fields one by one may answer some of them.
 
-    Not after a time-out: the client would have gone before the second one.
+    Not after a time-out: the client would leave before the second one.
     """
     if isinstance(error, GraphQLError):  # a limit of the request
         return False

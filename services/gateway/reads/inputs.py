@@ -1,8 +1,8 @@
-"""What a client gave: arguments resolved to trees whose leaves are looked up again at each use.
+"""A client's arguments, resolved to trees whose leaves are looked up again at each use.
 
-Compiling depends on the structure of what was given (which keys, which of them null, which lists empty, which enum and
-boolean values) but not on the texts and numbers. A tree holds the structure; its leaves are `Given`, which fetch the
-value from the literals and variables of the request at hand. `shape_of` is the structure of the variables as a key.
+Compiling depends on the structure of the arguments (which keys, which of them null, which lists empty, which enum and
+boolean values) but not on the texts and numbers. A tree has the structure; its leaves are `Given`, which fetch the
+value from the literals and variables of the current request. `shape_of` is the structure of the variables as a key.
 
 The order of keys in an object is kept, since `order_by: {name: asc, version: desc}` means it; graphql-core's own
 coercion gives them in the order of their definition.
@@ -101,7 +101,7 @@ def declared_variables(
 
 
 def check_variables(declared: tuple[Declared, ...], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the declared variables that were given; raises BadVariables. Defaults are filled in by the compiler."""
+    """The declared variables that were given; raises BadVariables. Defaults are filled in by the compiler."""
     errors: list[GraphQLError] = []
     kept: dict[str, Any] = {}
     for variable in declared:
@@ -188,7 +188,8 @@ class Resolver:
         if is_list_type(kind):
             return self._list(node, kind.of_type)
         if isinstance(kind, GraphQLInputObjectType):
-            if not isinstance(node, ObjectValueNode):  # validated; a schema that changed under us
+            # Validated before; only possible if the schema has changed.
+            if not isinstance(node, ObjectValueNode):
                 raise _unfit(node, kind)
             return {
                 field.name.value: self.tree(field.value, kind.fields[field.name.value].type)
@@ -226,7 +227,8 @@ class Resolver:
         return Given(lambda inputs: [get(inputs) for get in getters], many=True, empty=not getters)
 
     def _getter(self, node: ValueNode) -> Get:
-        """How to fetch the value of a node without a type: a lifted literal, a variable, or what they are inside of."""
+        """A function for the value of a node without a type: a lifted literal, a variable, or a value that contains
+        them."""
         slot = self._slots.get(node.loc.start) if node.loc is not None else None
         match node:
             case StringValueNode() | IntValueNode() | FloatValueNode() if slot is not None:

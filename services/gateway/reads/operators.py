@@ -11,9 +11,9 @@ TEXT_COMPARISONS = (
 JSON_COMPARISONS = ("_contains", "_contained_in")
 ORDERS = ("asc", "asc_nulls_first", "asc_nulls_last", "desc", "desc_nulls_first", "desc_nulls_last")
 COMPARABLE = frozenset({"uuid", "timestamptz", "interval", "Int", "bigint", "String"})
-"""What min and max are offered for."""
+"""Types with min and max."""
 NUMERIC = frozenset({"Int", "bigint"})
-"""What sums, averages and spreads are offered for."""
+"""Types with sums, averages and deviations."""
 AGGREGATES = ("max", "min", "sum", *sorted(FLOATS))
 
 

@@ -1,4 +1,4 @@
-"""The rows that the arguments of a list choose: filter, ordering, distinct columns, limit and offset."""
+"""The rows of a list by its arguments: filter, ordering, distinct columns, limit and offset."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +21,7 @@ Arguments = dict[str, Tree]
 
 
 class Page:
-    """The rows that the arguments of a list choose."""
+    """The rows of a list by its arguments."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Page:
         return f"SELECT {distinct}{self.alias}.* {self._from} {self._where}{order}{limit}{self._offset}"
 
     def _ties(self) -> list[str]:
-        """What orders rows that the client's terms leave equal, where a table knows."""
+        """The tie-breaker for rows that are equal in the client's ordering, if the table has one."""
         if self.table.tie_breaker is None:
             return []
         follows, tie = self.table.tie_breaker
@@ -82,7 +82,7 @@ class Page:
         return [f"{self.table.columns[tie].of(self.alias)} {direction}"]
 
     def _own_first(self) -> list[str]:
-        """Of tenants the reader's own comes first: clients take the first of `tenant { id }` for theirs."""
+        """The caller's own tenant comes first: clients take the first of `tenant { id }` for theirs."""
         if self.table.name != "tenant" or not self._is_root or self._distinct:
             return []
         return [f"{self.alias}.id = {TENANT} DESC", f"{self.alias}.created", f"{self.alias}.id"]

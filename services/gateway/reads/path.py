@@ -29,6 +29,7 @@ from libs.runtime.clock import Clock, utc_now
 from services.gateway.caches import BYTES_OF_COMPILED_TOKEN, BoundedCache
 from services.gateway.reads.catalog import Catalog, build_catalog
 from services.gateway.reads.compiler import Compiler
+from services.gateway.reads.document_limits import DocumentLimits
 from services.gateway.reads.documents import Lifted, lift, slots_of
 from services.gateway.reads.inputs import (
     Declared,
@@ -38,7 +39,6 @@ from services.gateway.reads.inputs import (
     declared_variables,
     shape_of,
 )
-from services.gateway.reads.limits import Limits
 from services.gateway.reads.plans import Plan, Program, RowPlan
 from services.gateway.reads.roots import Root, bounded
 from services.gateway.reads.selections import Selections
@@ -46,7 +46,7 @@ from services.gateway.reads.statement import Matching, Statement, too_much
 from services.gateway.reads.types import Types
 
 _BYTES_OF_VARIABLE = 500
-# Structures of variables, on average; the UI's filters make a few of some documents.
+# Structures of variables per document, on average; the UI's filters make a few for some documents.
 _PROGRAMS_OF_A_DOCUMENT = 4
 
 P = ParamSpec("P")
@@ -55,7 +55,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class _Document:
-    """A document that was compiled: what binding another request to it needs.
+    """A compiled document: everything needed to bind another request to it.
 
     `number` is its own, and with a structure of its variables the key of a program.
     """
@@ -67,7 +67,7 @@ class _Document:
 def _within_depth(
     method: Callable[Concatenate["ReadPath", P], T],
 ) -> Callable[Concatenate["ReadPath", P], T]:
-    """What is nested deeper than Python recurses is nested deeper than the limit, and refused as such."""
+    """A document nested deeper than Python's recursion is also deeper than the limit, and refused as such."""
 
     @wraps(method)
     def guarded(self: "ReadPath", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -88,7 +88,7 @@ class ReadPath:
         self,
         catalog: Catalog,
         types: Types,
-        limits: Limits,
+        limits: DocumentLimits,
         *,
         cache_size: int,
         cache_bytes: int,
@@ -112,7 +112,7 @@ class ReadPath:
         cls,
         *,
         scalars: Mapping[str, GraphQLScalarType] | None = None,
-        limits: Limits | None = None,
+        limits: DocumentLimits | None = None,
         cache_size: int = 2_000,
         cache_bytes: int = 32 << 20,
         clock: Clock = utc_now,
@@ -122,7 +122,7 @@ class ReadPath:
         return cls(
             catalog,
             Types(catalog, scalars),
-            limits or Limits(),
+            limits or DocumentLimits(),
             cache_size=cache_size,
             cache_bytes=cache_bytes,
             clock=clock,
@@ -140,7 +140,7 @@ class ReadPath:
 
     @property
     def catalog(self) -> Catalog:
-        """What can be read."""
+        """The catalog."""
         return self._catalog
 
     def object_type(self, table: str) -> GraphQLObjectType:
@@ -169,9 +169,9 @@ class ReadPath:
     def recall(
         self, lifted: Lifted, operation_name: str | None, variables: Mapping[str, Any] | None
     ) -> Plan | None:
-        """The plan of a document that was compiled before, with whatever literals and variables of the same structure.
+        """The plan of a document that was compiled before, with any literals and variables of the same structure.
 
-        None where there is none: `compile` it. Parses and compiles nothing.
+        None if there is none: then `compile` it. Parses and compiles nothing.
         """
         literals = lifted.literals
         found = self._documents.get((lifted.skeleton, operation_name))
@@ -191,14 +191,14 @@ class ReadPath:
         operation_name: str | None,
         variables: Mapping[str, Any] | None,
     ) -> Plan:
-        """The plan of a validated document; remembered if it asks for nothing but ours."""
+        """The plan of a validated document; cached if all its fields are in the read path."""
         operation = get_operation_ast(document, operation_name)
         if operation is None:
             msg = "Must provide operation name if query contains multiple operations."
             raise GraphQLError(msg)
         lifted = lift(text)
         slots = slots_of(lifted, document)
-        # Where the scan and the parser disagree, the whole text is the key and its literals are constants.
+        # If the scan and the parser differ, the whole text is the key and its literals are constants.
         key = (text if slots is None else lifted.skeleton, operation_name)
         entry = self._documents.get(key) or _Document(
             next(self._numbers),
@@ -226,7 +226,7 @@ class ReadPath:
         document: DocumentNode | None = None,
         variables: Mapping[str, Any] | None = None,
     ) -> RowPlan:
-        """The row of a table with what is selected below these fields, for `Reader.row`."""
+        """The row of a table with the selection below these fields, for `Reader.row`."""
         if info is not None:
             field_nodes, variables = info.field_nodes, info.variable_values.coerced
             fragments = info.fragments
@@ -310,7 +310,7 @@ class ReadPath:
         )
 
     def _is_only_ours(self, document: DocumentNode, operation: OperationDefinitionNode) -> bool:
-        """Whether every root field is ours, whatever the directives come to."""
+        """Whether every root field is in the read path, for all values of directives."""
         fragments = _fragments(document)
         todo: list[SelectionNode] = list(operation.selection_set.selections)
         seen: set[str] = set()

@@ -1,4 +1,4 @@
-"""A plan: what one request asks PostgreSQL, and how its answers become the response."""
+"""A plan: the statement of one request, and how its results become the response."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ Answers = Mapping[str, bytes | GraphQLError]
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A compiled operation, for every request of the same structure.
+    """A compiled operation, for all requests of the same structure.
 
     `together` is one statement for all root fields: one round trip, one snapshot. Its parameters are the roots' own,
     one after the other.
@@ -42,7 +42,7 @@ class Program:
     """Whether a root field's filter names a tenant."""
 
     def bind(self, inputs: Inputs, *, maximum_cost: int) -> "Plan":
-        """Give it one request's values; a root field whose values cannot be bound answers its error alone."""
+        """Bind one request's values; a root field whose values cannot be bound gets its own error."""
         bound: list[Bound] = []
         failed: dict[str, GraphQLError] = {}
         for root in self.roots:
@@ -77,7 +77,7 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One request's questions. `failed` are root fields that were refused before any statement ran."""
+    """The bound plan of one request. `failed` are root fields that were refused before any statement ran."""
 
     program: Program
     bound: tuple[Bound, ...]
@@ -85,7 +85,7 @@ class Plan:
 
     @property
     def foreign(self) -> DocumentNode | None:
-        """The operation reduced to the root fields that are not the read path's; None without any."""
+        """The operation reduced to the root fields outside of the read path; None without any."""
         return self.program.foreign
 
     def granting(self, tenants: Collection[UUID]) -> "Plan":
@@ -118,7 +118,7 @@ class Plan:
         data: Mapping[str, Any] | None = None,
         errors: Sequence[GraphQLError] | None = None,
     ) -> bytes:
-        """The response body. `data` and `errors` are what the foreign fields came to."""
+        """The response body. `data` and `errors` are the results of the foreign fields."""
         problems = [answer for answer in answers.values() if isinstance(answer, GraphQLError)]
         problems += errors or []
         # One join of all: an answer may have tens of megabytes.
@@ -151,7 +151,7 @@ class RowPlan:
     clock: Clock
 
     def values(self, row_id: Any) -> list[Any]:
-        """The values to bind for this row, asked for now."""
+        """The values to bind for this row."""
         inputs = Inputs((), self.variables, self.clock(), row_id)
         return [parameter.value(inputs) for parameter in self.root.parameters]
 

@@ -1,8 +1,8 @@
 """`where` and `order_by` as SQL.
 
-A null operand is no condition (Hasura's V1_BOOLEAN_NULL_COLLAPSE): it is TRUE where it stands, so that `_not` of it is
-FALSE and an `_or` with it is TRUE. A relationship filter in which nothing but null operands stands is no condition
-either and keeps rows without a related row; an empty one, `task_runs: {}`, asks whether there is any.
+A null operand is no condition (Hasura's V1_BOOLEAN_NULL_COLLAPSE): it is TRUE, so `_not` of it is FALSE and an `_or`
+with it is TRUE. A relationship filter with only null operands is no condition either and keeps rows without a related
+row; an empty one, `task_runs: {}`, checks whether there is any.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ _OPERATORS = {
 _PATTERNS = frozenset({"_similar", "_nsimilar", "_regex", "_nregex", "_iregex", "_niregex"})
 """Operators whose operand PostgreSQL compiles, in time that grows much faster than the pattern.
 
-Matching it may take very long on one row, too.
+Matching it may also take very long on one row.
 """
 _LIKES = frozenset({"_like", "_nlike", "_ilike", "_nilike"})
 _KEY_OPERATORS = {"_has_keys_any": "?|", "_has_keys_all": "?&"}
@@ -53,7 +53,7 @@ COLLAPSED = Condition(TRUE, collapsed=True)
 
 
 def tenant_guard(table: Table, alias: str) -> str:
-    """The predicate that keeps a table to its tenant; every table in a statement has it."""
+    """The predicate that restricts a table to its tenant; every table in a statement has it."""
     return f"{alias}.{table.tenant} = {TENANT}"
 
 
@@ -139,7 +139,7 @@ class Filters:
         return _all(parts)
 
     def _later(self, column: Column, alias: str, operator: str, operand: Tree) -> Condition:
-        """The later of two moments is after an instant when either is: two cheap questions instead of a costly one."""
+        """The later of two times is after an instant when either is: two cheap conditions instead of a costly one."""
         if column.later_of is None or not isinstance(operand, Given):
             raise _malformed()
         instant = self._statement.bind(operand, column.scalar)
@@ -285,7 +285,7 @@ FLOATS = frozenset(
         "avg", "stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp", "variance",
     }
 )  # fmt: skip
-"""Aggregate functions whose result is a float, whatever they are of. Hasura's names are PostgreSQL's."""
+"""Aggregate functions whose result is always a float. Hasura's names are PostgreSQL's."""
 
 
 def aggregate_call(function: str, column: Column | None, alias: str) -> str:
@@ -301,7 +301,7 @@ def aggregate_call(function: str, column: Column | None, alias: str) -> str:
 
 
 def conjunction(conditions: list[str]) -> str:
-    """All of the conditions, without those that say nothing."""
+    """All of the conditions, without those that are always true."""
     return " AND ".join(one for one in conditions if one != TRUE) or TRUE
 
 
@@ -335,7 +335,7 @@ def _column_term(table: Table, alias: str, name: str, value: Tree, *, is_own: bo
     column = table.columns[name]
     direction = _direction(value)
     if is_own and not column.nullable:
-        # Where nulls would go is nothing to a column that has none, but would keep its index from being used.
+        # NULLS FIRST or LAST does not matter for a column without nulls, but would prevent the use of its index.
         direction = _DIRECTIONS["desc" if direction.startswith("DESC") else "asc"]
     return Ordered(
         name if is_own else None,

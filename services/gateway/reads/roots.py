@@ -1,4 +1,4 @@
-"""A compiled root field, and the statement that it becomes."""
+"""A compiled root field, and its statement."""
 
 import re
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ class Root:
         return [parameter.value(inputs) for parameter in self.parameters]
 
     def shifted(self, by: int) -> str:
-        """The expression with its parameters (not the tenant) numbered from `by` more."""
+        """The expression with the numbers of its parameters (not the tenant) increased by `by`."""
         if by == 0:
             return self.sql
         return _PARAMETER.sub(
@@ -48,11 +48,11 @@ class Root:
 
 
 def finished(key: str, sql: str, statement: Statement, missing: str | None) -> Root:
-    """Drop the parameters that no condition needed after all, and number the rest anew."""
+    """Drop the unused parameters, and number the rest again."""
     numbered = {int(number) for number in _PARAMETER.findall(sql)}
     if 1 not in numbered:
-        # Only type names are selected, so no table is read. The tenant is given to every statement, and the driver
-        # refuses values that a statement has no place for.
+        # Only type names are selected, so no table is read. Every statement gets the tenant, and the driver refuses
+        # values without a parameter.
         sql = f"SELECT ({sql}) WHERE {TENANT}::uuid IS NOT NULL"
     used = sorted(numbered - {1})
     numbers = {old: new for new, old in enumerate(used, start=2)} | {1: 1}
@@ -68,8 +68,8 @@ def finished(key: str, sql: str, statement: Statement, missing: str | None) -> R
 def bounded(expressions: Sequence[str], parameters: int) -> str:
     """A statement of these expressions of type text that answers them as UTF-8, and their length together.
 
-    They are NULL where the length is more than its last parameter, the one after the tenant and `parameters` others. So
-    an answer that is too large does not leave PostgreSQL.
+    They are NULL when the length is above its last parameter, the one after the tenant and `parameters` others. So an
+    answer that is too large does not leave PostgreSQL.
     """
     limit = f"${parameters + 2}"
     names = [f"c{index}" for index in range(len(expressions))]

@@ -1,4 +1,4 @@
-"""What one run's page asks in one call: its mapped tasks, and the agents that could take it."""
+"""The data for one run's page in one call: its mapped tasks, and the agents that could take it."""
 
 from libs.contracts.states import PARENT
 from services.gateway.reads.derived import Argument, Asked, Derived
@@ -32,7 +32,7 @@ def mapped_summary(asked: Asked) -> str:
 
 
 def agents(asked: Asked) -> str:
-    """Every agent of the tenant beside a flow run's labels: those that could take it first, the living ones first.
+    """Every agent of the tenant, compared with a flow run's labels: those that could take it first, live ones first.
 
     The rule is that of the queue: an agent serves a run whose labels it has all, and a run without labels only if it
     has none itself.

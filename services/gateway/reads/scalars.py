@@ -1,4 +1,4 @@
-"""The scalars of the read path. They accept any text: what it must look like is said where values are bound."""
+"""The scalars of the read path. They accept any text: it is checked when values are bound."""
 
 from typing import Any
 

@@ -14,22 +14,22 @@ from graphql import (
 from services.gateway.reads.inputs import Resolver
 
 Fields = dict[str, list[FieldNode]]
-"""The fields of each response key, in the order of the document; several only if they ask for the same thing."""
+"""The fields of each response key, in the order of the document; several only if they are identical."""
 
 
 class Selections:
-    """Flattens the selection sets of one document. Types need no look: no generated type has subtypes."""
+    """Flattens the selection sets of one document. Types are not checked: no generated type has subtypes."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], resolver: Resolver) -> None:
         self._fragments = fragments
         self._resolver = resolver
 
     def of(self, fields: list[FieldNode]) -> Fields:
-        """What is selected below these fields."""
+        """The selection below these fields."""
         return self.flat([field.selection_set for field in fields if field.selection_set])
 
     def flat(self, sets: list[SelectionSetNode]) -> Fields:
-        """What is selected in these selection sets together."""
+        """The merged selection of these selection sets."""
         found: Fields = {}
         for one in sets:
             self._collect(one, found, set())

@@ -1,4 +1,4 @@
-"""What stands in FROM for the root fields that are not tables; every one is kept to the tenant like a table."""
+"""The SQL in FROM for the root fields that are not tables; every one is restricted to the tenant like a table."""
 
 from graphql import GraphQLError
 

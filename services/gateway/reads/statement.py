@@ -7,8 +7,8 @@ from typing import Any
 
 from graphql import GraphQLError
 
+from services.gateway.reads.document_limits import DocumentLimits
 from services.gateway.reads.inputs import Get, Given, Inputs
-from services.gateway.reads.limits import Limits
 from services.gateway.reads.values import BINDINGS, named_timestamp
 
 _LIMIT_EXCEEDED = "LIMIT_EXCEEDED"
@@ -16,12 +16,12 @@ TENANT = "$1"
 """The first parameter of every statement."""
 
 VISIBLE_TENANTS = object()
-"""A value that stands for the tenants whose names the caller may see; the executor knows them."""
+"""A placeholder for the tenants whose names the caller may see; the executor replaces it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """How a parameter's value is fetched from a request and converted for the driver."""
+    """Fetches a parameter's value from a request and converts it for the driver."""
 
     get: Get
     convert: Callable[[Any], Any]
@@ -33,7 +33,7 @@ class Parameter:
 
 @dataclass(slots=True)
 class Cost:
-    """How many rows a list may have, and what is nested in each of its rows."""
+    """The rows of a list, and the cost nested in each row."""
 
     rows: Get
     nested: "list[Cost]" = field(default_factory=list)
@@ -44,19 +44,19 @@ class Cost:
 
 
 class Matching(IntEnum):
-    """What a statement compares texts with; the greater one needs the tighter limits."""
+    """The kinds of text matching; the greater one needs the tighter limits."""
 
     NONE = 0
     LIKE = 1
-    """Patterns of LIKE: each row's whole text is read, once for each place where it may begin."""
+    """Patterns of LIKE: each row's whole text is read, once for each possible start."""
     REGEX = 2
-    """Regular expressions: one row may take for ever."""
+    """Regular expressions: one row may take extremely long."""
 
 
 class Statement:
     """One root field's statement while it is being written."""
 
-    def __init__(self, limits: Limits, *, fields_left: int, conditions_left: int) -> None:
+    def __init__(self, limits: DocumentLimits, *, fields_left: int, conditions_left: int) -> None:
         self.limits = limits
         self.parameters: list[Parameter] = []
         self.cost = Cost(lambda _inputs: 1)
@@ -66,7 +66,7 @@ class Statement:
         self.conditions_left = conditions_left
 
     def alias(self) -> str:
-        """A table alias that nobody has."""
+        """A new table alias."""
         self._aliases += 1
         return f"t{self._aliases}"
 
@@ -103,7 +103,7 @@ class Statement:
             raise too_much(msg)
 
     def check_depth(self, depth: int, what: str) -> None:
-        """Refuse what is nested too deep."""
+        """Refuse too deep nesting."""
         if depth > self.limits.depth:
             msg = f"{what} is nested deeper than {self.limits.depth} levels."
             raise too_much(msg)
@@ -114,7 +114,7 @@ class Statement:
 
 
 def _getter(given: Given, scalar: str) -> Get:
-    """How the operand is fetched; one of a timestamp may be a word, which means another instant in each request."""
+    """Fetches the operand; a timestamp may be a word (such as `now`), with another instant in each request."""
     get = given.get
     if scalar != "timestamptz":
         return get

@@ -1,8 +1,8 @@
 """The GraphQL types of the read path, generated from the catalog with the names that Hasura gives them.
 
-Clients declare variables of these types (`[flow_run_order_by!]`, `timestamptz_comparison_exp`, ...) and switch on the
-object types' names, so names are part of the contract. Scalars (`scalars`) accept any text: what it must look like is
-said once, where values are bound (`values`), because a compiled document is reused with other texts.
+Clients declare variables of these types (`[flow_run_order_by!]`, `timestamptz_comparison_exp`, ...) and use the object
+types' names, so names are part of the contract. Scalars (`scalars`) accept any text: it is checked when values are
+bound (`values`), because a compiled document is reused with other texts.
 """
 
 from collections.abc import Callable, Mapping
@@ -42,7 +42,7 @@ from services.gateway.reads.scalars import scalars as base_scalars
 
 
 def from_row(source: Any, info: GraphQLResolveInfo[Any], **_arguments: Any) -> Any:
-    """Resolve from a row that the compiler already shaped: its keys are response keys."""
+    """Resolvers for a row from the compiler: its keys are response keys."""
     return source[info.path.key]
 
 
@@ -189,7 +189,7 @@ class Types:
         return GraphQLField(kind if column.nullable else GraphQLNonNull(kind), resolve=from_row)
 
     def _one_field(self, _table: Table, relationship: Relationship) -> GraphQLField:
-        # Nullable though the column may not be: the related row can be gone while histories remain.
+        # Nullable although the column may not be: the related row can be deleted while histories remain.
         row: Any = self.named(relationship.target)
         return GraphQLField(row, resolve=from_row)
 

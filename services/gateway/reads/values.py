@@ -1,7 +1,7 @@
-"""What clients may write for each scalar, and how it is bound to a statement.
+"""The valid values of each scalar, and their binding to a statement.
 
-Binding converts to what the driver expects and refuses in PostgreSQL's words; nothing a client wrote is ever part of a
-statement's text.
+Binding converts to the driver's types and refuses with PostgreSQL's texts; no text of a client is ever part of a
+statement.
 """
 
 from collections.abc import Callable
@@ -19,7 +19,7 @@ Convert = Callable[[Any], Any]
 
 @dataclass(frozen=True, slots=True)
 class Binding:
-    """How values of a scalar are bound: the cast around the parameter (for one and for many) and the conversion."""
+    """The binding of a scalar: the cast around the parameter (for one and for many) and the conversion."""
 
     one: str
     many: str
@@ -33,7 +33,7 @@ class Binding:
 
 
 def uuid_value(value: Any) -> UUID:
-    """A UUID in any spelling that PostgreSQL takes."""
+    """A UUID in any form that PostgreSQL accepts."""
     if isinstance(value, UUID):
         return value
     try:
@@ -43,7 +43,7 @@ def uuid_value(value: Any) -> UUID:
 
 
 def timestamp_value(value: Any) -> datetime:
-    """ISO 8601 with or without a time and an offset; what has no offset is UTC, as clients mean it."""
+    """ISO 8601 with or without a time and an offset; without an offset it is UTC, as clients mean it."""
     if isinstance(value, datetime):
         timestamp = value
     else:
@@ -63,10 +63,10 @@ _DAYS = {"yesterday": -1, "today": 0, "tomorrow": 1}
 
 
 def named_timestamp(value: Any, at: datetime) -> Any:
-    """The instant that a word of PostgreSQL's names in a request of `at`; whatever is no such word comes back as it is.
+    """The instant of a word of PostgreSQL (such as `now`) in a request at `at`; other values come back unchanged.
 
-    A day is its midnight in UTC. A list is a list of operands. Only conditions take these words: in what is stored
-    they would be a date that nobody wrote.
+    A day is its midnight in UTC. A list is a list of operands. Only conditions accept these words: in stored values
+    they would become a fixed date.
     """
     if isinstance(value, list | tuple):
         return [named_timestamp(one, at) for one in value]
@@ -99,7 +99,7 @@ PATTERN_LIMIT = 2_000
 """Characters of a regular expression; one of a million kept PostgreSQL at work until the query's time was up."""
 
 
-_LONGEST_INTERVAL = 200  # characters; PostgreSQL quotes the whole in its complaint
+_LONGEST_INTERVAL = 200  # characters; PostgreSQL quotes all of it in its error
 
 
 def interval_value(value: Any) -> str:
@@ -167,7 +167,7 @@ BINDINGS: dict[str, Binding] = {
     "bigint": Binding("{}::bigint", "{}::bigint[]", bigint_value),
     "Boolean": Binding("{}::boolean", "{}::boolean[]", boolean_value),
     "pattern": Binding("{}::varchar", "{}::varchar[]", pattern_value),
-    # As text, because PostgreSQL alone knows every way to write them.
+    # As text, because only PostgreSQL knows all their forms.
     "interval": Binding("{}::text::interval", "{}::text[]::interval[]", interval_value),
     "jsonb": Binding("{}::text::jsonb", "{}::text[]::jsonb[]", json_value),
     "text": Binding("{}::text", "{}::text[]", text_value),

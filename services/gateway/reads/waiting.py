@@ -1,6 +1,6 @@
 """Why a task run has not started, as an expression over its row (`{t}` is the table's alias).
 
-Null for what runs or has ended. Else the first of these that holds:
+Null for task runs that run or have ended. Else the first of these that is true:
 
     needs_approval                          Paused until somebody resumes it
     limit_full: tag gpu, limit 2            Queued, and this limit of one of its tags has no slot free

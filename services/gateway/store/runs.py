@@ -1,21 +1,21 @@
-"""What the gateway reads of the runs service's rows for itself: leases, and how limits stand."""
+"""Reads of the runs service's rows for the gateway itself: leases, and the use of limits."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from services.gateway.leases import LeaseClaim
+from services.gateway.lease_checks import LeaseClaim
 from services.gateway.store.base import Rows
 
 _LEASE_WITHIN = 2.0
-"""Seconds; a ping is not held up by a slow database."""
+"""Seconds; a slow database must not delay a ping."""
 _USAGES = 1000
 """Labels or tags in one answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """How a label or tag stands: at work, allowed (None: any number), waiting for a slot."""
+    """The numbers of a label or tag: running, allowed (None: any number), waiting for a slot."""
 
     name: str
     usage: int
@@ -27,8 +27,8 @@ class RunRows(Rows):
     """Only reads: runs are the runs service's."""
 
     async def held(self, asked: Sequence[LeaseClaim]) -> set[LeaseClaim]:
-        """Those whose run is still the attempt's that was given the token. TimeoutError when nobody answers soon."""
-        # The pool's own time-out is of the statement: where all connections hang, the wait is for one of them.
+        """Those with a valid lease. TimeoutError when the database does not answer soon."""
+        # The pool's own time-out is only for the statement: when all connections hang, the wait is for a connection.
         async with self._database.pool.acquire(timeout=_LEASE_WITHIN) as connection:
             rows = await connection.fetch(
                 "SELECT r.tenant_id, r.id, r.lease_token FROM runs.flow_run r "
@@ -42,7 +42,7 @@ class RunRows(Rows):
         return {LeaseClaim(row["tenant_id"], row["id"], row["lease_token"]) for row in rows}
 
     async def flow_concurrency(self, tenant_id: UUID, labels: Sequence[str] | None) -> list[Usage]:
-        """How these labels stand, in the order given; None for every label that has a limit, by name."""
+        """The numbers of these labels, in the given order; None for every label with a limit, by name."""
         rows = await self._database.pool.fetch(
             f"""
             WITH asked AS (
@@ -69,7 +69,7 @@ class RunRows(Rows):
         return [Usage(**row) for row in rows]
 
     async def task_concurrency(self, tenant_id: UUID, tags: Sequence[str] | None) -> list[Usage]:
-        """How these task tags stand; of a tag without a limit nobody counts the task runs, so it shows none."""
+        """The numbers of these task tags; without a limit task runs are not counted, so it shows none."""
         # Only Queued ones wait for a slot; the list of states beside it is that of the index to be used.
         rows = await self._database.pool.fetch(
             f"""

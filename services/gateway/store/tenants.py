@@ -81,7 +81,7 @@ class TenantRows(Rows):
         return updated is not None
 
     async def tenants(self, tenant_ids: Sequence[UUID]) -> dict[UUID, Tenant]:
-        """Those of the tenants that there are, by id."""
+        """Those of the tenants that exist, by id."""
         rows = await self._database.pool.fetch(
             "SELECT id, slug, name, settings FROM gateway.tenant WHERE id = ANY ($1::uuid[])",
             list(tenant_ids),
@@ -91,8 +91,8 @@ class TenantRows(Rows):
     async def delete_tenant(self, tenant_id: UUID) -> list[UUID] | None:
         """Delete the tenant, its keys and its rows of this service; None when there is no such tenant.
 
-        One transaction: from its commit on nobody is let in, and a writer who was under way finds no tenant. The other
-        services delete what is theirs when they see the row of `deleted_tenant` (`libs.runtime.departed`). The audit
+        One transaction: after its commit no caller is admitted, and a writer that was under way finds no tenant. The
+        other services delete their rows when they see the row of `deleted_tenant` (`libs.runtime.departed`). The audit
         trail stays. Answers the keys that ended: the tenant's, and those that its people made as guests of others.
         """
         async with self._database.transaction() as connection:

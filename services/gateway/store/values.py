@@ -8,7 +8,7 @@ from services.gateway.store.base import WHILE_IT_STANDS, Rows, tenant_not_found
 
 
 class ValueRows(Rows):
-    """Keeps what flows look up: values in the open, and secrets sealed."""
+    """Stores values (in clear) and secrets (sealed) for flows."""
 
     async def set_key_value(
         self, new_id: UUID, tenant_id: UUID, key: str, value: Any

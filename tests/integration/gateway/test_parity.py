@@ -38,7 +38,7 @@ from services.gateway.graphql.dialect import REGISTRY
 from services.gateway.graphql.schema import build_schema
 from services.gateway.identity import Identity, OpenAuthenticator, Tenants
 from services.gateway.keys import Role
-from services.gateway.leases import Leases
+from services.gateway.lease_checks import LeaseChecks
 from services.gateway.log_copies import LogCopies
 from services.gateway.off_loop import OffLoop
 from services.gateway.operations import Operations
@@ -272,7 +272,7 @@ def operations_and_context(
         rows=Rows(reads, reader, database),
         vault=Vault(b"pepper"),
         seal=seal,
-        leases=Leases(store.held),
+        leases=LeaseChecks(store.held),
         off_loop=OffLoop(),
         bulk=None,  # type: ignore[arg-type] # nothing here acts on many
         board=None,  # type: ignore[arg-type] # nor asks how services are

@@ -13,7 +13,7 @@ from nats.aio.msg import Msg
 from libs.runtime.clock import utc_now
 from libs.runtime.database import Database
 from libs.runtime.ids import new_id
-from services.gateway.leases import LeaseClaim
+from services.gateway.lease_checks import LeaseClaim
 from services.gateway.store import Store, runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually

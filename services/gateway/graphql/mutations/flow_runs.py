@@ -22,7 +22,7 @@ from services.gateway.graphql.mutations.payloads import (
 )
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
-from services.gateway.leases import LeaseClaim
+from services.gateway.lease_checks import LeaseClaim
 
 
 @dataclass

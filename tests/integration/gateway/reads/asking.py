@@ -17,7 +17,7 @@ from graphql import (
     validate,
 )
 
-from services.gateway.reads import Limits, Reader, ReadPath
+from services.gateway.reads import DocumentLimits, Reader, ReadPath
 from services.gateway.reads.documents import lift
 from tests.integration.gateway.reads.world import A_TENANT
 
@@ -78,7 +78,7 @@ def schema_of(path: ReadPath) -> GraphQLSchema:
 
 @asynccontextmanager
 async def asking(
-    url: str, *, limits: Limits | None = None, statement_timeout: float = 10.0
+    url: str, *, limits: DocumentLimits | None = None, statement_timeout: float = 10.0
 ) -> AsyncIterator[Asker]:
     """An asker on this database, as the reader role."""
     path = ReadPath.build(limits=limits)

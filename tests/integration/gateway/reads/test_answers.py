@@ -16,7 +16,7 @@ from graphql import (
     parse,
 )
 
-from services.gateway.reads import BadVariables, Limits
+from services.gateway.reads import BadVariables, DocumentLimits
 from tests.integration.gateway.reads.asking import Asker, asking
 from tests.integration.gateway.reads.world import A_TENANT, EPOCH
 from tests.support.engines import Database
@@ -619,7 +619,9 @@ async def test_a_page_of_pages_that_costs_too_much_is_refused(asker: Asker) -> N
 
 
 async def test_a_list_without_a_limit_ends_at_the_default(database: Database, asker: Asker) -> None:
-    async with asking(database.postgres_url("reader"), limits=Limits(default_rows=1)) as narrow:
+    async with asking(
+        database.postgres_url("reader"), limits=DocumentLimits(default_rows=1)
+    ) as narrow:
         data = await narrow.data(
             "{ flow_run { id } flow_run_aggregate { aggregate { count } nodes { id } } }"
         )

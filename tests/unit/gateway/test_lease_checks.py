@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.leases import LeaseClaim, Leases
+from services.gateway.lease_checks import LeaseChecks, LeaseClaim
 
 
 def held(number: int) -> LeaseClaim:
@@ -38,14 +38,14 @@ async def database() -> Database:
 
 
 @pytest.fixture
-async def leases(database: Database) -> AsyncIterator[Leases]:
-    leases = Leases(database.ask)
+async def leases(database: Database) -> AsyncIterator[LeaseChecks]:
+    leases = LeaseChecks(database.ask)
     yield leases
     await leases.stop()
 
 
 async def test_what_is_asked_while_a_statement_is_under_way_goes_with_the_next(
-    database: Database, leases: Leases
+    database: Database, leases: LeaseChecks
 ) -> None:
     first = asyncio.create_task(leases.holds(held(1)))
     await database.is_asked.wait()
@@ -60,7 +60,7 @@ async def test_what_is_asked_while_a_statement_is_under_way_goes_with_the_next(
 
 
 async def test_an_outage_is_told_to_everybody_who_asked_and_to_nobody_later(
-    database: Database, leases: Leases
+    database: Database, leases: LeaseChecks
 ) -> None:
     database.answers.set()
     database.is_gone = True
@@ -75,7 +75,7 @@ async def test_an_outage_is_told_to_everybody_who_asked_and_to_nobody_later(
 
 
 async def test_a_postgresql_that_hangs_is_waited_for_once_however_many_ask(
-    database: Database, leases: Leases
+    database: Database, leases: LeaseChecks
 ) -> None:
     database.is_gone = True
     asking = [asyncio.create_task(leases.holds(held(n))) for n in range(1200)]
@@ -89,7 +89,7 @@ async def test_a_postgresql_that_hangs_is_waited_for_once_however_many_ask(
 
 
 async def test_a_caller_who_went_away_takes_nobody_along(
-    database: Database, leases: Leases
+    database: Database, leases: LeaseChecks
 ) -> None:
     gone, stays = (asyncio.create_task(leases.holds(held(1))) for _ in range(2))
     await asyncio.sleep(0)

@@ -1,7 +1,7 @@
-"""Whether a ping comes from the attempt that has its run: asked of PostgreSQL, many pings in one statement.
+"""Checks that a ping comes from the attempt that has the run's lease: many pings in one statement.
 
-A question that comes while a statement is under way waits for it and goes with the next, so that no answer is older
-than its question, nobody waits for company, and however many processes ping there is one connection in use.
+A check that comes while a statement runs waits for the next one. So no result is older than its check, no check waits
+for others, and only one connection is used for any number of processes.
 """
 
 from collections.abc import Awaitable, Callable, Sequence
@@ -12,14 +12,14 @@ from uuid import UUID
 from libs.runtime.group_commit import GroupCommit
 
 _TOGETHER = 500
-"""Questions in one statement."""
+"""Checks in one statement."""
 _WAITING = 100_000
-"""Questions that wait; more processes than ping in three seconds at the largest size that was planned."""
+"""Waiting checks; more than the pings of three seconds at the largest planned size."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeaseClaim:
-    """A run, and the token under which somebody claims to have it."""
+    """A run, and the lease token of a ping."""
 
     tenant_id: UUID
     flow_run_id: UUID
@@ -30,13 +30,13 @@ Ask = Callable[[Sequence[LeaseClaim]], Awaitable[set[LeaseClaim]]]
 """Which of these hold."""
 
 
-class Leases:
-    """Gathers questions. `ask` puts them to PostgreSQL; what it raises, everybody who waits by then gets."""
+class LeaseChecks:
+    """Collects checks. `ask` runs them in PostgreSQL; its exception goes to all that wait then."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
-        # With a PostgreSQL that hangs each statement takes its time-outs, and pings come faster than those end: so who
-        # waits fails together. Reading needs no transaction.
+        # When PostgreSQL hangs, each statement takes its whole time-out, and pings come faster: so all waiting checks
+        # fail together. Reading needs no transaction.
         self._questions: GroupCommit[LeaseClaim, bool] = GroupCommit(
             lambda: nullcontext(self._answer),
             batch_limit=_TOGETHER,
@@ -48,7 +48,7 @@ class Leases:
         self._is_started = False
 
     async def holds(self, claim: LeaseClaim) -> bool:
-        """Whether the run is still the attempt's that was given this token."""
+        """Whether the lease with this token is still valid."""
         if not self._is_started:
             self._is_started = True
             self._questions.start()

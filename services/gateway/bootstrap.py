@@ -1,4 +1,4 @@
-"""What there must be before anybody can ask: a tenant, and a key where keys are on."""
+"""Makes the first tenant, and the first key when keys are on."""
 
 from libs.runtime.ids import NewId
 from services.gateway.keys import Key, Role, fingerprint
@@ -6,8 +6,8 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
 
 
-async def found(settings: GatewaySettings, store: Store, ids: NewId) -> Key | None:
-    """Make the first tenant and its first key unless there are some; the key if it was made now."""
+async def bootstrap(settings: GatewaySettings, store: Store, ids: NewId) -> Key | None:
+    """Make the first tenant and its first key if there are none; returns the key if it was made now."""
     await store.ensure_first_tenant(ids())
     if not settings.keys_required or settings.bootstrap_key is None:
         return None

@@ -1,11 +1,11 @@
-"""How much one document may ask for. Every limit answers with a sentence that names it.
+"""Limits for one document. Every refusal is a sentence that names its limit.
 
-A list that says no `limit` gets `default_rows` at most; one that asks for more than `maximum_rows` is refused rather
-than cut, because a client that asked for a number relies on it. Task runs and logs have more: real clients read all of
-a run's without saying a limit. Counts and other aggregates are exact; the statement timeout bounds them.
+A list without a `limit` gets `default_rows` at most; one with more than `maximum_rows` is refused instead of cut,
+because its client relies on the number. Task runs and logs have higher limits: real clients read all of a run's without
+a limit. Counts and other aggregates are exact; the statement timeout bounds them.
 
 Cost is the number of rows that a document may make PostgreSQL render: limits multiplied along nested lists. A list
-without a limit counts as what it usually holds, or the clients' ordinary documents would be refused.
+without a limit counts with its usual size; otherwise ordinary documents of clients would be refused.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class DocumentLimits:
     """The defaults suit the real clients with an order of magnitude to spare."""
 
     default_rows: int = 10_000
@@ -25,8 +25,8 @@ class Limits:
     roots: int = 500  # the UI asks for one mapped_children per task of a flow
     conditions: int = 2_000  # comparisons and combinators in all filters
     cost: int = 5_000_000
-    usual_rows: int = 100  # what a root list without a limit counts as
-    usual_nested_rows: int = 25  # what a nested list without a limit counts as
+    usual_rows: int = 100  # assumed rows of a root list without a limit
+    usual_nested_rows: int = 25  # assumed rows of a nested list without a limit
 
     def default_of(self, table: str) -> int:
         """How many rows a list of this table has when its client sets no limit."""
