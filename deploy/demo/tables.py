@@ -101,13 +101,13 @@ def _beside_its_children(tasks: tuple[TaskRun, ...]) -> Callable[[TaskRun], tupl
 
 def _logs(title: str, lines: tuple[LogLine, ...]) -> Table:
     """Everything except the two lines that the client always logs for each task."""
-    told = [line for line in lines if line.level != "INFO" or line.name != TASK_RUNNER]
+    shown = [line for line in lines if line.level != "INFO" or line.name != TASK_RUNNER]
     table = _table(title)
-    if len(told) < len(lines):
-        table.caption = f"and {len(lines) - len(told)} lines of tasks starting and finishing"
+    if len(shown) < len(lines):
+        table.caption = f"and {len(lines) - len(shown)} lines of tasks starting and finishing"
     for heading in ("at", "level", "logger", "message"):
         table.add_column(heading, overflow="fold", no_wrap=heading in ("at", "level"))
-    for line in told:
+    for line in shown:
         table.add_row(
             _clock(line.at),
             Text(line.level, LEVEL_STYLE.get(line.level, "")),

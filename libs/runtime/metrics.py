@@ -41,7 +41,7 @@ REQUEST_SECONDS = Histogram(
 CONSUMED = Counter(
     "headwater_consumed", "Messages that a durable consumer handled", ["durable", "outcome"]
 )
-BURIED = Counter("headwater_buried", "Poison messages put into the DLQ", ["durable"])
+DEAD_LETTERED = Counter("headwater_buried", "Poison messages put into the DLQ", ["durable"])
 TICK_SECONDS = Histogram(
     "headwater_tick_seconds", "Time of one tick of a loop", ["service", "loop"], buckets=_FAST
 )

@@ -76,7 +76,8 @@ class Shared:
     states: Shares = field(default_factory=_states)
 
     async def forget_keys(self, key_ids: Iterable[UUID]) -> None:
-        """Keys have ended, or sessions of them: this gateway looks them up anew, and the others are told to."""
+        """Keys have ended, or sessions of them: this gateway looks them up anew, and a signal makes the others do the
+        same."""
         for key_id in key_ids:
             if isinstance(self.authenticator, KeyAuthenticator):
                 self.authenticator.forget(key_id)

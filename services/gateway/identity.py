@@ -1,11 +1,10 @@
-"""Who is asking: an API key, or, where keys are off (the embedded default on loopback), whoever reaches the port.
+"""The authenticators: by API key, or, when keys are off (the embedded default on loopback), without one.
 
 With keys on, the tenant is the key's own; `X-PREFECT-TENANT-ID` may repeat it and nothing else. With keys off, the
 header chooses among all tenants, and without it the oldest answers.
 
-A key is looked up at most once a second: so long, at the most, is a revoked one still good, even if the
-signal that tells of the revocation is lost. A token (tokens.py) opens the one tenant that it names, and only as long as
-the key that it came from would.
+A key is looked up at most once a second: so a revoked one works at most this long, also if the signal of the revocation
+is lost. A token (tokens.py) opens the one tenant that it names, and only as long as the key that it came from would.
 """
 
 import asyncio
@@ -44,12 +43,12 @@ KnownBy = bytes | UUID | OfSession
 """A key's keyed hash, its id, or a session of it."""
 
 TRUST = timedelta(seconds=1)
-_REMEMBERED = 10_000  # keys, and as many guesses at keys
+_REMEMBERED = 10_000  # cached keys, and as many unknown ones
 _LOOKUPS = 4  # of keys not known before, at once and in all; one of an address
-# Seconds that a wrong guess keeps its place: 50 a second of an address, 200 in all.
+# Seconds that a wrong guess keeps its slot: 50 a second of an address, 200 in all.
 _GUESS_COSTS = 0.02
-_LOOK_AGAIN = 0.05  # seconds between two looks for tenants that are not known
-_PATIENCE = 2.0  # seconds that a key not known before waits for its place
+_LOOK_AGAIN = 0.05  # seconds between two look-ups of unknown tenants
+_PATIENCE = 2.0  # seconds that an unknown key waits for its look-up
 
 NOWHERE = UUID(int=0)
 """The tenant of callers who have none. It owns nothing, so reads are empty and writes are refused."""

@@ -1,6 +1,6 @@
 """API keys: how they are made, hashed and what their roles may do. Pure; no clock, no database.
 
-A key is shown once and stored as a keyed hash: who reads the table can neither use a key nor test guesses without the
+A key is shown once and stored as a keyed hash: a reader of the table can neither use a key nor test guesses without the
 pepper, which is not in the database.
 """
 
@@ -98,7 +98,7 @@ class Key:
         return self.expires_at is not None and now >= self.expires_at
 
     def role_in(self, tenant_id: UUID) -> Role | None:
-        """What the key may do in a tenant: elsewhere never more than at home; None where its holder is a stranger."""
+        """What the key may do in a tenant: elsewhere never more than at home; None if its holder may not enter it."""
         if tenant_id == self.tenant_id:
             return self.role
         there = self.memberships.get(tenant_id)

@@ -137,7 +137,7 @@ class LogCopies:
 
     async def _look(self) -> int:
         # A copy that comes while the answer is under way may be of a message that the answer does not include.
-        told = {name: len(tenant.copies) for name, tenant in self._held.items()}
+        counts = {name: len(tenant.copies) for name, tenant in self._held.items()}
         info = await self._bus.js.consumer_info(self._stream.name, self._durable.name)
         if self._made is None:
             self._made = info.created
@@ -149,7 +149,7 @@ class LogCopies:
             return 0  # no progress: a walk over 64 MiB twice a second would only cost time
         self._floor = floor
         lost: list[_Copy] = []
-        for name, count in told.items():
+        for name, count in counts.items():
             for _ in range(count):
                 copy = self._take(name)
                 if copy is None:

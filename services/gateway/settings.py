@@ -117,7 +117,7 @@ class GatewaySettings(PingSettings):
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
 
     @model_validator(mode="after")
-    def _check_door(self) -> Self:
+    def _check_authentication(self) -> Self:
         if self.auth == "off" and not _is_loopback(self.host):
             msg = (
                 f"HEADWATER_AUTH=off is only for a loopback address, and HEADWATER_HOST is {self.host}:"

@@ -73,7 +73,7 @@ def issue(
     expires_at = now + _LASTS[purpose]
     if not_after is not None:
         expires_at = min(expires_at, not_after)
-    # Whole seconds: that is what the text holds, and what is told must be what is meant.
+    # Whole seconds: the text has this precision, and the answer must equal it.
     return Token(
         purpose=purpose,
         key_id=key_id,

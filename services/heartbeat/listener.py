@@ -67,8 +67,7 @@ class PingListener(LeanClient):
     async def deliver(
         self, sid: int, subject: bytes, reply: bytes, body: bytes, headers: bytes
     ) -> None:
-        """Note the key of each ping. A message object for each would double the cost of everything else (`bench
-        heartbeat`)."""
+        """Note the key of each ping. A message object for each would double all other costs (`bench heartbeat`)."""
         if sid not in self._pings:
             await super().deliver(sid, subject, reply, body, headers)
             return

@@ -19,7 +19,7 @@ LATE = 1.5
 REST = 3
 """A tenant that pings too much is left out for this part of an interval."""
 WARN_EACH = 60.0  # seconds
-STRANGERS = 5_000
+UNKNOWN_RUNS = 5_000
 """Unknown runs of one tenant that are looked up at once. Real runs are added by their Running state. Pings of runs that
 do not exist, however many, do not delay other tenants."""
 
@@ -72,7 +72,7 @@ class Pings:
         coarse = self._settings.heartbeat_coarse.total_seconds()
         due, unknown = self.memory.hear(heard, now, coarse=coarse)
         self._due |= dict.fromkeys(due, now)
-        room = Counter(dict.fromkeys({key[:16] for key in unknown}, STRANGERS))
+        room = Counter(dict.fromkeys({key[:16] for key in unknown}, UNKNOWN_RUNS))
         room.subtract(Counter(key[:16] for key in self._unknown))
         for key in unknown:
             if room[key[:16]] > 0:
@@ -135,13 +135,11 @@ class Pings:
             await self._meet(part, fresh=fresh)
         return len(due) + len(late) + len(unknown)
 
-    def _parts(self, moments: Mapping[bytes, float]) -> Iterator[dict[bytes, float]]:
+    def _parts(self, times: Mapping[bytes, float]) -> Iterator[dict[bytes, float]]:
         """In key order, so that adjacent index entries are written together."""
-        keys = sorted(moments, key=_run)
+        keys = sorted(times, key=_run)
         for start in range(0, len(keys), self._settings.heartbeat_batch):
-            yield {
-                key: moments[key] for key in keys[start : start + self._settings.heartbeat_batch]
-            }
+            yield {key: times[key] for key in keys[start : start + self._settings.heartbeat_batch]}
 
     async def _write(self, heard: dict[bytes, float], *, fresh: float) -> set[bytes]:
         """Write when these were heard; returns those without a row. Another replica may have written already."""
@@ -168,10 +166,10 @@ class Pings:
             missing = {key: age for key, age in absent.items() if key not in guarded}
             # Race: another replica heard the same first ping, and made the row since we looked.
             again = await store.see(missing, fresh=fresh) if missing else {}
-        strangers = {key for key, age in again.items() if age is None}
+        rowless = {key for key, age in again.items() if age is None}
         found = (others | again).items()
         rows = heard | {key: now - age for key, age in found if age is not None}
-        known = {key: at for key, at in rows.items() if key not in strangers}
+        known = {key: at for key, at in rows.items() if key not in rowless}
         # Memory is ordered by time, so they count as heard now; a second late at most.
         self.memory.add(known, self._monotonic())
 

@@ -50,7 +50,7 @@ MESSAGE_LIMIT = 1_000_000
 
 Row = tuple[Any, ...]
 _TENANT, _FLOW_RUN = COLUMNS.index("tenant_id"), COLUMNS.index("flow_run_id")
-_MOST_RUNS_TOLD = 1_000  # in one signal; 40 KB
+_MOST_RUNS_NAMED = 1_000  # in one signal; 40 KB
 
 
 class LogDrain:
@@ -119,8 +119,8 @@ class LogDrain:
         for row in rows:
             runs_of.setdefault(row[_TENANT], set()).add(row[_FLOW_RUN])
         for tenant_id, flow_runs in runs_of.items():
-            told = [str(run) for run in flow_runs if run is not None][:_MOST_RUNS_TOLD]
-            body = orjson.dumps({"logs": told})
+            named = [str(run) for run in flow_runs if run is not None][:_MOST_RUNS_NAMED]
+            body = orjson.dumps({"logs": named})
             with suppress(nats.errors.Error, OSError):
                 await self._bus.signal(subjects.SIG_CHANGED.at(tenant_id=tenant_id), body)
 

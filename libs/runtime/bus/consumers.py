@@ -105,6 +105,6 @@ class Consuming:
             timeout=5,
             headers={"Hw-Subject": raw.subject, "Hw-Reason": short},
         )
-        metrics.BURIED.labels(durable.name).inc()
+        metrics.DEAD_LETTERED.labels(durable.name).inc()
         self._log.error("message_buried", durable=durable.name, subject=raw.subject, reason=reason)
         await raw.term()

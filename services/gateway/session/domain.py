@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 SECURE_COOKIE, PLAIN_COOKIE = "__Host-hw", "hw"
 HEADER = "x-headwater"
-"""Any value: a page of another site cannot send it without asking first, and is told no."""
+"""Any value: a page of another site can send it only after a preflight, which is refused."""
 
 _READS = frozenset({"GET", "HEAD"})
 _JSON = re.compile(r"application/json\s*(?:;.*)?", re.IGNORECASE)

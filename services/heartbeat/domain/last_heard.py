@@ -115,10 +115,10 @@ class LastHeard:
             tenant = key[:_HALF]
             self._of_tenant[tenant] = self._of_tenant.get(tenant, 0) + 1
 
-    def wrote(self, moments: Mapping[bytes, float]) -> None:
+    def wrote(self, times: Mapping[bytes, float]) -> None:
         """The rows of these runs have these times now."""
         pairs: dict[tuple[float, float], tuple[float, float]] = {}
-        for key, written in moments.items():
+        for key, written in times.items():
             before = self._runs.get(key)
             if before is not None:
                 pair = (before[0], written)

@@ -179,7 +179,7 @@ class Verbs:
             case Proposed():
                 state = await self.propose(run, ending)
             case Crashed():
-                await self._bury_crashed(run)
+                await self._report_crashed(run)
             case _:
                 pass
         self._log.info(
@@ -245,7 +245,7 @@ class Verbs:
             return run.state
         return answer.outcomes[0].state
 
-    async def _bury_crashed(self, run: FlowRun) -> None:
+    async def _report_crashed(self, run: FlowRun) -> None:
         """A process that is known to be dead is handled as a zombie, without the wait."""
         now = self._clock()
         await self._ledger.on_zombie(

@@ -19,7 +19,7 @@ from services.heartbeat.app import Heartbeat, build
 from services.heartbeat.domain import ping_budget
 from services.heartbeat.domain.judgement import SilentRun, Why
 from services.heartbeat.domain.last_heard import key_of
-from services.heartbeat.pings import STRANGERS
+from services.heartbeat.pings import UNKNOWN_RUNS
 from services.heartbeat.settings import HeartbeatSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -482,12 +482,12 @@ async def test_pings_of_runs_that_do_not_exist_cost_no_memory_and_nobody_elses_t
     stack: Stack, heartbeat: Heartbeat
 ) -> None:
     run, stranger = await a_flow_run(stack.admin_pool), new_id()
-    heartbeat.pings.listener._heard |= {key_of(stranger, new_id()) for _ in range(3 * STRANGERS)}
+    heartbeat.pings.listener._heard |= {key_of(stranger, new_id()) for _ in range(3 * UNKNOWN_RUNS)}
     heartbeat.pings.listener._heard.add(key_of(TENANT, run))
 
     await heartbeat.pings.hear()
 
-    assert len(heartbeat.pings._unknown) <= STRANGERS + 1
+    assert len(heartbeat.pings._unknown) <= UNKNOWN_RUNS + 1
     assert key_of(TENANT, run) in heartbeat.pings._unknown
     await heartbeat.pings.write()
     assert len(heartbeat.memory) == 1
