@@ -25,7 +25,7 @@ Guarantees
   what the API cannot do.
 * An answer never repeats a secret (`discreet`), and roles read what `permissions` says.
 * What changes is pushed as hints, as server-sent events (`events`) and as GraphQL subscriptions (`subscriptions`), from
-  one hub: a gap is said, a slow reader is let go, a stream ends with its key.
+  one hub: a gap is reported, a slow reader is disconnected, a stream ends with its key.
 * An unexpected error never shows its text: the client gets an id, the log has the rest. Texts that old clients match on
   are in `compat.py` and nowhere else.
 
