@@ -10,10 +10,10 @@ from uuid import UUID
 NAME_LIMIT = 255  # characters
 
 ANYBODY = UUID("3f0c7d52-8a44-4b8e-9a51-5d1f0c2b9e07")
-"""The user that everybody is where keys are off: `prefect auth create-key` asks for whom it makes a key."""
+"""The user of every caller when keys are off: `prefect auth create-key` asks for the user of its key."""
 
 NAMELESS = {ANYBODY: "anonymous"}
-"""What users are called whom no tenant names; `anonymous` stands in the audit trail, too."""
+"""The name of users without a name in any tenant; `anonymous` is in the audit trail, too."""
 
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that change the direction of the following text."""

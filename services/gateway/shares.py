@@ -108,7 +108,7 @@ class Shares:
             self._serve()
 
     def take_now(self, owner: Owner, weight: int) -> bool:
-        """Take it if it can be had at once, and nobody waits for whom this was kept. Each mutation comes this way."""
+        """Take it if it can be had at once, and it is not reserved for a waiter. Each mutation comes this way."""
         used = self._used_by
         of_tenant = used.get(owner[0], 0) + weight
         of_key = used.get(owner, 0) + weight

@@ -20,7 +20,7 @@ from services.gateway.permissions import PERMISSIONS
 from services.gateway.store import USER, Member, Person, Tenant
 
 People = Mapping[UUID, Person]
-"""Whom the tenant has a name for."""
+"""A user with a name in the tenant."""
 
 AGENT_SCOPE = "RUNNER"
 _SCOPES = {role: scope for scope, role in TOKEN_SCOPES.items()}

@@ -2,7 +2,7 @@
 
 Services say every five seconds how they are (`libs.contracts.alive`); this gateway hears all of them and keeps who said
 what when. It asks PostgreSQL, NATS and the disk itself. Nothing is stored: a gateway that has just started says
-`unknown` of whom it has not heard yet.
+`unknown` before its first answer.
 
 | status | means |
 |---|---|

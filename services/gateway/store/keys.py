@@ -77,7 +77,7 @@ class KeyRows(Rows):
     ) -> UUID | Refused:
         """Refused(TENANT_NOT_FOUND) when the tenant is unknown, ACCOUNT_DELETED for a service account that is gone.
 
-        A user whom the tenant has no name for is called as this key.
+        A user without a name in the tenant is called as this key.
         """
         try:
             async with self._database.transaction() as connection:

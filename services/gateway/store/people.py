@@ -34,7 +34,7 @@ class PeopleRows(Rows):
     async def people(
         self, tenant_id: UUID, ids: Collection[UUID] | None = None
     ) -> dict[UUID, Person]:
-        """Whom of these ids the tenant has a name for; everybody, oldest first, where no ids are given."""
+        """Those of these ids with a name in the tenant; without ids all, oldest first."""
         rows = await self._database.pool.fetch(
             "SELECT id, name, account_type, created, deleted_at FROM gateway.person "
             "WHERE tenant_id = $1 AND ($2::uuid[] IS NULL OR id = ANY ($2)) ORDER BY created, id LIMIT 10000",
@@ -43,7 +43,7 @@ class PeopleRows(Rows):
         return {row["id"]: Person(**row) for row in rows}
 
     async def rename_person(self, tenant_id: UUID, user_id: UUID, name: str) -> bool:
-        """Call somebody so from now on, in histories too; False for whom the tenant does not know."""
+        """Set the name of a user, in histories too; False for an unknown user."""
         found = await self._database.pool.fetchval(
             "UPDATE gateway.person SET name = $3, updated = now() WHERE tenant_id = $1 AND id = $2 RETURNING id",
             tenant_id, user_id, name,

@@ -95,15 +95,15 @@ def is_mass_silence(*, guarded: int, silent: int, known: int, least: int, share:
 
 
 _AT_MOST = 3.0
-"""Silences for which a crowd that goes and comes is held together."""
+"""Silences for which a group that goes and comes is held together."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """Silences of a crowd are held once, not for ever: what is silent for another whole period is what it seems.
+    """Silences of a group are held once, not for ever: what is silent for another whole period is what it seems.
 
-    When most of the crowd are heard again the others have one silence more: pings come an interval apart, and some get
-    lost. `begun`: when the crowd fell silent first; `since`: when it did again, after it was heard; `last`: the last
+    When most of the group are heard again the others have one silence more: pings come an interval apart, and some get
+    lost. `begun`: when the group fell silent first; `since`: when it did again, after it was heard; `last`: the last
     look at which it was silent.
     """
 
