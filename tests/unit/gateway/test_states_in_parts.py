@@ -35,7 +35,7 @@ def context_on(ledger: Ledger) -> Context:
     shares = Shares("test", 600, of_tenant=400, of_key=300, patience=1.0, what="states")
     shared = SimpleNamespace(bus=ledger, states=shares)
     made = SimpleNamespace(
-        shared=shared, tenant_id=new_id(), agent_id=None, owner=("tenant", "key")
+        shared=shared, tenant_id=new_id(), agent_id=None, actor_id=None, owner=("tenant", "key")
     )
     return cast("Context", made)
 
