@@ -66,8 +66,8 @@ def test_services_wait_for_migration_and_provisioning(config: dict[str, Any]) ->
             assert waits[job]["condition"] == "service_completed_successfully", name
 
 
-def test_only_the_door_has_a_port(config: dict[str, Any]) -> None:
-    assert [name for name, each in config["services"].items() if each.get("ports")] == ["door"]
+def test_only_the_proxy_has_a_port(config: dict[str, Any]) -> None:
+    assert [name for name, each in config["services"].items() if each.get("ports")] == ["proxy"]
     assert config["networks"]["inside"]["internal"] is True
 
 
@@ -77,7 +77,7 @@ def test_agents_yml_opens_nats_on_loopback_and_nothing_else(
     opened = understood(compose, env, FILE, AGENTS)["services"]
     closed = config["services"]
 
-    assert {name for name, each in opened.items() if each.get("ports")} == {"door", "nats"}
+    assert {name for name, each in opened.items() if each.get("ports")} == {"proxy", "nats"}
     assert "127.0.0.1" in str(opened["nats"]["ports"])
     reaches = {name: set(each.get("networks") or ()) for name, each in opened.items()}
     assert reaches.pop("nats") == {"inside", "outside"}
@@ -111,7 +111,7 @@ def test_the_key_of_nats_is_seen_by_nats_alone(
     seen = {name for name, each in services.items() if str(tmp_path) in str(each)}
     copied = {name for name, each in services.items() if "nats-key" in str(each["volumes"])}
     assert (seen, copied) == ({"nats-volume"}, {"nats-volume", "nats"})
-    assert [name for name, each in services.items() if each.get("ports")] == ["door"]
+    assert [name for name, each in services.items() if each.get("ports")] == ["proxy"]
 
 
 def test_without_a_folder_of_its_key_nats_speaks_no_tls_by_halves(

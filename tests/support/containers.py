@@ -29,9 +29,9 @@ from tests.support.ports import free_port
 
 REQUIREMENTS = CHECKOUT / "tests/deploy/requirements.txt"
 ENGINES = ("postgres", "nats")
-DOOR = "door"
+PROXY = "proxy"
 
-LONG_RUNNING = (*ENGINES, *SERVICES, DOOR)
+LONG_RUNNING = (*ENGINES, *SERVICES, PROXY)
 JOBS = ("nats-volume", "migrate", "provision")
 """What ends before the others begin."""
 
@@ -129,7 +129,7 @@ class Deployment:
 
     @property
     def url(self) -> str:
-        """Where its door is."""
+        """The address of its proxy."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
