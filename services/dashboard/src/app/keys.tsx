@@ -52,7 +52,8 @@ function rows(): HTMLElement[] {
 function move(step: 1 | -1): void {
   // Rows of a virtual list are not in the document in the order in which they are seen.
   const all = rows().map((link) => ({ link, top: link.getBoundingClientRect().top }));
-  all.sort((one, other) => one.top - other.top);
+  // Other lists stand side by side, and are gone through one after the other.
+  if (document.querySelector("main .vrow") !== null) all.sort((one, other) => one.top - other.top);
   const at = all.findIndex(({ link }) => link === document.activeElement || link.parentElement?.closest("tr, .vrow, .message")?.contains(document.activeElement));
   const next = at < 0 ? (step === 1 ? all[0] : all.at(-1)) : all[at + step];
   next?.link.focus();
