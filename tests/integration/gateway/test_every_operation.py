@@ -41,17 +41,21 @@ MUTATIONS = sorted(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else []
 SUBSCRIPTIONS = sorted(SCHEMA.subscription_type.fields) if SCHEMA.subscription_type else []
 FOR_ADMINISTRATORS = {
     "auth_api_key", "api_token", "membership", "audit_log", "audit_log_aggregate", "audit_log_by_pk",
+    "system_health",
 }  # fmt: skip
 FOR_THOSE_WHO_RUN = {"secret_value", "secretValue"}
 NOT_FOR_RUNS = {
     "cloud_hook", "cloud_hook_aggregate", "cloud_hook_by_pk", "message", "message_aggregate", "message_by_pk",
-    "secret_names",
+    "secret_names", "user_view_same_tenant",
 }  # fmt: skip
 """What a process with an agent's key has no business with: addresses with tokens in them, the names of all secrets."""
 LETS_OTHERS_IN = {"create_membership"}
 """Mutations that name another tenant by design: a membership is for its people."""
 SERVED_OTHERWISE = {
-    "create_tenant",  # where keys are off
+    # Where keys are off.
+    "create_tenant",
+    # The victim has none; test_people.py has.
+    "delete_service_account",
     "refresh_token", "refreshToken",  # to a refresh token (test_tokens.py)
 }  # fmt: skip
 TAKEN_WHATEVER_THEY_ARE_ABOUT = {
@@ -61,7 +65,15 @@ TAKEN_WHATEVER_THEY_ARE_ABOUT = {
     "register_agent", "registerAgent",
 }  # fmt: skip
 """Mutations that are done though what they name is not there."""
-ABOUT_NOBODY = {"hello", "api", "reference_data", "authInfo", "auth_role", "schedule_preview"}
+ABOUT_NOBODY = {
+    "hello",
+    "api",
+    "reference_data",
+    "authInfo",
+    "auth_role",
+    "schedule_preview",
+    "system_health",
+}
 """Queries that show the same to every caller."""
 COUNTS_ALONE = {"mapped_children", "mapped_summary", "flow_run_buckets", "flow_run_durations"}
 """Queries that show numbers of what the tenant has, which the victim has none of (reads/test_buckets.py has)."""
@@ -69,8 +81,8 @@ UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 KEYS = re.compile(r"hw_[\w-]{43}")
 FORBIDDEN = {"message": "Unauthorized: permission error.", "code": "FORBIDDEN"}
 DELETED_LAST = (
-    "limit", "artifact", "membership", "agent_config", "agent", "key_value", "secret", "schedule", "flow_run",
-    "flow_group", "flow", "project", "api", "tenant",
+    "service_account", "limit", "artifact", "membership", "agent_config", "agent", "key_value", "secret", "schedule",
+    "flow_run", "flow_group", "flow", "project", "api", "tenant",
 )  # fmt: skip
 
 

@@ -125,6 +125,16 @@ def _waiting_reason(world: World, tenant: UUID, row: Row) -> str | None:
 # answering -----------------------------------------------------------------------------------------------------------
 
 
+_NAMES_BEHIND = {
+    "audit_log": {"actor_name": "user_id"},
+    "flow": {"created_by_name": "created_by"},
+    "flow_run": {"created_by_name": "created_by"},
+    "flow_run_state": {"actor_name": "actor"},
+    "task_run_state": {"actor_name": "actor"},
+}
+"""Computed columns that hold a name, and the column with the id."""
+
+
 class Evaluator:
     """Answers queries for one tenant."""
 
@@ -139,6 +149,10 @@ class Evaluator:
     def _seen(self, world: World, tenant: UUID, table: str, row: Row) -> Row:
         """A row with its computed columns."""
         seen = dict(row)
+        for name, by in _NAMES_BEHIND.get(table, {}).items():
+            # Names are the reader's tenant's own. In worlds the actors of the trail are no keys.
+            names = [p["name"] for p in world.of("person", tenant) if p["id"] == row[by]]
+            seen[name] = names[0] if names else row["actor"] if table == "audit_log" else None
         pings = {
             "flow_run": ("last_seen", "flow_run_id"),
             "task_run": ("task_last_seen", "task_run_id"),

@@ -30,13 +30,17 @@ JSON: tuple[Any, ...] = (
 
 # How many rows of each table, and which of its columns refer to which table. Order: referred to before referring.
 _TABLES: dict[str, tuple[int, dict[str, str]]] = {
+    "gateway.person": (6, {}),
     "gateway.key_value": (5, {}),
     "gateway.cloud_hook": (4, {}),
     "gateway.message": (4, {}),
-    "gateway.audit_log": (4, {}),
+    "gateway.audit_log": (4, {"user_id": "person"}),
     "registry.project": (5, {}),
     "registry.flow_group": (6, {}),
-    "registry.flow": (10, {"project_id": "project", "flow_group_id": "flow_group"}),
+    "registry.flow": (
+        10,
+        {"project_id": "project", "flow_group_id": "flow_group", "created_by": "person"},
+    ),
     "registry.task": (20, {"flow_id": "flow"}),
     "registry.edge": (
         24,
@@ -46,11 +50,16 @@ _TABLES: dict[str, tuple[int, dict[str, str]]] = {
     "runs.agent": (5, {"agent_config_id": "agent_config"}),
     "runs.flow_run": (
         30,
-        {"flow_id": "flow", "flow_group_id": "flow_group", "agent_id": "agent"},
+        {
+            "flow_id": "flow",
+            "flow_group_id": "flow_group",
+            "agent_id": "agent",
+            "created_by": "person",
+        },
     ),
-    "runs.flow_run_state": (40, {"flow_run_id": "flow_run"}),
+    "runs.flow_run_state": (40, {"flow_run_id": "flow_run", "actor": "person"}),
     "runs.task_run": (50, {"flow_run_id": "flow_run", "task_id": "task"}),
-    "runs.task_run_state": (40, {"task_run_id": "task_run"}),
+    "runs.task_run_state": (40, {"task_run_id": "task_run", "actor": "person"}),
     "runs.log": (40, {"flow_run_id": "flow_run", "task_run_id": "task_run"}),
     "runs.task_run_artifact": (8, {"task_run_id": "task_run"}),
     "runs.flow_concurrency_limit": (4, {}),
@@ -64,7 +73,12 @@ _UNIQUE_NAMES = {  # columns that make a key: they get a number
     "flow_concurrency_limit": "name", "task_tag_limit": "tag",
 }  # fmt: skip
 _SEEN_AS = {"task_concurrency_limit": "task_tag_limit"}  # two names of one table
-_CLOSED = {"flow_run.state": STATES, "task_run.state": STATES, "flow_run_state.state": STATES}
+_CLOSED = {
+    "flow_run.state": STATES,
+    "task_run.state": STATES,
+    "flow_run_state.state": STATES,
+    "person.account_type": ("USER", "SERVICE"),
+}
 
 
 @dataclass(frozen=True, slots=True)
