@@ -1,5 +1,6 @@
 """The list of runs and the page of one: found, acted on by many, searched, restarted; by keys alone if one likes."""
 
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -327,6 +328,9 @@ async def test_from_a_failed_run_to_its_task_its_log_and_a_restart_in_fifteen_ke
     await press("j", "Enter")
     await page.wait_for_url(f"**/task-run/{world.task_run}**")
     await expect(page.get_by_text("ValueError").first).to_be_visible()
+    # The run's page shows that text, too, and the address changes first.
+    above = page.locator("main .crumbs a").last
+    await expect(above).to_have_attribute("href", re.compile("/flow-run/"))
     await press("u")
     await page.wait_for_url(f"**/flow-run/{world.run}")
     await expect(page.get_by_role("tab", name="Logs")).to_be_visible()
