@@ -276,7 +276,7 @@ class Containers:
     def _copy(self, folder: RunFolder, id_: str, *, follow: bool) -> None:
         """Append to `output` what is not there yet: the daemon gives a container's log in the same bytes each time."""
         try:
-            output = self.api.logs(
+            chunks = self.api.logs(
                 container=id_, stdout=True, stderr=True, stream=True, follow=follow
             )
         except APIError as error:
@@ -286,7 +286,7 @@ class Containers:
             return
         with (folder.path / "output").open("ab") as output:
             known = output.tell()
-            for chunk in output:
+            for chunk in chunks:
                 fresh = chunk[known:]
                 known = max(0, known - len(chunk))
                 if fresh:
