@@ -36,7 +36,7 @@ const LONGEST = 10_000;
 type Props = {
   of: { flow_run_id: string } | { task_run_id: string };
   /** The flow run of a task run's log: with it the log can be searched on the server and saved. */
-  flowRunId?: string;
+  flowRunId?: string | undefined;
   isLive: boolean;
   marked?: string | undefined;
 };

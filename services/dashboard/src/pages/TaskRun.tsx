@@ -228,7 +228,7 @@ function Parts({ slug, run }: { slug: string; run: Run }) {
           <Inputs slug={slug} run={run} task={run.task} />
         ) : (
           <div className="card">
-            {shown === "logs" && <Logs of={{ task_run_id: run.id }} isLive={!isFinished(run.state)} marked={logId} />}
+            {shown === "logs" && <Logs of={{ task_run_id: run.id }} flowRunId={run.flow_run?.id} isLive={!isFinished(run.state)} marked={logId} />}
             {shown === "children" && run.flow_run && run.task && <Siblings slug={slug} flowRunId={run.flow_run.id} taskId={run.task.id} shown={run.id} />}
             {shown === "attempts" && <Attempts states={run.states} most={run.task?.max_retries ?? 0} />}
             {shown === "artifacts" && <Artifacts slug={slug} where={{ task_run_id: { _eq: run.id } }} />}
