@@ -64,6 +64,9 @@ async def test_each_picture_of_the_readme_can_be_drawn_again(
     await expect(watched.page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
     if name == "flow":
         await expect(watched.page.locator(".trend canvas")).to_be_visible(timeout=30_000)
+    if name == "overview":
+        bar = watched.page.locator(".histogram .bars span:not(.rest)").first
+        await expect(bar).to_be_visible(timeout=30_000)
     session = await context.new_cdp_session(watched.page)
     drawn = await session.send("Page.captureScreenshot", {"format": "webp", "quality": 80})
     picture = base64.b64decode(drawn["data"])
