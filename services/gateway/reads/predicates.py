@@ -337,9 +337,13 @@ def _column_term(table: Table, alias: str, name: str, value: Tree, *, is_own: bo
     if is_own and not column.nullable:
         # NULLS FIRST or LAST does not matter for a column without nulls, but would prevent the use of its index.
         direction = _DIRECTIONS["desc" if direction.startswith("DESC") else "asc"]
+    expression = column.of(alias)
+    if not is_own and column.sql != f'{{t}}."{name}"':
+        # A computed column of no row is null too, though it may compute something (a sum of nothing is 0).
+        expression = f'CASE WHEN {alias}."id" IS NOT NULL THEN {expression} END'
     return Ordered(
         name if is_own else None,
-        f"{column.of(alias)} {direction}",
+        f"{expression} {direction}",
         descending=direction.startswith("DESC"),
     )
 

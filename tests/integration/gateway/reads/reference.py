@@ -633,10 +633,16 @@ def _like(value: str, pattern: str, *, fold: bool = False) -> bool:
     return re.fullmatch(text, value, re.IGNORECASE if fold else 0) is not None
 
 
+def _similar(value: str, pattern: str) -> bool:
+    """SIMILAR TO knows `%`, `_`, `|` and brackets; a full stop is itself."""
+    translated = pattern.replace(".", r"\.").replace("_", ".").replace("%", ".*")
+    return re.fullmatch(translated, value) is not None
+
+
 _POSITIVE: dict[str, Callable[[Any, Any], bool]] = {
     "_like": _like,
     "_ilike": lambda value, pattern: _like(value, pattern, fold=True),
-    "_similar": lambda value, pattern: re.fullmatch(pattern.replace("%", ".*"), value) is not None,
+    "_similar": _similar,
     "_regex": lambda value, pattern: re.search(pattern, value) is not None,
     "_iregex": lambda value, pattern: re.search(pattern, value, re.IGNORECASE) is not None,
     "_contains": _contains,
@@ -684,5 +690,11 @@ def _shuffled(value: Any) -> Any:
 
 
 def _rounded(value: Any) -> Any:
-    """A float to twelve digits: PostgreSQL divides in decimals, so its average may be the float beside ours."""
-    return float(f"{value:.12g}") if isinstance(value, float) else value
+    """A float to twelve digits: PostgreSQL divides in decimals, so its average may be the float beside ours.
+
+    A whole one is an int, since PostgreSQL writes 0 where Python writes 0.0, and lists are sorted by their text.
+    """
+    if not isinstance(value, float):
+        return value
+    rounded = float(f"{value:.12g}")
+    return int(rounded) if rounded.is_integer() else rounded
