@@ -15,6 +15,10 @@ tasks), SET_STATE (with `state`), RUN_NOW (scheduled runs); `bulk_flows` has ARC
 
 Owns `gateway.bulk_request` and `gateway.bulk_item`: the request, the versions that were seen, the result of each item.
 
+`success` and `error` are about the request as a whole. `success` is true when the request was taken, also while it goes
+on and where single items were refused: `done`, `refused`, `not_found` and the items say what came of each. It is false,
+with `error`, when nothing at all was done although there were items.
+
 Guarantees
 * A key identifies one request of a tenant as long as it is stored. A repetition with the same key returns the results
   of the first, and nothing is done twice. Another request with the same key is refused.

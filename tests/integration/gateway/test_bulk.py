@@ -25,7 +25,7 @@ from tests.support.ledger import Flow, register_flow, tenant_with_flow
 from tests.support.services import all_services
 
 BULK = """mutation ($i: bulk_flow_runs_input!) { bulk_flow_runs(input: $i) {
-    finished success total done refused not_found pending items { id outcome reason state version name } } }"""
+    finished success error total done refused not_found pending items { id outcome reason state version name } } }"""
 READ = """query ($key: String!, $after: Int) { bulk_request(request_key: $key, after: $after) {
     finished total done refused not_found pending items { id position outcome } } }"""
 STATES = (
@@ -121,6 +121,62 @@ async def test_what_a_filter_finds_is_cancelled_with_a_result_each(
     assert by_id[over]["reason"] == "The run has finished already, as Success."
     assert [state for state, _ in await states(stack, waiting)] == ["Cancelled"] * 3
     assert [state for state, _ in await states(stack, untouched)] == ["Scheduled"]
+
+
+async def test_success_is_about_the_whole_request_and_each_item_has_its_own_result(
+    world: World,
+) -> None:
+    """A list of runs of which one has just finished is what people send; that one has its reason, and is no error."""
+    waiting, over = await make_runs(world, 2, "whole")
+    await set_state(world, over, type="Success")
+
+    partly = await bulk(world.person, action="CANCEL", ids=[str(waiting), str(over), str(new_id())])
+    none = await bulk(world.person, action="CANCEL", ids=[str(waiting), str(over)])
+    nothing = await bulk(world.person, action="CANCEL", where={"name": {"_eq": "no such name"}})
+
+    assert (partly["success"], partly["error"]) == (True, None)
+    assert (partly["done"], partly["refused"], partly["not_found"]) == (1, 1, 1)
+    assert sorted(item["outcome"] for item in partly["items"]) == ["done", "not_found", "refused"]
+    assert (none["success"], none["done"], none["refused"]) == (False, 0, 2)
+    assert none["error"] == "Of 2 items none was done; the outcome and reason of each say why."
+    assert (nothing["success"], nothing["error"], nothing["total"]) == (True, None, 0)
+
+
+async def test_a_request_that_goes_on_is_no_error_yet(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await make_runs(world, 1, "goes on")
+    given = {"request_key": str(new_id()), "action": "CANCEL", "ids": [str(made[0])]}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.gateway._bulk_worker, "work", _put_off)
+        found = await bulk(world.person, **given)
+    at_last = await bulk(world.person, **given)
+
+    assert (found["finished"], found["pending"], found["success"], found["error"]) == (
+        False,
+        1,
+        True,
+        None,
+    )
+    assert (at_last["finished"], at_last["done"], at_last["success"]) == (True, 1, True)
+
+
+async def _put_off(_: UUID, *, patience: float) -> None:
+    """As if others' requests came first."""
+
+
+@pytest.mark.parametrize("known", [0, 1])
+async def test_a_dry_run_of_ids_succeeds_if_there_is_anything_to_do(
+    world: World, known: int
+) -> None:
+    made = await make_runs(world, known, "by id")
+    ids = [*map(str, made), str(new_id())]
+
+    found = await bulk(world.person, action="CANCEL", dry_run=True, ids=ids)
+
+    assert (found["pending"], found["not_found"], found["success"]) == (known, 1, known == 1)
+    assert (found["error"] is None) is (known == 1)
 
 
 async def test_a_dry_run_says_how_many_and_which_and_changes_nothing(

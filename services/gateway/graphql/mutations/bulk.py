@@ -66,9 +66,10 @@ class BulkItem:
 
 @dataclass(frozen=True, slots=True)
 class BulkPayload:
-    """How far it is, and the first hundred items. `success`: it is finished, and every item was done.
+    """How far it is, and the first hundred items. Each item has its own outcome and reason.
 
-    `error` says in one sentence what was not; each item has its own reason.
+    `success` and `error` are about the request as a whole: it was taken, and `done`, `refused` and `not_found` count
+    what came of its items. `error` is set, and `success` false, only where there were items and not one was done.
     """
 
     id: UUID | None
@@ -181,13 +182,14 @@ def payload(request: Request, rows: list[Row]) -> BulkPayload:
     """A request as clients read it."""
     counts = request.counts
     done = counts.get("done", 0)
+    error = _error(request.total) if request.finished and not done else None
     return BulkPayload(
         id=request.id,
         request_key=request.request_key,
         action=request.action.value,
         dry_run=False,
         finished=request.finished,
-        success=request.finished and done == request.total,
+        success=error is None,
         total=request.total,
         done=done,
         refused=counts.get("refused", 0),
@@ -197,25 +199,28 @@ def payload(request: Request, rows: list[Row]) -> BulkPayload:
             BulkItem(row.id, row.position, row.outcome, row.reason, row.state, row.version)
             for row in rows
         ],
-        error=_error(done, request.total) if request.finished else None,
+        error=error,
     )
 
 
-def _error(done: int, total: int) -> str | None:
-    if done == total:
+def _error(total: int) -> str | None:
+    """Why the whole came to nothing; None where there was nothing to do."""
+    if total == 0:
         return None
-    return f"{total - done} of {total} were not done; the reason and outcome of each item say why."
+    return f"Of {total} items none was done; the outcome and reason of each say why."
 
 
 def _dry_run(request_key: str, action: Action, selected: Selected) -> BulkPayload:
+    total = len(selected.items) + len(selected.missing)
+    error = None if selected.items else _error(total)
     return BulkPayload(
         id=None,
         request_key=request_key,
         action=action.value,
         dry_run=True,
         finished=False,
-        success=bool(selected.items) and not selected.missing,
-        total=len(selected.items) + len(selected.missing),
+        success=error is None,
+        total=total,
         done=0,
         refused=0,
         not_found=len(selected.missing),
@@ -226,6 +231,7 @@ def _dry_run(request_key: str, action: Action, selected: Selected) -> BulkPayloa
             )
             for item, name in zip(selected.items[:_SHOWN], selected.names, strict=False)
         ],
+        error=error,
     )
 
 
