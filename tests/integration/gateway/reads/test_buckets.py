@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from random import Random
 from typing import Any
 from uuid import UUID
 
@@ -176,6 +177,38 @@ async def test_durations_are_percentiles_of_the_runs_that_ended_in_a_bucket(
             "p50": 30.0, "p90": 46.0, "max": 50.0,
         }
     ]  # fmt: skip
+
+
+async def test_percentiles_of_a_sample_are_as_near_to_the_whole_as_their_description_says(
+    database: Database, asker: Asker
+) -> None:
+    """Each of 20,000 runs took another number of seconds, so a percentile's value is its rank in the whole."""
+    runs = 10 * buckets.MOST_TIMED
+    took = list(range(1, runs + 1))
+    # The same at each run.
+    Random(16).shuffle(took)  # noqa: S311 - no secret
+    await database.admin_pool.execute(
+        "INSERT INTO runs.flow_run (id, tenant_id, flow_id, flow_group_id, name, version, scheduled_start_time,"
+        " start_time, end_time, auto_scheduled, state, state_timestamp, serialized_state)"
+        " SELECT gen_random_uuid(), $1, $2, $2, 'run', 4, e, e - make_interval(secs => took), e, false, 'Success', e,"
+        " '{}' FROM unnest($4::int[]) WITH ORDINALITY AS t (took, n),"
+        " LATERAL (SELECT $3::timestamptz + n * interval '1 ms' AS e) x",
+        A_TENANT, new_id(), NOON, took,
+    )  # fmt: skip
+
+    data = await asker.data(
+        f"{{ flow_run_durations({DAY}, by: day) {{ count is_more p50 p90 p95 p99 max }} }}"
+    )
+
+    [found] = data["flow_run_durations"]
+    assert (found["count"], found["is_more"]) == (buckets.MOST_TIMED, True)
+    for name, share in (("p50", 0.5), ("p90", 0.9), ("p95", 0.95), ("p99", 0.99)):
+        assert abs(found[name] / runs - share) <= buckets.rank_error(share), name
+    [described] = [
+        root.description for root in buckets.BUCKETS if root.name == "flow_run_durations"
+    ]
+    assert "p50 is off by 2.2 percentage points" in described
+    assert "p95 by 1.0" in described
 
 
 @pytest.mark.parametrize(
