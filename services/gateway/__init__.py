@@ -47,4 +47,5 @@ It will not: decide about runs or flows, hold a lock, or speak any other dialect
 | how a request is read, and which way it goes | `bodies.py`, `requests.py`, `operations.py` |
 | what is pushed to browsers | `events/` |
 | its SQL | `store/` |
+| what it is made of | `app.py`; behind the port: `api.py` |
 """

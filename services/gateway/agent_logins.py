@@ -9,6 +9,7 @@ from libs.runtime.clock import Clock
 from libs.runtime.ids import NewId
 from services.gateway.agent_login import Issuer, auth_request_of
 from services.gateway.identity import Authenticator, KeyAuthenticator
+from services.gateway.settings import GatewaySettings
 from services.gateway.shares import BusyError
 
 
@@ -60,3 +61,24 @@ class AgentLogins:
         if key.expires_at is not None:
             until = min(until, key.expires_at)
         return self._issuer.admit(asked, key.tenant_id, jti=self._ids(), now=now, until=until)
+
+
+def agent_logins(
+    settings: GatewaySettings,
+    authenticator: Callable[[], Authenticator | None],
+    *,
+    clock: Clock,
+    ids: NewId,
+    log: structlog.typing.FilteringBoundLogger,
+) -> AgentLogins | None:
+    """What answers nats-server; None if keys are off or nats-server knows its agents by itself."""
+    if not settings.keys_required or settings.nats_issuer_seed is None:
+        return None
+    return AgentLogins(
+        Issuer(bytes.fromhex(settings.nats_issuer_seed.get_secret_value())),
+        authenticator,
+        lifetime=settings.nats_login_lifetime,
+        clock=clock,
+        ids=ids,
+        log=log,
+    )

@@ -1,6 +1,6 @@
 """The gateway's subscriptions on NATS; HTTP is in `http` and `graphql`."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Annotated
 from uuid import UUID
 
@@ -11,9 +11,8 @@ from libs.contracts import streams, subjects
 from libs.contracts.alive import ServiceAlive, read_alive
 from libs.runtime.bus import Benchmark, Router
 from services.gateway.agent_logins import AgentLogins
-from services.gateway.events.feed import signals_of
-from services.gateway.events.hub import Hub
 from services.gateway.identity import Authenticator, KeyAuthenticator
+from services.gateway.push import Push
 
 
 def router(
@@ -21,14 +20,10 @@ def router(
     authenticator: Callable[[], Authenticator | None],
     logins: AgentLogins | None,
     *,
-    hub: Hub,
-    check_streams: Callable[[], Awaitable[object]],
+    push: Push,
     hear: Callable[[str, ServiceAlive], None],
 ) -> Router:
-    """`logins` is None if NATS has no auth callout. `check_streams` ends streams whose key has ended.
-
-    `hear` keeps what services say of themselves.
-    """
+    """`logins` is None if NATS has no auth callout. `hear` keeps what services say of themselves."""
     router = Router(service)
     router.publishes(streams.LOGS)
 
@@ -38,15 +33,12 @@ def router(
         authenticating = authenticator()
         if isinstance(authenticating, KeyAuthenticator):
             authenticating.forget(key_id)
-            await check_streams()
+            await push.check_keys()
 
     @router.lean_signal(subjects.SIG_CHANGED, Benchmark.STREAMS)
     async def on_changed(message: Msg) -> None:
         """The ledger has committed what no event tells: up to twenty times a second for each tenant at work."""
-        tenant_id = UUID(message.subject.rpartition(".")[2])
-        if hub.has_listeners(tenant_id):
-            for hint in signals_of(message.data):
-                hub.signal(tenant_id, hint)
+        push.signal(UUID(message.subject.rpartition(".")[2]), message.data)
 
     @router.signal(subjects.SIG_SERVICE_ALIVE)
     async def on_alive(service: Annotated[str, Path()], said: bytes) -> None:

@@ -4,13 +4,9 @@ import asyncio
 from typing import ClassVar
 from uuid import UUID
 
-import coolname
-
-from libs.contracts import streams, subjects
-from libs.runtime import faults
+from libs.contracts import streams
 from libs.runtime.background import Background
 from libs.runtime.clock import Clock, utc_now
-from libs.runtime.group_commit import GroupCommit
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
 from services.runs import subscribers, upkeep
@@ -18,10 +14,10 @@ from services.runs.agents import Agents
 from services.runs.dispatch import Dispatch, DispatchSettings, LedgerCalls
 from services.runs.handlers import Handlers
 from services.runs.hints import AgentWatch, Hints
-from services.runs.ledger import Answer, Command, Committed, Ledger, Policy
 from services.runs.logs import LogDrain
 from services.runs.loops import Duties
 from services.runs.settings import RunsSettings
+from services.runs.write_path import AfterCommit, group_commit
 
 
 class Runs(Service):
@@ -36,43 +32,19 @@ class Runs(Service):
         super().__init__(settings, clock=clock, ids=ids)
         self._background = Background(self.log, "hint_failed")
         self._hints = Hints(self.bus, self._background)
-        ledger = Ledger(
-            self.database,
-            clock=clock,
-            ids=ids,
-            names=lambda: str(coolname.generate_slug(2)),  # two words, as Prefect names runs
-            policy=Policy(
-                resurrection_limit=settings.lazarus_limit, cancel_deadline=settings.cancel_deadline
+        self.commit = group_commit(
+            self.database, settings, clock=clock, ids=ids, service=self.name, tracing=self.tracing,
+            on_commit=AfterCommit(
+                self.bus, self._background, self._hints, publish=self.committed, due=self._due
             ),
-            on_commit=self._on_commit,
-        )
-        self.commit: GroupCommit[Command, Answer] = GroupCommit(
-            ledger.begin,
-            batch_limit=settings.commit_batch,
-            queue_limit=settings.commit_queue,
-            lanes=settings.commit_lanes,
-            service=self.name,
-            before_answer=faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER,
-            tracing=self.tracing,
-        )
+        )  # fmt: skip
         self.handlers = Handlers(
-            database=self.database,
-            commit=self.commit,
-            agents=Agents(self.database),
-            clock=clock,
-            ids=ids,
-            monotonic=lambda: asyncio.get_running_loop().time(),
-            seen=self._background.run,
-            due=self._due,
-            agent_changed=self._hints.agent_changed,
-        )
+            database=self.database, commit=self.commit, agents=Agents(self.database),
+            clock=clock, ids=ids, monotonic=lambda: asyncio.get_running_loop().time(),
+            seen=self._background.run, due=self._due, agent_changed=self._hints.agent_changed,
+        )  # fmt: skip
         self.drain = LogDrain(
-            self.database,
-            self.bus,
-            streams.LOG_DRAIN,
-            cap=settings.log_cap,
-            clock=clock,
-            ids=ids,
+            self.database, self.bus, streams.LOG_DRAIN, cap=settings.log_cap, clock=clock, ids=ids
         )
         self.dispatch = Dispatch(
             self,
@@ -112,21 +84,8 @@ class Runs(Service):
         await self._background.finish()
         await self.commit.stop()
 
-    # after a commit
-
-    def _on_commit(self, committed: Committed) -> None:
-        """Publish the outbox now, and send the hints, on which nothing depends."""
-        if committed.has_events:
-            self.committed()
-        if committed.task_run_moves:
-            self._hints.task_runs_moved(committed.task_run_moves)
-        for tenant_id in committed.work_ready:
-            self._due(tenant_id)
-        for tenant_id, flow_run_id in committed.cancelling:
-            subject = subjects.SIG_AGENT_CANCEL.at(tenant_id=tenant_id, flow_run_id=flow_run_id)
-            self._background.run(self.bus.signal(subject))
-
     def _due(self, tenant_id: UUID) -> None:
+        # A method: the ledger is made first, and dispatch needs its handlers.
         self.dispatch.due(tenant_id)
 
 

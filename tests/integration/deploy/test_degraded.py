@@ -160,7 +160,7 @@ async def test_a_gateway_that_has_lost_both_nats_and_its_reader_is_not_ready(
         raise OSError(msg)
 
     one, _ = gateways
-    monkeypatch.setattr(one.gateway._reader_database, "ping", fails)
+    monkeypatch.setattr(one.gateway._reads.rows, "ping", fails)
 
     without_reader = await one.state()
     await one.loses_nats()

@@ -164,7 +164,7 @@ async def test_very_long_lines_do_not_make_a_page_larger(world: World, stack: St
 
     assert len(lines) == 12
     assert min(lines) > 900_000
-    answers = world.gateway._reader._answers
+    answers = world.gateway._reads.reader._answers
     await eventually(lambda: answers._used == 0)
 
 

@@ -29,7 +29,7 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
         stack, auth="required", bootstrap_key=FIRST, event_streams_of_key=3
     ) as gateway:
         # Before it reads the events it can only say that something may have been missed.
-        await eventually(lambda: gateway._hub._stale is None, timeout=30)
+        await eventually(lambda: gateway._push.hub._stale is None, timeout=30)
         yield gateway
 
 

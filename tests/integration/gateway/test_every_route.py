@@ -183,7 +183,7 @@ async def things(admin: httpx.AsyncClient, flow: Flow, stack: Stack) -> dict[str
 def statements_of(gateway: Gateway) -> Iterator[list[str]]:
     """What is asked of PostgreSQL for requests, in order; duties of the gateway are left out."""
     seen: list[str] = []
-    pools = (gateway.database.pool, gateway._reader_database.pool, gateway._reader._pool)
+    pools = (gateway.database.pool, gateway._reads.rows.pool, gateway._reads.reader._pool)
     # asyncpg has no word for the connections of a pool, nor have its stubs.
     holders: list[Any] = [holder for pool in pools for holder in getattr(pool, "_holders", ())]
     assert holders

@@ -101,7 +101,7 @@ def used(shares: Shares) -> int:
 async def test_a_tenant_with_many_slow_reads_leaves_connections_to_others(
     stack: Stack, tenants: Tenants
 ) -> None:
-    reader = tenants.gateway._reader
+    reader = tenants.gateway._reads.reader
     async with locked(stack):
         slow = [asyncio.ensure_future(ask(tenants.first, SLOW)) for _ in range(20)]
         await eventually(lambda: used(reader._connections) == 5)
@@ -119,7 +119,7 @@ async def test_a_batch_of_slow_reads_does_neither(stack: Stack, tenants: Tenants
     async with locked(stack):
         batch = [{"query": SLOW}] * 100
         slow = asyncio.ensure_future(tenants.first.post("/graphql", json=batch))
-        await eventually(lambda: used(tenants.gateway._reader._connections) == 5)
+        await eventually(lambda: used(tenants.gateway._reads.reader._connections) == 5)
 
         async with asyncio.timeout(9):
             answer = await ask(tenants.second, QUICK)
@@ -131,7 +131,7 @@ async def test_a_batch_of_slow_reads_does_neither(stack: Stack, tenants: Tenants
 async def test_a_read_that_nobody_waits_for_any_more_is_cancelled(
     stack: Stack, tenants: Tenants
 ) -> None:
-    reader = tenants.gateway._reader
+    reader = tenants.gateway._reads.reader
     async with locked(stack):
         batch = [{"query": SLOW}] * 30
         left = [
@@ -154,10 +154,10 @@ async def test_who_has_their_share_is_told_to_ask_again_in_their_own_form(
     stack: Stack, tenants: Tenants, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Core sleeps three minutes on a 429, or fails; on API_ERROR it asks again within seconds."""
-    monkeypatch.setattr(tenants.gateway._reader._connections, "_patience", 0.1)
+    monkeypatch.setattr(tenants.gateway._reads.reader._connections, "_patience", 0.1)
     async with locked(stack):
         slow = [asyncio.ensure_future(ask(tenants.first, SLOW)) for _ in range(5)]
-        await eventually(lambda: used(tenants.gateway._reader._connections) == 5)
+        await eventually(lambda: used(tenants.gateway._reads.reader._connections) == 5)
 
         script = await ask(tenants.first, QUICK)
         core = await ask(tenants.first, QUICK, **{"x-prefect-core-version": "1.4.1"})
@@ -190,7 +190,7 @@ async def test_a_pattern_has_some_seconds_and_few_places(
     async with locked(stack):
         asked = [asyncio.ensure_future(ask(tenants.first, pattern)) for _ in range(places + 1)]
         await eventually(lambda: reads(stack, places))
-        assert used(tenants.gateway._reader._connections) == places
+        assert used(tenants.gateway._reads.reader._connections) == places
         answers = await asyncio.gather(*asked)
 
     for answer in answers:
@@ -214,7 +214,7 @@ async def test_an_answer_that_is_large_comes_whole(stack: Stack, tenants: Tenant
     answer = await ask(tenants.first, "{ flow { description } project { id } }")
 
     assert answer.json()["data"]["flow"][0]["description"] == "x" * 6 * MEGABYTE
-    reader = tenants.gateway._reader
+    reader = tenants.gateway._reads.reader
     await eventually(lambda: used(reader._answers) == 0)
 
 
@@ -235,14 +235,14 @@ async def test_the_answers_of_one_request_have_so_many_bytes_and_no_more(
         assert errors[0]["extensions"]["code"] == "LIMIT_EXCEEDED"
     whole = [item for item in batch.json() if "errors" not in item]
     assert len(whole) == 8 // megabytes
-    await eventually(lambda: used(tenants.gateway._reader._answers) == 0)
+    await eventually(lambda: used(tenants.gateway._reads.reader._answers) == 0)
 
 
 async def test_answers_that_are_not_taken_have_a_share_of_their_tenants_own(
     stack: Stack, tenants: Tenants
 ) -> None:
     await fill(stack, tenants.flow, 7)
-    reader = tenants.gateway._reader
+    reader = tenants.gateway._reads.reader
     request = orjson.dumps({"query": "{ flow { description } }"})
     head = (
         f"POST /graphql HTTP/1.1\r\nhost: x\r\nauthorization: {tenants.first.headers['authorization']}\r\n"

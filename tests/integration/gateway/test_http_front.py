@@ -165,7 +165,7 @@ def new_documents(count: int) -> bytes:
 async def test_documents_of_a_client_that_has_left_are_not_read(keyed: Gateway) -> None:
     body = new_documents(80)
     head = f"POST / HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {FIRST}\r\ncontent-length: {len(body)}\r\n\r\n"
-    waiting = keyed._off_loop._shares._waiting
+    waiting = keyed._api.off_loop._shares._waiting
     _, writer = await asyncio.open_connection("127.0.0.1", keyed.port)
     writer.write(head.encode() + body)
 

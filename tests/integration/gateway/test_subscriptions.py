@@ -45,7 +45,7 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
     async with all_services(
         stack, auth="required", bootstrap_key=FIRST, event_streams_of_key=3
     ) as gateway:
-        await eventually(lambda: gateway._hub._stale is None, timeout=30)
+        await eventually(lambda: gateway._push.hub._stale is None, timeout=30)
         yield gateway
 
 
@@ -443,7 +443,7 @@ async def test_what_is_completed_is_told_no_more(gateway: Gateway, admin: Gql) -
         await say(socket, type="subscribe", id="1", payload={"query": RUNS})
         assert (await hear(socket))["type"] == "next"
         await say(socket, type="complete", id="1")
-        await eventually(lambda: not gateway._hub.streams)
+        await eventually(lambda: not gateway._push.hub.streams)
         await say(socket, type="subscribe", id="1", payload={"query": RUNS})
         again = await hear(socket)
         await set_state(admin, run, "Running", 1)
@@ -482,7 +482,7 @@ async def test_who_takes_nothing_is_closed_with_a_reason(gateway: Gateway, admin
     async with bare(gateway, init=SHOWN) as socket:
         await say(socket, type="subscribe", id="1", payload={"query": RUNS})
         assert (await hear(socket))["type"] == "next"
-        [stream] = gateway._hub.streams
+        [stream] = gateway._push.hub.streams
         stream.end("slow_reader", "You read too slowly; come back with your last id.")
 
         code, reason = await closing(socket)

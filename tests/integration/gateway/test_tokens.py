@@ -287,7 +287,7 @@ async def test_an_expired_token_is_refused_in_words_that_clients_know(
         expires_at=datetime(2026, 1, 1, tzinfo=UTC),
     )
 
-    caller = await as_caller(gateway._seal.write(stale, nonce=bytes(NONCE_BYTES)))
+    caller = await as_caller(gateway._api.seal.write(stale, nonce=bytes(NONCE_BYTES)))
     errors = await caller.errors("{ hello }")
 
     assert errors[0]["message"] == "UNAUTHENTICATED: the token has expired"
