@@ -67,7 +67,7 @@ class Surroundings:
                 "host": self.host,
                 "port": self.port,
                 "health_port": self.health_port,  # the one registry of this process has them all
-                "data_folder": None if self.data_folder is None else str(self.data_folder),
+                "watched_folder": None if self.data_folder is None else str(self.data_folder),
                 **self.keys,
             }
         return settings

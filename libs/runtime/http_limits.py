@@ -37,7 +37,7 @@ class HttpLimits:
     """Seconds between checks of the time limits: their precision."""
     connections: int = 8_000
     """Connections in total; fewer when descriptors are few."""
-    connections_of_address: int = 1_000
+    connections_per_address: int = 1_000
     """Of one address, of clients that are not known yet; 0 where a proxy in front makes all addresses one."""
 
 
@@ -90,7 +90,7 @@ class Connections:
     def admit(self, connection: Connection) -> bool:
         """Count a new connection; False when there is no room for it."""
         group = self._groups.get(connection.address) or _Group()
-        most = self.limits.connections_of_address
+        most = self.limits.connections_per_address
         if most and len(group.open) >= most and not _make_room(group.idle, group.open):
             return False
         strangers, known = self._strangers, self._known

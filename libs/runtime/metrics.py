@@ -18,10 +18,14 @@ _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
 
 # What every service has
 
-READY = Gauge("headwater_ready", "1 when the service can answer something useful", ["service"])
+READY = Gauge(
+    "headwater_ready",
+    "1 when the service is ready: it can do at least a part of its work",
+    ["service"],
+)
 DEGRADED = Gauge(
     "headwater_degraded",
-    "1 when the service is ready, and cannot do all that it should",
+    "1 when the service is ready, but a part of its work fails (GET /ready names it)",
     ["service"],
 )
 DEPENDENCY_UP = Gauge(
@@ -29,7 +33,7 @@ DEPENDENCY_UP = Gauge(
 )
 BUS_EVENTS = Counter(
     "headwater_bus_events",
-    "What happened to the connection to NATS (libs/runtime/bus/watch.py lists the events)",
+    "Events of the connection to NATS, such as disconnected or slow_consumer",
     ["service", "event"],
 )
 REQUEST_SECONDS = Histogram(
@@ -39,24 +43,41 @@ REQUEST_SECONDS = Histogram(
     buckets=_FAST,
 )
 CONSUMED = Counter(
-    "headwater_consumed", "Messages that a durable consumer handled", ["durable", "outcome"]
+    "headwater_consumed",
+    "Messages that a durable consumer of JetStream handled, by outcome",
+    ["durable", "outcome"],
 )
-DEAD_LETTERED = Counter("headwater_buried", "Poison messages put into the DLQ", ["durable"])
+DEAD_LETTERED = Counter(
+    "headwater_dead_lettered",
+    "Messages that could not be handled and were put into the stream DLQ",
+    ["durable"],
+)
 TICK_SECONDS = Histogram(
-    "headwater_tick_seconds", "Time of one tick of a loop", ["service", "loop"], buckets=_FAST
+    "headwater_tick_seconds",
+    "Time of one pass (tick) of a background loop",
+    ["service", "loop"],
+    buckets=_FAST,
 )
-TICK_FAILURES = Counter("headwater_tick_failures", "Ticks that raised", ["service", "loop"])
+TICK_FAILURES = Counter(
+    "headwater_tick_failures",
+    "Passes (ticks) of a background loop that failed",
+    ["service", "loop"],
+)
 TICK_AGE = Gauge(
-    "headwater_tick_age_seconds", "Time since the loop's last success", ["service", "loop"]
+    "headwater_tick_age_seconds",
+    "Time since the last pass (tick) of the loop that succeeded",
+    ["service", "loop"],
 )
 LOOP_STALE = Gauge(
     "headwater_loop_stale",
-    "1 when the loop has not succeeded for three of its intervals",
+    "1 when no pass of the loop has succeeded for three intervals",
     ["service", "loop"],
 )
-OUTBOX_PUBLISHED = Counter("headwater_outbox_published", "Events published", ["service"])
+OUTBOX_PUBLISHED = Counter("headwater_outbox_published", "Events published to NATS", ["service"])
 OUTBOX_LAG = Gauge(
-    "headwater_outbox_lag_seconds", "Age of the oldest event not yet published", ["service"]
+    "headwater_outbox_lag_seconds",
+    "Age of the oldest event that is not published to NATS yet",
+    ["service"],
 )
 
 # Gateway
@@ -66,100 +87,144 @@ HTTP_SECONDS = Histogram(
 )
 HTTP_DROPPED = Counter(
     "headwater_http_dropped",
-    "Connections closed because their client had its time or place",
+    "Connections that the server closed because a time-out or a limit was reached",
     ["reason"],
 )
 SHARES_REFUSED = Counter(
-    "headwater_shares_refused", "Requests refused because their tenant had its share", ["of"]
+    "headwater_requests_throttled",
+    "Requests refused because their tenant or key had used its share of a resource",
+    ["resource"],
 )
-EVENT_STREAMS = Gauge("headwater_event_streams", "Open streams of GET /events")
+EVENT_STREAMS = Gauge(
+    "headwater_event_streams", "Open event streams (GET /events and GraphQL subscriptions)"
+)
 EVENT_STREAMS_ENDED = Counter(
-    "headwater_event_streams_ended", "Streams of GET /events that ended", ["reason"]
+    "headwater_event_streams_ended", "Event streams that ended, by reason", ["reason"]
 )
 EVENTS_STALE = Gauge(
-    "headwater_events_stale", "1 while this gateway hears no events, and its streams say so"
+    "headwater_events_stale",
+    "1 while this gateway receives no events from NATS, so open pages are not up to date",
 )
-LOG_LINES_ACCEPTED = Counter("headwater_log_lines_accepted", "Log lines that JetStream has")
+LOG_LINES_ACCEPTED = Counter("headwater_log_lines_accepted", "Log lines that JetStream has stored")
 LOG_MESSAGES_RESTORED = Counter(
-    "headwater_log_messages_restored", "Log messages that the stream had lost, published again"
+    "headwater_log_messages_restored",
+    "Log messages that JetStream had lost and the gateway published again",
 )
 LOG_COPIES_DROPPED = Counter(
     "headwater_log_copies_dropped",
-    "Copies of log messages given up for want of room; the stream still has the messages",
+    "Copies of log messages dropped because the buffer was full; JetStream still has the messages",
 )
-PINGS_ACCEPTED = Counter("headwater_pings_accepted", "Heartbeats passed on by the gateway")
+PINGS_ACCEPTED = Counter("headwater_pings_accepted", "Heartbeats (pings) that the gateway accepted")
 
 # Runs
 
 COMMIT_SIZE = Histogram(
-    "headwater_commit_size", "Commands in one group commit", ["lane"], buckets=_SIZES
+    "headwater_commit_size",
+    "Commands in one transaction of the ledger (group commit)",
+    ["lane"],
+    buckets=_SIZES,
 )
 COMMIT_SECONDS = Histogram(
-    "headwater_commit_seconds", "Time of one group commit", ["lane"], buckets=_FAST
+    "headwater_commit_seconds",
+    "Time of one transaction of the ledger (group commit)",
+    ["lane"],
+    buckets=_FAST,
 )
 STATES_APPLIED = Counter("headwater_states_applied", "States accepted", ["kind", "state"])
 STATES_REFUSED = Counter("headwater_states_refused", "States refused", ["kind", "code"])
 CLAIM_SECONDS = Histogram(
-    "headwater_claim_seconds", "From due to Submitted", buckets=(*_FAST, 30.0, 60.0, 300.0)
+    "headwater_claim_seconds",
+    "Time from the scheduled start of a run until an agent was given it",
+    buckets=(*_FAST, 30.0, 60.0, 300.0),
 )
-DUE_LAG = Gauge("headwater_due_lag_seconds", "How long the oldest due run has waited")
-DUE_RUNS = Gauge("headwater_due_runs", "Runs that are due and not submitted, up to 10,000")
-CLAIMS_PARKED = Gauge("headwater_claims_parked", "Claims of native agents that wait for work")
+DUE_LAG = Gauge("headwater_due_lag_seconds", "How long the oldest due run has waited for an agent")
+DUE_RUNS = Gauge(
+    "headwater_due_runs", "Runs that are due and wait for an agent, counted up to 10,000"
+)
+CLAIMS_WAITING = Gauge(
+    "headwater_claims_waiting",
+    "Requests for work (claims) of native agents that wait for a due run",
+)
 LEASES_ENDED = Counter(
     "headwater_leases_ended",
-    "Leases of native agents that ended, by what was decided",
+    "Leases of native agents that ended, by what was done with the run",
     ["decision"],
 )
-INSTANTS_REFUSED = Counter(
-    "headwater_instants_refused", "Instants of schedules of which no run was made", ["reason"]
+SCHEDULED_RUNS_REFUSED = Counter(
+    "headwater_scheduled_runs_refused",
+    "Scheduled start times for which no run was created, by reason",
+    ["reason"],
 )
 LOG_LINES_STORED = Counter(
-    "headwater_log_lines_stored", "Log lines taken from the stream, those beyond a cap among them"
+    "headwater_log_lines_stored",
+    "Log lines read from JetStream, including those dropped by HEADWATER_LOG_CAP",
 )
 REPLIES_REFUSED = Counter(
     "headwater_agent_replies_refused",
-    "Requests of native agents left unanswered, because the answer would have gone to no inbox of their tenant",
+    "Requests of native agents not answered because their reply subject is not of their tenant",
 )
 LOG_LINES_DROPPED = Counter(
-    "headwater_log_lines_dropped", "Log lines beyond the cap of their run (HEADWATER_LOG_CAP)"
+    "headwater_log_lines_dropped",
+    "Log lines dropped because their run has more than HEADWATER_LOG_CAP",
 )
 LIMITS_FULL = Counter(
-    "headwater_limits_full", "Starts put off because a concurrency limit was full", ["kind"]
+    "headwater_limits_full", "Starts delayed because a concurrency limit was full", ["kind"]
 )
 SLOTS_REPAIRED = Counter(
     "headwater_slots_repaired",
-    "Slots of concurrency limits that did not agree with the runs, by what was done",
+    "Concurrency slots corrected because they did not match the runs, by what was done",
     ["repair"],
 )
 
 # Scheduler
 
-RUNS_SCHEDULED = Counter("headwater_runs_scheduled", "Instants handed to the ledger")
-SCHEDULES_ACTIVE = Gauge("headwater_schedules_active", "Flows with an active schedule")
-SCHEDULES_BROKEN = Gauge("headwater_schedules_broken", "Schedules that cannot be read")
-SCHEDULES_BLOCKED = Gauge(
-    "headwater_schedules_blocked", "Active schedules of which a required parameter has no value"
+RUNS_SCHEDULED = Counter(
+    "headwater_runs_scheduled", "Scheduled start times sent to the ledger to create runs"
 )
-SCHEDULES_SAID_AGAIN = Counter(
-    "headwater_schedules_said_again",
-    "Schedules whose runs in the ledger were not those ahead, so that they were handed over again",
+SCHEDULES_ACTIVE = Gauge("headwater_schedules_active", "Flows with an active schedule")
+SCHEDULES_BROKEN = Gauge(
+    "headwater_schedules_broken", "Schedules that cannot be read, so no runs are created"
+)
+SCHEDULES_BLOCKED = Gauge(
+    "headwater_schedules_blocked",
+    "Active schedules that create fewer runs because a required parameter has no value",
+)
+SCHEDULES_RESUBMITTED = Counter(
+    "headwater_schedules_resubmitted",
+    "Schedules whose planned runs were missing in the ledger and were sent again",
 )
 
 # Heartbeat
 
-PINGS_SEEN = Counter("headwater_pings_seen", "Pings heard; by every replica each")
-TENANTS_UNHEARD = Gauge(
-    "headwater_tenants_unheard", "Tenants whose pings are not heard, as they send too many"
+PINGS_RECEIVED = Counter(
+    "headwater_pings_received", "Heartbeats (pings) received; each replica receives all of them"
 )
-RUNS_GUARDED = Gauge("headwater_guarded_runs", "Live runs whose pings are waited for")
-SILENCES = Counter("headwater_silences", "Silent runs judged", ["outcome"])
-ZOMBIES = Counter("headwater_zombies", "Zombie events emitted")
-SILENCES_HELD = Gauge("headwater_silences_held", "1 while mass silence is held back")
+TENANTS_THROTTLED = Gauge(
+    "headwater_tenants_throttled",
+    "Tenants whose pings are ignored for some seconds because they send too many",
+)
+RUNS_MONITORED = Gauge("headwater_monitored_runs", "Live runs whose heartbeats are monitored")
+SILENCES = Counter(
+    "headwater_silences", "Runs that stopped sending heartbeats, by what was decided", ["outcome"]
+)
+ZOMBIES = Counter(
+    "headwater_zombies", "Runs declared zombies: recorded as live, but without heartbeats"
+)
+MASS_SILENCE = Gauge(
+    "headwater_mass_silence",
+    "1 while so many runs stopped sending heartbeats at once that none is declared a zombie yet",
+)
 
 # Lazarus
 
-RESURRECTIONS = Counter("headwater_resurrections", "Proposals to the ledger", ["outcome"])
-DISTRESSED = Gauge("headwater_distressed_runs", "Distressed runs that the last pass found")
+RESURRECTIONS = Counter(
+    "headwater_resurrections",
+    "Runs that Lazarus proposed to reschedule or fail, by outcome",
+    ["outcome"],
+)
+DISTRESSED = Gauge(
+    "headwater_distressed_runs", "Runs that the last pass of Lazarus found without progress"
+)
 
 
 def exposition() -> tuple[bytes, str]:

@@ -127,7 +127,7 @@ class ServiceSettings(Durations):
     )
     alive_every: timedelta = Field(
         default=timedelta(seconds=5),
-        description="how often a service says that it lives; the heartbeat service waits for gateways' word",
+        description="how often a service reports that it is alive; the heartbeat service needs the reports of gateways",
     )
     health_host: str = Field(
         default="127.0.0.1", description="where /health, /ready and /metrics listen"

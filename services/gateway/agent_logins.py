@@ -42,7 +42,7 @@ class AgentLogins:
         try:
             asked = auth_request_of(request)
         except ValueError as error:
-            self._log.warning("login_not_understood", error=str(error))
+            self._log.warning("nats_login_unreadable", error=str(error))
             return None
         authenticator = self._authenticator()
         # Before the port is open keys cannot be checked.
@@ -54,7 +54,7 @@ class AgentLogins:
             # Its key may be valid.
             return None
         if key is None:
-            self._log.info("agent_turned_away", agent=asked.name)
+            self._log.info("agent_login_refused", agent=asked.name)
             reason = "the API key is unknown, revoked, expired or not for agents"
             return self._issuer.refuse(asked, reason, jti=self._ids(), now=now)
         until = now + self._lifetime

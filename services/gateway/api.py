@@ -80,7 +80,7 @@ class Api:
             websockets=True,
             limits=HttpLimits(
                 connections=settings.connections,
-                connections_of_address=settings.connections_of_address,
+                connections_per_address=settings.connections_per_address,
             ),
         )
 

@@ -20,7 +20,7 @@ class Push:
     ) -> None:
         self.hub = Hub(
             window=settings.event_window,
-            of_key=settings.event_streams_of_key,
+            of_key=settings.event_streams_per_key,
             in_all=settings.event_streams,
         )
         self._feed = Feed(bus, self.hub, window=settings.event_window, monotonic=monotonic)

@@ -33,21 +33,21 @@ class GatewaySettings(PingSettings):
     )  # fmt: skip
     connections: int = Field(
         default=8_000, ge=64,
-        description="open at once; fewer where the system gives few descriptors",
+        description="connections open at once; fewer where the system allows few file descriptors",
     )  # fmt: skip
-    connections_of_address: int = Field(
+    connections_per_address: int = Field(
         default=1_000, ge=0,
-        description="of one address, on which no good key was shown yet; 0: no limit of its own, for a proxy in front,"
-        " whose address all share",
+        description="connections of one address that have shown no valid key yet; 0: no such limit, for a proxy,"
+        " whose address all clients share",
     )  # fmt: skip
     document_cache: int = Field(
         default=2000,
         ge=1,
-        description="documents kept: parsed, compiled, and as plans of mutations",
+        description="GraphQL documents kept in each cache: parsed, compiled, and as plans of mutations",
     )
     document_cache_bytes: int = Field(
         default=32 << 20, ge=1 << 20,
-        description="estimated bytes of each of these kinds; what was not used for longest goes first",
+        description="estimated bytes of each of these caches; the least recently used goes first",
     )  # fmt: skip
     cors_origins: list[str] | None = Field(
         default=None,
@@ -72,20 +72,20 @@ class GatewaySettings(PingSettings):
     )
     nats_login_lifetime: timedelta = Field(
         default=timedelta(minutes=2),
-        description="how long a log-in of an agent to NATS holds before it shows its key again: so long, at the most,"
-        " does a revoked key stay connected",
+        description="how long a log-in of an agent to NATS is valid; then it shows its key again, so a revoked key"
+        " stays connected for this long at most",
     )
     log_copies_tick: timedelta = Field(
         default=timedelta(seconds=0.5),
-        description="how often to look which log lines the ledger has; a line is there within a second",
+        description="how often to check which log lines the ledger has stored; most are stored within a second",
     )
     bulk_tick: timedelta = Field(
         default=timedelta(seconds=5),
-        description="how often to look for bulk requests that no gateway works at, and for old ones",
+        description="how often to take over bulk requests of gateways that have died, and to delete old ones",
     )
     bulk_retention: timedelta = Field(
         default=timedelta(days=7),
-        description="how long results of bulk requests can be read; so long does a request key name one request",
+        description="how long results of bulk requests can be read, and a repeated request key is recognised",
     )
     public_url: str = Field(
         default="",
@@ -93,26 +93,26 @@ class GatewaySettings(PingSettings):
         " https://hw.example.com/tools/hw. Empty: at the root, wherever they came from",
     )
     event_streams: int = Field(
-        default=2_000, ge=1, description="open at once; each is a connection that stays",
+        default=2_000, ge=1, description="event streams open at once; each is one connection",
     )  # fmt: skip
-    event_streams_of_key: int = Field(
+    event_streams_per_key: int = Field(
         default=100, ge=1,
-        description="of one key, or of one tenant while keys are off: a browser needs one for all its pages",
+        description="event streams of one key, or of one tenant while keys are off; a browser needs one for all pages",
     )  # fmt: skip
     event_window: int = Field(
         default=20_000, ge=1,
-        description="facts that clients who come back can be told; at 100/s that is three minutes, and 10 MB",
+        description="events kept for clients that reconnect; at 100/s this is three minutes, and 10 MB",
     )  # fmt: skip
     event_tick: timedelta = Field(
         default=timedelta(seconds=0.5),
-        description="how often open event streams are looked at: their keys, and whether events are heard",
+        description="how often the keys of open event streams are checked, and whether events arrive",
     )
-    data_folder: Path | None = Field(
+    watched_folder: Path | None = Field(
         default=None,
-        description="where the engines keep their data, if that is on this machine: its disk is watched",
+        description="folder of the engines' data, if it is on this machine: the free space of its disk is reported",
     )
     health_tick: timedelta = Field(
-        default=timedelta(seconds=5), description="how often PostgreSQL, NATS and the disk are looked at",
+        default=timedelta(seconds=5), description="how often PostgreSQL, NATS and the disk are checked",
     )  # fmt: skip
     queue_limit: int = Field(default=25, ge=1, le=500, description="runs handed to an agent a poll")
 

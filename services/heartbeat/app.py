@@ -70,7 +70,7 @@ class Heartbeat(Service):
         await self.bus.open(self.pings.listener)
         await self.pings.listener.listen()
         waited_for = await self.pings.fill()
-        self.log.info("live_runs_known", runs=waited_for)
+        self.log.info("monitored_runs_loaded", runs=waited_for)
 
     async def on_stop(self) -> None:
         """Stop receiving, and write the pings received until now."""

@@ -22,7 +22,7 @@ def duties(
         Duty("pings", exact, pings.hear),
         Duty("rows", exact, pings.write),
         Duty("silences", exact, silences.judge),
-        Duty("watch", settings.heartbeat_watch, watch.confirm),
+        Duty("watch", settings.heartbeat_check_interval, watch.confirm),
         Duty(
             "sweep",
             settings.heartbeat_sweep,
@@ -30,5 +30,5 @@ def duties(
             start_after=settings.heartbeat_silence,
         ),
         Duty("census", settings.heartbeat_interval, silences.census),
-        Duty("task_pings", settings.heartbeat_watch, pings.write_tasks),
+        Duty("task_pings", settings.heartbeat_check_interval, pings.write_tasks),
     )

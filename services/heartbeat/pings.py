@@ -69,7 +69,7 @@ class Pings:
     async def hear(self) -> int:
         """Take the received pings into memory. Waits for nothing, so it goes on when other parts hang."""
         heard, now = self.listener.collect(), self._monotonic()
-        coarse = self._settings.heartbeat_coarse.total_seconds()
+        coarse = self._settings.heartbeat_write_interval.total_seconds()
         due, unknown = self.memory.hear(heard, now, coarse=coarse)
         self._due |= dict.fromkeys(due, now)
         room = Counter(dict.fromkeys({key[:16] for key in unknown}, UNKNOWN_RUNS))
@@ -78,7 +78,7 @@ class Pings:
             if room[key[:16]] > 0:
                 room[key[:16]] -= 1
                 self._unknown[key] = now
-        metrics.PINGS_SEEN.inc(len(heard))
+        metrics.PINGS_RECEIVED.inc(len(heard))
         await self._bound(now)
         return len(heard)
 
@@ -103,13 +103,13 @@ class Pings:
         if concerned := fresh | ended:
             runs = self.memory.of_tenants(concerned)
             due, _ = self.memory.hear(
-                runs, now, coarse=self._settings.heartbeat_coarse.total_seconds()
+                runs, now, coarse=self._settings.heartbeat_write_interval.total_seconds()
             )
             self._due |= dict.fromkeys(due, now)
         self._unheard |= dict.fromkeys(over, now + self._rest)
         for tenant in ended:
             del self._unheard[tenant]
-        metrics.TENANTS_UNHEARD.set(len(self._unheard))
+        metrics.TENANTS_THROTTLED.set(len(self._unheard))
         if self._unheard:
             heard = self.memory.by_tenant.keys() - self._unheard.keys()
             await self.listener.listen_to(UUID(bytes=tenant) for tenant in heard)
@@ -126,7 +126,7 @@ class Pings:
         unknown, self._unknown = self._unknown, {}
         horizon = self._monotonic() - LATE * self._settings.heartbeat_interval.total_seconds()
         late = self.memory.late(horizon)
-        fresh = self._settings.heartbeat_coarse.total_seconds() / 2
+        fresh = self._settings.heartbeat_write_interval.total_seconds() / 2
         for part in self._parts(due):
             await self._write(part, fresh=fresh)
         for part in self._parts(late):

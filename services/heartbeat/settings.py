@@ -19,43 +19,44 @@ class HeartbeatSettings(PingSettings):
     relations: ClassVar[tuple[AtMost, ...]] = (
         AtMost(
             lesser="alive_every",
-            greater="heartbeat_watch",
+            greater="heartbeat_check_interval",
             times=2 / LAPSE,
             unless="heartbeat_needs_gateway",
-            why="a gateway that lives, and of whose words one was lost, would not be heard within four confirmations,"
-            " and nobody would be judged",
+            why="one lost report of a live gateway would make four checks fail, and no run would be judged",
         ),
     )
 
-    heartbeat_coarse: timedelta = Field(
+    heartbeat_write_interval: timedelta = Field(
         default=timedelta(seconds=60),
-        description="how old last_seen may grow before a ping writes it: spares PostgreSQL half the writes",
+        description="how old last_seen may be before a ping writes it again; saves PostgreSQL half of the writes",
     )
     heartbeat_batch: int = Field(default=2000, ge=1, description="pings of one statement")
     heartbeat_sweep: timedelta = Field(
         default=timedelta(seconds=60),
-        description="how often the tables are searched for silent runs that no replica waits for",
+        description="how often the tables are searched for silent runs that no replica monitors",
     )
     heartbeat_sweep_grace: timedelta = Field(
         default=timedelta(seconds=60),
-        description="beyond the silence: by then a replica that waits for the run has announced it",
+        description="added to the silence: by then a replica that monitors the run has announced it",
     )
-    heartbeat_watch: timedelta = Field(
+    heartbeat_check_interval: timedelta = Field(
         default=timedelta(seconds=5),
         le=HEARD_WITHIN / 2,  # otherwise Lazarus would judge no run between two confirmations
-        description="how often we confirm that pings are heard; four missed ones are a gap",
+        description="how often it is checked that pings arrive; after four failed checks no run is judged",
     )
     heartbeat_needs_gateway: bool = Field(
         default=True, description="false where all pings come over NATS, none through a gateway"
     )
-    heartbeat_mass_runs: int = Field(
-        default=25, ge=1, description="guarded runs from which on mass silence can be told"
+    heartbeat_mass_silence_runs: int = Field(
+        default=25,
+        ge=1,
+        description="monitored runs of a tenant from which on a mass silence is recognised",
     )
-    heartbeat_mass_share: float = Field(
+    heartbeat_mass_silence_share: float = Field(
         default=0.5,
         ge=0,
         le=1,
-        description="share of them that must ping; below it silences are held",
+        description="when a smaller share of them still pings, it is a mass silence, and none is declared a zombie yet",
     )
 
     @model_validator(mode="after")
@@ -68,15 +69,15 @@ class HeartbeatSettings(PingSettings):
         )
         if self.heartbeat_lapse >= silence:
             msg = (
-                f"HEADWATER_HEARTBEAT_WATCH: that pings were not heard shows after {LAPSE} missed confirmations,"
+                f"HEADWATER_HEARTBEAT_CHECK_INTERVAL: that pings do not arrive is known after {LAPSE} failed checks,"
                 f" {self.heartbeat_lapse.total_seconds():g} s, which must be shorter than {whole}"
             )
             raise ValueError(msg)
-        oldest = self.heartbeat_coarse + self.heartbeat_interval
+        oldest = self.heartbeat_write_interval + self.heartbeat_interval
         if oldest > silence - silence / MARGIN:
             msg = (
-                f"HEADWATER_HEARTBEAT_COARSE: what is written of a run that pings may be {oldest.total_seconds():g} s"
-                f" old, with the interval, which must be well below {whole}"
+                f"HEADWATER_HEARTBEAT_WRITE_INTERVAL: what is written of a run that pings may be"
+                f" {oldest.total_seconds():g} s old, with the interval, which must be well below {whole}"
             )
             raise ValueError(msg)
         return self
@@ -84,4 +85,4 @@ class HeartbeatSettings(PingSettings):
     @property
     def heartbeat_lapse(self) -> timedelta:
         """After this long without a confirmation there is a gap in the coverage."""
-        return self.heartbeat_watch * LAPSE
+        return self.heartbeat_check_interval * LAPSE

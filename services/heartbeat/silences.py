@@ -166,21 +166,24 @@ class Silences:
             self._guarded = await Store(connection).guarded()
         self._counted = self._monotonic()
         guarded = sum(self._guarded.values())
-        metrics.RUNS_GUARDED.set(guarded)
+        metrics.RUNS_MONITORED.set(guarded)
         return guarded
 
     async def _whose_are_held(self) -> HeldGroups:
         counts = self._run_counts()
         # Many may have finished since the last census; not counted again for each check during a mass silence.
-        is_old = self._monotonic() - self._counted > self._settings.heartbeat_watch.total_seconds()
+        is_old = (
+            self._monotonic() - self._counted
+            > self._settings.heartbeat_check_interval.total_seconds()
+        )
         if is_old and self._silent_groups(counts):
             await self.census()
             counts = self._run_counts()
         before = self._held
         self._held = self._holds.look(
             counts,
-            least=self._settings.heartbeat_mass_runs,
-            share=self._settings.heartbeat_mass_share,
+            least=self._settings.heartbeat_mass_silence_runs,
+            share=self._settings.heartbeat_mass_silence_share,
             now=self._monotonic(),
             silence=self._silence,
         )
@@ -191,13 +194,13 @@ class Silences:
                 or "several small ones",
                 advice="most of their runs do not ping; is the way to us open?",
             )
-        metrics.SILENCES_HELD.set(int(bool(self._held.groups)))
+        metrics.MASS_SILENCE.set(int(bool(self._held.groups)))
         return self._held
 
     def _silent_groups(self, counts: RunCounts) -> set[bytes]:
         settings = self._settings
         return counts.silent_groups(
-            least=settings.heartbeat_mass_runs, share=settings.heartbeat_mass_share
+            least=settings.heartbeat_mass_silence_runs, share=settings.heartbeat_mass_silence_share
         )
 
     def _run_counts(self) -> RunCounts:

@@ -53,11 +53,11 @@ class Watch:
         if self.obstacles:
             if self._uncovered_since is None:
                 self._uncovered_since = now
-                self._log.warning("pings_not_heard", reasons=self.obstacles)
+                self._log.warning("pings_not_received", reasons=self.obstacles)
             return self.obstacles
         if self._uncovered_since is not None:
             self._uncovered_since = None
-            self._log.info("pings_heard_again")
+            self._log.info("pings_received_again")
         async with self._database.transaction() as connection:
             await Store(connection).watch(self._settings.heartbeat_lapse)
         self._coverage = self._coverage.confirm(

@@ -46,7 +46,7 @@ class LazarusSettings(PingSettings):
         """The row of a live run may be almost two silences old.
 
         The run may have missed pings for almost one, and its last heard ping may not be written: the heartbeat service
-        writes a row only when it is older than HEADWATER_HEARTBEAT_COARSE, which is below a silence.
+        writes a row only when it is older than HEADWATER_HEARTBEAT_WRITE_INTERVAL, which is below a silence.
         """
         silence = self.heartbeat_silence
         if self.lazarus_after < 2 * silence:

@@ -37,8 +37,8 @@ class Registry(Service):
         self.upkeep = Upkeep(
             self.database,
             units,
-            left_after=settings.pieces_left_after,
-            unfinished_for=settings.unfinished_after,
+            left_after=settings.piece_timeout,
+            unfinished_for=settings.registration_timeout,
         )
         self.add_duties(duties(settings, self.upkeep))
 

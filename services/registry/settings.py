@@ -13,8 +13,8 @@ class RegistrySettings(ServiceSettings):
 
     relations: ClassVar[tuple[AtMost, ...]] = (
         AtMost(
-            lesser="pieces_left_after",
-            greater="unfinished_after",
+            lesser="piece_timeout",
+            greater="registration_timeout",
             why="a registration would be collected while its newest piece still waits for the next",
         ),
     )
@@ -27,14 +27,14 @@ class RegistrySettings(ServiceSettings):
     )
     upkeep_interval: timedelta = Field(
         default=timedelta(seconds=2),
-        description="how often pieces and registrations that a client left waiting are looked for",
+        description="how often unfinished registrations are looked for",
     )
-    pieces_left_after: timedelta = Field(
+    piece_timeout: timedelta = Field(
         default=timedelta(seconds=5),
-        description="how long a flow's newest piece waits for the next; clients send it within moments",
+        description="time without a new piece after which a flow's pieces are joined; clients send one a second",
     )
-    unfinished_after: timedelta = Field(
+    registration_timeout: timedelta = Field(
         default=timedelta(hours=1),
-        description="how long a registration in pieces waits for its next piece before it is collected; a client that "
-        "is told to slow down repeats a request for up to half an hour",
+        description="time without a new piece after which an unfinished registration is deleted; a client that "
+        "is asked to slow down repeats a request for up to half an hour",
     )

@@ -41,7 +41,9 @@ class Upkeep:
                 connection, untouched_for=self._unfinished_for, limit=_AT_ONCE
             )
         for tenant_id, flow_id, name in collected:
-            log.info("draft_collected", tenant_id=tenant_id, flow_id=flow_id, name=name)
+            log.info(
+                "unfinished_registration_deleted", tenant_id=tenant_id, flow_id=flow_id, name=name
+            )
         return len(collected)
 
     async def join(self) -> int:

@@ -181,7 +181,7 @@ class Handlers:
             msg = f"CreateScheduled was answered with {type(answer).__name__}"
             raise TypeError(msg)
         if answer.reason is not None:
-            metrics.INSTANTS_REFUSED.labels(reason=answer.reason.partition(":")[0]).inc()
+            metrics.SCHEDULED_RUNS_REFUSED.labels(reason=answer.reason.partition(":")[0]).inc()
         elif answer.count < len(work.instants) and await planned.follow(self.database, work):
             self.due(work.tenant_id)  # with other labels it may suit a waiting agent
 

@@ -102,7 +102,7 @@ class Duties:
             now=self._clock(),
         )
         if ended:
-            self._log.info("left_task_runs_ended", flow_runs=ended)
+            self._log.info("orphaned_task_runs_ended", flow_runs=ended)
         return ended
 
     async def watch_agents(self) -> int:

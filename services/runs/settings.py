@@ -15,7 +15,7 @@ _OF_AGENTS = tuple(
         times=2,
         why="agents that live would be called silent between two signs of life that are written down",
     )
-    for tick in ("parked_tick", "presence_tick")
+    for tick in ("waiting_tick", "presence_tick")
 )
 
 

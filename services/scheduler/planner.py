@@ -129,8 +129,8 @@ class Planner:
             claim = partial(Store.claim_different, flow_ids=list(some), now=moment)
             done += (await self._settle_once(claim, moment))[0]
         if done:
-            metrics.SCHEDULES_SAID_AGAIN.inc(done)
-            self._log.warning("schedules_said_again", flows=done)
+            metrics.SCHEDULES_RESUBMITTED.inc(done)
+            self._log.warning("schedules_resubmitted", flows=done)
         return done
 
     async def _settle_all(
@@ -211,7 +211,7 @@ class Planner:
                 required=row.required,
                 now=now,
                 ahead=self._settings.schedule_ahead,
-                look_again=self._settings.schedule_look_again,
+                look_again=self._settings.schedule_retry_interval,
             )
         except Exception as error:
             # One bad schedule must not delay the others. Runs that an earlier release made of it stay: this release may
@@ -225,7 +225,7 @@ class Planner:
                     exc_info=not isinstance(error, BadScheduleError),
                 )
             coming = Upcoming(
-                instants={}, next_due=now + self._settings.schedule_look_again, reason=reason
+                instants={}, next_due=now + self._settings.schedule_retry_interval, reason=reason
             )
             if row.changed:
                 return coming, Proposal(create=(), keep=(), said={})

@@ -14,19 +14,19 @@ class SchedulerSettings(ServiceSettings):
         default=10,
         ge=1,
         le=1000,
-        description="instants ahead of each schedule, one run for each clock of an instant; Prefect's own number",
+        description="start times planned ahead for each schedule, one run for each clock; Prefect's own number",
     )
     schedule_tick: timedelta = Field(
         default=timedelta(seconds=5),
-        description="how often tables are compared; events of the registry bring a tick at once",
+        description="how often schedules are checked for changes; events of the registry cause a check at once",
     )
     schedule_compare: timedelta = Field(
         default=timedelta(seconds=15),
-        description="how often what is ahead is compared with the ledger, and made again where it is missing",
+        description="how often planned runs are compared with the ledger, and missing ones created again",
     )
-    schedule_look_again: timedelta = Field(
+    schedule_retry_interval: timedelta = Field(
         default=timedelta(minutes=15),
-        description="when a schedule that yields too few instants is asked again",
+        description="how often a schedule that gave too few start times is computed again",
     )
     schedule_batch: int = Field(
         default=200, ge=1, description="rows of one transaction; it waits for as many publishes"

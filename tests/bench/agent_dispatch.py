@@ -51,7 +51,7 @@ if [ "$1" = "-c" ]; then echo 1.4.1; exit 0; fi
 echo "$PREFECT__CONTEXT__FLOW_RUN_ID $EPOCHREALTIME" >> "{starts}"
 [ "$2" = by-hand ] || exec sleep 60  # one that ended before its run began would be started again
 """
-PARK = DispatchSettings().park.total_seconds() * 0.95
+PARK = DispatchSettings().claim_wait.total_seconds() * 0.95
 """Seconds between two claims of an idle agent, on average."""
 POLLS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0)
 

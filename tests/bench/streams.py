@@ -209,7 +209,7 @@ def report(quiet: Phase, watched: Phase, again: Phase, told: Told) -> None:
 
 async def main(*, seconds: float) -> None:
     """Measure and print."""
-    os.environ["HEADWATER_EVENT_STREAMS_OF_KEY"] = str(2 * STREAMS)
+    os.environ["HEADWATER_EVENT_STREAMS_PER_KEY"] = str(2 * STREAMS)
     count = int(seconds * RATE)
     with tempfile.TemporaryDirectory(prefix="hw-bench-") as name:
         folder = Path(name)

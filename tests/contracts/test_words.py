@@ -54,7 +54,7 @@ def private_words(text: str) -> list[tuple[int, str]]:
     return [
         (number, word)
         for number, line in enumerate(text.splitlines(), start=1)
-        if "headwater_buried" not in line and "message_buried" not in line
+        if "headwater_dead_lettered" not in line and "message_buried" not in line
         for word in map(str.lower, PARTS.findall(MAKE_BENCH.sub("", line)))
         if word in TERMS
     ]

@@ -36,7 +36,7 @@ async def bus(stack: Stack, flow: Flow) -> AsyncIterator[Bus]:
 
 @pytest.fixture(scope="module")
 async def gateway(stack: Stack, bus: Bus) -> AsyncIterator[tuple[ServiceProcess, str]]:
-    settings = {"HEADWATER_EVENT_STREAMS_OF_KEY": str(2 * STREAMS)}
+    settings = {"HEADWATER_EVENT_STREAMS_PER_KEY": str(2 * STREAMS)}
     async with gateway_process(stack, settings) as found:
         yield found
 

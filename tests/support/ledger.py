@@ -39,7 +39,7 @@ async def ledger_on(
 @asynccontextmanager
 async def impatient_ledger_on(stack: Stack, **dispatch: str) -> AsyncIterator[Runs]:
     """A ledger that looks after agents often, so that tests need not wait; `dispatch` are more of those settings."""
-    settings = {"kill": "PT2S", "renew": "PT0.5S"} | dispatch
+    settings = {"kill_after": "PT2S", "renew": "PT0.5S"} | dispatch
     with pytest.MonkeyPatch.context() as patch:
         for name, value in settings.items():
             patch.setenv(f"HEADWATER_DISPATCH_{name.upper()}", value)

@@ -17,8 +17,8 @@ INTERVAL = 5.0  # seconds
 SILENCE = 4 * INTERVAL
 SETTINGS = {
     "heartbeat_interval": f"PT{INTERVAL:g}S",
-    "heartbeat_coarse": f"PT{INTERVAL:g}S",
-    "heartbeat_watch": "PT4S",
+    "heartbeat_write_interval": f"PT{INTERVAL:g}S",
+    "heartbeat_check_interval": "PT4S",
 }
 LATE = 5.0
 """Seconds after its silence within which a dead run is announced."""

@@ -27,8 +27,8 @@ SILENCE = 8
 WITHIN = 90.0
 IMPATIENT: dict[str, Any] = {
     "heartbeat_interval": f"PT{SILENCE // 4}S",
-    "heartbeat_coarse": "PT1S",
-    "heartbeat_watch": "PT1S",
+    "heartbeat_write_interval": "PT1S",
+    "heartbeat_check_interval": "PT1S",
     "alive_every": "PT1S",
     "lazarus_tick": "PT1S",
     "lazarus_spread": "PT0S",

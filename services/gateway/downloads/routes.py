@@ -282,7 +282,7 @@ class _Endpoint:
                 # Nothing more is sent for a key that has ended meanwhile; it is looked up once a second at most.
                 await self._downloads.identify(headers, _address(scope))
         except Exception as error:
-            _log.warning("download_broken_off", path=scope["path"], reason=str(error))
+            _log.warning("download_aborted", path=scope["path"], reason=str(error))
             connection = scope.get(CONNECTION)
             if connection is None:
                 raise

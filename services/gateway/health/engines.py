@@ -56,7 +56,7 @@ def nats(bus: Bus) -> Found:
 def disk(folder: Path | None) -> Found:
     """How much is free where Headwater keeps its data, if that is on this machine."""
     if folder is None:
-        reason = "The engines keep their data elsewhere (HEADWATER_DATA_FOLDER is not set): watch their disks there."
+        reason = "The engines keep their data elsewhere (HEADWATER_WATCHED_FOLDER is not set): watch their disks there."
         return Status.UNKNOWN, reason, None, {}
     try:
         found = shutil.disk_usage(folder)

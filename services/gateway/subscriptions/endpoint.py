@@ -46,7 +46,7 @@ class Sockets:
         self._sessions = sessions
         self._pages = pages
         self._base_path = base_path
-        self._counts = SocketCounts(of_key=shared.settings.event_streams_of_key)
+        self._counts = SocketCounts(of_key=shared.settings.event_streams_per_key)
 
     async def answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """Serve one socket."""

@@ -50,7 +50,7 @@ async def make_version(
     wants_schedule = entry.set_schedule_active and schedulable.has_schedule
     refused = None
     if wants_schedule and (refused := start_refusal(schedulable, now=work.now)):
-        log.warning("schedule_left_off", flow_id=flow_id, version=version, **refused.fields)
+        log.warning("schedule_not_activated", flow_id=flow_id, version=version, **refused.fields)
     is_active = wants_schedule and refused is None
     await store.insert_flow(
         *at,

@@ -64,7 +64,9 @@ class Delivery:
         try:
             await client.request(parked.reply, body, timeout=self._acknowledge)
         except nats.errors.NoRespondersError:
-            self._log.info("claimant_gone", agent_id=str(parked.claim.agent_id), returned=len(runs))
+            self._log.info(
+                "claiming_agent_gone", agent_id=str(parked.claim.agent_id), returned=len(runs)
+            )
             for run in runs:
                 await self._leases.end(
                     parked.tenant_id,

@@ -152,7 +152,7 @@ class Dispatcher:
                     self._start_pass(id_)
                 elif tenant.due:
                     self._signal_others(id_, tenant)
-        metrics.CLAIMS_PARKED.set(self.parked)
+        metrics.CLAIMS_WAITING.set(self.parked)
         return len(tenants)
 
     async def _served_tenants(self) -> set[UUID]:

@@ -50,7 +50,7 @@ class Dispatch:
             self.leases,
             deliver=self._delivery.deliver,
             signal=self._delivery.signal_work_ready,
-            signal_again=settings.signal_again,
+            signal_again=settings.signal_interval,
         )
         self.verbs = Verbs(
             ledger,
@@ -73,7 +73,7 @@ class Dispatch:
         return (
             Duty("dispatch", settings.tick, self.dispatcher.tick),
             Duty("leases", settings.lapse_tick, self.take_back),
-            Duty("parked", settings.parked_tick, self.note_parked),
+            Duty("parked", settings.waiting_tick, self.note_parked),
             Duty("presence", settings.presence_tick, self.write_presence),
         )
 

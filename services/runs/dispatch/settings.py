@@ -35,13 +35,13 @@ class DispatchSettings(Durations):
         ),
     )
 
-    park: timedelta = Field(
+    claim_wait: timedelta = Field(
         default=timedelta(minutes=3),
-        description="how long a claim waits here: what idle agents cost, and how long a killed one shows as present",
+        description="how long a claim waits here for a due run; so long a killed agent may show as present",
     )
     first_lease: timedelta = Field(
         default=timedelta(seconds=5),
-        description="until an agent that was given a run must say so; a dead one holds it this long",
+        description="time for an agent to confirm a run that it was given; a dead agent keeps it this long",
     )
     start_lease: timedelta = Field(
         default=timedelta(seconds=30),
@@ -54,9 +54,9 @@ class DispatchSettings(Durations):
     renew: timedelta = Field(
         default=timedelta(seconds=10), description="how often agents renew their leases"
     )
-    kill: timedelta = Field(
+    kill_after: timedelta = Field(
         default=timedelta(seconds=30),
-        description="what a cancelled run has to stop by itself; half of the ledger's own deadline",
+        description="time for a cancelled run to stop by itself before it is killed; half of the ledger's own deadline",
     )
     acknowledge: timedelta = Field(
         default=timedelta(seconds=2),
@@ -78,11 +78,11 @@ class DispatchSettings(Durations):
         default=timedelta(seconds=5),
         description="how often signs of life are written down, together",
     )
-    parked_tick: timedelta = Field(
+    waiting_tick: timedelta = Field(
         default=timedelta(seconds=30),
         description="how often agents whose claims wait here are noted as present; clients believe it for a minute",
     )
-    signal_again: timedelta = Field(
+    signal_interval: timedelta = Field(
         default=timedelta(seconds=15),
         description="how often agents elsewhere are sent a hint of a label set that nobody here waits for",
     )

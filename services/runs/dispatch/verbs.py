@@ -132,11 +132,11 @@ class Verbs:
         return agents.Welcome(
             protocol=agents.PROTOCOL,
             agent_id=registered.id,
-            park=self._settings.park.total_seconds(),
+            park=self._settings.claim_wait.total_seconds(),
             renew=self._settings.renew.total_seconds(),
             beat=self._pings.heartbeat_interval.total_seconds(),
             silence=self._pings.heartbeat_silence.total_seconds(),
-            kill=self._settings.kill.total_seconds(),
+            kill=self._settings.kill_after.total_seconds(),
         )
 
     async def renew(self, tenant_id: UUID, request: agents.Renew) -> agents.Renewed | Refused:
@@ -211,7 +211,7 @@ class Verbs:
             labels=frozenset(canonical_labels(request.labels)),
             reply=reply,
         )
-        wait = min(request.wait, self._settings.park.total_seconds())
+        wait = min(request.wait, self._settings.claim_wait.total_seconds())
         if request.is_repeated:
             await self._claim_again(parked, wait)
         else:

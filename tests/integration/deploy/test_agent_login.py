@@ -121,7 +121,7 @@ async def test_healthy_log_ins_fire_no_alert_and_a_refused_subject_still_does(
     await prometheus.scrape(now=60)
 
     assert place.server.violations()[already_refused:] == []
-    assert "HeadwaterBusRefused" not in prometheus.firing()
+    assert "HeadwaterNatsErrors" not in prometheus.firing()
 
     bus = Bus(place.server.url("gateway"), service="gateway")
     await bus.start()
@@ -131,7 +131,7 @@ async def test_healthy_log_ins_fire_no_alert_and_a_refused_subject_still_does(
 
     await prometheus.scrape(now=120)
     refused = {"service": "gateway", "event": "permission_violation"}
-    assert prometheus.firing()["HeadwaterBusRefused"] == [refused]
+    assert prometheus.firing()["HeadwaterNatsErrors"] == [refused]
 
 
 async def test_a_connected_agent_is_out_when_its_key_is_revoked(place: Secured) -> None:

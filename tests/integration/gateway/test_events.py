@@ -26,7 +26,7 @@ PATIENCE = 20.0  # seconds
 @pytest.fixture(scope="module")
 async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
     async with all_services(
-        stack, auth="required", bootstrap_key=FIRST, event_streams_of_key=3
+        stack, auth="required", bootstrap_key=FIRST, event_streams_per_key=3
     ) as gateway:
         # Before it reads the events it can only say that something may have been missed.
         await eventually(lambda: gateway._push.hub._stale is None, timeout=30)

@@ -43,7 +43,7 @@ subscription($run: UUID, $flow: UUID, $after: String) {
 @pytest.fixture(scope="module")
 async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
     async with all_services(
-        stack, auth="required", bootstrap_key=FIRST, event_streams_of_key=3
+        stack, auth="required", bootstrap_key=FIRST, event_streams_per_key=3
     ) as gateway:
         await eventually(lambda: gateway._push.hub._stale is None, timeout=30)
         yield gateway

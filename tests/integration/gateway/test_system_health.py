@@ -25,7 +25,7 @@ HEALTH = """{ system_health { status sentence at detailed
 
 @pytest.fixture
 async def gateway(stack: Stack, tmp_path: Any) -> AsyncIterator[Gateway]:
-    async with all_services(stack, auth="off", data_folder=tmp_path) as gateway:
+    async with all_services(stack, auth="off", watched_folder=tmp_path) as gateway:
         yield gateway
 
 

@@ -34,10 +34,10 @@ def settings(stack: Stack, **changes: Any) -> HeartbeatSettings:
         "postgres_url": stack.postgres_url("heartbeat"),
         "nats_url": stack.nats_url,
         "heartbeat_interval": timedelta(seconds=0.5),
-        "heartbeat_coarse": timedelta(seconds=0.5),
+        "heartbeat_write_interval": timedelta(seconds=0.5),
         "heartbeat_sweep": timedelta(days=1),
         "heartbeat_sweep_grace": timedelta(seconds=1),
-        "heartbeat_watch": timedelta(seconds=0.3),
+        "heartbeat_check_interval": timedelta(seconds=0.3),
         "alive_every": timedelta(seconds=0.5),
         "heartbeat_needs_gateway": False,
     }
@@ -531,7 +531,7 @@ async def test_who_was_stopped_between_the_last_look_and_the_announcement_announ
 
 async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
     await clean(stack)
-    async with running(stack, heartbeat_mass_runs=5) as service:
+    async with running(stack, heartbeat_mass_silence_runs=5) as service:
         await eventually(lambda: has_listened(stack))
         for _ in range(6):
             await ping(service, await a_flow_run(stack.admin_pool))
@@ -546,7 +546,7 @@ async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
 async def test_the_mass_silence_of_one_tenant_holds_nobody_elses_zombie(stack: Stack) -> None:
     await clean(stack)
     other = new_id()
-    async with running(stack, heartbeat_mass_runs=5) as service:
+    async with running(stack, heartbeat_mass_silence_runs=5) as service:
         await eventually(lambda: has_listened(stack))
         for _ in range(6):
             await ping(service, await a_flow_run(stack.admin_pool))

@@ -29,10 +29,10 @@ def a_service(stack: Stack) -> Heartbeat:
             nats_url=stack.nats_url,
             heartbeat_interval=timedelta(seconds=0.5),
             heartbeat_misses=6,
-            heartbeat_coarse=timedelta(seconds=0.5),
+            heartbeat_write_interval=timedelta(seconds=0.5),
             heartbeat_sweep=timedelta(seconds=1),
             heartbeat_sweep_grace=timedelta(seconds=1),
-            heartbeat_watch=timedelta(seconds=0.3),
+            heartbeat_check_interval=timedelta(seconds=0.3),
             heartbeat_needs_gateway=False,
         )
     )

@@ -18,7 +18,7 @@ async def registry(stack: Stack) -> AsyncIterator[Registry]:
         RegistrySettings(
             postgres_url=stack.postgres_url("registry"),
             nats_url=stack.nats_url,
-            pieces_left_after=timedelta(hours=1),  # a test that wants them joined ticks itself
+            piece_timeout=timedelta(hours=1),  # a test that wants them joined ticks itself
         )
     )
     await service.start()

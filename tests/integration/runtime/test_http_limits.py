@@ -185,7 +185,7 @@ async def test_what_never_ends_is_closed_after_some_kilobytes(begin: bytes, more
 
 
 async def test_the_newcomer_takes_the_place_of_who_has_been_silent_for_longest() -> None:
-    async with serving(connections=64, connections_of_address=0) as port, AsyncExitStack() as held:
+    async with serving(connections=64, connections_per_address=0) as port, AsyncExitStack() as held:
         silent = [await held.enter_async_context(connected(port)) for _ in range(64)]
 
         assert await is_well(port)
@@ -195,7 +195,7 @@ async def test_the_newcomer_takes_the_place_of_who_has_been_silent_for_longest()
 
 
 async def test_an_address_has_so_many_places_and_makes_room_itself() -> None:
-    async with serving(connections_of_address=8) as port, AsyncExitStack() as held:
+    async with serving(connections_per_address=8) as port, AsyncExitStack() as held:
         silent = [await held.enter_async_context(connected(port)) for _ in range(12)]
 
         assert await is_well(port)
@@ -217,7 +217,7 @@ async def test_a_flood_from_an_address_takes_the_places_of_strangers_and_not_of_
         await echo(scope, receive, send)
 
     keyed = WELL.replace(b"\r\n\r\n", b"\r\nkey: x\r\n\r\n")
-    async with serving(slow, connections_of_address=2) as port, AsyncExitStack() as held:
+    async with serving(slow, connections_per_address=2) as port, AsyncExitStack() as held:
         clients = [await held.enter_async_context(connected(port)) for _ in range(2)]
         for _, writer in clients:
             writer.write(keyed)
@@ -235,7 +235,7 @@ async def test_a_flood_from_an_address_takes_the_places_of_strangers_and_not_of_
 
 
 async def test_who_was_answered_and_stays_makes_room_for_the_next() -> None:
-    async with serving(connections_of_address=4) as port, AsyncExitStack() as held:
+    async with serving(connections_per_address=4) as port, AsyncExitStack() as held:
         idle = [await held.enter_async_context(connected(port)) for _ in range(4)]
         for reader, writer in idle:
             writer.write(WELL)

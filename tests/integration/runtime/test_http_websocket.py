@@ -155,7 +155,7 @@ async def test_a_reason_is_said_to_who_reads_and_a_silent_one_is_let_go() -> Non
 
 async def test_sockets_and_requests_share_the_places_of_their_address() -> None:
     async with (
-        serving(connections_of_address=2) as (port, app),
+        serving(connections_per_address=2) as (port, app),
         socket(port),
         socket(port),
     ):
@@ -164,7 +164,7 @@ async def test_sockets_and_requests_share_the_places_of_their_address() -> None:
         # No good key was shown on any of the three, so the newest replaces the oldest.
         assert await is_well(port)
         await eventually(lambda: len(app.connections) == 1)
-    async with serving(connections_of_address=1) as (port, app):
+    async with serving(connections_per_address=1) as (port, app):
         for _ in range(3):
             async with socket(port):
                 await eventually(lambda: app.connections)

@@ -65,8 +65,8 @@ async def safeguards(stack: Stack) -> AsyncIterator[Safeguards]:
             postgres_url=stack.postgres_url("heartbeat"),
             nats_url=stack.nats_url,
             heartbeat_interval=SILENCE / 4,
-            heartbeat_coarse=SILENCE / 4,
-            heartbeat_watch=timedelta(seconds=0.3),
+            heartbeat_write_interval=SILENCE / 4,
+            heartbeat_check_interval=timedelta(seconds=0.3),
             heartbeat_needs_gateway=False,
         )
     )

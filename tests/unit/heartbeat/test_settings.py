@@ -24,33 +24,38 @@ def test_silence_is_four_missed_pings_as_agents_arm_it() -> None:
 
 
 def test_a_shorter_interval_shortens_everything_that_is_told_with_it() -> None:
-    short = settings(heartbeat_interval=1, heartbeat_coarse=1, heartbeat_watch=0.5, alive_every=1)
+    short = settings(
+        heartbeat_interval=1,
+        heartbeat_write_interval=1,
+        heartbeat_check_interval=0.5,
+        alive_every=1,
+    )
 
     assert short.heartbeat_silence == timedelta(seconds=4)
 
 
 def test_a_gap_in_our_hearing_must_show_within_the_silence() -> None:
     with pytest.raises(ValidationError) as refused:
-        settings(heartbeat_watch=30)
+        settings(heartbeat_check_interval=30)
 
     assert sentence_of(refused.value) == (
-        "HEADWATER_HEARTBEAT_WATCH: that pings were not heard shows after 4 missed confirmations, 120 s, which must be"
-        " shorter than a silence of 120 s (HEADWATER_HEARTBEAT_INTERVAL times HEADWATER_HEARTBEAT_MISSES)"
+        "HEADWATER_HEARTBEAT_CHECK_INTERVAL: that pings do not arrive is known after 4 failed checks, 120 s, which must"
+        " be shorter than a silence of 120 s (HEADWATER_HEARTBEAT_INTERVAL times HEADWATER_HEARTBEAT_MISSES)"
     )
 
 
 def test_lazarus_must_know_that_pings_are_heard() -> None:
     with pytest.raises(ValidationError) as refused:
-        settings(heartbeat_watch=31, heartbeat_misses=10)
+        settings(heartbeat_check_interval=31, heartbeat_misses=10)
 
-    assert "HEADWATER_HEARTBEAT_WATCH" in sentence_of(refused.value)
+    assert "HEADWATER_HEARTBEAT_CHECK_INTERVAL" in sentence_of(refused.value)
     assert "30 s" in sentence_of(refused.value)
 
 
 @pytest.mark.parametrize(
     "seconds",
     [
-        {"heartbeat_coarse": 80},
+        {"heartbeat_write_interval": 80},
         # Four of them are as long as the default coarseness.
         {"heartbeat_interval": 15},
         {"heartbeat_misses": 3},
@@ -63,7 +68,9 @@ def test_what_is_written_of_the_living_must_be_younger_than_the_silence(
     with pytest.raises(ValidationError) as refused:
         settings(**seconds)
 
-    assert sentence_of(refused.value).startswith("HEADWATER_HEARTBEAT_COARSE: what is written")
+    assert sentence_of(refused.value).startswith(
+        "HEADWATER_HEARTBEAT_WRITE_INTERVAL: what is written"
+    )
 
 
 def test_a_duration_that_is_none_is_answered_with_one_that_is(
@@ -81,10 +88,9 @@ def test_a_duration_that_is_none_is_answered_with_one_that_is(
 
 def test_a_gateway_that_lives_must_be_heard_between_the_confirmations() -> None:
     with pytest.raises(ValidationError) as refused:
-        settings(heartbeat_watch=0.5)
+        settings(heartbeat_check_interval=0.5)
 
     assert sentence_of(refused.value) == (
-        "HEADWATER_ALIVE_EVERY: 5 s times 0.5 must be at most HEADWATER_HEARTBEAT_WATCH, 0.5 s: a gateway that"
-        " lives, and of whose words one was lost, would not be heard within four confirmations, and nobody would"
-        " be judged"
+        "HEADWATER_ALIVE_EVERY: 5 s times 0.5 must be at most HEADWATER_HEARTBEAT_CHECK_INTERVAL, 0.5 s: one lost"
+        " report of a live gateway would make four checks fail, and no run would be judged"
     )

@@ -23,7 +23,7 @@ class Client:
 
 
 def connections(*, most: int = 60, of_address: int = 60) -> Connections:
-    return Connections(HttpLimits(connections=most, connections_of_address=of_address))
+    return Connections(HttpLimits(connections=most, connections_per_address=of_address))
 
 
 def test_who_has_sent_no_head_for_longest_makes_room() -> None:

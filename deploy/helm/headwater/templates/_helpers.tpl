@@ -19,7 +19,7 @@ app.kubernetes.io/component: {{ .name }}
 {{- end }}
 {{- end }}
 
-{{- define "headwater.postgresPlace" -}}
+{{- define "headwater.postgresAddress" -}}
 {{- $places := list }}
 {{- range .Values.postgres.hosts | default (list .Values.postgres.host) }}
 {{- $places = append $places (ternary . (printf "%s:%d" . (int $.Values.postgres.port)) (contains ":" .)) }}
@@ -42,12 +42,12 @@ app.kubernetes.io/component: {{ .name }}
 {{/* PostgreSQL as a role; the password is put into the URL by the image's entry point. */}}
 {{- define "headwater.postgres" -}}
 - name: HEADWATER_POSTGRES_URL
-  value: {{ printf "postgresql://%s@%s" .role (include "headwater.postgresPlace" .root) | quote }}
+  value: {{ printf "postgresql://%s@%s" .role (include "headwater.postgresAddress" .root) | quote }}
 {{ include "headwater.secret" (dict "root" .root "variable" "HEADWATER_POSTGRES_PASSWORD" "key" .key) }}
 {{- end }}
 
 {{/* Every node, host:port,host:port. */}}
-{{- define "headwater.natsPlace" -}}
+{{- define "headwater.natsAddress" -}}
 {{- $places := list }}
 {{- range .Values.nats.hosts | default (list .Values.nats.host) }}
 {{- $places = append $places (ternary . (printf "%s:%d" . (int $.Values.nats.port)) (contains ":" .)) }}
@@ -57,7 +57,7 @@ app.kubernetes.io/component: {{ .name }}
 
 {{- define "headwater.nats" -}}
 - name: HEADWATER_NATS_URL
-  value: {{ printf "%s://%s@%s" .root.Values.nats.scheme .user (include "headwater.natsPlace" .root) | quote }}
+  value: {{ printf "%s://%s@%s" .root.Values.nats.scheme .user (include "headwater.natsAddress" .root) | quote }}
 {{ include "headwater.secret" (dict "root" .root "variable" "HEADWATER_NATS_PASSWORD" "key" (printf "nats-%s" .user)) }}
 {{- with .root.Values.nats.tlsCa }}
 - name: HEADWATER_NATS_TLS_CA
