@@ -143,7 +143,7 @@ def bus_text(listed: Mapping[str, Iterable[Subscription]] | None = None) -> str:
                 elif each.rpc is None and hears(each, subject):
                     verb = "hears" if each.durable is None else "consumes"
                     document.add(f"{service}_{verb}_{name}", "receive", subject, by=service)
-        _add_what_is_told(document, service)
+        _add_what_is_published(document, service)
     return document.text(
         title="Headwater",
         version="1",
@@ -151,7 +151,7 @@ def bus_text(listed: Mapping[str, Iterable[Subscription]] | None = None) -> str:
     )
 
 
-def _add_what_is_told(document: Document, service: str) -> None:
+def _add_what_is_published(document: Document, service: str) -> None:
     """What a service publishes; and the streams that it reads past its router, with consumers of its own."""
     followed = [pattern for stream in FOLLOWS.get(service, ()) for pattern in stream.subjects]
     for name, subject in names().items():

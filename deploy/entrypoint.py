@@ -95,12 +95,12 @@ def _put_password(environment: dict[str, str], name: str) -> None:
         has_password = parts.password is not None
     except ValueError:
         raise ConfigurationError(f"{name}_URL is not a URL") from None
-    user, at, place = parts.netloc.partition("@")
+    user, at, host = parts.netloc.partition("@")
     if has_password or not at:
         raise ConfigurationError(
             f"{name}_URL must name a user and no password (scheme://user@host:port), since {name}_PASSWORD is set"
         )
-    netloc = f"{user}:{quote(password, safe='')}@{place}"
+    netloc = f"{user}:{quote(password, safe='')}@{host}"
     environment[name + "_URL"] = urlunsplit(parts._replace(netloc=netloc))
 
 

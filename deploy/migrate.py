@@ -122,8 +122,8 @@ def role_url(url: str, *, role: str, password: str) -> str:
 def with_user(url: str, *, user: str, password: str) -> str:
     """The same database for another user."""
     parts = urlsplit(url)
-    place = parts.netloc.rpartition("@")[2]
-    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{place}"))
+    address = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{quote(password, safe='')}@{address}"))
 
 
 def with_database(url: str, database: str) -> str:
@@ -159,7 +159,7 @@ async def connect_or_create(url: str, *, wait: timedelta) -> "asyncpg.Connection
         except asyncpg.InvalidCatalogNameError:
             await _create_database(url)
         except (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError):
-            msg = f"PostgreSQL at {_place(url)} refuses the user or password of HEADWATER_POSTGRES_URL; correct them."
+            msg = f"PostgreSQL at {_address(url)} refuses the user or password of HEADWATER_POSTGRES_URL; correct them."
             raise EngineError(msg) from None
         except _AWAY as error:
             if asyncio.get_running_loop().time() > deadline:
@@ -170,8 +170,8 @@ async def connect_or_create(url: str, *, wait: timedelta) -> "asyncpg.Connection
 def _absence(url: str, error: Exception) -> str:
     """Why there is no server to migrate."""
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
-        return f"No PostgreSQL at {_place(url)} is the primary; promote one or correct HEADWATER_POSTGRES_URL."
-    return f"PostgreSQL at {_place(url)} does not answer ({error}); start it or set HEADWATER_POSTGRES_URL."
+        return f"No PostgreSQL at {_address(url)} is the primary; promote one or correct HEADWATER_POSTGRES_URL."
+    return f"PostgreSQL at {_address(url)} does not answer ({error}); start it or set HEADWATER_POSTGRES_URL."
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -328,7 +328,7 @@ def _quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
-def _place(url: str) -> str:
+def _address(url: str) -> str:
     """Host and port, without the password."""
     return urlsplit(url).netloc.rpartition("@")[2]
 

@@ -170,8 +170,8 @@ def service_user(name: str) -> User:
 
 def _fills(name: str, stream: Stream) -> bool:
     """Whether this service publishes to the stream, and so checks that it exists."""
-    places = tuple(pattern.removesuffix(">") for pattern in stream.subjects)
-    return any(subject.template.startswith(places) for subject in PUBLISHES[name])
+    prefixes = tuple(pattern.removesuffix(">") for pattern in stream.subjects)
+    return any(subject.template.startswith(prefixes) for subject in PUBLISHES[name])
 
 
 def _callers(served: Iterable[Subject]) -> set[str]:

@@ -5,7 +5,7 @@ package from PyPI, in an environment of its own: its dependencies are of 2020 to
 
     python -m deploy.clients                  which versions there are, and where they would go
     python -m deploy.clients 1.4.1            install (or reuse) one in the cache
-    python -m deploy.clients 1.4.1 DEST       the same at a place of your choice
+    python -m deploy.clients 1.4.1 DEST       the same in a folder of your choice
 
 Where: `$HEADWATER_CLIENTS/prefect-<version>`, and without that variable
 `~/.cache/headwater/clients/prefect-<version>` (`$XDG_CACHE_HOME` is honoured). A cache and not

@@ -12,7 +12,7 @@ from rich.markup import escape
 
 from deploy.demo.failure import DemoFailedError
 from deploy.demo.narrator import Narrator
-from deploy.demo.story import Settings, told
+from deploy.demo.story import Settings, whole_story
 
 LOG_WIDTH = 120  # the width for a log file
 INTERRUPTED = 130  # what a shell reports after Ctrl-C
@@ -27,11 +27,11 @@ def main() -> int:
     if not console.is_terminal and "COLUMNS" not in os.environ:
         console.width = LOG_WIDTH
     stay = os.environ.get("DEMO_EXIT", "") in ("", "0")
-    told_to_the_end = False
+    has_finished = False
     try:
         settings = Settings.from_environment()
-        with told(Narrator(console), settings) as page:
-            told_to_the_end = True
+        with whole_story(Narrator(console), settings) as page:
+            has_finished = True
             console.print(_where_it_is(settings.url), highlight=False, soft_wrap=True)
             if stay:
                 console.print("\nUp until Ctrl-C; the schedule goes on every minute.")
@@ -46,7 +46,7 @@ def main() -> int:
         return 1
     except KeyboardInterrupt:
         # Ctrl-C is the normal end of a finished demo.
-        return 0 if told_to_the_end else INTERRUPTED
+        return 0 if has_finished else INTERRUPTED
     return 0
 
 

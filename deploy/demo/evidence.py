@@ -162,8 +162,8 @@ def task_runs(api: Api, *, flow_run_id: str) -> tuple[TaskRun, ...]:
             map_index=row["map_index"],
             state=row["state"],
             history=tuple(state["state"] for state in row["states"]),
-            began=_moment(row["start_time"]),
-            ended=_moment(row["end_time"]),
+            began=_timestamp(row["start_time"]),
+            ended=_timestamp(row["end_time"]),
         )
         for row in api.ask(TASK_RUNS, flow_run_id=flow_run_id)["task_run"]
     )
@@ -173,7 +173,7 @@ def logs(api: Api, *, flow_run_id: str) -> tuple[LogLine, ...]:
     run = api.ask(LOGS, flow_run_id=flow_run_id)["flow_run_by_pk"]
     return tuple(
         LogLine(
-            at=_moment(row["timestamp"]),
+            at=_timestamp(row["timestamp"]),
             level=row["level"],
             name=row["name"] or "",
             message=row["message"] or "",
@@ -266,11 +266,11 @@ def _flow_run(row: dict[str, Any]) -> FlowRun:
         message=row["state_message"] or "",
         scheduled=row["auto_scheduled"],
         parameters=row["parameters"] or {},
-        due=_moment(row["scheduled_start_time"]),
-        began=_moment(row["start_time"]),
-        ended=_moment(row["end_time"]),
+        due=_timestamp(row["scheduled_start_time"]),
+        began=_timestamp(row["start_time"]),
+        ended=_timestamp(row["end_time"]),
     )
 
 
-def _moment(text: str | None) -> datetime | None:
+def _timestamp(text: str | None) -> datetime | None:
     return datetime.fromisoformat(text) if text else None

@@ -85,7 +85,7 @@ class Client:
 
 
 @contextmanager
-def told(narrator: Narrator, settings: Settings) -> Iterator[str]:
+def whole_story(narrator: Narrator, settings: Settings) -> Iterator[str]:
     """Tell the story; the body runs at its end, with everything still up, and gets the address of the run's page."""
     settings.folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as running:

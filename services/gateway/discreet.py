@@ -40,7 +40,7 @@ def without_values(query: str, body: bytes) -> bytes:
         if not _may_be_shown(error):
             reason = _REASON.search(error["message"])
             error["message"] = (
-                f"The request for {carrier[0]} does not fit the schema{_place(error)}. What does not fit is not"
+                f"The request for {carrier[0]} does not fit the schema{_location(error)}. What does not fit is not"
                 " repeated here, as it may be the secret. Compare it with the input's type; JSON in the document"
                 " itself must be a string of JSON text."
                 + (f" JSON cannot represent the literal{reason['why']}." if reason else "")
@@ -53,7 +53,7 @@ def _may_be_shown(error: dict[str, object]) -> bool:
     return "extensions" in error or bool(_HARMLESS.match(str(error["message"])))
 
 
-def _place(error: dict[str, object]) -> str:
+def _location(error: dict[str, object]) -> str:
     match error.get("locations"):
         case [{"line": int(line), "column": int(column)}, *_]:
             return f" at line {line}, column {column}"

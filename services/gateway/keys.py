@@ -94,7 +94,7 @@ class Key:
     memberships: Mapping[UUID, Role] = field(default_factory=dict)
 
     def is_expired(self, now: datetime) -> bool:
-        """A key ends at the very moment it says."""
+        """A key ends exactly at its time of expiry."""
         return self.expires_at is not None and now >= self.expires_at
 
     def role_in(self, tenant_id: UUID) -> Role | None:

@@ -6,7 +6,7 @@ keeps a copy, and reads twice a second how far the ledger's durable has acknowle
 
     accepted --keep--> held --the durable's floor has passed it--> forgotten
                         |  ^
-                        |  +-- published again, under a new place in the stream
+                        |  +-- published again, under a new sequence in the stream
                         +-- the durable is another one, or has nothing left and never saw it
 
 A message that is published again though it was stored adds nothing: its lines have the ids and the time of acceptance
@@ -45,7 +45,7 @@ class _Copy:
 
     subject: str
     body: bytes
-    place: int
+    sequence: int
 
 
 @dataclass(slots=True)
@@ -93,12 +93,12 @@ class LogCopies:
             await self._room(tenant)
         self._publishing[tenant] += len(body)
         try:
-            place = await self._publish(subject, body)
+            sequence = await self._publish(subject, body)
         finally:
             self._publishing[tenant] -= len(body)
             if not self._publishing[tenant]:
                 del self._publishing[tenant]
-        self._keep(_Copy(subject, body, place))
+        self._keep(_Copy(subject, body, sequence))
 
     def _is_full(self, tenant: str) -> bool:
         """Whether a tenant has used up its share. None has while the ledger makes no progress: waiting would help
@@ -154,11 +154,11 @@ class LogCopies:
                 copy = self._take(name)
                 if copy is None:
                     break
-                if is_another or (is_idle and copy.place > floor):
+                if is_another or (is_idle and copy.sequence > floor):
                     lost.append(copy)
-                elif copy.place > floor:
+                elif copy.sequence > floor:
                     self._keep(copy)
-        lost.sort(key=lambda copy: copy.place)
+        lost.sort(key=lambda copy: copy.sequence)
         await self._restore(lost)
         self._made = info.created
         return len(lost)
@@ -171,9 +171,9 @@ class LogCopies:
         try:
             while waiting:
                 copy = waiting[0]
-                place = await self._publish(copy.subject, copy.body)
+                sequence = await self._publish(copy.subject, copy.body)
                 waiting.popleft()
-                self._keep(replace(copy, place=place))
+                self._keep(replace(copy, sequence=sequence))
                 metrics.LOG_MESSAGES_RESTORED.inc()
         finally:
             for copy in waiting:  # the stream is away again; the next look finds them still missing

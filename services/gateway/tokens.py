@@ -43,7 +43,7 @@ _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Token:
-    """What a token says: this key may work in this tenant, or ask to go on doing so, before that moment.
+    """What a token says: this key may work in this tenant, or ask to go on doing so, before that time.
 
     `serial` tells one token from every other; it is known of tokens that were read.
     """
@@ -55,7 +55,7 @@ class Token:
     serial: bytes = field(default=b"", compare=False)
 
     def is_expired(self, now: datetime) -> bool:
-        """A token ends at the very moment it says."""
+        """A token ends exactly at its time of expiry."""
         return now >= self.expires_at
 
 

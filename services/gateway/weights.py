@@ -1,4 +1,4 @@
-"""What a document weighs before it is validated: validation itself compares every two fields of the same place.
+"""What a document weighs before it is validated: validation itself compares any two fields of one position.
 
 Fields are counted as they come out when fragments are spread, so a short text cannot stand for very many of them. An
 introspection selects each field once: there are thousands of types and fields for each of its selections.
@@ -66,14 +66,14 @@ class _Scales:
 
     def put(self, selections: SelectionSetNode) -> None:
         """Weigh what is selected, fragments spread where they are named."""
-        places: dict[tuple[int, str], int] = {}
+        positions: dict[tuple[int, str], int] = {}
         seen: Counter[int] = Counter()
-        # Below an introspection, places are by the field's own name: an alias makes it no cheaper.
+        # Below an introspection, positions are by the field's own name: an alias makes it no cheaper.
         todo: list[tuple[SelectionSetNode, int, bool, frozenset[str]]] = [
             (selections, _ROOT, False, frozenset())
         ]
         while todo:
-            selected, place, introspects, spread = todo.pop()
+            selected, position, introspects, spread = todo.pop()
             for node in selected.selections:
                 self._count_selection()
                 if isinstance(node, FieldNode):
@@ -81,7 +81,7 @@ class _Scales:
                     name = (node.alias or node.name).value
                     if introspects or begins:
                         name = f"__{node.name.value}"
-                    here = places.setdefault((place, name), len(places) + 1)
+                    here = positions.setdefault((position, name), len(positions) + 1)
                     self._count_field(seen[here], introspects, begins)
                     seen[here] += 1
                     if node.selection_set is not None:
@@ -90,9 +90,9 @@ class _Scales:
                     fragment = self.fragments.get(node.name.value)
                     if fragment is not None and node.name.value not in spread:
                         within = spread | {node.name.value}
-                        todo.append((fragment.selection_set, place, introspects, within))
+                        todo.append((fragment.selection_set, position, introspects, within))
                 else:
-                    todo.append((node.selection_set, place, introspects, spread))  # type: ignore[attr-defined]  # an inline fragment
+                    todo.append((node.selection_set, position, introspects, spread))  # type: ignore[attr-defined]  # an inline fragment
 
     def _count_selection(self) -> None:
         self._selections += 1

@@ -32,8 +32,8 @@ Guarantees
     * No statement reaches into another tenant.
 
 What happens when
-    NATS is gone         nobody can ask. What was committed is told when it is back: events wait in the outbox.
-    PostgreSQL is gone   the caller is told so at once; nothing is half done.
+    NATS is gone         nobody can ask. What was committed is published when it is back: events wait in the outbox.
+    PostgreSQL is gone   the caller gets this answer at once; nothing is half done.
     it dies halfway      the transaction is undone. If it died between commit and answer, the client does not know:
                          sending a piece, an archiving or a setting again is harmless; a flow with a key is not made
                          twice.

@@ -43,8 +43,9 @@ Guarantees
 * Reports of running code are never refused for their characters or the length of their text: they are cleaned and cut
   (`libs/runtime/reported.py`). Only a state or artifact whose data is too large is refused.
 * A log line is stored once, though it may be delivered twice, and can be read within a second.
-* Who watches is told of what no event tells, at most twenty times a second for each tenant: task runs that moved, new
-  log lines, agents that came, went, fell silent or are back (`hints.py`). They may be lost, and nothing waits for them.
+* Those who watch get hints of what no event reports, at most twenty times a second for each tenant: task runs that
+  moved, new log lines, agents that came, went, fell silent or are back (`hints.py`). They may be lost, and nothing
+  waits for them.
 
 What happens when
 * *NATS is gone:* no requests come. Committed events wait in the outbox. Clients' requests end with "unavailable".

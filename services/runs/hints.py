@@ -1,4 +1,4 @@
-"""Hints for whoever watches: task runs that moved and agents that changed, told once a twentieth of a second.
+"""Hints for whoever watches: task runs that moved and agents that changed, sent once a twentieth of a second.
 
 Nothing depends on them (`libs.contracts.runs.Changed`), so nothing waits for them. A commit only hands over the list
 that it has anyway; what each transition costs beyond that is paid later, once for all commits of a tenant.
@@ -24,7 +24,7 @@ GATHERED = 0.05
 _MOST_IN_MESSAGE = 1_000
 """Task runs; 170 KB. Gateways tell of more than twice as many at once only that much has changed."""
 _MOST_GATHERED = 20_000
-"""Moves that wait to be told. More come together only when this process stands still, and hints may be lost."""
+"""Moves that wait to be sent. More come together only when this process stands still, and hints may be lost."""
 _MOST_SILENT = 10_000
 """Agents whose return is waited for."""
 _REMEMBERED = timedelta(days=1)
@@ -78,7 +78,7 @@ class Hints:
             for tenant_id, moved in task_runs.items():
                 for start in range(0, len(moved), _MOST_IN_MESSAGE):
                     part = moved[start : start + _MOST_IN_MESSAGE]
-                    await self._signal(tenant_id, {"task_runs": [_told(run) for run in part]})
+                    await self._signal(tenant_id, {"task_runs": [_as_json(run) for run in part]})
             for tenant_id, changed in agents.items():
                 await self._signal(tenant_id, {"agents": [str(agent) for agent in changed]})
 
@@ -100,7 +100,7 @@ def newest(moves: Sequence[Moves]) -> dict[UUID, list[TaskRun]]:
     return by_tenant
 
 
-def _told(run: TaskRun) -> dict[str, object]:
+def _as_json(run: TaskRun) -> dict[str, object]:
     # asyncpg's ids are of its own class, which orjson does not know.
     return {
         "id": str(run.id),

@@ -94,12 +94,10 @@ class Planner:
             metrics.SCHEDULES_BROKEN.set(followed.broken)
             metrics.SCHEDULES_BLOCKED.set(followed.blocked)
         batch = self._settings.schedule_batch
-        moment = now
-        changed, a = await self._settle_all(lambda store: store.claim_stale(batch), moment)
-        topped_up, b = await self._settle_all(
-            lambda store: store.claim_due(batch, now=moment), moment
-        )
-        cleared = await self._clear_again(moment)
+        at = now
+        changed, a = await self._settle_all(lambda store: store.claim_stale(batch), at)
+        topped_up, b = await self._settle_all(lambda store: store.claim_due(batch, now=at), at)
+        cleared = await self._clear_again(at)
         done = Ticked(
             adopted=adopted,
             changed=changed,
@@ -122,12 +120,12 @@ class Planner:
         """Propose again for flows whose runs in the ledger differ; returns how many flows. Tests pass a time."""
         async with self._database.transaction() as connection:
             store = Store(connection)
-            moment = now or await store.now()
-            different = await store.find_different(now=moment, patience=PATIENCE)
+            at = now or await store.now()
+            different = await store.find_different(now=at, patience=PATIENCE)
         done = 0
         for some in _in_steps(different, self._settings.schedule_batch):
-            claim = partial(Store.claim_different, flow_ids=list(some), now=moment)
-            done += (await self._settle_once(claim, moment))[0]
+            claim = partial(Store.claim_different, flow_ids=list(some), now=at)
+            done += (await self._settle_once(claim, at))[0]
         if done:
             metrics.SCHEDULES_RESUBMITTED.inc(done)
             self._log.warning("schedules_resubmitted", flows=done)

@@ -47,19 +47,19 @@ WITH chosen AS MATERIALIZED (
     WHERE tenant_id = $1 AND flow_run_id = $2 AND {filtered} AND (timestamp, sequence, id) > ($7, $8, $9)
     ORDER BY timestamp, sequence, id LIMIT $10::bigint
 ), counted AS (
-    SELECT *, row_number() OVER (ORDER BY timestamp, sequence, id) AS place,
+    SELECT *, row_number() OVER (ORDER BY timestamp, sequence, id) AS line,
         sum(coalesce(octet_length(message), 0) + coalesce(octet_length(info::text), 0) + 200)
             OVER (ORDER BY timestamp, sequence, id) AS bytes
     FROM chosen
 ), page AS (
     -- One line at least, however long, or nobody would ever come past it.
-    SELECT * FROM counted WHERE place = 1 OR bytes <= $11::bigint
+    SELECT * FROM counted WHERE line = 1 OR bytes <= $11::bigint
 ), rendered AS (
-    SELECT string_agg({rendered} || E'\\n', '' ORDER BY place) AS body, max(place) AS lines FROM page
+    SELECT string_agg({rendered} || E'\\n', '' ORDER BY line) AS body, max(line) AS lines FROM page
 )
 SELECT convert_to(r.body, 'UTF8'), r.lines < (SELECT count(*) FROM chosen) OR r.lines = $10::bigint,
     p.timestamp, p.sequence, p.id, least(octet_length(r.body), $11::bigint) AS size
-FROM rendered r LEFT JOIN page p ON p.place = r.lines
+FROM rendered r LEFT JOIN page p ON p.line = r.lines
 """
 
 _SEARCH = f"""
@@ -71,7 +71,7 @@ WITH numbered AS (
     -- Not kept: where every line matches it would be the whole log, written to disk. The window has the order of the
     -- lines, so nothing is sorted.
     SELECT *, count(*) FILTER (WHERE position > $7)
-        OVER (ORDER BY timestamp, sequence, id ROWS UNBOUNDED PRECEDING) AS place
+        OVER (ORDER BY timestamp, sequence, id ROWS UNBOUNDED PRECEDING) AS nth
     FROM numbered WHERE {_FILTERED}
 ), rendered AS (
     SELECT json_build_object(
@@ -80,7 +80,7 @@ WITH numbered AS (
             'position', position, 'column', CASE WHEN $3 <> '' THEN strpos(lower(message), lower($3)) END,
             'id', id, 'timestamp', {_WHEN}, 'sequence', sequence, 'level', level, 'logger', name,
             'task_run_id', task_run_id, 'message', left(message, {_SHOWN_CHARACTERS})
-        ) ORDER BY position) FILTER (WHERE position > $7 AND place <= $8), '[]')
+        ) ORDER BY position) FILTER (WHERE position > $7 AND nth <= $8), '[]')
     )::text AS body
     FROM found
 )
@@ -123,10 +123,10 @@ class Lines:
         values = [
             flow_run_id, *_values(chosen), after.timestamp, after.sequence, after.id, PAGE_LINES,
         ]  # fmt: skip
-        body, has_more, *place = await self._reader.fetch(
+        body, has_more, *cursor = await self._reader.fetch(
             statement, tenant_id, values, caller, matching=_matching(chosen)
         )
-        return Page(body or b"", Cursor(*place) if has_more else None)
+        return Page(body or b"", Cursor(*cursor) if has_more else None)
 
     async def search(
         self, tenant_id: UUID, flow_run_id: UUID, asked: LogSearch, caller: Caller

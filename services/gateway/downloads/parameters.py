@@ -146,8 +146,8 @@ def cursor(text: str) -> Cursor:
     except (ValueError, OverflowError):
         pass
     msg = (
-        f"after: {_shown(text)} is no place in a log; say <timestamp>,<sequence> as a line of format=ndjson has them,"
-        " such as 2026-11-30T06:50:55.123456Z,1042."
+        f"after: {_shown(text)} is no position in a log; say <timestamp>,<sequence> as a line of format=ndjson has"
+        " them, such as 2026-11-30T06:50:55.123456Z,1042."
     )
     raise BadRequestError(msg)
 

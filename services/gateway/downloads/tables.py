@@ -97,8 +97,8 @@ def header(columns: Iterable[Path]) -> bytes:
 def _both(where: JsonObject | None, after: UUID | None, *, descending: bool) -> JsonObject | None:
     if after is None:
         return where
-    place: JsonObject = {"id": {"_lt" if descending else "_gt": str(after)}}
-    return place if where is None else {"_and": [where, place]}
+    rest: JsonObject = {"id": {"_lt" if descending else "_gt": str(after)}}
+    return rest if where is None else {"_and": [where, rest]}
 
 
 def _selection(columns: Iterable[Path]) -> str:

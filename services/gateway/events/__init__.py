@@ -1,4 +1,4 @@
-"""Push: what has changed in a tenant, told as small hints on `GET /events` (server-sent events).
+"""Push: what has changed in a tenant, sent as small hints on `GET /events` (server-sent events).
 
     EVENTS (JetStream) -> feed.py -> hub.py (window, channels) -> endpoint.py -> a client
     hw.sig.runs.changed ----^            domain.py, frames.py: the rules, pure
@@ -7,8 +7,8 @@ A hint says that something is worth looking at again, never what it is now: `{ki
 the rest with GraphQL, under their own permissions.
 
 Guarantees
-* A hint of a fact (`hw.evt.*`) has a place in the EVENTS stream. An SSE id is the stream's birth and that place, so it
-  means the same on every gateway, and `Last-Event-ID` resumes on any of them.
+* A hint of a fact (`hw.evt.*`) has a position in the EVENTS stream. An SSE id is the stream's birth and that position,
+  so it means the same on every gateway, and `Last-Event-ID` resumes on any of them.
 * What was missed and is no longer known is said (`event: gap`), never left out in silence.
 * Hints of task runs, agents and log lines come from signals: they may be lost, and `gap` or `fresh` is the time to look
   anew. An agent is hinted when it registers, is deleted, falls silent or is heard of again.

@@ -36,11 +36,11 @@ class Hint:
 
     def body(self) -> dict[str, Any]:
         """What goes to the client; what is unknown is left out."""
-        told = {name: getattr(self, name) for name in _TOLD}
-        return {name: value for name, value in told.items() if value is not None}
+        values = {name: getattr(self, name) for name in _SENT}
+        return {name: value for name, value in values.items() if value is not None}
 
 
-_TOLD = ("kind", "id", "change", "version", "state", "flow_id", "flow_group_id", "flow_run_id")
+_SENT = ("kind", "id", "change", "version", "state", "flow_id", "flow_group_id", "flow_run_id")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Filter:
     """The versions of `flow` that were known when the stream was opened."""
 
     def wants(self, hint: Hint) -> bool:
-        """Whether the hint may be about what is asked for. Where a hint does not say, it is told: it is only a hint."""
+        """Whether the hint may be about what is asked for. A hint that does not say is sent: it is only a hint."""
         if self.kinds and hint.kind not in self.kinds:
             return False
         if self.flow_run is not None and self.flow_run not in (hint.id, hint.flow_run_id):
@@ -91,7 +91,7 @@ def _id(asked: Mapping[str, str], name: str) -> UUID | None:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place in one life of the EVENTS stream."""
+    """A position in one life of the EVENTS stream."""
 
     life: str
     sequence: int
@@ -124,19 +124,19 @@ def life_of(created: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Why what a client missed cannot be told."""
+    """Why what a client missed cannot be sent any more."""
 
     reason: str
 
 
 @dataclass(slots=True)
 class Window:
-    """The last facts of all tenants, by their place in the EVENTS stream; older ones are forgotten."""
+    """The last facts of all tenants, by their position in the EVENTS stream; older ones are forgotten."""
 
     most: int
     life: str = ""
     last: int = 0
-    """Place of the newest fact that is known."""
+    """Position of the newest fact that is known."""
     _oldest_lost: int = 0
     _facts: deque[tuple[int, UUID, Hint]] = field(default_factory=deque)
 
@@ -151,7 +151,7 @@ class Window:
         self._facts.clear()
 
     def add(self, sequence: int, tenant_id: UUID, hint: Hint | None) -> bool:
-        """Keep a fact; False for one that was there. None for one that nobody is told, which moves the place on."""
+        """Keep a fact; False for one that was there. None for one that nobody is sent, which moves the position on."""
         if sequence <= self.last:
             return False
         self.last = sequence
@@ -163,11 +163,11 @@ class Window:
 
     @property
     def cursor(self) -> Cursor:
-        """The place of the newest fact."""
+        """The position of the newest fact."""
         return Cursor(self.life, self.last)
 
     def since(self, cursor: Cursor, tenant_id: UUID) -> Iterator[Hint] | Gap:
-        """The tenant's facts after the cursor, oldest first, or why they cannot be told."""
+        """The tenant's facts after the cursor, oldest first, or why they cannot be sent any more."""
         if cursor.life != self.life:
             return Gap("the event stream was made anew since your last id")
         if cursor.sequence > self.last:
@@ -177,14 +177,14 @@ class Window:
         return self._after(cursor.sequence, tenant_id)
 
     def _after(self, sequence: int, tenant_id: UUID) -> Iterator[Hint]:
-        for place, owner, hint in self._facts:
-            if place > sequence and owner == tenant_id:
+        for position, owner, hint in self._facts:
+            if position > sequence and owner == tenant_id:
                 yield hint
 
 
 @dataclass(slots=True)
 class Coalesced:
-    """What will be told next: of one object the newest hint, and of too many objects only that."""
+    """What will be sent next: of one object the newest hint, and of too many objects only that."""
 
     _hints: dict[tuple[str, UUID, str], Hint] = field(default_factory=dict)
     is_flooded: bool = False

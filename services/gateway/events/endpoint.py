@@ -62,11 +62,11 @@ class Events:
     async def _write(self, stream: Stream, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _STREAM_HEADERS})
         while True:
-            told = await stream.next(within=HEARTBEAT)
-            if told is None:
+            taken = await stream.next(within=HEARTBEAT)
+            if taken is None:
                 piece = frames.heartbeat(self._hub.cursor_of(stream))
             else:
-                piece = b"".join([each.sse for each in told])
+                piece = b"".join([each.sse for each in taken])
             is_last = stream.ended is not None
             if piece:
                 await _part(send, piece)

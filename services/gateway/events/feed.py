@@ -1,4 +1,4 @@
-"""Where hints come from: the EVENTS stream, in order and with places, and the ledger's signals.
+"""Where hints come from: the EVENTS stream, in order and with positions, and the ledger's signals.
 
 Facts are read by a consumer of this gateway's own, which the server forgets by itself. It begins some way back, so that
 a gateway that has just started can tell clients of another one what they missed. Its messages are numbered: one that is
@@ -30,23 +30,23 @@ _PREFIX = "hw.evt."
 
 
 class Listener(Protocol):
-    """Who is told; the hub."""
+    """Takes what is read; the hub."""
 
     @property
-    def place(self) -> tuple[str, int]:
-        """The life of the stream and the place of the newest fact that is known."""
+    def position(self) -> tuple[str, int]:
+        """The life of the stream and the position of the newest fact that is known."""
 
     def begin(self, life: str, *, after: int) -> None:
-        """A stream that was not known before, from this place on."""
+        """A stream that was not known before, from this position on."""
 
     def lose(self, *, until: int) -> None:
-        """What came up to this place can no longer be had."""
+        """What came up to this position can no longer be had."""
 
     def fact(self, sequence: int, tenant_id: UUID | None, hint: Hint | None) -> None:
-        """A fact, or a place of which nobody is told."""
+        """A fact, or a position that means nothing to any client."""
 
     def signal(self, tenant_id: UUID, hint: Hint) -> None:
-        """Something that has no place."""
+        """Something that has no position."""
 
     def set_stale(self, reason: str | None) -> None:
         """Why nothing is heard; None when it is."""
@@ -59,7 +59,7 @@ class _Reading:
     subscription: Subscription
     heard_at: float
     end: int
-    """Place of the stream's last message when the consumer was made."""
+    """Position of the stream's last message when the consumer was made."""
     messages: int = 0
     is_broken: bool = False
 
@@ -98,7 +98,7 @@ class Feed:
 
     async def _abandon(self, reading: _Reading) -> None:
         self._reading = None
-        # Where it cannot be told, the server forgets the consumer by itself.
+        # Where it cannot be deleted, the server forgets the consumer by itself.
         with suppress(nats.errors.Error, OSError):
             await reading.subscription.unsubscribe()
 
@@ -107,7 +107,7 @@ class Feed:
         about = await self._ask(f"$JS.API.STREAM.INFO.{name}", {})
         life = life_of(about["created"])
         first, last = about["state"]["first_seq"], about["state"]["last_seq"]
-        known_life, known = self._listener.place
+        known_life, known = self._listener.position
         if life != known_life or last < known:
             known = max(first - 1, last - self._window, 0)
             self._listener.begin(life, after=known)
@@ -160,9 +160,9 @@ class Feed:
         if not message.reply:
             self._heartbeat(message, reading)
             return
-        # $JS.ACK.<stream>.<consumer>.<times>.<place>.<number>.<time>.<left>
-        places = message.reply.split(".")
-        sequence, number = int(places[-4]), int(places[-3])
+        # $JS.ACK.<stream>.<consumer>.<times>.<position>.<number>.<time>.<left>
+        tokens = message.reply.split(".")
+        sequence, number = int(tokens[-4]), int(tokens[-3])
         if number != reading.messages + 1:
             reading.is_broken = True
             return

@@ -12,8 +12,8 @@ COME_BACK_AFTER = 2_000  # milliseconds that a browser waits before it connects 
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Told:
-    """One message, the same object for every stream that is told it: what is rendered of it is rendered once."""
+class Frame:
+    """One message, the same object for every stream that gets it: what is rendered of it is rendered once."""
 
     event: str
     cursor: Cursor | None = None
@@ -29,9 +29,9 @@ class Told:
         """As a server-sent event; its data is one line of JSON."""
         if self._sse is None:
             retry = b"retry: %d\n" % COME_BACK_AFTER if self.event == "open" else b""
-            place = b"id: %b\n" % str(self.cursor).encode() if self.cursor else b""
+            id_line = b"id: %b\n" % str(self.cursor).encode() if self.cursor else b""
             name, data = self.event.encode(), orjson.dumps(self._body())
-            self._sse = b"%bevent: %b\n%bdata: %b\n\n" % (retry, name, place, data)
+            self._sse = b"%bevent: %b\n%bdata: %b\n\n" % (retry, name, id_line, data)
         return self._sse
 
     def _body(self) -> dict[str, Any]:
@@ -42,36 +42,36 @@ class Told:
         return {} if self.reason is None else {"reason": self.reason}
 
 
-def opening(cursor: Cursor | None) -> Told:
-    """The first message: how long to wait before coming back, and from which place the stream goes on."""
-    return Told(event="open", cursor=cursor)
+def opening(cursor: Cursor | None) -> Frame:
+    """The first message: how long to wait before coming back, and from which position the stream goes on."""
+    return Frame(event="open", cursor=cursor)
 
 
-def hints(told: Iterable[Hint], cursor: Cursor) -> Told:
+def hints(changed: Iterable[Hint], cursor: Cursor) -> Frame:
     """Hints that happened until `cursor`."""
-    return Told(event="hints", hints=tuple(told), cursor=cursor)
+    return Frame(event="hints", hints=tuple(changed), cursor=cursor)
 
 
-def gap(reason: str, cursor: Cursor) -> Told:
+def gap(reason: str, cursor: Cursor) -> Frame:
     """Something was missed: the client looks at everything anew, and goes on from `cursor`."""
-    return Told(event="gap", reason=reason, cursor=cursor)
+    return Frame(event="gap", reason=reason, cursor=cursor)
 
 
-def stale(reason: str) -> Told:
+def stale(reason: str) -> Frame:
     """Nothing is heard for now."""
-    return Told(event="stale", reason=reason)
+    return Frame(event="stale", reason=reason)
 
 
-def fresh(cursor: Cursor) -> Told:
+def fresh(cursor: Cursor) -> Frame:
     """Facts are heard again, none was missed; signals were lost meanwhile."""
-    return Told(event="fresh", cursor=cursor)
+    return Frame(event="fresh", cursor=cursor)
 
 
-def end(reason: str, text: str) -> Told:
+def end(reason: str, text: str) -> Frame:
     """The last message."""
-    return Told(event="end", reason=reason, text=text)
+    return Frame(event="end", reason=reason, text=text)
 
 
 def heartbeat(cursor: Cursor | None) -> bytes:
-    """A comment that keeps proxies from closing the connection; the id alone moves the client's place on."""
+    """A comment that keeps proxies from closing the connection; the id alone moves the client's position on."""
     return b": heartbeat\n" + (b"id: %b\n\n" % str(cursor).encode() if cursor else b"\n")

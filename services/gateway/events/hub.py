@@ -13,7 +13,7 @@ from uuid import UUID
 from libs.runtime import metrics
 from services.gateway.events import frames
 from services.gateway.events.domain import Coalesced, Cursor, Filter, Gap, Hint, Window
-from services.gateway.events.frames import Told
+from services.gateway.events.frames import Frame
 
 GATHERS = 0.25  # seconds; a stream gets four messages a second at most
 _MOST_WAITING = 16  # messages, which is four seconds of them, until a reader counts as slow
@@ -40,20 +40,20 @@ class Stream:
         self.cursor = cursor
         self.ended: str | None = None
         self.has_begun = False
-        """Whether it has been told what it missed; before, its place is the one that it came with."""
+        """Whether it was sent what it missed; before, its position is the one that it came with."""
         self._cut = cut
-        self._waiting: deque[Told] = deque()
+        self._waiting: deque[Frame] = deque()
         self._something = asyncio.Event()
         self._cutting: asyncio.TimerHandle | None = None
 
-    def push(self, told: Told) -> None:
+    def push(self, frame: Frame) -> None:
         """Write this next; who has too much waiting is let go."""
         if self.ended is not None:
             return
         if len(self._waiting) >= _MOST_WAITING:
             self.end("slow_reader", "You read too slowly; come back with your last id.")
             return
-        self._waiting.append(told)
+        self._waiting.append(frame)
         self._something.set()
 
     def end(self, reason: str, text: str) -> None:
@@ -86,7 +86,7 @@ class Stream:
         """Whether nothing waits to be written."""
         return not self._waiting
 
-    async def next(self, *, within: float | None) -> list[Told] | None:
+    async def next(self, *, within: float | None) -> list[Frame] | None:
         """What waits; None when nothing came for so many seconds, an empty list when nothing more will."""
         if not self._waiting and self.ended is None:
             try:
@@ -105,7 +105,7 @@ class _Channel:
     wanted: Filter
     streams: set[Stream] = field(default_factory=set)
     gathered: Coalesced = field(default_factory=Coalesced)
-    told_at: float = float("-inf")
+    sent_at: float = float("-inf")
     due: asyncio.TimerHandle | None = None
 
 
@@ -157,7 +157,7 @@ class Hub:
         if self._stale is None:
             self._let_in(stream)
         else:
-            # It hears from here, though it can be told only later: what comes until then is not lost on it.
+            # It listens from here, though it is sent something only later: what comes until then is not lost on it.
             stream.cursor = stream.cursor or self._window.cursor
             stream.push(frames.opening(None))
             stream.push(frames.stale(self._stale))
@@ -204,10 +204,10 @@ class Hub:
                 if stream.wanted.wants(hint):
                     missed.add(hint)
             if not is_opened:
-                # With the old place: who leaves before the next message has come is told again.
+                # With the old position: a client that leaves before the next message gets it again.
                 stream.push(frames.opening(stream.cursor or now))
             if missed:
-                stream.push(_told(missed, now))
+                stream.push(_frame_of(missed, now))
             if is_opened:
                 stream.push(frames.fresh(now))
         stream.has_begun = True
@@ -217,8 +217,8 @@ class Hub:
     # what the feed says
 
     @property
-    def place(self) -> tuple[str, int]:
-        """The life of the stream and the place of the newest fact."""
+    def position(self) -> tuple[str, int]:
+        """The life of the stream and the position of the newest fact."""
         return self._window.life, self._window.last
 
     def begin(self, life: str, *, after: int) -> None:
@@ -240,11 +240,11 @@ class Hub:
             self.signal(tenant_id, hint)
 
     def has_listeners(self, tenant_id: UUID) -> bool:
-        """Whether a signal of this tenant would be told anybody."""
+        """Whether a signal of this tenant would be sent to anybody."""
         return tenant_id in self._channels
 
     def signal(self, tenant_id: UUID, hint: Hint) -> None:
-        """Something that may be lost, and has no place."""
+        """Something that may be lost, and has no position."""
         for channel in self._channels.get(tenant_id, {}).values():
             if channel.wanted.wants(hint):
                 channel.gathered.add(hint)
@@ -265,19 +265,19 @@ class Hub:
         for stream in waiting:
             self._let_in(stream, is_opened=True)
 
-    def _say(self, told: Told) -> None:
+    def _say(self, frame: Frame) -> None:
         """Tell all that have begun, after what they are still to hear."""
         for channels in tuple(self._channels.values()):
             for channel in tuple(channels.values()):
                 self._tell(channel)
                 for stream in tuple(channel.streams):
-                    stream.push(told)
+                    stream.push(frame)
 
     # telling
 
     def _plan(self, channel: _Channel) -> None:
         loop = asyncio.get_running_loop()
-        channel.due = loop.call_at(max(channel.told_at + GATHERS, loop.time()), self._tell, channel)
+        channel.due = loop.call_at(max(channel.sent_at + GATHERS, loop.time()), self._tell, channel)
 
     def _tell(self, channel: _Channel) -> None:
         if channel.due is not None:
@@ -285,14 +285,14 @@ class Hub:
             channel.due = None
         if not channel.gathered:
             return
-        channel.told_at = asyncio.get_running_loop().time()
-        told = _told(channel.gathered, self._window.cursor)
+        channel.sent_at = asyncio.get_running_loop().time()
+        frame = _frame_of(channel.gathered, self._window.cursor)
         for stream in tuple(channel.streams):
-            stream.push(told)
+            stream.push(frame)
 
 
-def _told(gathered: Coalesced, cursor: Cursor) -> Told:
+def _frame_of(gathered: Coalesced, cursor: Cursor) -> Frame:
     if gathered.is_flooded:
         gathered.take()
-        return frames.gap("more has changed at once than can be told one by one", cursor)
+        return frames.gap("more has changed at once than can be listed one by one", cursor)
     return frames.hints(gathered.take(), cursor)

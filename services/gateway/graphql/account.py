@@ -73,7 +73,7 @@ class AuthInfoCamel:
 @strawberry.type(name="auth_role")
 @dataclass
 class AuthRole:
-    """A built-in role; `tenant_id` is null, as it is every tenant's, and so are its moments."""
+    """A built-in role; `tenant_id` is null, as it is every tenant's, and so are its timestamps."""
 
     id: UUID
     name: str

@@ -113,7 +113,7 @@ async def perform(declared: Mutation, context: Context, given: Any) -> Any:
     return payload
 
 
-_TOLD = frozenset(
+_NAMED = frozenset(
     ("name", "key", "slug", "label", "tag", "role", "scope", "action", "request_key", "dry_run")
 )
 """Inputs that say what was changed, beside ids; never what it was changed to where that may be a secret."""
@@ -128,7 +128,7 @@ def _facts(declared: Mutation, given: Any) -> dict[str, str]:
     return {
         field.name: one_line(str(value))
         for field in dataclasses.fields(declared.input)
-        if (field.name.endswith("_id") or field.name in _TOLD)
+        if (field.name.endswith("_id") or field.name in _NAMED)
         and (value := getattr(given, field.name)) is not None
     }
 

@@ -140,21 +140,21 @@ _PATTERNS = {  # operator: (what a match means, whether case is ignored)
 def _matches(text: str, pattern: str) -> bool:
     """SQL's LIKE, in time that no pattern can blow up: of two wildcards only the later one is ever tried again."""
     parts = [(part[-1], part) for part in _PART.findall(pattern)]
-    at = place = 0
+    at = index = 0
     wildcard: tuple[int, int] | None = None
     while at < len(text):
-        character, part = parts[place] if place < len(parts) else ("", "")
+        character, part = parts[index] if index < len(parts) else ("", "")
         if part == "%":
-            wildcard = (place, at)
-            place += 1
+            wildcard = (index, at)
+            index += 1
         elif part == "_" or (part and character == text[at]):
-            at, place = at + 1, place + 1
+            at, index = at + 1, index + 1
         elif wildcard is not None:
             wildcard = (wildcard[0], wildcard[1] + 1)
-            place, at = wildcard[0] + 1, wildcard[1]
+            index, at = wildcard[0] + 1, wildcard[1]
         else:
             return False
-    return all(part == "%" for _, part in parts[place:])
+    return all(part == "%" for _, part in parts[index:])
 
 
 _PART = re.compile(r"\\.|.", re.DOTALL)

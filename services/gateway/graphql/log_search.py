@@ -57,7 +57,7 @@ class Search:
 
 
 async def search(context: Context, flow_run_id: UUID, asked: Search) -> LogMatches:
-    """The matches after the line at place `after`; a run of another tenant is answered like none."""
+    """The matches after the line at position `after`; a run of another tenant is answered like none."""
     lines = context.shared.downloads.lines
     caller = context.caller or Caller(context.owner)
     try:

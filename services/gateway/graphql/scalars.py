@@ -74,7 +74,7 @@ def _json_literal(node: ValueNode, variables: dict[str, Any] | None = None) -> A
 
 
 def _of_variable(value: object) -> Any:
-    """The JSON of a variable's value in an inline object: an id or a moment, or null for one that was not given."""
+    """The JSON of a variable's value in an inline object: an id or a timestamp, or null for one that was not given."""
     return None if value is Undefined else orjson.loads(orjson.dumps(value))
 
 
@@ -105,18 +105,20 @@ def _shown(value: object) -> object:
     return value if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
-def _moment(value: object) -> datetime:
+def _timestamp(value: object) -> datetime:
     """ISO 8601; without an offset it is UTC, as in every client since 0.8."""
     if not isinstance(value, str):
         msg = f"DateTime cannot represent {_shown(value)!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg)
-    usual = _usual_moment(value)
+    usual = _usual_timestamp(value)
     if usual is not None and usual.tzinfo is UTC:
         return usual
     text = value.strip().replace(" ", "T", 1)
     try:
-        moment = _usual_moment(text) or isoparse(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        timestamp = _usual_timestamp(text) or isoparse(text)
+        return (
+            timestamp.replace(tzinfo=UTC) if timestamp.tzinfo is None else timestamp.astimezone(UTC)
+        )
     except ValueError:
         msg = f"DateTime cannot represent {_shown(value)!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg) from None
@@ -127,7 +129,7 @@ def _moment(value: object) -> datetime:
         raise GraphQLError(msg) from None
 
 
-def _usual_moment(text: str) -> datetime | None:
+def _usual_timestamp(text: str) -> datetime | None:
     """What every client writes, read in a fraction of the time that all of ISO 8601 takes; None for the rest."""
     if text[10:11] != "T":
         return None
@@ -170,6 +172,6 @@ SCALARS: dict[Any, Any] = {
     UUID: strawberry.scalar(name="UUID", serialize=str, parse_value=_uuid),
     LogLevel: strawberry.scalar(name="log_level", serialize=str, parse_value=log_level),
     datetime: strawberry.scalar(
-        name="DateTime", serialize=lambda v: v.isoformat(), parse_value=_moment
+        name="DateTime", serialize=lambda v: v.isoformat(), parse_value=_timestamp
     ),
 }

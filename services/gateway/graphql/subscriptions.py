@@ -1,4 +1,4 @@
-"""The subscriptions: what changes in the caller's tenant, as it is told on `GET /events` too."""
+"""The subscriptions: what changes in the caller's tenant, as it is sent on `GET /events` too."""
 
 from collections.abc import AsyncGenerator
 from enum import Enum
@@ -9,7 +9,7 @@ import strawberry
 from strawberry.types import Info
 
 from services.gateway.events.domain import Filter, Hint
-from services.gateway.events.frames import Told
+from services.gateway.events.frames import Frame
 
 
 @strawberry.enum(name="event_status", description="What a message of a subscription says.")
@@ -34,7 +34,7 @@ class EventStatus(Enum):
 
 @strawberry.type(name="changed_object", description="One object that is worth looking at again.")
 class ChangedObject:
-    """A hint, as it is told."""
+    """A hint, as it is sent."""
 
     kind: str = strawberry.field(description="flow_run, task_run, log or agent")
     id: UUID = strawberry.field(description="Of a log, its flow run's.")
@@ -67,8 +67,8 @@ class EventMessage:
 class Listens(Protocol):
     """The context of subscriptions."""
 
-    def listen(self, wanted: Filter, after: str | None) -> AsyncGenerator[Told, None]:
-        """What is told from the cursor on."""
+    def listen(self, wanted: Filter, after: str | None) -> AsyncGenerator[Frame, None]:
+        """The frames from the cursor on."""
 
 
 Events = AsyncGenerator[EventMessage, None]
@@ -82,25 +82,25 @@ async def _flow_run_events(
     after: str | None = None,
 ) -> Events:
     wanted = Filter(kinds=frozenset({"flow_run"}), flow=flow_id, flow_run=flow_run_id)
-    async for told in info.context.listen(wanted, after):
-        yield message_of(told)
+    async for frame in info.context.listen(wanted, after):
+        yield message_of(frame)
 
 
 async def _task_run_events(info: _Info, flow_run_id: UUID | None = None) -> Events:
     wanted = Filter(kinds=frozenset({"task_run"}), flow_run=flow_run_id)
-    async for told in info.context.listen(wanted, None):
-        yield message_of(told)
+    async for frame in info.context.listen(wanted, None):
+        yield message_of(frame)
 
 
 async def _logs(info: _Info, flow_run_id: UUID) -> Events:
     wanted = Filter(kinds=frozenset({"log"}), flow_run=flow_run_id)
-    async for told in info.context.listen(wanted, None):
-        yield message_of(told)
+    async for frame in info.context.listen(wanted, None):
+        yield message_of(frame)
 
 
 async def _agent_events(info: _Info) -> Events:
-    async for told in info.context.listen(Filter(kinds=frozenset({"agent"})), None):
-        yield message_of(told)
+    async for frame in info.context.listen(Filter(kinds=frozenset({"agent"})), None):
+        yield message_of(frame)
 
 
 @strawberry.type
@@ -127,17 +127,17 @@ class Subscription:
     )
 
 
-def message_of(told: Told) -> EventMessage:
-    """What is told, as GraphQL shows it; made once."""
-    if told.shown is None:
-        told.shown = EventMessage(
-            status=EventStatus(told.event),
-            reason=told.reason,
-            cursor=None if told.cursor is None else str(told.cursor),
-            events=[_changed(hint) for hint in told.hints],
+def message_of(frame: Frame) -> EventMessage:
+    """A frame, as GraphQL shows it; made once."""
+    if frame.shown is None:
+        frame.shown = EventMessage(
+            status=EventStatus(frame.event),
+            reason=frame.reason,
+            cursor=None if frame.cursor is None else str(frame.cursor),
+            events=[_changed(hint) for hint in frame.hints],
             renderings={},
         )
-    shown: EventMessage = told.shown
+    shown: EventMessage = frame.shown
     return shown
 
 

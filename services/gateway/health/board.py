@@ -26,7 +26,7 @@ from services.gateway.health.domain import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All of it at one moment."""
+    """All of it at one time."""
 
     at: datetime
     services: tuple[Part, ...]

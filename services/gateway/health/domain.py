@@ -164,7 +164,7 @@ def _sentence(text: str) -> str:
 
 
 class Replicas:
-    """Who said what when. Two processes of one service are told apart by what they call themselves."""
+    """Who said what when. Two processes of one service are distinguished by what they call themselves."""
 
     def __init__(self) -> None:
         self._heard: dict[tuple[str, UUID | None], Replica] = {}

@@ -45,8 +45,8 @@ def nats(bus: Bus) -> Found:
     """Whether there is a connection, and the streams that a gateway needs."""
     if not bus.connected:
         return Status.DOWN, "NATS is not connected.", None, {}
-    told = bus.client.connected_server_version
-    version = f"{told.major}.{told.minor}.{told.patch}"
+    server = bus.client.connected_server_version
+    version = f"{server.major}.{server.minor}.{server.patch}"
     missing = bus.missing()
     if missing:
         return Status.DEGRADED, ". ".join(missing) + ".", version, {}

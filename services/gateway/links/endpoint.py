@@ -86,9 +86,9 @@ class Links:
     async def _redirect(
         self, send: Send, kind: Kind, id_: UUID, found: Found, query: bytes
     ) -> None:
-        place = f"{self._base_path}/{found.slug}/{kind}/{id_}".encode()
+        address = f"{self._base_path}/{found.slug}/{kind}/{id_}".encode()
         # The old tabs are the first key of the query (`?logs`), so it goes along as it came.
-        location = place + (b"?" + query if query else b"")
+        location = address + (b"?" + query if query else b"")
         headers = [
             (b"location", location),
             (b"content-length", b"0"),

@@ -42,8 +42,12 @@ _COLUMNS = {"finished": "end_time", "due": "scheduled_start_time"}
 _STATES = ", ".join(f"'{state.value}'" for state in State)
 
 _WINDOW = {
-    "since": Argument("timestamptz", "The first moment of the window.", required=True),
-    "until": Argument("timestamptz", "The first moment after the window.", required=True),
+    "since": Argument(
+        "timestamptz", "The start of the window, which belongs to it.", required=True
+    ),
+    "until": Argument(
+        "timestamptz", "The end of the window, which does not belong to it.", required=True
+    ),
     "where": Argument("flow_run_bool_exp", "Which runs, filtered as in the list `flow_run`."),
 }
 _BUCKET = {
@@ -196,8 +200,8 @@ def _ends_after(since: Given, until: Given, step: timedelta | None) -> Callable[
     return get
 
 
-def _shown(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat()
+def _shown(timestamp: datetime) -> str:
+    return timestamp.astimezone(UTC).isoformat()
 
 
 BUCKETS = (

@@ -57,10 +57,10 @@ def lift(text: str) -> Lifted:
         return known
     pieces = _LITERAL.split(text)
     literals: list[Any] = []
-    for place in range(1, len(pieces), 2):
-        mark, value = _decode(pieces[place])
+    for index in range(1, len(pieces), 2):
+        mark, value = _decode(pieces[index])
         if mark is not None:
-            pieces[place] = mark
+            pieces[index] = mark
             literals.append(value)
     lifted = Lifted(text, "".join(pieces), tuple(literals))
     if not literals:
@@ -133,8 +133,8 @@ def slots_of(lifted: Lifted, document: DocumentNode) -> dict[int, int] | None:
     visit(document, visitor)
     offsets: list[int] = []
     offset = 0
-    for place, piece in enumerate(_LITERAL.split(lifted.text)):
-        if place % 2 and _decode(piece)[0] is not None:
+    for index, piece in enumerate(_LITERAL.split(lifted.text)):
+        if index % 2 and _decode(piece)[0] is not None:
             offsets.append(offset)
         offset += len(piece)
     if visitor.found != dict(zip(offsets, lifted.literals, strict=True)):

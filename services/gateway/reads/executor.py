@@ -154,7 +154,8 @@ class Reader:
             except Exception as error:
                 if not is_of_one_field(error):
                     return answers | {
-                        bound.root.key: self._told(error, bound.root.key) for bound in plan.bound
+                        bound.root.key: self._as_error(error, bound.root.key)
+                        for bound in plan.bound
                     }
             else:
                 return answers | {
@@ -184,7 +185,7 @@ class Reader:
         except GraphQLError:
             raise
         except Exception as error:
-            raise self._told(error, "row") from error
+            raise self._as_error(error, "row") from error
         found: bytes | None = row[0]
         return found
 
@@ -207,13 +208,13 @@ class Reader:
         except BusyError:
             raise
         except Exception as error:
-            raise self._told(error, "fetch") from error
+            raise self._as_error(error, "fetch") from error
 
     async def _field(
         self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID], caller: Caller
     ) -> bytes | GraphQLError:
         answer = await self._alone(bound, tenant_id, visible_tenants, caller)
-        return self._told(answer, bound.root.key) if isinstance(answer, BusyError) else answer
+        return self._as_error(answer, bound.root.key) if isinstance(answer, BusyError) else answer
 
     async def _alone(
         self, bound: Bound, tenant_id: UUID, visible_tenants: Sequence[UUID], caller: Caller
@@ -229,7 +230,7 @@ class Reader:
         except BusyError as error:
             return error
         except Exception as error:
-            return self._told(error, bound.root.key)
+            return self._as_error(error, bound.root.key)
         return _answer(bound, row[0])
 
     async def _row(self, asked: "_Asked", caller: Caller) -> Sequence[Any]:
@@ -237,7 +238,7 @@ class Reader:
         with caller.while_there():
             if asked.matching is Matching.NONE:
                 return await self._within_limits(asked, caller)
-            async with self._boxes[asked.matching].places.of(caller.owner):
+            async with self._boxes[asked.matching].slots.of(caller.owner):
                 return await self._within_limits(asked, caller)
 
     async def _within_limits(self, asked: "_Asked", caller: Caller) -> Sequence[Any]:
@@ -323,7 +324,7 @@ class Reader:
             except asyncpg.QueryCanceledError:
                 await connection.execute("SELECT 1")
 
-    def _told(self, error: Exception, key: str) -> GraphQLError:
+    def _as_error(self, error: Exception, key: str) -> GraphQLError:
         """The error for the client: details about its own values, nothing about our internals."""
         if isinstance(error, GraphQLError):
             return at_key(error, key)
@@ -353,7 +354,7 @@ class Reader:
 class _Box:
     """Limits for statements with patterns: slots, and seconds for each."""
 
-    places: Shares
+    slots: Shares
     seconds: float
     what: str
     advice: str

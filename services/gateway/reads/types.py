@@ -329,13 +329,13 @@ class Types:
         )
 
     def _mapped_children(self) -> GraphQLObjectType:
-        moment: Any = self.named("DateTime")
+        date_time: Any = self.named("DateTime")
         counts: Any = self.named("JSON")
         return GraphQLObjectType(
             "mapped_children_payload",
             {
-                "min_start_time": GraphQLField(moment, resolve=from_row),
-                "max_end_time": GraphQLField(moment, resolve=from_row),
+                "min_start_time": GraphQLField(date_time, resolve=from_row),
+                "max_end_time": GraphQLField(date_time, resolve=from_row),
                 "state_counts": GraphQLField(counts, resolve=from_row),
             },
         )

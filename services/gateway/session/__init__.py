@@ -13,8 +13,8 @@ no other site can make a browser send it. Whatever a cookie asks for, the rest o
 | plain http | `hw` | browsers keep no Secure cookie of plain http, but for their own machine; the answer says so |
 
 Logging out ends the session itself, also for whoever has a copy of the cookie: its serial number is written to
-`gateway.ended_session` until it would have ended by itself. Other gateways are told by a signal. If that is lost they
-look within a second, as they do for keys; open event streams and subscriptions end with it. The key and its other
+`gateway.ended_session` until it would have ended by itself. Other gateways learn of it by a signal. If that is lost
+they look within a second, as they do for keys; open event streams and subscriptions end with it. The key and its other
 sessions go on. A session makes no tokens (`switch_tenant`): they would outlive it.
 With PostgreSQL away a log-out answers 503 and leaves the cookie, so that it can be sent again.
 

@@ -10,7 +10,7 @@ from services.gateway.context import Context, Shared
 from services.gateway.events import frames
 from services.gateway.events.access import Access, owner_of
 from services.gateway.events.domain import BadFilterError, Cursor, Filter, cursor_of
-from services.gateway.events.frames import Told
+from services.gateway.events.frames import Frame
 from services.gateway.events.hub import Hub, Stream, TooManyError
 from services.gateway.identity import Identity
 from services.gateway.plain_answers import RefusalError
@@ -36,32 +36,32 @@ class Listening:
         """One operation, as a request of its own: it has a budget of its own."""
         return Context(shared=self.shared, identity=self._known())
 
-    async def listen(self, wanted: Filter, after: str | None) -> AsyncGenerator[Told, None]:
-        """What is told from now on, or from the cursor `after` on. GraphQLError says why nothing is.
+    async def listen(self, wanted: Filter, after: str | None) -> AsyncGenerator[Frame, None]:
+        """The frames from now on, or from the cursor `after` on. GraphQLError says why nothing is.
 
         It ends with the socket: whatever ends a stream closes it, with the reason.
         """
         stream = await self._open(wanted, after)
-        place: Cursor | None = None
+        cursor_seen: Cursor | None = None
         try:
             while True:
                 taken = await stream.next(within=QUIET)
-                for told in self._moved_on(stream, place) if taken is None else taken:
-                    if told.event == "end":
-                        self.socket.end(stream.ended or "", told.text)
+                for frame in self._moved_on(stream, cursor_seen) if taken is None else taken:
+                    if frame.event == "end":
+                        self.socket.end(stream.ended or "", frame.text)
                         return
-                    place = told.cursor or place
-                    yield told
+                    cursor_seen = frame.cursor or cursor_seen
+                    yield frame
                 if stream.ended is not None and stream.is_empty:
                     return
         finally:
             stream.done()
             self.hub.leave(stream)
 
-    def _moved_on(self, stream: Stream, place: Cursor | None) -> list[Told]:
-        """A message without events where others' events have moved the place on: an old cursor could not be resumed."""
+    def _moved_on(self, stream: Stream, cursor_seen: Cursor | None) -> list[Frame]:
+        """A message without events where others' events have moved the position: an old cursor cannot be resumed."""
         now = self.hub.cursor_of(stream)
-        return [] if now is None or now == place else [frames.hints((), now)]
+        return [] if now is None or now == cursor_seen else [frames.hints((), now)]
 
     async def _open(self, wanted: Filter, after: str | None) -> Stream:
         identity = self._known()

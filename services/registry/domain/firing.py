@@ -18,7 +18,7 @@ from dateutil.rrule import rrule
 
 from libs.contracts.cron import readable
 
-_FROM = datetime(2000, 1, 1)  # noqa: DTZ001 - days of the calendar, of no place; a leap year, so 28 years show all
+_FROM = datetime(2000, 1, 1)  # noqa: DTZ001 - days of the calendar, in no time zone; a leap year, so 28 years show all
 _YEARS = 100
 _LEAP_YEAR = 2000
 _EVERY_MONTH = range(1, 13)

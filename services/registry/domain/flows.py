@@ -233,10 +233,10 @@ def unknown_task_refusal(edges: Sequence[Edge], *, known: Mapping[str, Any]) -> 
 def cycle_refusal(edges: Sequence[tuple[str, str]]) -> Refused | None:
     """The refusal of edges that lead back to where they started, or None."""
     cycle = find_cycle(edges)
-    return told_cycle(cycle) if cycle else None
+    return cycle_refused(cycle) if cycle else None
 
 
-def told_cycle(cycle: Sequence[str]) -> Refused:
+def cycle_refused(cycle: Sequence[str]) -> Refused:
     """The refusal that names a cycle, shortened if it is long."""
     shown = [*cycle[:_CYCLE_SHOWN], *(["..."] if len(cycle) > _CYCLE_SHOWN else [])]
     return malformed("edges: they form a cycle: " + " -> ".join(shown))

@@ -44,7 +44,9 @@ def dates_clock(item: dict[str, Any], *, zone: str | None, now: datetime) -> Jso
     if not isinstance(dates, list) or not dates:
         msg = "dates: a list of at least one date and time is expected"
         raise BadClockError(msg)
-    return _common("DatesClock", item) | {"dates": [_moment("dates", date, zone) for date in dates]}
+    return _common("DatesClock", item) | {
+        "dates": [_timestamp("dates", date, zone) for date in dates]
+    }
 
 
 def rrule_clock(item: dict[str, Any], *, zone: str | None, now: datetime) -> JsonObject:
@@ -95,14 +97,14 @@ def _common(kind: str, item: dict[str, Any]) -> JsonObject:
 def _spanned(kind: str, item: dict[str, Any], zone: str | None, now: datetime) -> JsonObject:
     start: JsonObject | None = None
     if item.get("start_date") is not None:
-        start = _moment("start_date", item["start_date"], zone)
+        start = _timestamp("start_date", item["start_date"], zone)
     elif zone is not None:
         wall_clock = now.astimezone(ZoneInfo(zone)).replace(tzinfo=None)
         start = {"dt": wall_clock.isoformat(), "tz": zone}
     return _common(kind, item) | {"start_date": start}
 
 
-def _moment(field: str, value: Any, zone: str | None) -> JsonObject:
+def _timestamp(field: str, value: Any, zone: str | None) -> JsonObject:
     parsed = _read(field, value)
     name = zone or "UTC"
     if parsed.tzinfo is not None:

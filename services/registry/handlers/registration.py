@@ -234,7 +234,7 @@ async def _cycle_refusal(
     if not cycle:
         return None
     slugs = await piece_store.slugs_of(*at, cycle)
-    return flows.told_cycle([slugs[task_id] for task_id in cycle])
+    return flows.cycle_refused([slugs[task_id] for task_id in cycle])
 
 
 def _tell_piece(

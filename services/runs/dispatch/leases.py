@@ -55,7 +55,7 @@ class Lapsed:
 
 
 class AskedLease(NamedTuple):
-    """A lease that an agent wants renewed; `number` is its place in the answer."""
+    """A lease that an agent wants renewed; `number` is its index in the answer."""
 
     number: int
     tenant_id: UUID

@@ -52,9 +52,9 @@ WITH RECURSIVE room AS MATERIALIZED (
     SELECT id, due_at FROM scheduled
     EXCEPT
     SELECT id, due_at FROM (
-        SELECT s.id, s.due_at, room.free, row_number() OVER (PARTITION BY room.name ORDER BY s.due_at, s.id) AS place
+        SELECT s.id, s.due_at, room.free, row_number() OVER (PARTITION BY room.name ORDER BY s.due_at, s.id) AS position
         FROM scheduled s JOIN room ON s.labels ? room.name
-    ) ranked WHERE place > free
+    ) ranked WHERE position > free
 ), retrying AS (
     SELECT r.id, min(t.state_start_time) AS due_at
     FROM runs.task_run t JOIN runs.flow_run r ON r.id = t.flow_run_id

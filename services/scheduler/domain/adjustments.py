@@ -12,14 +12,14 @@ Adjustment = Callable[[datetime], datetime]
 
 def add(interval: timedelta) -> Adjustment:
     """Later (or earlier) by elapsed time."""
-    return lambda moment: wall_clock.add(moment, seconds=interval.total_seconds())
+    return lambda instant: wall_clock.add(instant, seconds=interval.total_seconds())
 
 
-def next_weekday(moment: datetime) -> datetime:
+def next_weekday(instant: datetime) -> datetime:
     """The same time of the next weekday, or of this day if it is one."""
-    while not is_weekday(moment):
-        moment = wall_clock.add(moment, days=1)
-    return moment
+    while not is_weekday(instant):
+        instant = wall_clock.add(instant, days=1)
+    return instant
 
 
 def make(name: str, arguments: dict[str, Any]) -> Adjustment:

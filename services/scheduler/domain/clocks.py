@@ -98,7 +98,7 @@ class CronClock(Clock):
         tz = (self.start.tzinfo if self.start else None) or UTC
         if self.start is not None:
             after = max(
-                after, add(self.start, seconds=-1), key=lambda moment: moment.astimezone(UTC)
+                after, add(self.start, seconds=-1), key=lambda instant: instant.astimezone(UTC)
             )
         yield from cron.instants(self.expression, after, tz=tz, day_or=self.day_or)
 
@@ -111,7 +111,7 @@ class DatesClock(Clock):
 
     def instants(self, after: datetime) -> Iterator[datetime]:
         """See `Clock`."""
-        ordered = sorted(self.dates, key=lambda moment: moment.astimezone(UTC))
+        ordered = sorted(self.dates, key=lambda instant: instant.astimezone(UTC))
         yield from (date for date in ordered if date > after)
 
 

@@ -9,62 +9,64 @@ Filter = Callable[[datetime], bool]
 
 def on_datetime(dt: datetime) -> Filter:
     """Exactly this instant."""
-    return lambda moment: moment.astimezone(UTC) == dt.astimezone(UTC)
+    return lambda instant: instant.astimezone(UTC) == dt.astimezone(UTC)
 
 
 def between_datetimes(start: datetime, end: datetime) -> Filter:
     """From `start` to `end`, both included."""
-    return lambda moment: start <= moment <= end
+    return lambda instant: start <= instant <= end
 
 
 def on_date(month: int, day: int) -> Filter:
     """This day of any year."""
-    return lambda moment: (moment.month, moment.day) == (month, day)
+    return lambda instant: (instant.month, instant.day) == (month, day)
 
 
 def between_dates(start_month: int, start_day: int, end_month: int, end_day: int) -> Filter:
     """These days of any year, both included; may run across the new year."""
     start, end = (start_month, start_day), (end_month, end_day)
     if start_month <= end_month:
-        return lambda moment: start <= (moment.month, moment.day) <= end
-    return lambda moment: (moment.month, moment.day) >= start or (moment.month, moment.day) <= end
+        return lambda instant: start <= (instant.month, instant.day) <= end
+    return lambda instant: (
+        (instant.month, instant.day) >= start or (instant.month, instant.day) <= end
+    )
 
 
 def at_time(t: time) -> Filter:
     """This time of any day."""
-    return lambda moment: moment.time() == t
+    return lambda instant: instant.time() == t
 
 
 def between_times(start: time, end: time) -> Filter:
     """These times of any day, both included; may run across midnight."""
     if start <= end:
-        return lambda moment: start <= moment.time() <= end
-    return lambda moment: moment.time() >= start or moment.time() <= end
+        return lambda instant: start <= instant.time() <= end
+    return lambda instant: instant.time() >= start or instant.time() <= end
 
 
-def is_weekday(moment: datetime) -> bool:
+def is_weekday(instant: datetime) -> bool:
     """Monday to Friday."""
-    return moment.weekday() < 5
+    return instant.weekday() < 5
 
 
-def is_weekend(moment: datetime) -> bool:
+def is_weekend(instant: datetime) -> bool:
     """Saturday or Sunday."""
-    return moment.weekday() > 4
+    return instant.weekday() > 4
 
 
-def is_month_start(moment: datetime) -> bool:
+def is_month_start(instant: datetime) -> bool:
     """The first of a month."""
-    return moment.day == 1
+    return instant.day == 1
 
 
-def is_month_end(moment: datetime) -> bool:
+def is_month_end(instant: datetime) -> bool:
     """The last day of a month."""
-    return (moment.replace(tzinfo=None) + timedelta(days=1)).day == 1
+    return (instant.replace(tzinfo=None) + timedelta(days=1)).day == 1
 
 
 def is_day_of_week(day_of_week: int) -> Filter:
     """This day of the week; 0 is Monday (Core's own text says Sunday, its code does this)."""
-    return lambda moment: moment.weekday() == day_of_week
+    return lambda instant: instant.weekday() == day_of_week
 
 
 PLAIN: dict[str, Filter] = {

@@ -63,11 +63,11 @@ class Schedule:
         """
         found: list[Event] = []
         instants: set[datetime] = set()
-        moment: datetime | None = None
+        instant: datetime | None = None
         for at, event in self._looked_at(after):
-            if at != moment and len(instants) >= n:
+            if at != instant and len(instants) >= n:
                 break
-            moment = at
+            instant = at
             if event is not None and event.start_time > after:
                 found.append(event)
                 instants.add(event.start_time.astimezone(UTC))
@@ -89,17 +89,17 @@ class Schedule:
             if checked >= MOST_CHECKED:
                 return
 
-    def _passes(self, moment: datetime) -> bool:
+    def _passes(self, instant: datetime) -> bool:
         return (
-            all(accepts(moment) for accepts in self.filters)
-            and (not self.or_filters or any(accepts(moment) for accepts in self.or_filters))
-            and not any(accepts(moment) for accepts in self.not_filters)
+            all(accepts(instant) for accepts in self.filters)
+            and (not self.or_filters or any(accepts(instant) for accepts in self.or_filters))
+            and not any(accepts(instant) for accepts in self.not_filters)
         )
 
-    def _adjusted(self, moment: datetime) -> datetime:
+    def _adjusted(self, instant: datetime) -> datetime:
         for adjust in self.adjustments:
-            moment = adjust(moment)
-        return moment
+            instant = adjust(instant)
+        return instant
 
 
 def run_hash(parameters: Mapping[str, Any], labels: Iterable[str] | None) -> str:
@@ -159,8 +159,8 @@ def _argument(value: Any) -> Any:
     kind, _, text = value.removeprefix("//").partition(":")
     match kind:
         case "datetime":
-            moment = date_parser.isoparse(text)
-            return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+            instant = date_parser.isoparse(text)
+            return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
         case "time":
             return time.fromisoformat(text)
         case "timedelta":
@@ -171,8 +171,8 @@ def _argument(value: Any) -> Any:
 
 def _clock(document: dict[str, Any]) -> Clock:
     common: dict[str, Any] = {
-        "start": _moment(document.get("start_date")),
-        "end": _moment(document.get("end_date")),
+        "start": _timestamp(document.get("start_date")),
+        "end": _timestamp(document.get("end_date")),
         "parameters": _parameters(document.get("parameter_defaults")),
         "labels": _labels(document.get("labels")),
     }
@@ -190,7 +190,7 @@ def _clock(document: dict[str, Any]) -> Clock:
                 expression=document["cron"], day_or=day_or is None or bool(day_or), **common
             )
         case "DatesClock":
-            dates = tuple(moment for date in document["dates"] if (moment := _moment(date)))
+            dates = tuple(instant for date in document["dates"] if (instant := _timestamp(date)))
             if not dates:
                 msg = "a clock of dates has at least one"
                 raise BadScheduleError(msg)
@@ -218,14 +218,14 @@ def _labels(value: Any) -> tuple[str, ...] | None:
     return tuple(value)
 
 
-def _moment(value: Any) -> datetime | None:
+def _timestamp(value: Any) -> datetime | None:
     """`{"dt": naive ISO, "tz": name}` or null."""
     if value is None:
         return None
-    moment = date_parser.isoparse(value["dt"])
-    if moment.tzinfo is not None:
-        return moment
-    return on_the_wall(moment, zone(value["tz"]))
+    instant = date_parser.isoparse(value["dt"])
+    if instant.tzinfo is not None:
+        return instant
+    return on_the_wall(instant, zone(value["tz"]))
 
 
 def _rule_or_set(document: dict[str, Any]) -> rrule.rrulebase:

@@ -37,9 +37,9 @@ def on_the_wall(naive: datetime, tz: tzinfo) -> datetime:
     return second if second.utcoffset() != first.utcoffset() else first
 
 
-def add(moment: datetime, *, days: int = 0, seconds: float = 0) -> datetime:
+def add(instant: datetime, *, days: int = 0, seconds: float = 0) -> datetime:
     """Days move the wall clock, and seconds with them; seconds alone move the instant."""
     if days:
-        naive = moment.replace(tzinfo=None, fold=0) + timedelta(days=days, seconds=seconds)
-        return on_the_wall(naive, moment.tzinfo or UTC)
-    return (moment.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(moment.tzinfo)
+        naive = instant.replace(tzinfo=None, fold=0) + timedelta(days=days, seconds=seconds)
+        return on_the_wall(naive, instant.tzinfo or UTC)
+    return (instant.astimezone(UTC) + timedelta(seconds=seconds)).astimezone(instant.tzinfo)

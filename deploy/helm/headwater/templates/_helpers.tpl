@@ -20,11 +20,11 @@ app.kubernetes.io/component: {{ .name }}
 {{- end }}
 
 {{- define "headwater.postgresAddress" -}}
-{{- $places := list }}
+{{- $nodes := list }}
 {{- range .Values.postgres.hosts | default (list .Values.postgres.host) }}
-{{- $places = append $places (ternary . (printf "%s:%d" . (int $.Values.postgres.port)) (contains ":" .)) }}
+{{- $nodes = append $nodes (ternary . (printf "%s:%d" . (int $.Values.postgres.port)) (contains ":" .)) }}
 {{- end }}
-{{- join "," $places }}/{{ .Values.postgres.database }}{{ with .Values.postgres.options }}?{{ . }}{{ end }}
+{{- join "," $nodes }}/{{ .Values.postgres.database }}{{ with .Values.postgres.options }}?{{ . }}{{ end }}
 {{- end }}
 
 {{/* A variable from the Secret: (dict "root" $ "variable" "..." "key" "..."). */}}
@@ -48,11 +48,11 @@ app.kubernetes.io/component: {{ .name }}
 
 {{/* Every node, host:port,host:port. */}}
 {{- define "headwater.natsAddress" -}}
-{{- $places := list }}
+{{- $nodes := list }}
 {{- range .Values.nats.hosts | default (list .Values.nats.host) }}
-{{- $places = append $places (ternary . (printf "%s:%d" . (int $.Values.nats.port)) (contains ":" .)) }}
+{{- $nodes = append $nodes (ternary . (printf "%s:%d" . (int $.Values.nats.port)) (contains ":" .)) }}
 {{- end }}
-{{- join "," $places }}
+{{- join "," $nodes }}
 {{- end }}
 
 {{- define "headwater.nats" -}}
