@@ -256,3 +256,10 @@ class Client:
         )
         assert isinstance(reply, runs.RunsInQueue), reply
         return reply.flow_run_ids
+
+
+async def running_flow_run(stack: Stack, bus: Bus) -> tuple[Client, Flow, UUID]:
+    """A new tenant with a flow and a run that is Running: its client, the flow, and the run's id."""
+    flow = await register_flow(stack.admin_pool)
+    client = Client(bus, flow.tenant_id)
+    return client, flow, await client.start(flow)

@@ -13,7 +13,8 @@ from libs.runtime.failures import is_outage
 from services.gateway import compat
 from services.gateway.events.domain import Filter
 from services.gateway.events.hub import Owner
-from services.gateway.identity import Authenticator, Identity, identified
+from services.gateway.identity import Authenticator, Identity
+from services.gateway.known_caller import known_caller
 from services.gateway.plain_answers import RefusalError
 from services.gateway.shares import BusyError
 
@@ -49,17 +50,7 @@ class Access:
 
     async def identity(self, headers: Headers, scope: Scope) -> Identity:
         """Who asks; RefusalError for who may not."""
-        try:
-            identity = await identified(self._authenticator, headers, scope)
-        except BusyError as error:
-            raise RefusalError(429, "BUSY", str(error)) from None
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            text = "Nobody can be known while PostgreSQL is away; try again soon."
-            raise RefusalError(503, "API_ERROR", text) from error
-        if isinstance(identity, Refused):
-            raise RefusalError(401, "UNAUTHENTICATED", compat.error_of(identity).message)
+        identity = await known_caller(self._authenticator, headers, scope)
         if identity.renewing is not None:
             raise RefusalError(401, "UNAUTHENTICATED", "A refresh token opens no event stream.")
         return identity

@@ -7,16 +7,17 @@ from uuid import UUID
 
 from starlette.types import Scope, Send
 
-from libs.contracts.base import Refused
 from libs.runtime.failures import is_outage
 from services.gateway.dashboard import Dashboard, asks_for_a_page, scripts_in
 from services.gateway.finder import Finder, Found
-from services.gateway.identity import Authenticator, Identity, identified
+from services.gateway.identity import Authenticator, Identity
+from services.gateway.known_caller import known_caller
 from services.gateway.links.domain import Kind, Link, link_of
 from services.gateway.page_headers import page_headers
-from services.gateway.shares import BusyError
+from services.gateway.plain_answers import RefusalError
 
 Headers = Mapping[str, str]
+_LOG_IN = "What this link names is shown to those who have logged in with an API key."
 
 
 class Links:
@@ -72,16 +73,10 @@ class Links:
     async def _identity(self, headers: Headers, scope: Scope) -> Identity | str:
         """The caller, or the reason for a refusal."""
         try:
-            identity = await identified(self._authenticator, headers, scope)
-        except BusyError as error:
-            return str(error)
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            return "Nobody can be known while PostgreSQL is away; try again soon."
-        if isinstance(identity, Refused) or identity.renewing is not None:
-            return "What this link names is shown to those who have logged in with an API key."
-        return identity
+            identity = await known_caller(self._authenticator, headers, scope)
+        except RefusalError as refused:
+            return _LOG_IN if refused.status == 401 else str(refused)
+        return identity if identity.renewing is None else _LOG_IN
 
     async def _redirect(
         self, send: Send, kind: Kind, id_: UUID, found: Found, query: bytes

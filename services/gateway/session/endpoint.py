@@ -9,15 +9,13 @@ from uuid import UUID
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from libs.contracts.base import Refused
 from libs.runtime.clock import Clock
 from libs.runtime.failures import is_outage
-from services.gateway import compat
-from services.gateway.identity import Authenticator, Identity, identified
+from services.gateway.identity import Authenticator, Identity
+from services.gateway.known_caller import known_caller
 from services.gateway.permissions import PERMISSIONS
 from services.gateway.plain_answers import RefusalError, refuse, send_json
 from services.gateway.session import domain
-from services.gateway.shares import BusyError
 from services.gateway.store import Store
 from services.gateway.tokens import NONCE_BYTES, Purpose, Seal, issue
 
@@ -87,7 +85,8 @@ class Sessions:
                 secure = domain.is_secure(headers)
                 body, cookie = {"success": True}, domain.set_cookie("", secure=secure, lasts=_NOW)
             else:
-                body, cookie = await self._about(await self._identity(headers, scope)), None
+                identity = await known_caller(self._authenticator, headers, scope)
+                body, cookie = await self._about(identity), None
         except RefusalError as refused:
             await refuse(send, refused)
             return
@@ -101,9 +100,9 @@ class Sessions:
             raise RefusalError(403, "FORBIDDEN", reason)
         key_text, named = _asked(await _body(receive))
         if not self._keys_required:
-            return await self._about(await self._identity({}, scope)), None
+            return await self._about(await known_caller(self._authenticator, {}, scope)), None
         shown = {"authorization": f"Bearer {key_text}"}
-        identity = await self._identity(shown, scope)
+        identity = await known_caller(self._authenticator, shown, scope)
         key = identity.key
         if key is None or identity.renewing is not None or self._seal.read(key_text) is not None:
             raise RefusalError(401, "UNAUTHENTICATED", "key: show an API key to log in.")
@@ -121,7 +120,8 @@ class Sessions:
         cookie = domain.set_cookie(
             text.removeprefix(Purpose.SESSION.value), secure=secure, lasts=token.expires_at - now
         )
-        entered = await self._identity({"authorization": f"Bearer {text}"}, scope)
+        shown = {"authorization": f"Bearer {text}"}
+        entered = await known_caller(self._authenticator, shown, scope)
         about = {
             "expires_at": token.expires_at.isoformat(),
             "secure": secure,
@@ -147,20 +147,6 @@ class Sessions:
             text = "The session cannot be ended while PostgreSQL is away; log out again soon."
             raise RefusalError(503, "API_ERROR", text) from error
         await self._forget(token.key_id)
-
-    async def _identity(self, headers: Headers, scope: Scope) -> Identity:
-        try:
-            identity = await identified(self._authenticator, headers, scope)
-        except BusyError as error:
-            raise RefusalError(429, "BUSY", str(error)) from None
-        except Exception as error:
-            if not is_outage(error):
-                raise
-            text = "Nobody can be known while PostgreSQL is away; try again soon."
-            raise RefusalError(503, "API_ERROR", text) from error
-        if isinstance(identity, Refused):
-            raise RefusalError(401, "UNAUTHENTICATED", str(compat.error_of(identity).message))
-        return identity
 
     async def _about(self, identity: Identity) -> dict[str, Any]:
         """Who the caller is and what it may do, for a page that shows only what it may."""

@@ -18,17 +18,18 @@ from websockets.typing import Subprotocol
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
 from services.gateway.subscriptions import handler, listening
-from tests.integration.gateway.test_events import (
+from tests.support.engines import Stack
+from tests.support.eventually import eventually
+from tests.support.gql import Gql
+from tests.support.streaming import (
     FIRST,
     a_key,
     a_run,
     another_tenants_key,
+    first_administrator,
     set_state,
+    streaming_gateway,
 )
-from tests.support.engines import Stack
-from tests.support.eventually import eventually
-from tests.support.gql import Gql
-from tests.support.services import all_services
 from tests.support.subscriber import PATIENCE, PROTOCOL, closing, hear, say, socket_at
 
 RUNS = """
@@ -42,17 +43,13 @@ subscription($run: UUID, $flow: UUID, $after: String) {
 
 @pytest.fixture(scope="module")
 async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
-    async with all_services(
-        stack, auth="required", bootstrap_key=FIRST, event_streams_per_key=3
-    ) as gateway:
-        await eventually(lambda: gateway._push.hub._stale is None, timeout=30)
+    async with streaming_gateway(stack) as gateway:
         yield gateway
 
 
 @pytest.fixture
 async def admin(gateway: Gateway) -> AsyncIterator[Gql]:
-    headers = {"authorization": f"Bearer {FIRST}"}
-    async with Gql(f"http://127.0.0.1:{gateway.port}", headers=headers) as gql:
+    async with first_administrator(gateway) as gql:
         yield gql
 
 

@@ -18,7 +18,7 @@ from libs.runtime.ids import new_id
 from services.runs.app import Runs
 from services.runs.ledger import reads
 from tests.support.engines import Stack
-from tests.support.ledger import Client, bus_on, ledger_on, register_flow
+from tests.support.ledger import Client, Flow, bus_on, ledger_on, register_flow
 
 IN_USE = "SELECT count(*) FROM runs.concurrency_slot WHERE tenant_id = $1"
 
@@ -49,6 +49,15 @@ async def delete_limit(client: Client, limit_id: UUID, *, tag: bool = False) -> 
     )
     assert isinstance(reply, Applied), reply
     return reply.success
+
+
+async def limited_flow(
+    stack: Stack, bus: Bus, name: str, limit: int, *, tag: bool = False
+) -> tuple[Client, Flow, UUID]:
+    """A new tenant with a flow and a limit: its client, the flow, and the limit's id."""
+    client = Client(bus, new_id())
+    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
+    return client, flow, await set_limit(client, name, limit, tag=tag)
 
 
 async def in_use(stack: Stack, client: Client) -> int:
@@ -253,9 +262,7 @@ async def test_a_zombie_frees_what_it_held(stack: Stack, buses: list[Bus], ledge
 async def test_lazarus_frees_the_slot_of_the_run_that_it_revives(
     stack: Stack, buses: list[Bus], ledger: Runs
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    await set_limit(client, "gpu", 1)
+    client, flow, _ = await limited_flow(stack, buses[0], "gpu", 1)
     run_id = await client.start(flow, labels=["gpu"])
     assert await in_use(stack, client) == 1
 
@@ -275,9 +282,7 @@ async def test_lazarus_frees_the_slot_of_the_run_that_it_revives(
 async def test_the_queue_hands_out_no_more_runs_than_there_are_slots(
     stack: Stack, buses: list[Bus]
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    await set_limit(client, "gpu", 2)
+    client, flow, _ = await limited_flow(stack, buses[0], "gpu", 2)
     limited = [await client.create(flow, labels=["gpu"]) for _ in range(4)]
     other = await client.create(flow, labels=["cpu"])
     both = await client.create(flow, labels=["cpu", "gpu"])
@@ -296,9 +301,7 @@ async def test_the_queue_hands_out_no_more_runs_than_there_are_slots(
 async def test_a_claim_beyond_the_limit_is_refused_so_that_no_agent_starts_a_process(
     stack: Stack, buses: list[Bus]
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    await set_limit(client, "gpu", 1)
+    client, flow, _ = await limited_flow(stack, buses[0], "gpu", 1)
     first, second = [await client.create(flow, labels=["gpu"]) for _ in range(2)]
 
     one = await client.set(first, "Submitted")
@@ -316,9 +319,7 @@ async def test_a_claim_beyond_the_limit_is_refused_so_that_no_agent_starts_a_pro
 async def test_a_flow_run_that_was_started_by_hand_waits_in_its_process(
     stack: Stack, buses: list[Bus]
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    await set_limit(client, "gpu", 1)
+    client, flow, _ = await limited_flow(stack, buses[0], "gpu", 1)
     first, second = [await client.create(flow, labels=["gpu"]) for _ in range(2)]
     await client.set(first, "Running")
 
@@ -342,9 +343,7 @@ async def test_a_flow_run_that_was_started_by_hand_waits_in_its_process(
 async def test_a_run_needs_a_slot_of_every_limit_on_its_labels_or_takes_none(
     stack: Stack, buses: list[Bus]
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    await set_limit(client, "gpu", 5)
+    client, flow, _ = await limited_flow(stack, buses[0], "gpu", 5)
     await set_limit(client, "licence", 0)
     run_id = await client.create(flow, labels=["gpu", "licence"])
 
@@ -430,9 +429,7 @@ async def test_setting_a_limit_counts_who_is_at_work_already(
 async def test_lowering_raising_and_deleting_a_limit_act_at_once(
     stack: Stack, buses: list[Bus]
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    limit_id = await set_limit(client, "gpu", 2)
+    client, flow, limit_id = await limited_flow(stack, buses[0], "gpu", 2)
     run_ids = [await client.create(flow, labels=["gpu"]) for _ in range(4)]
     await client.set(run_ids[0], "Submitted")
 
@@ -469,9 +466,7 @@ async def test_a_limit_that_makes_no_sense_is_refused(
 async def test_the_sweep_frees_a_slot_that_nobody_occupies_and_counts_who_has_none(
     stack: Stack, buses: list[Bus], ledger: Runs
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    limit_id = await set_limit(client, "gpu", 3)
+    client, flow, limit_id = await limited_flow(stack, buses[0], "gpu", 3)
     finished, at_work = [await client.start(flow, labels=["gpu"]) for _ in range(2)]
     await client.set(finished, "Success")
     await stack.admin_pool.execute(
@@ -491,9 +486,7 @@ async def test_the_sweep_frees_a_slot_that_nobody_occupies_and_counts_who_has_no
 
 
 async def test_a_deleted_run_leaves_no_slot(stack: Stack, buses: list[Bus]) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    await set_limit(client, "gpu", 1)
+    client, flow, _ = await limited_flow(stack, buses[0], "gpu", 1)
     run_id = await client.start(flow, labels=["gpu"])
 
     await client.bus.call(
@@ -520,9 +513,7 @@ async def test_a_limit_of_one_tenant_is_none_of_anothers_business(
 async def test_a_late_run_names_the_limit_that_it_waits_for(
     stack: Stack, buses: list[Bus], ledger: Runs
 ) -> None:
-    client = Client(buses[0], new_id())
-    flow = await register_flow(stack.admin_pool, tenant_id=client.tenant_id)
-    await set_limit(client, "gpu", 1)
+    client, flow, _ = await limited_flow(stack, buses[0], "gpu", 1)
     first, second, third = [await client.create(flow, labels=["gpu"]) for _ in range(3)]
     await client.set(first, "Running")
     await client.set(second, "Running")

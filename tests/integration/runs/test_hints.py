@@ -15,7 +15,7 @@ from libs.runtime.ids import new_id
 from services.runs.app import Runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, register_flow
+from tests.support.ledger import Client, register_flow, running_flow_run
 
 
 class Heard:
@@ -51,9 +51,7 @@ async def listening(bus: Bus, tenant_id: UUID) -> AsyncIterator[Heard]:
 async def test_a_new_state_of_a_task_run_is_told_with_its_version_and_its_flow_run(
     stack: Stack, bus: Bus
 ) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, flow, run_id = await running_flow_run(stack, bus)
     task = await client.task_run(run_id, flow.task_ids[0])
 
     async with listening(bus, flow.tenant_id) as heard:

@@ -18,7 +18,7 @@ from services.runs import upkeep
 from services.runs.app import Runs
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
-from tests.support.ledger import Client, caught_up, register_flow
+from tests.support.ledger import Client, caught_up, register_flow, running_flow_run
 
 
 def zombie(client: Client, run_id: UUID, *, version: int) -> heartbeat.FlowRunZombieDetected:
@@ -127,9 +127,7 @@ async def test_a_ping_after_the_silence_spares_the_run(
 async def test_lazarus_reschedules_through_the_work_queue_and_counts(
     stack: Stack, bus: Bus, ledger: Runs
 ) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    _, flow, run_id = await running_flow_run(stack, bus)
     proposal = runs.Reschedule(
         tenant_id=flow.tenant_id, flow_run_id=run_id, seen_version=3, attempt=1, limit=10
     )

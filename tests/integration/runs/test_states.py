@@ -19,7 +19,7 @@ from libs.runtime import faults
 from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from tests.support.engines import Stack
-from tests.support.ledger import Client, register_flow, stored_messages
+from tests.support.ledger import Client, register_flow, running_flow_run, stored_messages
 
 
 async def test_a_run_goes_from_scheduled_to_success_one_version_a_state(
@@ -90,9 +90,7 @@ async def test_every_state_is_kept_as_sent_and_a_run_has_an_end_exactly_while_it
 async def test_a_person_who_saw_the_end_marks_the_run_and_its_end_follows(
     stack: Stack, bus: Bus
 ) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, _, run_id = await running_flow_run(stack, bus)
     await client.set(run_id, "Failed")
 
     unseen = await client.set(run_id, "Success")
@@ -113,9 +111,7 @@ async def test_a_person_who_saw_the_end_marks_the_run_and_its_end_follows(
 async def test_a_run_that_ends_cancelled_takes_a_thousand_children_with_it_in_one_statement(
     stack: Stack, bus: Bus
 ) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, flow, run_id = await running_flow_run(stack, bus)
     children = await asyncio.gather(
         *(client.task_run(run_id, flow.task_ids[0], index) for index in range(1000))
     )
@@ -212,9 +208,7 @@ async def test_a_stale_version_meets_the_lock_where_it_is_on(stack: Stack, bus: 
 
 
 async def test_versions_are_ignored_where_the_lock_is_off(stack: Stack, bus: Bus) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, _, run_id = await running_flow_run(stack, bus)
 
     assert isinstance(await client.set(run_id, "Running", seen_version=99), StateApplied)
 
@@ -291,9 +285,7 @@ async def test_one_tenant_cannot_touch_the_runs_of_another(stack: Stack, bus: Bu
 
 
 async def test_cached_inputs_live_on_in_later_states(stack: Stack, bus: Bus) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, flow, run_id = await running_flow_run(stack, bus)
     task = await client.task_run(run_id, flow.task_ids[0])
     inputs = {"x": {"type": "PrefectResult", "location": "1", "__version__": "1.4.1"}}
 
@@ -311,9 +303,7 @@ async def test_cached_inputs_live_on_in_later_states(stack: Stack, bus: Bus) -> 
 
 
 async def test_every_state_of_a_flow_run_is_told_as_an_event(stack: Stack, bus: Bus) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, _, run_id = await running_flow_run(stack, bus)
     await client.set(run_id, {"type": "Success", "message": "done"})
     subject = subjects.FLOW_RUN_STATE_CHANGED.at(flow_run_id=run_id)
 
@@ -381,9 +371,7 @@ async def test_a_lease_fences_off_who_lost_the_run(stack: Stack, bus: Bus) -> No
 
 
 async def test_a_state_is_applied_without_what_cannot_be_stored(stack: Stack, bus: Bus) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, _, run_id = await running_flow_run(stack, bus)
 
     outcomes = await client.set_all(
         [
@@ -411,9 +399,7 @@ async def test_a_state_is_applied_without_what_cannot_be_stored(stack: Stack, bu
 async def test_a_ui_restart_takes_failed_tasks_and_the_run_back_to_work(
     stack: Stack, bus: Bus
 ) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, flow, run_id = await running_flow_run(stack, bus)
     task = await client.task_run(run_id, flow.task_ids[0])
     await client.set_task(task.id, "Running")
     await client.set_task(task.id, "Failed")
@@ -436,9 +422,7 @@ async def test_a_ui_restart_takes_failed_tasks_and_the_run_back_to_work(
 
 
 async def test_a_paused_task_is_approved_and_its_run_is_due_again(stack: Stack, bus: Bus) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, flow, run_id = await running_flow_run(stack, bus)
     task = await client.task_run(run_id, flow.task_ids[0])
     await client.set_task(task.id, {"type": "Paused", "start_time": None})
     paused = await client.queue()
@@ -453,9 +437,7 @@ async def test_a_paused_task_is_approved_and_its_run_is_due_again(stack: Stack, 
 
 
 async def test_task_runs_asked_for_at_once_are_made_once(stack: Stack, bus: Bus) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, flow, run_id = await running_flow_run(stack, bus)
 
     infos = await asyncio.gather(
         *(client.task_run(run_id, flow.task_ids[0], index % 10) for index in range(100))
@@ -519,9 +501,7 @@ async def test_a_batch_that_dies_before_its_commit_leaves_nothing(stack: Stack, 
 
 
 async def test_a_commit_whose_answer_is_lost_is_not_applied_twice(stack: Stack, bus: Bus) -> None:
-    flow = await register_flow(stack.admin_pool)
-    client = Client(bus, flow.tenant_id)
-    run_id = await client.start(flow)
+    client, flow, run_id = await running_flow_run(stack, bus)
     faults.arm(faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER, faults.fail)
     try:
         reply = await bus.call(
