@@ -1,7 +1,7 @@
 """Agents log in to NATS with an API key: confined to the key's tenant at once, and out when the key is revoked."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -24,6 +24,17 @@ X = new_id()
 async def place(stack: Stack) -> AsyncIterator[Secured]:
     async with secured(stack) as found:
         yield found
+
+
+def an_agents_link(place: Secured, key: str, *, on_connected: Callable[[], None]) -> Link:
+    return Link(
+        Address(url=f"nats://127.0.0.1:{place.server.port}", api_key=key),
+        place.tenant_id,
+        name="agent",
+        metrics=Metrics(),
+        say=Say(as_json=False),
+        on_connected=on_connected,
+    )
 
 
 @pytest.mark.parametrize("role", ["agent", "user", "tenant_admin"])
@@ -72,14 +83,7 @@ async def test_an_agent_is_confined_to_the_tenant_of_its_key(place: Secured) -> 
 async def test_an_agent_shows_its_key_again_when_its_log_in_runs_out(place: Secured) -> None:
     _, key = await place.key()
     connections = asyncio.Semaphore(0)
-    link = Link(
-        Address(url=f"nats://127.0.0.1:{place.server.port}", api_key=key),
-        place.tenant_id,
-        name="agent",
-        metrics=Metrics(),
-        say=Say(as_json=False),
-        on_connected=connections.release,
-    )
+    link = an_agents_link(place, key, on_connected=connections.release)
 
     await link.open()
     async with asyncio.timeout(20):
@@ -99,14 +103,7 @@ async def test_healthy_log_ins_fire_no_alert_and_a_refused_subject_still_does(
     await prometheus.scrape(now=0)
     already_refused = len(place.server.violations())
     connections = asyncio.Semaphore(0)
-    link = Link(
-        Address(url=f"nats://127.0.0.1:{place.server.port}", api_key=key),
-        place.tenant_id,
-        name="agent",
-        metrics=Metrics(),
-        say=Say(as_json=False),
-        on_connected=connections.release,
-    )
+    link = an_agents_link(place, key, on_connected=connections.release)
 
     await link.open()
     async with asyncio.timeout(30):
