@@ -312,6 +312,17 @@ def without_nonce(answer: tuple[int, str]) -> tuple[int, str]:
 
 
 def about_requests(seen: list[str]) -> list[str]:
-    """Statements of the request: keys are looked up once a second, and duties tick by themselves."""
-    quiet = ("gateway.api_key k", "gateway.bulk_request", "server_version", "SELECT 1", "audit_log")
+    """Statements of the request: keys are looked up once a second, duties and the driver ask by themselves."""
+    quiet = (
+        "gateway.api_key k",
+        "gateway.bulk_request",
+        "server_version",
+        "SELECT 1",
+        "audit_log",
+        # Tenants that were deleted, looked for every five seconds.
+        "now() - deleted AS age",
+        # What asyncpg asks once on a connection, about the types of arguments.
+        "typeinfo_tree",
+        "set_config('jit'",
+    )
     return [query for query in seen if not any(part in query for part in quiet)]
