@@ -6,12 +6,12 @@ import pytest
 from playwright.async_api import Page, expect
 
 from services.gateway.app import Gateway
-from tests.integration.gateway.test_events import FIRST, a_run, set_state
 from tests.support.browser import Watched, chromium
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.services import all_services
+from tests.support.streaming import FIRST, a_run, set_state
 
 expect.set_options(timeout=20_000)
 

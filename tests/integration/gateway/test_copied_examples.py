@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.gateway.test_events import FIRST, a_run
 from tests.support.engines import Stack
 from tests.support.gql import Gql
 from tests.support.services import all_services
+from tests.support.streaming import FIRST, a_run
 
 CHECKOUT = Path(__file__).parents[3]
 PAGES = (

@@ -23,13 +23,13 @@ import services.gateway.app
 from services.gateway.app import Gateway
 from services.gateway.identity import TRUST
 from services.gateway.settings import GatewaySettings
-from tests.integration.gateway.test_events import FIRST, PATIENCE, a_key
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.running import running
 from tests.support.services import PEPPER, all_services
-from tests.support.subscriber import closing, hear, say, socket_at
+from tests.support.streaming import FIRST, a_key
+from tests.support.subscriber import PATIENCE, closing, hear, say, socket_at
 
 RUNS = "subscription { flow_run_events { status } }"
 NEVER = timedelta(hours=1)
@@ -63,7 +63,9 @@ async def two_gateways(stack: Stack, *, looks_every: timedelta) -> AsyncIterator
         all_services(stack, auth="required", bootstrap_key=FIRST, event_tick=looks_every) as first,
         running(services.gateway.app.build(settings)) as other,
     ):
-        await eventually(lambda: first._hub._stale is other._hub._stale is None, timeout=30)
+        await eventually(
+            lambda: first._push.hub._stale is other._push.hub._stale is None, timeout=30
+        )
         yield World(first, other)
 
 
@@ -170,14 +172,14 @@ async def test_a_log_out_leaves_alone_who_listens_with_another_session_or_the_ke
     async with browser_of(told) as browser, browser_of(told) as another:
         cookie = {"cookie": "; ".join(f"{each.name}={each.value}" for each in another.cookies.jar)}
         shown = {"authorization": f"Bearer {FIRST}"}
-        before = {*told.first._hub.streams, *told.other._hub.streams}
+        before = {*told.first._push.hub.streams, *told.other._push.hub.streams}
 
         async with listening(told, cookie, init={}), listening(told, shown, init=shown):
-            opened = {*told.first._hub.streams, *told.other._hub.streams} - before
+            opened = {*told.first._push.hub.streams, *told.other._push.hub.streams} - before
             await browser.delete("/session")
             # What the signal does, once more and after it: whoever had to go is gone now.
             for gateway in (told.first, told.other):
-                await gateway.check_streams()
+                await gateway._push.check_keys()
             ends = [stream.ended for stream in opened]
 
     assert ends == [None] * 8
