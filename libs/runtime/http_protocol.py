@@ -14,6 +14,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from libs.runtime import metrics
 from libs.runtime.http_limits import Connections
+from libs.runtime.http_writing import DEFAULTS, OneWrite
 
 CONNECTION = "headwater.connection"
 """The key of the `Protocol` in an ASGI scope, for code that needs to know when the client has left."""
@@ -28,44 +29,6 @@ def is_of(scope: MutableMapping[str, Any], owner: Hashable) -> None:
     connection: Protocol | None = scope.get(CONNECTION)
     if connection is not None:
         connection.is_of(owner)
-
-
-class OneWrite:
-    """A transport that sends an answer's head and body by one system call.
-
-    uvicorn writes one after the other, and uvloop sends each at once: a fifth of the CPU of an answered mutation was in
-    sending, and the client was woken twice. The first write waits for the next one, until the end of this turn of the
-    event loop at most.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._loop = asyncio.get_running_loop()
-        self._first: bytes | None = None
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send together with the write before, or at the end of this turn."""
-        if self._first is None:
-            self._first = data
-            self._loop.call_soon(self._send)
-        else:
-            first, self._first = self._first, None
-            self._transport.write(b"".join((first, data)))
-
-    def close(self) -> None:
-        """Send the waiting bytes, then close."""
-        self._send()
-        self._transport.close()
-
-    def _send(self) -> None:
-        if self._first is not None:
-            first, self._first = self._first, None
-            # uvloop raises where the client has gone meanwhile.
-            if not self._transport.is_closing():
-                self._transport.write(first)
 
 
 class _Phase(Enum):
@@ -87,15 +50,16 @@ class Protocol(HttpToolsProtocol):
         self._headers_limit = among.limits.headers
         self.address = ""
         self.owner: Hashable = None
+        self.has_request = False
+        self.is_listed = False
         self._phase = _Phase.HEAD
         self._since = 0.0
-        self._head_bytes = 0
-        self._headers_seen = 0
         # Bytes of all bodies of this connection, and their number when this body began: two requests may come in one
         # chunk.
         self._bodies_bytes = 0
         self._body_began = 0
         self._other_bytes = 0
+        self._chunk_bytes = 0
         self._refused = False
         self._paused_since: float | None = None
         self._closing_since: float | None = None
@@ -113,6 +77,46 @@ class Protocol(HttpToolsProtocol):
         """Call the function once if the client leaves; cancelled by the answer."""
         self._when_lost.add(call)
         return lambda: self._when_lost.discard(call)
+
+    def take_body(self, scope: MutableMapping[str, Any], most: int) -> bytearray | None:
+        """The body of the present request, where it has come whole and has at most so many bytes; else it is to be
+        received. A request nearly always comes in one piece, and ASGI's way takes three calls and an event."""
+        cycle = self.cycle
+        if (
+            cycle.scope is not scope
+            or cycle.more_body
+            or cycle.waiting_for_100_continue
+            or cycle.disconnected
+            or len(cycle.body) > most
+        ):
+            return None
+        body, cycle.body = cycle.body, bytearray()
+        return body
+
+    def answer(
+        self, scope: MutableMapping[str, Any], status: int, head: bytes, body: bytes
+    ) -> bool:
+        """Answer the present request by one write; False where it must be answered as ASGI says.
+
+        `head` are lines of headers that end with a line break, with the right content-length.
+        """
+        cycle = self.cycle
+        if (
+            cycle.scope is not scope
+            or cycle.response_started
+            or cycle.disconnected
+            or not cycle.keep_alive
+            or self.flow.write_paused
+        ):
+            return False
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        defaults = DEFAULTS.encoded(self.server_state.default_headers)
+        transport = cast("OneWrite", self.transport)
+        transport.write_whole(b"".join((STATUS_LINE[status], defaults, head, b"\r\n", body)))
+        cycle.message_event.set()
+        cycle.on_response()
+        return True
 
     async def drained(self) -> None:
         """Wait until nearly all of the answer has gone out, or the client has left."""
@@ -155,14 +159,17 @@ class Protocol(HttpToolsProtocol):
             # The first byte of a next request. It may be an empty line, which begins no request; the time limit must
             # run all the same.
             self._await_head()
-        bodies = self._bodies_bytes
+        bodies, self._chunk_bytes = self._bodies_bytes, len(data)
         super().data_received(data)
         if self._refused or self._phase is _Phase.NEXT:
             return
         self._other_bytes += len(data) - (self._bodies_bytes - bodies)
         if self._phase is _Phase.HEAD:
             # A chunk of the transport may hold the end of the request before: it is not counted against the next one.
-            if self._other_bytes > self._head_bytes_limit + len(data):
+            if (
+                self._other_bytes > self._head_bytes_limit + len(data)
+                or len(self.headers or ()) > self._headers_limit
+            ):
                 self._refuse(431, self._too_large())
         elif self._other_bytes > self._head_bytes_limit + _FRAMING * self._body_bytes + len(data):
             self._refuse(400, "The framing of the request body is longer than what it frames.")
@@ -172,35 +179,22 @@ class Protocol(HttpToolsProtocol):
         super().on_message_begin()
         if self._phase is not _Phase.HEAD:
             self._await_head()
-        self._head_bytes = self._headers_seen = 0
-
-    def on_url(self, url: bytes) -> None:
-        """Keep it as far as a head may be long."""
-        self._head_bytes += len(url)
-        if self._head_bytes <= self._head_bytes_limit:
-            super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep it as far as a head may be long. Instead of uvicorn's, not around it: a request has several headers."""
-        self._headers_seen += 1
-        self._head_bytes += len(name) + len(value) + 4
-        if self._headers_seen <= self._headers_limit and self._head_bytes <= self._head_bytes_limit:
-            name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Begin to answer, unless the head is too large."""
         if self._refused:
             return
-        if self._head_bytes > self._head_bytes_limit or self._headers_seen > self._headers_limit:
+        # Only a head that may be too large is measured.
+        if len(self.headers) > self._headers_limit or (
+            self._other_bytes + self._chunk_bytes > self._head_bytes_limit
+            and self._head_bytes() > self._head_bytes_limit
+        ):
             self._refuse(431, self._too_large())
             return
         self._phase = _Phase.BODY
         self._since = self.loop.time()
         self._body_began, self._other_bytes = self._bodies_bytes, 0
-        self._among.has_head(self)
+        self.has_request = True
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -243,12 +237,20 @@ class Protocol(HttpToolsProtocol):
     # writing
 
     def on_response_complete(self) -> None:
-        """The rest of a body that is no longer needed gets a little time."""
+        """The rest of a body that is no longer needed gets a little time. The next request of a pipeline begins.
+
+        As uvicorn's, but without a timer for each answer: `check_time` closes idle connections.
+        """
         if self._phase is _Phase.BODY:
             self._since = self.loop.time()
         elif self._phase is _Phase.NEXT and self.cycle.response_complete:
             self._is_idle()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
 
     def pause_writing(self) -> None:
         """The client is slower than its answer."""
@@ -279,13 +281,8 @@ class Protocol(HttpToolsProtocol):
                 self.drop("no_head")
         elif self._phase is _Phase.BODY:
             self._check_body(now)
-        elif (
-            # Answered before its body was whole: uvicorn has no timer for that.
-            self.timeout_keep_alive_task is None
-            and self.cycle.response_complete
-            and now - self._since > limits.idle_time.total_seconds()
-        ):
-            self.drop("idle")
+        elif self.cycle.response_complete and now - self._since > limits.idle_time.total_seconds():
+            self.transport.close()
 
     def _check_body(self, now: float) -> None:
         if self.cycle is not None and self.cycle.response_complete:
@@ -308,14 +305,21 @@ class Protocol(HttpToolsProtocol):
         self._phase = _Phase.HEAD
         self._since = self.loop.time()
         self._other_bytes = 0
-        self._among.is_idle(self)
+        self.has_request = False
+        if not self.is_listed:
+            self._among.is_idle(self)
 
     def _is_idle(self) -> None:
         """Answered: it makes room for others until its next head is whole."""
         self._since = self.loop.time()
-        self._among.is_idle(self)
+        self.has_request = False
+        if not self.is_listed:
+            self._among.is_idle(self)
 
     # refusals
+
+    def _head_bytes(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
 
     def _too_large(self) -> str:
         return (
@@ -331,6 +335,7 @@ class Protocol(HttpToolsProtocol):
         if self._refused:
             return
         self._refused = True
+        self.headers = []
         if self.cycle is not None and not self.cycle.response_complete:
             is_its_own = self._phase is _Phase.BODY and not self.pipeline
             if not is_its_own or self.cycle.response_started:

@@ -32,6 +32,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self._limits = among.limits
         self.address = ""
         self.owner: Hashable = None
+        self.has_request = False
+        self.is_listed = False
         self._paused_since: float | None = None
         self._closing_since: float | None = None
         self._message_since: float | None = None
@@ -64,7 +66,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         if self._among.admit(self):
-            self._among.has_head(self)
+            self.has_request = True
         else:
             self.drop("no_place")
 

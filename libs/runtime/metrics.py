@@ -4,6 +4,9 @@ Labels are bounded: names of services, verbs, durables, loops, outcomes. Never a
 In one process all services share this registry; one process each, every service serves its own.
 """
 
+from bisect import bisect_left
+from collections.abc import Callable
+
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     REGISTRY,
@@ -12,6 +15,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
+from prometheus_client.values import MutexValue
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500)
@@ -225,6 +229,24 @@ RESURRECTIONS = Counter(
 DISTRESSED = Gauge(
     "headwater_distressed_runs", "Runs that the last pass of Lazarus found without progress"
 )
+
+
+def observer(histogram: Histogram) -> Callable[[float], None]:
+    """`observe` of a histogram whose labels are chosen, for hot paths of an event loop; not for threads.
+
+    The library's own looks at each bucket in turn and takes two locks: two of them were 3% of a transition.
+    """
+    total = histogram._sum
+    if not isinstance(total, MutexValue):
+        # Values are shared among processes.
+        return histogram.observe
+    bounds, buckets = histogram._upper_bounds, histogram._buckets
+
+    def observe(amount: float) -> None:
+        total._value += amount
+        buckets[bisect_left(bounds, amount)]._value += 1
+
+    return observe
 
 
 def exposition() -> tuple[bytes, str]:

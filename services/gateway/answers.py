@@ -30,6 +30,8 @@ class Answer:
 
     def without_values(self, query: str) -> "Answer":
         """The answer without secrets, for a document with a secret."""
+        if not self.body.startswith(b'{"errors"'):
+            return self
         body = without_values(query, self.body)
         return self if body is self.body else replace(self, body=body)
 
@@ -43,7 +45,9 @@ class Answers:
 
     def done(self, data: Any, errors: Sequence[GraphQLError] | None = None) -> Answer:
         """The answer of an execution; unexpected errors are masked."""
-        return Answer(_body(data, [self.masked(error) for error in errors or ()]))
+        if not errors:
+            return Answer(exact_json.dumps({"data": data}, default=str))
+        return Answer(_body(data, [self.masked(error) for error in errors]))
 
     def refused(self, errors: Sequence[GraphQLError], *, status: int = 400) -> Answer:
         """The answer without an execution: the document or its variables are invalid."""

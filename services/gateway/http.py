@@ -9,7 +9,7 @@ GET with `?query=` answers a query, and refuses mutations: a link or an image of
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 from uuid import UUID
@@ -18,7 +18,6 @@ import orjson
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from graphql import GraphQLError
-from prometheus_client import Histogram
 from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 from starlette.routing import Route
@@ -27,7 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from libs.contracts.base import Refused
 from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
-from libs.runtime.http_protocol import CONNECTION, Protocol, is_of
+from libs.runtime.http_protocol import CONNECTION, Protocol
 from libs.runtime.trace import HEADER, Tracing
 from services.gateway import compat
 from services.gateway.answers import Answer
@@ -40,16 +39,18 @@ from services.gateway.operations import Operations
 from services.gateway.page_headers import with_page_headers
 from services.gateway.people import People
 from services.gateway.reads.caller import Caller
-from services.gateway.requests import BadRequestError, Given, Operation, operation_of
-from services.gateway.shares import BusyError
+from services.gateway.requests import (
+    BadRequestError,
+    Given,
+    Operation,
+    operation_of,
+    operations_in,
+)
+from services.gateway.sending import HEAD, SLICE, send_answer
+from services.gateway.shares import BusyError, Owner
 from services.gateway.subscriptions.endpoint import PATHS, Sockets
 from services.gateway.turns import Turns
 
-JSON = "application/json"
-
-_JSON_HEADER = (b"content-type", JSON.encode())
-_SLICE = 256 * 1024  # bytes of an answer that are sent at once
-_RETRY_SOON = (b"retry-after", b"1")
 _TURNS_TO_HEAR = 3  # turns of the loop, after which it has reported that a client is gone
 _NOT_KEPT = ((b"cache-control", b"no-store"),)  # an answer is current, and for this caller only
 _PATHS = PATHS
@@ -89,7 +90,7 @@ def build_app(
         refused = pages.refusal(scope["method"], headers)
         if refused is not None:
             status, text = refused
-            await _send(send, _error(text, code="FORBIDDEN", status=status))
+            await send_answer(send, _error(text, code="FORBIDDEN", status=status))
         elif (
             scope["method"] == "POST"
             and "origin" not in headers
@@ -178,8 +179,16 @@ class Endpoint:
                 answer, kind = await self._answer(scope, headers, receive, caller)
             else:
                 answer, kind = await self._traced(self._tracing, scope, headers, receive, caller)
-            await _send(send, answer, *(_NOT_KEPT if scope["method"] == "GET" else ()))
-            if len(answer.body) > _SLICE and connection is not None:
+            body, is_large = answer.body, len(answer.body) > SLICE
+            if (
+                connection is None
+                or is_large
+                or answer.status == 429
+                or scope["method"] == "GET"
+                or not connection.answer(scope, answer.status, HEAD % len(body), body)
+            ):
+                await send_answer(send, answer, *(_NOT_KEPT if scope["method"] == "GET" else ()))
+            if is_large and connection is not None:
                 await connection.drained()
         except ClientDisconnect:
             return
@@ -189,7 +198,7 @@ class Endpoint:
             return
         finally:
             caller.let_go()
-        _timer(kind, answer.status).observe(clock() - started)
+        _timer(kind, answer.status)(clock() - started)
 
     async def _traced(
         self, tracing: Tracing, scope: Scope, headers: Headers, receive: Receive, caller: Caller
@@ -231,14 +240,16 @@ class Endpoint:
             lease=lease,
             caller=caller,
         )
-        caller.owner = context.owner
-        is_of(scope, identity.tenant_id)
+        caller.owner = owner = context.owner
+        connection: Protocol | None = scope.get(CONNECTION)
+        if connection is not None and connection.owner is None:
+            connection.is_of(identity.tenant_id)
         try:
-            self._turns.enter(context.owner)
+            self._turns.enter(owner)
             try:
-                answer, kind = await self._of_known(scope, headers, receive, context)
+                answer, kind = await self._of_known(scope, headers, receive, context, owner)
             finally:
-                self._turns.leave(context.owner)
+                self._turns.leave(owner)
         except BadRequestError as error:
             return _bad_request(error), "single"
         except BusyError as error:
@@ -248,25 +259,29 @@ class Endpoint:
         return answer, kind
 
     async def _of_known(
-        self, scope: Scope, headers: Headers, receive: Receive, context: Context
+        self, scope: Scope, headers: Headers, receive: Receive, context: Context, owner: Owner
     ) -> tuple[Answer, str]:
         if scope["method"] == "GET":
-            return await self._run(_asked(scope["query_string"], headers), context)
+            return await self._run(_asked(scope["query_string"], headers), context, owner)
         length = self._bodies.declared(headers)
         if length is not None and length <= TINY:
-            return await self._posted(await self._bodies.tiny(receive), context)
-        async with self._bodies.reading(receive, context.owner, length=length) as body:
-            return await self._posted(body, context)
+            connection: Protocol | None = scope.get(CONNECTION)
+            body = None if connection is None else connection.take_body(scope, TINY)
+            if body is None:
+                body = await self._bodies.tiny(receive)
+            if not self._turns.is_open():
+                await self._turns.wait(owner)
+            return await self._run(operations_in(body), context, owner)
+        async with self._bodies.reading(receive, owner, length=length) as body:
+            if not self._turns.is_open():
+                await self._turns.wait(owner)
+            given = await self._bodies.operations(owner, body)
+            return await self._run(given, context, owner)
 
-    async def _posted(self, body: bytearray, context: Context) -> tuple[Answer, str]:
-        if not self._turns.is_open():
-            await self._turns.wait(context.owner)
-        return await self._run(await self._bodies.operations(context.owner, body), context)
-
-    async def _run(self, given: Given, context: Context) -> tuple[Answer, str]:
+    async def _run(self, given: Given, context: Context, owner: Owner) -> tuple[Answer, str]:
         caller = context.caller or Caller()
         if isinstance(given, Operation):
-            if caller.is_gone and given.only_reads:
+            if given.only_reads and caller.is_gone:
                 raise ClientDisconnect
             return await self._operations.run(given, context), "single"
         tasks: list[asyncio.Task[Answer]] = []
@@ -276,7 +291,7 @@ class Endpoint:
         async with asyncio.TaskGroup() as group:
             for item in given:
                 if tasks and not self._turns.is_open():
-                    await self._turns.wait(context.owner)
+                    await self._turns.wait(owner)
                 # What changes something is done all the same: a page that closes sends its last changes and does not
                 # wait.
                 if caller.is_gone and (not isinstance(item, Operation) or item.only_reads):
@@ -301,21 +316,6 @@ def _headers(scope: Scope) -> Headers:
     }
 
 
-async def _send(send: Send, answer: Answer, *more: tuple[bytes, bytes]) -> None:
-    headers = [(b"content-length", b"%d" % len(answer.body)), _JSON_HEADER, *more]
-    if answer.status == 429:
-        headers.append(_RETRY_SOON)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    if len(answer.body) <= _SLICE:
-        await send({"type": "http.response.body", "body": answer.body})
-        return
-    # In parts, each of which waits until the client has taken the ones before.
-    body = memoryview(answer.body)
-    for start in range(0, len(body), _SLICE):
-        part, more_body = body[start : start + _SLICE], start + _SLICE < len(body)
-        await send({"type": "http.response.body", "body": part, "more_body": more_body})
-
-
 def _is_of_prefect(headers: Headers) -> bool:
     """Whether a client or the web UI of Prefect asks.
 
@@ -326,9 +326,9 @@ def _is_of_prefect(headers: Headers) -> bool:
 
 
 @cache
-def _timer(kind: str, status: int) -> Histogram:
+def _timer(kind: str, status: int) -> Callable[[float], None]:
     """Found once: looking a label up costs more than the observation."""
-    return metrics.HTTP_SECONDS.labels(kind, str(status))
+    return metrics.observer(metrics.HTTP_SECONDS.labels(kind, str(status)))
 
 
 def _asked(query_string: bytes, headers: Headers) -> Operation:
@@ -380,7 +380,10 @@ def _lease(path: str) -> Lease | None:
 
 
 def _uuid_header(headers: Headers, name: str) -> UUID | None:
-    value = compat.header_uuid(headers.get(name))
+    given = headers.get(name)
+    if given is None:
+        return None
+    value = compat.header_uuid(given)
     try:
         return UUID(value) if value else None
     except ValueError:

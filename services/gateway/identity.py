@@ -153,7 +153,8 @@ class OpenAuthenticator:
                 return _refused("the token has expired, or its tenant is gone")
             return _holder_of(token, role=Role.TENANT_ADMIN)
         everyone = await self._tenants.all()
-        named = header_uuid(headers.get("x-prefect-tenant-id"))
+        named = headers.get("x-prefect-tenant-id")
+        named = None if named is None else header_uuid(named)
         if named is None:
             return Identity(
                 tenant_id=everyone[0] if everyone else NOWHERE, any_tenant=True, user_id=ANYBODY
@@ -167,8 +168,11 @@ class OpenAuthenticator:
         return Identity(tenant_id=tenant_id, any_tenant=True, user_id=ANYBODY)
 
     def _token(self, headers: Mapping[str, str]) -> Token | None:
+        given = headers.get("authorization")
+        if given is None:
+            return None
         try:
-            return self._seal.read(bearer(headers.get("authorization")) or "")
+            return self._seal.read(bearer(given) or "")
         except ValueError:
             return None
 

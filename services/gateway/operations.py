@@ -109,7 +109,11 @@ class Operations:
         context.budget.spend_characters(len(operation.query))
         if context.identity.renewing is not None:
             return await self._renew(operation, context)
-        mutation, plan = await self._recall(operation, context)
+        if operation.is_large or len(operation.query) > _LONG:
+            recall = partial(self._recall, operation)
+            mutation, plan = await context.beside(recall, until_left=operation.only_reads)
+        else:
+            mutation, plan = self._recall(operation)
         if mutation is not None:
             done = await self._run_plan(mutation, operation, context)
             if done is not None:
@@ -129,7 +133,7 @@ class Operations:
             return await self._introspect(prepared.parsed, operation, context)
         if operation.is_large and mutation is None:
             # By the plan that was made of the document just now: graphql-core converts arguments on the event loop.
-            mutation, _ = await self._recall(operation, context)
+            mutation, _ = await context.beside(partial(self._recall, operation))
             done = await self._run_plan(mutation, operation, context) if mutation else None
             if done is not None:
                 return done
@@ -148,23 +152,15 @@ class Operations:
 
     # the document
 
-    async def _recall(
-        self, operation: Operation, context: Context
-    ) -> tuple[Found | None, Plan | None]:
+    def _recall(self, operation: Operation) -> tuple[Found | None, Plan | None]:
         """The plan of a mutation, or of a query, whose document was compiled before. At most one of them."""
-
-        def recall() -> tuple[Found | None, Plan | None]:
-            lifted = lift(operation.query)
-            # Without the word it is none. Mutations come first: they are what clients send thousands of times a second.
-            if operation.may_write and "mutation" in operation.query:
-                found = self.plans.find(lifted, operation.name)
-                if found is not None:
-                    return found, None
-            return None, self._reads.recall(lifted, operation.name, operation.variables)
-
-        if operation.is_large or len(operation.query) > _LONG:
-            return await context.beside(recall, until_left=operation.only_reads)
-        return recall()
+        lifted = lift(operation.query)
+        # Without the word it is none. Mutations come first: they are what clients send thousands of times a second.
+        if operation.may_write and "mutation" in operation.query:
+            found = self.plans.find(lifted, operation.name)
+            if found is not None:
+                return found, None
+        return None, self._reads.recall(lifted, operation.name, operation.variables)
 
     async def _prepared(self, operation: Operation, context: Context) -> Prepared:
         if self._preparation.is_quick(operation):

@@ -341,16 +341,16 @@ class Bus:
 
     # requests
 
-    async def call(
+    def call(
         self,
         rpc: Rpc[Any, Rep],
         request: Message,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
-    ) -> Rep | Refused:
+        timeout: float | None = None,
+    ) -> Coroutine[Any, Any, Rep | Refused]:
         """Ask a service. Absent or silent: `Refused(UNAVAILABLE)`; the request may have been carried out all the
         same."""
-        return await self._rpc.call(rpc, request, timeout=timeout)
+        return self._rpc.call(rpc, request, timeout=timeout)
 
     # consuming
 

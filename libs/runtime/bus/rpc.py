@@ -1,11 +1,12 @@
 """Requests to another service. There is always an answer: the reply, or `Refused`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from functools import cache
 from typing import Any, TypeVar
 
 import nats.errors
+from nats.aio.msg import Msg
 from pydantic import TypeAdapter
 
 from libs.contracts.base import Message, Refused, Rpc
@@ -34,19 +35,29 @@ class RpcClient:
         self._timeout = timeout
         self._tracing = tracing
 
-    async def call(
+    def call(
         self,
         rpc: Rpc[Any, Rep],
         request: Message,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
-    ) -> Rep | Refused:
+        timeout: float | None = None,
+    ) -> Coroutine[Any, Any, Rep | Refused]:
         """Ask a service. Absent or silent: `Refused(UNAVAILABLE)`; the request may have been carried out all the
         same."""
         if self._tracing is None:
-            return await self._call(rpc, request, timeout=timeout, headers=None)
-        with self._tracing.span(f"request {rpc.subject.template}", "client") as span:
-            headers = self._tracing.headers()
+            return self._call(rpc, request, timeout=timeout, headers=None)
+        return self._traced(self._tracing, rpc, request, timeout=timeout)
+
+    async def _traced(
+        self,
+        tracing: Tracing,
+        rpc: Rpc[Any, Rep],
+        request: Message,
+        *,
+        timeout: float | None,  # noqa: ASYNC109 - the wire's own deadline
+    ) -> Rep | Refused:
+        with tracing.span(f"request {rpc.subject.template}", "client") as span:
+            headers = tracing.headers()
             answer = await self._call(rpc, request, timeout=timeout, headers=headers)
             span.set_attribute(OUTCOME, outcome_of(answer))
             return answer
@@ -61,13 +72,13 @@ class RpcClient:
     ) -> Rep | Refused:
         clock = asyncio.get_running_loop().time
         deadline = clock() + (timeout or self._timeout)
-        body = request.model_dump_json().encode()
+        body = request.encoded()
         while True:
             left = deadline - clock()
             try:
-                reply = await self._client().request(
-                    rpc.subject.template, body, timeout=max(left, 0.01), headers=headers
-                )
+                reply = await self._ask(rpc.subject.template, body, max(left, 0.01), headers)
+                if reply.headers and reply.headers.get("Status") == "503":
+                    raise nats.errors.NoRespondersError
             except nats.errors.NoRespondersError:
                 # No responder took it, so a retry is safe: the service is starting or being replaced.
                 if left <= _ASK_AGAIN:
@@ -78,6 +89,16 @@ class RpcClient:
             else:
                 answer: Rep | Refused = _reply_adapter(rpc).validate_json(reply.data)
                 return answer
+
+    def _ask(
+        self, subject: str, body: bytes, seconds: float, headers: dict[str, str] | None
+    ) -> Awaitable[Msg]:
+        client = self._client()
+        if headers is None:
+            asked = client.ask(subject, body, seconds)
+            if asked is not None:
+                return asked
+        return client.request(subject, body, timeout=seconds, headers=headers)
 
 
 def _unavailable(rpc: Rpc[Any, Any]) -> Refused:

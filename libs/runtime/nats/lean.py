@@ -8,7 +8,7 @@ each wait for an answer makes a task. Here
 * answers go straight to the caller's future, requests straight to a callback that may not wait (`take`);
 * what is published within one turn of the event loop is one write; a full socket is left to nats-py's flusher, which
   waits for it;
-* a deadline is one timer, and a caller whose answer was lost with the connection gets the error before it;
+* all deadlines share a timer, and a caller whose answer was lost with the connection gets the error before it;
 * a batch of a durable consumer is the list of arrived messages, not one task per message (`Pull`).
 
 Everything else is done by nats-py: connecting, TLS, permissions, reconnecting, drain, JetStream, and the subscriptions
@@ -31,6 +31,7 @@ from nats.aio.transport import TcpTransport
 from nats.protocol.parser import Parser
 
 from libs.runtime.nats.address import NatsAddress
+from libs.runtime.nats.deadlines import Deadlines
 from libs.runtime.nats.workarounds import PatientClient
 
 Take = Callable[[Msg], None]
@@ -51,6 +52,7 @@ class LeanClient(PatientClient):
         self._takers: dict[int, Take] = {}
         self._inbox = ""
         self._asked = 0
+        self._deadlines = Deadlines(self._is_late)
         self._write_due = False
 
     async def take(self, subject: str, callback: Take, *, queue: str = "") -> Subscription:
@@ -77,7 +79,11 @@ class LeanClient(PatientClient):
         self.stats["in_bytes"] += len(body)
         parsed = await self._process_headers(headers) if headers else None
         try:
-            taker(self._build_message(sid, subject, reply, body, parsed))
+            message = Msg(self, subject.decode(), reply.decode(), body, parsed, _sid=sid)
+        except UnicodeDecodeError:
+            message = self._build_message(sid, subject, reply, body, parsed)
+        try:
+            taker(message)
         except Exception as error:  # an exception of a callback must not end the reading
             await self._error_cb(error)
 
@@ -136,9 +142,38 @@ class LeanClient(PatientClient):
         await self.take(f"{self._inbox}*", self._take_answer)
 
     def _take_answer(self, message: Msg) -> None:
-        answer = self._resp_map.get(message.subject.rpartition(".")[2])
+        answer = self._resp_map.pop(message.subject.rpartition(".")[2], None)
         if answer is not None and not answer.done():
             answer.set_result(message)
+
+    def ask(self, subject: str, payload: bytes, timeout: float) -> "asyncio.Future[Msg] | None":
+        """Send a request as `begin` does, without waiting. None, with nothing done, where `begin` must decide."""
+        if not self._inbox or self._status != Client.CONNECTED:
+            return None
+        token, answer = self._expect(timeout)
+        if self.post(subject, self._inbox + token, payload):
+            return answer
+        del self._resp_map[token]
+        return None
+
+    def _expect(self, timeout: float) -> "tuple[str, asyncio.Future[Msg]]":
+        """The token of a new request, and its answer to come.
+
+        Registered before the request is sent: while we wait for a full socket the answer may come.
+        """
+        self._asked += 1
+        # The prefix is random, and only this service may read below it.
+        token = str(self._asked)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Msg] = loop.create_future()
+        self._resp_map[token] = answer
+        self._deadlines.add(loop, timeout, token)
+        return token, answer
+
+    def _is_late(self, token: str) -> None:
+        answer = self._resp_map.pop(token, None)
+        if answer is not None and not answer.done():
+            answer.set_exception(nats.errors.TimeoutError())
 
     async def begin(
         self,
@@ -152,25 +187,14 @@ class LeanClient(PatientClient):
             raise nats.errors.ConnectionDrainingError
         if not self._resp_sub_prefix:
             await self._init_request_sub()
-        self._asked += 1
-        token = str(self._asked)  # the prefix is random, and only this service may read below it
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Msg] = loop.create_future()
-        # Registered before sending: while we wait for a full socket the answer may come.
-        self._resp_map[token] = answer
-        late = loop.call_later(timeout, _expire, answer)
-
-        def end(_: object) -> None:
-            late.cancel()
-            del self._resp_map[token]
-
-        answer.add_done_callback(end)
+        token, answer = self._expect(timeout)
         reply = self._inbox + token
         try:
             if headers is not None or not self.post(subject, reply, payload):
                 await self.publish(subject, payload, reply=reply, headers=headers)
         except BaseException:
             answer.cancel()
+            self._resp_map.pop(token, None)
             raise
         return answer
 
@@ -360,11 +384,6 @@ class _LeanParser(Parser):
             if resets != self._resets:
                 return  # the connection was closed: the remaining bytes came from the old one
         self._rest = bytearray(data[at:])
-
-
-def _expire(answer: "asyncio.Future[Msg]") -> None:
-    if not answer.done():
-        answer.set_exception(nats.errors.TimeoutError())
 
 
 def _lose(asked: "list[asyncio.Future[Msg]]") -> None:

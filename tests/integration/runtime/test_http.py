@@ -9,7 +9,7 @@ import httpx
 import uvloop
 
 from libs.runtime.http import HttpServer, Probe, health_app
-from libs.runtime.http_protocol import OneWrite
+from libs.runtime.http_writing import OneWrite
 
 
 async def test_an_answer_does_not_wait_for_the_clients_acknowledgement_of_its_headers() -> None:

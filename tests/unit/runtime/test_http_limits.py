@@ -11,6 +11,8 @@ class Client:
     def __init__(self, among: Connections, address: str) -> None:
         self.address = address
         self.owner: Hashable = None
+        self.has_request = False
+        self.is_listed = False
         self.is_dropped = False
         self._among = among
 

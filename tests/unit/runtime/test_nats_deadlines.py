@@ -1,0 +1,48 @@
+"""The deadlines of requests, with one timer for all."""
+
+import asyncio
+
+import pytest
+
+from libs.runtime.nats.deadlines import Deadlines
+from tests.support.eventually import eventually
+
+
+async def late_within(*patiences: float) -> list[str]:
+    """The tokens of requests with so many seconds, in the order in which their time was over."""
+    late: list[str] = []
+    deadlines = Deadlines(late.append)
+    loop = asyncio.get_running_loop()
+    for number, seconds in enumerate(patiences):
+        deadlines.add(loop, seconds, f"{number}:{seconds}")
+    await eventually(lambda: len(late) == len(patiences), timeout=20, pause=0.01)
+    assert deadlines._timer is None
+    return late
+
+
+async def test_the_time_of_each_request_is_over_once() -> None:
+    assert sorted(await late_within(*[0.1] * 50)) == sorted(f"{n}:0.1" for n in range(50))
+
+
+async def test_who_has_less_patience_does_not_wait_for_those_who_came_first() -> None:
+    assert await late_within(0.6, 0.3, 0.01) == ["2:0.01", "1:0.3", "0:0.6"]
+
+
+@pytest.mark.parametrize("seconds", [0.01, 0.25])
+async def test_no_time_is_over_too_early(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+
+    await late_within(seconds)
+
+    assert loop.time() - began >= seconds
+
+
+async def test_a_deadline_that_comes_after_all_others_were_over_is_looked_at() -> None:
+    late: list[str] = []
+    deadlines = Deadlines(late.append)
+    for token in ("first", "second"):
+        deadlines.add(asyncio.get_running_loop(), 0.05, token)
+        await eventually(lambda token=token: token in late, timeout=20, pause=0.01)
+
+    assert late == ["first", "second"]
