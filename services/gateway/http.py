@@ -10,6 +10,7 @@ GET with `?query=` answers a query, and refuses mutations: a link or an image of
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cache
 from uuid import UUID
@@ -96,7 +97,7 @@ def build_app(
             and "origin" not in headers
             and (scope["path"] in _PATHS or _LEASED.fullmatch(scope["path"]))
         ):
-            await graphql.answer(scope, headers, receive, send)
+            await graphql.answer(scope, headers, receive, send, straight=True)
         else:
             await people.answer(scope, headers, receive, send, others=others)
 
@@ -168,8 +169,19 @@ class Endpoint:
         """Answer one request from the pages' application."""
         await self.answer(scope, _headers(scope), receive, send)
 
-    async def answer(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """Answer one request; nothing is sent to a client that has left."""
+    async def answer(
+        self,
+        scope: Scope,
+        headers: Headers,
+        receive: Receive,
+        send: Send,
+        *,
+        straight: bool = False,
+    ) -> None:
+        """Answer one request; nothing is sent to a client that has left.
+
+        `straight` to the connection: no middleware adds headers.
+        """
         clock = asyncio.get_running_loop().time
         started = clock()
         connection: Protocol | None = scope.get(CONNECTION)
@@ -180,12 +192,11 @@ class Endpoint:
             else:
                 answer, kind = await self._traced(self._tracing, scope, headers, receive, caller)
             body, is_large = answer.body, len(answer.body) > SLICE
-            if (
-                connection is None
-                or is_large
-                or answer.status == 429
-                or scope["method"] == "GET"
-                or not connection.answer(scope, answer.status, HEAD % len(body), body)
+            may_be_one = straight and not is_large and answer.status != 429
+            if not (
+                may_be_one
+                and connection is not None
+                and connection.answer(scope, answer.status, HEAD % len(body), body)
             ):
                 await send_answer(send, answer, *(_NOT_KEPT if scope["method"] == "GET" else ()))
             if is_large and connection is not None:
@@ -384,7 +395,6 @@ def _uuid_header(headers: Headers, name: str) -> UUID | None:
     if given is None:
         return None
     value = compat.header_uuid(given)
-    try:
+    with suppress(ValueError):
         return UUID(value) if value else None
-    except ValueError:
-        return None
+    return None

@@ -94,7 +94,7 @@ async def test_a_surprise_in_a_handler_is_answered_without_its_text(
     server.include(a_router(registry.UNARCHIVE_FLOW, handler, lane))
     await server.start()
 
-    reply = await asker.call(registry.UNARCHIVE_FLOW, a_command(), timeout=3)
+    reply = await asker.call(registry.UNARCHIVE_FLOW, a_command(), timeout=20)
     await server.stop()
 
     assert isinstance(reply, Refused)
