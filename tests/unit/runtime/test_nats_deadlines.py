@@ -1,11 +1,16 @@
 """The deadlines of requests, with one timer for all."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from libs.runtime.nats.deadlines import Deadlines
 from tests.support.eventually import eventually
+
+
+def _has(found: list[str], number: int) -> bool:
+    return len(found) == number
 
 
 async def late_within(*patiences: float) -> list[str]:
@@ -41,8 +46,8 @@ async def test_no_time_is_over_too_early(seconds: float) -> None:
 async def test_a_deadline_that_comes_after_all_others_were_over_is_looked_at() -> None:
     late: list[str] = []
     deadlines = Deadlines(late.append)
-    for token in ("first", "second"):
+    for number, token in enumerate(("first", "second"), start=1):
         deadlines.add(asyncio.get_running_loop(), 0.05, token)
-        await eventually(lambda token=token: token in late, timeout=20, pause=0.01)
+        await eventually(partial(_has, late, number), timeout=20, pause=0.01)
 
     assert late == ["first", "second"]
