@@ -145,12 +145,12 @@ class BulkStore:
         )
         return [row["id"] for row in rows]
 
-    async def pending(self, request_id: UUID, *, limit: int) -> list[Item]:
-        """The next items without a result."""
+    async def pending(self, request_id: UUID, *, after: int, limit: int) -> list[Item]:
+        """The next items without a result, behind a position."""
         rows = await self._database.pool.fetch(
             "SELECT position, object_id, seen_version, seen_state FROM gateway.bulk_item"
-            " WHERE request_id = $1 AND outcome IS NULL ORDER BY position LIMIT $2",
-            request_id, limit,
+            " WHERE request_id = $1 AND position > $2 AND outcome IS NULL ORDER BY position LIMIT $3",
+            request_id, after, limit,
         )  # fmt: skip
         return [
             Item(r["position"], r["object_id"], r["seen_version"], r["seen_state"]) for r in rows

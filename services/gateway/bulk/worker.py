@@ -31,7 +31,10 @@ from services.gateway.bulk.decisions import (
 from services.gateway.bulk.store import BulkStore, Request
 from services.gateway.shares import BusyError, Shares
 
-_BATCH = 200  # items; as large as the ledger's own batches, so that other commands run in between
+# Items of a batch, and batches under way: while the ledger decides one, another is stored and the next one read.
+# Together they have as many items as other commands may wait for.
+_BATCH = 100
+_UNDER_WAY = 2
 _BATCH_OF_RESTARTS = 20  # each brings its failed task runs
 _BATCH_BYTES = 256 * 1024  # of states in one message
 _AT_ONCE = 8  # commands that take one item each
@@ -103,18 +106,34 @@ class BulkWorker:
             )
 
     async def _run(self, request: Request) -> None:
-        size = _BATCH
-        if request.action is Action.RESTART:
-            size = _BATCH_OF_RESTARTS
-        elif request.action is Action.SET_STATE:
-            length = len(exact_json.dumps(request.arguments["state"]))
-            size = max(1, min(_BATCH, _BATCH_BYTES // length))
-        while await self._store.claim(request.id, self._id):
-            items = await self._store.pending(request.id, limit=size)
-            if not items:
-                await self._store.finish(request.id)
-                return
-            await self._store.record(request.id, await self._do(request, items))
+        size, most = _batches(request)
+        under_way: set[asyncio.Task[None]] = set()
+        after = -1
+        try:
+            while await self._store.claim(request.id, self._id):
+                items = await self._store.pending(request.id, after=after, limit=size)
+                if not items and not under_way:
+                    await self._store.finish(request.id)
+                    return
+                if items:
+                    after = items[-1].position
+                    under_way.add(asyncio.create_task(self._batch(request, items)))
+                if len(under_way) == most or not items:
+                    ended, under_way = await asyncio.wait(
+                        under_way, return_when=asyncio.FIRST_COMPLETED
+                    )
+                    for batch in ended:
+                        batch.result()
+        except asyncio.CancelledError:
+            for batch in under_way:
+                batch.cancel()
+            raise
+        finally:
+            # A batch that failed takes no results away from the others.
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _batch(self, request: Request, items: Sequence[Item]) -> None:
+        await self._store.record(request.id, await self._do(request, items))
 
     async def _do(self, request: Request, items: Sequence[Item]) -> list[Result]:
         match request.action:
@@ -206,6 +225,21 @@ class BulkWorker:
         if not reply.success:
             return Result(position=item.position, outcome=Outcome.NOT_FOUND, reason=GONE)
         return Result(position=item.position, outcome=Outcome.DONE)
+
+
+def _batches(request: Request) -> tuple[int, int]:
+    """How many items are in a batch, and how many batches are under way."""
+    match request.action:
+        case Action.RESTART:
+            return _BATCH_OF_RESTARTS, 1
+        case Action.SET_STATE:
+            length = len(exact_json.dumps(request.arguments["state"]))
+            return max(1, min(_BATCH, _BATCH_BYTES // length)), _UNDER_WAY
+        case Action.DELETE | Action.ARCHIVE:
+            # Some at a time already.
+            return 2 * _BATCH, 1
+        case _:
+            return _BATCH, _UNDER_WAY
 
 
 async def _each(items: Sequence[Item], do: Callable[[Item], Awaitable[Result]]) -> list[Result]:

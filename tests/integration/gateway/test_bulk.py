@@ -13,8 +13,11 @@ from uuid import UUID
 import pytest
 
 from libs.contracts import runs
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
+from services.gateway.bulk import worker
 from services.gateway.bulk.decisions import MOST_FAILED, Action, Item
 from services.gateway.bulk.store import Request
 from services.gateway.keys import Role
@@ -176,7 +179,7 @@ async def test_a_dry_run_of_ids_succeeds_if_there_is_anything_to_do(
     found = await bulk(world.person, action="CANCEL", dry_run=True, ids=ids)
 
     assert (found["pending"], found["not_found"], found["success"]) == (known, 1, known == 1)
-    assert (found["error"] is None) is (known == 1)
+    assert found["error"] == (None if known else "Of 1 ids none is known here.")
 
 
 async def test_a_dry_run_says_how_many_and_which_and_changes_nothing(
@@ -361,6 +364,40 @@ async def test_what_another_gateway_works_at_is_left_to_it(world: World, stack: 
 
     assert (await states(stack, made))[0][0] == "Scheduled"
     await stack.admin_pool.execute("DELETE FROM gateway.bulk_request WHERE id = $1", request.id)
+
+
+async def test_a_batch_that_the_ledger_is_too_busy_for_is_done_later_and_the_others_once(
+    world: World, stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker, "_BATCH", 2)
+    made = await make_runs(world, 7, "in batches")
+    request = await _kept(world, Action.CANCEL, made)
+    bus, asked = world.gateway._bulk_worker._bus, 0
+    call = bus.call
+
+    async def busy_once(rpc: Any, message: Any, **how: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        return (
+            Refused(code=Code.BUSY, fields={"service": "runs"})
+            if asked == 2
+            else await call(rpc, message, **how)
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bus, "call", busy_once)
+        await world.gateway._bulk_worker.work(request.id, patience=30)
+        before = await world.gateway._bulk_store.by_id(request.id)
+    await world.gateway._bulk_worker.work(request.id, patience=30)
+    after = await world.gateway._bulk_store.by_id(request.id)
+
+    assert before is not None
+    assert after is not None
+    assert not before.finished
+    assert before.counts["pending"] >= 2
+    assert before.counts["done"] >= 2
+    assert (after.finished, after.counts) == (True, {"done": 7})
+    assert await states(stack, made) == [("Cancelled", 2)] * 7
 
 
 async def test_a_tenant_has_four_unfinished_requests_at_most(world: World, stack: Stack) -> None:

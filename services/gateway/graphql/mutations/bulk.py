@@ -182,7 +182,9 @@ def payload(request: Request, rows: list[Row]) -> BulkPayload:
     """A request as clients read it."""
     counts = request.counts
     done = counts.get("done", 0)
-    error = _error(request.total) if request.finished and not done else None
+    error = None
+    if request.finished and request.total and not done:
+        error = f"Of {request.total} items none was done; the outcome and reason of each say why."
     return BulkPayload(
         id=request.id,
         request_key=request.request_key,
@@ -203,16 +205,9 @@ def payload(request: Request, rows: list[Row]) -> BulkPayload:
     )
 
 
-def _error(total: int) -> str | None:
-    """Why the whole came to nothing; None where there was nothing to do."""
-    if total == 0:
-        return None
-    return f"Of {total} items none was done; the outcome and reason of each say why."
-
-
 def _dry_run(request_key: str, action: Action, selected: Selected) -> BulkPayload:
     total = len(selected.items) + len(selected.missing)
-    error = None if selected.items else _error(total)
+    error = None if selected.items or not total else f"Of {total} ids none is known here."
     return BulkPayload(
         id=None,
         request_key=request_key,
