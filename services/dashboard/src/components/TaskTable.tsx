@@ -1,54 +1,16 @@
 import { Button } from "@mantine/core";
-import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 
-import { request } from "../api/client";
-import { graphql } from "../api/generated";
 import { usePreferences } from "../app/preferences";
 import { nameOf } from "../lib/gantt";
 import { familyOf, FAMILY_NAMES, isFinished, type Family } from "../lib/states";
 import { took } from "../lib/time";
 import { Took, When } from "./basics";
+import { MappedChildren } from "./MappedChildren";
 import { WhyWaiting } from "./runs";
 import { Shape, State } from "./State";
-
-const CHILDREN = graphql(`
-  query MappedChildren($flow_run: uuid!, $task: uuid!, $offset: Int!) {
-    task_run(
-      where: { flow_run_id: { _eq: $flow_run }, task_id: { _eq: $task }, map_index: { _gte: 0 } }
-      order_by: [{ map_index: asc }]
-      limit: 200
-      offset: $offset
-    ) {
-      id
-      name
-      map_index
-      state
-      state_message
-      start_time
-      end_time
-      task {
-        name
-        slug
-        mapped
-      }
-    }
-    failed: task_run(
-      where: {
-        flow_run_id: { _eq: $flow_run }
-        task_id: { _eq: $task }
-        map_index: { _gte: 0 }
-        state: { _in: ["Failed", "TimedOut", "TriggerFailed", "ValidationFailed"] }
-      }
-      order_by: [{ map_index: asc }]
-      limit: 50
-    ) {
-      id
-      map_index
-    }
-  }
-`);
+import { VirtualBody, type RowProps } from "./VirtualBody";
 
 type Run = {
   id: string;
@@ -63,14 +25,17 @@ type Run = {
   task: { name: string | null; slug: string; mapped: boolean } | null;
 };
 
-type Mapped = { task_id: string; state_counts: unknown };
+type Mapped = { task_id: string; children: number; state_counts: unknown };
 
 /** The tasks of a run; a mapped one is one row with its counts, and opens to its children. */
 export function TaskTable({ slug, flowRunId, runs, mapped }: { slug: string; flowRunId: string; runs: readonly Run[]; mapped: readonly Mapped[] }) {
   const [opened, setOpened] = useState<string | null>(null);
+  const mappedOf = (run: Run) => mapped.find((each) => each.task_id === run.task_id);
+  // What is open below a row is a row of its own, as wide as the table.
+  const rows = runs.flatMap((run) => [{ run, isOpen: false }, ...(opened === run.id ? [{ run, isOpen: true }] : [])]);
   return (
     <div className="scroll">
-      <table className="table">
+      <table className="table" aria-rowcount={rows.length + 1}>
         <thead>
           <tr>
             <th scope="col">Task</th>
@@ -82,30 +47,37 @@ export function TaskTable({ slug, flowRunId, runs, mapped }: { slug: string; flo
             <th scope="col">Message</th>
           </tr>
         </thead>
-        <tbody>
-          {runs.map((run) => (
-            <Row key={run.id} slug={slug} run={run}>
-              {(run.state === "Mapped" || run.task?.mapped) && (
-                <>
-                  <Counts of={mapped.find((each) => each.task_id === run.task_id)} />
-                  <Button size="compact-xs" variant="subtle" onClick={() => setOpened(opened === run.id ? null : run.id)} aria-expanded={opened === run.id}>
-                    {opened === run.id ? "Close" : "Children"}
-                  </Button>
-                  {opened === run.id && run.task_id && <Children slug={slug} flowRunId={flowRunId} taskId={run.task_id} />}
-                </>
-              )}
-            </Row>
-          ))}
-        </tbody>
+        <VirtualBody rows={rows} keyOf={({ run, isOpen }) => (isOpen ? `children of ${run.id}` : run.id)} estimate={34} columns={5}>
+          {({ run, isOpen }, row) =>
+            isOpen ? (
+              <tr key={`children of ${run.id}`} {...row}>
+                <td colSpan={5}>
+                  <MappedChildren slug={slug} flowRunId={flowRunId} taskId={run.task_id ?? ""} task={run.task} count={mappedOf(run)?.children ?? 0} />
+                </td>
+              </tr>
+            ) : (
+              <Row key={run.id} slug={slug} run={run} row={row}>
+                {(run.state === "Mapped" || run.task?.mapped) && (
+                  <>
+                    <Counts of={mappedOf(run)} />
+                    <Button size="compact-xs" variant="subtle" onClick={() => setOpened(opened === run.id ? null : run.id)} aria-expanded={opened === run.id}>
+                      {opened === run.id ? "Close" : "Children"}
+                    </Button>
+                  </>
+                )}
+              </Row>
+            )
+          }
+        </VirtualBody>
       </table>
     </div>
   );
 }
 
-function Row({ slug, run, children }: { slug: string; run: Run; children?: React.ReactNode }) {
+function Row({ slug, run, row, children }: { slug: string; run: Run; row: RowProps; children?: React.ReactNode }) {
   const { now } = usePreferences();
   return (
-    <tr>
+    <tr {...row}>
       <td>
         <Link to="/$slug/task-run/$id" params={{ slug, id: run.id }}>
           {nameOf(run)}
@@ -149,42 +121,5 @@ function Counts({ of }: { of: Mapped | undefined }) {
         </span>
       ))}
     </span>
-  );
-}
-
-function Children({ slug, flowRunId, taskId }: { slug: string; flowRunId: string; taskId: string }) {
-  const query = useInfiniteQuery({
-    queryKey: ["live", "children", flowRunId, taskId],
-    queryFn: ({ pageParam, signal }) => request(CHILDREN, { flow_run: flowRunId, task: taskId, offset: pageParam }, signal),
-    initialPageParam: 0,
-    getNextPageParam: (last, pages) => (last.task_run.length === 200 ? pages.length * 200 : undefined),
-  });
-  const pages = query.data?.pages ?? [];
-  const failed = pages[0]?.failed ?? [];
-  return (
-    <div style={{ maxHeight: 420, overflow: "auto", marginTop: 8 }} tabIndex={0} aria-label="Mapped children">
-      {failed.length > 0 && (
-        <p className="small">
-          Failed:{" "}
-          {failed.map((child) => (
-            <Link key={child.id} to="/$slug/task-run/$id" params={{ slug, id: child.id }} style={{ marginRight: 8 }}>
-              [{child.map_index}]
-            </Link>
-          ))}
-        </p>
-      )}
-      <table className="table">
-        <tbody>
-          {pages.flatMap((page) => page.task_run).map((child) => (
-            <Row key={child.id} slug={slug} run={child} />
-          ))}
-        </tbody>
-      </table>
-      {query.hasNextPage && (
-        <Button size="compact-sm" variant="default" loading={query.isFetchingNextPage} onClick={() => void query.fetchNextPage()}>
-          Show 200 more
-        </Button>
-      )}
-    </div>
   );
 }

@@ -1,5 +1,6 @@
 import { Tabs } from "@mantine/core";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useMemo } from "react";
 
 import { graphql } from "../api/generated";
 import type { FlowRunPageQuery } from "../api/generated/graphql";
@@ -317,6 +318,9 @@ function Tasks({ slug, run }: { slug: string; run: Run }) {
   const { now } = usePreferences();
   const isMapped = run.task_runs.some((each) => each.state === "Mapped" || each.task?.mapped);
   const mapped = useLive(MAPPED, { id: run.id }, { enabled: isMapped, isLive: () => !isFinished(run.state) });
+  const began = Date.parse(run.start_time ?? run.scheduled_start_time);
+  const end = isFinished(run.state) && run.end_time ? Date.parse(run.end_time) : now;
+  const rows = useMemo(() => rowsOf(run.task_runs, began, end), [run.task_runs, began, end]);
   if (run.task_runs.length === 0) {
     return (
       <div className="card">
@@ -324,12 +328,10 @@ function Tasks({ slug, run }: { slug: string; run: Run }) {
       </div>
     );
   }
-  const began = Date.parse(run.start_time ?? run.scheduled_start_time);
-  const end = isFinished(run.state) && run.end_time ? Date.parse(run.end_time) : now;
   return (
     <div className="grid">
       <Card title="Timeline">
-        <Gantt slug={slug} rows={rowsOf(run.task_runs, began, end)} />
+        <Gantt slug={slug} rows={rows} />
       </Card>
       <Card title="Tasks">
         <TaskTable slug={slug} flowRunId={run.id} runs={run.task_runs} mapped={mapped.data?.mapped_summary ?? []} />

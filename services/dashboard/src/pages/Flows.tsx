@@ -1,15 +1,17 @@
 import { Select, TextInput } from "@mantine/core";
+import { useDebouncedValue } from "@mantine/hooks";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 
 import { graphql } from "../api/generated";
 import { useLive } from "../app/live";
 import { Command, Empty, Loaded, Page, When } from "../components/basics";
 import { LastRuns } from "../components/runs";
+import { VirtualBody } from "../components/VirtualBody";
 import { scheduleText } from "../lib/schedules";
 
 const FLOWS = graphql(`
   query Flows($where: flow_bool_exp!) {
-    flow(where: $where, order_by: [{ name: asc }, { version: desc }], limit: 300) {
+    flow(where: $where, order_by: [{ name: asc }, { version: desc }], limit: 500) {
       id
       name
       version
@@ -52,6 +54,9 @@ const FLOWS = graphql(`
   }
 `);
 
+/** As the document's limit. */
+const MOST = 500;
+
 type Chosen = { project?: string; q?: string };
 
 function changed(chosen: Chosen, name: keyof Chosen, value: string | null): Chosen {
@@ -64,11 +69,14 @@ export function Flows() {
   const { slug } = useParams({ from: "/$slug/flows" });
   const search = useSearch({ from: "/$slug/flows" });
   const navigate = useNavigate({ from: "/$slug/flows" });
+  const [asked] = useDebouncedValue(search.q ?? "", 250);
   const where = {
     archived: { _eq: false },
     ...(search.project ? { project_id: { _eq: search.project } } : {}),
+    ...(asked ? { name: { _ilike: `%${asked.replace(/[\\%_]/g, "\\$&")}%` } } : {}),
   };
   const query = useLive(FLOWS, { where }, { keep: true });
+  // What is here already is narrowed at once; the answer, with what was not here, takes a moment.
   const wanted = search.q?.toLowerCase() ?? "";
   return (
     <Page title="Flows">
@@ -102,7 +110,7 @@ export function Flows() {
                     <Command text="prefect register --project <project> --path flow.py" />
                   </Empty>
                 ) : (
-                  <table className="table">
+                  <table className="table" aria-rowcount={shown.length + 1}>
                     <thead>
                       <tr>
                         <th scope="col">Flow</th>
@@ -111,9 +119,9 @@ export function Flows() {
                         <th scope="col">Next</th>
                       </tr>
                     </thead>
-                    <tbody>
-                      {shown.map((flow) => (
-                        <tr key={flow.id}>
+                    <VirtualBody rows={shown} keyOf={(flow) => flow.id} estimate={53} columns={4}>
+                      {(flow, row) => (
+                        <tr key={flow.id} {...row}>
                           <td>
                             <Link to="/$slug/flow/$id" params={{ slug, id: flow.flow_group_id }}>
                               <b>{flow.name}</b>
@@ -136,10 +144,11 @@ export function Flows() {
                             <When at={flow.next[0]?.scheduled_start_time} />
                           </td>
                         </tr>
-                      ))}
-                    </tbody>
+                      )}
+                    </VirtualBody>
                   </table>
                 )}
+                {data.flow.length === MOST && <p className="small quiet">The first {MOST} are shown. A name or a project shows the others.</p>}
               </div>
             </>
           );
