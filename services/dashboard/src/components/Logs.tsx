@@ -222,11 +222,12 @@ function Window({
   });
   const oldest = lines?.[0]?.id;
   const arrived = useRef<string | undefined>(undefined);
-  const before = useRef<{ id: string | undefined; count: number }>({ id: undefined, count: 0 });
+  const newest = lines?.at(-1)?.id;
+  const before = useRef<{ oldest: string | undefined; newest: string | undefined }>({ oldest: undefined, newest: undefined });
   useEffect(() => {
     if (count === 0) return;
     const was = before.current;
-    before.current = { id: oldest, count };
+    before.current = { oldest, newest };
     const wanted = target?.id ?? marked;
     const at = wanted ? (lines ?? []).findIndex((line) => line.id === wanted) : -1;
     const isNew = arrived.current !== wanted;
@@ -235,11 +236,14 @@ function Window({
       virtual.scrollToIndex(at, { align: "center" });
     }
     else if (follows) virtual.scrollToIndex(count - 1, { align: "end" });
-    else if (was.id !== undefined && was.id !== oldest) {
-      // Older lines came in above: what was read stays where it was.
-      virtual.scrollToIndex((lines ?? []).findIndex((line) => line.id === was.id), { align: "start" });
+    else if (was.oldest !== undefined && was.oldest !== oldest) {
+      // Older lines came in above, or too many were let go there: what was read stays where it was.
+      const place = (id: string | undefined) => (lines ?? []).findIndex((line) => line.id === id);
+      const [first, last] = [place(was.oldest), place(was.newest)];
+      if (first >= 0) virtual.scrollToIndex(first, { align: "start" });
+      else if (last >= 0) virtual.scrollToIndex(last, { align: "end" });
     }
-  }, [count, oldest, follows, marked, target, lines, virtual]);
+  }, [count, oldest, newest, follows, marked, target, lines, virtual]);
   if (error && lines === null) return <Problem error={error} again={() => void again()} />;
   if (lines === null) return <p className="quiet" aria-busy="true">Loading the log…</p>;
   if (count === 0) {

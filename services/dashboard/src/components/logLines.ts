@@ -4,7 +4,7 @@ import { request } from "../api/client";
 import { graphql } from "../api/generated";
 import type { Log_Bool_Exp } from "../api/generated/graphql";
 import { useLink, useNews } from "../app/live";
-import { cursorAfter, cursorBefore, merge, type Line } from "../lib/logs";
+import { cursorAfter, cursorBefore, cut, merge, type Line } from "../lib/logs";
 
 const LINES = graphql(`
   query Lines($where: log_bool_exp!, $newest: [log_order_by!]!, $limit: Int!) {
@@ -57,6 +57,12 @@ export function useLines({ where, run, isLive, marked, target, toEnd }: Asked) {
   const loaded = useRef<Line[]>([]);
   loaded.current = lines ?? [];
 
+  /** Show these; a question that waits for its turn goes on from them, though nothing is drawn yet. */
+  const put = useCallback((all: Line[]) => {
+    loaded.current = all;
+    setLines(all);
+  }, []);
+
   /** One question at a time. A look that is in the way is left out; a place that somebody asked for waits its turn. */
   const tried = useCallback(async (work: () => Promise<void>, isAsked = false) => {
     if (busy.current !== null && !isAsked) return;
@@ -73,19 +79,19 @@ export function useLines({ where, run, isLive, marked, target, toEnd }: Asked) {
 
   const end = useCallback(async () => {
     const log = await ask(where, DESCENDING);
-    setLines(merge([], log));
+    put(merge([], log));
     setHasOlder(log.length === PAGE);
     setHasNewer(false);
-  }, [where]);
+  }, [where, put]);
 
   const goTo = useCallback(
     async (place: Pick<Target, "timestamp" | "sequence">) => {
       const { before, after } = await around(where, place);
-      setLines(merge(merge([], before), after));
+      put(merge(merge([], before), after));
       setHasOlder(before.length === PAGE / 2);
       setHasNewer(after.length === PAGE / 2);
     },
-    [where],
+    [where, put],
   );
 
   const first = useCallback(
@@ -113,10 +119,13 @@ export function useLines({ where, run, isLive, marked, target, toEnd }: Asked) {
         const oldest = loaded.current[0];
         if (!oldest || !hasOlder) return;
         const log = await ask({ _and: [where, cursorBefore(oldest)] }, DESCENDING);
-        setLines((now) => merge(now ?? [], log));
+        const all = merge(loaded.current, log);
+        const kept = cut(all, "first");
+        put(kept);
         setHasOlder(log.length === PAGE);
+        if (kept !== all) setHasNewer(true);
       }),
-    [tried, where, hasOlder],
+    [tried, where, hasOlder, put],
   );
 
   const newer = useCallback(
@@ -125,10 +134,15 @@ export function useLines({ where, run, isLive, marked, target, toEnd }: Asked) {
         // At the end a little before the last line: lines of other processes may arrive late.
         const from = hasNewer ? loaded.current.at(-1) : (loaded.current.at(-50) ?? loaded.current[0]);
         const log = await ask(from ? { _and: [where, cursorAfter(from)] } : where, from ? ASCENDING : DESCENDING);
-        setLines((now) => merge(now ?? [], log));
-        if (hasNewer) setHasNewer(log.length === PAGE);
+        const all = merge(loaded.current, log);
+        // Who reads on downwards, or follows, has the end before them; who has stopped is not moved.
+        const kept = toEnd || hasNewer ? cut(all, "last") : cut(all, "first");
+        put(kept);
+        if (kept !== all && kept[0] === all[0]) setHasNewer(true);
+        else if (hasNewer) setHasNewer(log.length === PAGE);
+        if (kept[0] !== all[0]) setHasOlder(true);
       }),
-    [tried, where, hasNewer],
+    [tried, where, hasNewer, toEnd, put],
   );
   useTail({ run, isLive, isAtEnd: !hasNewer, look: newer });
   return { lines, hasOlder, hasNewer, older, newer, error, again: first };

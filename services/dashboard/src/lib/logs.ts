@@ -48,6 +48,15 @@ export function merge(lines: Line[], more: readonly Line[]): Line[] {
   return [...lines, ...fresh].sort(inOrder);
 }
 
+/** So many lines are kept in memory, about 8 MB; more are cut to fewer, so that it happens seldom. */
+export const KEPT = { most: 20_000, cutTo: 15_000 } as const;
+
+/** The lines at that end of them where somebody reads, where there are more than are kept. */
+export function cut(lines: Line[], end: "first" | "last"): Line[] {
+  if (lines.length <= KEPT.most) return lines;
+  return end === "last" ? lines.slice(-KEPT.cutTo) : lines.slice(0, KEPT.cutTo);
+}
+
 function inOrder(one: Line, other: Line): number {
   // Timestamps of the API are ISO 8601 in one zone, but with as many decimals as they need.
   const [a, b] = [Date.parse(one.timestamp), Date.parse(other.timestamp)];
