@@ -10,7 +10,7 @@ import { queries } from "./app/live";
 import { PreferencesProvider } from "./app/preferences";
 import { keepPartsWhole } from "./app/reload";
 import { router } from "./app/router";
-import { SessionProvider } from "./app/session";
+import { askWho, SessionProvider } from "./app/session";
 import "./theme/app.css";
 import { PALETTE } from "./theme/palette";
 import { theme } from "./theme/theme";
@@ -32,6 +32,10 @@ const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]'
 setNonce(nonce);
 
 keepPartsWhole();
+
+// Both are on their way while the frame is made: who looks, and the code of the page that is looked at.
+askWho(queries);
+void router.load();
 
 createRoot(root).render(
   <StrictMode>

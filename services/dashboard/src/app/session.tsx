@@ -1,5 +1,5 @@
 import { Button, PasswordInput } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { queryOptions, useQuery, type QueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useState, type ReactNode } from "react";
 
 import { actAs, ApiError, BASE, request } from "../api/client";
@@ -45,15 +45,22 @@ export function useSession(): Session {
   return found;
 }
 
+const WHO = queryOptions({
+  queryKey: ["session"],
+  queryFn: ({ signal }) => request(SESSION, {}, signal),
+  staleTime: Infinity,
+  retry: (count, error) => !(error instanceof ApiError && error.kind === "unauthenticated") && count < 30,
+  retryDelay: (count) => Math.min(1000 * 2 ** count, 5000),
+});
+
+/** Ask before anything is drawn, so that the answer is on its way meanwhile. */
+export function askWho(client: QueryClient): void {
+  void client.prefetchQuery(WHO);
+}
+
 /** Ask who the caller is; who is nobody is asked for a key. */
 export function SessionProvider({ children }: { children: ReactNode }) {
-  const session = useQuery({
-    queryKey: ["session"],
-    queryFn: ({ signal }) => request(SESSION, {}, signal),
-    staleTime: Infinity,
-    retry: (count, error) => !(error instanceof ApiError && error.kind === "unauthenticated") && count < 30,
-    retryDelay: (count) => Math.min(1000 * 2 ** count, 5000),
-  });
+  const session = useQuery(WHO);
   if (session.error instanceof ApiError && session.error.kind === "unauthenticated") {
     return <LogIn onDone={() => void session.refetch()} />;
   }

@@ -14,8 +14,8 @@ import { took } from "../lib/time";
 const OVERVIEW = graphql(`
   query Overview($failed: [String!]!, $since: timestamptz!, $late: timestamptz!) {
     failed: flow_run(
-      where: { state: { _in: $failed }, state_timestamp: { _gte: $since } }
-      order_by: [{ state_timestamp: desc }]
+      where: { state: { _in: $failed }, end_time: { _gte: $since } }
+      order_by: [{ end_time: desc }]
       limit: 8
     ) {
       ...Row

@@ -176,6 +176,14 @@ def shapes(now: datetime, runs: int) -> list[Shape]:
             "flow_run_live_idx",
         ),
         Shape(
+            "what ended badly since yesterday",
+            f"""query ($since: timestamptz, $bad: [String!]) {{ flow_run(
+                where: {{state: {{_in: $bad}}, end_time: {{_gte: $since}}}}
+                order_by: {{end_time: desc}}, limit: 8) {{ {_RUN} }} }}""",
+            {"since": since, "bad": ["Failed", "TimedOut", "TriggerFailed", "ValidationFailed", "ClientFailed"]},
+            "ended_idx",
+        ),
+        Shape(
             "upcoming runs",
             f"""{{ flow_run(where: {{state: {{_eq: "Scheduled"}}}}
                 order_by: [{{scheduled_start_time: asc}}, {{flow: {{name: asc}}}}], limit: 100) {{ {_RUN} }} }}""",
