@@ -4,11 +4,17 @@ import type { TypedDocumentString } from "./generated/graphql";
 /** Where the gateway is: the base of the page, which the gateway writes into `index.html`. Ends with a slash. */
 export const BASE = new URL(document.baseURI).pathname.replace(/[^/]*$/, "");
 
+/**
+ * Why there was no answer. `unreachable`: nothing came from the gateway. `away`: what it needs does not answer it. `slow`:
+ * the database took too long. `busy`: it takes no more now. The others are answers, and asking again changes nothing.
+ */
+export type Kind = "refused" | "unauthenticated" | "unreachable" | "away" | "slow" | "busy";
+
 /** What the gateway refused, or why it could not be asked. `kind` says what the page can do about it. */
 export class ApiError extends Error {
   constructor(
     message: string,
-    readonly kind: "refused" | "unauthenticated" | "unreachable" | "busy",
+    readonly kind: Kind,
   ) {
     super(message);
   }
@@ -60,6 +66,8 @@ export async function request<Data, Variables>(
   return dataOf<Data>(answer.status, text);
 }
 
+const KIND_OF_CODE: Record<string, Kind> = { API_ERROR: "away", STATEMENT_TIMEOUT: "slow" };
+
 function dataOf<Data>(status: number, text: string): Data {
   let answer: Answer<Data>;
   try {
@@ -74,5 +82,5 @@ function dataOf<Data>(status: number, text: string): Data {
     throw new ApiError(message, "unauthenticated");
   }
   if (status === 429 || status === 503) throw new ApiError(message, "busy");
-  throw new ApiError(message, first?.extensions?.code === "API_ERROR" ? "unreachable" : "refused");
+  throw new ApiError(message, KIND_OF_CODE[first?.extensions?.code ?? ""] ?? "refused");
 }

@@ -3,18 +3,18 @@ import { useIsFetching, useQueryClient, type Query } from "@tanstack/react-query
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
 
 import { ApiError } from "../api/client";
+import { duration } from "../lib/time";
 import { useLink, useNews } from "./live";
 import { lookForUpgrade, outdated } from "./reload";
 
-const AGAIN_EVERY = 3_000;
 /** An answer that takes longer is worth a word. */
 const SLOW = 4_000;
 
 /** Say when what is shown may be behind, and why. What was seen last stays on the page, which goes on by itself. */
 export function Connection() {
   const link = useLink();
-  const isUnreachable = useUnreachable();
-  const isLost = isUnreachable || link === "lost";
+  const trouble = useTrouble();
+  const isLost = trouble?.kind === "unreachable" || link === "lost";
   const isSlow = useSlow();
   const isOutdated = useSyncExternalStore(outdated.subscribe, outdated.get);
   useUpgrade(isLost);
@@ -23,6 +23,7 @@ export function Connection() {
       <Banner>Headwater cannot be reached. You see what was true a moment ago; the page goes on by itself.</Banner>
     );
   }
+  if (trouble) return <Banner>{SENTENCES[trouble.kind]} You see what was true {ago(trouble.since)}; the page goes on by itself.</Banner>;
   if (isSlow) return <Banner>Headwater answers slowly: its database may be busy or away. The page waits for it.</Banner>;
   if (link === "stale") {
     return <Banner>Headwater’s message bus does not answer. What you see may be behind; the page looks now and then.</Banner>;
@@ -40,6 +41,17 @@ export function Connection() {
   return null;
 }
 
+const SENTENCES: Record<Trouble, string> = {
+  unreachable: "Headwater cannot be reached.",
+  away: "Headwater’s database does not answer.",
+  slow: "Headwater’s database takes too long to answer.",
+  busy: "Headwater has too much to do just now.",
+};
+
+function ago(since: number): string {
+  return since === 0 ? "a moment ago" : duration(Math.max(1_000, Date.now() - since)).replace(/\.\d+/, "") + " ago";
+}
+
 function Banner({ children }: { children: React.ReactNode }) {
   return (
     <div className="banner" role="status">
@@ -48,29 +60,54 @@ function Banner({ children }: { children: React.ReactNode }) {
   );
 }
 
-/** Whether the last question was not answered; then all that is shown is asked for again until it is. */
-function useUnreachable(): boolean {
+/** What keeps a question from being answered, the worst first. */
+const TROUBLES = ["unreachable", "away", "slow", "busy"] as const;
+type Trouble = (typeof TROUBLES)[number];
+/** Milliseconds until what was not answered is asked again. Who was too slow has enough to do. */
+const ASKED_AGAIN: Record<Trouble, number> = { unreachable: 3_000, away: 3_000, busy: 5_000, slow: 10_000 };
+
+function troubleOf({ state }: Query): Trouble | null {
+  const reason = state.error ?? state.fetchFailureReason;
+  const kind = reason instanceof ApiError ? TROUBLES.find((each) => each === reason.kind) : undefined;
+  if (kind === undefined) return null;
+  // A question that was too much from the start is told in its place, and is not asked again and again.
+  return kind === "slow" && state.dataUpdatedAt === 0 ? null : kind;
+}
+
+/** What on the page was not answered, and since when it is behind (0: it was never there); it is asked for again until it is. */
+function useTrouble(): { kind: Trouble; since: number } | null {
   const client = useQueryClient();
-  const [lost, setLost] = useState(false);
-  useEffect(
-    () =>
-      client.getQueryCache().subscribe(({ query, type }) => {
-        if (type !== "updated") return;
-        const { status, error, fetchFailureReason } = query.state;
-        const reason = error ?? fetchFailureReason;
-        if (reason instanceof ApiError && reason.kind === "unreachable") setLost(true);
-        else if (status === "success" && query.state.fetchStatus === "idle" && !reason) setLost(false);
-      }),
-    [client],
-  );
+  const troubled = useRef(new WeakMap<Query, Trouble>());
+  const [trouble, setTrouble] = useState<{ kind: Trouble; since: number } | null>(null);
   useEffect(() => {
-    if (!lost) return;
+    const look = () => {
+      const active = client.getQueryCache().findAll({ type: "active" }).filter((query) => troubled.current.has(query));
+      const kind = TROUBLES.find((each) => active.some((query) => troubled.current.get(query) === each));
+      const since = Math.min(...active.map((query) => query.state.dataUpdatedAt));
+      setTrouble((now) => (kind === undefined ? null : now?.kind === kind && now.since === since ? now : { kind, since }));
+    };
+    return client.getQueryCache().subscribe(({ query, type }) => {
+      if (type === "observerAdded" || type === "observerRemoved") return look();
+      if (type !== "updated") return;
+      const kind = troubleOf(query);
+      if (kind !== null) troubled.current.set(query, kind);
+      // An attempt that is under way has no reason any more, and is no answer yet.
+      else if (query.state.fetchStatus !== "idle" || !troubled.current.delete(query)) return;
+      look();
+    });
+  }, [client]);
+  const kind = trouble?.kind;
+  useEffect(() => {
+    if (kind === undefined) return;
     const timer = setInterval(() => {
-      if (!document.hidden) void client.refetchQueries({ type: "active" }, { cancelRefetch: false });
-    }, AGAIN_EVERY);
+      if (document.hidden) return;
+      // Where nothing is reached all of the page is behind, else only what was not answered.
+      const predicate = (query: Query) => kind === "unreachable" || troubled.current.has(query);
+      void client.refetchQueries({ type: "active", predicate }, { cancelRefetch: false });
+    }, ASKED_AGAIN[kind]);
     return () => clearInterval(timer);
-  }, [client, lost]);
-  return lost;
+  }, [client, kind]);
+  return trouble;
 }
 
 /** Whether some question has been under way for long. */

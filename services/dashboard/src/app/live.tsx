@@ -32,7 +32,7 @@ export const queries: QueryClient = new QueryClient({
   defaultOptions: {
     queries: {
       staleTime: 2_000,
-      retry: (count, error) => error instanceof ApiError && (error.kind === "busy" || error.kind === "unreachable") && count < 2,
+      retry: (count, error) => error instanceof ApiError && ["busy", "unreachable", "away"].includes(error.kind) && count < 2,
       refetchOnWindowFocus: true,
     },
   },

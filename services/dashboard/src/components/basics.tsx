@@ -2,7 +2,7 @@ import { Button, Modal, Skeleton, TextInput, Tooltip } from "@mantine/core";
 import { useClipboard, useDisclosure } from "@mantine/hooks";
 import { useEffect, useRef, useState, type ReactNode } from "react";
 
-import { ApiError } from "../api/client";
+import { ApiError, type Kind } from "../api/client";
 import { usePreferences } from "../app/preferences";
 import { absolute, duration, relative } from "../lib/time";
 
@@ -84,11 +84,14 @@ export function Loaded<Data>({
   );
 }
 
+const ADVICE: Partial<Record<Kind, string>> = {
+  unreachable: "Is Headwater running? `make status` tells; this page goes on by itself.",
+  away: "This page goes on by itself as soon as it answers. `make status` tells what runs.",
+  busy: "This page asks again by itself.",
+};
+
 export function Problem({ error, again }: { error: Error; again?: () => void }) {
-  const advice =
-    error instanceof ApiError && error.kind === "unreachable"
-      ? "Is Headwater running? `make status` tells; this page goes on by itself."
-      : null;
+  const advice = error instanceof ApiError ? ADVICE[error.kind] : undefined;
   return (
     <div className="empty" role="alert">
       <b>{error.message}</b>
