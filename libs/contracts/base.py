@@ -23,15 +23,18 @@ class Message(BaseModel):
         """The message as JSON. The same value as `model_dump_json`, at a fifth of the time where orjson can write it:
         pydantic looks at each value of a free-form object anew."""
         try:
-            return orjson.dumps(self, default=_fields_of)
+            return orjson.dumps(self, default=_plain)
         except TypeError:
             # An integer beyond 64 bits, a duration, or another value that orjson does not write.
             return self.model_dump_json().encode()
 
 
-def _fields_of(value: Any) -> dict[str, Any]:
+def _plain(value: Any) -> Any:
     if isinstance(value, Message):
         return value.__dict__
+    if isinstance(value, UUID):
+        # asyncpg's are of its own class.
+        return str(value)
     raise TypeError
 
 

@@ -17,6 +17,7 @@ NESTED = b"[" + b"[]," * 5_000_000 + b"[]]"
 """15 MB of five million arrays."""
 _LEAVING, _TURNS = 90, 30  # clients a second that ask and leave, and in how many parts they come
 _STRANGERS = 300  # connections a second that show a key nobody has
+_ELSEWHERE = ("127.0.0.2", 0)  # where attackers are; the victim is another address
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER of no seconds
 
 
@@ -50,6 +51,7 @@ async def _hold(world: World, held: AsyncExitStack, sent: bytes) -> None:
     # The kernel must not take an answer for a client that does not.
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.setblocking(False)
+    client.bind(_ELSEWHERE)
     loop = asyncio.get_running_loop()
     await loop.sock_connect(client, ("127.0.0.1", world.port))
     with suppress(ConnectionError):
@@ -60,7 +62,7 @@ async def endless_heads(world: World, _held: AsyncExitStack) -> None:
     """Headers that never end."""
 
     async def one() -> None:
-        _, writer = await asyncio.open_connection("127.0.0.1", world.port)
+        _, writer = await asyncio.open_connection("127.0.0.1", world.port, local_addr=_ELSEWHERE)
         with suppress(ConnectionError):
             writer.write(b"POST /graphql HTTP/1.1\r\nx: ")
             for _ in range(64):
@@ -110,6 +112,7 @@ async def clients_that_leave(world: World, held: AsyncExitStack) -> None:
         client.setblocking(False)
         # Closed with this, a connection is reset; a client that is killed with bytes unread leaves in the same way.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        client.bind(_ELSEWHERE)
         leaving.append(client)
         with suppress(BlockingIOError):
             client.connect(("127.0.0.1", world.port))
@@ -218,7 +221,7 @@ async def downloads(world: World, _held: AsyncExitStack) -> None:
 
 
 async def _download(world: World, path: str) -> None:
-    reader, writer = await asyncio.open_connection("127.0.0.1", world.port)
+    reader, writer = await asyncio.open_connection("127.0.0.1", world.port, local_addr=_ELSEWHERE)
     try:
         writer.write(
             f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n"

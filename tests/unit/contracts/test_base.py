@@ -7,6 +7,7 @@ from uuid import UUID
 
 import orjson
 import pytest
+from asyncpg.pgproto import pgproto
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,12 @@ class Timed(Message):
 )
 def test_values_of_other_types_are_read_as_they_were_written(message: Timed) -> None:
     assert Timed.model_validate_json(message.encoded()) == message
+
+
+def test_ids_from_the_database_are_written_as_ids() -> None:
+    applied = runs.StateApplied(id=pgproto.UUID(str(_ID)), state="Running", version=2)
+
+    assert orjson.loads(applied.encoded()) == orjson.loads(applied.model_dump_json())
 
 
 def test_what_is_no_number_is_null_as_pydantic_writes_it() -> None:
