@@ -425,6 +425,24 @@ async def test_tabs_of_the_old_page_open_the_same_part_of_ours(
     assert watched.faults == []
 
 
+@pytest.mark.parametrize("address", ["/{slug}/flow-run/{run}", "/{slug}/flow/{group}"])
+async def test_a_task_that_an_old_link_names_is_marked_in_the_graph(
+    browser: Browser, world: World, address: str
+) -> None:
+    context = await browser.new_context()
+    watched = Watched.of(await context.new_page(), world.url)
+
+    at = address.format(slug=world.slug, run=world.run, group=world.group)
+    await watched.page.goto(f"{world.url}{at}?schematic={world.task}")
+
+    marked = watched.page.locator(".react-flow__node [aria-current=true]")
+    await expect(marked).to_have_count(1)
+    await expect(marked).to_be_in_viewport()
+    await expect(marked).to_have_attribute("title", "extract")
+    await context.close()
+    assert watched.faults == []
+
+
 @pytest.mark.parametrize("kind", ["flow", "flow-run", "task-run", "task"])
 async def test_a_link_without_an_id_says_so(browser: Browser, world: World, kind: str) -> None:
     context = await browser.new_context()

@@ -141,9 +141,14 @@ describe("log lines", () => {
 
 describe("links from running code", () => {
   it.each(["javascript:alert(1)", "//evil.example", "/\\evil.example", "data:text/html,x", "JaVaScRiPt:x", " https://x", "vbscript:x"])(
-    "%s is not followed", (url) => expect(safeUrl(url)).toBeUndefined(),
+    "%s is not followed", (url) => expect(safeUrl(url, "/")).toBeUndefined(),
   );
-  it.each(["https://a.example/b?c", "mailto:a@b.example", "/default/flow-run/1"])("%s is", (url) => expect(safeUrl(url)).toBe(url));
+  it.each(["https://a.example/b?c", "mailto:a@b.example", "/default/flow-run/1"])("%s is", (url) => expect(safeUrl(url, "/")).toBe(url));
+  it.each([
+    ["/default/flow-run/1", "/tools/hw/default/flow-run/1"],
+    ["/tools/hw/default/flow-run/1", "/tools/hw/default/flow-run/1"],
+    ["https://a.example/b", "https://a.example/b"],
+  ])("%s is %s behind a proxy's path", (url, there) => expect(safeUrl(url, "/tools/hw/")).toBe(there));
 });
 
 describe("agents", () => {

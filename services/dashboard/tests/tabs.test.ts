@@ -13,6 +13,8 @@ describe("addresses of the old UI", () => {
     [{ tasks: "" }, { tab: "tasks" }],
     [{ runs: "" }, { tab: "runs" }],
     [{ schematic: "" }, { tab: "graph" }],
+    [{ schematic: ID }, { tab: "graph", task: ID }],
+    [{ tab: "graph", task: ID }, { tab: "graph", task: ID }],
     [{ automations: "" }, { tab: "runs" }],
     [{ settings: "" }, { tab: "settings" }],
     [{ versions: "" }, { tab: "versions" }],

@@ -7,6 +7,7 @@ import { useState } from "react";
 import { request } from "../api/client";
 import { graphql } from "../api/generated";
 import { State } from "../components/State";
+import { PLACES } from "./places";
 
 const SEARCH = graphql(`
   query Search($like: String!) {
@@ -89,7 +90,14 @@ async function search(text: string, slug: string, signal: AbortSignal): Promise<
   ];
 }
 
-/** Find a flow, a run, a task run or a project by name or id: Ctrl-K. */
+/** The pages of the dashboard whose name has this text in it; all of them before anything is typed. */
+function pagesOf(text: string, slug: string): Found[] {
+  return PLACES.filter(([name]) => name.toLowerCase().includes(text.toLowerCase())).map(([name, to, key]) => ({
+    key: name, name, kind: "Page", note: `g ${key}`, to: to.replace("$slug", slug),
+  }));
+}
+
+/** Find a page, a flow, a run, a task run or a project by name or id: Ctrl-K. */
 export function Search({ slug }: { slug: string }) {
   const [opened, { open, close }] = useDisclosure(false);
   const [text, setText] = useState("");
@@ -103,7 +111,7 @@ export function Search({ slug }: { slug: string }) {
     enabled: opened && asked.length > 1,
     placeholderData: (previous) => previous,
   });
-  const results = asked.length > 1 ? (found.data ?? []) : [];
+  const results = [...(asked.length > 1 ? (found.data ?? []) : []), ...pagesOf(text.trim(), slug)];
   const go = (to: string) => {
     close();
     setText("");
@@ -147,7 +155,7 @@ export function Search({ slug }: { slug: string }) {
               {each.name} <span className="quiet small">&nbsp;{each.note}</span>
             </Button>
           ))}
-          {asked.length > 1 && found.isSuccess && results.length === 0 && <p className="quiet">Nothing has this name.</p>}
+          {asked.length > 1 && found.isSuccess && results.length === 0 && <p className="quiet">Nothing has this name, and no page is called so.</p>}
         </div>
       </Modal>
     </>

@@ -2,26 +2,15 @@ import { Button, Select, useComputedColorScheme, useMantineColorScheme } from "@
 import { Link, Outlet, useNavigate, useParams } from "@tanstack/react-router";
 
 import { BASE } from "../api/client";
+import { roleName } from "../lib/roles";
 import { localZone } from "../lib/time";
 import { Connection } from "./Connection";
 import { Keys, useKey } from "./keys";
 import { useEvents, useLink } from "./live";
+import { PLACES } from "./places";
 import { usePreferences } from "./preferences";
 import { Search } from "./Search";
 import { useSession, useTenant } from "./session";
-
-/** What each page is called, where it is, and the key that goes there after `g`. */
-export const PLACES = [
-  ["Overview", "/$slug", "o"],
-  ["Flows", "/$slug/flows", "f"],
-  ["Runs", "/$slug/runs", "r"],
-  ["Calendar", "/$slug/calendar", "c"],
-  ["Agents", "/$slug/agents", "a"],
-  ["Limits", "/$slug/limits", "l"],
-  ["Projects", "/$slug/projects", "p"],
-  ["KV and secrets", "/$slug/values", "v"],
-  ["Team", "/$slug/team", "t"],
-] as const;
 
 function GoKeys({ slug }: { slug: string }) {
   return (
@@ -122,7 +111,7 @@ function Choices() {
       </Button>
       <LinkState />
       <span>
-        {version} · {role}
+        {version} · {roleName(role)}
       </span>
     </footer>
   );

@@ -1,9 +1,11 @@
-import { QueryCache, QueryClient, useQuery, type Query, type UseQueryResult } from "@tanstack/react-query";
-import { useEffect, useRef, useSyncExternalStore } from "react";
+import { QueryCache, QueryClient, useInfiniteQuery, useQuery, type Query, type UseQueryResult } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef, useSyncExternalStore } from "react";
 
 import { ApiError, BASE, headersOf, request } from "../api/client";
 import type { TypedDocumentString } from "../api/generated/graphql";
 import { concerns, interestOf, paceAfter, type Interest, type Pace } from "../lib/events";
+import { uniqueRows } from "../lib/pages";
+import { isFinished } from "../lib/states";
 import { EventStream, surroundings, type Link, type News } from "./stream";
 
 /**
@@ -176,6 +178,45 @@ export function useLive<Data, Variables>(
       return every(interest, isLive) * 1000 * (0.9 + Math.random() * 0.2);
     },
   } as Parameters<typeof useQuery<Data>>[0]);
+}
+
+/** Rows of a page of a list that is read as far as somebody asks. */
+const PAGE = 100;
+
+/**
+ * A list of runs that is read page by page: each page begins after the last row (`after`), and what is shown is kept fresh
+ * as far as it was read. `about` names what the rows belong to.
+ */
+export function useLivePages<Row extends { id: string; state: string }, Where>(
+  operation: TypedDocumentString<{ runs: Row[] }, { where: Where; limit: number }>,
+  where: Where,
+  after: (last: Row) => Where,
+  about: readonly string[],
+) {
+  const text = operation.toString();
+  const interest = interestOf(text, about);
+  const query = useInfiniteQuery({
+    queryKey: ["live", text, where],
+    queryFn: async ({ pageParam, signal, queryKey }) => {
+      const began = performance.now();
+      const last = pageParam as Row | null;
+      const asked = last === null ? where : ({ _and: [where, after(last)] } as Where);
+      const page = await request(operation, { where: asked, limit: PAGE }, signal);
+      const found = queries.getQueryCache().find({ queryKey });
+      const pages = (found?.state.data as { pages?: unknown[] } | undefined)?.pages?.length ?? 1;
+      if (found) lasted.set(found, (performance.now() - began) * pages);
+      return page;
+    },
+    initialPageParam: null as Row | null,
+    getNextPageParam: (last): Row | undefined => (last.runs.length === PAGE ? last.runs.at(-1) : undefined),
+    meta: { interest },
+    refetchInterval: ({ state }) => {
+      const isLive = state.data?.pages.some((page) => page.runs.some((run) => !isFinished(run.state))) ?? false;
+      return every(interest, isLive) * 1000 * (0.9 + Math.random() * 0.2);
+    },
+  });
+  const rows = useMemo(() => uniqueRows(query.data?.pages.map((page) => page.runs) ?? []), [query.data]);
+  return { query, rows, size: PAGE };
 }
 
 /** Send a mutation, then look again at all that is on the page. Raises `ApiError` with the reason of a refusal. */

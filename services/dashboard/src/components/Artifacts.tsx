@@ -1,5 +1,6 @@
 import { Link } from "@tanstack/react-router";
 
+import { BASE } from "../api/client";
 import { graphql } from "../api/generated";
 import type { Task_Run_Artifact_Bool_Exp } from "../api/generated/graphql";
 import { useLive } from "../app/live";
@@ -63,7 +64,7 @@ function Shown({ kind, data }: { kind: string; data: unknown }) {
   const fields = (data !== null && typeof data === "object" ? data : {}) as Record<string, unknown>;
   if (kind === "markdown" && typeof fields["markdown"] === "string") return <LazyMarkdown text={fields["markdown"]} />;
   if (kind === "link" && typeof fields["link"] === "string") {
-    const url = safeUrl(fields["link"]);
+    const url = safeUrl(fields["link"], BASE);
     return url ? (
       <a href={url} rel="noopener noreferrer">
         {fields["link"]}

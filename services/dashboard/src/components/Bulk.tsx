@@ -1,4 +1,4 @@
-import { Button, Modal, Progress, TextInput } from "@mantine/core";
+import { Button, Modal, Progress } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import type { BulkMutation } from "../api/generated/graphql";
 import { queries } from "../app/live";
 import { ACTIONS, inputOf, MOST, newKey, reasons, runs, type Action, type Chosen } from "../lib/bulk";
 import { Problem } from "./basics";
+import { AskForm, TypedWord } from "./Dialog";
 
 const BULK = graphql(`
   mutation Bulk($input: bulk_flow_runs_input!) {
@@ -103,8 +104,6 @@ function Dialog({ slug, action, chosen: asked, requestKey, close, onDone }: Dial
   const [chosen] = useState(asked);
   const [typed, setTyped] = useState("");
   const [sent, setSent] = useState<Answer | null>(null);
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
   const dry = useQuery({
     queryKey: ["bulk", "dry", requestKey],
     queryFn: () => send(action, chosen, `${requestKey}-dry`, true),
@@ -118,22 +117,14 @@ function Dialog({ slug, action, chosen: asked, requestKey, close, onDone }: Dial
   const about = ACTIONS[action];
   const word = runs(total);
   const needsWord = action === "DELETE";
-  const go = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      setSent(await send(action, chosen, requestKey, false));
-    } catch (reason) {
-      setError(reason as Error);
-      setBusy(false);
-    }
-  };
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        if (!busy) void go();
-      }}
+    <AskForm
+      label={`${about.name} ${word}`}
+      close={close}
+      go={async () => setSent(await send(action, chosen, requestKey, false))}
+      isReady={total > 0 && total <= MOST && (!needsWord || typed === word)}
+      danger={about.danger ?? false}
+      staysOpen
     >
       <p>
         <b>{word}</b> {total === 1 ? "is" : "are"} concerned. {about.text}
@@ -146,21 +137,8 @@ function Dialog({ slug, action, chosen: asked, requestKey, close, onDone }: Dial
       </ul>
       {not_found > 0 && <p className="small">{runs(not_found)} of those chosen {not_found === 1 ? "is" : "are"} no longer there.</p>}
       {total > MOST && <p className="small">One request takes {MOST.toLocaleString("en")} runs at most: narrow the filter.</p>}
-      {needsWord && <TextInput label={`Type “${word}” to go on`} value={typed} onChange={(event) => setTyped(event.currentTarget.value)} data-autofocus />}
-      {error && (
-        <p className="message" role="alert">
-          {error.message}
-        </p>
-      )}
-      <div className="row" style={{ justifyContent: "flex-end", marginTop: 16 }}>
-        <Button variant="default" onClick={close}>
-          Back
-        </Button>
-        <Button type="submit" loading={busy} disabled={total === 0 || total > MOST || (needsWord && typed !== word)} data-autofocus={!needsWord}>
-          {about.name} {word}
-        </Button>
-      </div>
-    </form>
+      {needsWord && <TypedWord word={word} typed={typed} setTyped={setTyped} />}
+    </AskForm>
   );
 }
 
@@ -204,7 +182,7 @@ function Result({ slug, action, requestKey, sent, close, onDone }: { slug: strin
           </p>
         </>
       )}
-      <div className="row" style={{ justifyContent: "flex-end", marginTop: 16 }}>
+      <div className="row ends">
         <Button
           onClick={() => {
             close();

@@ -1,6 +1,6 @@
 import { Background, Controls, ReactFlow } from "@xyflow/react";
 import "@xyflow/react/dist/style.css";
-import { useComputedColorScheme } from "@mantine/core";
+import { Skeleton, useComputedColorScheme } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 
@@ -30,11 +30,17 @@ const TASKS = graphql(`
 const WIDE = 300;
 
 type Run = { id: string; state: string; task_id: string };
-type Props = { slug: string; flowId: string; runs?: readonly Run[] };
+type Props = {
+  slug: string;
+  flowId: string;
+  runs?: readonly Run[];
+  /** The task that an address names: it is marked, and in the middle. */
+  chosen?: string | undefined;
+};
 const NO_RUNS: readonly Run[] = [];
 
 /** The tasks of a flow and how they depend on each other; with the states of a run when there is one. */
-export function Graph({ slug, flowId, runs = NO_RUNS }: Props) {
+export function Graph({ slug, flowId, runs = NO_RUNS, chosen }: Props) {
   const query = useQuery({
     queryKey: ["graph", flowId],
     queryFn: ({ signal }) => request(TASKS, { flow: flowId }, signal),
@@ -52,10 +58,14 @@ export function Graph({ slug, flowId, runs = NO_RUNS }: Props) {
   const dataOf = useCallback(
     (id: string): TaskData => {
       const [task, of] = [tasks.get(id), run.get(id)];
-      return { name: task?.name ?? task?.slug ?? "task", mapped: task?.mapped ?? false, state: of?.state ?? null, run: of?.id ?? null, slug };
+      return { name: task?.name ?? task?.slug ?? "task", mapped: task?.mapped ?? false, state: of?.state ?? null, run: of?.id ?? null, slug, isChosen: id === chosen };
     },
-    [tasks, run, slug],
+    [tasks, run, slug, chosen],
   );
+  const isHere = places?.some(({ id }) => id === chosen) ?? false;
+  useEffect(() => {
+    if (isHere) box.current?.scrollIntoView({ block: "nearest" });
+  }, [isHere]);
   return (
     <Loaded query={query}>
       {(data) =>
@@ -63,6 +73,11 @@ export function Graph({ slug, flowId, runs = NO_RUNS }: Props) {
           <Empty title="This flow has no tasks." />
         ) : (
           <div ref={box} style={{ height: "min(70vh, 760px)" }} role="group" aria-label="Graph of the tasks; the table of tasks says the same">
+            {places === null && (
+              <div role="status" aria-busy="true" aria-label="Laying out the graph" style={{ height: "100%" }}>
+                <Skeleton height="100%" radius="md" animate={false} />
+              </div>
+            )}
             {places && places.length > WIDE && (
               <WideGraph
                 places={places}
@@ -72,7 +87,7 @@ export function Graph({ slug, flowId, runs = NO_RUNS }: Props) {
                 size={{ width: box.current?.clientWidth ?? 900, height: box.current?.clientHeight ?? 600 }}
               />
             )}
-            {places && places.length <= WIDE && <Whole places={places} edges={edges} dataOf={dataOf} colorMode={colorMode} />}
+            {places && places.length <= WIDE && <Whole places={places} edges={edges} dataOf={dataOf} colorMode={colorMode} chosen={isHere ? chosen : undefined} />}
           </div>
         )
       }
@@ -80,9 +95,9 @@ export function Graph({ slug, flowId, runs = NO_RUNS }: Props) {
   );
 }
 
-type WholeProps = { places: readonly Place[]; edges: readonly Edge[]; dataOf: (id: string) => TaskData; colorMode: "light" | "dark" };
+type WholeProps = { places: readonly Place[]; edges: readonly Edge[]; dataOf: (id: string) => TaskData; colorMode: "light" | "dark"; chosen: string | undefined };
 
-function Whole({ places, edges, dataOf, colorMode }: WholeProps) {
+function Whole({ places, edges, dataOf, colorMode, chosen }: WholeProps) {
   const nodes = useMemo(() => places.map((place) => nodeAt(place, dataOf(place.id))), [places, dataOf]);
   const drawn = useMemo(() => edges.map(({ from, to }, index) => ({ id: `${index}`, source: from, target: to })), [edges]);
   return (
@@ -92,7 +107,7 @@ function Whole({ places, edges, dataOf, colorMode }: WholeProps) {
       nodeTypes={NODE_TYPES}
       colorMode={colorMode}
       fitView
-      fitViewOptions={{ maxZoom: 1 }}
+      fitViewOptions={chosen ? { maxZoom: 1, nodes: [{ id: chosen }], padding: 1.5 } : { maxZoom: 1 }}
       minZoom={0.05}
       onlyRenderVisibleElements
       nodesConnectable={false}

@@ -5,7 +5,7 @@ import { NODE } from "../lib/sight";
 import { familyOf } from "../lib/states";
 import { Shape } from "./State";
 
-export type TaskData = { name: string; mapped: boolean; state: string | null; run: string | null; slug: string };
+export type TaskData = { name: string; mapped: boolean; state: string | null; run: string | null; slug: string; isChosen: boolean };
 export type TaskNode = Node<TaskData, "task">;
 
 export const NODE_TYPES = { task: Task };
@@ -33,11 +33,9 @@ function Task({ data }: NodeProps<TaskNode>) {
   );
   return (
     <div
-      className="row small"
-      style={{
-        ...NODE, padding: "0 10px", flexWrap: "nowrap", background: "var(--paper)", color: "var(--ink)",
-        border: `1px solid ${data.state ? `var(--${familyOf(data.state)})` : "var(--line)"}`, borderRadius: 8,
-      }}
+      className="row small node"
+      style={{ ...NODE, ...(data.state ? { borderColor: `var(--${familyOf(data.state)})` } : {}) }}
+      aria-current={data.isChosen}
       title={data.name}
     >
       <Handle type="target" position={Position.Top} style={{ opacity: 0 }} />

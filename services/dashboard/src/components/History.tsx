@@ -1,34 +1,21 @@
 import { When } from "./basics";
 import { State } from "./State";
+import { Table } from "./Table";
+
+type Past = { id: string; state: string; message: string | null; timestamp: string; version: number };
 
 /** The states that a run had, the newest first. */
-export function History({ states }: { states: readonly { id: string; state: string; message: string | null; timestamp: string; version: number }[] }) {
+export function History({ states }: { states: readonly Past[] }) {
   return (
-    <div className="scroll">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Version</th>
-            <th scope="col">State</th>
-            <th scope="col">When</th>
-            <th scope="col">Message</th>
-          </tr>
-        </thead>
-        <tbody>
-          {states.map((state) => (
-            <tr key={state.id}>
-              <td className="num">{state.version}</td>
-              <td>
-                <State state={state.state} />
-              </td>
-              <td>
-                <When at={state.timestamp} both />
-              </td>
-              <td className="wrap">{state.message}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={states}
+      keyOf={(past) => past.id}
+      columns={[
+        { name: "Version", as: "num", cell: (past) => past.version },
+        { name: "State", cell: (past) => <State state={past.state} /> },
+        { name: "When", cell: (past) => <When at={past.timestamp} both /> },
+        { name: "Message", as: "wrap", cell: (past) => past.message },
+      ]}
+    />
   );
 }

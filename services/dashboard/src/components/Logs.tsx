@@ -274,6 +274,7 @@ function Window({
       </div>
       <div
         className="virtual log"
+        style={{ height: `min(72vh, ${Math.max(120, virtual.getTotalSize() + 4)}px)` }}
         ref={box}
         tabIndex={0}
         role="log"

@@ -2,6 +2,7 @@ import ReactMarkdown from "react-markdown";
 import rehypeSanitize from "rehype-sanitize";
 import remarkGfm from "remark-gfm";
 
+import { BASE } from "../api/client";
 import { safeUrl } from "../lib/links";
 
 /** Hostile text: no HTML of its own, no picture from elsewhere, links only where they are harmless. */
@@ -10,7 +11,7 @@ export function Markdown({ text }: { text: string }) {
     <ReactMarkdown
       remarkPlugins={[remarkGfm]}
       rehypePlugins={[rehypeSanitize]}
-      urlTransform={safeUrl}
+      urlTransform={(url) => safeUrl(url, BASE)}
       components={{
         // The page has its one h1 already, and its parts their h2.
         h1: "h3",

@@ -1,4 +1,4 @@
-import { Button, Menu, Modal, TagsInput, TextInput } from "@mantine/core";
+import { Button, Menu, TagsInput, TextInput } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 
@@ -8,7 +8,8 @@ import { act } from "../app/live";
 import { useSession } from "../app/session";
 import { ACTIONS } from "../lib/bulk";
 import { isFinished } from "../lib/states";
-import { Confirmed, Copy } from "./basics";
+import { Copy } from "./basics";
+import { Ask, Confirmed } from "./Dialog";
 import { toOne } from "./Bulk";
 
 const RENAME = graphql(`
@@ -183,47 +184,5 @@ function SetState({ run, close }: { run: Run; close: () => void }) {
       <TextInput mt="md" label="Why" description="It is kept in the run's history." value={message} onChange={(event) => setMessage(event.currentTarget.value)} data-autofocus />
       <p className="small quiet">The tasks of the run keep their states. A process that still runs is told by its next report.</p>
     </Ask>
-  );
-}
-
-/** A form in a dialog: done once, and the reason where it was not done. */
-function Ask({ title, label, close, go, isReady = true, children }: { title: string; label: string; close: () => void; go: () => Promise<unknown>; isReady?: boolean; children: React.ReactNode }) {
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
-  const submit = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await go();
-      close();
-    } catch (reason) {
-      setError(reason as Error);
-      setBusy(false);
-    }
-  };
-  return (
-    <Modal opened onClose={close} title={title} centered>
-      <form
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!busy) void submit();
-        }}
-      >
-        {children}
-        {error && (
-          <p className="message" role="alert">
-            {error.message}
-          </p>
-        )}
-        <div className="row" style={{ justifyContent: "flex-end", marginTop: 16 }}>
-          <Button variant="default" onClick={close}>
-            Back
-          </Button>
-          <Button type="submit" loading={busy} disabled={!isReady} data-autofocus>
-            {label}
-          </Button>
-        </div>
-      </form>
-    </Modal>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Chip, Group, Menu, Modal, Select, TextInput } from "@mantine/core";
+import { Button, Chip, Group, Menu, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
@@ -9,6 +9,7 @@ import { usePreferences } from "../app/preferences";
 import type { RunFilters } from "../lib/filters";
 import { FAMILIES, FAMILY_NAMES, type Family } from "../lib/states";
 import { absolute } from "../lib/time";
+import { Ask } from "./Dialog";
 import { BUILT_IN, nameOf, viewsFrom, withView, type View } from "../lib/views";
 
 const PROJECTS = graphql(`
@@ -142,7 +143,7 @@ function Views({ filters, tenant }: { filters: RunFilters; tenant: string }) {
     <>
       <Menu position="bottom-end">
         <Menu.Target>
-          <Button variant="default" size="sm">
+          <Button variant="default">
             {nameOf(all, filters) ?? "Views"} ▾
           </Button>
         </Menu.Target>
@@ -161,23 +162,17 @@ function Views({ filters, tenant }: { filters: RunFilters; tenant: string }) {
           ))}
         </Menu.Dropdown>
       </Menu>
-      <Modal opened={name !== null} onClose={() => setName(null)} title="Save these filters" centered>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            if (!name?.trim()) return;
-            keep(withView(views, { name: name.trim(), filters }));
-            setName(null);
-          }}
+      {name !== null && (
+        <Ask
+          title="Save these filters"
+          label="Save"
+          close={() => setName(null)}
+          go={async () => keep(withView(views, { name: name.trim(), filters }))}
+          isReady={name.trim() !== ""}
         >
-          <TextInput label="Name" description="It is kept in this browser. The address does the same for others." value={name ?? ""} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
-          <div className="row" style={{ justifyContent: "flex-end", marginTop: 16 }}>
-            <Button type="submit" disabled={!name?.trim()}>
-              Save
-            </Button>
-          </div>
-        </form>
-      </Modal>
+          <TextInput label="Name" description="It is kept in this browser. The address does the same for others." value={name} onChange={(event) => setName(event.currentTarget.value)} data-autofocus />
+        </Ask>
+      )}
     </>
   );
 }

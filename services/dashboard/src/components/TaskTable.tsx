@@ -79,10 +79,12 @@ function Row({ slug, run, row, children }: { slug: string; run: Run; row: RowPro
   return (
     <tr {...row}>
       <td>
-        <Link to="/$slug/task-run/$id" params={{ slug, id: run.id }}>
-          {nameOf(run)}
-        </Link>
-        {children}
+        <span className="row">
+          <Link to="/$slug/task-run/$id" params={{ slug, id: run.id }}>
+            {nameOf(run)}
+          </Link>
+          {children}
+        </span>
       </td>
       <td>
         <State state={run.state} />

@@ -22,8 +22,8 @@ type Props = {
 
 /**
  * A graph of thousands of tasks. The library is given the nodes that are seen and nothing else; edges, and all nodes
- * where one looks from afar, are drawn on a canvas below it. It begins where one can read: at what failed or runs, or
- * at the first task.
+ * where one looks from afar, are drawn on a canvas below it. It begins where one can read: at the
+ * task that the address names, at what failed or runs, or at the first task.
  */
 export function WideGraph({ places, edges, dataOf, colorMode, size }: Props) {
   const bounds = useMemo(() => boundsOf(places), [places]);
@@ -64,7 +64,7 @@ const NO_EDGES: FlowEdge[] = [];
 
 function placeToRead(places: readonly Place[], dataOf: (id: string) => TaskData): Place | undefined {
   const inFamily = (family: Family) => places.find(({ id }) => familyOf(dataOf(id).state ?? "Pending") === family);
-  return inFamily("failed") ?? inFamily("running") ?? places[0];
+  return places.find(({ id }) => dataOf(id).isChosen) ?? inFamily("failed") ?? inFamily("running") ?? places[0];
 }
 
 function viewAt(place: Place | undefined, size: { width: number; height: number }): View {

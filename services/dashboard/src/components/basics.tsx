@@ -1,6 +1,6 @@
-import { Button, Modal, Skeleton, TextInput, Tooltip } from "@mantine/core";
-import { useClipboard, useDisclosure } from "@mantine/hooks";
-import { useEffect, useRef, useState, type ReactNode } from "react";
+import { Button, Skeleton, Tooltip } from "@mantine/core";
+import { useClipboard } from "@mantine/hooks";
+import { useEffect, useRef, type ReactNode } from "react";
 
 import { ApiError, type Kind } from "../api/client";
 import { usePreferences } from "../app/preferences";
@@ -47,7 +47,7 @@ export function Card({
 }: {
   title?: string;
   more?: ReactNode;
-  span?: 4 | 6 | 8 | 12;
+  span?: 3 | 4 | 6 | 8 | 12;
   children: ReactNode;
 }) {
   return (
@@ -122,8 +122,13 @@ export function When({ at, both = false }: { at: string | null | undefined; both
   const full = absolute(ms, zone);
   return (
     <time dateTime={at} title={full}>
-      {relative(ms, now)}
-      {both && <span className="quiet"> · {full}</span>}
+      <span>{relative(ms, now)}</span>
+      {both && (
+        <>
+          {" "}
+          <span className="quiet">{full}</span>
+        </>
+      )}
     </time>
   );
 }
@@ -154,84 +159,6 @@ export function Command({ text }: { text: string }) {
       <code className="command">{text}</code>
       <Copy text={text} label="Copy" />
     </span>
-  );
-}
-
-/**
- * A button that asks first. It says what will go, and a word must be typed where nothing brings it back.
- */
-export function Confirmed({
-  label,
-  title,
-  children,
-  word,
-  danger = false,
-  disabled = false,
-  run,
-}: {
-  label: string;
-  title: string;
-  children: ReactNode;
-  word?: string;
-  danger?: boolean;
-  disabled?: boolean;
-  run: () => Promise<unknown>;
-}) {
-  const [opened, { open, close }] = useDisclosure(false);
-  const [typed, setTyped] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<Error | null>(null);
-  const go = async () => {
-    setBusy(true);
-    setError(null);
-    try {
-      await run();
-      close();
-    } catch (reason) {
-      setError(reason as Error);
-    } finally {
-      setBusy(false);
-      setTyped("");
-    }
-  };
-  return (
-    <>
-      <Button variant="default" {...(danger ? { c: "var(--failed)" } : {})} disabled={disabled} onClick={open}>
-        {label}
-      </Button>
-      <Modal opened={opened} onClose={close} title={title} centered>
-        <form
-          onSubmit={(event) => {
-            event.preventDefault();
-            void go();
-          }}
-        >
-          <div className="small">{children}</div>
-          {word && (
-            <TextInput
-              mt="md"
-              label={`Type “${word}” to go on`}
-              value={typed}
-              onChange={(event) => setTyped(event.currentTarget.value)}
-              data-autofocus
-            />
-          )}
-          {error && (
-            <p className="message" role="alert">
-              {error.message}
-            </p>
-          )}
-          <div className="row" style={{ justifyContent: "flex-end", marginTop: 16 }}>
-            <Button variant="default" onClick={close}>
-              Back
-            </Button>
-            <Button type="submit" loading={busy} disabled={word !== undefined && typed !== word}>
-              {label}
-            </Button>
-          </div>
-        </form>
-      </Modal>
-    </>
   );
 }
 

@@ -7,6 +7,7 @@ import type { Flow_Run_Bool_Exp, RunsQuery } from "../api/generated/graphql";
 import { live, queries } from "../app/live";
 import type { Interest } from "../lib/events";
 import { listedOf, type RunFilters } from "../lib/filters";
+import { afterInTime, uniqueRows } from "../lib/pages";
 
 const RUNS = graphql(`
   query Runs($where: flow_run_bool_exp!) {
@@ -24,6 +25,7 @@ const RUNS = graphql(`
     end_time
     labels
     late_reason
+    flow_group_id
     flow {
       name
       project {
@@ -49,19 +51,6 @@ export type RunRow = RunsQuery["flow_run"][number];
 type Pages = InfiniteData<RunsQuery, Place | null>;
 type Place = Pick<RunRow, "scheduled_start_time" | "id">;
 
-/** After a row, in the order of the list. The first condition alone finds the place by the index, however far down. */
-function after(where: Flow_Run_Bool_Exp, place: Place | null): Flow_Run_Bool_Exp {
-  if (place === null) return where;
-  const { scheduled_start_time: at, id } = place;
-  return {
-    _and: [
-      where,
-      { scheduled_start_time: { _lte: at } },
-      { _or: [{ scheduled_start_time: { _lt: at } }, { id: { _lt: id } }] },
-    ],
-  };
-}
-
 /** What a list was when it was left: Back shows the same rows at the same place. */
 const left = new Map<string, { from: number; scroll: number; at: number }>();
 const KEPT = 5 * 60_000;
@@ -78,16 +67,13 @@ export function useRunList(filters: RunFilters, tenant: string) {
   const listKey = useMemo(() => ["runs", tenant, where] as const, [tenant, where]);
   const query = useInfiniteQuery({
     queryKey: listKey,
-    queryFn: ({ pageParam, signal }) => request(RUNS, { where: after(where, pageParam) }, signal),
+    queryFn: ({ pageParam, signal }) => request(RUNS, { where: pageParam === null ? where : { _and: [where, afterInTime("scheduled_start_time", pageParam)] } }, signal),
     initialPageParam: null as Place | null,
     getNextPageParam: (last): Place | undefined => (last.flow_run.length === PAGE ? last.flow_run.at(-1) : undefined),
     staleTime: Infinity,
     refetchOnWindowFocus: false,
   });
-  const rows = useMemo(() => {
-    const seen = new Map((query.data?.pages ?? []).flatMap((page) => page.flow_run.map((run) => [run.id, run] as const)));
-    return [...seen.values()];
-  }, [query.data]);
+  const rows = useMemo(() => uniqueRows((query.data?.pages ?? []).map((page) => page.flow_run)), [query.data]);
   const shown = useRef<readonly RunRow[]>([]);
   const fresh = useNews(filters, from, rows, shown, listKey, query.isSuccess);
   return {

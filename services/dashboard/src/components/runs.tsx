@@ -1,4 +1,3 @@
-import { Tooltip } from "@mantine/core";
 import { Link, useNavigate } from "@tanstack/react-router";
 import type { MouseEvent } from "react";
 
@@ -103,39 +102,4 @@ export function WhyWaiting({ slug, reason }: { slug: string; reason: string }) {
   }
   const known = waitingText(word, more);
   return <span>{known ?? reason}</span>;
-}
-
-/** Where bars of the last runs' durations stand: heights in proportion to the longest. */
-export function Durations({ slug, runs }: { slug: string; runs: readonly RunMark[] }) {
-  const { now } = usePreferences();
-  const shown = [...runs].reverse().filter((run) => run.start_time);
-  const longest = Math.max(1, ...shown.map((run) => took(run.start_time, run.end_time, now) ?? 0));
-  if (shown.length === 0) return <p className="quiet">No run has started yet.</p>;
-  return (
-    <div style={{ display: "flex", alignItems: "flex-end", gap: 3, height: 96 }}>
-      {shown.map((run) => {
-        const ran = took(run.start_time, run.end_time, now) ?? 0;
-        const label = `${run.name}: ${run.state}, took ${duration(ran)}`;
-        return (
-          <Tooltip key={run.id} label={label}>
-            <Link
-              to="/$slug/flow-run/$id"
-              params={{ slug, id: run.id }}
-              aria-label={label}
-              style={{ flex: "1 1 6px", maxWidth: 24, height: "100%", display: "flex", alignItems: "flex-end" }}
-            >
-              <span
-                style={{
-                  width: "100%",
-                  height: `${Math.max(3, (100 * ran) / longest)}%`,
-                  background: `var(--${familyOf(run.state)})`,
-                  borderRadius: "3px 3px 0 0",
-                }}
-              />
-            </Link>
-          </Tooltip>
-        );
-      })}
-    </div>
-  );
 }

@@ -9,3 +9,12 @@ export function isReader(role: string): boolean {
 export function isAdministrator(role: string): boolean {
   return role === "tenant_admin";
 }
+
+/** What each role is called on the pages. */
+const NAMES: Record<string, string> = {
+  user: "User", read_only: "Read only", READ_ONLY_USER: "Read only", agent: "Agent", tenant_admin: "Administrator",
+};
+
+export function roleName(role: string): string {
+  return NAMES[role] ?? role;
+}

@@ -25,12 +25,13 @@ function id<Name extends string>(name: Name, value: unknown): { [N in Name]?: st
   return (typeof value === "string" && UUID.test(value) ? { [name]: value } : {}) as { [N in Name]?: string };
 }
 
-/** Of a flow's page. `run` was a tab of the old UI; it is a page of its own here. */
-export function flowSearch(search: Search): { tab?: string; version?: number; run?: true } {
+/** Of a flow's page, and a task of its graph. `run` was a tab of the old UI; it is a page of its own here. */
+export function flowSearch(search: Search): { tab?: string; version?: number; run?: true; task?: string } {
   const version = Number(search["version"]);
   return {
     ...tabOf(search, OLD_OF_FLOWS),
     ...(Number.isInteger(version) && version > 0 ? { version } : {}),
+    ...id("task", search["task"] ?? search["schematic"]),
     ...(Object.keys(search)[0] === "run" ? { run: true as const } : {}),
   };
 }

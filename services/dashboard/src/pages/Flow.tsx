@@ -5,7 +5,8 @@ import { graphql } from "../api/generated";
 import type { FlowPageQuery } from "../api/generated/graphql";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
-import { Confirmed, Copy, Empty, Loaded, Page } from "../components/basics";
+import { Copy, Empty, Loaded, Page } from "../components/basics";
+import { Confirmed } from "../components/Dialog";
 import { Graph } from "../components/lazy";
 import { FLOW_TABS } from "../lib/tabs";
 import { Parameters } from "./flow/Parameters";
@@ -95,7 +96,7 @@ export function Flow() {
 }
 
 function Shown({ slug, flow }: { slug: string; flow: FlowVersion }) {
-  const { tab, version } = useSearch({ from: "/$slug/flow/$id" });
+  const { tab, version, task } = useSearch({ from: "/$slug/flow/$id" });
   const navigate = useNavigate({ from: "/$slug/flow/$id" });
   const shown = FLOW_TABS.find((each) => each === tab) ?? "runs";
   return (
@@ -134,7 +135,7 @@ function Shown({ slug, flow }: { slug: string; flow: FlowVersion }) {
           {shown === "versions" && <Versions slug={slug} flow={flow} />}
           {shown === "graph" && (
             <div className="card">
-              <Graph slug={slug} flowId={flow.id} />
+              <Graph slug={slug} flowId={flow.id} chosen={task} />
             </div>
           )}
           {shown === "readme" && <Readme key={flow.flow_group_id} groupId={flow.flow_group_id} text={flow.flow_group?.description ?? null} />}

@@ -8,6 +8,7 @@ import { useKey } from "../app/keys";
 import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
 import { Card, Empty, Loaded, Page, Took, When } from "../components/basics";
+import { Fact, Facts, Words } from "../components/Facts";
 import { Gantt } from "../components/Gantt";
 import { WhoCouldTake } from "../components/Late";
 import { Logs } from "../components/Logs";
@@ -19,7 +20,7 @@ import { State } from "../components/State";
 import { Artifacts } from "../components/Artifacts";
 import { Graph } from "../components/lazy";
 import { TaskTable } from "../components/TaskTable";
-import { rowsOf } from "../lib/gantt";
+import { nameOf, rowsOf } from "../lib/gantt";
 import { familyOf, isFinished } from "../lib/states";
 import { took } from "../lib/time";
 
@@ -136,7 +137,11 @@ export function FlowRun() {
             title={run.name}
             crumbs={
               <>
-                {run.flow?.project?.name} /{" "}
+                {run.flow?.project && (
+                  <Link to="/$slug/flows" params={{ slug }} search={{ project: run.flow.project.id }}>
+                    {run.flow.project.name}
+                  </Link>
+                )}
                 <Link to="/$slug/flow/$id" params={{ slug, id: run.flow_group_id }}>
                   {run.flow?.name}
                 </Link>
@@ -173,7 +178,7 @@ export function FlowRun() {
                 </div>
               </Tabs.Panel>
               <Tabs.Panel value="graph" pt="md">
-                <div className="card">{run.flow && <Graph slug={slug} flowId={run.flow.id} runs={run.task_runs} />}</div>
+                <div className="card">{run.flow && <Graph slug={slug} flowId={run.flow.id} runs={run.task_runs} chosen={search.task} />}</div>
               </Tabs.Panel>
               <Tabs.Panel value="artifacts" pt="md">
                 <div className="card">
@@ -236,10 +241,9 @@ function Summary({ slug, run }: { slug: string; run: Run }) {
           <>
             <h2 className="gap">First failures</h2>
             {run.failed.map((task) => (
-              <div key={task.id} className="message" style={{ marginBottom: 8 }}>
+              <div key={task.id} className="message">
                 <Link to="/$slug/task-run/$id" params={{ slug, id: task.id }}>
-                  <b>{task.name ?? task.task?.name ?? task.task?.slug}</b>
-                  {task.map_index >= 0 && `[${task.map_index}]`}
+                  <b>{nameOf(task)}</b>
                 </Link>{" "}
                 <span className="quiet">{task.state}</span>
                 <div className="wrap" style={{ maxHeight: 140, overflow: "auto" }}>
@@ -251,21 +255,17 @@ function Summary({ slug, run }: { slug: string; run: Run }) {
         )}
       </section>
       <Card span={4}>
-        <dl className="facts">
-          <dt>Due</dt>
-          <dd>
+        <Facts>
+          <Fact name="Due">
             <When at={run.scheduled_start_time} both />
-          </dd>
-          <dt>Started</dt>
-          <dd>
+          </Fact>
+          <Fact name="Started">
             <When at={run.start_time} both />
-          </dd>
-          <dt>Ended</dt>
-          <dd>
+          </Fact>
+          <Fact name="Ended">
             <When at={isFinished(run.state) ? run.end_time : null} both />
-          </dd>
-          <dt>Took</dt>
-          <dd>
+          </Fact>
+          <Fact name="Took">
             <Took ms={ran} />
             {waited !== null && waited > 1000 && (
               <span className="quiet">
@@ -273,24 +273,17 @@ function Summary({ slug, run }: { slug: string; run: Run }) {
                 after <Took ms={waited} /> of waiting
               </span>
             )}
-          </dd>
-          <dt>Agent</dt>
-          <dd>{run.agent ? (run.agent.name ?? run.agent.id) : <span className="quiet">–</span>}</dd>
-          <dt>Labels</dt>
-          <dd>{Array.isArray(run.labels) && run.labels.length ? run.labels.map(String).join(", ") : <span className="quiet">none</span>}</dd>
-          <dt>Made by</dt>
-          <dd>{run.auto_scheduled ? "its schedule" : "a person or a client"}</dd>
-          <dt>Heartbeat</dt>
-          <dd>
+          </Fact>
+          <Fact name="Agent">{run.agent && (run.agent.name ?? run.agent.id)}</Fact>
+          <Fact name="Labels">
+            <Words words={run.labels} />
+          </Fact>
+          <Fact name="Made by">{run.auto_scheduled ? "its schedule" : "a person or a client"}</Fact>
+          <Fact name="Heartbeat">
             <When at={run.heartbeat} />
-          </dd>
-          {run.times_resurrected > 0 && (
-            <>
-              <dt>Lazarus</dt>
-              <dd>revived it {run.times_resurrected} times</dd>
-            </>
-          )}
-        </dl>
+          </Fact>
+          {run.times_resurrected > 0 && <Fact name="Lazarus">revived it {run.times_resurrected} times</Fact>}
+        </Facts>
       </Card>
     </div>
   );

@@ -88,9 +88,18 @@ export function Overview() {
           const live = data.agent.filter((each) => each.last_queried && now - Date.parse(each.last_queried) < LIVE_AGENT);
           return (
             <div className="grid">
+              {live.length === 0 && <NoAgent />}
               <Figure slug={slug} name="Failed in 24 hours" family="failed" rows={data.failed} is={{ is: ["failed"], hours: 24 }} />
               <Figure slug={slug} name="Late" family="waiting" rows={data.late} is={{ is: ["late"] }} />
               <Figure slug={slug} name="Running" family="running" rows={data.running} is={{ is: ["running"] }} />
+              <div className="card span3">
+                <Link to="/$slug/agents" params={{ slug }} className="stat">
+                  <span className="row quiet">
+                    <Shape family={live.length > 0 ? "success" : "failed"} /> Live agents
+                  </span>
+                  <b>{live.length}</b>
+                </Link>
+              </div>
               <Card title="Last 24 hours" span={12}>
                 <Day slug={slug} />
               </Card>
@@ -106,26 +115,20 @@ export function Overview() {
               <Card title="Coming next" span={6}>
                 <Rows slug={slug} rows={data.next} none="Nothing is scheduled." />
               </Card>
-              <Card span={12}>
-                {live.length > 0 ? (
-                  <span>
-                    <b>{live.length}</b> {live.length === 1 ? "agent asks" : "agents ask"} for work.{" "}
-                    <Link to="/$slug/agents" params={{ slug }}>
-                      See the agents
-                    </Link>
-                  </span>
-                ) : (
-                  <div className="row">
-                    <Shape family="failed" />
-                    <b>No agent asks for work: nothing can run.</b> Start one: <Command text="prefect agent local start" />
-                  </div>
-                )}
-              </Card>
             </div>
           );
         }}
       </Loaded>
     </Page>
+  );
+}
+
+/** The first thing to know when nothing runs. */
+function NoAgent() {
+  return (
+    <div className="note fails row span12" role="status">
+      <b>No agent asks for work: nothing can run.</b> Start one: <Command text="prefect agent local start" />
+    </div>
   );
 }
 
@@ -191,7 +194,7 @@ function Figure({
   is: { is: (Family | "late")[]; hours?: number };
 }) {
   return (
-    <div className="card span4">
+    <div className="card span3">
       <Link to="/$slug/runs" params={{ slug }} search={is} className="stat">
         <span className="row quiet">
           <Shape family={family} /> {name}

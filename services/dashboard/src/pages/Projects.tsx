@@ -5,7 +5,8 @@ import { useState } from "react";
 import { graphql } from "../api/generated";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
-import { Command, Confirmed, Empty, Loaded, Page, When } from "../components/basics";
+import { Command, Empty, Loaded, Page, When } from "../components/basics";
+import { Confirmed } from "../components/Dialog";
 
 const PROJECTS = graphql(`
   query Projects {

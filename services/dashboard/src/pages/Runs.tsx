@@ -208,7 +208,10 @@ function Cells({ slug, run, isChosen, toggle }: { slug: string; run: RunRow; isC
         <State state={run.state} scheduled={run.scheduled_start_time} now={now} />
       </span>
       <span role="cell" className="cut">
-        {run.flow?.name} <span className="quiet small">{run.flow?.project?.name}</span>
+        <Link to="/$slug/flow/$id" params={{ slug, id: run.flow_group_id }}>
+          {run.flow?.name}
+        </Link>{" "}
+        <span className="quiet small">{run.flow?.project?.name}</span>
       </span>
       <span role="cell">
         <When at={run.start_time ?? run.scheduled_start_time} />

@@ -3,14 +3,15 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 
 import { graphql } from "../api/generated";
-import type { RunsOfTaskQuery, TaskPageQuery } from "../api/generated/graphql";
+import type { Task_Run_Bool_Exp, TaskPageQuery, TrendOfTaskQuery } from "../api/generated/graphql";
 import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
-import { Card, Copy, Empty, Loaded, Page, Took, When } from "../components/basics";
+import { Card, Copy, Empty, Loaded, Page } from "../components/basics";
 import { Fact, Facts, InNumbers, Words } from "../components/Facts";
 import { LazyTrend } from "../components/lazy";
-import { State } from "../components/State";
+import { PagedRuns } from "../components/RunTable";
 import { nameOf } from "../lib/gantt";
+import { afterInTime } from "../lib/pages";
 import { isFinished } from "../lib/states";
 import { took } from "../lib/time";
 
@@ -67,18 +68,35 @@ const VERSIONS = graphql(`
     }
   }
 `);
+const TREND = graphql(`
+  query TrendOfTask($where: task_run_bool_exp!) {
+    task_run(where: $where, order_by: [{ state_timestamp: desc }], limit: 300) {
+      id
+      name
+      map_index
+      state
+      start_time
+      end_time
+      task {
+        name
+        slug
+        mapped
+      }
+      flow_run {
+        name
+      }
+    }
+  }
+`);
 const RUNS = graphql(`
-  query RunsOfTask($ids: [uuid!]!, $index: Int_comparison_exp!) {
-    task_run(
-      where: { task_id: { _in: $ids }, map_index: $index, start_time: { _is_null: false } }
-      order_by: [{ state_timestamp: desc }]
-      limit: 300
-    ) {
+  query RunsOfTask($where: task_run_bool_exp!, $limit: Int!) {
+    runs: task_run(where: $where, order_by: [{ state_timestamp: desc }, { id: desc }], limit: $limit) {
       id
       name
       map_index
       state
       state_message
+      state_timestamp
       start_time
       end_time
       task_id
@@ -96,7 +114,7 @@ const RUNS = graphql(`
 `);
 
 type Task = NonNullable<TaskPageQuery["task_by_pk"]>;
-type Run = RunsOfTaskQuery["task_run"][number];
+type Run = TrendOfTaskQuery["task_run"][number];
 
 /** Always this task? One task over all runs and versions of its flow. */
 export function Task() {
@@ -121,9 +139,12 @@ function Shown({ slug, task, flow }: { slug: string; task: Task; flow: NonNullab
   const [children, setChildren] = useState(task.mapped ? "children" : "whole");
   const versions = useLive(VERSIONS, { slug: task.slug, group: flow.flow_group_id });
   const ids = versions.data?.task.map((each) => each.id) ?? [task.id];
+  const where = {
+    task_id: { _in: ids }, map_index: children === "children" ? { _gte: 0 } : { _eq: -1 }, start_time: { _is_null: false },
+  };
   const runs = useLive(
-    RUNS,
-    { ids, index: children === "children" ? { _gte: 0 } : { _eq: -1 } },
+    TREND,
+    { where },
     { enabled: versions.data !== undefined, keep: true, isLive: (data) => data.task_run.some((run) => !isFinished(run.state)) },
   );
   const versionOf = new Map(versions.data?.task.map((each) => [each.id, each.flow?.version] as const));
@@ -164,8 +185,8 @@ function Shown({ slug, task, flow }: { slug: string; task: Task; flow: NonNullab
           <About slug={slug} task={task} versions={versions.data?.task.length} />
         </Card>
         <Card title="Last runs">
-          <Loaded query={runs} rows={8}>
-            {({ task_run: found }) => <RunRows slug={slug} runs={found.slice(0, 100)} versionOf={versionOf} />}
+          <Loaded query={versions} rows={8}>
+            {() => <LastRuns slug={slug} flowGroup={flow.flow_group_id} where={where} versionOf={versionOf} />}
           </Loaded>
         </Card>
       </div>
@@ -235,55 +256,38 @@ export function Neighbours({ slug, tasks, none }: { slug: string; tasks: readonl
   );
 }
 
-function RunRows({ slug, runs, versionOf }: { slug: string; runs: readonly Run[]; versionOf: Map<string, number | undefined> }) {
-  const { now } = usePreferences();
-  if (runs.length === 0) return <Empty title="It has not run yet." />;
+type Versions = ReadonlyMap<string, number | undefined>;
+
+/** Its runs of all flow runs, the one that changed last first, as far as one reads. */
+function LastRuns({ slug, flowGroup, where, versionOf }: { slug: string; flowGroup: string; where: Task_Run_Bool_Exp; versionOf: Versions }) {
   return (
-    <div className="scroll">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Task run</th>
-            <th scope="col">Flow run</th>
-            <th scope="col">State</th>
-            <th scope="col">Started</th>
-            <th scope="col" className="num">Took</th>
-            <th scope="col" className="num">Version</th>
-            <th scope="col">Message</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((run) => (
-            <tr key={run.id}>
-              <td>
-                <Link to="/$slug/task-run/$id" params={{ slug, id: run.id }}>
-                  {nameOf(run)}
-                </Link>
-              </td>
-              <td>
-                {run.flow_run && (
-                  <Link to="/$slug/flow-run/$id" params={{ slug, id: run.flow_run.id }}>
-                    {run.flow_run.name}
-                  </Link>
-                )}
-              </td>
-              <td>
-                <State state={run.state} />
-              </td>
-              <td>
-                <When at={run.start_time} />
-              </td>
-              <td className="num">
-                <Took ms={took(run.start_time, isFinished(run.state) ? run.end_time : null, now)} />
-              </td>
-              <td className="num">{versionOf.get(run.task_id)}</td>
-              <td className="small quiet message-cell">
-                <span className="cut">{run.state_message}</span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <PagedRuns
+      slug={slug}
+      of={RUNS}
+      where={where}
+      after={(last) => afterInTime("state_timestamp", last)}
+      about={[flowGroup]}
+      named={[
+        {
+          name: "Task run",
+          cell: (run) => (
+            <Link to="/$slug/task-run/$id" params={{ slug, id: run.id }}>
+              {nameOf(run)}
+            </Link>
+          ),
+        },
+        {
+          name: "Flow run",
+          cell: (run) =>
+            run.flow_run && (
+              <Link to="/$slug/flow-run/$id" params={{ slug, id: run.flow_run.id }}>
+                {run.flow_run.name}
+              </Link>
+            ),
+        },
+      ]}
+      more={[{ name: "Version", as: "num", cell: (run) => versionOf.get(run.task_id) }]}
+      empty={<Empty title="It has not run yet." />}
+    />
   );
 }

@@ -8,11 +8,13 @@ import { act, useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
 import { useSession } from "../app/session";
 import { Artifacts } from "../components/Artifacts";
-import { Card, Confirmed, Copy, Empty, Loaded, Page, Took, When } from "../components/basics";
+import { Card, Copy, Empty, Loaded, Page, Took, When } from "../components/basics";
+import { Confirmed } from "../components/Dialog";
 import { Fact, Facts, Words } from "../components/Facts";
 import { History } from "../components/History";
 import { Logs } from "../components/Logs";
 import { Json } from "../components/Parameters";
+import { WhyWaiting } from "../components/runs";
 import { State } from "../components/State";
 import { attemptsOf } from "../lib/attempts";
 import { nameOf } from "../lib/gantt";
@@ -141,7 +143,6 @@ function Shown({ slug, run }: { slug: string; run: Run }) {
             <Link to="/$slug/flow/$id" params={{ slug, id: run.flow_run.flow_group_id }}>
               {run.flow_run.flow?.name}
             </Link>
-            <span aria-hidden>/</span>
             <Link to="/$slug/flow-run/$id" params={{ slug, id: run.flow_run.id }}>
               {run.flow_run.name}
             </Link>
@@ -163,7 +164,11 @@ function Shown({ slug, run }: { slug: string; run: Run }) {
               {run.state_message.slice(0, 10_000)}
             </div>
           )}
-          {run.waiting_reason && <p className="note warns">It waits: {run.waiting_reason.replaceAll("_", " ")}</p>}
+          {run.waiting_reason && (
+            <p className="note warns">
+              <WhyWaiting slug={slug} reason={run.waiting_reason} />
+            </p>
+          )}
         </section>
         <Card span={4}>
           <About slug={slug} run={run} />

@@ -5,9 +5,11 @@ import { graphql } from "../api/generated";
 import type { TeamQuery } from "../api/generated/graphql";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
-import { Card, Command, Confirmed, Copy, Empty, Loaded, Page, When } from "../components/basics";
+import { Card, Command, Copy, Empty, Loaded, Page, When } from "../components/basics";
+import { Confirmed } from "../components/Dialog";
 import { Fact, Facts } from "../components/Facts";
-import { isAdministrator } from "../lib/roles";
+import { Table } from "../components/Table";
+import { isAdministrator, roleName } from "../lib/roles";
 
 const TEAM = graphql(`
   query Team {
@@ -67,7 +69,6 @@ const ROLES = [
   { value: "agent", label: "Agent: takes and reports runs" },
   { value: "tenant_admin", label: "Administrator: keys, members and limits too" },
 ];
-const NAMES: Record<string, string> = { user: "User", read_only: "Read only", agent: "Agent", tenant_admin: "Administrator" };
 const PAGE = 100;
 
 /** Who may what, and who did what. */
@@ -81,7 +82,7 @@ export function Team() {
         ) : (
           <Card title="You" span={6}>
             <Facts>
-              <Fact name="Your key's role">{NAMES[role] ?? role}</Fact>
+              <Fact name="Your key's role">{roleName(role)}</Fact>
               <Fact name="Seen here">Keys, members and the audit trail are shown to administrators.</Fact>
             </Facts>
           </Card>
@@ -120,40 +121,26 @@ function Keys({ keys }: { keys: TeamQuery["auth_api_key"] }) {
     );
   }
   return (
-    <div className="scroll">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Name</th>
-            <th scope="col">Role</th>
-            <th scope="col">Made</th>
-            <th scope="col">By</th>
-            <th scope="col">Ends</th>
-            <th scope="col" />
-          </tr>
-        </thead>
-        <tbody>
-          {keys.map((each) => (
-            <tr key={each.id}>
-              <td>
-                <b>{each.name}</b>
-              </td>
-              <td>{NAMES[each.role] ?? each.role}</td>
-              <td>
-                <When at={each.created} />
-              </td>
-              <td>{each.created_by?.username ?? <span className="quiet">–</span>}</td>
-              <td>{each.expires_at ? <When at={each.expires_at} /> : <span className="quiet">never</span>}</td>
-              <td className="acts">
-                <Confirmed label="Revoke" title={`Revoke ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
-                  <p>Whoever uses it is refused within a second. Nothing brings it back.</p>
-                </Confirmed>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      rows={keys}
+      keyOf={(each) => each.id}
+      columns={[
+        { name: "Name", cell: (each) => <b>{each.name}</b> },
+        { name: "Role", cell: (each) => roleName(each.role) },
+        { name: "Made", cell: (each) => <When at={each.created} /> },
+        { name: "By", cell: (each) => each.created_by?.username ?? <span className="quiet">–</span> },
+        { name: "Ends", cell: (each) => (each.expires_at ? <When at={each.expires_at} /> : <span className="quiet">never</span>) },
+        {
+          name: "",
+          as: "acts",
+          cell: (each) => (
+            <Confirmed label="Revoke" title={`Revoke ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
+              <p>Whoever uses it is refused within a second. Nothing brings it back.</p>
+            </Confirmed>
+          ),
+        },
+      ]}
+    />
   );
 }
 
@@ -167,7 +154,7 @@ function Members({ members }: { members: TeamQuery["membership"] }) {
             <td>
               <b>{each.user.username}</b>
             </td>
-            <td>{NAMES[each.role] ?? each.role}</td>
+            <td>{roleName(each.role)}</td>
             <td className="acts">
               <Confirmed label="Remove" title={`Let ${each.user.username} in no longer?`} danger run={() => act(LET_OUT, { id: each.id })}>
                 <p>Their tokens and the keys that they made here are refused within a second.</p>
@@ -190,32 +177,24 @@ function Trail() {
           <Empty title="Nothing is in the audit trail yet.">Changes and refusals are written here, with who did what and when.</Empty>
         ) : (
           <>
-            <div className="scroll">
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">When</th>
-                    <th scope="col">Who</th>
-                    <th scope="col">What</th>
-                    <th scope="col">To</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {rows.map((each) => (
-                    <tr key={each.id}>
-                      <td>
-                        <When at={each.timestamp} both />
-                      </td>
-                      <td>{each.actor}</td>
-                      <td>{each.message}</td>
-                      <td className="small quiet">
-                        {each.object_table?.replaceAll("_", " ")} <span className="mono">{each.object_id?.slice(0, 8)}</span>
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-            </div>
+            <Table
+              rows={rows}
+              keyOf={(each) => each.id}
+              columns={[
+                { name: "When", cell: (each) => <When at={each.timestamp} both /> },
+                { name: "Who", cell: (each) => each.actor },
+                { name: "What", cell: (each) => each.message },
+                {
+                  name: "To",
+                  as: "quiet",
+                  cell: (each) => (
+                    <span className="small">
+                      {each.object_table?.replaceAll("_", " ")} <span className="mono">{each.object_id?.slice(0, 8)}</span>
+                    </span>
+                  ),
+                },
+              ]}
+            />
             {rows.length === limit && (
               <Button mt="md" variant="default" onClick={() => setLimit(limit + PAGE)}>
                 Show {PAGE} more

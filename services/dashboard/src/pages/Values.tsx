@@ -5,7 +5,8 @@ import { parseJson, writeJson } from "../api/json";
 import { graphql } from "../api/generated";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
-import { Card, Command, Confirmed, Empty, Loaded, Page, When } from "../components/basics";
+import { Card, Command, Empty, Loaded, Page, When } from "../components/basics";
+import { Confirmed } from "../components/Dialog";
 import { Json } from "../components/Parameters";
 
 const VALUES = graphql(`

@@ -6,6 +6,7 @@ import { graphql } from "../../api/generated";
 import { act } from "../../app/live";
 import { useSession } from "../../app/session";
 import { Card, Empty } from "../../components/basics";
+import { Table } from "../../components/Table";
 import type { FlowVersion } from "../Flow";
 
 const SET = graphql(`
@@ -29,28 +30,20 @@ export function Parameters({ flow }: { flow: FlowVersion }) {
         {list.length === 0 ? (
           <Empty title="This flow takes no parameters.">A task Parameter("day") in its code makes one.</Empty>
         ) : (
-          <div className="scroll">
-            <table className="table">
-              <thead>
-                <tr>
-                  <th scope="col">Name</th>
-                  <th scope="col">Needed</th>
-                  <th scope="col">In the code</th>
-                  <th scope="col">Set here</th>
-                </tr>
-              </thead>
-              <tbody>
-                {list.map((each) => (
-                  <tr key={each.name}>
-                    <td>{each.name}</td>
-                    <td>{each.required ? "yes" : "no"}</td>
-                    <td className="mono wrap">{writeJson(each.default, 0)}</td>
-                    <td className="mono wrap">{each.name !== undefined && Object.hasOwn(defaults, each.name) ? writeJson(defaults[each.name], 0) : ""}</td>
-                  </tr>
-                ))}
-              </tbody>
-            </table>
-          </div>
+          <Table
+            rows={list}
+            keyOf={(each) => each.name ?? ""}
+            columns={[
+              { name: "Name", cell: (each) => each.name },
+              { name: "Needed", cell: (each) => (each.required ? "yes" : "no") },
+              { name: "In the code", as: "mono", cell: (each) => writeJson(each.default, 0) },
+              {
+                name: "Set here",
+                as: "mono",
+                cell: (each) => each.name !== undefined && Object.hasOwn(defaults, each.name) && writeJson(defaults[each.name], 0),
+              },
+            ]}
+          />
         )}
       </Card>
       <Card title="Defaults of all versions" span={4}>

@@ -47,7 +47,7 @@ export function Readme({ groupId, text }: { groupId: string; text: string | null
           >
             <Textarea aria-label="README" autosize minRows={12} maxRows={40} value={draft} onChange={(event) => setDraft(event.currentTarget.value)} data-autofocus />
             {error && <p className="note fails" role="alert">{error}</p>}
-            <div className="row" style={{ justifyContent: "flex-end" }}>
+            <div className="row ends">
               <Button variant="default" onClick={() => setDraft(null)}>
                 Back
               </Button>

@@ -1,25 +1,44 @@
 import { Link, useNavigate } from "@tanstack/react-router";
 
 import { graphql } from "../../api/generated";
-import type { RunOfFlowFragment } from "../../api/generated/graphql";
+import type { TrendOfFlowQuery } from "../../api/generated/graphql";
 import { useLive } from "../../app/live";
 import { usePreferences } from "../../app/preferences";
-import { Card, Command, Empty, Loaded, Took, When } from "../../components/basics";
+import { Card, Command, Empty, Loaded, When } from "../../components/basics";
 import { InNumbers } from "../../components/Facts";
 import { LazyTrend } from "../../components/lazy";
+import { PagedRuns } from "../../components/RunTable";
 import { State } from "../../components/State";
+import { afterInTime } from "../../lib/pages";
 import { isFinished } from "../../lib/states";
 import { took } from "../../lib/time";
 import type { FlowVersion } from "../Flow";
 
-const RUNS = graphql(`
-  query RunsOfFlow($flows: [uuid!]!) {
+const TREND = graphql(`
+  query TrendOfFlow($flows: [uuid!]!) {
     flow_run(
       where: { flow_id: { _in: $flows }, state: { _neq: "Scheduled" } }
       order_by: [{ scheduled_start_time: desc }]
       limit: 200
     ) {
-      ...RunOfFlow
+      id
+      name
+      state
+      start_time
+      end_time
+    }
+  }
+`);
+const RUNS = graphql(`
+  query RunsOfFlow($where: flow_run_bool_exp!, $limit: Int!) {
+    runs: flow_run(where: $where, order_by: [{ scheduled_start_time: desc }, { id: desc }], limit: $limit) {
+      id
+      name
+      state
+      state_message
+      scheduled_start_time
+      start_time
+      end_time
     }
   }
 `);
@@ -30,21 +49,14 @@ const NEXT = graphql(`
       order_by: [{ scheduled_start_time: asc }]
       limit: 10
     ) {
-      ...RunOfFlow
+      id
+      state
+      scheduled_start_time
     }
-  }
-  fragment RunOfFlow on flow_run {
-    id
-    name
-    state
-    state_message
-    scheduled_start_time
-    start_time
-    end_time
   }
 `);
 
-type Row = RunOfFlowFragment;
+type Row = TrendOfFlowQuery["flow_run"][number];
 
 /** All versions of a flow, by whose ids its runs are found fast. */
 export function versionIds(flow: FlowVersion): string[] {
@@ -55,7 +67,7 @@ export function versionIds(flow: FlowVersion): string[] {
 /** What it did lately: durations, counts, the last runs, and what comes next. */
 export function Runs({ slug, flow }: { slug: string; flow: FlowVersion }) {
   const query = useLive(
-    RUNS,
+    TREND,
     { flows: versionIds(flow) },
     { isLive: (data) => data.flow_run.some((run) => !isFinished(run.state)) },
   );
@@ -78,9 +90,7 @@ export function Runs({ slug, flow }: { slug: string; flow: FlowVersion }) {
         <Next slug={slug} flow={flow} />
       </Card>
       <Card title="Last runs" more={<Link to="/$slug/runs" params={{ slug }} search={{ flow: flow.flow_group_id }}>All runs</Link>}>
-        <Loaded query={query} rows={8}>
-          {(data) => <RunRows slug={slug} runs={data.flow_run.slice(0, 50)} />}
-        </Loaded>
+        <LastRuns slug={slug} flow={flow} />
       </Card>
     </div>
   );
@@ -138,52 +148,31 @@ export function Next({ slug, flow }: { slug: string; flow: FlowVersion }) {
   );
 }
 
-function RunRows({ slug, runs }: { slug: string; runs: readonly Row[] }) {
-  const { now } = usePreferences();
-  if (runs.length === 0) {
-    return (
-      <Empty title="It has not run yet.">
-        <span>Press Run above, or start an agent that takes its scheduled runs:</span>
-        <Command text="prefect agent local start" />
-      </Empty>
-    );
-  }
+/** What ran, the newest first, as far as one reads. */
+function LastRuns({ slug, flow }: { slug: string; flow: FlowVersion }) {
   return (
-    <div className="scroll">
-      <table className="table">
-        <thead>
-          <tr>
-            <th scope="col">Run</th>
-            <th scope="col">State</th>
-            <th scope="col">Started</th>
-            <th scope="col" className="num">Took</th>
-            <th scope="col">Message</th>
-          </tr>
-        </thead>
-        <tbody>
-          {runs.map((run) => (
-            <tr key={run.id}>
-              <td>
-                <Link to="/$slug/flow-run/$id" params={{ slug, id: run.id }}>
-                  {run.name}
-                </Link>
-              </td>
-              <td>
-                <State state={run.state} scheduled={run.scheduled_start_time} now={now} />
-              </td>
-              <td>
-                <When at={run.start_time ?? run.scheduled_start_time} />
-              </td>
-              <td className="num">
-                <Took ms={took(run.start_time, isFinished(run.state) ? run.end_time : null, now)} />
-              </td>
-              <td className="small quiet message-cell">
-                <span className="cut">{run.state_message}</span>
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <PagedRuns
+      slug={slug}
+      of={RUNS}
+      where={{ flow_id: { _in: versionIds(flow) }, state: { _neq: "Scheduled" } }}
+      after={(last) => afterInTime("scheduled_start_time", last)}
+      about={versionIds(flow)}
+      named={[
+        {
+          name: "Run",
+          cell: (run) => (
+            <Link to="/$slug/flow-run/$id" params={{ slug, id: run.id }}>
+              {run.name}
+            </Link>
+          ),
+        },
+      ]}
+      empty={
+        <Empty title="It has not run yet.">
+          <span>Press Run above, or start an agent that takes its scheduled runs:</span>
+          <Command text="prefect agent local start" />
+        </Empty>
+      }
+    />
   );
 }

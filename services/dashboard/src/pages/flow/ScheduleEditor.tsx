@@ -7,7 +7,8 @@ import { request } from "../../api/client";
 import { graphql } from "../../api/generated";
 import { act } from "../../app/live";
 import { usePreferences } from "../../app/preferences";
-import { Confirmed, Problem } from "../../components/basics";
+import { Problem } from "../../components/basics";
+import { Confirmed } from "../../components/Dialog";
 import { Words } from "../../components/Facts";
 import { clockInput, draftError, draftsOf, newDraft, scheduleInput, UNITS, type ClockKind, type Draft, type Unit } from "../../lib/clocks";
 import { cronText } from "../../lib/schedules";
@@ -107,7 +108,7 @@ export function ScheduleEditor({ groupId, ofGroup, ofFlow, onDone }: { groupId: 
             {error ?? wrong}
           </p>
         )}
-        <div className="row" style={{ justifyContent: "flex-end" }}>
+        <div className="row ends">
           {ofGroup !== null && (
             <Confirmed
               label="Remove"

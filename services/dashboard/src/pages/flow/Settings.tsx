@@ -7,16 +7,18 @@ import { graphql } from "../../api/generated";
 import type { TypedDocumentString } from "../../api/generated/graphql";
 import { act } from "../../app/live";
 import { useSession } from "../../app/session";
-import { Card, Confirmed } from "../../components/basics";
+import { Card } from "../../components/basics";
+import { Confirmation, Confirmed } from "../../components/Dialog";
 import { Json } from "../../components/Parameters";
 import type { FlowVersion } from "../Flow";
 
 type Given = Record<string, unknown>;
 type Switching = TypedDocumentString<object, { id: string }>;
-const SAFEGUARDS: { name: string; text: string; on: Switching; off: Switching; isOn: (settings: Given) => boolean }[] = [
+const SAFEGUARDS: { name: string; text: string; without: string; on: Switching; off: Switching; isOn: (settings: Given) => boolean }[] = [
   {
     name: "Heartbeats and the Zombie Killer",
     text: "A run that sends no sign of life for two minutes is a zombie: it fails, or is tried again.",
+    without: "A run whose process dies without a word stays Running until somebody sets its state by hand.",
     on: graphql(`mutation HeartbeatOn($id: UUID!) { enable_flow_heartbeat(input: { flow_id: $id }) { success error } }`),
     off: graphql(`mutation HeartbeatOff($id: UUID!) { disable_flow_heartbeat(input: { flow_id: $id }) { success error } }`),
     isOn: (settings) => settings["heartbeat_enabled"] !== false,
@@ -24,6 +26,7 @@ const SAFEGUARDS: { name: string; text: string; on: Switching; off: Switching; i
   {
     name: "Lazarus",
     text: "A run whose process is gone before a task ran is scheduled again, ten times at most.",
+    without: "A run whose process is gone before a task ran stays Submitted or Running, and does not start again by itself.",
     on: graphql(`mutation LazarusOn($id: UUID!) { enable_flow_lazarus_process(input: { flow_id: $id }) { success error } }`),
     off: graphql(`mutation LazarusOff($id: UUID!) { disable_flow_lazarus_process(input: { flow_id: $id }) { success error } }`),
     isOn: (settings) => settings["lazarus_enabled"] !== false,
@@ -31,6 +34,7 @@ const SAFEGUARDS: { name: string; text: string; on: Switching; off: Switching; i
   {
     name: "Version locking",
     text: "A state is refused when somebody else has changed the run meanwhile: your work runs once and only once.",
+    without: "Two processes that work on the same run may both report its states: the last one wins, and tasks may run twice.",
     on: graphql(`mutation LockOn($id: UUID!) { enable_flow_version_lock(input: { flow_id: $id }) { success error } }`),
     off: graphql(`mutation LockOff($id: UUID!) { disable_flow_version_lock(input: { flow_id: $id }) { success error } }`),
     isOn: (settings) => settings["version_locking_enabled"] === true,
@@ -69,10 +73,17 @@ export function Settings({ slug, flow }: { slug: string; flow: FlowVersion }) {
   );
 }
 
+/** Switched on at once; what is switched off is missed only when it is needed, so that asks first. */
 function Safeguards({ flow }: { flow: FlowVersion }) {
   const { mayWrite } = useSession();
   const [error, setError] = useState<string | null>(null);
+  const [asked, setAsked] = useState<(typeof SAFEGUARDS)[number] | null>(null);
   const settings = { ...(flow.flow_group?.settings as Given), ...(flow.settings as Given) };
+  const switchOn = (safeguard: (typeof SAFEGUARDS)[number]) =>
+    void act(safeguard.on, { id: flow.id }).then(
+      () => setError(null),
+      (reason: Error) => setError(reason.message),
+    );
   return (
     <Card title="Safeguards" span={6}>
       {SAFEGUARDS.map((safeguard) => {
@@ -85,17 +96,17 @@ function Safeguards({ flow }: { flow: FlowVersion }) {
             description={safeguard.text}
             checked={isOn}
             disabled={!mayWrite}
-            onChange={() =>
-              void act(isOn ? safeguard.off : safeguard.on, { id: flow.id }).then(
-                () => setError(null),
-                (reason: Error) => setError(reason.message),
-              )
-            }
+            onChange={() => (isOn ? setAsked(safeguard) : switchOn(safeguard))}
           />
         );
       })}
       <p className="small quiet">A change holds for runs that begin from now on.</p>
       {error && <p className="note fails" role="alert">{error}</p>}
+      {asked && (
+        <Confirmation title={`Switch off ${asked.name}?`} label="Switch off" close={() => setAsked(null)} go={() => act(asked.off, { id: flow.id })} danger>
+          <p>{asked.without}</p>
+        </Confirmation>
+      )}
     </Card>
   );
 }
@@ -125,7 +136,7 @@ function Labels({ flow }: { flow: FlowVersion }) {
       />
       {error && <p className="note fails" role="alert">{error}</p>}
       {mayWrite && (
-        <div className="row" style={{ justifyContent: "flex-end", marginTop: 12 }}>
+        <div className="row ends">
           {ofGroup && (
             <Button variant="default" onClick={() => void send(null)}>
               Use the code's
@@ -169,7 +180,7 @@ function RunConfig({ flow }: { flow: FlowVersion }) {
       />
       {error && <p className="note fails" role="alert">{error}</p>}
       {mayWrite && (
-        <div className="row" style={{ justifyContent: "flex-end", marginTop: 12 }}>
+        <div className="row ends">
           {ofGroup !== null && (
             <Button variant="default" onClick={() => void send(() => null)}>
               Use the code's

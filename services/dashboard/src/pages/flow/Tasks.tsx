@@ -4,6 +4,7 @@ import { graphql } from "../../api/generated";
 import { useLive } from "../../app/live";
 import { Card, Empty, Loaded } from "../../components/basics";
 import { Words } from "../../components/Facts";
+import { Table } from "../../components/Table";
 
 const TASKS = graphql(`
   query TasksOfFlow($flow: uuid!) {
@@ -33,40 +34,32 @@ export function Tasks({ slug, flowId }: { slug: string; flowId: string }) {
           tasks.length === 0 ? (
             <Empty title="This version has no tasks." />
           ) : (
-            <div className="scroll">
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">Task</th>
-                    <th scope="col">Kind</th>
-                    <th scope="col">Starts when</th>
-                    <th scope="col" className="num">Retries</th>
-                    <th scope="col">Tags</th>
-                  </tr>
-                </thead>
-                <tbody>
-                  {tasks.slice(0, MOST).map((task) => (
-                    <tr key={task.id}>
-                      <td>
+            <>
+              <Table
+                rows={tasks.slice(0, MOST)}
+                keyOf={(task) => task.id}
+                columns={[
+                  {
+                    name: "Task",
+                    cell: (task) => (
+                      <>
                         <Link to="/$slug/task/$id" params={{ slug, id: task.id }}>
                           {task.name ?? task.slug}
                         </Link>{" "}
                         <span className="quiet small">
                           {[task.mapped && "mapped", task.is_root_task && "first", task.is_reference_task && "decides the flow's state"].filter(Boolean).join(", ")}
                         </span>
-                      </td>
-                      <td>{task.type?.split(".").pop()}</td>
-                      <td>{task.trigger?.split(".").pop()?.replaceAll("_", " ")}</td>
-                      <td className="num">{task.max_retries}</td>
-                      <td>
-                        <Words words={task.tags} none="" />
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
+                      </>
+                    ),
+                  },
+                  { name: "Kind", cell: (task) => task.type?.split(".").pop() },
+                  { name: "Starts when", cell: (task) => task.trigger?.split(".").pop()?.replaceAll("_", " ") },
+                  { name: "Retries", as: "num", cell: (task) => task.max_retries },
+                  { name: "Tags", cell: (task) => <Words words={task.tags} none="" /> },
+                ]}
+              />
               {tasks.length > MOST && <p className="small quiet">The first {MOST} of {tasks.length.toLocaleString("en")} tasks. The graph shows all.</p>}
-            </div>
+            </>
           )
         }
       </Loaded>

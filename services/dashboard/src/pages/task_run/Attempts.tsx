@@ -1,6 +1,7 @@
 import { usePreferences } from "../../app/preferences";
 import { Empty, When } from "../../components/basics";
 import { State } from "../../components/State";
+import { Table } from "../../components/Table";
 import { attemptsOf } from "../../lib/attempts";
 import { familyOf } from "../../lib/states";
 import { duration } from "../../lib/time";
@@ -29,38 +30,25 @@ export function Attempts({ states, most }: { states: readonly Past[]; most: numb
           />
         ))}
       </div>
-      <div className="scroll">
-        <table className="table">
-          <thead>
-            <tr>
-              <th scope="col">Try</th>
-              <th scope="col">Began</th>
-              <th scope="col" className="num">Waited before</th>
-              <th scope="col" className="num">Took</th>
-              <th scope="col">Ended in</th>
-              <th scope="col">Message</th>
-            </tr>
-          </thead>
-          <tbody>
-            {attempts.map((each) => (
-              <tr key={each.number}>
-                <td>
-                  {each.number} <span className="quiet">of {Math.max(most + 1, attempts.length)}</span>
-                </td>
-                <td>
-                  <When at={new Date(each.from).toISOString()} both />
-                </td>
-                <td className="num">{each.waited === null ? "" : duration(each.waited)}</td>
-                <td className="num">{duration((each.to ?? now) - each.from)}</td>
-                <td>
-                  <State state={each.state} />
-                </td>
-                <td className="wrap">{each.message}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        rows={attempts}
+        keyOf={(each) => String(each.number)}
+        columns={[
+          {
+            name: "Try",
+            cell: (each) => (
+              <>
+                {each.number} <span className="quiet">of {Math.max(most + 1, attempts.length)}</span>
+              </>
+            ),
+          },
+          { name: "Began", cell: (each) => <When at={new Date(each.from).toISOString()} both /> },
+          { name: "Waited before", as: "num", cell: (each) => each.waited !== null && duration(each.waited) },
+          { name: "Took", as: "num", cell: (each) => duration((each.to ?? now) - each.from) },
+          { name: "Ended in", cell: (each) => <State state={each.state} /> },
+          { name: "Message", as: "wrap", cell: (each) => each.message },
+        ]}
+      />
     </>
   );
 }
