@@ -130,7 +130,11 @@ function LogIn({ onDone }: { onDone: () => void }) {
     }
   };
   return (
-    <main id="main" style={{ margin: "12vh auto", maxWidth: 440 }}>
+    <main id="main" className="log-in">
+      <span className="brand">
+        <img src={`${BASE}favicon.svg`} alt="" />
+        Headwater
+      </span>
       <Page title="Log in">
         <form
           className="card"

@@ -30,13 +30,14 @@ export function Filters({ filters, tenant }: { filters: RunFilters; tenant: stri
   const [label, setLabel] = useState(filters.label ?? "");
   useEffect(() => setQ(filters.q ?? ""), [filters.q]);
   useEffect(() => setLabel(filters.label ?? ""), [filters.label]);
-  const set = (changed: Partial<Record<keyof RunFilters, unknown>>) => {
+  const set = (changed: Partial<Record<keyof RunFilters, unknown>>, replace = false) => {
     const next = Object.fromEntries(
       Object.entries({ ...filters, ...changed }).filter(([, value]) => value !== undefined && value !== null && value !== ""),
     );
-    void navigate({ search: next as RunFilters });
+    void navigate({ search: next as RunFilters, replace });
   };
-  const setSoon = useDebouncedCallback((changed: Partial<RunFilters>) => set(changed), 300);
+  // Half a word is no place to go back to.
+  const setSoon = useDebouncedCallback((changed: Partial<RunFilters>) => set(changed, true), 300);
   return (
     <div className="card" style={{ marginBottom: 12 }} role="search" aria-label="Filter the runs">
       <div className="row">

@@ -90,25 +90,27 @@ function Shown({ slug, data }: { slug: string; data: AgentsQuery }) {
     <div className="grid">
       {alone.length > 0 && (
         <Card title="Runs that no live agent can take">
-          <table className="table">
-            <tbody>
-              {alone.map(({ labels, runs, first }) => (
-                <tr key={labels.join()}>
-                  <td style={{ width: 120 }}>
-                    <Link to="/$slug/flow-run/$id" params={{ slug, id: first }}>
-                      {runs} {runs === 1 ? "run" : "runs"}
-                    </Link>
-                  </td>
-                  <td>
-                    <Words words={labels} none="without labels: agents that have some do not take them" />
-                  </td>
-                  <td className="acts">
-                    <Command text={["prefect agent local start", ...labels.map((label) => `--label ${quoted(label)}`)].join(" ")} />
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
+          <div className="scroll">
+            <table className="table">
+              <tbody>
+                {alone.map(({ labels, runs, first }) => (
+                  <tr key={labels.join()}>
+                    <td style={{ width: 120 }}>
+                      <Link to="/$slug/flow-run/$id" params={{ slug, id: first }}>
+                        {runs} {runs === 1 ? "run" : "runs"}
+                      </Link>
+                    </td>
+                    <td>
+                      <Words words={labels} none="without labels: agents that have some do not take them" />
+                    </td>
+                    <td className="acts">
+                      <Command text={["prefect agent local start", ...labels.map((label) => `--label ${quoted(label)}`)].join(" ")} />
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </div>
         </Card>
       )}
       {(["live", "stale", "dead"] as const).map(

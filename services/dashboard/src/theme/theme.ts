@@ -4,6 +4,11 @@ const water: MantineColorsTuple = [
   "#e6f6f8", "#cfe9ee", "#a2d3dd", "#70bccb", "#48a8bb", "#2d9cb1", "#1b8ba1", "#0b6e82", "#075c6e", "#034b5a",
 ];
 
+/** The greys of the dark theme: of the same cool hue as its paper, where Mantine's own are warm. */
+const dark: MantineColorsTuple = [
+  "#e8ecf1", "#c6cdd6", "#a0a9b4", "#75808d", "#3a444f", "#2a313a", "#1d232b", "#14181d", "#0d1014", "#080a0d",
+];
+
 /** What takes something away for good: the red of failures, under white letters in both themes. */
 const alarm: MantineColorsTuple = [
   "#fdecee", "#f8d3d8", "#f0a6af", "#e77886", "#dc4f61", "#cf3247", "#bd2036", "#a8142a", "#8c0d20", "#700817",
@@ -14,7 +19,7 @@ export const theme = createTheme({
   primaryColor: "water",
   primaryShade: 7,
   autoContrast: true,
-  colors: { alarm, water },
+  colors: { alarm, dark, water },
   fontFamily: 'ui-sans-serif, system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif',
   fontFamilyMonospace: 'ui-monospace, "SF Mono", "Cascadia Mono", Menlo, Consolas, monospace',
   fontSizes: { xs: "12px", sm: "13px", md: "14px", lg: "16px", xl: "22px" },
