@@ -138,7 +138,7 @@ function Cell({ slug, runs }: { slug: string; runs: readonly Run[] }): ReactNode
         {more.length > 0 && <span className="quiet">×{more.length + 1}</span>}
       </Link>
     ) : null,
-  ).concat(flows.size > IN_WEEK ? [<span key="more" className="quiet">{flows.size - IN_WEEK} more flows</span>] : []);
+  ).concat(flows.size > IN_WEEK ? [<span key="more" className="quiet">{flows.size - IN_WEEK} more {flows.size - IN_WEEK === 1 ? "flow" : "flows"}</span>] : []);
 }
 
 function Day({ slug, runs, from }: { slug: string; runs: readonly Run[]; from: number }) {

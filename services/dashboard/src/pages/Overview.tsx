@@ -1,5 +1,6 @@
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 
+import { BASE } from "../api/client";
 import { graphql } from "../api/generated";
 import { useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
@@ -152,12 +153,16 @@ function Day({ slug }: { slug: string }) {
 }
 
 function FirstSteps() {
+  const here = `${location.origin}${BASE}`.replace(/\/$/, "");
   return (
     <div className="card">
       <Empty title="There are no flows yet.">
-        <span>Point a Prefect client (0.9 to 1.4) at this server, then register a flow:</span>
-        <Command text={`export PREFECT__CLOUD__API=${location.origin}`} />
-        <Command text="prefect create project 'first'" />
+        <span>Point a Prefect client (0.15 or 1.x) at this server, with your key; where keys are off any text is one:</span>
+        <Command text={`export PREFECT__BACKEND=cloud PREFECT__CLOUD__API=${here} PREFECT__CLOUD__API_KEY=hw_...`} />
+        <span>Let the links that it prints lead here:</span>
+        <Command text={`export PREFECT__SERVER__UI__ENDPOINT=${here}`} />
+        <span>Register a flow:</span>
+        <Command text="prefect create project first" />
         <Command text="prefect register --project first --path flow.py" />
         <span>Then start an agent that runs it:</span>
         <Command text="prefect agent local start" />
