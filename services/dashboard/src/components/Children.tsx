@@ -5,7 +5,7 @@ import { graphql } from "../api/generated";
 import { PagedRuns } from "./RunTable";
 
 const CHILDREN = graphql(`
-  query MappedChildren($where: task_run_bool_exp!, $limit: Int!) {
+  query SiblingsOfTask($where: task_run_bool_exp!, $limit: Int!) {
     runs: task_run(where: $where, order_by: [{ map_index: asc }], limit: $limit) {
       id
       map_index

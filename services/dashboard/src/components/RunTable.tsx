@@ -29,11 +29,10 @@ type Shown<Row> = {
   /** Further columns, before the message. */
   more?: readonly Column<Row>[];
   current?: string;
-  below?: (run: Row) => ReactNode;
 };
 
 /** Runs with their state, when they started, how long they took, and what they say. */
-export function RunTable<Row extends TableRun>({ slug, runs, named, more = [], current, below }: Shown<Row> & { runs: readonly Row[] }) {
+export function RunTable<Row extends TableRun>({ slug, runs, named, more = [], current }: Shown<Row> & { runs: readonly Row[] }) {
   const { now } = usePreferences();
   const columns: readonly Column<Row>[] = [
     ...named,
@@ -47,7 +46,7 @@ export function RunTable<Row extends TableRun>({ slug, runs, named, more = [], c
       cell: (run) => (run.waiting_reason ? <WhyWaiting slug={slug} reason={run.waiting_reason} /> : <Message text={run.state_message} />),
     },
   ];
-  return <Table columns={columns} rows={runs} keyOf={(run) => run.id} current={current} below={below} />;
+  return <Table columns={columns} rows={runs} keyOf={(run) => run.id} current={current} />;
 }
 
 /** A mapped task has ended when its children have; its state says that they were made. */
