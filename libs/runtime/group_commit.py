@@ -251,7 +251,7 @@ class GroupCommit(Generic[Command, Answer]):
         if len(batch) <= 1 or is_outage(error):
             _fail(batch, error)
             return
-        self._log.warning("batch_split", size=len(batch), error=str(error))
+        self._log.warning("batch_committed_one_by_one", size=len(batch), error=str(error))
         loop = asyncio.get_running_loop()
         for index, waiting in enumerate(batch):
             began = loop.time()

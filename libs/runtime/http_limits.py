@@ -32,9 +32,9 @@ class HttpLimits:
     idle_time: timedelta = timedelta(seconds=75)
     """Between requests of one connection."""
     write_time: timedelta = timedelta(seconds=20)
-    """Seconds in which a client must take the next part of its answer."""
+    """In which a client must take the next part of its answer."""
     look_each: timedelta = timedelta(seconds=1)
-    """Seconds between checks of the time limits: their precision."""
+    """Between checks of the time limits: their precision."""
     connections: int = 8_000
     """Connections in total; fewer when descriptors are few."""
     connections_per_address: int = 1_000

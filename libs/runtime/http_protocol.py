@@ -131,7 +131,7 @@ class Protocol(HttpToolsProtocol):
         self.address = self.client[0] if self.client else ""
         self._since = self.loop.time()
         if not self._among.admit(self):
-            self.drop("no_place")
+            self.drop("no_slot")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it, and notify the code that works for this client."""

@@ -68,7 +68,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if self._among.admit(self):
             self.has_request = True
         else:
-            self.drop("no_place")
+            self.drop("no_slot")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget it."""

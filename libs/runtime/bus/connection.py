@@ -140,7 +140,7 @@ class Bus:
             self._starting.result()
         else:
             last = str(self._watch.last_error or "no answer")
-            self._log.warning("bus_start_waits", nats=self._address.hosts, error=last)
+            self._log.warning("nats_start_waits", nats=self._address.hosts, error=last)
 
     async def _begin_serving(self) -> None:
         client = cast("LeanClient", await self.broker.connect())

@@ -106,5 +106,7 @@ class Consuming:
             headers={"Hw-Subject": raw.subject, "Hw-Reason": short},
         )
         metrics.DEAD_LETTERED.labels(durable.name).inc()
-        self._log.error("message_buried", durable=durable.name, subject=raw.subject, reason=reason)
+        self._log.error(
+            "message_dead_lettered", durable=durable.name, subject=raw.subject, reason=reason
+        )
         await raw.term()
