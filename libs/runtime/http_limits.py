@@ -6,14 +6,16 @@ are accepted until descriptors run out. `http_protocol.Protocol` measures; this 
 
 import contextlib
 import resource
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
+from time import monotonic
 from typing import Protocol
 
 # As many as our servers can use; the soft limit is raised to this if the system allows it
 _DESCRIPTORS = 16_384
 _RESERVED = 256  # descriptors for pools, the bus, files and listeners
+_NEW = 1.0  # seconds in which a client is given time to send its head
 _FEWEST = 64  # connections, however few descriptors there are
 
 
@@ -64,9 +66,9 @@ class _Group:
     """Connections that share a limit, oldest first: those of an address, or of an owner."""
 
     open: dict[Connection, None] = field(default_factory=dict)
-    idle: dict[Connection, None] = field(default_factory=dict)
-    """Those of them without a request, and some that have one by now: they are taken out when room is needed, because
-    a request comes a thousand times as often."""
+    idle: dict[Connection, float] = field(default_factory=dict)
+    """Those of them without a request, by the time from which on, and some that have one by now: they are taken out
+    when room is needed, because a request comes a thousand times as often."""
 
 
 class Connections:
@@ -74,11 +76,13 @@ class Connections:
 
     A connection is a stranger's until a handler says whose it is. Strangers are limited by address, known clients by
     owner. So whoever floods from an address cuts off no known client behind the same address, and a newcomer there
-    takes the place of a stranger: of one without a request if there is one, else of the one that came first.
+    takes the slot of a stranger: of one that has been without a request for a while, else of the one that came first.
+    A client that has just come is not dropped before those whose requests wait: it may be a known one.
     """
 
-    def __init__(self, limits: HttpLimits) -> None:
+    def __init__(self, limits: HttpLimits, *, clock: Callable[[], float] = monotonic) -> None:
         self.limits = limits
+        self._clock = clock
         self._most = min(limits.connections, max(_FEWEST, raised_descriptors() - _RESERVED))
         self._of_owner = self._most // 2
         self._groups: dict[Hashable, _Group] = {}
@@ -96,13 +100,16 @@ class Connections:
         """Count a new connection; False when there is no room for it."""
         group = self._groups.get(connection.address) or _Group()
         most = self.limits.connections_per_address
+        before = self._clock() - _NEW
         is_full = most and len(group.open) >= most
-        if is_full and not (_drop_idle(group.idle) or _drop_first(group.open)):
+        if is_full and not (_drop_idle(group.idle, before) or _drop_first(group.open)):
             return False
         strangers, known = self._strangers, self._known
         # A known client that waits for an answer is not dropped for anybody.
         if len(self._group_of) >= self._most and not (
-            _drop_idle(strangers.idle) or _drop_first(strangers.open) or _drop_idle(known.idle)
+            _drop_idle(strangers.idle, before)
+            or _drop_first(strangers.open)
+            or _drop_idle(known.idle, before + _NEW)
         ):
             return False
         self._add(connection, connection.address, group)
@@ -137,8 +144,11 @@ class Connections:
         connection.has_request = False
         group = self._group_of.get(connection)
         if group is not None:
-            group.idle[connection] = None
-            self._all_like(connection).idle[connection] = None
+            now = self._clock()
+            for each in (group, self._all_like(connection)):
+                # To the end: the lists are in the order of these times.
+                each.idle.pop(connection, None)
+                each.idle[connection] = now
             connection.is_listed = True
 
     def has_head(self, connection: Connection) -> None:
@@ -168,17 +178,19 @@ def raised_descriptors() -> int:
     return soft
 
 
-def _drop_idle(*lists: dict[Connection, None]) -> bool:
-    """Drop the first connection without a request; False when there is none."""
-    for listed in lists:
-        while listed:
-            connection = next(iter(listed))
-            if not connection.has_request:
-                # Its protocol tells `remove` at once, so its slot is free.
-                connection.drop()
-                return True
+def _drop_idle(listed: dict[Connection, float], before: float) -> bool:
+    """Drop the first connection that has been without a request since then; False when there is none."""
+    while listed:
+        connection, since = next(iter(listed.items()))
+        if connection.has_request:
             del listed[connection]
             connection.is_listed = False
+        elif since <= before:
+            # Its protocol tells `remove` at once, so its slot is free.
+            connection.drop()
+            return True
+        else:
+            return False
     return False
 
 

@@ -1,6 +1,7 @@
 """Which connections are let in, and which make room for others; no socket is opened."""
 
-from collections.abc import Hashable
+import time
+from collections.abc import Callable, Hashable
 
 from libs.runtime.http_limits import Connections, HttpLimits
 
@@ -24,8 +25,21 @@ class Client:
         """Times are the protocol's."""
 
 
-def connections(*, most: int = 60, of_address: int = 60) -> Connections:
-    return Connections(HttpLimits(connections=most, connections_per_address=of_address))
+class Time:
+    """A clock that is set."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def connections(
+    *, most: int = 60, of_address: int = 60, clock: Callable[[], float] = time.monotonic
+) -> Connections:
+    limits = HttpLimits(connections=most, connections_per_address=of_address)
+    return Connections(limits, clock=clock)
 
 
 def test_who_has_sent_no_head_for_longest_makes_room() -> None:
@@ -70,7 +84,8 @@ def test_a_flood_of_strangers_cuts_off_no_known_client_of_the_same_address() -> 
 
 
 def test_a_newcomer_takes_the_place_of_a_stranger_of_its_address_who_has_no_request() -> None:
-    among = connections(most=60, of_address=3)
+    clock = Time()
+    among = connections(most=60, of_address=3, clock=clock)
     asking, silent = Client(among, "10.0.0.1"), Client(among, "10.0.0.1")
     assert among.admit(asking)
     among.has_head(asking)
@@ -78,6 +93,7 @@ def test_a_newcomer_takes_the_place_of_a_stranger_of_its_address_who_has_no_requ
     other = Client(among, "10.0.0.1")
     assert among.admit(other)
     among.has_head(other)
+    clock.now += 2
 
     assert among.admit(Client(among, "10.0.0.1"))
     assert (asking.is_dropped, silent.is_dropped) == (False, True)
@@ -85,6 +101,29 @@ def test_a_newcomer_takes_the_place_of_a_stranger_of_its_address_who_has_no_requ
     among.has_head(next(iter(set(among) - {asking, other})))
     assert among.admit(Client(among, "10.0.0.1"))
     assert (asking.is_dropped, other.is_dropped) == (True, False)
+
+
+def test_who_has_just_come_is_not_dropped_for_strangers_whose_requests_wait() -> None:
+    clock = Time()
+    among = connections(most=60, of_address=4, clock=clock)
+    waiting = [Client(among, "10.0.0.1") for _ in range(3)]
+    for stranger in waiting:
+        assert among.admit(stranger)
+        among.has_head(stranger)
+    newcomer = Client(among, "10.0.0.1")
+    assert among.admit(newcomer)
+
+    for _ in range(2):
+        another = Client(among, "10.0.0.1")
+        assert among.admit(another)
+        among.has_head(another)
+
+    assert not newcomer.is_dropped
+    assert [stranger.is_dropped for stranger in waiting] == [True, True, False]
+
+    clock.now += 2
+    assert among.admit(Client(among, "10.0.0.1"))
+    assert newcomer.is_dropped
 
 
 def test_one_owner_has_half_of_all_places_and_is_a_stranger_beyond() -> None:
