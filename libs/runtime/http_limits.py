@@ -151,10 +151,6 @@ class Connections:
                 each.idle[connection] = now
             connection.is_listed = True
 
-    def has_head(self, connection: Connection) -> None:
-        """Its head is whole: a request begins. The same as to set `has_request`."""
-        connection.has_request = True
-
     def _add(self, connection: Connection, key: Hashable, group: _Group) -> None:
         self._groups[key] = self._group_of[connection] = group
         group.open[connection] = None

@@ -56,7 +56,7 @@ def known(among: Connections, address: str, owner: str) -> Client:
     """A client whose request is being answered."""
     client = Client(among, address)
     assert among.admit(client)
-    among.has_head(client)
+    client.has_request = True
     assert among.is_of(client, owner)
     return client
 
@@ -77,7 +77,7 @@ def test_a_flood_of_strangers_cuts_off_no_known_client_of_the_same_address() -> 
     strangers = [Client(among, "10.0.0.1") for _ in range(40)]
     for stranger in strangers:
         assert among.admit(stranger)
-        among.has_head(stranger)
+        stranger.has_request = True
 
     assert not client.is_dropped
     assert sum(stranger.is_dropped for stranger in strangers) == 36
@@ -88,17 +88,18 @@ def test_a_newcomer_takes_the_place_of_a_stranger_of_its_address_who_has_no_requ
     among = connections(most=60, of_address=3, clock=clock)
     asking, silent = Client(among, "10.0.0.1"), Client(among, "10.0.0.1")
     assert among.admit(asking)
-    among.has_head(asking)
+    asking.has_request = True
     assert among.admit(silent)
     other = Client(among, "10.0.0.1")
     assert among.admit(other)
-    among.has_head(other)
+    other.has_request = True
     clock.now += 2
 
     assert among.admit(Client(among, "10.0.0.1"))
     assert (asking.is_dropped, silent.is_dropped) == (False, True)
 
-    among.has_head(next(iter(set(among) - {asking, other})))
+    [newest] = set(among) - {asking, other}
+    newest.has_request = True
     assert among.admit(Client(among, "10.0.0.1"))
     assert (asking.is_dropped, other.is_dropped) == (True, False)
 
@@ -109,14 +110,14 @@ def test_who_has_just_come_is_not_dropped_for_strangers_whose_requests_wait() ->
     waiting = [Client(among, "10.0.0.1") for _ in range(3)]
     for stranger in waiting:
         assert among.admit(stranger)
-        among.has_head(stranger)
+        stranger.has_request = True
     newcomer = Client(among, "10.0.0.1")
     assert among.admit(newcomer)
 
     for _ in range(2):
         another = Client(among, "10.0.0.1")
         assert among.admit(another)
-        among.has_head(another)
+        another.has_request = True
 
     assert not newcomer.is_dropped
     assert [stranger.is_dropped for stranger in waiting] == [True, True, False]
@@ -131,14 +132,14 @@ def test_one_owner_has_half_of_all_places_and_is_a_stranger_beyond() -> None:
     clients = [Client(among, f"10.0.0.{n}") for n in range(8)]
     for client in clients:
         assert among.admit(client)
-        among.has_head(client)
+        client.has_request = True
 
     assert [among.is_of(client, "a") for client in clients] == [True] * 4 + [False] * 4
 
     for _ in range(4):
         newcomer = Client(among, "10.0.0.99")
         assert among.admit(newcomer)
-        among.has_head(newcomer)
+        newcomer.has_request = True
     assert [client.is_dropped for client in clients] == [False] * 4 + [True] * 4
 
 
@@ -157,7 +158,7 @@ def test_between_requests_a_client_makes_room_again() -> None:
     among = connections(most=1)
     idle = Client(among, "10.0.0.1")
     assert among.admit(idle)
-    among.has_head(idle)
+    idle.has_request = True
     among.is_idle(idle)
 
     assert among.admit(Client(among, "10.0.0.2"))
@@ -194,7 +195,7 @@ def test_a_closed_connection_is_forgotten_once() -> None:
 
     among.remove(client)
     among.remove(client)
-    among.has_head(client)
+    client.has_request = True
 
     assert len(among) == 0
     assert among._groups == {}
