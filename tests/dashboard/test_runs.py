@@ -240,7 +240,7 @@ async def test_a_word_far_up_in_the_log_is_found_on_the_server_and_shown_in_its_
     assert watched.faults == []
 
 
-async def test_a_log_is_saved_as_it_is_shown(
+async def test_a_log_is_saved_as_the_search_box_says(
     browser: Browser, world: World, tmp_path: Path
 ) -> None:
     watched = await opened(browser, world, "logs")
@@ -248,8 +248,6 @@ async def test_a_log_is_saved_as_it_is_shown(
 
     await page.get_by_label("Text in the log").fill("line 7")
     await page.get_by_text("Only matches").click()
-    # What is shown is what is saved, so the search must have begun.
-    await expect(page.get_by_role("log").get_by_text("line 8 of many")).to_have_count(0)
     await page.get_by_role("button", name="Download").click()
     async with page.expect_download() as download:
         await page.get_by_role("menuitem", name="Text", exact=True).click()

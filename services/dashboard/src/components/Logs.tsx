@@ -57,7 +57,8 @@ export function Logs({ of, flowRunId, isLive, marked }: Props) {
   const tenant = useTenant(undefined)?.id ?? null;
   const box = useRef<HTMLInputElement>(null);
   useKey("f", "Search in the log", () => box.current?.focus());
-  const filter = { level, text: onlyMatches ? asked : "", taskRunId };
+  // What is in the box is saved, also while the search for it waits for the end of typing.
+  const filter = { level, text: onlyMatches ? text.trim() : "", taskRunId };
   const files = (["text", "ndjson"] as const).flatMap((format) =>
     [false, true].map((gzip) => ({
       label: `${format === "text" ? "Text" : "NDJSON"}${gzip ? ", compressed" : ""}`,
