@@ -7,11 +7,12 @@ One PostgreSQL schema per owning service: `registry.flow`, `runs.flow_run`, and 
 registers every table on `metadata`.
 """
 
-from libs.schema import gateway, heartbeat, lazarus, registry, runs, scheduler, slots
+from libs.schema import automations, gateway, heartbeat, lazarus, registry, runs, scheduler, slots
 from libs.schema.base import OWNERS, metadata, shown_columns
 
 __all__ = [
     "OWNERS",
+    "automations",
     "gateway",
     "heartbeat",
     "lazarus",

@@ -59,6 +59,7 @@ DEFINER_FUNCTIONS: dict[str, tuple[str, ...]] = {
     "registry.share_free_flows(uuid[])": ("runs",),
     "runs.ensure_partitions(timestamptz, int)": ("runs",),
     "runs.drop_partitions(text, timestamptz)": ("runs",),
+    "runs.share_free_flow_runs(uuid[])": ("automations",),
 }
 
 

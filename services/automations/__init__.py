@@ -1,6 +1,6 @@
 """Automations: what is done when something happens. There is none yet, so this service starts, is ready and waits.
 
-**Owns** the schema `automations`, which has no table. **Reads** and **proposes** nothing.
+**Owns** the schema `automations` (hooks, actions, SLAs, deliveries). **Reads** and **proposes** nothing.
 
 * *NATS or PostgreSQL gone:* it is not ready, and ready again when they are back.
 * *Killed, paused or run twice:* nothing is lost, since it holds nothing.

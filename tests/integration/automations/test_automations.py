@@ -47,5 +47,5 @@ async def test_it_is_ready_and_shows_metrics_with_its_own_role_and_user(database
 async def test_it_has_no_work_that_would_cost_anything(database: Database) -> None:
     service = automations_on(database, "nats://nowhere", health_port=0)
 
-    assert [loop.name for loop in service.loops] == ["pulse"]
+    assert [loop.name for loop in service.loops] == ["departed_tenants", "pulse"]
     assert service.bus.subscriptions == []

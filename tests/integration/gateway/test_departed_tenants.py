@@ -96,8 +96,7 @@ async def test_every_table_is_emptied_of_the_tenant_and_of_nobody_else(
     assert answer[0]["extensions"]["code"] == "UNAUTHENTICATED"
     assert await left(stack, doomed) == {*KEPT}
     assert await left(stack, other) == {table.fullname for table in TABLES}
-    # This service has no table yet. Take it out here when it has one.
-    assert {table.schema for table in TABLES} == {*OWNERS} - {"automations"}
+    assert {table.schema for table in TABLES} == {*OWNERS}
 
 
 async def test_a_writer_who_is_under_way_finds_no_tenant(stack: Stack, gateway: Gateway) -> None:

@@ -1,0 +1,242 @@
+"""Tables that the automations own: hooks, actions, SLAs with their deadlines, and deliveries with their attempts."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKeyConstraint,
+    Index,
+    PrimaryKeyConstraint,
+    UniqueConstraint,
+    text,
+)
+from sqlmodel import Field, SQLModel
+
+from libs.schema.base import (
+    Stamped,
+    document,
+    flag,
+    key,
+    maybe_document,
+    maybe_timestamptz,
+    number,
+    timestamptz,
+)
+
+SCHEMA = "automations"
+
+
+class Ruleset(SQLModel, table=True):
+    """The version of a tenant's hooks, actions and SLAs together: each change of one adds 1 in its transaction.
+
+    Replicas keep hooks in memory, and compare this number in the transaction in which they use them. Its row is also
+    the lock under which a tenant's hooks are counted.
+    """
+
+    __tablename__ = "ruleset"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    tenant_id: UUID = key()
+    version: int = Field(
+        sa_type=BigInteger, nullable=False, sa_column_kwargs={"server_default": text("0")}
+    )
+
+
+class Action(Stamped, table=True):
+    """What is done when a hook fires. `action_config` is the inner object of `create_action`'s config.
+
+    `sealed` holds, sealed, what must never be read back: a URL with a credential in it.
+    """
+
+    __tablename__ = "action"
+    __table_args__ = (Index(None, "tenant_id"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    name: str | None = None
+    action_type: str
+    action_config: dict[str, Any] = document("{}")
+    sealed: bytes | None = None
+    created_by: UUID | None = None
+
+
+class Hook(Stamped, table=True):
+    """Which events lead to an action. `event_tags` is an object of arrays: `{"state": ["Failed"], "flow_group_id":
+    ["..."]}`; without `flow_group_id` every flow counts.
+
+    `conditions` and `throttle` are empty unless given (ARCHITECTURE.md, automations).
+    """
+
+    __tablename__ = "hook"
+    __table_args__ = (
+        ForeignKeyConstraint(["action_id"], ["automations.action.id"], ondelete="CASCADE"),
+        Index(None, "tenant_id"),
+        Index(None, "action_id"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    name: str | None = None
+    event_type: str
+    event_tags: dict[str, Any] = document("{}")
+    conditions: dict[str, Any] = document("{}")
+    throttle: dict[str, Any] | None = maybe_document()
+    is_active: bool = flag(default=True)
+    action_id: UUID
+    created_by: UUID | None = None
+
+
+class FlowSlaConfig(Stamped, table=True):
+    """A promise about runs: started so many seconds after the scheduled start, or finished so many after the start."""
+
+    __tablename__ = "flow_sla_config"
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('SCHEDULED_NOT_STARTED', 'STARTED_NOT_FINISHED')", name="kind_is_known"
+        ),
+        CheckConstraint("duration_seconds > 0", name="duration_is_positive"),
+        Index(None, "tenant_id"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    kind: str
+    duration_seconds: int
+
+
+class FlowGroupSla(Stamped, table=True):
+    """A flow group that an SLA holds for. Only deadlines after `created` count."""
+
+    __tablename__ = "flow_group_sla"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["flow_sla_config_id"], ["automations.flow_sla_config.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("flow_sla_config_id", "flow_group_id"),
+        Index(None, "flow_group_id"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    flow_sla_config_id: UUID
+    flow_group_id: UUID
+
+
+class SlaDeadline(SQLModel, table=True):
+    """When a run breaks an SLA, unless it has moved on by then. `id` is the id of the event if it does.
+
+    UNIQUE(flow_sla_config_id, flow_run_id, attempt): an attempt breaks an SLA once. An attempt is the version of the
+    run's last Scheduled state. `run_version` is the run's version when this was planned: a run that is still at it is
+    not looked at again. A deadline that was met is deleted; one that `fired` stays until the run has finished.
+    """
+
+    __tablename__ = "sla_deadline"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["flow_sla_config_id"], ["automations.flow_sla_config.id"], ondelete="CASCADE"
+        ),
+        UniqueConstraint("flow_sla_config_id", "flow_run_id", "attempt"),
+        Index("sla_deadline_due_idx", "due", postgresql_where=text("fired IS NULL")),
+        Index(None, "flow_run_id"),
+        {"schema": SCHEMA},
+    )
+
+    id: UUID = key()
+    tenant_id: UUID
+    flow_sla_config_id: UUID
+    flow_run_id: UUID
+    attempt: int
+    run_version: int
+    due: datetime = timestamptz()
+    fired: datetime | None = maybe_timestamptz()
+
+
+class AgentSla(SQLModel, table=True):
+    """Whether the agents of a config were found healthy, and since when. A config that was never used has no row."""
+
+    __tablename__ = "agent_sla"
+    __table_args__ = ({"schema": SCHEMA},)
+
+    agent_config_id: UUID = key()
+    tenant_id: UUID
+    is_healthy: bool
+    changed: datetime = timestamptz()
+
+
+class Delivery(SQLModel, table=True):
+    """One thing that is owed for an event: an action, or a cloud hook, of one tenant. Sent at least once.
+
+    `dedup` is a digest of the action (or cloud hook) and the event: two hooks with one action owe it once. `event` is
+    the flat map of the variables that templates may name. `chain` are the ids of the hooks that led to this event.
+    `status`: pending, delivered, failed, muted or switched_off. `lease` is the worker's that has it, until
+    `leased_until`. `receiver` is the host that it goes to. Actions and hooks may be deleted before, so no foreign keys.
+    """
+
+    __tablename__ = "delivery"
+    __table_args__ = (
+        UniqueConstraint("dedup"),
+        CheckConstraint(
+            "status IN ('pending', 'delivered', 'failed', 'muted', 'switched_off')",
+            name="status_is_known",
+        ),
+        CheckConstraint("action_id IS NULL OR cloud_hook_id IS NULL", name="one_addressee"),
+        Index("delivery_due_idx", "due", postgresql_where=text("status = 'pending'")),
+        Index("delivery_tenant_created_idx", "tenant_id", text("created DESC")),
+        Index(None, "created"),
+        {"schema": SCHEMA},
+    )  # fmt: skip
+
+    id: UUID = key()
+    tenant_id: UUID
+    action_id: UUID | None = None
+    hook_id: UUID | None = None
+    cloud_hook_id: UUID | None = None
+    event_id: UUID
+    event_type: str
+    event: dict[str, Any] = document()
+    dedup: str
+    chain: list[str] = document("[]")
+    status: str = Field(default="pending", sa_column_kwargs={"server_default": text("'pending'")})
+    attempts: int = number(0)
+    due: datetime = timestamptz(default_now=True)
+    lease: UUID | None = None
+    leased_until: datetime | None = maybe_timestamptz()
+    receiver: str | None = None
+    last_error: str | None = None
+    created: datetime = timestamptz(default_now=True)
+    finished: datetime | None = maybe_timestamptz()
+
+
+class DeliveryAttempt(SQLModel, table=True):
+    """One try of a delivery. `status` is the receiver's, `answer` the first KiB of what it said."""
+
+    __tablename__ = "delivery_attempt"
+    __table_args__ = (
+        ForeignKeyConstraint(["delivery_id"], ["automations.delivery.id"], ondelete="CASCADE"),
+        UniqueConstraint("delivery_id", "number"),
+        {"schema": SCHEMA},
+    )
+
+    id: UUID = key()
+    delivery_id: UUID
+    tenant_id: UUID
+    number: int
+    started: datetime = timestamptz()
+    latency_ms: int
+    status: int | None = None
+    answer: str | None = None
+    error: str | None = None
+
+
+class Receiver(SQLModel, table=True):
+    """A host that deliveries of a tenant go to: its failures in a row, and until when nothing is sent to it."""
+
+    __tablename__ = "receiver"
+    __table_args__ = (PrimaryKeyConstraint("tenant_id", "host"), {"schema": SCHEMA})
+
+    tenant_id: UUID
+    host: str
+    failures: int = number(0)
+    opened_until: datetime | None = maybe_timestamptz()
