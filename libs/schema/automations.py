@@ -43,6 +43,8 @@ class Ruleset(SQLModel, table=True):
     version: int = Field(
         sa_type=BigInteger, nullable=False, sa_column_kwargs={"server_default": text("0")}
     )
+    swept: datetime = timestamptz(default_now=True)
+    """Until when the ledger's histories were searched for changes whose events were lost."""
 
 
 class Action(Stamped, table=True):
@@ -169,7 +171,8 @@ class Delivery(SQLModel, table=True):
     """One thing that is owed for an event: an action, or a cloud hook, of one tenant. Sent at least once.
 
     `dedup` is a digest of the action (or cloud hook) and the event: two hooks with one action owe it once. `event` is
-    the flat map of the variables that templates may name. `chain` are the ids of the hooks that led to this event.
+    the flat map of the variables that templates may name. The id of a state change is the MD5 of `<flow run>:<version>`,
+    so that its event and the ledger's history name the same one. `chain` are the ids of the hooks that led to this event.
     `status`: pending, delivered, failed, muted or switched_off. `lease` is the worker's that has it, until
     `leased_until`. `receiver` is the host that it goes to. Actions and hooks may be deleted before, so no foreign keys.
     """
@@ -185,6 +188,7 @@ class Delivery(SQLModel, table=True):
         Index("delivery_due_idx", "due", postgresql_where=text("status = 'pending'")),
         Index("delivery_tenant_created_idx", "tenant_id", text("created DESC")),
         Index(None, "created"),
+        Index(None, "event_id"),
         {"schema": SCHEMA},
     )  # fmt: skip
 

@@ -39,6 +39,7 @@ def _make_rules() -> None:
         CREATE TABLE automations.ruleset (
             tenant_id UUID NOT NULL,
             version BIGINT DEFAULT 0 NOT NULL,
+            swept TIMESTAMP WITH TIME ZONE DEFAULT now() NOT NULL,
             CONSTRAINT ruleset_pkey PRIMARY KEY (tenant_id)
         )
         """
@@ -196,6 +197,7 @@ def _make_deliveries() -> None:
         """
     )
     op.execute("CREATE INDEX delivery_created_idx ON automations.delivery (created)")
+    op.execute("CREATE INDEX delivery_event_id_idx ON automations.delivery (event_id)")
     op.execute(
         "CREATE INDEX delivery_due_idx ON automations.delivery (due) WHERE status = 'pending'"
     )
