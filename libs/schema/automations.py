@@ -171,10 +171,11 @@ class Delivery(SQLModel, table=True):
     """One thing that is owed for an event: an action, or a cloud hook, of one tenant. Sent at least once.
 
     `dedup` is a digest of the action (or cloud hook) and the event: two hooks with one action owe it once. `event` is
-    the flat map of the variables that templates may name. The id of a state change is the MD5 of `<flow run>:<version>`,
-    so that its event and the ledger's history name the same one. `chain` are the ids of the hooks that led to this event.
-    `status`: pending, delivered, failed, muted or switched_off. `lease` is the worker's that has it, until
-    `leased_until`. `receiver` is the host that it goes to. Actions and hooks may be deleted before, so no foreign keys.
+    the flat map of the variables that templates may name. The id of a state change is the MD5 of
+    `<flow run>:<version>`, so that its event and the ledger's history name the same one. `chain` are the ids of the
+    hooks that led to this event. `status`: pending, delivered, failed, muted or switched_off. `lease` is the worker's
+    that has it, until `leased_until`. `receiver` is the host that it goes to; `headwater` for actions on runs, which
+    are commands to our own services. Actions and hooks may be deleted before, so no foreign keys.
     """
 
     __tablename__ = "delivery"
