@@ -15,16 +15,19 @@ from services.registry.handlers.versions import claim_group, group_name_of, make
 from services.registry.unit_of_work import UnitOfWork
 
 
-async def begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
-    """Make a draft, or find the one that the same registration has just made; the caller holds the project."""
+async def find(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply | None:
+    """The draft that the same registration has just made. From here on others of this name wait."""
     at = (work.connection, work.tenant_id)
-    if entry.idempotency_key:
-        # Two concurrent registrations must find each other; a group that the client names may not exist yet either.
-        await store.hold_flow_name(*at, entry.project_id, entry.name)
-        if found := await draft_store.same_draft(*at, entry, flow, touched_within=SHARED_FOR):
-            return FlowRegisteredReply(id=found, existing=True)
+    # Two concurrent registrations must find each other; a group that the client names may not exist yet either.
+    await store.hold_flow_name(*at, entry.project_id, entry.name)
+    found = await draft_store.same_draft(*at, entry, flow, touched_within=SHARED_FOR)
+    return FlowRegisteredReply(id=found, existing=True) if found else None
+
+
+async def begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
+    """Make a draft; the caller holds the project."""
     draft_id = work.ids()
-    await draft_store.insert_draft(*at, draft_id, entry, flow)
+    await draft_store.insert_draft(work.connection, work.tenant_id, draft_id, entry, flow)
     return FlowRegisteredReply(id=draft_id)
 
 

@@ -151,11 +151,23 @@ def _entry(command: RegisterFlow, project_id: UUID, name: str) -> Entry:
 
 async def _begin(work: UnitOfWork, entry: Entry, flow: NewFlow) -> FlowRegisteredReply:
     """Answer with the version that has the key, or with a draft. No group is made yet."""
-    if entry.idempotency_key and (name := await group_name_of(work, entry)) is not None:
-        group = await group_store.group_named(work.connection, work.tenant_id, name)
-        if group is not None and (existing := await _existing(work, entry, group)):
-            return existing
-    return await drafts.begin(work, entry, flow)
+    if not entry.idempotency_key:
+        return await drafts.begin(work, entry, flow)
+    if existing := await _version_with_key(work, entry):
+        return existing
+    if draft := await drafts.find(work, entry, flow):
+        return draft
+    # The draft may have become a version between the two: its last piece does not wait for those who begin. Whoever
+    # finds no draft any more finds the version, since both changed in one commit.
+    return await _version_with_key(work, entry) or await drafts.begin(work, entry, flow)
+
+
+async def _version_with_key(work: UnitOfWork, entry: Entry) -> FlowRegisteredReply | None:
+    name = await group_name_of(work, entry)
+    if name is None:
+        return None
+    group = await group_store.group_named(work.connection, work.tenant_id, name)
+    return await _existing(work, entry, group) if group else None
 
 
 async def _existing(work: UnitOfWork, entry: Entry, group: Group) -> FlowRegisteredReply | None:

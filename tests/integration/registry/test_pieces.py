@@ -11,7 +11,9 @@ from libs.contracts import registry as contracts
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
 from libs.runtime import faults
+from services.registry import store
 from tests.integration.registry.office import Office, upkeep
+from tests.support.eventually import eventually
 from tests.support.serialized_flows import (
     a_flow,
     a_schedule,
@@ -340,6 +342,31 @@ async def test_thirty_registrations_in_pieces_with_one_key_make_one_version(
     assert len(set(made)) == 1
     assert await numbers(office) == [(1, False)]
     assert len(await office.tasks(made[0])) == 4
+
+
+async def test_who_begins_while_the_last_piece_comes_is_answered_with_the_version(
+    office: Office,
+) -> None:
+    flow_id = await office.begin(
+        without_parts(a_diamond()), idempotency_key="k", version_group_id="shared"
+    )
+    await office.add_tasks(flow_id, a_diamond()["tasks"])
+    async with office.stack.admin_pool.acquire() as other, other.transaction():
+        await store.hold_flow_name(other, office.tenant_id, office.project_id, a_diamond()["name"])
+        late = asyncio.create_task(
+            office.begin(without_parts(a_diamond()), idempotency_key="k", version_group_id="shared")
+        )
+        # It has found neither a version nor a draft yet.
+        await eventually(
+            lambda: other.fetchval(
+                "SELECT true FROM pg_locks WHERE locktype = 'advisory' AND NOT granted "
+                "AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+            )
+        )
+        await office.add_edges(flow_id, diamond())
+
+    assert await late == flow_id
+    assert await numbers(office) == [(1, False)]
 
 
 # What is never finished
