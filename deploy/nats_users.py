@@ -43,7 +43,9 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
         *(
             s
             for s in subjects.ALL
-            if s.template.startswith(("hw.rpc.registry.", "hw.rpc.runs.", "hw.rpc.scheduler."))
+            if s.template.startswith(
+                ("hw.rpc.registry.", "hw.rpc.runs.", "hw.rpc.scheduler.", "hw.rpc.automations.")
+            )
         ),
         subjects.LINES,
         subjects.BEAT,
@@ -72,7 +74,10 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
     ),
     "heartbeat": (subjects.FLOW_RUN_ZOMBIE_DETECTED,),
     "lazarus": (subjects.WORK_RESCHEDULE,),
-    "automations": (),
+    "automations": (
+        # Only the automations may have secrets opened.
+        *(s for s in subjects.ALL if s.template.startswith("hw.rpc.gateway.")),
+    ),
     AGENTS: agent_access.SAYS,
 }
 """The publications of each user. Answers, acknowledgements and the DLQ are added for consumers."""
@@ -81,7 +86,12 @@ OF_ITSELF = (subjects.SIG_SERVICE_ALIVE,)
 """The publications of every service, about itself only."""
 
 HEARS: dict[str, tuple[Subject, ...]] = {
-    "gateway": (subjects.SIG_KEY_CHANGED, subjects.SIG_CHANGED, subjects.SIG_SERVICE_ALIVE),
+    "gateway": (
+        *(s for s in subjects.ALL if s.template.startswith("hw.rpc.gateway.")),
+        subjects.SIG_KEY_CHANGED,
+        subjects.SIG_CHANGED,
+        subjects.SIG_SERVICE_ALIVE,
+    ),
     "registry": (*(s for s in subjects.ALL if s.template.startswith("hw.rpc.registry.")),),
     "runs": (
         *(s for s in subjects.ALL if s.template.startswith("hw.rpc.runs.")),
@@ -91,6 +101,7 @@ HEARS: dict[str, tuple[Subject, ...]] = {
     ),
     "scheduler": (subjects.PREVIEW_SCHEDULE,),
     "heartbeat": (subjects.BEAT, subjects.SIG_TASK_BEAT, subjects.SIG_SERVICE_ALIVE),
+    "automations": (*(s for s in subjects.ALL if s.template.startswith("hw.rpc.automations.")),),
     AGENTS: agent_access.HEARS,
 }
 """Direct subscriptions of each. Streams are read through durables, which need no subscription to their subjects."""

@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from libs.contracts import agents, alive, heartbeat, registry, runs, scheduler, subjects
+from libs.contracts import (
+    agents,
+    alive,
+    deliveries,
+    gateway,
+    heartbeat,
+    registry,
+    runs,
+    scheduler,
+    subjects,
+)
 from libs.contracts.base import Event, Message, Rpc
 from libs.contracts.subjects import Subject
 
@@ -28,7 +38,7 @@ EMPTY: dict[Subject, str] = {
 }
 """Subjects that say everything by themselves, and what."""
 
-_MODULES = (agents, heartbeat, registry, runs, scheduler)
+_MODULES = (agents, deliveries, gateway, heartbeat, registry, runs, scheduler)
 
 
 def verbs() -> list[Rpc[Any, Any]]:

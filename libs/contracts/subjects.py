@@ -77,6 +77,16 @@ AGENT_RENEW = Subject("hw.rpc.agents.{tenant_id}.renew")
 AGENT_REPORT = Subject("hw.rpc.agents.{tenant_id}.report")
 AGENT_DRAIN = Subject("hw.rpc.agents.{tenant_id}.drain")
 
+# Requests to the automations, about deliveries
+TEST_ACTION = Subject("hw.rpc.automations.test_action")
+TEST_CLOUD_HOOK = Subject("hw.rpc.automations.test_cloud_hook")
+REDELIVER = Subject("hw.rpc.automations.redeliver")
+
+# Requests of the automations to the gateway, which alone reads secrets and writes inboxes
+OPEN_SECRETS = Subject("hw.rpc.gateway.open_secrets")
+ADD_MESSAGE = Subject("hw.rpc.gateway.add_message")
+SWITCH_OFF_CLOUD_HOOK = Subject("hw.rpc.gateway.switch_off_cloud_hook")
+
 # Work that must happen
 WORK_CREATE_SCHEDULED = Subject("hw.work.runs.create_scheduled.{flow_id}")
 WORK_CLEAR_SCHEDULED = Subject("hw.work.runs.clear_scheduled.{flow_id}")

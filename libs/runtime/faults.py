@@ -24,6 +24,7 @@ class Point(StrEnum):
     SCHEDULER_BEFORE_PROPOSE = "scheduler_before_propose"
     HEARTBEAT_BEFORE_PROPOSE = "heartbeat_before_propose"
     LAZARUS_BEFORE_PROPOSE = "lazarus_before_propose"
+    AUTOMATIONS_AFTER_SEND_BEFORE_RECORD = "automations_after_send_before_record"
 
 
 class InjectedFaultError(Exception):

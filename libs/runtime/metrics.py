@@ -230,6 +230,22 @@ DISTRESSED = Gauge(
     "headwater_distressed_runs", "Runs that the last pass of Lazarus found without progress"
 )
 
+# Automations
+
+DELIVERY_TRIES = Counter(
+    "headwater_delivery_tries",
+    "Tries to deliver something to a receiver, by what the delivery is after it (pending: it is tried again)",
+    ["status"],
+)
+DELIVERY_SECONDS = Histogram(
+    "headwater_delivery_seconds",
+    "Time from an event until its receiver has it, of deliveries that arrived at the first try",
+    buckets=(*_FAST, 30.0, 60.0),
+)
+DELIVERY_LAG = Gauge(
+    "headwater_delivery_lag_seconds", "How long the oldest due delivery has waited for a worker"
+)
+
 
 def observer(histogram: Histogram) -> Callable[[float], None]:
     """`observe` of a histogram whose labels are chosen, for hot paths of an event loop; not for threads.

@@ -1,10 +1,19 @@
 """The automations, put together."""
 
+import asyncio
+from datetime import timedelta
 from typing import ClassVar
 
+from libs.runtime.clock import Clock, utc_now
+from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
 from services.automations import subscribers
+from services.automations.delivery.deliveries import Deliveries
+from services.automations.delivery.settings import DeliverySettings
 from services.automations.settings import AutomationsSettings
+
+_REST = timedelta(milliseconds=20)
+"""Between two looks for due deliveries: one costs the same for one delivery as for a hundred."""
 
 
 class Automations(Service):
@@ -12,9 +21,40 @@ class Automations(Service):
 
     name: ClassVar[str] = "automations"
 
+    def __init__(
+        self,
+        settings: AutomationsSettings,
+        *,
+        delivery: DeliverySettings | None = None,
+        clock: Clock = utc_now,
+        ids: NewId = new_id,
+    ) -> None:
+        super().__init__(settings, clock=clock, ids=ids)
+        delivery = delivery or DeliverySettings()
+        self.deliveries = Deliveries(
+            self.database,
+            self.bus,
+            delivery,
+            public_url=settings.public_url,
+            run_actions=None,
+            ids=ids,
+            clock=clock,
+            monotonic=lambda: asyncio.get_running_loop().time(),
+            log=self.log,
+        )
+        worker = self.deliveries.worker
+        loop = self.add_loop("deliveries", interval=delivery.tick, tick=worker.tick, rest=_REST)
+        worker.more = loop.poke
+        self.add_duties(self.deliveries.duties())
+
     def declare(self) -> None:
         """Say what it listens to."""
-        self.bus.include(subscribers.router(self.name))
+        self.bus.include(subscribers.router(self.name, self.deliveries))
+
+    async def stop(self) -> None:
+        """First the tries under way: they need the bus."""
+        await self.deliveries.stop()
+        await super().stop()
 
 
 def build(settings: AutomationsSettings) -> Automations:

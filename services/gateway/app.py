@@ -14,6 +14,7 @@ from services.gateway.api import Api, Resources
 from services.gateway.bootstrap import bootstrap
 from services.gateway.bulk.store import BulkStore
 from services.gateway.bulk.worker import BulkWorker
+from services.gateway.for_automations import ForAutomations
 from services.gateway.health.board import Board, as_json
 from services.gateway.log_copies import LogCopies
 from services.gateway.loops import duties
@@ -21,6 +22,7 @@ from services.gateway.push import Push
 from services.gateway.read_pools import ReadPools
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
+from services.gateway.vault import Vault
 
 
 class Gateway(Service):
@@ -75,6 +77,7 @@ class Gateway(Service):
             subscribers.router(
                 self.name, lambda: self._api.authenticator, logins,
                 push=self._push, hear=self._board.hear,
+                for_automations=ForAutomations(self._store, Vault(self._settings.pepper)),
             )
         )  # fmt: skip
 

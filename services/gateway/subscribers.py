@@ -7,10 +7,12 @@ from uuid import UUID
 from faststream import Path
 from nats.aio.msg import Msg
 
-from libs.contracts import streams, subjects
+from libs.contracts import gateway, streams, subjects
 from libs.contracts.alive import ServiceAlive, read_alive
+from libs.contracts.base import Applied
 from libs.runtime.bus import Benchmark, Router
 from services.gateway.agent_logins import AgentLogins
+from services.gateway.for_automations import ForAutomations
 from services.gateway.identity import Authenticator, KeyAuthenticator
 from services.gateway.push import Push
 
@@ -22,6 +24,7 @@ def router(
     *,
     push: Push,
     hear: Callable[[str, ServiceAlive], None],
+    for_automations: ForAutomations,
 ) -> Router:
     """`logins` is None if NATS has no auth callout. `hear` keeps what services say of themselves."""
     router = Router(service)
@@ -44,6 +47,18 @@ def router(
     async def on_alive(service: Annotated[str, Path()], said: bytes) -> None:
         """Every service says every few seconds how it is; one that is silent is dead (`services.gateway.health`)."""
         hear(service, read_alive(said))
+
+    @router.verb(gateway.OPEN_SECRETS)
+    async def open_secrets(request: gateway.OpenSecrets) -> gateway.OpenedSecrets:
+        return await for_automations.open_secrets(request)
+
+    @router.verb(gateway.ADD_MESSAGE)
+    async def add_message(request: gateway.AddMessage) -> Applied:
+        return await for_automations.add_message(request)
+
+    @router.verb(gateway.SWITCH_OFF_CLOUD_HOOK)
+    async def switch_off_cloud_hook(request: gateway.SwitchOffCloudHook) -> Applied:
+        return await for_automations.switch_off_cloud_hook(request)
 
     if logins is not None:
 

@@ -6,6 +6,7 @@ Each method is one statement or one transaction.
 from services.gateway.store.audit import AuditRows
 from services.gateway.store.base import tenant_not_found
 from services.gateway.store.keys import KeyRows, Member, MembershipRows
+from services.gateway.store.notices import NoticeRows
 from services.gateway.store.people import SERVICE, USER, PeopleRows, Person
 from services.gateway.store.runs import RunRows, Usage
 from services.gateway.store.tenants import Tenant, TenantRows
@@ -14,5 +15,7 @@ from services.gateway.store.values import ValueRows
 __all__ = ["SERVICE", "USER", "Member", "Person", "Store", "Tenant", "Usage", "tenant_not_found"]
 
 
-class Store(TenantRows, KeyRows, MembershipRows, PeopleRows, ValueRows, RunRows, AuditRows):
+class Store(
+    TenantRows, KeyRows, MembershipRows, PeopleRows, ValueRows, RunRows, AuditRows, NoticeRows
+):
     """All of them over one pool, as requests use them."""

@@ -51,6 +51,14 @@ class ValueRows(Rows):
         )
         return sealed
 
+    async def sealed_secrets(self, tenant_id: UUID, names: list[str]) -> dict[str, bytes]:
+        """The sealed values of those that exist, by name."""
+        rows = await self._database.pool.fetch(
+            "SELECT name, value FROM gateway.secret WHERE tenant_id = $1 AND name = ANY ($2)",
+            tenant_id, names,
+        )  # fmt: skip
+        return {row["name"]: row["value"] for row in rows}
+
     async def secret_names(self, tenant_id: UUID) -> list[str]:
         """The names of the tenant's secrets, in order."""
         rows = await self._database.pool.fetch(

@@ -1,4 +1,4 @@
-"""The automations, of which there is none yet: the service starts, is ready, shows metrics and stops."""
+"""The automations as a process: the service starts, is ready, shows metrics and stops."""
 
 import httpx
 
@@ -42,10 +42,3 @@ async def test_it_is_ready_and_shows_metrics_with_its_own_role_and_user(database
     assert ready.json()["reasons"] == []
     assert health.status_code == 200
     assert refused == []
-
-
-async def test_it_has_no_work_that_would_cost_anything(database: Database) -> None:
-    service = automations_on(database, "nats://nowhere", health_port=0)
-
-    assert [loop.name for loop in service.loops] == ["departed_tenants", "pulse"]
-    assert service.bus.subscriptions == []

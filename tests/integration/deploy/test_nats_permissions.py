@@ -30,6 +30,7 @@ MAY_SAY = {
         "hw.rpc.registry.",
         "hw.rpc.runs.",
         "hw.rpc.scheduler.",
+        "hw.rpc.automations.",
         "hw.lines.",
         "hw.beat.",
         "hw.sig.heartbeat.task.",
@@ -50,18 +51,23 @@ MAY_SAY = {
     ),
     "heartbeat": ("hw.evt.flow_run.zombie_detected.",),
     "lazarus": ("hw.work.runs.reschedule.",),
-    "automations": (),
+    "automations": ("hw.rpc.gateway.",),
     "provision": (),
 }
 
 MAY_HEAR = {
-    "gateway": ("hw.sig.gateway.key_changed.", "hw.sig.runs.changed.", "hw.sig.service.alive."),
+    "gateway": (
+        "hw.rpc.gateway.",
+        "hw.sig.gateway.key_changed.",
+        "hw.sig.runs.changed.",
+        "hw.sig.service.alive.",
+    ),
     "registry": ("hw.rpc.registry.",),
     "runs": ("hw.rpc.runs.", "hw.rpc.agents.", "hw.log.", "hw.sig.runs.due."),
     "scheduler": ("hw.rpc.scheduler.",),
     "heartbeat": ("hw.beat.", "hw.sig.heartbeat.task.", "hw.sig.service.alive."),
     "lazarus": (),
-    "automations": (),
+    "automations": ("hw.rpc.automations.",),
     "provision": (),
 }
 

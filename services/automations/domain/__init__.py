@@ -1,0 +1,1 @@
+"""The rules of the automations: pure, without I/O, clock or chance."""
