@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
+from services.gateway.fair_queue import Owner
 from services.gateway.off_loop import OffLoop
 from services.gateway.requests import (
     BadRequestError,
@@ -18,7 +19,7 @@ from services.gateway.requests import (
     operations_in,
     operations_in_large,
 )
-from services.gateway.shares import Owner, Shares
+from services.gateway.shares import Shares
 
 TINY = 16 * 1024  # bytes; nearly all requests. Parsed within 1 ms, whatever they hold
 SMALL = 256 * 1024  # bytes; parsed within 2 ms

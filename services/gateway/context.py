@@ -18,6 +18,7 @@ from services.gateway import compat
 from services.gateway.budget import Budget
 from services.gateway.bulk import Bulk
 from services.gateway.downloads.routes import Downloads
+from services.gateway.fair_queue import Owner
 from services.gateway.health.board import Board
 from services.gateway.identity import Authenticator, Identity, KeyAuthenticator, Tenants
 from services.gateway.keys import Guard, may
@@ -30,7 +31,7 @@ from services.gateway.reads.caller import Caller
 from services.gateway.refusals import Refusals
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
-from services.gateway.shares import Owner, Shares
+from services.gateway.shares import Account, Shares, lone_account
 from services.gateway.store import Store
 from services.gateway.tokens import Seal
 from services.gateway.vault import Vault
@@ -103,6 +104,8 @@ class Context:
     lease: Lease | None = None
     budget: Budget = field(default_factory=Budget)
     caller: Caller | None = None
+    account: Account = field(default_factory=lone_account)
+    """What its key and tenant have under way."""
 
     @property
     def tenant_id(self) -> UUID:
@@ -133,8 +136,7 @@ class Context:
     @property
     def owner(self) -> Owner:
         """Whose share is used: the tenant's, and of it the key's."""
-        key = self.identity.key
-        return self.identity.tenant_id, None if key is None else key.id
+        return self.identity.owner
 
     async def beside(self, work: Callable[[], T], *, until_left: bool = False) -> T:
         """What `work` comes to, in the thread beside the event loop, when it is the caller's turn.

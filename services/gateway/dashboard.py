@@ -12,7 +12,7 @@ import secrets
 from pathlib import Path
 
 from fastapi.staticfiles import StaticFiles
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, QueryParams
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -115,6 +115,19 @@ class Editor:
         editor = BUILT_PAGES / "editor.html"
         page = editor if editor.is_file() else UNBUILT_PAGE
         await FileResponse(page, media_type="text/html")(scope, receive, send)
+
+
+class QueryOrPage:
+    """The answer to a GET of an API address: the result of `?query=`, else a page for people."""
+
+    def __init__(self, graphql: ASGIApp, page: ASGIApp) -> None:
+        self._graphql = graphql
+        self._page = page
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one GET."""
+        asked = "query" in QueryParams(scope["query_string"])
+        await (self._graphql if asked else self._page)(scope, receive, send)
 
 
 class Icon:

@@ -34,7 +34,16 @@ from services.gateway.answers import Answer
 from services.gateway.bodies import TINY, Bodies
 from services.gateway.browsers import LOOPBACK_ORIGINS, WebPages
 from services.gateway.context import Context, Lease, Shared
-from services.gateway.dashboard import BUILT_PAGES, Assets, Dashboard, Editor, Elsewhere, Icon
+from services.gateway.dashboard import (
+    BUILT_PAGES,
+    Assets,
+    Dashboard,
+    Editor,
+    Elsewhere,
+    Icon,
+    QueryOrPage,
+)
+from services.gateway.fair_queue import Owner
 from services.gateway.identity import Authenticator
 from services.gateway.operations import Operations
 from services.gateway.page_headers import with_page_headers
@@ -48,7 +57,7 @@ from services.gateway.requests import (
     operations_in,
 )
 from services.gateway.sending import HEAD, SLICE, send_answer
-from services.gateway.shares import BusyError, Owner
+from services.gateway.shares import BusyError
 from services.gateway.subscriptions.endpoint import PATHS, Sockets
 from services.gateway.turns import Turns
 
@@ -127,25 +136,10 @@ def _with_routes(
         app.router.routes.append(Route(path, graphql, methods=["POST"]))
     for path in sorted(_PATHS):
         page = dashboard if path == "/" else Editor()
-        app.router.routes.append(Route(path, Asked(graphql, page), methods=["GET"]))
+        app.router.routes.append(Route(path, QueryOrPage(graphql, page), methods=["GET"]))
     # Last: the dashboard itself decides what to show at an address.
     app.router.routes.append(Route("/{rest:path}", Elsewhere(dashboard)))
     return app
-
-
-class Asked:
-    """The answer to a GET of an API address: the result of `?query=`, else a page for people."""
-
-    def __init__(self, graphql: "Endpoint", page: ASGIApp) -> None:
-        self._graphql = graphql
-        self._page = page
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one GET."""
-        if "query" in QueryParams(scope["query_string"]):
-            await self._graphql(scope, receive, send)
-        else:
-            await self._page(scope, receive, send)
 
 
 class Endpoint:
@@ -163,6 +157,7 @@ class Endpoint:
         self._authenticator = authenticator
         self._operations = operations
         self._bodies = Bodies(shared.settings.body_limit, shared.off_loop)
+        self._under_way = operations.under_way
         self._turns = Turns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -243,24 +238,25 @@ class Endpoint:
         if isinstance(identity, Refused):
             refused = compat.error_of(identity)
             return Answer(orjson.dumps({"errors": [refused.formatted], "data": None})), "single"
-        context = Context(
-            shared=self._shared,
-            identity=identity,
-            core_version=headers.get("x-prefect-core-version"),
-            agent_id=_uuid_header(headers, "x-prefect-agent-id"),
-            lease=lease,
-            caller=caller,
-        )
-        caller.owner = owner = context.owner
+        caller.owner = owner = identity.owner
         connection: Protocol | None = scope.get(CONNECTION)
         if connection is not None and connection.owner is None:
             connection.is_of(identity.tenant_id)
         try:
-            self._turns.enter(owner)
+            account = self._under_way.enter(owner)
             try:
+                context = Context(
+                    shared=self._shared,
+                    identity=identity,
+                    core_version=headers.get("x-prefect-core-version"),
+                    agent_id=_uuid_header(headers, "x-prefect-agent-id"),
+                    lease=lease,
+                    caller=caller,
+                    account=account,
+                )
                 answer, kind = await self._of_known(scope, headers, receive, context, owner)
             finally:
-                self._turns.leave(owner)
+                self._under_way.leave(account)
         except BadRequestError as error:
             return _bad_request(error), "single"
         except BusyError as error:

@@ -72,6 +72,11 @@ class Identity:
     in_session: bool = False
 
     @property
+    def owner(self) -> tuple[UUID, UUID | None]:
+        """Whose share is used: the tenant's, and of it the key's."""
+        return self.tenant_id, None if self.key is None else self.key.id
+
+    @property
     def actor(self) -> str:
         """The name for the audit trail. Of a guest's key that is no name: the home tenant gave it, and keeps it."""
         if self.key is None:
@@ -131,7 +136,7 @@ class Tenants:
         """Read them anew at the next question."""
         self._ids = ()
         self._forgotten += 1
-        self._looks.forget(None)
+        self._looks.forget()
 
 
 class OpenAuthenticator:
@@ -198,6 +203,8 @@ class KeyAuthenticator:
         # Apart, so that no guess pushes out a key.
         self._unknown: OrderedDict[KnownBy, float] = OrderedDict()
         self._looks: SingleFlight[KnownBy, Key | None] = SingleFlight()
+        # How often. What a look-up read before the last time is not kept: it may be of the key that ended.
+        self._forgotten = 0
         self._lookups = Shares(
             "lookups", _LOOKUPS, of_tenant=1, of_key=1,
             patience=_PATIENCE, what="their keys to be looked up",
@@ -271,8 +278,8 @@ class KeyAuthenticator:
             return None
         if not isinstance(known_by, bytes):
             return await self._looked_up(known_by)
-        owner = (address, None)
-        await self._lookups.acquire(owner, 1)
+        share = self._lookups.of((address, None))
+        await share.take()
         key, asks = None, False
         try:
             # While this one waited another may have asked for the same.
@@ -282,9 +289,9 @@ class KeyAuthenticator:
         finally:
             if asks and key is None:
                 loop = asyncio.get_running_loop()
-                loop.call_later(_GUESS_COSTS, self._lookups.release, owner, 1)
+                loop.call_later(_GUESS_COSTS, share.give_back)
             else:
-                self._lookups.release(owner, 1)
+                share.give_back()
         return key
 
     def _is_unknown(self, known_by: KnownBy) -> bool:
@@ -293,7 +300,7 @@ class KeyAuthenticator:
         return asked is not None and self._monotonic() - asked < TRUST.total_seconds()
 
     async def _looked_up(self, known_by: KnownBy) -> Key | None:
-        now = self._monotonic()
+        now, forgotten = self._monotonic(), self._forgotten
         match known_by:
             case OfSession():
                 key = await self._store.key_of_session(known_by.key_id, known_by.serial)
@@ -306,15 +313,20 @@ class KeyAuthenticator:
             _remember(self._unknown, known_by, now)
         else:
             self._unknown.pop(known_by, None)
-            _remember(self._known, known_by, (now, key))
+            if forgotten == self._forgotten:
+                _remember(self._known, known_by, (now, key))
         return key
 
     def forget(self, key_id: UUID) -> None:
-        """A key was revoked, or a session of it ended: look it up anew at its next use."""
+        """A key was revoked, or a session of it ended: look it up anew at its next use.
+
+        Of look-ups under way nobody knows yet whose key they find, so none of their answers is kept.
+        """
+        self._forgotten += 1
+        self._looks.forget()
         for known_by, (_, key) in list(self._known.items()):
             if key.id == key_id:
                 del self._known[known_by]
-                self._looks.forget(known_by)
 
 
 Authenticator = OpenAuthenticator | KeyAuthenticator

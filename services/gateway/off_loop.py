@@ -10,7 +10,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-from services.gateway.shares import Owner, Shares
+from services.gateway.fair_queue import Owner
+from services.gateway.shares import Shares
 
 T = TypeVar("T")
 

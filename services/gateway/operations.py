@@ -38,6 +38,12 @@ from services.gateway.reads.statement import is_too_much
 from services.gateway.requests import Operation, title_of
 from services.gateway.shares import BusyError, Shares
 
+UNFINISHED_OF_TENANT = 4_000
+UNFINISHED_OF_KEY = 3_000
+"""Requests: each takes memory, a connection and a place in every queue. A key is shared by all runs of a tenant, and
+each has one request under way at most times."""
+# As many as a service commits together, so that a single tenant loses no speed.
+_MUTATIONS = 512
 _PATIENCE = 10.0  # seconds
 _LONG = 32_768  # characters of a document that is scanned in the thread
 # Cached answers; each tool has its own document; an answer has half a megabyte.
@@ -72,11 +78,12 @@ class Operations:
         self._introspections: BoundedCache[tuple[str, str | None], Answer] = BoundedCache(
             count=_INTROSPECTIONS, size=_INTROSPECTIONS << 20
         )
-        # As many as a service commits together, so that a single tenant loses no speed.
-        self._mutations = Shares(
-            "mutations", 512, of_tenant=384, of_key=256,
+        self.under_way = Shares(
+            "mutations", _MUTATIONS, of_tenant=384, of_key=256,
             patience=_PATIENCE, what="their mutations to be done",
+            present_of_tenant=UNFINISHED_OF_TENANT, present_of_key=UNFINISHED_OF_KEY,
         )  # fmt: skip
+        """Requests are present until they are answered; its units are mutations."""
 
     async def run(self, operation: Operation, context: Context) -> Answer:
         """Answer one operation; never raises for what a client sent."""
@@ -237,14 +244,14 @@ class Operations:
                 arguments = found.fit(operation.variables)
         except NotCoveredError:
             return None
-        owner = context.owner
-        # As `of` does, in two calls: a compiled mutation is what is asked most.
-        if not self._mutations.take_now(owner, 1):
-            await self._mutations.acquire(owner, 1)
+        mutations, account = self.under_way, context.account
+        # As `using` does, in two calls: a compiled mutation is what is asked most.
+        if not mutations.take_now(account, 1):
+            await mutations.take(account, 1)
         try:
             data, errors = await found.plan.run(context, arguments)
         finally:
-            self._mutations.release(owner, 1)
+            mutations.release(account, 1)
         return self.answers.done(data, errors)
 
     async def _renew(self, operation: Operation, context: Context) -> Answer:
@@ -271,10 +278,10 @@ class Operations:
             built = await context.beside(build)
             if isinstance(built, list):
                 return self.answers.refused(built)
-            async with self._mutations.of(context.owner):
+            async with self.under_way.using(context.account):
                 result = await _awaited(execute_root_selection_set(built))
         else:
-            async with self._mutations.of(context.owner):
+            async with self.under_way.using(context.account):
                 result = await self._resolve(document, operation, context)
         if result.data is None and result.errors and all(e.path is None for e in result.errors):
             # Nothing ran: the variables did not fit.

@@ -27,9 +27,9 @@ class SingleFlight(Generic[K, V]):
             under_way.add_done_callback(lambda done: self._end(key, done))
         return await asyncio.shield(under_way)
 
-    def forget(self, key: K) -> None:
-        """Who asks from now on has a look-up that begins now."""
-        self._under_way.pop(key, None)
+    def forget(self) -> None:
+        """Who asks from now on, whatever it is, has a look-up that begins now."""
+        self._under_way.clear()
 
     def _end(self, key: K, done: "asyncio.Future[V]") -> None:
         if self._under_way.get(key) is done:

@@ -22,12 +22,13 @@ from services.gateway import compat
 from services.gateway.downloads import parameters
 from services.gateway.downloads.lines import Lines
 from services.gateway.downloads.tables import Tables, header
+from services.gateway.fair_queue import Owner
 from services.gateway.identity import Identity
 from services.gateway.permissions import UNREADABLE
 from services.gateway.reads import BadVariables
 from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError
-from services.gateway.shares import BusyError, Owner, Shares
+from services.gateway.shares import BusyError, Shares
 
 _STATUS = {
     compat.UNAUTHENTICATED: 401,
@@ -62,8 +63,7 @@ class _Asked:
     @property
     def owner(self) -> Owner:
         """Whose share is used."""
-        key = self.identity.key
-        return self.identity.tenant_id, None if key is None else key.id
+        return self.identity.owner
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,8 +244,7 @@ class _Endpoint:
         try:
             _check_site(headers)
             identity = await self._downloads.identify(headers, _address(scope))
-            key = identity.key
-            owner = identity.tenant_id, None if key is None else key.id
+            owner = identity.owner
             is_of(scope, identity.tenant_id)
 
             def page_caller() -> Caller:

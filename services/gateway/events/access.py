@@ -120,11 +120,6 @@ class Access:
             return None
         if isinstance(identity, Refused):
             return str(compat.error_of(identity).message)
-        if owner_of(identity) != owner:
+        if identity.owner != owner:
             return "The tenant of this stream is no longer yours."
         return None
-
-
-def owner_of(identity: Identity) -> Owner:
-    """Whose share of streams is used."""
-    return identity.tenant_id, identity.key.id if identity.key is not None else None

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from libs.runtime.http_protocol import CONNECTION, Protocol
 from services.gateway.events import frames
-from services.gateway.events.access import Access, owner_of
+from services.gateway.events.access import Access
 from services.gateway.events.domain import BadFilterError, Cursor, Filter, cursor_of, filter_of
 from services.gateway.events.hub import Hub, Stream, TooManyError
 from services.gateway.plain_answers import RefusalError, refuse
@@ -40,7 +40,7 @@ class Events:
             identity = await self._access.identity(headers, scope)
             wanted, cursor = _asked(scope, headers)
             wanted = await self._access.known(wanted, identity.tenant_id)
-            owner = owner_of(identity)
+            owner = identity.owner
             stream = Stream(owner, wanted, cursor, cut=lambda: _cut(connection))
             try:
                 self._hub.open(stream)

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Protocol
 
+from services.gateway.fair_queue import Owner
 from services.gateway.reads.statement import too_much
-from services.gateway.shares import Owner, Shares
+from services.gateway.shares import Share, Shares
 
 SECONDS = 30.0  # of PostgreSQL's time, for all reads of one request
 _FREE = 16 * 1024  # bytes of an answer that need no share
@@ -35,7 +36,7 @@ class Caller:
     seconds: float = SECONDS
     answered: int = 0
     """Bytes of all answers so far."""
-    _held: list[tuple[Shares, int]] = field(default_factory=list)
+    _held: list[Share] = field(default_factory=list)
 
     @property
     def is_gone(self) -> bool:
@@ -52,14 +53,14 @@ class Caller:
         """Count bytes in memory until the request is answered; BusyError when there is no room for them in time."""
         self.answered += size
         if self.answered > _FREE:
-            size = shares.capped(size)
-            await shares.acquire(self.owner, size)
-            self._held.append((shares, size))
+            share = shares.of(self.owner, size)
+            await share.take()
+            self._held.append(share)
 
     def let_go(self) -> None:
         """The request was answered, or its client has left."""
-        for shares, size in self._held:
-            shares.release(self.owner, size)
+        for share in self._held:
+            share.give_back()
         self._held.clear()
 
     def while_there(self) -> "_WhileThere":

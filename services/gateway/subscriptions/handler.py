@@ -13,7 +13,7 @@ from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import (
 from strawberry.types.unset import UNSET, UnsetType
 
 from libs.runtime import log
-from services.gateway.events.access import Access, owner_of
+from services.gateway.events.access import Access
 from services.gateway.plain_answers import RefusalError
 from services.gateway.subscriptions.listening import Listening
 from services.gateway.subscriptions.messages import credentials
@@ -63,12 +63,12 @@ class View:
             code = FORBIDDEN if refused.status == 401 else TRY_AGAIN
             context.socket.cut(code, str(refused))
             raise ConnectionRejectionError from None
-        text = self._sockets.add(context, owner_of(identity))
+        text = self._sockets.add(context, identity.owner)
         if text is not None:
             context.socket.cut(TOO_MANY, text)
             raise ConnectionRejectionError
         context.identity = identity
-        self._access.watch(context.socket, shown, owner_of(identity))
+        self._access.watch(context.socket, shown, identity.owner)
         return _NOTHING_MORE
 
 

@@ -8,7 +8,7 @@ from graphql import GraphQLError
 
 from services.gateway.context import Context, Shared
 from services.gateway.events import frames
-from services.gateway.events.access import Access, owner_of
+from services.gateway.events.access import Access
 from services.gateway.events.domain import BadFilterError, Cursor, Filter, cursor_of
 from services.gateway.events.frames import Frame
 from services.gateway.events.hub import Hub, Stream, TooManyError
@@ -71,7 +71,7 @@ class Listening:
                 wanted, identity.tenant_id, flow="flow_id", flow_run="flow_run_id"
             )
             stream = Stream(
-                owner_of(identity),
+                identity.owner,
                 known,
                 cursor,
                 cut=lambda: self.socket.end(stream.ended or "", "You read too slowly."),

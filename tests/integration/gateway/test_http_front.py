@@ -79,9 +79,9 @@ async def test_a_large_batch_is_answered_in_order(client: httpx.AsyncClient) -> 
     """Larger than what is parsed at once, so each goes the longer way."""
     items = [
         {"query": "{ hello }", "variables": {"x": ["x" * 1_000] * 10}}
-        if place % 2
+        if number % 2
         else {"query": 7}
-        for place in range(BATCH_LIMIT)
+        for number in range(BATCH_LIMIT)
     ]
 
     answers = (await client.post("/graphql", json=items, headers=KEY)).json()
@@ -157,7 +157,7 @@ async def test_with_keys_off_no_page_elsewhere_reads_or_writes_anything(stack: S
 def new_documents(count: int) -> bytes:
     nonce = str(new_id()).replace("-", "")
     fields = [
-        " ".join(f"a{n}_{place}_{nonce}: hello" for n in range(500)) for place in range(count)
+        " ".join(f"a{n}_{number}_{nonce}: hello" for n in range(500)) for number in range(count)
     ]
     return orjson.dumps([{"query": f"{{{each}}}"} for each in fields])
 
@@ -170,13 +170,13 @@ async def test_documents_of_a_client_that_has_left_are_not_read(keyed: Gateway) 
     writer.write(head.encode() + body)
 
     async def most_wait() -> bool:
-        return sum(tenant.waiting for tenant in waiting.values()) > 20
+        return sum(tenant.count for tenant in waiting.tenants.values()) > 20
 
     assert await eventually(most_wait, timeout=30)
     writer.transport.abort()
 
     async def nobody_waits() -> bool:
-        return not waiting
+        return not waiting.tenants
 
     # All of them would take longer.
     assert await eventually(nobody_waits, timeout=5)

@@ -5,7 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from services.gateway.shares import BusyError, Owner, Shares
+from services.gateway.fair_queue import Owner
+from services.gateway.shares import Account, BusyError, Shares
 
 LONG = 60.0  # seconds; more than a test waits
 
@@ -22,6 +23,13 @@ async def settled() -> None:
     """Let every task go as far as it can."""
     for _ in range(5):
         await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+
+def is_unused(shares: Shares) -> bool:
+    """Whether nothing is in use, nobody waits, and nothing is kept of anybody."""
+    return shares._used == 0 and not (
+        shares._waiting.tenants or shares._accounts or shares._tenants
+    )
 
 
 class Holder:
@@ -54,9 +62,7 @@ async def test_a_tenant_and_a_key_have_their_part_and_others_the_rest() -> None:
     assert [holder.has for holder in held] == [True, True, False, True, False, True, False]
     for holder in held:
         await holder.give_back()
-    assert given._used == 0
-    assert given._used_by == {}
-    assert not given._waiting
+    assert is_unused(given)
 
 
 async def test_who_waits_is_served_by_turns_of_tenants_and_of_keys() -> None:
@@ -113,8 +119,7 @@ async def test_waiting_ends_in_a_sentence_and_leaves_nothing_behind() -> None:
             async with given.of(("b", 1)):
                 pass
 
-    assert not given._waiting
-    assert given._used == 0
+    assert is_unused(given)
 
 
 async def test_so_many_wait_and_no_more() -> None:
@@ -123,7 +128,7 @@ async def test_so_many_wait_and_no_more() -> None:
     await settled()
 
     with pytest.raises(BusyError):
-        await given.acquire(("a", 9), 1)
+        await given.of(("a", 9)).take()
 
     for holder in held:
         await holder.give_back()
@@ -146,4 +151,73 @@ async def test_who_stops_waiting_gives_the_place_to_the_next(granted_meanwhile: 
 
     assert third.has
     await third.give_back()
-    assert given._used == 0
+    assert is_unused(given)
+
+
+def test_a_key_and_a_tenant_have_so_many_requests_unfinished() -> None:
+    given = Shares(
+        "test", 9, of_tenant=9, of_key=9, patience=LONG, what="a place",
+        present_of_tenant=3, present_of_key=2,
+    )  # fmt: skip
+    first = given.enter(("a", 1))
+    entered = [first, given.enter(("a", 1))]
+    with pytest.raises(BusyError, match="unfinished"):
+        given.enter(("a", 1))
+    entered.append(given.enter(("a", 2)))
+    with pytest.raises(BusyError, match="unfinished"):
+        given.enter(("a", 3))
+    entered.append(given.enter(("b", 1)))
+
+    given.leave(first)
+    entered[0] = given.enter(("a", 3))
+
+    for account in entered:
+        given.leave(account)
+    assert is_unused(given)
+
+
+async def test_requests_of_a_key_share_what_it_may_use() -> None:
+    given = shares(4, of_tenant=3, of_key=2)
+    requests = [given.enter(("a", 1)) for _ in range(3)]
+
+    assert [given.take_now(account, 1) for account in requests] == [True, True, False]
+    others = given.enter(("a", 2))
+    assert [given.take_now(others, 1) for _ in range(2)] == [True, False]
+
+    for account in (*requests[:2], others):
+        given.release(account, 1)
+    for account in (*requests, others):
+        given.leave(account)
+    assert is_unused(given)
+
+
+async def test_a_request_that_has_entered_uses_a_unit_and_waits_for_it() -> None:
+    given = shares(1)
+    first, second = given.enter(("a", 1)), given.enter(("b", 1))
+    order: list[Account] = []
+
+    async def use(account: Account) -> None:
+        async with given.using(account):
+            order.append(account)
+            await settled()
+
+    await asyncio.gather(use(first), use(second))
+
+    assert order == [first, second]
+    for account in order:
+        given.leave(account)
+    assert is_unused(given)
+
+
+async def test_who_stops_waiting_is_not_present_any_more() -> None:
+    given = shares(1)
+    async with given.of(("a", 1)):
+        waiting = Holder(given, ("b", 1))
+        await settled()
+        assert given._tenants["b"].present == 1
+
+        waiting.task.cancel()
+        await asyncio.gather(waiting.task, return_exceptions=True)
+
+        assert "b" not in given._tenants
+    assert is_unused(given)

@@ -63,7 +63,7 @@ async def test_all_hear_of_an_error_and_the_next_asks_again() -> None:
 async def test_after_forget_nobody_gets_what_was_read_before() -> None:
     looks, slow = SingleFlight[str, int](), _Slow()
     [early] = await _begun(looks, slow, 1)
-    looks.forget("key")
+    looks.forget()
     [late] = await _begun(looks, slow, 1)
     slow.may_answer.set()
     assert (await early, await late) == (1, 2)

@@ -1,10 +1,9 @@
-"""In one turn of the event loop a few operations begin, of tenants in turn; a key has so many requests unfinished."""
+"""In one turn of the event loop a few operations begin, of tenants in turn."""
 
 import asyncio
 
-import pytest
-
-from services.gateway.shares import BusyError, Owner
+from services.gateway.fair_queue import Owner
+from services.gateway.shares import BusyError
 from services.gateway.turns import Turns
 
 
@@ -37,7 +36,7 @@ async def test_in_one_turn_of_the_loop_so_many_begin_and_all_do_in_the_end() -> 
     assert all(
         later - before <= 3 for before, later in zip([0, *after_turns], after_turns, strict=False)
     )
-    assert not turns._waiting
+    assert not turns._waiting.tenants
 
 
 async def test_who_comes_after_a_flood_of_another_tenant_is_next() -> None:
@@ -73,7 +72,7 @@ async def test_who_gave_up_waiting_takes_nobodys_turn() -> None:
     await stays
 
     assert len(order) == 2
-    assert not turns._waiting
+    assert not turns._waiting.tenants
 
 
 async def test_so_many_of_a_tenant_wait_and_no_more() -> None:
@@ -85,22 +84,3 @@ async def test_so_many_of_a_tenant_wait_and_no_more() -> None:
 
     assert 0 < sum(isinstance(each, BusyError) for each in found) <= 100
     assert len(order) >= 2_000
-
-
-def test_a_key_and_a_tenant_have_so_many_requests_unfinished() -> None:
-    turns = Turns(of_tenant=3, of_key=2)
-    turns.enter(("a", 1))
-    turns.enter(("a", 1))
-    with pytest.raises(BusyError, match="unfinished"):
-        turns.enter(("a", 1))
-    turns.enter(("a", 2))
-    with pytest.raises(BusyError):
-        turns.enter(("a", 3))
-    turns.enter(("b", 1))
-
-    turns.leave(("a", 1))
-    turns.enter(("a", 3))
-
-    for owner in (("a", 1), ("a", 2), ("a", 3), ("b", 1)):
-        turns.leave(owner)
-    assert turns._unfinished == {}
