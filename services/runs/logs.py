@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -49,7 +50,8 @@ MESSAGE_LIMIT = 1_000_000
 """Characters of a line; clients cut their lines at the same length."""
 
 Row = tuple[Any, ...]
-_TENANT, _FLOW_RUN = COLUMNS.index("tenant_id"), COLUMNS.index("flow_run_id")
+_RUN_AND_TENANT = itemgetter(COLUMNS.index("flow_run_id"), COLUMNS.index("tenant_id"))
+"""Of a row, for whole batches at once: a line has four microseconds."""
 _MOST_RUNS_NAMED = 1_000  # in one signal; 40 KB
 
 
@@ -116,8 +118,8 @@ class LogDrain:
     async def _signal(self, rows: Sequence[Row]) -> None:
         """Signal that these runs have new lines; after a lost signal readers only see them later."""
         runs_of: dict[Any, set[Any]] = {}
-        for row in rows:
-            runs_of.setdefault(row[_TENANT], set()).add(row[_FLOW_RUN])
+        for run, tenant_id in set(map(_RUN_AND_TENANT, rows)):
+            runs_of.setdefault(tenant_id, set()).add(run)
         for tenant_id, flow_runs in runs_of.items():
             named = [str(run) for run in flow_runs if run is not None][:_MOST_RUNS_NAMED]
             body = orjson.dumps({"logs": named})
@@ -150,7 +152,8 @@ class LogDrain:
         self, connection: Connection, rows: Sequence[Row]
     ) -> tuple[list[Row], int]:
         """The rows to write, with a notice for each run that reaches its cap now, and how many are dropped."""
-        given = Counter((row[4], row[3]) for row in rows if row[4] is not None)
+        counted = Counter(map(_RUN_AND_TENANT, rows))
+        given = {pair: count for pair, count in counted.items() if pair[0] is not None}
         if not given:
             return list(rows), 0
         runs = sorted(given)

@@ -4,7 +4,6 @@ import json
 import math
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any, NewType, NoReturn
 from uuid import UUID
 
@@ -85,16 +84,37 @@ def _uuid(value: object) -> UUID:
     try:
         text = str(value)
         # Python skips hyphens wherever they are: of a megabyte of them nothing is to be kept.
-        return _known_uuid(text) if len(text) == _UUID_LENGTH else UUID(text)
+        return IDS[text] if len(text) == _UUID_LENGTH else UUID(text)
     except ValueError:
-        msg = f"Could not parse UUID: {_shown(value)}"
-        raise GraphQLError(msg) from None
+        raise _no_uuid(value) from None
 
 
-@lru_cache(maxsize=8192)
-def _known_uuid(text: str) -> UUID:
-    """A batch of log lines names its run in each of them, and a run's client its run in each request."""
-    return UUID(text)
+def _no_uuid(value: object) -> GraphQLError:
+    return GraphQLError(f"Could not parse UUID: {_shown(value)}")
+
+
+class _Ids(dict[str, UUID]):
+    """Ids by their text; what is no id raises GraphQLError.
+
+    A batch of log lines names its run in each of them, and a run's client its run in each request. A known one is
+    found without a call of Python.
+    """
+
+    def __missing__(self, text: object) -> UUID:
+        if not isinstance(text, str) or len(text) != _UUID_LENGTH:
+            return _uuid(text)
+        try:
+            found = UUID(text)
+        except ValueError:
+            raise _no_uuid(text) from None
+        if len(self) >= _REMEMBERED:
+            self.clear()
+        self[text] = found
+        return found
+
+
+_REMEMBERED = 8192
+IDS = _Ids()
 
 
 _SHOWN = 100  # characters of a wrong value; nobody reads a megabyte
@@ -107,12 +127,21 @@ def _shown(value: object) -> object:
 
 def _timestamp(value: object) -> datetime:
     """ISO 8601; without an offset it is UTC, as in every client since 0.8."""
+    # What every client writes, without a further call: a batch of log lines has hundreds.
+    if isinstance(value, str) and value[10:11] == "T":
+        try:
+            timestamp = datetime.fromisoformat(value)
+        except ValueError:
+            return _unusual_timestamp(value)
+        if timestamp.tzinfo is UTC:
+            return timestamp
+    return _unusual_timestamp(value)
+
+
+def _unusual_timestamp(value: object) -> datetime:
     if not isinstance(value, str):
         msg = f"DateTime cannot represent {_shown(value)!r}: it is not an ISO 8601 string"
         raise GraphQLError(msg)
-    usual = _usual_timestamp(value)
-    if usual is not None and usual.tzinfo is UTC:
-        return usual
     text = value.strip().replace(" ", "T", 1)
     try:
         timestamp = _usual_timestamp(text) or isoparse(text)
@@ -143,10 +172,17 @@ LogLevel = NewType("LogLevel", str)
 """A level as Python's logging names it; also what the web UI filters and colours by."""
 
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_KNOWN = {name: LogLevel(name) for name in LEVELS} | {
-    "WARN": LogLevel("WARNING"),
-    "FATAL": LogLevel("CRITICAL"),
-}
+
+
+class _Levels(dict[str, LogLevel]):
+    """The level by its usual name, found without a call of Python; any other by `log_level`."""
+
+    def __missing__(self, value: object) -> LogLevel:
+        return log_level(value)
+
+
+KNOWN_LEVELS = _Levels({name: LogLevel(name) for name in LEVELS})
+KNOWN_LEVELS |= {"WARN": LogLevel("WARNING"), "FATAL": LogLevel("CRITICAL")}
 _UNNAMED = re.compile(r"Level (\d{1,9})")  # how logging names what nobody has named
 
 
@@ -156,13 +192,13 @@ def log_level(value: object) -> LogLevel:
     As a scalar and not as an enumeration, so that one odd level does not refuse the whole batch.
     """
     text = str(value)
-    if (known := _KNOWN.get(text)) is not None:
+    if (known := KNOWN_LEVELS.get(text)) is not None:
         return known
     numbered = _UNNAMED.fullmatch(text.strip())
     number = int(numbered[1]) if numbered else value
     if isinstance(number, int) and not isinstance(number, bool):
         return LogLevel(LEVELS[min(max(number // 10, 1), 5) - 1])
-    return _KNOWN.get(text.strip().upper(), LogLevel("INFO"))
+    return KNOWN_LEVELS.get(text.strip().upper(), LogLevel("INFO"))
 
 
 SCALARS: dict[Any, Any] = {

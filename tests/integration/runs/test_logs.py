@@ -113,8 +113,10 @@ async def test_lines_in_the_name_of_another_tenant_are_buried(
     await eventually(lambda: drained(bus))
 
     assert await messages(stack, run_id) == []
-    buried = await bus.js.get_last_msg("DLQ", subjects.DLQ.at(service="runs", noun="runs__logs"))
-    assert buried.data == forged
+    dead_letter = await bus.js.get_last_msg(
+        "DLQ", subjects.DLQ.at(service="runs", noun="runs__logs")
+    )
+    assert dead_letter.data == forged
 
 
 async def test_lines_under_a_run_of_another_tenant_use_up_nothing_of_its_cap(
@@ -158,8 +160,10 @@ async def test_a_message_that_is_no_log_batch_is_buried_alone(
     await eventually(lambda: drained(bus))
 
     assert await messages(stack, run_id) == ["line 0", "line 1"]
-    buried = await bus.js.get_last_msg("DLQ", subjects.DLQ.at(service="runs", noun="runs__logs"))
-    assert buried.data == b"{not json"
+    dead_letter = await bus.js.get_last_msg(
+        "DLQ", subjects.DLQ.at(service="runs", noun="runs__logs")
+    )
+    assert dead_letter.data == b"{not json"
 
 
 async def test_lines_that_postgres_cannot_hold_are_kept_without_what_it_cannot(
@@ -192,8 +196,10 @@ async def test_a_bad_line_of_an_agent_costs_no_other(stack: Stack, bus: Bus, led
     await eventually(lambda: drained(bus))
 
     assert await messages(stack, run_id) == ["line 0", "caf�", "line 3"]
-    buried = await bus.js.get_last_msg("DLQ", subjects.DLQ.at(service="runs", noun="runs__logs"))
-    assert buried.data == body
+    dead_letter = await bus.js.get_last_msg(
+        "DLQ", subjects.DLQ.at(service="runs", noun="runs__logs")
+    )
+    assert dead_letter.data == body
 
 
 async def test_lines_of_no_run_are_kept(stack: Stack, bus: Bus, ledger: Runs) -> None:

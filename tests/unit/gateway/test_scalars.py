@@ -1,4 +1,4 @@
-"""Moments as clients write them: what is read quickly must be read as before."""
+"""Scalars as clients write them: what is read quickly must be read as before."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -16,7 +16,7 @@ parse = SCALARS[datetime].parse_value
 
 
 @pytest.mark.parametrize(
-    ("text", "moment"),
+    ("text", "timestamp"),
     [
         ("2026-01-02T03:04:05.678901+00:00", datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)),
         ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
@@ -27,36 +27,36 @@ parse = SCALARS[datetime].parse_value
         ("2026-01-02", datetime(2026, 1, 2, tzinfo=UTC)),
     ],
 )
-def test_a_moment_is_read_in_every_form_of_iso_8601(text: str, moment: datetime) -> None:
-    assert parse(text) == moment
+def test_a_timestamp_is_read_in_every_form_of_iso_8601(text: str, timestamp: datetime) -> None:
+    assert parse(text) == timestamp
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01T00:00:00Z", "2026-01-02T25:00:00Z"])
-def test_what_is_no_moment_is_refused(text: str) -> None:
+def test_what_is_no_timestamp_is_refused(text: str) -> None:
     with pytest.raises(GraphQLError, match="DateTime cannot represent"):
         parse(text)
 
 
 @given(st.datetimes(min_value=datetime(1, 1, 2), max_value=datetime(9999, 12, 30)))  # noqa: DTZ001 - as text
-def test_the_quick_reading_agrees_with_the_thorough_one(moment: datetime) -> None:
-    text = moment.isoformat()
+def test_the_quick_reading_agrees_with_the_thorough_one(timestamp: datetime) -> None:
+    text = timestamp.isoformat()
 
     assert parse(text) == isoparse(text).replace(tzinfo=UTC)
 
 
 @pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
-def test_a_moment_that_utc_has_no_year_for_is_refused(text: str) -> None:
+def test_a_timestamp_that_utc_has_no_year_for_is_refused(text: str) -> None:
     with pytest.raises(GraphQLError, match="in UTC it is not in the years 1 to 9999"):
         parse(text)
 
 
 def test_an_id_of_a_megabyte_of_hyphens_is_read_and_not_remembered() -> None:
-    remembered = scalars._known_uuid.cache_info().currsize
+    remembered = len(scalars.IDS)
 
     found = SCALARS[UUID].parse_value("-" * 1_000_000 + "0" * 32)
 
     assert found == UUID(int=0)
-    assert scalars._known_uuid.cache_info().currsize == remembered
+    assert len(scalars.IDS) == remembered
 
 
 @pytest.mark.parametrize(
@@ -119,3 +119,35 @@ def test_a_json_literal_is_read_exactly(text: str, value: object) -> None:
 )  # fmt: skip
 def test_a_level_of_a_programs_own_is_one_that_everybody_knows(given: object, level: str) -> None:
     assert log_level(given) == level
+
+
+@pytest.mark.parametrize("value", [5, True, "", "x" * 36, "0" * 35])
+def test_what_is_no_id_is_refused_in_the_same_words_by_both_ways(value: object) -> None:
+    remembered = len(scalars.IDS)
+
+    with pytest.raises(GraphQLError) as quick:
+        scalars.IDS.__getitem__(value)  # type: ignore[arg-type]  # what a client sends is anything
+    with pytest.raises(GraphQLError) as slow:
+        SCALARS[UUID].parse_value(value)
+
+    assert quick.value.message == slow.value.message == f"Could not parse UUID: {value}"
+    assert len(scalars.IDS) == remembered
+
+
+def test_so_many_ids_are_remembered_and_no_more() -> None:
+    for number in range(scalars._REMEMBERED + 10):
+        assert scalars.IDS[str(UUID(int=number))] == UUID(int=number)
+
+    assert len(scalars.IDS) <= scalars._REMEMBERED
+
+
+@pytest.mark.parametrize(
+    "value", ["INFO", "WARN", "warning", "Level 35", "mine", 40, 7, True, None]
+)
+def test_a_level_is_the_same_by_both_ways(value: object) -> None:
+    known = len(scalars.KNOWN_LEVELS)
+
+    found = scalars.KNOWN_LEVELS.__getitem__(value)  # type: ignore[arg-type]  # as above
+
+    assert found == log_level(value)
+    assert len(scalars.KNOWN_LEVELS) == known

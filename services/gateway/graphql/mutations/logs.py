@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from itertools import groupby
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -23,10 +24,11 @@ from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
 from services.gateway.graphql.scalars import JSON, LogLevel
 from services.gateway.keys import Guard
-from services.gateway.shares import BusyError
 
 MESSAGE_LIMIT = 1_000_000  # characters; clients cut their lines there themselves
 _TOO_MUCH = f"[more than {MESSAGE_LIMIT:,} bytes of small values were cut here]"
+_FLOW_RUN = attrgetter("flow_run_id")
+_RUNS = attrgetter("flow_run_id", "task_run_id")
 _LINES_AT_ONCE = 500  # made into messages on the event loop, in some milliseconds
 BATCH_BYTES = 512 << 10  # a JetStream message of logs; small enough to be acknowledged quickly
 
@@ -67,9 +69,12 @@ async def write_run_log(context: Context, input: WriteRunLog) -> Success:
 
 
 async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
-    logs = await _with_runs(context, logs)
-    run_ids = {log.flow_run_id for log in logs if log.flow_run_id is not None}
-    unknown = await context.shared.rows.unknown_flow_runs(context.tenant_id, run_ids)
+    run_ids = _distinct(map(_FLOW_RUN, logs))
+    if None in run_ids:
+        logs = await _with_runs(context, logs)
+        run_ids = _distinct(map(_FLOW_RUN, logs))
+    named = {run_id for run_id in run_ids if run_id is not None}
+    unknown = await context.shared.rows.unknown_flow_runs(context.tenant_id, named)
     note = None
     if unknown:
         # An agent writes of many runs at once: one that was deleted must not cost the others their lines.
@@ -90,7 +95,7 @@ async def _write(context: Context, logs: list[WriteRunLog]) -> Success:
     try:
         await asyncio.gather(*(publish(subject, body) for subject, body in messages))
     except Exception as error:
-        if not (is_outage(error) or isinstance(error, BusyError)):
+        if not is_outage(error):
             raise
         raise compat.error_of(
             Refused(code=Code.UNAVAILABLE, fields={"service": "the log stream"})
@@ -103,12 +108,28 @@ def _messages(
     logs: list[WriteRunLog], *, tenant_id: UUID, now: datetime, ids: NewId
 ) -> list[tuple[str, bytes]]:
     """The lines as messages of one run each, with their subjects."""
-    by_run = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
     return [
         (subjects.LINES.at(tenant_id=tenant_id, flow_run_id=run_id or "none"), body)
-        for run_id, lines in groupby(by_run, key=lambda log: log.flow_run_id)
+        for run_id, lines in _by_run(logs)
         for body in bodies_of(lines, tenant_id=tenant_id, now=now, ids=ids)
     ]
+
+
+def _by_run(
+    logs: list[WriteRunLog],
+) -> Iterable[tuple[UUID | None, Iterable[WriteRunLog]]]:
+    """The lines of each run, in their order. Most batches are of one run: they are not sorted."""
+    runs = _distinct(map(_FLOW_RUN, logs))
+    if len(runs) == 1:
+        return [(runs.pop(), logs)]
+    ordered = sorted(logs, key=lambda log: log.flow_run_id.bytes if log.flow_run_id else b"")
+    return groupby(ordered, key=_FLOW_RUN)
+
+
+def _distinct(ids: Iterable[UUID | None]) -> set[UUID | None]:
+    """Those that differ. The lines of a batch share the object of an id (`scalars`), whose hash is computed in Python:
+    so by object first."""
+    return {*{id(one): one for one in ids}.values()}
 
 
 async def _with_runs(context: Context, logs: list[WriteRunLog]) -> list[WriteRunLog]:
@@ -129,14 +150,18 @@ async def _with_runs(context: Context, logs: list[WriteRunLog]) -> list[WriteRun
 
 async def _forget_foreign_task_runs(context: Context, logs: list[WriteRunLog]) -> None:
     """Take the task run off lines whose flow run has no such one: a line is kept, a wrong name for it is not."""
-    named = {
-        (log.flow_run_id, log.task_run_id)
-        for log in logs
-        if log.flow_run_id is not None and log.task_run_id is not None
-    }
+    # By object first, as in `_distinct`.
+    pairs = {(id(run), id(task_run)): (run, task_run) for run, task_run in map(_RUNS, logs)}
+    given = {(run, task_run) for run, task_run in pairs.values() if task_run is not None}
+    if not given:
+        return
+    named = {(run, task_run) for run, task_run in given if run is not None}
     known = await context.shared.rows.task_runs_of(context.tenant_id, named) if named else set()
+    foreign = given - known
+    if not foreign:
+        return
     for log in logs:
-        if log.task_run_id is not None and (log.flow_run_id, log.task_run_id) not in known:
+        if (log.flow_run_id, log.task_run_id) in foreign:
             log.task_run_id = None
 
 
@@ -147,7 +172,14 @@ def bodies_of(
     for chunk in _chunks(lines, now):
         for line, id_ in zip(chunk, texts_from(ids(), len(chunk)), strict=True):
             line["id"] = id_
-        yield orjson.dumps({"tenant_id": tenant_id, "accepted": now, "lines": chunk}, default=_id)
+        batch = {"tenant_id": tenant_id, "accepted": now, "lines": chunk}
+        body = orjson.dumps(batch, default=_id)
+        # One search for the whole message, instead of one in each text.
+        if b"\\u0000" in body:
+            for line in chunk:
+                line |= {name: _storable(line[name]) for name in ("name", "message")}
+            body = orjson.dumps(batch, default=_id)
+        yield body
 
 
 def _id(value: object) -> str:
@@ -162,9 +194,14 @@ def _chunks(lines: Iterable[WriteRunLog], now: datetime) -> Iterator[list[dict[s
     chunk: list[dict[str, Any]] = []
     size = 0
     for log in lines:
-        message = _storable(log.message)
-        weight = len(message or "") * 2 + 300
-        info = None
+        message, name, info = log.message, log.name, None
+        weight = 300
+        if message is not None:
+            if len(message) > MESSAGE_LIMIT:
+                message = reported.cut_text(message, MESSAGE_LIMIT)
+            weight += 2 * len(message)
+        if name is not None and len(name) > MESSAGE_LIMIT:
+            name = reported.cut_text(name, MESSAGE_LIMIT)
         if log.info is not None:
             body = _info(log.info)
             info = orjson.Fragment(body)
@@ -177,7 +214,7 @@ def _chunks(lines: Iterable[WriteRunLog], now: datetime) -> Iterator[list[dict[s
                 "flow_run_id": log.flow_run_id,
                 "task_run_id": log.task_run_id,
                 "timestamp": log.timestamp or now,
-                "name": _storable(log.name),
+                "name": name,
                 "level": log.level or "INFO",
                 "message": message,
                 "info": info,
@@ -195,6 +232,4 @@ def _info(info: JSON) -> bytes:
 
 def _storable(text: str | None) -> str | None:
     """PostgreSQL cannot hold NUL characters, and a line is worth more than its NULs."""
-    if text is None:
-        return None
-    return reported.cut_text(text, MESSAGE_LIMIT).replace("\x00", "\ufffd")
+    return None if text is None else reported.clean_text(text)
