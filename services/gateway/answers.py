@@ -47,7 +47,12 @@ class Answers:
         """The answer of an execution; unexpected errors are masked."""
         if not errors:
             return Answer(exact_json.dumps({"data": data}, default=str))
-        return Answer(_body(data, [self.masked(error) for error in errors]))
+        body = _body(data, [self.masked(error) for error in errors])
+        # Where a field has a value, something was done, which must not be asked for again.
+        is_nothing = data is None or not any(value is not None for value in data.values())
+        return Answer(
+            body, is_busy=is_nothing and all(isinstance(_cause(e), BusyError) for e in errors)
+        )
 
     def refused(self, errors: Sequence[GraphQLError], *, status: int = 400) -> Answer:
         """The answer without an execution: the document or its variables are invalid."""
@@ -64,13 +69,19 @@ class Answers:
 
     def masked(self, error: GraphQLError) -> GraphQLError:
         """An expected error as it is; an unexpected one without its text, with an id that is in the log too."""
-        cause = error.original_error
-        while isinstance(cause, GraphQLError):
-            if cause.extensions and not error.extensions:
-                error.extensions = cause.extensions
-            cause = cause.original_error
+        inner = error.original_error
+        while isinstance(inner, GraphQLError):
+            if inner.extensions and not error.extensions:
+                error.extensions = inner.extensions
+            inner = inner.original_error
+        cause = _cause(error)
         if cause is None:
             return error
+        if isinstance(cause, BusyError):
+            extensions = {"code": compat.API_ERROR}
+            return GraphQLError(
+                str(cause), nodes=error.nodes, path=error.path, extensions=extensions
+            )
         error_id = str(self._ids())
         outage = is_outage(cause)
         self._log.error(
@@ -89,6 +100,14 @@ class Answers:
             path=error.path,
             extensions={"code": code, "error_id": error_id},
         )
+
+
+def _cause(error: GraphQLError) -> BaseException | None:
+    """The exception of ours below GraphQL's own."""
+    cause: BaseException | None = error.original_error
+    while isinstance(cause, GraphQLError):
+        cause = cause.original_error
+    return cause
 
 
 def _shown(error: GraphQLError) -> Any:

@@ -112,6 +112,7 @@ class LogCopies:
                 while self._is_full(tenant):
                     await self._looked.wait()
         except TimeoutError:
+            metrics.SHARES_REFUSED.labels("log_lines").inc()
             msg = "Too many log lines of this tenant are under way; try again soon."
             raise BusyError(msg) from None
 

@@ -5,7 +5,6 @@ from datetime import datetime
 from uuid import UUID
 
 import strawberry
-from graphql import GraphQLError
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
@@ -15,7 +14,6 @@ from services.gateway.context import Context
 from services.gateway.downloads import parameters
 from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError
-from services.gateway.shares import BusyError
 
 
 @strawberry.type(name="log_match")
@@ -69,8 +67,6 @@ async def search(context: Context, flow_run_id: UUID, asked: Search) -> LogMatch
     except BadRequestError as error:
         refused = Refused(code=Code.INVALID, fields={"reason": str(error)})
         raise compat.error_of(refused) from None
-    except BusyError as error:
-        raise GraphQLError(str(error), extensions={"code": compat.API_ERROR}) from None
     return LogMatches(
         count=found["count"],
         matches=[_match(flow_run_id, match) for match in found["matches"]],

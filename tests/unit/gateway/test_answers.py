@@ -57,3 +57,27 @@ def test_who_has_its_share_is_told_to_ask_again() -> None:
 
     assert answer.is_busy
     assert b"API_ERROR" in answer.body
+
+
+def busy_at(key: str) -> GraphQLError:
+    """As graphql-core and the compiled plans wrap what a mutation raises."""
+    inner = GraphQLError("wait", path=[key], original_error=BusyError("wait"))
+    return GraphQLError("wait", path=[key], original_error=inner)
+
+
+def test_a_mutation_that_finds_no_room_is_told_to_ask_again_in_its_own_words() -> None:
+    answer = ANSWERS.done({"a": None, "b": None}, [busy_at("a"), busy_at("b")])
+
+    assert answer.is_busy
+    assert orjson.loads(answer.body)["errors"] == [
+        {"message": "wait", "path": [key], "extensions": {"code": "API_ERROR"}} for key in "ab"
+    ]
+
+
+def test_what_was_done_in_part_or_failed_otherwise_is_not_asked_again() -> None:
+    in_part = ANSWERS.done({"a": {"id": 1}, "b": None}, [busy_at("b")])
+    otherwise = ANSWERS.done({"a": None, "b": None}, [busy_at("a"), GraphQLError("no", path=["b"])])
+
+    assert not in_part.is_busy
+    assert not otherwise.is_busy
+    assert orjson.loads(in_part.body)["errors"][0]["extensions"] == {"code": "API_ERROR"}

@@ -7,6 +7,7 @@ from graphql import GraphQLError
 
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from libs.runtime import metrics
 from services.gateway import compat
 from services.gateway.bulk.decisions import Action
 from services.gateway.bulk.selection import Selected, SelectionError
@@ -137,8 +138,6 @@ async def _bulk(
             )
         except SelectionError as error:
             raise _invalid(str(error)) from None
-        except BusyError as error:
-            raise GraphQLError(str(error), extensions={"code": compat.API_ERROR}) from None
         if given.dry_run:
             return _dry_run(given.request_key, action, selected)
         found = await _created(context, given.request_key, action, arguments, selected)
@@ -175,7 +174,8 @@ async def _created(
             f"The tenant has {UNFINISHED_OF_TENANT} bulk requests that are not finished; wait for one of them, and send"
             " this one again."
         )
-        raise GraphQLError(text, extensions={"code": compat.API_ERROR}) from None
+        metrics.SHARES_REFUSED.labels("bulk_requests").inc()
+        raise BusyError(text) from None
 
 
 def payload(request: Request, rows: list[Row]) -> BulkPayload:
