@@ -27,11 +27,13 @@ dead letter. So handlers need no code for these:
 | what every answer has in common | `answering.py` |
 | when a message is delayed or dead-lettered | `consumers.py` |
 | how batches are fetched | `batches.py` |
-| how a subject is declared | `router.py`; what is listed of it: `subscriptions.py` |
+| how a subject is declared | `router.py`, of requests `verbs.py`; how it reaches FastStream: `declarations.py` |
+| what is listed of a subject | `subscriptions.py` |
 """
 
 from libs.runtime.bus.benchmarks import Benchmark
 from libs.runtime.bus.connection import Bus
-from libs.runtime.bus.router import LARGE, Router
+from libs.runtime.bus.router import Router
+from libs.runtime.bus.verbs import LARGE
 
 __all__ = ["LARGE", "Benchmark", "Bus", "Router"]

@@ -24,8 +24,9 @@ from libs.runtime.bus import batches
 from libs.runtime.bus.answering import Answering
 from libs.runtime.bus.batches import BatchConsumer
 from libs.runtime.bus.consumers import Consuming
+from libs.runtime.bus.declarations import Bound
 from libs.runtime.bus.draining import finish
-from libs.runtime.bus.router import Bound, Router
+from libs.runtime.bus.router import Router
 from libs.runtime.bus.rpc import RpcClient
 from libs.runtime.bus.streams import BusStreams
 from libs.runtime.bus.subscriptions import Subscription as Declared
