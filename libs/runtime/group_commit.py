@@ -7,7 +7,9 @@ transaction is being written and little has gathered (for `PATIENCE` at most, as
 lane is one transaction at a time. With two, one batch is gathered in a transaction that is already open while the other
 is written, and written while the other one's commit waits for the disk.
 
-* Bounded: a command that finds the queue full is refused at once, and may be tried again.
+* Bounded: a command that finds the queue full is refused at once, and may be tried again. One that has waited for its
+  transaction longer than its caller does is not done any more: the caller was told that it is not, and may have asked
+  for the same anew.
 * One bad command does not harm the others: when a batch fails and is known to be rolled back, its commands are tried
   one by one.
 * An outage is not retried here: after a lost connection it is unknown whether the batch was committed. Applying it
@@ -28,6 +30,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
+from math import inf
 from typing import Generic, TypeVar
 
 from libs.runtime import faults, log, metrics, trace
@@ -50,11 +53,14 @@ class QueueFullError(BusyError):
     """The queue is longer than can be served in time; the caller may retry."""
 
 
-@dataclass(frozen=True, slots=True)
+# Not frozen: to make a frozen one takes three times as long, and there is one for each command.
+@dataclass(slots=True)
 class _Submitted(Generic[Command, Answer]):
     command: Command
     weight: int
     answer: "asyncio.Future[Answer]"
+    at: float
+    """The loop's time."""
     traceparent: str | None
     """The trace that the command belongs to; None when traces are off."""
 
@@ -72,7 +78,8 @@ class GroupCommit(Generic[Command, Answer]):
     """Gathers commands and answers each from one committed transaction.
 
     `before_answer` is a point where a test can kill the process, committed and not answered. `fail_together`: an outage
-    is the answer to everything that waits, where each batch in turn would only wait for the same time-out.
+    is the answer to everything that waits, where each batch in turn would only wait for the same time-out. `deadline`:
+    seconds after which a command that still waits gets a TimeoutError instead.
     """
 
     def __init__(
@@ -85,6 +92,7 @@ class GroupCommit(Generic[Command, Answer]):
         service: str,
         before_answer: faults.Point | None = None,
         fail_together: bool = False,
+        deadline: float = inf,
         tracing: Tracing | None = None,
         patience: float = PATIENCE,
         opening: float = OPENING,
@@ -94,6 +102,7 @@ class GroupCommit(Generic[Command, Answer]):
         self._opening = opening
         self._before_answer = before_answer
         self._fail_together = fail_together
+        self._deadline = deadline
         self._tracing = tracing
         self._batch_limit = batch_limit
         self._worth = max(1, batch_limit // 8)
@@ -140,14 +149,16 @@ class GroupCommit(Generic[Command, Answer]):
     async def submit(self, command: Command, *, weight: int = 1) -> Answer:
         """The command's answer, once its transaction has committed.
 
-        Raises QueueFullError, what the batch raised, or ConnectionError of lanes that are being closed.
+        Raises QueueFullError, TimeoutError after the deadline, what the batch raised, or ConnectionError of lanes that
+        are being closed.
         """
         if self._stopping:
             raise _stopping()
         if self._queued and self._queued + weight > self._queue_limit:
             raise QueueFullError
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._queue.append(_Submitted(command, weight, answer, trace.current()))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._queue.append(_Submitted(command, weight, answer, loop.time(), trace.current()))
         self._queued += weight
         self._arrived.set()
         if self._queued >= self._worth:
@@ -172,6 +183,8 @@ class GroupCommit(Generic[Command, Answer]):
                             apply = await self._open(transaction)
                             await self._gather()
                             batch = self._take()
+                        if not batch:
+                            continue
                         began = loop.time()
                         traced.enter_context(self._span(batch))
                         answers = await self._write(apply, batch)
@@ -213,6 +226,8 @@ class GroupCommit(Generic[Command, Answer]):
                 return
 
     def _take(self) -> list[_Submitted[Command, Answer]]:
+        """The next batch; nothing when all that waited was too late."""
+        self._drop_late(asyncio.get_running_loop().time() - self._deadline)
         batch: list[_Submitted[Command, Answer]] = []
         weight = 0
         while self._queue and (not batch or weight + self._queue[0].weight <= self._batch_limit):
@@ -220,6 +235,16 @@ class GroupCommit(Generic[Command, Answer]):
             weight += batch[-1].weight
         self._queued -= weight
         return batch
+
+    def _drop_late(self, before: float) -> None:
+        """Refuse what came before then. Once for each batch, so that no command needs a timer."""
+        late: list[_Submitted[Command, Answer]] = []
+        while self._queue and self._queue[0].at < before:
+            late.append(self._queue.popleft())
+            self._queued -= late[-1].weight
+        if late:
+            self._log.warning("commands_too_late", count=len(late), seconds=self._deadline)
+            _fail(late, TimeoutError("it waited for its transaction for too long"))
 
     def _take_all(self) -> list[_Submitted[Command, Answer]]:
         waiting = list(self._queue)

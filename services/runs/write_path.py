@@ -47,6 +47,7 @@ def group_commit(
         queue_limit=settings.commit_queue,
         lanes=settings.commit_lanes,
         service=service,
+        deadline=settings.rpc_timeout.total_seconds(),
         before_answer=faults.Point.RUNS_AFTER_COMMIT_BEFORE_ANSWER,
         tracing=tracing,
     )

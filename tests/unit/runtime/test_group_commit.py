@@ -85,6 +85,29 @@ async def test_what_arrives_during_a_transaction_becomes_the_next_one() -> None:
     assert answers == [10, 20, 30, 40]
 
 
+async def test_what_has_waited_longer_than_its_caller_does_is_not_done() -> None:
+    recorder = Recorder()
+    recorder.gate.clear()
+    async with committing(recorder.apply) as commit:
+        first = asyncio.create_task(commit.submit(1))
+        await recorder.entered.wait()
+        late = asyncio.create_task(commit.submit(2, weight=5))
+        await _until(lambda: commit.queued == 5)
+        # As if it had waited for a second more than the deadline.
+        commit._deadline = -1.0
+        recorder.gate.set()
+        with pytest.raises(TimeoutError) as raised:
+            await late
+        commit._deadline = 60.0
+
+        assert await commit.submit(3) == 30
+        assert await first == 10
+        assert commit.queued == 0
+
+    assert is_outage(raised.value)
+    assert recorder.batches == [[1], [3]]
+
+
 async def test_a_transaction_that_is_held_up_does_not_hold_up_the_other_lane() -> None:
     recorder = Recorder()
     recorder.gate.clear()
