@@ -2,11 +2,11 @@
 
 It owns the leases of flow runs (written by the ledger's journal), and the claims that wait in this process's memory.
 
-How a run gets to an agent. An agent with room sends a claim, which waits here (it is *parked*). A run becomes due: the
-ledger committed it (`Dispatch.due`), a timer for its instant fires, or the tick finds it. One *pass* per tenant finds
-the label sets with due runs, takes as many runs as the parked claims have room for (FOR NO KEY UPDATE SKIP LOCKED, so
-replicas take different ones), distributes them one each in turn, writes Submitted with history and outbox through the
-ledger's journal, commits, and answers. Agents never queue for a lock, and a due run wakes one agent, not all.
+How a run gets to an agent. An agent with room sends a claim, which waits here. A run becomes due: the ledger committed
+it (`Dispatch.due`), a timer for its instant fires, or the tick finds it. One *pass* per tenant finds the label sets
+with due runs, takes as many runs as the waiting claims have room for (FOR NO KEY UPDATE SKIP LOCKED, so replicas take
+different ones), distributes them one each in turn, writes Submitted with history and outbox through the ledger's
+journal, commits, and answers. Agents never queue for a lock, and a due run wakes one agent, not all.
 
     Scheduled --claim--> Submitted, lease 5 s --renew--> Submitted, lease 30 s --process--> Running, lease 2 min
         ^                    |                              |
@@ -22,14 +22,14 @@ Guarantees
 * If an agent has died with its connection, its answer has no receiver, and its runs are queued again at once; an agent
   that hangs loses them after the first lease.
 
-When NATS is gone, there are no claims; agents send them again by themselves. When PostgreSQL is gone, claims stay
-parked and passes fail until it is back. When this process dies its parked claims are lost: the next replica that finds
-due runs without a waiting claim signals `work_ready`, and agents claim again. Killed between commit and answer: the
-claim is repeated by its agent and answered again, or the lease lapses. Run by several replicas: each has its own parked
-claims, and each gets the hints about due runs.
+When NATS is gone, there are no claims; agents send them again by themselves. When PostgreSQL is gone, claims go on
+waiting and passes fail until it is back. When this process dies its waiting claims are lost: the next replica that
+finds due runs without a waiting claim signals `work_ready`, and agents claim again. Killed between commit and answer:
+the claim is repeated by its agent and answered again, or the lease lapses. Run by several replicas: each has its own
+waiting claims, and each gets the hints about due runs.
 
 Requests are answered as those of services are (`libs/runtime/bus`): traced, timed, limited in number for each verb, and
-within the time that an agent waits. A parked claim is answered later, by the pass that has runs for it.
+within the time that an agent waits. A waiting claim is answered later, by the pass that has runs for it.
 
 What it will not do: run anything, judge a Running run, or touch a finished one.
 """

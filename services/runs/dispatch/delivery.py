@@ -13,7 +13,7 @@ from libs.contracts.agents import ClaimedRun, Outcome
 from libs.contracts.base import Message
 from libs.runtime.background import Background
 from libs.runtime.bus import Bus
-from services.runs.dispatch.dispatcher import Parked
+from services.runs.dispatch.dispatcher import OpenClaim
 from services.runs.dispatch.domain import Labels
 from services.runs.dispatch.leases import LeaseStore
 
@@ -50,36 +50,36 @@ class Delivery:
 
     # answers
 
-    def deliver(self, parked: Parked, runs: list[ClaimedRun]) -> None:
+    def deliver(self, claim: OpenClaim, runs: list[ClaimedRun]) -> None:
         """Answer a claim with these runs, or with none."""
-        self.background.run(self._send(parked, runs))
+        self.background.run(self._send(claim, runs))
 
-    async def _send(self, parked: Parked, runs: list[ClaimedRun]) -> None:
+    async def _send(self, claim: OpenClaim, runs: list[ClaimedRun]) -> None:
         """Answer a claim. With runs it is a request, so that the broker reports an agent that is gone."""
-        body = _json(agents.Claimed(claim_id=parked.claim.claim_id, runs=runs))
+        body = _json(agents.Claimed(claim_id=claim.request.claim_id, runs=runs))
         client = self._bus.client
         if not runs:
-            await client.publish(parked.reply, body)
+            await client.publish(claim.reply, body)
             return
         try:
-            await client.request(parked.reply, body, timeout=self._acknowledge)
+            await client.request(claim.reply, body, timeout=self._acknowledge)
         except nats.errors.NoRespondersError:
             self._log.info(
-                "claiming_agent_gone", agent_id=str(parked.claim.agent_id), returned=len(runs)
+                "claiming_agent_gone", agent_id=str(claim.request.agent_id), returned=len(runs)
             )
             for run in runs:
                 await self._leases.end(
-                    parked.tenant_id,
+                    claim.tenant_id,
                     run.flow_run_id,
                     run.lease_token,
                     Outcome.RETURNED,
                     exit_code=None,
                     message="The agent that took this run had gone.",
                 )
-            self._due(parked.tenant_id)
+            self._due(claim.tenant_id)
         except (nats.errors.Error, TimeoutError):
             # The agent may have it or not: its renewal shows it, or the first lease expires.
-            self._log.info("claim_unacknowledged", agent_id=str(parked.claim.agent_id))
+            self._log.info("claim_unacknowledged", agent_id=str(claim.request.agent_id))
 
     # hints
 

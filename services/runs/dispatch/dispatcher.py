@@ -12,7 +12,7 @@ from libs.runtime.failures import is_outage
 from services.runs.dispatch.domain import Labels, WaitingClaim, is_servable
 from services.runs.dispatch.leases import DueSet, LeaseStore
 
-Deliver = Callable[["Parked", list[ClaimedRun]], None]
+Deliver = Callable[["OpenClaim", list[ClaimedRun]], None]
 Signal = Callable[[UUID, list[Labels]], None]
 
 HORIZON = timedelta(seconds=3)
@@ -29,11 +29,11 @@ _SERVED_FOR = 5.0
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
-class Parked:
-    """A waiting claim, and the subject for its answer."""
+class OpenClaim:
+    """A claim without an answer yet, and the subject for its answer."""
 
     tenant_id: UUID
-    claim: Claim
+    request: Claim
     labels: Labels
     reply: str
     expires: "asyncio.TimerHandle | None" = None
@@ -41,15 +41,15 @@ class Parked:
     @property
     def waiting(self) -> WaitingClaim:
         return WaitingClaim(
-            claim_id=self.claim.claim_id, labels=self.labels, capacity=self.claim.capacity
+            claim_id=self.request.claim_id, labels=self.labels, capacity=self.request.capacity
         )
 
 
 @dataclass(slots=True)
 class _Tenant:
-    """A replica's state of one tenant. `parked` is in the order of turns, by session."""
+    """A replica's state of one tenant. `claims` is in the order of turns, by session."""
 
-    parked: dict[UUID, Parked] = field(default_factory=dict)
+    claims: dict[UUID, OpenClaim] = field(default_factory=dict)
     due: set[Labels] = field(default_factory=set)
     """Label sets with due runs at the last look."""
     soon: dict[Labels, float] = field(default_factory=dict)
@@ -64,7 +64,10 @@ class _Tenant:
 
 
 class Dispatcher:
-    """Parks claims and serves them. `deliver` sends an answer; `signal` sends hints to agents that wait elsewhere."""
+    """Keeps claims until it can serve them.
+
+    `deliver` sends an answer; `signal` sends hints to agents that wait elsewhere.
+    """
 
     def __init__(
         self, leases: LeaseStore, *, deliver: Deliver, signal: Signal, signal_again: timedelta
@@ -81,38 +84,38 @@ class Dispatcher:
         self.claimed = 0
 
     @property
-    def parked(self) -> int:
+    def waiting(self) -> int:
         """How many claims wait."""
-        return sum(len(tenant.parked) for tenant in self._tenants.values())
+        return sum(len(tenant.claims) for tenant in self._tenants.values())
 
     def waiting_agents(self) -> Iterator[tuple[UUID, UUID]]:
         """Agents with a waiting claim, as (tenant, agent)."""
         for tenant_id, tenant in self._tenants.items():
-            for parked in tenant.parked.values():
-                yield tenant_id, parked.claim.agent_id
+            for claim in tenant.claims.values():
+                yield tenant_id, claim.request.agent_id
 
-    def park(self, parked: Parked, *, wait: float) -> None:
-        """Park a claim. It is served at once if a suitable run is known to be due."""
-        tenant = self._tenants.setdefault(parked.tenant_id, _Tenant())
-        session = parked.claim.session
-        self._unpark(tenant, session)
-        tenant.parked[session] = parked
+    def add(self, claim: OpenClaim, *, wait: float) -> None:
+        """Keep a claim for so many seconds. It is served at once if a suitable run is known to be due."""
+        tenant = self._tenants.setdefault(claim.tenant_id, _Tenant())
+        session = claim.request.session
+        self._remove(tenant, session)
+        tenant.claims[session] = claim
         loop = asyncio.get_running_loop()
         if wait > 0:
-            end = self._forget if parked.claim.expires_silently else self._expire
-            parked.expires = loop.call_later(wait, end, parked)
+            end = self._forget if claim.request.expires_silently else self._expire
+            claim.expires = loop.call_later(wait, end, claim)
         if wait <= 0 or not tenant.looked:
-            self.due(parked.tenant_id)
-        elif _any_servable(tenant.due, parked.labels):
-            self._start_pass(parked.tenant_id)
+            self.due(claim.tenant_id)
+        elif _any_servable(tenant.due, claim.labels):
+            self._start_pass(claim.tenant_id)
         else:
-            self._set_timer(parked.tenant_id, tenant)
+            self._set_timer(claim.tenant_id, tenant)
 
     def drop(self, tenant_id: UUID, session: UUID) -> None:
         """Drop the session's claim."""
         tenant = self._tenants.get(tenant_id)
         if tenant is not None:
-            self._unpark(tenant, session)
+            self._remove(tenant, session)
 
     def due(self, tenant_id: UUID) -> None:
         """Runs of the tenant may be due: make a pass, or one more after the current one."""
@@ -123,7 +126,7 @@ class Dispatcher:
 
     def _start_pass(self, tenant_id: UUID) -> None:
         tenant = self._tenants[tenant_id]
-        if not tenant.parked:
+        if not tenant.claims:
             # No claim waits here; the tick sends hints to agents that wait elsewhere.
             return
         if tenant.pass_ is not None:
@@ -137,10 +140,10 @@ class Dispatcher:
         Signals and commits are faster; the tick makes dispatch correct when they are lost.
         """
         for tenant in self._tenants.values():
-            if not tenant.parked:
+            if not tenant.claims:
                 # Its cached state is no longer updated.
                 tenant.looked, tenant.must_look = False, True
-        tenants = {id_ for id_, tenant in self._tenants.items() if tenant.parked}
+        tenants = {id_ for id_, tenant in self._tenants.items() if tenant.claims}
         tenants |= await self._served_tenants()
         if tenants:
             for id_ in tenants:
@@ -152,7 +155,7 @@ class Dispatcher:
                     self._start_pass(id_)
                 elif tenant.due:
                     self._signal_others(id_, tenant)
-        metrics.CLAIMS_WAITING.set(self.parked)
+        metrics.CLAIMS_WAITING.set(self.waiting)
         return len(tenants)
 
     async def _served_tenants(self) -> set[UUID]:
@@ -165,15 +168,15 @@ class Dispatcher:
         return self._served
 
     async def stop(self) -> None:
-        """End passes and timers, and answer every parked claim with nothing, so that agents ask another replica."""
+        """End passes and timers, and answer every waiting claim with nothing, so that agents ask another replica."""
         for tenant in self._tenants.values():
             if tenant.timer is not None:
                 tenant.timer.cancel()
             if tenant.pass_ is not None:
                 tenant.pass_.cancel()
                 await asyncio.gather(tenant.pass_, return_exceptions=True)
-            for parked in list(tenant.parked.values()):
-                self._expire(parked)
+            for claim in list(tenant.claims.values()):
+                self._expire(claim)
 
     # one pass
 
@@ -181,7 +184,7 @@ class Dispatcher:
         try:
             while True:
                 tenant.again = False
-                before = list(tenant.parked.values())
+                before = list(tenant.claims.values())
                 try:
                     served = await self._pass(tenant_id, tenant)
                 except Exception as error:
@@ -212,28 +215,28 @@ class Dispatcher:
             if tenant.due:
                 self._signal_others(tenant_id, tenant)
             return False
-        chosen: list[Parked] = []
+        chosen: list[OpenClaim] = []
         room = 0
-        for parked in tenant.parked.values():
+        for claim in tenant.claims.values():
             if room >= PASS_ROOM:
                 break
-            if any(is_servable(labels, parked.labels) for labels in sets):
-                chosen.append(parked)
-                room += parked.claim.capacity
+            if any(is_servable(labels, claim.labels) for labels in sets):
+                chosen.append(claim)
+                room += claim.request.capacity
         claimed = await self._leases.claim(
             tenant_id,
-            [parked.waiting for parked in chosen],
-            {parked.claim.claim_id: parked.claim.agent_id for parked in chosen},
+            [claim.waiting for claim in chosen],
+            {claim.request.claim_id: claim.request.agent_id for claim in chosen},
             sets,
         )
-        for parked in chosen:
-            runs = claimed.get(parked.claim.claim_id)
+        for claim in chosen:
+            runs = claimed.get(claim.request.claim_id)
             if runs:
                 # The claim may have expired or been replaced meanwhile; its agent accepts the runs all the same.
-                if tenant.parked.get(parked.claim.session) is parked:
-                    self._unpark(tenant, parked.claim.session)
+                if tenant.claims.get(claim.request.session) is claim:
+                    self._remove(tenant, claim.request.session)
                 self.claimed += len(runs)
-                self._deliver(parked, runs)
+                self._deliver(claim, runs)
         await self._look(tenant_id, tenant)
         return bool(claimed) and bool(self._servable_sets(tenant))
 
@@ -263,7 +266,7 @@ class Dispatcher:
 
     def _set_timer(self, tenant_id: UUID, tenant: _Tenant) -> None:
         """A pass at the next instant, for the waiting claims."""
-        if tenant.timer is None and tenant.soon and tenant.parked:
+        if tenant.timer is None and tenant.soon and tenant.claims:
             at = min(tenant.soon.values())
             tenant.timer = asyncio.get_running_loop().call_at(at, self._timed, tenant_id)
 
@@ -274,7 +277,7 @@ class Dispatcher:
     def _servable_sets(self, tenant: _Tenant) -> list[Labels]:
         if not tenant.due:
             return []  # ten thousand may wait, and all are checked once a second
-        agents = {parked.labels for parked in tenant.parked.values()}
+        agents = {claim.labels for claim in tenant.claims.values()}
         return [
             labels for labels in tenant.due if any(is_servable(labels, agent) for agent in agents)
         ]
@@ -293,31 +296,31 @@ class Dispatcher:
             tenant.signalled |= dict.fromkeys(new, now)
             self._signal(tenant_id, new)
 
-    # parked claims
+    # waiting claims
 
-    def _answer_impatient(self, tenant: _Tenant, before: Iterable[Parked]) -> None:
+    def _answer_impatient(self, tenant: _Tenant, before: Iterable[OpenClaim]) -> None:
         """Claims that do not wait have had their pass."""
-        for parked in before:
-            if parked.expires is None and tenant.parked.get(parked.claim.session) is parked:
-                self._expire(parked)
+        for claim in before:
+            if claim.expires is None and tenant.claims.get(claim.request.session) is claim:
+                self._expire(claim)
 
-    def _expire(self, parked: Parked) -> None:
-        tenant = self._tenants[parked.tenant_id]
-        if tenant.parked.get(parked.claim.session) is parked:
-            self._unpark(tenant, parked.claim.session)
-            self._deliver(parked, [])
+    def _expire(self, claim: OpenClaim) -> None:
+        tenant = self._tenants[claim.tenant_id]
+        if tenant.claims.get(claim.request.session) is claim:
+            self._remove(tenant, claim.request.session)
+            self._deliver(claim, [])
 
-    def _forget(self, parked: Parked) -> None:
+    def _forget(self, claim: OpenClaim) -> None:
         """As `_expire`, for an agent that keeps the time itself."""
-        tenant = self._tenants[parked.tenant_id]
-        if tenant.parked.get(parked.claim.session) is parked:
-            self._unpark(tenant, parked.claim.session)
+        tenant = self._tenants[claim.tenant_id]
+        if tenant.claims.get(claim.request.session) is claim:
+            self._remove(tenant, claim.request.session)
 
     @staticmethod
-    def _unpark(tenant: _Tenant, session: UUID) -> None:
-        parked = tenant.parked.pop(session, None)
-        if parked is not None and parked.expires is not None:
-            parked.expires.cancel()
+    def _remove(tenant: _Tenant, session: UUID) -> None:
+        claim = tenant.claims.pop(session, None)
+        if claim is not None and claim.expires is not None:
+            claim.expires.cancel()
 
 
 def _any_servable(sets: Iterable[Labels], agent: Labels) -> bool:

@@ -73,7 +73,7 @@ class Dispatch:
         return (
             Duty("dispatch", settings.tick, self.dispatcher.tick),
             Duty("leases", settings.lapse_tick, self.take_back),
-            Duty("parked", settings.waiting_tick, self.note_parked),
+            Duty("waiting_agents", settings.waiting_tick, self.note_waiting_agents),
             Duty("presence", settings.presence_tick, self.write_presence),
         )
 
@@ -104,7 +104,7 @@ class Dispatch:
             await self.leases.seen(seen)
         return len(seen)
 
-    async def note_parked(self) -> int:
+    async def note_waiting_agents(self) -> int:
         """Count agents with a claim waiting here as present; returns how many."""
         return self.verbs.hear_from_all(self.dispatcher.waiting_agents())
 

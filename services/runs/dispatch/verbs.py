@@ -21,7 +21,7 @@ from libs.runtime.group_commit import GroupCommit, QueueFullError
 from libs.runtime.ids import NewId
 from libs.runtime.settings import PingSettings
 from libs.runtime.trace import Tracing
-from services.runs.dispatch.dispatcher import Dispatcher, Parked
+from services.runs.dispatch.dispatcher import Dispatcher, OpenClaim
 from services.runs.dispatch.domain import Crashed, Proposed, Requeued
 from services.runs.dispatch.leases import AGENT_TYPE, LeaseStore
 from services.runs.dispatch.settings import DispatchSettings
@@ -60,7 +60,7 @@ class Verbs:
         clock: Clock,
         ids: NewId,
         log: structlog.typing.FilteringBoundLogger,
-        deliver: Callable[[Parked, list[ClaimedRun]], None],
+        deliver: Callable[[OpenClaim, list[ClaimedRun]], None],
         due: Callable[[UUID], None],
         tracing: Tracing | None,
     ) -> None:
@@ -200,33 +200,33 @@ class Verbs:
         return Applied(id=request.session)
 
     async def on_claim(self, tenant_id: UUID, request: agents.Claim, reply: str) -> Refused | None:
-        """Park the claim; it is answered when there are runs."""
+        """Keep the claim; it is answered when there are runs."""
         refusal = _unacceptable(request)
         if refusal is not None:
             return refusal
         self._hear_from(tenant_id, request.agent_id)
-        parked = Parked(
+        claim = OpenClaim(
             tenant_id=tenant_id,
-            claim=request,
+            request=request,
             labels=frozenset(canonical_labels(request.labels)),
             reply=reply,
         )
         wait = min(request.wait, self._settings.claim_wait.total_seconds())
         if request.is_repeated:
-            await self._claim_again(parked, wait)
+            await self._claim_again(claim, wait)
         else:
-            self._dispatcher.park(parked, wait=wait)
+            self._dispatcher.add(claim, wait=wait)
         return None
 
-    async def _claim_again(self, parked: Parked, wait: float) -> None:
-        """The agent got no answer: send the same runs again, else park the claim."""
+    async def _claim_again(self, claim: OpenClaim, wait: float) -> None:
+        """The agent got no answer: send the same runs again, else keep the claim."""
         runs = await self._leases.claimed_before(
-            parked.tenant_id, parked.claim.claim_id, parked.claim.agent_id
+            claim.tenant_id, claim.request.claim_id, claim.request.agent_id
         )
         if runs:
-            self._deliver(parked, runs)
+            self._deliver(claim, runs)
         else:
-            self._dispatcher.park(parked, wait=wait)
+            self._dispatcher.add(claim, wait=wait)
 
     # decided by the ledger
 

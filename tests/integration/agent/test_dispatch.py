@@ -141,7 +141,7 @@ async def test_a_submitted_state_wraps_the_scheduled_one_that_runners_unwrap(
     assert state["state"]["type"] == "Scheduled"
 
 
-async def test_a_parked_claim_is_answered_when_a_run_is_created(
+async def test_a_waiting_claim_is_answered_when_a_run_is_created(
     stack: Stack, client: Client, flow: Flow
 ) -> None:
     async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
@@ -534,7 +534,7 @@ async def test_presence_is_written_down(
             )
             await ledger.dispatch.write_presence()  # what the claim itself said
             await forget()
-            await ledger.dispatch.note_parked()
+            await ledger.dispatch.note_waiting_agents()
         else:
             await agent.take()
         await ledger.dispatch.write_presence()

@@ -1,4 +1,4 @@
-"""Parked claims and timers, without a database."""
+"""Waiting claims and timers, without a database."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from libs.contracts.agents import Claim
-from services.runs.dispatch.dispatcher import Dispatcher, Parked
+from services.runs.dispatch.dispatcher import Dispatcher, OpenClaim
 from services.runs.dispatch.leases import DueSet
 from tests.support.eventually import eventually
 
@@ -35,7 +35,7 @@ async def test_a_claim_that_expires_silently_is_forgotten_without_a_word() -> No
     answered: list[UUID] = []
     dispatcher = Dispatcher(
         leases,
-        deliver=lambda parked, runs: answered.append(parked.claim.claim_id),
+        deliver=lambda claim, runs: answered.append(claim.request.claim_id),
         signal=lambda tenant, sets: None,
         signal_again=timedelta(seconds=15),
     )
@@ -45,11 +45,11 @@ async def test_a_claim_that_expires_silently_is_forgotten_without_a_word() -> No
             session=claim_id, agent_id=claim_id, claim_id=claim_id, capacity=1, wait=0.01,
             expires_silently=claim_id == silent,
         )  # fmt: skip
-        parked = Parked(tenant_id=TENANT, claim=claim, labels=ANYTHING, reply="inbox")
-        dispatcher.park(parked, wait=0.01)
+        waiting = OpenClaim(tenant_id=TENANT, request=claim, labels=ANYTHING, reply="inbox")
+        dispatcher.add(waiting, wait=0.01)
     assert set(dispatcher.waiting_agents()) == {(TENANT, silent), (TENANT, spoken)}
 
-    await eventually(lambda: dispatcher.parked == 0)
+    await eventually(lambda: dispatcher.waiting == 0)
 
     assert answered == [spoken]
     await dispatcher.stop()
@@ -59,13 +59,13 @@ async def test_a_timer_that_fires_a_millisecond_early_misses_nothing() -> None:
     leases: Any = FakeLeases(due_in=3.0)
     dispatcher = Dispatcher(
         leases,
-        deliver=lambda parked, runs: None,
+        deliver=lambda claim, runs: None,
         signal=lambda tenant, sets: None,
         signal_again=timedelta(seconds=15),
     )
     claim = Claim(session=AGENT, agent_id=AGENT, claim_id=AGENT, capacity=1, wait=60)
-    parked = Parked(tenant_id=TENANT, claim=claim, labels=ANYTHING, reply="inbox")
-    dispatcher.park(parked, wait=60)
+    waiting = OpenClaim(tenant_id=TENANT, request=claim, labels=ANYTHING, reply="inbox")
+    dispatcher.add(waiting, wait=60)
     tenant = dispatcher._tenants[TENANT]
     assert tenant.pass_ is not None
     await tenant.pass_
