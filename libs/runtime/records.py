@@ -5,6 +5,9 @@
 `state: str`. A name that is no record set is a single value: `{at}`. So no statement counts columns, and a field that
 is moved or added moves in SQL too.
 
+Several classes in the place of one are the parts of a row, side by side: `moved=(State, OfFlowRun)`. The rows are then
+tuples of the fields of both.
+
 The rows become arrays. `jsonb_to_recordset` would have each row written as JSON and read back.
 """
 
@@ -32,6 +35,10 @@ _TYPES: dict[object, str] = {
 }
 _NAME = re.compile(r"\{(\w+)\}")
 
+Row = type[tuple[Any, ...]]
+Record = Row | tuple[Row, ...]
+"""The class of the rows of a record set, or of the parts of its rows."""
+
 
 class RecordStatement:
     """The statement in `queries/<name>.sql` beside the module, with these record sets.
@@ -39,17 +46,17 @@ class RecordStatement:
     Raises TypeError for a field whose type has no PostgreSQL type here, and for a record set that is not used.
     """
 
-    def __init__(self, module_file: str, name: str, **records: type[tuple[Any, ...]]) -> None:
+    def __init__(self, module_file: str, name: str, **records: Record) -> None:
         self._write(statement(module_file, name), name, records)
 
     @classmethod
-    def of(cls, source: str, name: str, **records: type[tuple[Any, ...]]) -> Self:
+    def of(cls, source: str, name: str, **records: Record) -> Self:
         """The statement with this text, where it stands in no file; `name` is what traces call it."""
         made = cls.__new__(cls)
         made._write(source, name, records)
         return made
 
-    def _write(self, source: str, name: str, records: Mapping[str, type[tuple[Any, ...]]]) -> None:
+    def _write(self, source: str, name: str, records: Mapping[str, Record]) -> None:
         self._widths: dict[str, int] = {}
         self._values: list[str] = []
         used = list(dict.fromkeys(_NAME.findall(source)))
@@ -102,9 +109,16 @@ def _arrays(rows: Iterable[tuple[Any, ...]], width: int) -> list[Any]:
     return list(zip(*rows, strict=True)) or [()] * width
 
 
-def _columns_of(row: type[tuple[Any, ...]]) -> dict[str, str]:
+def _columns_of(record: Record) -> dict[str, str]:
     """The PostgreSQL type of each field, in the order of fields."""
-    return {field: _type_of(field, hint) for field, hint in get_type_hints(row).items()}
+    columns: dict[str, str] = {}
+    for row in record if isinstance(record, tuple) else (record,):
+        for field, hint in get_type_hints(row).items():
+            if field in columns:
+                msg = f"{field}: it is in two parts of the row"
+                raise TypeError(msg)
+            columns[field] = _type_of(field, hint)
+    return columns
 
 
 def _type_of(field: str, hint: object) -> str:

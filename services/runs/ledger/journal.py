@@ -25,13 +25,14 @@ from services.runs.domain.safeguards import LogEntry
 from services.runs.domain.states import RunState, make_state
 from services.runs.domain.transitions import FlowRun, FlowRunMoved, TaskRun, TaskRunMoved
 from services.runs.ledger.rows import (
-    FlowRunStateRow,
+    FlowRunPart,
     FreedSlot,
     LeaseRow,
     NewFlowRun,
     NewTaskRun,
+    StateRow,
     TakenSlot,
-    TaskRunStateRow,
+    TaskRunPart,
     WantedTaskRun,
 )
 from services.runs.ledger.slots import Slots
@@ -40,9 +41,9 @@ PENDING = make_state(State.PENDING, "Task run created")
 """The first state of a task run."""
 
 _WRITE_FLOW_RUNS = RecordStatement(
-    __file__, "write_flow_run_states", moved=FlowRunStateRow, events=OutboxRow
+    __file__, "write_flow_run_states", moved=(StateRow, FlowRunPart), events=OutboxRow
 )
-_WRITE_TASK_RUNS = RecordStatement(__file__, "write_task_run_states", moved=TaskRunStateRow)
+_WRITE_TASK_RUNS = RecordStatement(__file__, "write_task_run_states", moved=(StateRow, TaskRunPart))
 _INSERT_FLOW_RUNS = RecordStatement(__file__, "insert_flow_runs", wanted=NewFlowRun)
 _INSERT_TASK_RUNS = RecordStatement(__file__, "insert_task_runs", wanted=NewTaskRun)
 _GET_OR_CREATE = RecordStatement(__file__, "get_or_create_task_runs", wanted=WantedTaskRun)
@@ -175,27 +176,14 @@ class Journal:
         """Append states, oldest first, copy each run's newest onto its row, and put the events into the outbox."""
         replaced = _replaced_versions([moved.run for _, moved in self._flow_runs])
         rows = [
-            FlowRunStateRow(
-                history_id=history_id,
-                run_id=m.run.id,
-                tenant_id=m.run.tenant_id,
-                version=m.run.version,
-                state=m.run.state,
-                at=m.run.state_timestamp,
-                message=m.state.message,
-                state_start_time=m.state.start_time,
-                serialized_state=m.state.text,
-                start_time=m.run.start_time,
-                end_time=m.run.end_time,
-                heartbeat=m.run.heartbeat,
-                agent_id=m.run.agent_id,
-                times_resurrected=m.run.times_resurrected,
-                attempt=m.run.attempt,
-                lease_token=m.run.lease_token,
-                actor=m.actor,
-                replaces=replaces,
+            _state_row(history_id, moved, replaces)
+            + FlowRunPart(
+                agent_id=moved.run.agent_id,
+                times_resurrected=moved.run.times_resurrected,
+                attempt=moved.run.attempt,
+                lease_token=moved.run.lease_token,
             )
-            for (history_id, m), replaces in zip(self._flow_runs, replaced, strict=True)
+            for (history_id, moved), replaces in zip(self._flow_runs, replaced, strict=True)
         ]
         tag = await _WRITE_FLOW_RUNS.execute(
             self._connection,
@@ -209,24 +197,8 @@ class Journal:
         """As `_write_flow_runs`; task runs have no events."""
         replaced = _replaced_versions([moved.run for _, moved in self._task_runs])
         rows = [
-            TaskRunStateRow(
-                history_id=history_id,
-                run_id=m.run.id,
-                tenant_id=m.run.tenant_id,
-                version=m.run.version,
-                state=m.run.state,
-                at=m.run.state_timestamp,
-                message=m.state.message,
-                state_start_time=m.state.start_time,
-                serialized_state=m.state.text,
-                start_time=m.run.start_time,
-                end_time=m.run.end_time,
-                heartbeat=m.run.heartbeat,
-                retries=m.run.retries,
-                actor=m.actor,
-                replaces=replaces,
-            )
-            for (history_id, m), replaces in zip(self._task_runs, replaced, strict=True)
+            _state_row(history_id, moved, replaces) + TaskRunPart(retries=moved.run.retries)
+            for (history_id, moved), replaces in zip(self._task_runs, replaced, strict=True)
         ]
         tag = await _WRITE_TASK_RUNS.execute(self._connection, moved=rows)
         _expect(tag, replaced, "write_task_run_states")
@@ -330,6 +302,28 @@ async def repair_slots(
 async def delete_slots(connection: Connection, limit_id: UUID) -> None:
     """Free the slots of a limit that is deleted."""
     await connection.execute("DELETE FROM runs.concurrency_slot WHERE limit_id = $1", limit_id)
+
+
+def _state_row(
+    history_id: UUID, moved: FlowRunMoved | TaskRunMoved, replaces: int | None
+) -> StateRow:
+    run, state = moved.run, moved.state
+    return StateRow(
+        history_id=history_id,
+        run_id=run.id,
+        tenant_id=run.tenant_id,
+        version=run.version,
+        state=run.state,
+        at=run.state_timestamp,
+        message=state.message,
+        state_start_time=state.start_time,
+        serialized_state=state.text,
+        start_time=run.start_time,
+        end_time=run.end_time,
+        heartbeat=run.heartbeat,
+        actor=moved.actor,
+        replaces=replaces,
+    )
 
 
 def _replaced_versions(runs: Sequence[FlowRun] | Sequence[TaskRun]) -> list[int | None]:

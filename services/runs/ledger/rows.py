@@ -5,8 +5,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 
-class FlowRunStateRow(NamedTuple):
-    """A state of a flow run: its history row, and the run's row after it.
+class StateRow(NamedTuple):
+    """A state of a run: its history row, and the run's row after it. Beside it stands what its kind of run has more.
 
     `replaces` is the version of the run's row before the batch; None for a state that a later one of the same batch
     replaces. `serialized_state` is JSON text.
@@ -24,32 +24,23 @@ class FlowRunStateRow(NamedTuple):
     start_time: datetime | None
     end_time: datetime | None
     heartbeat: datetime | None
+    actor: UUID | None
+    replaces: int | None
+
+
+class FlowRunPart(NamedTuple):
+    """Beside the `StateRow` of a flow run."""
+
     agent_id: UUID | None
     times_resurrected: int
     attempt: int
     lease_token: UUID | None
-    actor: UUID | None
-    replaces: int | None
 
 
-class TaskRunStateRow(NamedTuple):
-    """A state of a task run, as `FlowRunStateRow`."""
+class TaskRunPart(NamedTuple):
+    """Beside the `StateRow` of a task run."""
 
-    history_id: UUID
-    run_id: UUID
-    tenant_id: UUID
-    version: int
-    state: str
-    at: datetime
-    message: str | None
-    state_start_time: datetime | None
-    serialized_state: str
-    start_time: datetime | None
-    end_time: datetime | None
-    heartbeat: datetime | None
     retries: int
-    actor: UUID | None
-    replaces: int | None
 
 
 class WantedLimit(NamedTuple):

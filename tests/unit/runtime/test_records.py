@@ -49,6 +49,30 @@ def test_record_sets_and_values_get_their_numbers_from_their_names(tmp_path: Pat
     )
 
 
+def test_a_row_may_have_parts_side_by_side(tmp_path: Path) -> None:
+    module = module_with(tmp_path, "SELECT * FROM {moved}")
+    statement = RecordStatement(module, "write", moved=(Move, Slot))
+
+    rows = [
+        Move(ONE, "Running", NOON, None) + Slot(TWO, 3),
+        Move(TWO, "Failed", NOON, ONE) + Slot(ONE, 4),
+    ]
+
+    assert statement.text == (
+        "SELECT * FROM unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::uuid[], $5::uuid[], $6::int[])"
+        " AS moved (run_id, state, at, agent_id, limit_id, number)"
+    )
+    assert statement.arguments(moved=rows)[4:] == [(TWO, ONE), (3, 4)]
+    assert statement.arguments(moved=[]) == [()] * 6
+
+
+def test_no_field_is_in_two_parts_of_a_row(tmp_path: Path) -> None:
+    module = module_with(tmp_path, "SELECT * FROM {moved}")
+
+    with pytest.raises(TypeError, match="limit_id: it is in two parts"):
+        RecordStatement(module, "write", moved=(Slot, Slot))
+
+
 def test_rows_become_one_array_for_each_field(tmp_path: Path) -> None:
     module = module_with(tmp_path, "SELECT {to}, {by} FROM {moved} CROSS JOIN {slots}")
     statement = RecordStatement(module, "write", moved=Move, slots=Slot)
