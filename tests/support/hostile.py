@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import quantiles
+from time import process_time
 from urllib.parse import quote
 
 import asyncpg
@@ -57,12 +58,14 @@ class World:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Felt:
-    """What the victim felt, in seconds, and what the gateway took at its peak, in bytes."""
+    """What the victim felt, in seconds, what the gateway took at its peak, in bytes, and how many cores the attackers
+    had."""
 
     transition_p99: float
     read_p99: float
     peak_memory: int
     same_processes: bool
+    attackers_cores: float
 
 
 @asynccontextmanager
@@ -112,7 +115,7 @@ async def felt_under(
     loop = asyncio.get_running_loop()
     attacking = [asyncio.ensure_future(_for_ever(attack, world)) for attack in attacks]
     try:
-        began = loop.time()
+        began, cpu = loop.time(), process_time()
         transitions: list[float] = []
         reads: list[float] = []
         while not transitions or loop.time() - began < at_least:
@@ -134,6 +137,7 @@ async def felt_under(
         read_p99=quantiles(reads, n=100)[98],
         peak_memory=_peak(world.gateway),
         same_processes=_processes(world) == before,
+        attackers_cores=(process_time() - cpu) / (loop.time() - began),
     )
 
 

@@ -7,6 +7,7 @@ after the other, each after the answer to the one before; every answer is checke
 
 import asyncio
 import multiprocessing
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -54,9 +55,12 @@ Drive = Callable[[Load], Answered]
 
 @contextmanager
 def load_process() -> Iterator[Callable[[Load], "asyncio.Future[Answered]"]]:
-    """A process for loads: call with a `Load` and await what came of it."""
+    """A process for loads: call with a `Load` and await what came of it.
+
+    A session of its own: Linux divides the CPU among sessions first, so it has its part however busy its parent is.
+    """
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(max_workers=1, mp_context=context) as pool:
+    with ProcessPoolExecutor(max_workers=1, mp_context=context, initializer=os.setsid) as pool:
         pool.submit(int).result()  # started, and not part of any figure
         yield lambda load: asyncio.get_running_loop().run_in_executor(pool, drive, load)
 
