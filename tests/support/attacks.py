@@ -77,8 +77,8 @@ async def a_batch_of_documents(world: World, _held: AsyncExitStack) -> None:
     """A hundred documents of two thousand fields, none of which was ever seen."""
     nonce = str(new_id()).replace("-", "")
     batch = [
-        {"query": "{" + " ".join(f"a{n}_{place}_{nonce}: hello" for n in range(2_000)) + "}"}
-        for place in range(100)
+        {"query": "{" + " ".join(f"a{n}_{number}_{nonce}: hello" for n in range(2_000)) + "}"}
+        for number in range(100)
     ]
     body = orjson.dumps(batch)[: 1 << 24]
     await post(world.port, body, world.read_only_key)
@@ -90,7 +90,7 @@ async def unused_fragments(world: World, _held: AsyncExitStack) -> None:
     query = "{ hello }" + " ".join(
         f"fragment f{n}_{nonce} on Query {{ hello }}" for n in range(12_000)
     )
-    body = orjson.dumps([{"query": f"{query} #{place}"} for place in range(8)])
+    body = orjson.dumps([{"query": f"{query} #{number}"} for number in range(8)])
     await post(world.port, body, world.read_only_key)
 
 

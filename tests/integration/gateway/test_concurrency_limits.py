@@ -194,10 +194,10 @@ async def test_a_full_tag_limit_answers_queued_in_both_dialects(api: Gql, flow_i
             await api(
                 "mutation($r: UUID!, $t: UUID!, $m: Int) { get_or_create_task_run_info("
                 "input: { flow_run_id: $r, task_id: $t, map_index: $m }) { id } }",
-                r=run_id, t=task_id, m=place,
+                r=run_id, t=task_id, m=index,
             )
         )["get_or_create_task_run_info"]["id"]
-        for place in range(3)
+        for index in range(3)
     ]  # fmt: skip
     running = {"type": "Running", "context": {"tags": ["database"]}}
 

@@ -136,11 +136,11 @@ async def test_a_log_comes_packed(world: World) -> None:
 async def test_a_log_goes_on_after_any_line_of_it(world: World) -> None:
     first = (await world.user.get(world.log, params={"format": "ndjson"})).text.splitlines()
 
-    for place in (0, 999, 1_004, LINES - 2, LINES - 1):
-        line = httpx.Response(200, content=first[place]).json()
+    for index in (0, 999, 1_004, LINES - 2, LINES - 1):
+        line = httpx.Response(200, content=first[index]).json()
         after = f"{line['timestamp']},{line['sequence']}"
         rest = await world.user.get(world.log, params={"format": "ndjson", "after": after})
-        assert rest.text.splitlines() == first[place + 1 :]
+        assert rest.text.splitlines() == first[index + 1 :]
 
 
 async def test_a_filtered_log_is_what_the_filter_says(world: World, stack: Stack) -> None:

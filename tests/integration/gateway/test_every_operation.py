@@ -357,12 +357,12 @@ async def test_no_mutation_reaches_another_tenant_nor_tells_whether_its_objects_
     about_the_victims = await answers(tenants.intruder, asked)
     about_nothing = await answers(tenants.intruder, [_with_ids_of_nothing(each) for each in asked])
 
-    told = {
+    first_messages = {
         name: (answer, about_nothing[name])
         for name, answer in about_the_victims.items()
         if name not in LETS_OTHERS_IN and _without_ids(answer) != _without_ids(about_nothing[name])
     }
-    assert told == {}
+    assert first_messages == {}
     assert await rows_of(stack, tenants.victim_id) == before
     if naming_the_tenant:
         of_tenants = {
@@ -429,7 +429,7 @@ def _says_why(answer: dict[str, Any]) -> bool:
     return all(value and value.get("error") for value in answer["data"].values())
 
 
-async def told(caller: Gql, asked: Sequence[Asked]) -> dict[str, dict[str, Any]]:
+async def first_messages(caller: Gql, asked: Sequence[Asked]) -> dict[str, dict[str, Any]]:
     """What each subscription is told first, by the field's name."""
     return {
         each.name: await first_told(caller.url, each.query, each.variables, headers=caller.headers)
@@ -441,7 +441,7 @@ async def told(caller: Gql, asked: Sequence[Asked]) -> dict[str, dict[str, Any]]
     "stranger", ["no key", "a revoked key", "an expired key", "another tenant's key"]
 )
 async def test_a_stranger_has_no_socket(tenants: Tenants, stranger: str) -> None:
-    answered = await told(tenants.strangers[stranger], subscriptions(tenants.objects))
+    answered = await first_messages(tenants.strangers[stranger], subscriptions(tenants.objects))
 
     assert {name: answer.get("closed", (0, ""))[0] for name, answer in answered.items()} == (
         dict.fromkeys(SUBSCRIPTIONS, 4403)
@@ -450,7 +450,7 @@ async def test_a_stranger_has_no_socket(tenants: Tenants, stranger: str) -> None
 
 @pytest.mark.parametrize("role", list(Role))
 async def test_every_role_hears_of_its_tenant(tenants: Tenants, role: Role) -> None:
-    answered = await told(tenants.victim[role], subscriptions(tenants.objects))
+    answered = await first_messages(tenants.victim[role], subscriptions(tenants.objects))
 
     assert {name: answer["type"] for name, answer in answered.items()} == (
         dict.fromkeys(SUBSCRIPTIONS, "next")
@@ -462,8 +462,10 @@ async def test_no_subscription_is_about_another_tenants_objects_nor_tells_whethe
 ) -> None:
     asked = [each for each in subscriptions(tenants.objects) if each.is_about_objects]
 
-    about_the_victims = await told(tenants.intruder, asked)
-    about_nothing = await told(tenants.intruder, [_with_ids_of_nothing(each) for each in asked])
+    about_the_victims = await first_messages(tenants.intruder, asked)
+    about_nothing = await first_messages(
+        tenants.intruder, [_with_ids_of_nothing(each) for each in asked]
+    )
 
     assert asked
     assert {name: answer["type"] for name, answer in about_the_victims.items()} == (

@@ -224,7 +224,7 @@ async def test_the_answers_of_one_request_have_so_many_bytes_and_no_more(
 ) -> None:
     """More of them than fit: in a document, in a batch, or one alone."""
     await fill(stack, tenants.flow, megabytes)
-    fields = " ".join(f"f{place}: flow {{ description }}" for place in range(5))
+    fields = " ".join(f"f{number}: flow {{ description }}" for number in range(5))
 
     answer = await ask(tenants.first, f"{{ {fields} }}")
     batch = await tenants.first.post("/graphql", json=[{"query": "{ flow { description } }"}] * 5)

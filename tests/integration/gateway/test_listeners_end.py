@@ -70,7 +70,7 @@ async def two_gateways(stack: Stack, *, looks_every: timedelta) -> AsyncIterator
 
 
 @pytest.fixture(scope="module")
-async def told(stack: Stack) -> AsyncIterator[World]:
+async def by_signal(stack: Stack) -> AsyncIterator[World]:
     """Gateways that look by themselves once an hour: what ends within a test was told by a signal."""
     async with two_gateways(stack, looks_every=NEVER) as world:
         yield world
@@ -141,25 +141,25 @@ async def browser_of(world: World) -> AsyncIterator[httpx.AsyncClient]:
 
 
 async def test_a_revoked_key_ends_what_listens_with_it_on_every_gateway_at_once(
-    told: World,
+    by_signal: World,
 ) -> None:
-    id_, key = await make_key(told)
+    id_, key = await make_key(by_signal)
     shown = {"authorization": f"Bearer {key}"}
 
-    async with listening(told, shown, init=shown) as ended:
-        await revoke(told, id_)
+    async with listening(by_signal, shown, init=shown) as ended:
+        await revoke(by_signal, id_)
         ends = await ended()
 
     assert say_why(ends) == ([True, True], [4403, 4403])
 
 
 async def test_a_log_out_ends_what_the_page_listens_to_on_every_gateway_at_once(
-    told: World,
+    by_signal: World,
 ) -> None:
-    async with browser_of(told) as browser:
+    async with browser_of(by_signal) as browser:
         cookie = {"cookie": "; ".join(f"{each.name}={each.value}" for each in browser.cookies.jar)}
 
-        async with listening(told, cookie, init={}) as ended:
+        async with listening(by_signal, cookie, init={}) as ended:
             await browser.delete("/session")
             ends = await ended()
 
@@ -167,18 +167,21 @@ async def test_a_log_out_ends_what_the_page_listens_to_on_every_gateway_at_once(
 
 
 async def test_a_log_out_leaves_alone_who_listens_with_another_session_or_the_key_itself(
-    told: World,
+    by_signal: World,
 ) -> None:
-    async with browser_of(told) as browser, browser_of(told) as another:
+    async with browser_of(by_signal) as browser, browser_of(by_signal) as another:
         cookie = {"cookie": "; ".join(f"{each.name}={each.value}" for each in another.cookies.jar)}
         shown = {"authorization": f"Bearer {FIRST}"}
-        before = {*told.first._push.hub.streams, *told.other._push.hub.streams}
+        before = {*by_signal.first._push.hub.streams, *by_signal.other._push.hub.streams}
 
-        async with listening(told, cookie, init={}), listening(told, shown, init=shown):
-            opened = {*told.first._push.hub.streams, *told.other._push.hub.streams} - before
+        async with listening(by_signal, cookie, init={}), listening(by_signal, shown, init=shown):
+            opened = {
+                *by_signal.first._push.hub.streams,
+                *by_signal.other._push.hub.streams,
+            } - before
             await browser.delete("/session")
             # What the signal does, once more and after it: whoever had to go is gone now.
-            for gateway in (told.first, told.other):
+            for gateway in (by_signal.first, by_signal.other):
                 await gateway._push.check_keys()
             ends = [stream.ended for stream in opened]
 

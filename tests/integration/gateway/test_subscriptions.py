@@ -412,14 +412,14 @@ async def test_a_page_with_a_session_listens_from_our_own_origin_alone(gateway: 
 
     async with bare(gateway, init={}, origin=own, additional_headers=cookie) as socket:
         await say(socket, type="subscribe", id="1", payload={"query": RUNS})
-        told = await hear(socket)
+        message = await hear(socket)
     for origin in ("http://elsewhere.example", None):
         with pytest.raises(InvalidStatus) as caught:
             async with bare(gateway, origin=origin, additional_headers=cookie):
                 pass
         assert caught.value.response.status_code == 403
 
-    assert told["payload"]["data"]["flow_run_events"]["status"] == "open"
+    assert message["payload"]["data"]["flow_run_events"]["status"] == "open"
 
 
 async def test_a_subscription_by_post_is_told_where_to_go(gateway: Gateway) -> None:
@@ -444,9 +444,9 @@ async def test_what_is_completed_is_told_no_more(gateway: Gateway, admin: Gql) -
         await say(socket, type="subscribe", id="1", payload={"query": RUNS})
         again = await hear(socket)
         await set_state(admin, run, "Running", 1)
-        told = await hear(socket)
+        message = await hear(socket)
 
-    assert [again["id"], told["id"]] == ["1", "1"]
+    assert [again["id"], message["id"]] == ["1", "1"]
 
 
 async def test_who_never_says_who_it_is_is_sent_away(

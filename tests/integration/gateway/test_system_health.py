@@ -108,12 +108,12 @@ async def test_a_full_disk_and_lost_streams_are_sentences(gateway: Gateway) -> N
     await gateway._pulse()
     async with Gql(f"http://127.0.0.1:{gateway.port}") as api:
 
-        async def told() -> dict[str, Any] | None:
+        async def shown() -> dict[str, Any] | None:
             found = await health(api)
             part = by_name(found["services"])["gateway"]
             return found if part["status"] == "degraded" else None
 
-        found = await eventually(told)
+        found = await eventually(shown)
 
     assert by_name(found["engines"])["postgresql"]["reason"] == (
         "PostgreSQL cannot write: its disk is full."

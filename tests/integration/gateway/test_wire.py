@@ -110,8 +110,8 @@ async def test_a_line_without_a_moment_gets_ours_and_one_object_is_a_batch(
 
     line = await eventually(kept, timeout=30)
     assert (line["message"], line["level"], line["task_run_id"]) == ("it broke", "ERROR", None)
-    moment = datetime.fromisoformat(line["timestamp"])
-    assert abs(moment - before) < timedelta(minutes=1)
+    timestamp = datetime.fromisoformat(line["timestamp"])
+    assert abs(timestamp - before) < timedelta(minutes=1)
 
 
 async def test_a_line_keeps_the_task_run_of_its_own_flow_run_only(api: Gql, run_id: str) -> None:
@@ -202,9 +202,9 @@ async def test_a_ping_of_a_process_that_lost_its_run_vouches_for_nobody(
     async def hear(message: Msg) -> None:
         heard.append(message.subject.rpartition(".")[2])
 
-    async with await nats.connect(stack.nats_url) as ear:
-        await ear.subscribe("hw.beat.>", cb=hear)
-        await ear.flush()
+    async with await nats.connect(stack.nats_url) as listener:
+        await listener.subscribe("hw.beat.>", cb=hear)
+        await listener.flush()
         answers = [
             await api.post({"query": ping}, path=path)
             for path in (

@@ -75,7 +75,7 @@ async def tagged_task_runs(
     )
     run_id = await client.start(flow)
     made = await asyncio.gather(
-        *(client.task_run(run_id, flow.task_ids[0], place) for place in range(count))
+        *(client.task_run(run_id, flow.task_ids[0], index) for index in range(count))
     )
     return run_id, [task_run.id for task_run in made]
 
@@ -381,10 +381,10 @@ async def test_limits_and_runs_in_any_order_do_not_deadlock(stack: Stack, buses:
     _, task_run_ids = await tagged_task_runs(stack, clients[0], 40, tags=tags)
     before = await deadlocks(stack)
 
-    async def write(place: int) -> None:
-        ids = task_run_ids if place % 2 else task_run_ids[::-1]
+    async def write(index: int) -> None:
+        ids = task_run_ids if index % 2 else task_run_ids[::-1]
         for state in ("Running", "Success") * 5:
-            await clients[place % 2].set_all(
+            await clients[index % 2].set_all(
                 [
                     StateProposal(run_kind=RunKind.TASK_RUN, run_id=id_, state={"type": state})
                     for id_ in ids

@@ -56,10 +56,10 @@ async def test_a_new_state_of_a_task_run_is_told_with_its_version_and_its_flow_r
 
     async with listening(bus, flow.tenant_id) as heard:
         await client.set_task(task.id, "Running")
-        [told] = await eventually(lambda: heard.task_runs)
+        [hint] = await eventually(lambda: heard.task_runs)
 
-    assert (told.id, told.flow_run_id, told.state) == (task.id, run_id, "Running")
-    assert told.version == task.version + 1
+    assert (hint.id, hint.flow_run_id, hint.state) == (task.id, run_id, "Running")
+    assert hint.version == task.version + 1
 
 
 async def test_a_hundred_task_runs_that_move_together_are_told_in_few_messages(
@@ -102,7 +102,7 @@ async def test_another_tenant_hears_nothing_of_a_task_run(stack: Stack, bus: Bus
         await client.set_task(task.id, "Running")
         await eventually(lambda: heard.task_runs)
 
-    assert {told.id for told in heard.task_runs} == {task.id}
+    assert {hint.id for hint in heard.task_runs} == {task.id}
 
 
 async def test_an_agent_that_comes_and_goes_is_told(stack: Stack, bus: Bus) -> None:

@@ -264,7 +264,7 @@ async def test_a_success_and_a_service_race_and_the_first_end_stays(
     run_ids = [await client.start(flow) for _ in range(60)]
 
     await asyncio.gather(
-        *(_race(client, ledger, run_id, place) for place, run_id in enumerate(run_ids))
+        *(_race(client, ledger, run_id, index) for index, run_id in enumerate(run_ids))
     )
 
     rows = await stack.admin_pool.fetch(
@@ -282,7 +282,7 @@ async def test_a_success_and_a_service_race_and_the_first_end_stays(
             assert row["states"][-1] == ends[0]
 
 
-async def _race(client: Client, ledger: Runs, run_id: UUID, place: int) -> None:
+async def _race(client: Client, ledger: Runs, run_id: UUID, index: int) -> None:
     give_up = runs.Reschedule(
         tenant_id=client.tenant_id,
         flow_run_id=run_id,
@@ -297,4 +297,4 @@ async def _race(client: Client, ledger: Runs, run_id: UUID, place: int) -> None:
         lambda: client.cancel(run_id),
     ]
     success = client.set(run_id, "Success")
-    await asyncio.gather(success, rivals[place % 3](), rivals[(place + 1) % 3]())
+    await asyncio.gather(success, rivals[index % 3](), rivals[(index + 1) % 3]())

@@ -63,13 +63,13 @@ def test_an_answer_that_was_changed_does_not_verify() -> None:
         claims(b".".join((header, payload.swapcase(), signature)))
 
 
-@pytest.mark.parametrize("place", ["auth_token", "pass"])
-def test_the_key_is_the_token_or_the_password(place: str) -> None:
+@pytest.mark.parametrize("option", ["auth_token", "pass"])
+def test_the_key_is_the_token_or_the_password(option: str) -> None:
     asked = {
         "server_id": {"id": "NSERVER"},
         "user_nkey": "UAGENT",
         "client_info": {"name": "agent"},
-        "connect_opts": {place: "hw_key"},
+        "connect_opts": {option: "hw_key"},
     }
 
     assert auth_request_of(b"e30." + encoded({"nats": asked}) + b".e30") == ASKED

@@ -8,8 +8,8 @@ def test_what_is_used_stays_and_what_is_not_goes() -> None:
     cache: BoundedCache[str, str] = BoundedCache(count=3, size=1_000_000)
     cache.put("always", "used", size=1)
 
-    for place in range(100):
-        cache.put(f"once {place}", "new", size=1)
+    for number in range(100):
+        cache.put(f"once {number}", "new", size=1)
         assert cache.get("always") == "used"
 
     assert len(cache) == 3
@@ -20,16 +20,16 @@ def test_what_is_used_stays_and_what_is_not_goes() -> None:
 def test_large_entries_count_as_their_bytes() -> None:
     cache: BoundedCache[int, str] = BoundedCache(count=1_000, size=1_600)
 
-    for place in range(100):
-        cache.put(place, "large", size=100)
+    for number in range(100):
+        cache.put(number, "large", size=100)
 
     assert len(cache) == 16
 
 
 def test_one_giant_pushes_out_nobody() -> None:
     cache: BoundedCache[str, str] = BoundedCache(count=1_000, size=1_600)
-    for place in range(100):
-        cache.put(f"small {place}", "kept", size=1)
+    for number in range(100):
+        cache.put(f"small {number}", "kept", size=1)
 
     cache.put("giant", "not kept", size=101)
 

@@ -10,7 +10,7 @@ from services.gateway.weights import weigh
 
 
 def names(count: int, pattern: str) -> str:
-    return " ".join(pattern.replace("#", str(place)) for place in range(count))
+    return " ".join(pattern.replace("#", str(number)) for number in range(count))
 
 
 HEAVY = {

@@ -35,9 +35,9 @@ def test_no_integer_becomes_a_float(number: int) -> None:
 
 
 def test_a_moment_beside_a_large_integer_is_written_as_alone() -> None:
-    moment = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
+    timestamp = datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 
-    found = exact_json.loads(exact_json.dumps({"at": moment, "x": 2**70, "id": UUID(int=7)}))
+    found = exact_json.loads(exact_json.dumps({"at": timestamp, "x": 2**70, "id": UUID(int=7)}))
 
     assert found == {
         "at": "2026-01-02T03:04:05.000006+00:00", "x": 2**70,

@@ -6,7 +6,7 @@ import pytest
 from libs.runtime.http import Probe, health_app
 
 
-class Told(Probe):
+class FixedProbe(Probe):
     """A probe that answers what it was given."""
 
     def __init__(
@@ -38,11 +38,11 @@ async def asked(probe: Probe, path: str) -> httpx.Response:
 @pytest.mark.parametrize(
     ("probe", "status", "body"),
     [
-        (Told(), 200, b'{"ready":true,"degraded":false,"reasons":[]}'),
+        (FixedProbe(), 200, b'{"ready":true,"degraded":false,"reasons":[]}'),
         # A proxy looks for these words in this order.
-        (Told(degraded=["NATS"]), 200, b'{"ready":true,"degraded":true,"reasons":["NATS"]}'),
+        (FixedProbe(degraded=["NATS"]), 200, b'{"ready":true,"degraded":true,"reasons":["NATS"]}'),
         (
-            Told(unready=["a"], degraded=["b"]),
+            FixedProbe(unready=["a"], degraded=["b"]),
             503,
             b'{"ready":false,"degraded":false,"reasons":["a"]}',
         ),
@@ -57,14 +57,17 @@ async def test_a_degraded_service_is_ready_and_says_why(
 
 
 async def test_a_service_that_cannot_recover_is_to_be_started_anew() -> None:
-    well, ill = await asked(Told(), "/health"), await asked(Told(failed=["loop"]), "/health")
+    well, ill = (
+        await asked(FixedProbe(), "/health"),
+        await asked(FixedProbe(failed=["loop"]), "/health"),
+    )
 
     assert (well.status_code, well.json()) == (200, {"status": "ok"})
     assert (ill.status_code, ill.json()) == (503, {"status": "failed", "reasons": ["loop"]})
 
 
 async def test_metrics_are_in_prometheus_own_form() -> None:
-    answer = await asked(Told(), "/metrics")
+    answer = await asked(FixedProbe(), "/metrics")
 
     assert answer.status_code == 200
     assert "# HELP headwater_" in answer.text

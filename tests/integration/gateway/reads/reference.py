@@ -545,8 +545,8 @@ def _read(scalar: str, operand: Any) -> Any:
     if scalar == "uuid":
         return UUID(operand)
     if scalar == "timestamptz":
-        moment = datetime.fromisoformat(operand)
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        timestamp = datetime.fromisoformat(operand)
+        return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=UTC)
     if scalar == "interval":
         return timedelta(
             seconds=sum(int(p) * f for p, f in zip(operand.split(":"), (3600, 60, 1), strict=True))

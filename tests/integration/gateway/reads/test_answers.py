@@ -29,7 +29,7 @@ def an_id(number: int) -> UUID:
 PROJECT, GROUP, FLOW, RUN, OTHER_RUN = (an_id(number) for number in range(1, 6))
 TASKS = [an_id(number) for number in range(10, 14)]  # a diamond: 0 -> 1, 2; 1 -> 3, 2 -> 1
 PARENT, CHILDREN = an_id(20), [an_id(21), an_id(22), an_id(23)]
-MOMENT = datetime(2021, 5, 12, 17, 59, 58, 338040, tzinfo=UTC)
+NOW = datetime(2021, 5, 12, 17, 59, 58, 338040, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
@@ -68,21 +68,21 @@ async def _fill(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
     for number, (run, state) in enumerate([(RUN, "Running"), (OTHER_RUN, "Success")]):
         await insert(
             "runs.flow_run", id=run, tenant_id=A_TENANT, flow_id=FLOW, flow_group_id=GROUP,
-            name=f"run-{number}", state=state, state_timestamp=MOMENT, serialized_state={"type": state},
-            scheduled_start_time=MOMENT + timedelta(days=number), heartbeat=MOMENT,
-            start_time=MOMENT, end_time=MOMENT + timedelta(seconds=90) if number else None,
+            name=f"run-{number}", state=state, state_timestamp=NOW, serialized_state={"type": state},
+            scheduled_start_time=NOW + timedelta(days=number), heartbeat=NOW,
+            start_time=NOW, end_time=NOW + timedelta(seconds=90) if number else None,
         )  # fmt: skip
     await insert(
-        "heartbeat.last_seen", flow_run_id=RUN, tenant_id=A_TENANT, at=MOMENT + timedelta(hours=1)
+        "heartbeat.last_seen", flow_run_id=RUN, tenant_id=A_TENANT, at=NOW + timedelta(hours=1)
     )
     await insert(
-        "runs.log_usage", flow_run_id=RUN, tenant_id=A_TENANT, updated=MOMENT, lines=3, dropped=7
+        "runs.log_usage", flow_run_id=RUN, tenant_id=A_TENANT, updated=NOW, lines=3, dropped=7
     )
     for number, run in enumerate([PARENT, *CHILDREN]):
         await insert(
             "runs.task_run", id=run, tenant_id=A_TENANT, flow_run_id=RUN, task_id=TASKS[0],
             map_index=number - 1, state="Success" if number < 3 else "Failed",
-            state_timestamp=MOMENT, serialized_state={"type": "Success"}, version=number,
+            state_timestamp=NOW, serialized_state={"type": "Success"}, version=number,
             start_time=EPOCH + timedelta(hours=number), end_time=EPOCH + timedelta(hours=number + 1),
         )  # fmt: skip
     for number in range(3):
@@ -117,7 +117,7 @@ async def test_a_heartbeat_is_the_later_of_state_and_ping(asker: Asker) -> None:
 
 
 @pytest.mark.parametrize(
-    ("moment", "found"),
+    ("since", "found"),
     [
         ("2021-05-12T18:30:00+00:00", ["run-0"]),
         ("2021-05-12T18:30:00", ["run-0"]),  # no offset: UTC
@@ -128,12 +128,12 @@ async def test_a_heartbeat_is_the_later_of_state_and_ping(asker: Asker) -> None:
     ],
 )
 async def test_moments_are_read_with_and_without_time_and_offset(
-    asker: Asker, moment: str, found: list[str]
+    asker: Asker, since: str, found: list[str]
 ) -> None:
     data = await asker.data(
         "query ($since: timestamptz) {"
         " flow_run(where: {heartbeat: {_gte: $since}}, order_by: {name: asc}) { name } }",
-        {"since": moment},
+        {"since": since},
     )
 
     assert [run["name"] for run in data["flow_run"]] == found

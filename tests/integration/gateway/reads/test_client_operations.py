@@ -28,10 +28,10 @@ async def asker(database: Database, world: World) -> AsyncIterator[Asker]:
         yield found
 
 
-def _filled(section: str, *, uuid: str, name: str, moment: str) -> str:
+def _filled(section: str, *, uuid: str, name: str, timestamp: str) -> str:
     text = section.split("\n", maxsplit=1)[1]
     text = text.replace('"<uuid>"...', f'"{uuid}", "{uuid}"')
-    return text.replace("<uuid>", uuid).replace("<name>", name).replace("<ts>", moment)
+    return text.replace("<uuid>", uuid).replace("<name>", name).replace("<ts>", timestamp)
 
 
 @pytest.mark.parametrize("section", _SECTIONS, ids=lambda section: section.split("\n")[0])
@@ -40,8 +40,8 @@ async def test_a_recorded_query_is_answered_whatever_its_literals(
 ) -> None:
     table = "task_run" if section.startswith("get_task_run_info") else "flow_run"
     one, other = (str(row["id"]) for row in world.of(table, A_TENANT)[:2])
-    first = _filled(section, uuid=one, name="alpha", moment="2026-01-02T00:00:00+00:00")
-    again = _filled(section, uuid=other, name='b"', moment="2026-01-02 01:02:03.5")
+    first = _filled(section, uuid=one, name="alpha", timestamp="2026-01-02T00:00:00+00:00")
+    again = _filled(section, uuid=other, name='b"', timestamp="2026-01-02 01:02:03.5")
     again = again.replace('"b""', '"b\\""')
 
     await asker.data(first)

@@ -27,8 +27,8 @@ def a_hint(number: int = 1, *, version: int = 1, kind: str = "flow_run") -> Hint
 def a_window(*, facts: int, most: int = 3) -> Window:
     window = Window(most)
     window.begin("a", after=0)
-    for place in range(1, facts + 1):
-        window.add(place, OURS, a_hint(place))
+    for number in range(1, facts + 1):
+        window.add(number, OURS, a_hint(number))
     return window
 
 
@@ -36,10 +36,10 @@ def test_a_client_is_told_what_came_after_its_place_and_only_its_tenants() -> No
     window = a_window(facts=2)
     window.add(3, THEIRS, a_hint(3))
 
-    told = window.since(Cursor("a", 1), OURS)
+    found = window.since(Cursor("a", 1), OURS)
 
-    assert not isinstance(told, Gap)
-    assert [hint.id.int for hint in told] == [2]
+    assert not isinstance(found, Gap)
+    assert [hint.id.int for hint in found] == [2]
 
 
 @pytest.mark.parametrize(

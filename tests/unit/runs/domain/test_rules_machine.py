@@ -90,9 +90,9 @@ class Rules(RuleBasedStateMachine):
             self.claims += 1
         self._moved(decision)
 
-    @rule(place=TASKS, name=STATES, seen=VERSIONS)
-    def a_client_proposes_for_a_task_run(self, place: int, name: State, seen: int | None) -> None:
-        task = self.tasks[place]
+    @rule(index=TASKS, name=STATES, seen=VERSIONS)
+    def a_client_proposes_for_a_task_run(self, index: int, name: State, seen: int | None) -> None:
+        task = self.tasks[index]
         decision = propose_task_run_state(
             task,
             self.run,
@@ -207,9 +207,9 @@ class Rules(RuleBasedStateMachine):
             assert all(task.is_finished for task in self.tasks)
 
     def _task_moved(self, moved: TaskRunMoved) -> None:
-        place = next(n for n, task in enumerate(self.tasks) if task.id == moved.run.id)
-        self.tasks[place] = moved.run
-        self.task_histories[place].append(moved.run)
+        index = next(n for n, task in enumerate(self.tasks) if task.id == moved.run.id)
+        self.tasks[index] = moved.run
+        self.task_histories[index].append(moved.run)
 
 
 def _with(run: FlowRun, **fields: bool) -> FlowRun:
