@@ -1,5 +1,6 @@
 """Many states of one request reach the ledger in parts, each with a share, so that others' go between."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from libs.contracts.runs import RunKind, SetStates, StateProposal, StatesSet
 from libs.runtime.ids import new_id
 from services.gateway.context import Context
 from services.gateway.graphql.mutations.states import _proposed
-from services.gateway.shares import Shares
+from services.gateway.shares import BusyError, Shares
 
 
 class Ledger:
@@ -20,9 +21,11 @@ class Ledger:
     def __init__(self, *, away: int = 1_000) -> None:
         self.commands: list[SetStates] = []
         self._away = away
+        self.before_answer: Callable[[], object] = lambda: None
 
     async def call(self, _rpc: object, command: SetStates) -> StatesSet | Refused:
         self.commands.append(command)
+        self.before_answer()
         if len(self.commands) > self._away:
             return Refused(code=Code.UNAVAILABLE)
         outcomes: Any = [
@@ -31,8 +34,8 @@ class Ledger:
         return StatesSet(outcomes=outcomes)
 
 
-def context_on(ledger: Ledger) -> Context:
-    shares = Shares("test", 600, of_tenant=400, of_key=300, patience=1.0, what="states")
+def context_on(ledger: Ledger, *, patience: float = 60.0) -> Context:
+    shares = Shares("test", 600, of_tenant=400, of_key=300, patience=patience, what="states")
     shared = SimpleNamespace(bus=ledger, states=shares)
     made = SimpleNamespace(
         shared=shared, tenant_id=new_id(), agent_id=None, actor_id=None, owner=("tenant", "key")
@@ -69,3 +72,27 @@ async def test_a_ledger_that_is_away_is_asked_for_no_more() -> None:
     assert len(ledger.commands) == 2
     assert len(outcomes) == 201
     assert cast("Refused", outcomes[-1]).code is Code.UNAVAILABLE
+
+
+async def test_what_finds_no_room_at_first_is_refused_as_a_whole() -> None:
+    ledger = Ledger()
+    context = context_on(ledger, patience=0.01)
+
+    async with context.shared.states.of(("tenant", "key"), 300):
+        with pytest.raises(BusyError):
+            await _proposed(context, proposals(450))
+
+    assert ledger.commands == []
+
+
+async def test_what_finds_no_room_for_its_second_part_says_what_became_of_the_first() -> None:
+    ledger = Ledger()
+    context = context_on(ledger, patience=0.01)
+    # As if others took all of it meanwhile.
+    ledger.before_answer = lambda: setattr(context.shared.states, "_total", 0)
+
+    outcomes = await _proposed(context, proposals(450))
+
+    assert len(ledger.commands) == 1
+    assert len(outcomes) == 201
+    assert cast("Refused", outcomes[-1]).code is Code.BUSY

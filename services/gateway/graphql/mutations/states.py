@@ -8,12 +8,14 @@ from strawberry import UNSET
 
 from libs.contracts import runs
 from libs.contracts.base import Refused
+from libs.contracts.errors import Code
 from libs.contracts.runs import RunKind, StateApplied, StateProposal, VersionConflict
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard
+from services.gateway.shares import BusyError
 
 _PART = 200  # states of one command, as many as the ledger commits together
 Outcome = StateApplied | VersionConflict | Refused
@@ -142,8 +144,15 @@ async def _proposed(context: Context, proposals: list[StateProposal]) -> Sequenc
     outcomes: list[Outcome] = []
     for start in range(0, len(proposals), _PART):
         part = proposals[start : start + _PART]
-        async with context.shared.states.of(context.owner, len(part)):
-            found = await _asked(context, part)
+        found: Sequence[Outcome]
+        try:
+            async with context.shared.states.of(context.owner, len(part)):
+                found = await _asked(context, part)
+        except BusyError:
+            if not outcomes:
+                raise
+            # Some states are set, so the request must not be repeated as if nothing had happened.
+            found = [Refused(code=Code.BUSY, fields={"service": "runs"})]
         outcomes += found
         if len(found) < len(part):
             break
