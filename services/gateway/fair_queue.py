@@ -24,7 +24,7 @@ class FairQueue(Generic[T]):
 
     def __init__(self) -> None:
         self.tenants: OrderedDict[Hashable, _Tenant[T]] = OrderedDict()
-        """Those of whom something waits, in the order of turns: empty while nothing does."""
+        """Tenants that have something here, in the order of turns: empty while nothing waits."""
 
     def count_of(self, tenant: Hashable) -> int:
         """How many of a tenant wait."""
@@ -65,7 +65,7 @@ class FairQueue(Generic[T]):
                 tenant.by_key.move_to_end(owner[1])
 
     def remove(self, owner: Owner, item: T) -> None:
-        """Remove an item that gave up; nobody's turn changes."""
+        """Remove an item that gave up; the turns stay as they are."""
         tenant = self.tenants[owner[0]]
         items = tenant.by_key[owner[1]]
         items.remove(item)
