@@ -73,7 +73,7 @@ def delivering_on(stack: Stack, **delivery: Any) -> Automations:
     settings = AutomationsSettings(
         postgres_url=stack.postgres_url("automations"), nats_url=stack.nats_url
     )
-    given: dict[str, Any] = {"allowed_networks": LOOPBACK, "timeout": timedelta(seconds=10)}
+    given: dict[str, Any] = {"allowed_networks": LOOPBACK, "timeout": timedelta(seconds=30)}
     return Automations(settings, delivery=DeliverySettings(**given | delivery))
 
 

@@ -38,6 +38,7 @@ class Trials:
         self._public_url = public_url.rstrip("/")
         self._ids = ids
         self._clock = clock
+        self.same = SAME
 
     async def test_action(self, request: TestAction) -> Tested:
         """What came of it; an unknown action fails with a sentence."""
@@ -141,7 +142,7 @@ class Trials:
                 "SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", f"test:{addressee}:{by}"
             )
             recent: UUID | None = await connection.fetchval(
-                statement(__file__, "recent_trial"), tenant_id, addressee, by, SAME
+                statement(__file__, "recent_trial"), tenant_id, addressee, by, self.same
             )
             if recent is not None:
                 return recent

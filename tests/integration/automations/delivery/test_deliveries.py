@@ -234,7 +234,7 @@ async def test_a_receiver_that_hangs_delays_nobody_else(world: World) -> None:
             return len(elsewhere.received) == len(owed)
 
         # While the others hang: none of them has been answered.
-        await eventually(all_arrived, timeout=8)
+        await eventually(all_arrived, timeout=25)
         await eventually(lambda: world.receiver.waiting == worker.limits.of_one)
         assert len(world.receiver.received) == worker.limits.of_one
     world.receiver.release()
