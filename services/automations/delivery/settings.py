@@ -104,6 +104,7 @@ class DeliverySettings(Durations):
 
     def mail(self) -> MailServer | None:
         """The mail server, if one is set."""
-        if self.mail_server is None:
+        if not self.mail_server:
+            # Compose passes an empty text for what is not set.
             return None
         return MailServer.of(self.mail_server, self.mail_from)
