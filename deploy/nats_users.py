@@ -51,6 +51,7 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
         subjects.BEAT,
         subjects.SIG_TASK_BEAT,
         subjects.SIG_KEY_CHANGED,
+        subjects.SIG_RUN_DUE,  # of a work queue that was resumed
     ),
     "registry": (
         *(

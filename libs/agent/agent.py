@@ -201,6 +201,7 @@ class Agent:
             labels = ", ".join(settings.labels) or "none"
             self._say(f"ready for {settings.capacity} runs at a time; labels: {labels}")
         self._welcome = answer
+        self._claims.note_pause(is_paused=answer.queue_is_paused)
         self._claims.welcomed(answer.agent_id, park=answer.park)
         return True
 

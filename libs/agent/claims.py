@@ -56,6 +56,7 @@ class Claims:
         self._not_before = 0.0
         self._looked_at = 0.0
         self._was_lost = False
+        self._is_paused = False
 
     async def listen(self) -> None:
         """Open the inbox and subscribe to the signal."""
@@ -69,6 +70,16 @@ class Claims:
         self._overdue_at = 0.0
         self._not_before = 0.0
         self.poke()
+
+    def note_pause(self, *, is_paused: bool) -> None:
+        """Say it once when the tenant's work queue is paused, and when it is resumed."""
+        if is_paused != self._is_paused:
+            self._is_paused = is_paused
+            self._say(
+                "the work queue is paused: no run is given out until it is resumed"
+                if is_paused
+                else "the work queue is resumed"
+            )
 
     def poke(self) -> None:
         """There may be room now."""
@@ -160,6 +171,9 @@ class Claims:
             signal = wire.WorkReady.model_validate_json(message.data or b"{}")
         except ValidationError:
             signal = wire.WorkReady()
+        if signal.queue_is_paused is not None:
+            self.note_pause(is_paused=signal.queue_is_paused)
+            return
         now = _now()
         mine = set(self._labels)
         if signal.labels and not any(

@@ -70,6 +70,8 @@ class Welcome(Message):
     """Seconds without a ping after which a run is taken for dead."""
     kill: float
     """Seconds after which a process that was asked to stop is killed."""
+    queue_is_paused: bool = False
+    """Whether the tenant's work queue is paused, so that agents can say why they get no runs."""
 
 
 class Claim(Message):
@@ -203,10 +205,12 @@ class Drain(Message):
 class WorkReady(Message):
     """The signal `work_ready`: runs with one of these label sets are due and no claim waits for them here.
 
-    For agents whose claim waits elsewhere, or nowhere. An empty list: claim again with any labels.
+    For agents whose claim waits elsewhere, or nowhere. An empty list: claim again with any labels. With
+    `queue_is_paused` it only says that the tenant's work queue was paused, or that it was resumed.
     """
 
     labels: list[list[str]] = []
+    queue_is_paused: bool | None = None
 
 
 class LogLine(Message):

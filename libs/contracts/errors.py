@@ -72,4 +72,5 @@ class Code(StrEnum):
     TENANT_INVALID = "tenant_invalid"
     LEASE_LOST = "lease_lost"  # id
     LIMIT_FULL = "limit_full"  # id, reason
+    QUEUE_PAUSED = "queue_paused"  # id: the tenant's work queue is paused
     FLOW_WITHDRAWN = "flow_withdrawn"  # id, flow_id: the run may not be started any more

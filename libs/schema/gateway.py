@@ -30,7 +30,10 @@ SCHEMA = "gateway"
 
 
 class Tenant(ShownTable, table=True):
-    """A tenant: every other row belongs to exactly one."""
+    """A tenant: every other row belongs to exactly one.
+
+    `settings.work_queue_paused` is true while no run is given to agents; `work_queue_resumed` is when that last ended.
+    """
 
     __tablename__ = "tenant"
     __table_args__ = (UniqueConstraint("slug"), {"schema": SCHEMA})
@@ -39,6 +42,7 @@ class Tenant(ShownTable, table=True):
     slug: Shown[str]
     info: Shown[dict[str, Any] | None] = maybe_document()
     settings: Shown[dict[str, Any]] = document("{}")
+    work_queue_resumed: datetime | None = maybe_timestamptz()
 
 
 class DeletedTenant(SQLModel, table=True):

@@ -55,6 +55,7 @@ APPEND_ONLY: frozenset[str] = frozenset({"gateway.audit_log", "gateway.deleted_t
 
 DEFINER_FUNCTIONS: dict[str, tuple[str, ...]] = {
     # function signature: the schemas' roles that may call it
+    "gateway.work_queue_is_open(uuid)": ("runs",),
     "registry.share_flows(uuid[])": ("runs",),
     "registry.share_free_flows(uuid[])": ("runs",),
     "runs.ensure_partitions(timestamptz, int)": ("runs",),

@@ -154,6 +154,10 @@ TEXTS: dict[Code, Text] = {
     ),
     # agents of every generation start the process on the answer QUEUED; so a claim is refused, and they drop the run
     Code.LIMIT_FULL: Text("State update failed for run ID {id}: no slot is free. {reason}"),
+    Code.QUEUE_PAUSED: Text(
+        "State update failed for run ID {id}: the tenant's work queue is paused, and no run is given to agents until"
+        " it is resumed."
+    ),
     Code.FLOW_WITHDRAWN: Text(
         "State update failed for run ID {id}: its flow {flow_id} was archived or deleted."
     ),

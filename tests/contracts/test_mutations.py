@@ -22,6 +22,8 @@ FOR_ADMINISTRATORS = {
     "delete_task_concurrency_limit",
     "delete_task_tag_limit",
     "delete_tenant",
+    "pause_tenant_work_queue",
+    "resume_tenant_work_queue",
     "update_flow_concurrency_limit",
     "update_task_concurrency_limit",
     "update_task_tag_limit",

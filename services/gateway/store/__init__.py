@@ -9,10 +9,12 @@ from services.gateway.store.keys import KeyRows, Member, MembershipRows
 from services.gateway.store.notices import NoticeRows
 from services.gateway.store.people import SERVICE, USER, PeopleRows, Person
 from services.gateway.store.runs import RunRows, Usage
-from services.gateway.store.tenants import Tenant, TenantRows
+from services.gateway.store.tenants import PAUSED, Tenant, TenantRows
 from services.gateway.store.values import ValueRows
 
-__all__ = ["SERVICE", "USER", "Member", "Person", "Store", "Tenant", "Usage", "tenant_not_found"]
+__all__ = [
+    "PAUSED", "SERVICE", "USER", "Member", "Person", "Store", "Tenant", "Usage", "tenant_not_found",
+]  # fmt: skip
 
 
 class Store(

@@ -15,6 +15,10 @@ from services.gateway.store.base import Rows, tenant_not_found
 from services.gateway.store.keys import membership_of, revoke_made_by
 
 
+PAUSED = "work_queue_paused"
+"""The setting that tells whether the tenant's work queue is paused, as the old web UI reads it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tenant:
     """A tenant as its members see it."""
@@ -72,13 +76,45 @@ class TenantRows(Rows):
         return tenant_id if updated else tenant_not_found(tenant_id)
 
     async def merge_tenant_settings(self, tenant_id: UUID, settings: dict[str, Any]) -> bool:
-        """Merge into the settings, in one statement so that no concurrent merge is lost."""
+        """Merge into the settings, in one statement so that no concurrent merge is lost.
+
+        Whether the work queue is paused stays as it is: `pause_work_queue` and `resume_work_queue` alone write that.
+        """
+        merged = {name: value for name, value in settings.items() if name != PAUSED}
         updated = await self._database.pool.fetchval(
             "UPDATE gateway.tenant SET settings = settings || $2, updated = now() "
             "WHERE id = $1 RETURNING id",
-            tenant_id, settings,
+            tenant_id, merged,
         )  # fmt: skip
         return updated is not None
+
+    async def pause_work_queue(self, tenant_id: UUID) -> bool:
+        """From the commit on no run of the tenant is given to an agent; False when there is no such tenant.
+
+        The lock waits for the claims under way, which hold it shared until they commit (migration 0024), and turns
+        later ones away until this is committed.
+        """
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "SELECT pg_advisory_xact_lock(hashtext('gateway.work_queue'), hashtext($1::uuid::text))",
+                tenant_id,
+            )
+            paused = await connection.fetchval(
+                "UPDATE gateway.tenant SET settings = settings || $2, updated = now() "
+                "WHERE id = $1 RETURNING id",
+                tenant_id, {PAUSED: True},
+            )  # fmt: skip
+        return paused is not None
+
+    async def resume_work_queue(self, tenant_id: UUID) -> bool:
+        """Runs are given out again; False when there is no such tenant. A queue that was not paused stays as it is."""
+        resumed = await self._database.pool.fetchval(
+            "UPDATE gateway.tenant SET settings = settings || $2, updated = now(), work_queue_resumed = "
+            "CASE WHEN settings -> $3 = 'true' THEN now() ELSE work_queue_resumed END "
+            "WHERE id = $1 RETURNING id",
+            tenant_id, {PAUSED: False}, PAUSED,
+        )  # fmt: skip
+        return resumed is not None
 
     async def tenants(self, tenant_ids: Sequence[UUID]) -> dict[UUID, Tenant]:
         """Those of the tenants that exist, by id."""

@@ -3,7 +3,7 @@
 -- was never applied is made again. Runs are judged only if pings were heard during the whole silence ($5: how old that
 -- confirmation may be). "Seen" is the newest of the last ping, the last state, and what the state write called a
 -- heartbeat. A time in the future comes from a clock that has gone back since: it is ignored, and a run without another
--- time is not judged.
+-- time is not judged. Runs of a tenant whose work queue is paused wait: nobody could be given them.
 SELECT r.id AS flow_run_id, r.tenant_id, r.version, r.times_resurrected
 FROM gateway.tenant t
 JOIN LATERAL (
@@ -41,3 +41,4 @@ JOIN LATERAL (
     ORDER BY seen.at
     LIMIT $3
 ) AS r ON true
+WHERE t.settings -> 'work_queue_paused' IS DISTINCT FROM 'true'

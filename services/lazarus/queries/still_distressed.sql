@@ -1,5 +1,6 @@
 -- Which of these runs ($1, at the versions $2) are still distressed. A tick spreads its proposals over minutes:
--- meanwhile a paused process may ping again, a run may go on, or a person may switch the safeguard off. The other times
+-- meanwhile a paused process may ping again, a run may go on, or a person may switch the safeguard off or pause the work
+-- queue. The other times
 -- of `distressed` come from states, and each state changes the version. $3 now (NULL: the database's clock), $4 the
 -- silence after which a run is distressed.
 SELECT r.id
@@ -12,3 +13,6 @@ WHERE NOT EXISTS (
   )
   AND NOT g.settings @> '{"heartbeat_enabled": false}'
   AND NOT g.settings @> '{"lazarus_enabled": false}'
+  AND NOT EXISTS (
+      SELECT FROM gateway.tenant t WHERE t.id = r.tenant_id AND t.settings -> 'work_queue_paused' = 'true'
+  )

@@ -15,6 +15,9 @@ journal, commits, and answers. Agents never queue for a lock, and a due run wake
 Guarantees
 * A claim is a conditional update under the row's lock: of all agents and replicas one gets the run.
 * A claim locks the flows of its runs until it commits, so no run of an archived or deleted flow is given out.
+* While the tenant's work queue is paused no run is given out, from the pause's commit on: claims and Submitted are
+  refused under a lock that the pause waits for, due retries are withheld, and a run that was claimed and not confirmed
+  goes back. When it is resumed, what waited goes out oldest first, `resume_rate` a second.
 * Fencing: an agent renews before it starts a process, and the renewal fails once the run has gone to another attempt.
   So a start is accepted once, also when an agent resumes very late. A write with a stale token is Refused(LEASE_LOST).
 * Leases run by PostgreSQL's clock. An expired lease takes a run away only while it is Submitted; a Running run is

@@ -85,9 +85,18 @@ class Delivery:
 
     def signal_work_ready(self, tenant_id: UUID, sets: list[Labels]) -> None:
         """Tell agents without a waiting claim that runs with these label sets are due."""
-        body = _json(agents.WorkReady(labels=[sorted(labels) for labels in sets]))
+        self._signal_agents(
+            tenant_id, agents.WorkReady(labels=[sorted(labels) for labels in sets])
+        )
+
+    def signal_pause(self, tenant_id: UUID, is_paused: bool) -> None:
+        """Tell agents that their work queue was paused, or resumed."""
+        self._signal_agents(tenant_id, agents.WorkReady(queue_is_paused=is_paused))
+
+    def _signal_agents(self, tenant_id: UUID, body: agents.WorkReady) -> None:
         subject = subjects.SIG_AGENT_WORK_READY.at(tenant_id=tenant_id)
-        self.background.run(self._bus.signal(subject, body))
+        said = body.model_dump_json(exclude_none=True).encode()
+        self.background.run(self._bus.signal(subject, said))
 
     def announce_due(self, tenant_id: UUID) -> None:
         """Tell other replicas, which may have waiting claims, that runs of this tenant are due."""

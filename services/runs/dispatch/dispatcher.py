@@ -11,6 +11,7 @@ from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
 from services.runs.dispatch.domain import Labels, WaitingClaim, is_servable
 from services.runs.dispatch.leases import DueSet, LeaseStore
+from services.runs.dispatch.release import Release
 
 Deliver = Callable[["OpenClaim", list[ClaimedRun]], None]
 Signal = Callable[[UUID, list[Labels]], None]
@@ -54,6 +55,9 @@ class _Tenant:
     """Label sets with due runs at the last look."""
     soon: dict[Labels, float] = field(default_factory=dict)
     """Label sets whose next run comes due within the horizon, and when, by the loop's clock."""
+    has_backlog: bool = False
+    """Whether runs still wait that were due when the work queue was resumed."""
+    release: Release = field(default_factory=Release)
     looked: bool = False
     must_look: bool = True
     """A run may have become due since the last look."""
@@ -66,18 +70,28 @@ class _Tenant:
 class Dispatcher:
     """Keeps claims until it can serve them.
 
-    `deliver` sends an answer; `signal` sends hints to agents that wait elsewhere.
+    `deliver` sends an answer; `signal` sends hints to agents that wait elsewhere, and `signal_pause` says that their
+    work queue was paused, or resumed.
     """
 
     def __init__(
-        self, leases: LeaseStore, *, deliver: Deliver, signal: Signal, signal_again: timedelta
+        self,
+        leases: LeaseStore,
+        *,
+        deliver: Deliver,
+        signal: Signal,
+        signal_pause: Callable[[UUID, bool], None],
+        signal_again: timedelta,
+        resume_rate: int,
     ) -> None:
         self._leases = leases
         self._deliver = deliver
         self._signal = signal
+        self._signal_pause = signal_pause
         self._signal_again = signal_again.total_seconds()
         self._tenants: dict[UUID, _Tenant] = {}
-        self._served: set[UUID] = set()
+        self._resume_rate = resume_rate
+        self._served: dict[UUID, bool] = {}
         self._served_until = 0.0
         self._log = log.get("runs")
         self.passes = 0
@@ -144,7 +158,7 @@ class Dispatcher:
                 # Its cached state is no longer updated.
                 tenant.looked, tenant.must_look = False, True
         tenants = {id_ for id_, tenant in self._tenants.items() if tenant.claims}
-        tenants |= await self._served_tenants()
+        tenants |= (await self._served_tenants()).keys()
         if tenants:
             for id_ in tenants:
                 self._tenants.setdefault(id_, _Tenant())
@@ -158,12 +172,15 @@ class Dispatcher:
         metrics.CLAIMS_WAITING.set(self.waiting)
         return len(tenants)
 
-    async def _served_tenants(self) -> set[UUID]:
+    async def _served_tenants(self) -> dict[UUID, bool]:
         """Tenants with native agents, read now and then: their claims may wait on another replica, or were lost
-        there."""
+        there. And whether their work queues are paused."""
         now = asyncio.get_running_loop().time()
         if now >= self._served_until:
-            self._served = await self._leases.tenants_with_agents()
+            before, self._served = self._served, await self._leases.tenants_with_agents()
+            for tenant_id, is_paused in self._served.items():
+                if is_paused != before.get(tenant_id, False):
+                    self._signal_pause(tenant_id, is_paused)
             self._served_until = now + _SERVED_FOR
         return self._served
 
@@ -215,6 +232,10 @@ class Dispatcher:
             if tenant.due:
                 self._signal_others(tenant_id, tenant)
             return False
+        limit = self._limit(tenant)
+        if limit == 0:
+            self._pass_at(tenant_id, tenant, tenant.release.reopens)
+            return False
         chosen: list[OpenClaim] = []
         room = 0
         for claim in tenant.claims.values():
@@ -228,7 +249,10 @@ class Dispatcher:
             [claim.waiting for claim in chosen],
             {claim.request.claim_id: claim.request.agent_id for claim in chosen},
             sets,
+            at_most=limit,
         )
+        if limit is not None:
+            tenant.release.take(sum(map(len, claimed.values())))
         for claim in chosen:
             runs = claimed.get(claim.request.claim_id)
             if runs:
@@ -239,6 +263,12 @@ class Dispatcher:
                 self._deliver(claim, runs)
         await self._look(tenant_id, tenant)
         return bool(claimed) and bool(self._servable_sets(tenant))
+
+    def _limit(self, tenant: _Tenant) -> int | None:
+        """How many runs this pass may take: after a pause so many a second, otherwise what the claims have room for."""
+        if not tenant.has_backlog:
+            return None
+        return tenant.release.room(self._resume_rate, now=asyncio.get_running_loop().time())
 
     async def _look(self, tenant_id: UUID, tenant: _Tenant) -> None:
         tenant.must_look = False
@@ -251,8 +281,10 @@ class Dispatcher:
         for id_ in tenants:
             tenant = self._tenants[id_]
             tenant.due, tenant.soon, tenant.looked = set(), {}, True
+            tenant.has_backlog = False
         for each in found:
             tenant = self._tenants[each.tenant_id]
+            tenant.has_backlog |= each.backlog
             if each.due_in <= 0:
                 tenant.due.add(each.labels)
             else:
@@ -267,8 +299,12 @@ class Dispatcher:
     def _set_timer(self, tenant_id: UUID, tenant: _Tenant) -> None:
         """A pass at the next instant, for the waiting claims."""
         if tenant.timer is None and tenant.soon and tenant.claims:
-            at = min(tenant.soon.values())
-            tenant.timer = asyncio.get_running_loop().call_at(at, self._timed, tenant_id)
+            self._pass_at(tenant_id, tenant, min(tenant.soon.values()))
+
+    def _pass_at(self, tenant_id: UUID, tenant: _Tenant, at: float) -> None:
+        if tenant.timer is not None:
+            tenant.timer.cancel()
+        tenant.timer = asyncio.get_running_loop().call_at(at, self._timed, tenant_id)
 
     def _timed(self, tenant_id: UUID) -> None:
         self._tenants[tenant_id].timer = None

@@ -39,11 +39,15 @@ LAPSES = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueSet:
-    """A label set of a tenant that has a run due, `due_in` seconds from now (or ago)."""
+    """A label set of a tenant that has a run due, `due_in` seconds from now (or ago).
+
+    `backlog`: it waited when the tenant's work queue was resumed.
+    """
 
     tenant_id: UUID
     labels: Labels
     due_in: float
+    backlog: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +93,10 @@ class LeaseStore:
         rows = await self._database.pool.fetch(statement(__file__, "look"), list(tenants), horizon)
         return [
             DueSet(
-                tenant_id=row["tenant_id"], labels=frozenset(row["labels"]), due_in=row["due_in"]
+                tenant_id=row["tenant_id"],
+                labels=frozenset(row["labels"]),
+                due_in=row["due_in"],
+                backlog=row["backlog"],
             )
             for row in rows
         ]
@@ -100,10 +107,14 @@ class LeaseStore:
         waiting: Sequence[WaitingClaim],
         agents: dict[UUID, UUID],
         sets: Iterable[Labels],
+        *,
+        at_most: int | None = None,
     ) -> dict[UUID, list[ClaimedRun]]:
         """Claim due runs of these label sets for the waiting claims; returns runs by claim id. `agents` is by claim
-        id."""
+        id; without `at_most`, there are as many as the claims have room for."""
         room = sum(claim.capacity for claim in waiting)
+        if at_most is not None:
+            room = min(room, at_most)
         async with self._database.transaction() as connection:
             found = await connection.fetch(
                 statement(__file__, "claim"),
@@ -254,8 +265,19 @@ class LeaseStore:
                 ],
                 start_lease=self._settings.start_lease,
                 run_lease=self._settings.run_lease,
+                first_lease=self._settings.first_lease,
             ),
         )
+        for (tenant_id, lease), row in zip(held, rows, strict=True):
+            if row["withheld"]:
+                await self.end(
+                    tenant_id,
+                    lease.flow_run_id,
+                    lease.lease_token,
+                    Outcome.RETURNED,
+                    exit_code=None,
+                    message="The work queue was paused before this run started.",
+                )
         renewals = iter(
             [self._renewal(lease, row) for (_, lease), row in zip(held, rows, strict=True)]
         )
@@ -263,8 +285,9 @@ class LeaseStore:
 
     @staticmethod
     def _renewal(lease: HeldLease, row: asyncpg.Record) -> Renewal:
-        standing = domain.standing_of(row["state"], row["lease_token"], held=lease.lease_token)
-        is_ours = row["lease_token"] == lease.lease_token
+        token = None if row["withheld"] else row["lease_token"]
+        standing = domain.standing_of(row["state"], token, held=lease.lease_token)
+        is_ours = token == lease.lease_token
         return Renewal(
             flow_run_id=lease.flow_run_id,
             standing=standing,
@@ -351,16 +374,28 @@ class LeaseStore:
             )
         )
 
-    async def tenants_with_agents(self) -> set[UUID]:
-        """Tenants with recent signs of life of native agents."""
+    async def queue_is_paused(self, tenant_id: UUID) -> bool:
+        """Whether the tenant's work queue is paused now: for telling. Claims ask under a lock (`claim.sql`)."""
+        return bool(
+            await self._database.pool.fetchval(
+                "SELECT settings -> 'work_queue_paused' = 'true' FROM gateway.tenant WHERE id = $1",
+                tenant_id,
+            )
+        )
+
+    async def tenants_with_agents(self) -> dict[UUID, bool]:
+        """Tenants with recent signs of life of native agents, and whether their work queue is paused."""
         rows = await self._database.pool.fetch(
             """
-            SELECT DISTINCT tenant_id FROM runs.agent
-            WHERE type = $1 AND last_queried > now() - interval '5 minutes'
+            SELECT a.tenant_id, coalesce(t.settings -> 'work_queue_paused' = 'true', false) AS is_paused
+            FROM (
+                SELECT DISTINCT tenant_id FROM runs.agent
+                WHERE type = $1 AND last_queried > now() - interval '5 minutes'
+            ) a LEFT JOIN gateway.tenant t ON t.id = a.tenant_id
             """,
             AGENT_TYPE,
         )
-        return {row["tenant_id"] for row in rows}
+        return {row["tenant_id"]: row["is_paused"] for row in rows}
 
     async def seen(self, agents: dict[tuple[UUID, UUID], datetime]) -> None:
         """Write when agents, by (tenant, id), were last heard, all in one statement."""

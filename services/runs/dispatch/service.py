@@ -50,7 +50,9 @@ class Dispatch:
             self.leases,
             deliver=self._delivery.deliver,
             signal=self._delivery.signal_work_ready,
+            signal_pause=self._delivery.signal_pause,
             signal_again=settings.signal_interval,
+            resume_rate=settings.resume_rate,
         )
         self.verbs = Verbs(
             ledger,

@@ -86,3 +86,8 @@ class DispatchSettings(Durations):
         default=timedelta(seconds=15),
         description="how often agents elsewhere are sent a hint of a label set that nobody here waits for",
     )
+    resume_rate: int = Field(
+        default=100,
+        ge=1,
+        description="how many runs a second each ledger gives out of those that waited while the queue was paused",
+    )

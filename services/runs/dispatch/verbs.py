@@ -137,6 +137,7 @@ class Verbs:
             beat=self._pings.heartbeat_interval.total_seconds(),
             silence=self._pings.heartbeat_silence.total_seconds(),
             kill=self._settings.kill_after.total_seconds(),
+            queue_is_paused=await self._leases.queue_is_paused(tenant_id),
         )
 
     async def renew(self, tenant_id: UUID, request: agents.Renew) -> agents.Renewed | Refused:

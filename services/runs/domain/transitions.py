@@ -66,6 +66,8 @@ class FlowRun:
     """Whether its tenant has concurrency limits at all (see `concurrency_limits`)."""
     withheld: bool = False
     """Whether it has not begun and its flow was archived or deleted; known only of a run that is to be submitted."""
+    queue_is_closed: bool = False
+    """Whether its tenant's work queue is paused; known only in a batch that submits runs."""
 
     @property
     def is_finished(self) -> bool:

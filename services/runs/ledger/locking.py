@@ -78,6 +78,8 @@ class Needs:
     """Agents that claim runs, as (tenant, id)."""
     to_submit: set[UUID] = field(default_factory=set)
     """Flow runs that an agent will start; their flows must not be archived."""
+    task_runs_to_submit: set[UUID] = field(default_factory=set)
+    """Task runs that an agent will start a process for; the work queue must not be paused."""
     silent: set[UUID] = field(default_factory=set)
     """Flow runs whose decision needs the time of their last ping."""
     entering: dict[UUID, list[RunState]] = field(default_factory=dict)
@@ -118,6 +120,9 @@ class Needs:
                 lease_token=proposal.lease_token,
             ):
                 self.bound.add(proposal.run_id)
+            if state.name == State.SUBMITTED:
+                self.bound.add(proposal.run_id)
+                self.task_runs_to_submit.add(proposal.run_id)
             return
         self.flow_runs.add(proposal.run_id)
         if state.name == State.CANCELLED:
@@ -143,7 +148,11 @@ async def lock(
     flow_run_ids = needs.flow_runs | needs.reaching
     if flow_run_ids or needs.bound:
         facts.flow_runs = await reads.lock_flow_runs(
-            connection, flow_run_ids, of_task_runs=needs.bound, to_submit=needs.to_submit
+            connection,
+            flow_run_ids,
+            of_task_runs=needs.bound,
+            to_submit=needs.to_submit,
+            task_runs_to_submit=needs.task_runs_to_submit,
         )
     task_run_ids = needs.task_runs
     if needs.reaching:

@@ -104,9 +104,8 @@ class Proposals:
         )
         match decision:
             case FlowRunMoved():
-                if run.withheld:
-                    fields = {"id": str(run.id), "flow_id": str(run.flow_id)}
-                    return Refused(code=Code.FLOW_WITHDRAWN, fields=fields)
+                if (refused := _withheld(run, run, state)) is not None:
+                    return refused
                 if run.limited and (full := self._enter(run, state)) is not None:
                     return self._queue_flow_run(run, state, full)
                 if command.actor is not None:
@@ -132,9 +131,10 @@ class Proposals:
         run = facts.task_runs.get(proposal.run_id)
         if run is None or run.tenant_id != command.tenant_id:
             return _not_found(proposal)
+        flow_run = facts.flow_runs.get(run.flow_run_id)
         decision = propose_task_run_state(
             run,
-            facts.flow_runs.get(run.flow_run_id),
+            flow_run,
             state,
             seen_version=proposal.seen_version,
             seen_flow_run_version=proposal.seen_flow_run_version,
@@ -144,6 +144,11 @@ class Proposals:
         )
         match decision:
             case TaskRunMoved():
+                if (
+                    flow_run is not None
+                    and (refused := _withheld(run, flow_run, state)) is not None
+                ):
+                    return refused
                 if run.limited and (full := self._enter(run, state)) is not None:
                     return self._queue_task_run(run, state, full)
                 if command.actor is not None:
@@ -209,6 +214,18 @@ def _lease_token(proposal: StateProposal, flow_run_id: UUID) -> UUID | None:
     """The token to check, if the proposal is about the run that the sender holds."""
     if proposal.leased_flow_run_id in (None, flow_run_id):
         return proposal.lease_token
+    return None
+
+
+def _withheld(run: FlowRun | TaskRun, flow_run: FlowRun, state: RunState) -> Refused | None:
+    """Why no agent may start a process for this run, or for the flow run of this task run."""
+    if state.name != State.SUBMITTED:
+        return None
+    if flow_run.withheld:
+        fields = {"id": str(run.id), "flow_id": str(flow_run.flow_id)}
+        return Refused(code=Code.FLOW_WITHDRAWN, fields=fields)
+    if flow_run.queue_is_closed:
+        return Refused(code=Code.QUEUE_PAUSED, fields={"id": str(run.id)})
     return None
 
 

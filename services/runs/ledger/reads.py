@@ -106,13 +106,19 @@ async def lock_flow_runs(
     *,
     of_task_runs: Iterable[UUID] = (),
     to_submit: Iterable[UUID] = (),
+    task_runs_to_submit: Iterable[UUID] = (),
 ) -> dict[UUID, FlowRun]:
     """Lock these flow runs, and those of these task runs, in id order, and read them.
 
-    The flows of those `to_submit` are locked too, so that none is archived before the commit.
+    The flows of those `to_submit` are locked too, so that none is archived before the commit; and their work queue is
+    kept from being paused, as is that of task runs to submit.
     """
     rows = await connection.fetch(
-        statement(__file__, "lock_flow_runs"), list(ids), list(of_task_runs), list(to_submit)
+        statement(__file__, "lock_flow_runs"),
+        list(ids),
+        list(of_task_runs),
+        list(to_submit),
+        list(task_runs_to_submit),
     )
     return {row["id"]: FlowRun(**row) for row in rows}
 

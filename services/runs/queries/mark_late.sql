@@ -1,6 +1,6 @@
 -- Write why due runs have not started. Returns how many rows were changed, a bounded step at a time. -- The reason
 -- depends on the labels only, so it is found once per label set. A full concurrency limit comes before agents: the run
--- waits for the limit, however many agents there are. A Queued run has waited since that state; at its start time it is
+-- waits for the limit, however many agents there are; and a paused work queue before both. A Queued run has waited since that state; at its start time it is
 -- offered to agents again, and until then its own process asks. -- The race: a run starts while it is being marked. Its
 -- row is locked and checked again first, rows that are locked already are skipped, and every state that a run takes
 -- clears the reason (write_flow_run_states.sql); so no run that has started keeps one.
@@ -19,7 +19,10 @@ WITH late AS MATERIALIZED (
             WHEN count(a.id) = 0 THEN 'no_matching_agent'
             WHEN coalesce(max(a.last_queried), '-infinity') < $2 THEN 'agent_silent'
             ELSE 'not_claimed'
-        END AS unclaimed
+        END AS unclaimed,
+        EXISTS (
+            SELECT FROM gateway.tenant t WHERE t.id = s.tenant_id AND t.settings -> 'work_queue_paused' = 'true'
+        ) AS is_paused
     FROM (SELECT DISTINCT tenant_id, labels FROM late) s
     LEFT JOIN full_limit f ON f.tenant_id = s.tenant_id AND s.labels ? f.name
     LEFT JOIN runs.agent a ON a.tenant_id = s.tenant_id AND s.labels <@ a.labels AND (s.labels <> '[]' OR a.labels = '[]')
@@ -29,6 +32,7 @@ WITH late AS MATERIALIZED (
     CROSS JOIN LATERAL (
         SELECT CASE
             WHEN late.state = 'Paused' THEN 'paused'
+            WHEN is_paused THEN 'work_queue_paused'
             WHEN limit_full IS NOT NULL THEN limit_full
             WHEN late.state = 'Queued' AND late.state_start_time > $1 THEN 'not_claimed'
             ELSE unclaimed

@@ -10,14 +10,19 @@
 -- looked up in the registry, in this statement: commits are seen here. Archiving ends no running work
 -- (upkeep.clear_archived), so runs that have begun are still offered, and Queued ones, which an agent has started; of a
 -- deleted flow none is. As a subquery and not as a join, so that no plan reads all flows: one descent by the key for
--- each run that is offered.
-WITH RECURSIVE room AS MATERIALIZED (
+-- each run that is offered. -- While the tenant's work queue is paused nothing is due. A pause that commits just after
+-- this statement holds all the same: Submitted is refused (lock_flow_runs.sql).
+WITH RECURSIVE open_queue AS MATERIALIZED (
+    SELECT NOT EXISTS (
+        SELECT FROM gateway.tenant t WHERE t.id = $1 AND t.settings -> 'work_queue_paused' = 'true'
+    ) AS is_open
+), room AS MATERIALIZED (
     SELECT l.name, l."limit" - (SELECT count(*) FROM runs.concurrency_slot s WHERE s.limit_id = l.id) AS free
     FROM runs.flow_concurrency_limit l WHERE l.tenant_id = $1
 ), waiting_set (key, labels) AS (
     (
         SELECT jsonb_hash_extended(r.labels, 0), r.labels FROM runs.flow_run r
-        WHERE $4::text[] IS NULL AND r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+        WHERE $4::text[] IS NULL AND (SELECT is_open FROM open_queue) AND r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
         ORDER BY jsonb_hash_extended(r.labels, 0) LIMIT 1
     )
     UNION ALL
@@ -30,6 +35,7 @@ WITH RECURSIVE room AS MATERIALIZED (
     ) next
 ), matching (key, labels) AS (
     SELECT jsonb_hash_extended(given::jsonb, 0), given::jsonb FROM unnest($4::text[]) AS given
+    WHERE (SELECT is_open FROM open_queue)
     UNION ALL
     SELECT key, labels FROM waiting_set WHERE labels <@ $3::jsonb AND (labels <> '[]' OR $3::jsonb = '[]')
 ), servable (key) AS (
@@ -58,7 +64,8 @@ WITH RECURSIVE room AS MATERIALIZED (
 ), retrying AS (
     SELECT r.id, min(t.state_start_time) AS due_at
     FROM runs.task_run t JOIN runs.flow_run r ON r.id = t.flow_run_id
-    WHERE t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
+    WHERE (SELECT is_open FROM open_queue)
+        AND t.tenant_id = $1 AND t.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
         AND t.state_start_time <= coalesce($2, now())
         AND r.state = 'Running'
         -- under a valid lease a native agent's process itself sleeps until the retry

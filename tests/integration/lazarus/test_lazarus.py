@@ -267,3 +267,36 @@ async def test_a_run_that_needs_no_help_any_more_when_its_turn_comes_is_left_alo
     assert not outcome
     assert await work.take() == []
     assert await stack.admin_pool.fetchval("SELECT count(*) FROM lazarus.resurrection") == 0
+
+
+async def test_nothing_is_revived_while_the_work_queue_is_paused(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await distressed(stack)
+    await stack.admin_pool.execute(
+        "UPDATE gateway.tenant SET settings = jsonb_build_object('work_queue_paused', true)"
+    )
+
+    paused = await lazarus.resurrections.tick(NOW)
+    await stack.admin_pool.execute("UPDATE gateway.tenant SET settings = '{}'")
+
+    assert paused == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked(revived=1)
+
+
+async def test_a_run_that_was_found_is_left_when_its_queue_is_paused_before_its_turn(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    run = await distressed(stack)
+    async with stack.admin_pool.acquire() as connection:
+        before = await Store(connection).still_distressed(
+            [(run, 3)], silence=timedelta(minutes=10), now=NOW
+        )
+        await connection.execute(
+            "UPDATE gateway.tenant SET settings = jsonb_build_object('work_queue_paused', true)"
+        )
+        after = await Store(connection).still_distressed(
+            [(run, 3)], silence=timedelta(minutes=10), now=NOW
+        )
+
+    assert (before, after) == ({run}, set())

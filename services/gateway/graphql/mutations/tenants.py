@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
+from libs.contracts import subjects
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from services.gateway import compat
@@ -12,7 +13,7 @@ from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Guard, slug_refusal
-from services.gateway.store import tenant_not_found
+from services.gateway.store import PAUSED, tenant_not_found
 
 
 @dataclass
@@ -107,9 +108,47 @@ async def update_tenant_settings(context: Context, input: UpdateTenantSettings) 
         raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
     tenant_id = await context.tenant_for(input.tenant_id)
     settings = cast("dict[str, Any]", input.settings or {})
+    if PAUSED in settings:
+        await _check_pause(context, tenant_id, settings[PAUSED])
     if not await context.shared.store.merge_tenant_settings(tenant_id, settings):
         raise compat.error_of(tenant_not_found(tenant_id))
     return Id(id=tenant_id)
+
+
+async def _check_pause(context: Context, tenant_id: UUID, given: object) -> None:
+    """Clients may send all settings back as they read them; a pause is written by its own mutations."""
+    found = (await context.shared.store.tenants([tenant_id])).get(tenant_id)
+    if found is not None and bool(given) != bool(found.settings.get(PAUSED)):
+        reason = (
+            f"settings.{PAUSED} is changed by pause_tenant_work_queue and resume_tenant_work_queue; leave it out here"
+        )
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
+
+
+@dataclass
+class PauseTenantWorkQueue:
+    """`tenant_id` left out is the caller's tenant."""
+
+    tenant_id: UUID | None = None
+
+
+@mutation("pause_tenant_work_queue", camel=None, guard=Guard.ADMIN)
+async def pause_tenant_work_queue(context: Context, input: PauseTenantWorkQueue) -> Success:
+    """Give no run of the tenant to agents until the queue is resumed. Runs that have begun go on."""
+    tenant_id = await context.tenant_for(input.tenant_id)
+    if not await context.shared.store.pause_work_queue(tenant_id):
+        raise compat.error_of(tenant_not_found(tenant_id))
+    return Success(success=True)
+
+
+@mutation("resume_tenant_work_queue", camel=None, guard=Guard.ADMIN)
+async def resume_tenant_work_queue(context: Context, input: PauseTenantWorkQueue) -> Success:
+    """Give runs to agents again: what waited goes out oldest first, so many a second."""
+    tenant_id = await context.tenant_for(input.tenant_id)
+    if not await context.shared.store.resume_work_queue(tenant_id):
+        raise compat.error_of(tenant_not_found(tenant_id))
+    await context.shared.bus.signal(subjects.SIG_RUN_DUE.at(tenant_id=tenant_id))
+    return Success(success=True)
 
 
 def _slug(slug: str) -> str:

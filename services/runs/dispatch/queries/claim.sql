@@ -6,9 +6,14 @@
 -- the same time. Flows with a committed archiving are skipped; the others are locked until we commit
 -- (registry.share_free_flows), so after the answer to an archiving no run is given out. A flow that the registry is
 -- just changing is left to the next pass, without waiting. Archiving ends no running work: a run that has begun goes
--- on, and so does a Queued one, which an agent has started.
-WITH wanted AS (
+-- on, and so does a Queued one, which an agent has started. -- The third race: the tenant's work queue is paused at
+-- the same time. Whoever finds it open keeps it from being paused until we commit (gateway.work_queue_is_open), so after
+-- the answer to a pause no run is given out.
+WITH open_queue AS MATERIALIZED (
+    SELECT gateway.work_queue_is_open($1) AS is_open
+), wanted AS (
     SELECT jsonb_hash_extended(given::jsonb, 0) AS key, given::jsonb AS labels FROM unnest($2::text[]) AS given
+    WHERE (SELECT is_open FROM open_queue)
 ), scheduled AS (
     SELECT due.* FROM wanted
     CROSS JOIN LATERAL (

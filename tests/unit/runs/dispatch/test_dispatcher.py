@@ -25,7 +25,9 @@ class FakeLeases:
     async def look(self, tenants: Sequence[UUID], *, horizon: timedelta) -> list[DueSet]:
         return [DueSet(tenant_id=t, labels=ANYTHING, due_in=self._due_in) for t in tenants]
 
-    async def claim(self, tenant: UUID, waiting: Any, agents: Any, sets: Iterable[Any]) -> Any:
+    async def claim(
+        self, tenant: UUID, waiting: Any, agents: Any, sets: Iterable[Any], *, at_most: Any
+    ) -> Any:
         self.claimed.set()
         return {}
 
@@ -37,7 +39,9 @@ async def test_a_claim_that_expires_silently_is_forgotten_without_a_word() -> No
         leases,
         deliver=lambda claim, runs: answered.append(claim.request.claim_id),
         signal=lambda tenant, sets: None,
+        signal_pause=lambda tenant, is_paused: None,
         signal_again=timedelta(seconds=15),
+        resume_rate=100,
     )
     silent, spoken = UUID(int=3), UUID(int=4)
     for claim_id in (silent, spoken):
@@ -61,7 +65,9 @@ async def test_a_timer_that_fires_a_millisecond_early_misses_nothing() -> None:
         leases,
         deliver=lambda claim, runs: None,
         signal=lambda tenant, sets: None,
+        signal_pause=lambda tenant, is_paused: None,
         signal_again=timedelta(seconds=15),
+        resume_rate=100,
     )
     claim = Claim(session=AGENT, agent_id=AGENT, claim_id=AGENT, capacity=1, wait=60)
     waiting = OpenClaim(tenant_id=TENANT, request=claim, labels=ANYTHING, reply="inbox")
