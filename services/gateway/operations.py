@@ -31,7 +31,12 @@ from services.gateway.documents import Documents, Parsed
 from services.gateway.mutation_plans.cache import Found, MutationPlans
 from services.gateway.mutation_plans.coercion import NotCoveredError
 from services.gateway.permissions import UNREADABLE
-from services.gateway.preparation import NotAllowedError, Preparation, Prepared
+from services.gateway.preparation import (
+    NotAllowedError,
+    Preparation,
+    Prepared,
+    too_many_mutations,
+)
 from services.gateway.reads import BadVariables, Plan, Reader, ReadPath
 from services.gateway.reads.documents import lift
 from services.gateway.reads.statement import is_too_much
@@ -138,12 +143,15 @@ class Operations:
             return await self._read(prepared.plan, operation, context, prepared.parsed)
         if prepared.is_query:
             return await self._introspect(prepared.parsed, operation, context)
-        if operation.is_large and mutation is None:
+        if (operation.is_large or prepared.is_long) and mutation is None:
             # By the plan that was made of the document just now: graphql-core converts arguments on the event loop.
             mutation, _ = await context.beside(partial(self._recall, operation))
             done = await self._run_plan(mutation, operation, context) if mutation else None
             if done is not None:
                 return done
+        if prepared.is_long:
+            # No plan covers it: a directive, or a variable of an unusual kind.
+            raise too_many_mutations(len(prepared.node.selection_set.selections))
         given = compat.variables_by_field(prepared.node, operation.variables or {})
         return await self._execute(prepared, replace(operation, variables={**given}), context)
 

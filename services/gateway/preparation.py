@@ -26,6 +26,9 @@ from services.gateway.reads.statement import too_much
 from services.gateway.requests import Operation
 
 ROOT_LIMIT = DocumentLimits().roots  # mutations in a document, as for queries
+INBOX = frozenset({"mark_message_as_read", "mark_message_as_unread", "delete_message"})
+INBOX_LIMIT = 2_000
+"""Mutations of the inbox in a document: "select all" of the web UI sends one for each message."""
 
 
 class NotAllowedError(GraphQLError):
@@ -39,6 +42,8 @@ class Prepared:
     parsed: Parsed
     node: OperationDefinitionNode
     plan: Plan | None
+    is_long: bool = False
+    """Whether it has more mutations than graphql-core can run, and only its compiled plan runs them."""
 
     @property
     def is_query(self) -> bool:
@@ -91,9 +96,10 @@ class Preparation:
             if not operation.may_write:
                 msg = "A GET answers queries only; send a mutation as POST."
                 raise NotAllowedError(msg)
-            _check_roots(document, node)
+            count, names = _roots_of(document, node)
+            _check_roots(count, names)
             self._mutations.remember(operation.query, operation.name, document, node)
-            return Prepared(parsed, node, None)
+            return Prepared(parsed, node, None, is_long=count > ROOT_LIMIT)
         if _asks_only(node, {"__schema", "__type"}) and not operation.variables:
             return Prepared(parsed, node, None)
         plan = self._reads.compile(operation.query, document, operation.name, operation.variables)
@@ -107,28 +113,44 @@ def _asks_only(node: OperationDefinitionNode, names: set[str]) -> bool:
     )
 
 
-def _check_roots(document: DocumentNode, node: OperationDefinitionNode) -> None:
-    """Refuse more mutations than graphql-core can run: each waits inside the one before it, a level deeper."""
+def _check_roots(count: int, names: set[str]) -> None:
+    """Refuse more mutations than graphql-core can run: each waits inside the one before it, a level deeper.
+
+    Those of the inbox are run by a plan, one after the other, so there may be more.
+    """
+    limit = INBOX_LIMIT if names <= INBOX else ROOT_LIMIT
+    if count > limit:
+        raise too_many_mutations(count, limit)
+
+
+def too_many_mutations(count: int, limit: int = ROOT_LIMIT) -> GraphQLError:
+    """The document is refused."""
+    msg = f"The document has {count} mutations; at most {limit} are run at once."
+    return too_much(msg)
+
+
+def _roots_of(document: DocumentNode, node: OperationDefinitionNode) -> tuple[int, set[str]]:
+    """How many mutations there are, fragments spread, and of which names."""
     fragments = {
         definition.name.value: definition
         for definition in document.definitions
         if isinstance(definition, FragmentDefinitionNode)
     }
     keys: set[str] = set()
+    names: set[str] = set()
     spread: set[str] = set()
     todo = list(node.selection_set.selections)
     while todo:
         selection = todo.pop()
         if isinstance(selection, FieldNode):
             keys.add((selection.alias or selection.name).value)
+            names.add(selection.name.value)
         elif isinstance(selection, InlineFragmentNode):
             todo += selection.selection_set.selections
         elif isinstance(selection, FragmentSpreadNode) and selection.name.value not in spread:
             spread.add(selection.name.value)
             todo += fragments[selection.name.value].selection_set.selections
-    if len(keys) > ROOT_LIMIT:
-        msg = f"The document has {len(keys)} mutations; at most {ROOT_LIMIT} are run at once."
-        raise too_much(msg)
+    return len(keys), names
 
 
 def _no_operation(operation: Operation, document: DocumentNode) -> GraphQLError:

@@ -5,6 +5,7 @@ Each method is one statement or one transaction.
 
 from services.gateway.store.audit import AuditRows
 from services.gateway.store.base import tenant_not_found
+from services.gateway.store.inbox import InboxRows
 from services.gateway.store.keys import KeyRows, Member, MembershipRows
 from services.gateway.store.notices import NoticeRows
 from services.gateway.store.people import SERVICE, USER, PeopleRows, Person
@@ -18,6 +19,7 @@ __all__ = [
 
 
 class Store(
-    TenantRows, KeyRows, MembershipRows, PeopleRows, ValueRows, RunRows, AuditRows, NoticeRows
+    TenantRows, KeyRows, MembershipRows, PeopleRows, ValueRows, RunRows, AuditRows, NoticeRows,
+    InboxRows,
 ):
     """All of them over one pool, as requests use them."""
