@@ -288,15 +288,16 @@ async def test_a_run_that_was_found_is_left_when_its_queue_is_paused_before_its_
     stack: Stack, lazarus: Lazarus
 ) -> None:
     run = await distressed(stack)
-    async with stack.admin_pool.acquire() as connection:
-        before = await Store(connection).still_distressed(
-            [(run, 3)], silence=timedelta(minutes=10), now=NOW
+    after = timedelta(minutes=10)
+    async with lazarus.database.transaction() as connection:
+        store = Store(connection)
+        found = await store.distressed(
+            now=NOW, after=after, per_tenant=10, again=timedelta(hours=1)
         )
-        await connection.execute(
+        before = await store.still_distressed(found, now=NOW, after=after)
+        await stack.admin_pool.execute(
             "UPDATE gateway.tenant SET settings = jsonb_build_object('work_queue_paused', true)"
         )
-        after = await Store(connection).still_distressed(
-            [(run, 3)], silence=timedelta(minutes=10), now=NOW
-        )
+        paused = await store.still_distressed(found, now=NOW, after=after)
 
-    assert (before, after) == ({run}, set())
+    assert (before, paused) == ({run}, set())
