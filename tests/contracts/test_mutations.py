@@ -32,7 +32,9 @@ FOR_ADMINISTRATORS = {
     "update_tenant_slug",
 }
 FOR_PEOPLE = {"delete_message", "mark_message_as_read", "mark_message_as_unread"}
-FOR_ANYBODY_WITH_A_KEY = {"refreshToken", "refresh_token", "switchTenant", "switch_tenant"}
+FOR_ANYBODY_WITH_A_KEY = {
+    "refreshToken", "refresh_token", "retrieve_archived_flow_run_logs", "switchTenant", "switch_tenant",
+}  # fmt: skip
 FOR_RUNS = {
     # what agents and the processes they start call (gateway/reference/requests.md)
     "cancel_flow_run",

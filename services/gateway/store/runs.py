@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from uuid import UUID
 
 from services.gateway.lease_checks import LeaseClaim
@@ -40,6 +41,17 @@ class RunRows(Rows):
                 timeout=_LEASE_WITHIN,
             )
         return {LeaseClaim(row["tenant_id"], row["id"], row["lease_token"]) for row in rows}
+
+    async def has_lines(self, tenant_id: UUID, flow_run_id: UUID, at: datetime) -> bool | None:
+        """Whether the run has log lines of that day in UTC; None when the tenant has no such run."""
+        day = at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        found: bool | None = await self._database.pool.fetchval(
+            "SELECT EXISTS (SELECT FROM runs.log l WHERE l.flow_run_id = r.id AND l.tenant_id = r.tenant_id "
+            "AND l.timestamp >= $3 AND l.timestamp < $3 + interval '1 day') "
+            "FROM runs.flow_run r WHERE r.tenant_id = $1 AND r.id = $2",
+            tenant_id, flow_run_id, day,
+        )  # fmt: skip
+        return found
 
     async def flow_concurrency(self, tenant_id: UUID, labels: Sequence[str] | None) -> list[Usage]:
         """The numbers of these labels, in the given order; None for every label with a limit, by name."""

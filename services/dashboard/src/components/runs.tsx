@@ -74,6 +74,7 @@ export function WhyLate({ slug, reason, labels }: { slug: string; reason: string
     return <span>The agents that could take it have not asked for work lately. {agents}</span>;
   }
   if (reason === "not_claimed") return <span>An agent that could take it has not done so yet. {agents}</span>;
+  if (reason === "work_queue_paused") return <span>The work queue is paused: no agent is given a run until it is resumed.</span>;
   if (reason === "paused") {
     return (
       <span>

@@ -53,6 +53,11 @@ describe("why a run is late", () => {
     expect(link.getAttribute("href")).toBe(address);
   });
 
+  it("is a sentence without a link where the work queue is paused", async () => {
+    await show(<WhyLate slug="acme" reason="work_queue_paused" labels={[]} />);
+    expect(await screen.findByText("The work queue is paused: no agent is given a run until it is resumed.")).toBeTruthy();
+  });
+
   it("is what the server says where the page does not know the word", async () => {
     await show(<WhyLate slug="acme" reason="the moon is full" labels={null} />);
     expect(await screen.findByText("the moon is full")).toBeTruthy();

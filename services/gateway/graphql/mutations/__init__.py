@@ -2,6 +2,7 @@
 
 from services.gateway.graphql.mutations import (
     agents,
+    archived_logs,
     bulk,
     concurrency_limits,
     flow_groups,
@@ -22,6 +23,7 @@ from services.gateway.graphql.mutations import (
 
 __all__ = [
     "agents",
+    "archived_logs",
     "bulk",
     "concurrency_limits",
     "flow_groups",
