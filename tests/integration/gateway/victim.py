@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.gateway.reads.catalog import build_catalog
 from tests.integration.gateway.every_field import Objects
@@ -139,6 +140,7 @@ async def furnished(
         "task_run_artifact_id": kept_artifact,
         "task_run_id": task_run,
         "tenant_id": str(tenant_id),
+        "timestamp": utc_now().isoformat(),
         "token_id": doomed_token,
         "time": "due",
         "type": "LocalAgent",
