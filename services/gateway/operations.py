@@ -31,12 +31,7 @@ from services.gateway.documents import Documents, Parsed
 from services.gateway.mutation_plans.cache import Found, MutationPlans
 from services.gateway.mutation_plans.coercion import NotCoveredError
 from services.gateway.permissions import UNREADABLE
-from services.gateway.preparation import (
-    NotAllowedError,
-    Preparation,
-    Prepared,
-    too_many_mutations,
-)
+from services.gateway.preparation import NotAllowedError, Preparation, Prepared
 from services.gateway.reads import BadVariables, Plan, Reader, ReadPath
 from services.gateway.reads.documents import lift
 from services.gateway.reads.statement import is_too_much
@@ -143,15 +138,14 @@ class Operations:
             return await self._read(prepared.plan, operation, context, prepared.parsed)
         if prepared.is_query:
             return await self._introspect(prepared.parsed, operation, context)
-        if (operation.is_large or prepared.is_long) and mutation is None:
+        if prepared.long is not None:
+            return await self._run_long(prepared.long, operation, context)
+        if operation.is_large and mutation is None:
             # By the plan that was made of the document just now: graphql-core converts arguments on the event loop.
             mutation, _ = await context.beside(partial(self._recall, operation))
             done = await self._run_plan(mutation, operation, context) if mutation else None
             if done is not None:
                 return done
-        if prepared.is_long:
-            # No plan covers it: a directive, or a variable of an unusual kind.
-            raise too_many_mutations(len(prepared.node.selection_set.selections))
         given = compat.variables_by_field(prepared.node, operation.variables or {})
         return await self._execute(prepared, replace(operation, variables={**given}), context)
 
@@ -261,6 +255,14 @@ class Operations:
         finally:
             mutations.release(account, 1)
         return self.answers.done(data, errors)
+
+    async def _run_long(self, found: Found, operation: Operation, context: Context) -> Answer:
+        """Answer a document of more mutations than graphql-core can run."""
+        done = await self._run_plan(found, operation, context)
+        if done is None:
+            msg = "The variables do not fit the document; write the ids into it, or send fewer mutations at once."
+            raise GraphQLError(msg)
+        return done
 
     async def _renew(self, operation: Operation, context: Context) -> Answer:
         """Answer a caller with a refresh token: it is valid for new tokens only."""

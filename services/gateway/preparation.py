@@ -19,7 +19,7 @@ from graphql import (
 
 from services.gateway.budget import Budget
 from services.gateway.documents import Documents, Parsed
-from services.gateway.mutation_plans.cache import MutationPlans
+from services.gateway.mutation_plans.cache import Found, MutationPlans
 from services.gateway.reads import Plan, ReadPath
 from services.gateway.reads.document_limits import DocumentLimits
 from services.gateway.reads.statement import too_much
@@ -42,8 +42,8 @@ class Prepared:
     parsed: Parsed
     node: OperationDefinitionNode
     plan: Plan | None
-    is_long: bool = False
-    """Whether it has more mutations than graphql-core can run, and only its compiled plan runs them."""
+    long: Found | None = None
+    """Its compiled plan, if it has more mutations than graphql-core can run."""
 
     @property
     def is_query(self) -> bool:
@@ -98,8 +98,8 @@ class Preparation:
                 raise NotAllowedError(msg)
             count, names = _roots_of(document, node)
             _check_roots(count, names)
-            self._mutations.remember(operation.query, operation.name, document, node)
-            return Prepared(parsed, node, None, is_long=count > ROOT_LIMIT)
+            found = self._mutations.remember(operation.query, operation.name, document, node)
+            return Prepared(parsed, node, None, long=_long(count, found))
         if _asks_only(node, {"__schema", "__type"}) and not operation.variables:
             return Prepared(parsed, node, None)
         plan = self._reads.compile(operation.query, document, operation.name, operation.variables)
@@ -113,6 +113,15 @@ def _asks_only(node: OperationDefinitionNode, names: set[str]) -> bool:
     )
 
 
+def _long(count: int, found: Found | None) -> Found | None:
+    if count <= ROOT_LIMIT:
+        return None
+    if found is None:
+        # No plan covers it: it has a directive, or an argument of an unusual kind.
+        raise _too_many_mutations(count, ROOT_LIMIT)
+    return found
+
+
 def _check_roots(count: int, names: set[str]) -> None:
     """Refuse more mutations than graphql-core can run: each waits inside the one before it, a level deeper.
 
@@ -120,11 +129,10 @@ def _check_roots(count: int, names: set[str]) -> None:
     """
     limit = INBOX_LIMIT if names <= INBOX else ROOT_LIMIT
     if count > limit:
-        raise too_many_mutations(count, limit)
+        raise _too_many_mutations(count, limit)
 
 
-def too_many_mutations(count: int, limit: int = ROOT_LIMIT) -> GraphQLError:
-    """The document is refused."""
+def _too_many_mutations(count: int, limit: int) -> GraphQLError:
     msg = f"The document has {count} mutations; at most {limit} are run at once."
     return too_much(msg)
 

@@ -48,16 +48,21 @@ class MutationPlans:
 
     def remember(
         self, text: str, name: str | None, document: DocumentNode, node: OperationDefinitionNode
-    ) -> None:
-        """Compile for the next request; this one goes through graphql-core, whose answer is the same."""
+    ) -> Found | None:
+        """Compile for the next request; this one goes through graphql-core, whose answer is the same.
+
+        The plan is answered too, if there is one, also if it is too large to be kept.
+        """
         if not self._compiles:
-            return
+            return None
         lifted = lift(text)
         slots = slots_of(lifted, document)
         key = (text if slots is None else lifted.skeleton, name)
-        if self._plans.get(key) is not None:
-            return
-        plan = compile_plan(self._schema, document, node, slots)
-        if plan is not None:
+        plan = self._plans.get(key)
+        if plan is None:
+            plan = compile_plan(self._schema, document, node, slots)
+            if plan is None:
+                return None
             size = BYTES_OF_COMPILED_TOKEN * document.token_count + 2 * len(text)
             self._plans.put(key, plan, size=size)
+        return Found(plan, () if slots is None else lifted.literals)

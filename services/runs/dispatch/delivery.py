@@ -85,9 +85,7 @@ class Delivery:
 
     def signal_work_ready(self, tenant_id: UUID, sets: list[Labels]) -> None:
         """Tell agents without a waiting claim that runs with these label sets are due."""
-        self._signal_agents(
-            tenant_id, agents.WorkReady(labels=[sorted(labels) for labels in sets])
-        )
+        self._signal_agents(tenant_id, agents.WorkReady(labels=[sorted(labels) for labels in sets]))
 
     def signal_pause(self, tenant_id: UUID, is_paused: bool) -> None:
         """Tell agents that their work queue was paused, or resumed."""

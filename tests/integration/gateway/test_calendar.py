@@ -1,8 +1,7 @@
 """The calendar of the old web UI, which asks with dates alone; and its request for archived log lines."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
-from uuid import UUID
+from typing import Any
 
 import pytest
 
@@ -10,6 +9,7 @@ from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
 from tests.support.engines import Stack
+from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.serialized_flows import a_flow
 from tests.support.services import all_services
@@ -30,6 +30,12 @@ FLOWS = """{
 ARCHIVED = """mutation Archived($id: UUID!, $at: DateTime!) {
     retrieve_archived_flow_run_logs(input: {flow_run_id: $id, timestamp: $at}) { success error }
 }"""
+WRITE_LINE = (
+    "mutation($logs: [write_run_log_input!]!) { write_run_logs(input: {logs: $logs}) { success } }"
+)
+LINES = (
+    "query($id: uuid) { log(where: {flow_run_id: {_eq: $id}}) { message is_loaded_from_archive } }"
+)
 START_RUN = """mutation($flow: UUID, $at: DateTime) {
     create_flow_run(input: {flow_id: $flow, scheduled_start_time: $at}) { id }
 }"""
@@ -83,40 +89,30 @@ async def test_a_day_is_from_midnight_to_midnight_and_its_runs_are_found_by_date
     assert {group["flows"][0]["id"] for group in by_flow["flow_group"]} >= set(flows)
 
 
-async def _line(stack: Stack, tenant_id: UUID, run_id: UUID, at: datetime) -> None:
-    await stack.admin_pool.execute(
-        "INSERT INTO runs.log (id, tenant_id, flow_run_id, timestamp, name, level, message)"
-        " VALUES ($1, $2, $3, $4, 'prefect', 'INFO', 'hello')",
-        new_id(), tenant_id, run_id, at,
-    )  # fmt: skip
-
-
 async def test_archived_lines_are_those_that_were_never_away_however_often_they_are_asked_for(
-    stack: Stack, api: Gql
+    api: Gql,
 ) -> None:
     flow = await a_registered_flow(api, "archived")
     made = await api(START_RUN, flow=flow, at="2031-03-10T00:00:00Z")
     run_id = made["create_flow_run"]["id"]
-    tenant_id = UUID((await api("{ auth_info { tenant_id } }"))["auth_info"]["tenant_id"])
-    now = utc_now()
-    await _line(stack, tenant_id, UUID(run_id), now.replace(hour=0, minute=0, second=0))
+    now = utc_now().isoformat()
+    await api(WRITE_LINE, logs=[{"flow_run_id": run_id, "message": "hello", "timestamp": now}])
 
-    twice = [
-        await api(ARCHIVED, id=run_id, at=now.replace(hour=23).isoformat()) for _ in range(2)
-    ]
+    async def lines() -> list[dict[str, Any]]:
+        found = await api(LINES, id=run_id)
+        rows: list[dict[str, Any]] = found["log"]
+        return rows
+
+    await eventually(lines)
+    twice = [await api(ARCHIVED, id=run_id, at=now) for _ in range(2)]
     none = await api(ARCHIVED, id=run_id, at="2019-05-05T12:00:00Z")
-    lines = await api(
-        "query($id: uuid) { log(where: {flow_run_id: {_eq: $id}}) { message is_loaded_from_archive } }",
-        id=run_id,
-    )
-
     assert twice == [{"retrieve_archived_flow_run_logs": {"success": True, "error": None}}] * 2
     assert none["retrieve_archived_flow_run_logs"] == {
         "success": False,
         "error": f"Flow run {run_id} has no log lines of 2019-05-05: it wrote none, or they were deleted when the time"
         " was over for which this installation keeps them (HEADWATER_LOG_RETENTION).",
     }
-    assert [line["message"] for line in lines["log"]] == ["hello"]
+    assert [line["message"] for line in await lines()] == ["hello"]
 
 
 async def test_lines_of_an_unknown_run_or_of_no_time_are_refused(api: Gql) -> None:

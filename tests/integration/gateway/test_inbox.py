@@ -17,7 +17,7 @@ from tests.support.services import all_services
 
 FIRST = "hw_first-key-of-the-inbox"
 LIST = """query Messages($where: message_bool_exp, $limit: Int, $offset: Int) {
-    message(where: $where, limit: $limit, offset: $offset, order_by: {created: "desc"}) {
+    message(where: $where, limit: $limit, offset: $offset, order_by: {created: desc}) {
         id content created read tenant_id text type updated
     }
     message_aggregate(where: $where) { aggregate { count } }
@@ -193,9 +193,7 @@ async def test_another_tenants_messages_are_neither_shown_nor_changed(
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("role", "may"), [("user", True), ("read_only", True), ("agent", False)]
-)
+@pytest.mark.parametrize(("role", "may"), [("user", True), ("read_only", True), ("agent", False)])
 async def test_everybody_but_agents_keeps_the_inbox(
     stack: Stack, admin: Gql, as_caller: AsCaller, role: str, *, may: bool
 ) -> None:

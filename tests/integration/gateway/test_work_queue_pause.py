@@ -18,9 +18,7 @@ RESUME = "mutation ResumeWorkQueue($tenantId: UUID!) { tenant_work_queue_result:
 PAUSE = RESUME.replace("resume", "pause").replace("Resume", "Pause")
 BANNER = "{ tenant { id settings } }"
 QUEUE = "mutation { get_runs_in_queue(input: {labels: []}) { flow_run_ids } }"
-SET_SETTINGS = (
-    "mutation($s: JSON!) { update_tenant_settings(input: {settings: $s}) { id } }"
-)
+SET_SETTINGS = "mutation($s: JSON!) { update_tenant_settings(input: {settings: $s}) { id } }"
 
 
 @pytest.fixture(scope="module")

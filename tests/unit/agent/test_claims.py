@@ -41,7 +41,9 @@ async def test_an_agent_says_once_that_its_queue_is_paused_and_once_that_it_is_r
     assert said == [PAUSED, RESUMED]
 
 
-async def test_an_agent_that_comes_while_the_queue_is_paused_says_so_and_claims_all_the_same() -> None:
+async def test_an_agent_that_comes_while_the_queue_is_paused_says_so_and_claims_all_the_same() -> (
+    None
+):
     said: list[str] = []
     agent = claims(said)
 
