@@ -60,7 +60,6 @@ class Guard(StrEnum):
     ADMIN = "admin"  # keys, tenants: the tenant's administrators
     WRITE = "write"  # flows, projects, settings: people who register and operate flows
     RUN = "run"  # what agents and the runs they start must be able to do
-    INBOX = "inbox"  # messages: people, also those who only look on
     LOG_IN = "log_in"  # what anybody with a key may: enter a tenant, and stay there
 
 
@@ -68,7 +67,6 @@ ALLOWED: dict[Guard, frozenset[Role]] = {
     Guard.ADMIN: frozenset({Role.TENANT_ADMIN}),
     Guard.WRITE: frozenset({Role.TENANT_ADMIN, Role.USER}),
     Guard.RUN: frozenset({Role.TENANT_ADMIN, Role.USER, Role.AGENT}),
-    Guard.INBOX: frozenset({Role.TENANT_ADMIN, Role.USER, Role.READ_ONLY}),
     Guard.LOG_IN: frozenset(Role),
 }
 
@@ -131,9 +129,8 @@ class Membership:
 
 
 def _reach(role: Role) -> int:
-    """How many guards let a role pass; each role may do all that those with less reach may, but for the inbox, which
-    is for people."""
-    return sum(role in allowed for guard, allowed in ALLOWED.items() if guard is not Guard.INBOX)
+    """How many guards let a role pass; each role may do all that those with less reach may."""
+    return sum(role in allowed for allowed in ALLOWED.values())
 
 
 def beyond(role: Role) -> tuple[Role, ...]:

@@ -138,12 +138,8 @@ class Operations:
             return await self._read(prepared.plan, operation, context, prepared.parsed)
         if prepared.is_query:
             return await self._introspect(prepared.parsed, operation, context)
-        if prepared.long is not None:
-            return await self._run_long(prepared.long, operation, context)
-        if operation.is_large and mutation is None:
-            # By the plan that was made of the document just now: graphql-core converts arguments on the event loop.
-            mutation, _ = await context.beside(partial(self._recall, operation))
-            done = await self._run_plan(mutation, operation, context) if mutation else None
+        if mutation is None:
+            done = await self._run_new(prepared, operation, context)
             if done is not None:
                 return done
         given = compat.variables_by_field(prepared.node, operation.variables or {})
@@ -256,13 +252,23 @@ class Operations:
             mutations.release(account, 1)
         return self.answers.done(data, errors)
 
-    async def _run_long(self, found: Found, operation: Operation, context: Context) -> Answer:
-        """Answer a document of more mutations than graphql-core can run."""
-        done = await self._run_plan(found, operation, context)
-        if done is None:
-            msg = "The variables do not fit the document; write the ids into it, or send fewer mutations at once."
-            raise GraphQLError(msg)
-        return done
+    async def _run_new(
+        self, prepared: Prepared, operation: Operation, context: Context
+    ) -> Answer | None:
+        """Answer by the plan that was made of the document just now; None where graphql-core may as well.
+
+        It converts arguments on the event loop, and runs each mutation a level deeper than the one before.
+        """
+        if prepared.long is not None:
+            done = await self._run_plan(prepared.long, operation, context)
+            if done is None:
+                msg = "The variables do not fit the document; write the ids into it, or send fewer mutations at once."
+                raise GraphQLError(msg)
+            return done
+        if not operation.is_large:
+            return None
+        found, _ = await context.beside(partial(self._recall, operation))
+        return await self._run_plan(found, operation, context) if found else None
 
     async def _renew(self, operation: Operation, context: Context) -> Answer:
         """Answer a caller with a refresh token: it is valid for new tokens only."""

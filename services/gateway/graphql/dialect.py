@@ -93,7 +93,7 @@ async def perform(declared: Mutation, context: Context, given: Any) -> Any:
     """Run a mutation for a caller who may; what people change or may not change leaves a line in the audit trail.
 
     States and runs have histories of their own, so what agents and runs do is not repeated there; a log-in and a
-    key-value write their own lines, and who has read a message is nobody's concern.
+    key-value write their own lines, and who has read a message is not kept.
     """
     try:
         context.require(declared.guard)
@@ -102,7 +102,7 @@ async def perform(declared: Mutation, context: Context, given: Any) -> Any:
         if (error.extensions or {}).get("code") == FORBIDDEN:
             await context.record_refusal(_name(declared), info=_facts(declared, given))
         raise
-    if declared.guard not in (Guard.RUN, Guard.INBOX, Guard.LOG_IN):
+    if declared.guard not in (Guard.RUN, Guard.LOG_IN):
         await context.record(
             _name(declared),
             object_id=getattr(payload, "id", None),

@@ -14,7 +14,6 @@ from services.gateway.keys import Role
 from services.gateway.store.base import Rows, tenant_not_found
 from services.gateway.store.keys import membership_of, revoke_made_by
 
-
 PAUSED = "work_queue_paused"
 """The setting that tells whether the tenant's work queue is paused, as the old web UI reads it."""
 

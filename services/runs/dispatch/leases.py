@@ -39,10 +39,7 @@ LAPSES = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DueSet:
-    """A label set of a tenant that has a run due, `due_in` seconds from now (or ago).
-
-    `backlog`: it waited when the tenant's work queue was resumed.
-    """
+    """A label set with a run due, `due_in` seconds from now (or ago). A `backlog` waited while the queue was paused."""
 
     tenant_id: UUID
     labels: Labels
@@ -366,21 +363,12 @@ class LeaseStore:
         await journal.write(at=now)
         await journal.close(at=now)
 
-    async def tenant_exists(self, tenant_id: UUID) -> bool:
-        """Whether the tenant exists."""
-        return bool(
-            await self._database.pool.fetchval(
-                "SELECT true FROM gateway.tenant WHERE id = $1", tenant_id
-            )
-        )
-
-    async def queue_is_paused(self, tenant_id: UUID) -> bool:
-        """Whether the tenant's work queue is paused now: for telling. Claims ask under a lock (`claim.sql`)."""
-        return bool(
-            await self._database.pool.fetchval(
-                "SELECT settings -> 'work_queue_paused' = 'true' FROM gateway.tenant WHERE id = $1",
-                tenant_id,
-            )
+    async def queue_is_paused(self, tenant_id: UUID) -> bool | None:
+        """Whether the tenant's work queue is paused now: for telling, claims ask under a lock (`claim.sql`). None when
+        there is no such tenant."""
+        return await self._database.pool.fetchval(  # type: ignore[no-any-return]  # asyncpg
+            "SELECT coalesce(settings -> 'work_queue_paused' = 'true', false) FROM gateway.tenant WHERE id = $1",
+            tenant_id,
         )
 
     async def tenants_with_agents(self) -> dict[UUID, bool]:

@@ -124,7 +124,8 @@ class Verbs:
         )
         if len(request.labels) > LABELS_LIMIT:
             return _invalid(f"labels: at most {LABELS_LIMIT}")
-        if not await self._leases.tenant_exists(tenant_id):
+        is_paused = await self._leases.queue_is_paused(tenant_id)
+        if is_paused is None:
             return Refused(code=Code.TENANT_INVALID)
         registered = await self._ledger.register_agent(agent)
         if isinstance(registered, Refused):
@@ -137,7 +138,7 @@ class Verbs:
             beat=self._pings.heartbeat_interval.total_seconds(),
             silence=self._pings.heartbeat_silence.total_seconds(),
             kill=self._settings.kill_after.total_seconds(),
-            queue_is_paused=await self._leases.queue_is_paused(tenant_id),
+            queue_is_paused=is_paused,
         )
 
     async def renew(self, tenant_id: UUID, request: agents.Renew) -> agents.Renewed | Refused:

@@ -35,6 +35,7 @@ MAY_SAY = {
         "hw.beat.",
         "hw.sig.heartbeat.task.",
         "hw.sig.gateway.key_changed.",
+        "hw.sig.runs.due.",
     ),
     "registry": ("hw.evt.flow.", "hw.evt.flow_group.", "hw.evt.project."),
     "runs": (

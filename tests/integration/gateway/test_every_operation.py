@@ -81,7 +81,8 @@ UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 KEYS = re.compile(r"hw_[\w-]{43}")
 FORBIDDEN = {"message": "Unauthorized: permission error.", "code": "FORBIDDEN"}
 DELETED_LAST = (
-    "message", "service_account", "limit", "artifact", "membership", "agent_config", "agent", "key_value", "secret", "schedule",
+    "message", "service_account", "limit", "artifact", "membership", "agent_config", "agent", "key_value", "secret",
+    "schedule",
     "flow_run", "flow_group", "flow", "project", "api", "tenant",
 )  # fmt: skip
 
@@ -282,9 +283,9 @@ async def test_a_role_is_refused_every_mutation_that_is_not_for_it(
     stack: Stack, tenants: Tenants, role: Role
 ) -> None:
     may_ask_for = {
-        Role.READ_ONLY: {Guard.LOG_IN, Guard.INBOX},
+        Role.READ_ONLY: {Guard.LOG_IN},
         Role.AGENT: {Guard.LOG_IN, Guard.RUN},
-        Role.USER: {Guard.LOG_IN, Guard.INBOX, Guard.RUN, Guard.WRITE},
+        Role.USER: {Guard.LOG_IN, Guard.RUN, Guard.WRITE},
     }[role]
     forbidden = [
         asked
@@ -479,7 +480,6 @@ async def test_the_same_requests_are_served_to_those_who_may(tenants: Tenants) -
     """Else all of the above might be refused for being nonsense. Last, since it changes and deletes."""
     least = {
         Guard.LOG_IN: Role.READ_ONLY,
-        Guard.INBOX: Role.READ_ONLY,
         Guard.RUN: Role.AGENT,
         Guard.WRITE: Role.USER,
         Guard.ADMIN: Role.TENANT_ADMIN,

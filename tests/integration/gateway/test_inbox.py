@@ -127,7 +127,8 @@ async def test_a_long_document_that_no_plan_covers_is_refused_and_does_nothing(
     stack: Stack, admin: Gql
 ) -> None:
     ids = await put(stack, await own(admin), 501)
-    document = all_of("mark_message_as_read", ids).replace("{ success }", "@skip(if: false) { success }", 1)  # fmt: skip
+    every = all_of("mark_message_as_read", ids)
+    document = every.replace("{ success }", "@skip(if: false) { success }", 1)
 
     [error] = await admin.errors(document)
 

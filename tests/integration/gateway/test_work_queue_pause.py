@@ -14,7 +14,9 @@ from tests.support.services import all_services
 
 FIRST = "hw_first-key-of-the-paused"
 # As the web UI writes them, in Server mode too.
-RESUME = "mutation ResumeWorkQueue($tenantId: UUID!) { tenant_work_queue_result: resume_tenant_work_queue(input: {tenant_id: $tenantId}) { success } }"
+RESUME = """mutation ResumeWorkQueue($tenantId: UUID!) {
+    tenant_work_queue_result: resume_tenant_work_queue(input: {tenant_id: $tenantId}) { success }
+}"""
 PAUSE = RESUME.replace("resume", "pause").replace("Resume", "Pause")
 BANNER = "{ tenant { id settings } }"
 QUEUE = "mutation { get_runs_in_queue(input: {labels: []}) { flow_run_ids } }"

@@ -69,7 +69,13 @@ async def state_of(stack: Stack, run_id: UUID) -> str:
 
 @pytest.mark.parametrize("labels", [(), ("a",), (*MANY, "a")], ids=["none", "few", "many"])
 async def test_a_paused_queue_offers_nothing_and_a_resumed_one_everything(
-    stack: Stack, ledger: Runs, gateway: Store, client: Client, flow: Flow, labels: tuple[str, ...]
+    stack: Stack,
+    ledger: Runs,
+    gateway: Store,
+    client: Client,
+    *,
+    flow: Flow,
+    labels: tuple[str, ...],
 ) -> None:
     run_id = await client.create(flow, labels=["a"] if labels else [])
     before = (await client.queue(*labels), await due_sets(ledger, flow))
@@ -213,7 +219,8 @@ async def test_a_pause_waits_for_a_claim_that_is_being_committed_and_no_claim_wa
 async def _waits_for_the_lock(stack: Stack) -> bool:
     return bool(
         await stack.admin_pool.fetchval(
-            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND mode = 'ExclusiveLock')"
+            "SELECT EXISTS (SELECT FROM pg_locks"
+            " WHERE locktype = 'advisory' AND NOT granted AND mode = 'ExclusiveLock')"
         )
     )
 
@@ -287,7 +294,7 @@ async def test_a_late_run_says_that_its_queue_is_paused_and_forgets_it_after(
 
 
 async def test_what_waited_goes_out_oldest_first_and_so_many_a_second(
-    stack: Stack, ledger: Runs, gateway: Store, client: Client, flow: Flow,
+    stack: Stack, ledger: Runs, gateway: Store, client: Client, *, flow: Flow,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     """Three a pass: more would come only in the next tenth of a second, for which the test does not wait."""
@@ -328,7 +335,8 @@ async def test_an_agent_is_told_of_a_pause_when_it_comes_and_when_it_begins_and_
         await ledger.dispatch.dispatcher.tick()
         ends = await asyncio.wait_for(heard.get(), 15)
 
-    assert [agents.WorkReady.model_validate_json(said).queue_is_paused for said in (begins, ends)] == [True, False]  # fmt: skip
+    told = [agents.WorkReady.model_validate_json(said).queue_is_paused for said in (begins, ends)]
+    assert told == [True, False]
     assert isinstance(welcome, agents.Welcome)
     assert isinstance(while_paused, agents.Welcome)
     assert (welcome.queue_is_paused, while_paused.queue_is_paused) == (False, True)

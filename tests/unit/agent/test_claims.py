@@ -15,7 +15,11 @@ RESUMED = "the work queue is resumed"
 
 def claims(said: list[str]) -> Claims:
     link: Any = SimpleNamespace(tenant_id=TENANT)
-    say: Any = lambda sentence, **fields: said.append(sentence)
+
+    def say(text: str, **fields: object) -> None:
+        said.append(text)
+
+    speaking: Any = say
     return Claims(
         link,
         session=UUID(int=2),
@@ -23,7 +27,7 @@ def claims(said: list[str]) -> Claims:
         room=lambda: 1,
         take=lambda runs: None,
         metrics=Metrics(),
-        say=say,
+        say=speaking,
     )
 
 

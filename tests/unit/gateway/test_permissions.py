@@ -21,8 +21,6 @@ from services.gateway.reads.catalog import build_catalog
         ("create:log", Guard.RUN),
         ("create:key-value", Guard.RUN),
         ("read:secret-value", Guard.RUN),
-        ("update:message", Guard.INBOX),
-        ("delete:message", Guard.INBOX),
     ],
 )
 def test_a_role_has_a_permission_exactly_where_the_guard_lets_it_pass(

@@ -38,7 +38,7 @@ async def retrieve_archived_flow_run_logs(
     if found:
         return Success(success=True)
     error = (
-        f"Flow run {input.flow_run_id} has no log lines of {input.timestamp.date()}: it wrote none, or they were deleted"
-        " when the time was over for which this installation keeps them (HEADWATER_LOG_RETENTION)."
+        f"Flow run {input.flow_run_id} has no log lines of {input.timestamp.date()}: it wrote none, or they were"
+        " deleted when the time was over for which this installation keeps them (HEADWATER_LOG_RETENTION)."
     )
     return Success(success=False, error=error)

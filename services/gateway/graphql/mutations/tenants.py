@@ -119,7 +119,10 @@ async def _check_pause(context: Context, tenant_id: UUID, given: object) -> None
     """Clients may send all settings back as they read them; a pause is written by its own mutations."""
     found = (await context.shared.store.tenants([tenant_id])).get(tenant_id)
     if found is not None and bool(given) != bool(found.settings.get(PAUSED)):
-        reason = f"settings.{PAUSED} is changed by pause_tenant_work_queue and resume_tenant_work_queue; leave it out here"
+        reason = (
+            f"settings.{PAUSED} is changed by pause_tenant_work_queue and resume_tenant_work_queue; leave it out"
+            " here"
+        )
         raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
 
 
