@@ -19,7 +19,14 @@ __all__ = [
 
 
 class Store(
-    TenantRows, KeyRows, MembershipRows, PeopleRows, ValueRows, RunRows, AuditRows, NoticeRows,
+    TenantRows,
+    KeyRows,
+    MembershipRows,
+    PeopleRows,
+    ValueRows,
+    RunRows,
+    AuditRows,
+    NoticeRows,
     InboxRows,
 ):
     """All of them over one pool, as requests use them."""
