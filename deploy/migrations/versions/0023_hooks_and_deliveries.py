@@ -1,5 +1,7 @@
 """Hooks, actions, SLAs with their deadlines, deliveries with their attempts.
 
+Long: statements that make tables that belong together; there is nothing to take apart.
+
 Revision ID: 0023
 Revises: 0022
 """
