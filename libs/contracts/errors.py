@@ -24,6 +24,14 @@ class Code(StrEnum):
     ACCOUNT_DELETED = "account_deleted"  # user_id
     USER_NOT_FOUND = "user_not_found"
     LAST_ADMIN_KEY = "last_admin_key"
+    LAST_ADMIN = "last_admin"
+    ROLE_NOT_FOUND = "role_not_found"  # role_id
+    ROLE_NAME_TAKEN = "role_name_taken"  # name
+    ROLE_IN_USE = "role_in_use"  # role_id
+    ROLE_TOO_FAR = "role_too_far"  # field, missing
+    ALREADY_INVITED = "already_invited"  # email, tenant_id
+    ALREADY_MEMBER = "already_member"  # email, tenant_id
+    INVITATION_NOT_FOUND = "invitation_not_found"  # invitation_id
     NOT_CONFIRMED = "not_confirmed"
     UNIQUENESS_VIOLATION = "uniqueness_violation"
     FOREIGN_KEY_VIOLATION = "foreign_key_violation"

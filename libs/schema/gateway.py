@@ -55,22 +55,51 @@ class DeletedTenant(SQLModel, table=True):
     deleted: datetime = timestamptz(default_now=True)
 
 
+class CustomRole(Stamped, table=True):
+    """A role that a tenant made: its name, and the permissions that its holders have.
+
+    A key, account, membership or invitation refers to it with its tenant, so that none has a role of another one, and
+    a role that is used cannot be deleted.
+    """
+
+    __tablename__ = "role"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "name"),
+        UniqueConstraint("id", "tenant_id"),
+        ForeignKeyConstraint(["tenant_id"], ["gateway.tenant.id"], ondelete="CASCADE"),
+        {"schema": SCHEMA},
+    )
+
+    tenant_id: UUID
+    name: str
+    permissions: list[str] = document()
+
+
+def _custom_role() -> ForeignKeyConstraint:
+    """Of `role_id`. Beside it `role` is read_only: the most that a release without custom roles would give."""
+    return ForeignKeyConstraint(
+        ["role_id", "tenant_id"], ["gateway.role.id", "gateway.role.tenant_id"]
+    )
+
+
 class ApiKey(Stamped, table=True):
     """An API key; only its keyed hash is stored.
 
-    `role` is one of tenant_admin, user, read_only, agent. `made_with` is the key that it was made with: keys that a
-    guest made end with the guest's membership.
+    `role` is one of tenant_admin, user, read_only, agent; `role_id` is a custom role. `made_with` is the key that it
+    was made with: keys that a guest made end with the guest's membership.
     """
 
     __tablename__ = "api_key"
     __table_args__ = (
-        UniqueConstraint("hash"), Index(None, "tenant_id"), Index(None, "made_with"), {"schema": SCHEMA},
+        UniqueConstraint("hash"), Index(None, "tenant_id"), Index(None, "made_with"), _custom_role(),
+        {"schema": SCHEMA},
     )  # fmt: skip
 
     tenant_id: UUID
     user_id: UUID
     name: str
     role: str
+    role_id: UUID | None = None
     hash: bytes
     created_by: UUID | None = None
     made_with: UUID | None = None
@@ -83,12 +112,16 @@ class Person(SQLModel, table=True):
 
     `account_type` is USER or SERVICE. Names outlive keys and accounts (`deleted_at`): histories show them. A guest has
     a row of the tenant that lets them in, so that no tenant reads another one's names.
+
+    `role` or `role_id` is the most that any of their keys may do in the tenant; without one each key has its own role.
+    `email` is the address that they were invited by.
     """
 
     __tablename__ = "person"
     __table_args__ = (
         PrimaryKeyConstraint("tenant_id", "id"),
         CheckConstraint("account_type IN ('USER', 'SERVICE')", name="account_type_is_known"),
+        _custom_role(),
         {"schema": SCHEMA},
     )
 
@@ -99,6 +132,9 @@ class Person(SQLModel, table=True):
     name: str
     account_type: str = Field(default="USER", sa_column_kwargs={"server_default": text("'USER'")})
     deleted_at: datetime | None = maybe_timestamptz()
+    role: str | None = None
+    role_id: UUID | None = None
+    email: str | None = None
 
 
 class EndedSession(SQLModel, table=True):
@@ -126,6 +162,7 @@ class Membership(Stamped, table=True):
         ForeignKeyConstraint(["home_tenant_id"], ["gateway.tenant.id"], ondelete="CASCADE"),
         Index(None, "tenant_id"),
         Index(None, "home_tenant_id"),
+        _custom_role(),
         {"schema": SCHEMA},
     )
 
@@ -133,6 +170,29 @@ class Membership(Stamped, table=True):
     user_id: UUID
     home_tenant_id: UUID
     role: str
+    role_id: UUID | None = None
+
+
+class MembershipInvitation(Stamped, table=True):
+    """An invitation of somebody with an address. Its id is random, and lets in whoever shows it first: it is a secret
+    of those who invite.
+    """
+
+    __tablename__ = "membership_invitation"
+    __table_args__ = (
+        ForeignKeyConstraint(["tenant_id"], ["gateway.tenant.id"], ondelete="CASCADE"),
+        Index(
+            "membership_invitation_tenant_id_email_idx", "tenant_id", text("lower(email)"), unique=True
+        ),
+        _custom_role(),
+        {"schema": SCHEMA},
+    )  # fmt: skip
+
+    tenant_id: UUID
+    email: str
+    role: str
+    role_id: UUID | None = None
+    created_by: UUID | None = None
 
 
 class KeyValue(ShownTable, table=True):

@@ -57,7 +57,9 @@ async def fill(stack: Stack, tenant_id: UUID) -> None:
             places = ", ".join(f"${n}" for n in range(1, len(values) + 1))
             names = ", ".join(f'"{name}"' for name in values)
             await connection.execute(
-                f"INSERT INTO {table.fullname} ({names}) VALUES ({places})", *values.values()
+                # Of some tables a tenant has one row, which may be there.
+                f"INSERT INTO {table.fullname} ({names}) VALUES ({places}) ON CONFLICT DO NOTHING",
+                *values.values(),
             )
 
 
