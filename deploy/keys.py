@@ -28,8 +28,9 @@ from libs.contracts.base import Refused
 from libs.runtime.database import Database
 from libs.runtime.ids import new_id
 from services.gateway import compat, keys
-from services.gateway.keys import Key, Role
+from services.gateway.keys import Key
 from services.gateway.names import name_refusal
+from services.gateway.roles import Role
 from services.gateway.store import Store
 
 
@@ -129,7 +130,7 @@ class _Desk:
 
     async def _list(self, tenant_id: UUID) -> list[str]:
         return [
-            f"{listed.key.id}  {listed.key.role.value:12}  "
+            f"{listed.key.id}  {listed.key.given.code:12}  "
             f"{listed.key.expires_at.isoformat() if listed.key.expires_at else 'for ever'}  {listed.key.name}"
             for listed in await self._store.keys(tenant_id)
         ]

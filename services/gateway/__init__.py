@@ -23,7 +23,9 @@ Guarantees
   (`libs/runtime/departed.py`). Keys end with the key or membership under which they were made. Changes, reads of
   secrets and refusals are in an audit trail that this service can only append to. `deploy/keys.py` does on the machine
   what the API cannot do.
-* An answer never repeats a secret (`discreet`), and roles read what `permissions` says.
+* An answer never repeats a secret (`discreet`). Every mutation, query, table and kind of event names the permission
+  that it needs (`permissions`); without a name the schema is not built. Nobody gives a role, a key, a membership or an
+  invitation that may do more than they may.
 * What changes is pushed as hints, as server-sent events (`events`) and as GraphQL subscriptions (`subscriptions`), from
   one hub: a gap is reported, a slow reader is disconnected, a stream ends with its key.
 * An unexpected error never shows its text: the client gets an id, the log has the rest. Texts that old clients match on
@@ -43,7 +45,7 @@ It will not: decide about runs or flows, hold a lock, or speak any other dialect
 | what a mutation takes, asks of a service and answers | `graphql/mutations/` |
 | what a query may read, and how it becomes SQL | `reads/` |
 | a text that old clients match on | `compat.py` |
-| who may do what | `permissions.py`; who somebody is: `identity.py`, `keys.py` |
+| who may do what | `permissions.py`, `roles.py`; who somebody is: `identity.py`, `keys.py` |
 | how a request is read, and which way it goes | `bodies.py`, `requests.py`, `operations.py` |
 | what is pushed to browsers | `events/` |
 | its SQL | `store/` |

@@ -1,7 +1,8 @@
 """Makes the first tenant, and the first key when keys are on."""
 
 from libs.runtime.ids import NewId
-from services.gateway.keys import Key, Role, fingerprint
+from services.gateway.keys import Key, fingerprint
+from services.gateway.roles import Role
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
 

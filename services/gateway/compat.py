@@ -79,6 +79,34 @@ TEXTS: dict[Code, Text] = {
         "This is the last key of an administrator of the tenant. Make another one first, or revoke it on the machine"
         " itself (`python -m deploy.keys`)."
     ),
+    Code.LAST_ADMIN: Text(
+        "membership_id: this is the last administrator of the tenant, and stays one. Make somebody else one first."
+    ),
+    Code.ROLE_NOT_FOUND: Text(
+        "role_id: this tenant has no role {role_id}; auth_role {{ id name }} lists them."
+    ),
+    Code.ROLE_NAME_TAKEN: Text(
+        "name: this tenant has a role {name!r} already; choose another name."
+    ),
+    Code.ROLE_IN_USE: Text(
+        "role_id: a key, an account, a membership or an invitation has the role {role_id}; give them another one first."
+    ),
+    Code.ROLE_TOO_FAR: Text(
+        "Unauthorized: permission error: {field}: nobody gives, changes or takes away more than they hold, and you do"
+        " not hold {missing}.",
+        FORBIDDEN,
+    ),
+    # the web UI compares these two
+    Code.ALREADY_INVITED: Text(
+        'A user with email "{email}" has already been invited to tenant {tenant_id}.'
+    ),
+    Code.ALREADY_MEMBER: Text(
+        'A user with email "{email}" already has a membership in tenant {tenant_id}.'
+    ),
+    Code.INVITATION_NOT_FOUND: Text(
+        "invitation_id: there is no invitation {invitation_id}: it was accepted, declined or taken back, or it has run"
+        " out. Ask for another one."
+    ),
     Code.NOT_CONFIRMED: Text("Must pass `confirm=True` to proceed."),
     # create_project of Core >= 0.13.15 looks for exactly this message, then reads the existing id
     Code.UNIQUENESS_VIOLATION: Text("Uniqueness violation."),

@@ -21,12 +21,11 @@ from services.gateway.downloads.routes import Downloads
 from services.gateway.fair_queue import Owner
 from services.gateway.health.board import Board
 from services.gateway.identity import Authenticator, Identity, KeyAuthenticator, Tenants
-from services.gateway.keys import Guard, may
 from services.gateway.lease_checks import LeaseChecks
 from services.gateway.log_copies import LogCopies
-from services.gateway.names import name_refusal
+from services.gateway.names import ANYBODY, name_refusal
 from services.gateway.off_loop import OffLoop
-from services.gateway.permissions import has
+from services.gateway.permissions import Needed
 from services.gateway.reads.caller import Caller
 from services.gateway.refusals import Refusals
 from services.gateway.rows import Rows
@@ -118,9 +117,9 @@ class Context:
         if reason is not None:
             raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
 
-    async def require_permission(self, permission: str, *, what: str) -> None:
-        """The same for what is read: `what` is the query."""
-        if not has(self.identity.role, permission):
+    async def require_permission(self, needed: Needed, *, what: str) -> None:
+        """Raise, and leave a line in the trail, unless the caller holds all of these; `what` is the query."""
+        if not self.identity.rights.may(needed):
             await self.record_refusal(what)
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
 
@@ -157,9 +156,9 @@ class Context:
         with self.caller.while_there():
             return await self.shared.off_loop.run(self.owner, timed)
 
-    def require(self, guard: Guard) -> None:
-        """Raise what clients take for a refusal unless the caller's role allows what `guard` asks."""
-        if not may(self.identity.role, guard):
+    def require(self, needed: Needed) -> None:
+        """Raise what clients take for a refusal unless the caller holds all of these permissions."""
+        if not needed <= self.identity.rights.permissions:
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
 
     async def record(
@@ -198,6 +197,21 @@ class Context:
                 info=info,
                 error=str(error),
             )
+
+    async def record_abroad(
+        self, message: str, *, tenant_id: UUID, object_id: UUID, info: dict[str, str]
+    ) -> None:
+        """Append to the trail of another tenant what a guest did to it; there the key has no name."""
+        key = self.identity.key
+        await self.shared.store.audit(
+            self.shared.ids(),
+            tenant_id=tenant_id,
+            actor=f"guest:{self.identity.user_id}:{key.id if key else ANYBODY}",
+            user_id=self.identity.user_id if key else None,
+            message=message,
+            object_id=object_id,
+            info=info,
+        )
 
     async def record_refusal(self, what: str, *, info: dict[str, str] | None = None) -> None:
         """Append that the caller may not, the first time and then once a minute with how often."""

@@ -22,8 +22,10 @@ from libs.contracts.errors import Code
 from libs.runtime.clock import Clock
 from libs.runtime.http_protocol import is_of
 from services.gateway.compat import header_uuid
-from services.gateway.keys import Guard, Key, Role, bearer, fingerprint, may
+from services.gateway.keys import Key, bearer, fingerprint
 from services.gateway.names import ANYBODY, one_line
+from services.gateway.permissions import SERVES_RUNS
+from services.gateway.roles import RIGHTS, Rights, Role
 from services.gateway.shares import Shares
 from services.gateway.single_flight import SingleFlight
 from services.gateway.store import Store
@@ -56,7 +58,7 @@ NOWHERE = UUID(int=0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """The caller: its tenant and role; `any_tenant` where keys are off. `key` is None there too.
+    """The caller: its tenant and rights; `any_tenant` where keys are off. `key` is None there too.
 
     `may_enter` are further tenants that the caller may choose. `renewing` is the refresh token of a caller who showed
     one: it is good for `refresh_token` and for nothing else. `in_session`: a browser shows a session's cookie.
@@ -64,7 +66,7 @@ class Identity:
 
     tenant_id: UUID
     any_tenant: bool
-    role: Role = Role.TENANT_ADMIN
+    rights: Rights = RIGHTS[Role.TENANT_ADMIN]
     user_id: UUID
     key: Key | None = None
     may_enter: tuple[UUID, ...] = ()
@@ -156,7 +158,7 @@ class OpenAuthenticator:
         if token is not None:
             if token.is_expired(self._clock()) or not await self._tenants.exists(token.tenant_id):
                 return _refused("the token has expired, or its tenant is gone")
-            return _holder_of(token, role=Role.TENANT_ADMIN)
+            return _holder_of(token, rights=RIGHTS[Role.TENANT_ADMIN])
         everyone = await self._tenants.all()
         named = headers.get("x-prefect-tenant-id")
         named = None if named is None else header_uuid(named)
@@ -211,7 +213,7 @@ class KeyAuthenticator:
         )  # fmt: skip
 
     async def identify(self, headers: Mapping[str, str], address: str = "") -> Identity | Refused:
-        """The tenant and role of a key or token. Refused(UNAUTHENTICATED) in words that every client takes for that.
+        """The tenant and rights of a key or token. Refused(UNAUTHENTICATED) in words that every client takes for that.
 
         BusyError when too many keys of this `address` that were never good wait to be looked up.
         """
@@ -233,7 +235,7 @@ class KeyAuthenticator:
         return Identity(
             tenant_id=key.tenant_id,
             any_tenant=False,
-            role=key.role,
+            rights=key.rights,
             user_id=key.user_id,
             key=key,
             may_enter=tuple(key.memberships),
@@ -245,7 +247,7 @@ class KeyAuthenticator:
         BusyError when too many that were never good wait to be looked up.
         """
         key = await self._key(fingerprint(given, self._pepper), "nats")
-        if key is None or key.is_expired(self._clock()) or not may(key.role, Guard.RUN):
+        if key is None or key.is_expired(self._clock()) or not key.rights.may(SERVES_RUNS):
             return None
         return key
 
@@ -259,12 +261,12 @@ class KeyAuthenticator:
         key = await self._key(_known_by(token), "")
         if key is None or key.is_expired(now):
             return _refused(_ENDED[token.purpose is Purpose.SESSION])
-        role = key.role_in(token.tenant_id)
-        if role is None:
+        rights = key.rights_in(token.tenant_id)
+        if rights is None:
             return _refused("the holder of this token no longer belongs to its tenant")
         if named is not None and named.lower() != str(token.tenant_id):
             return _refused("the token does not belong to the tenant of X-PREFECT-TENANT-ID")
-        return _holder_of(token, role=role, key=key)
+        return _holder_of(token, rights=rights, key=key)
 
     async def _key(self, known_by: KnownBy, address: str) -> Key | None:
         """The key of this keyed hash, id or session."""
@@ -363,13 +365,13 @@ def _remember(kept: OrderedDict[KnownBy, T], known_by: KnownBy, value: T) -> Non
         kept.popitem(last=False)
 
 
-def _holder_of(token: Token, *, role: Role, key: Key | None = None) -> Identity:
+def _holder_of(token: Token, *, rights: Rights, key: Key | None = None) -> Identity:
     """Who shows a token that is good. A refresh token opens no tenant, only `refresh_token`."""
     renews = token.purpose is Purpose.REFRESH
     return Identity(
         tenant_id=NOWHERE if renews else token.tenant_id,
         any_tenant=False,
-        role=Role.READ_ONLY if renews else role,
+        rights=RIGHTS[Role.READ_ONLY] if renews else rights,
         user_id=key.user_id if key else ANYBODY,
         key=key,
         renewing=token if renews else None,

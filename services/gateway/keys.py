@@ -1,4 +1,4 @@
-"""API keys: how they are made, hashed and what their roles may do. Pure; no clock, no database.
+"""API keys: how they are made and hashed, and what their holders may do. Pure; no clock, no database.
 
 A key is shown once and stored as a keyed hash: a reader of the table can neither use a key nor test guesses without the
 pepper, which is not in the database.
@@ -10,11 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from functools import cache
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from services.gateway.names import NAME_LIMIT
+from services.gateway.roles import RIGHTS, Rights, Role, both
+
+# Who makes a key names its role beside it.
+__all__ = ["Role"]
 
 PREFIX = "hw_"
 KEY_BYTES = 32  # 256 bits; nobody guesses one
@@ -28,48 +31,6 @@ RESERVED_SLUGS = frozenset({
 """First segments of addresses that mean something: `/<slug>/...` would hide them, or they it."""
 
 
-class Role(StrEnum):
-    """What a key may do."""
-
-    TENANT_ADMIN = "tenant_admin"
-    USER = "user"
-    READ_ONLY = "read_only"
-    AGENT = "agent"
-
-
-NAMES: dict[Role, str] = {
-    Role.TENANT_ADMIN: "TENANT_ADMIN",
-    Role.USER: "USER",
-    Role.READ_ONLY: "READ_ONLY_USER",
-    Role.AGENT: "RUNNER",
-}
-"""What Cloud calls the roles."""
-
-
-def role_id(role: Role) -> UUID:
-    """The id of a role, the same in every installation: roles are no rows."""
-    return uuid5(_ROLES, NAMES[role])
-
-
-_ROLES = UUID("6d0f4c0e-52e5-4c6f-9d3a-0b8f6a1f7c11")
-
-
-class Guard(StrEnum):
-    """What a mutation asks of its caller."""
-
-    ADMIN = "admin"  # keys, tenants: the tenant's administrators
-    WRITE = "write"  # flows, projects, settings: people who register and operate flows
-    RUN = "run"  # what agents and the runs they start must be able to do
-    LOG_IN = "log_in"  # what anybody with a key may: enter a tenant, and stay there
-
-
-ALLOWED: dict[Guard, frozenset[Role]] = {
-    Guard.ADMIN: frozenset({Role.TENANT_ADMIN}),
-    Guard.WRITE: frozenset({Role.TENANT_ADMIN, Role.USER}),
-    Guard.RUN: frozenset({Role.TENANT_ADMIN, Role.USER, Role.AGENT}),
-    Guard.LOG_IN: frozenset(Role),
-}
-
 TOKEN_SCOPES: dict[str, Role] = {
     # Core <= 0.15 names scopes, not roles; agents insist on RUNNER
     "RUNNER": Role.AGENT,
@@ -78,11 +39,20 @@ TOKEN_SCOPES: dict[str, Role] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A membership of a key's holder in another tenant: its id, and what it allows there."""
+
+    id: UUID
+    rights: Rights
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Key:
     """A key that exists, as the gateway knows it.
 
-    `memberships` are the other tenants that its holder may enter, and as what.
+    `role` is its built-in role; READ_ONLY beside a `custom` one. `ceiling` is the most that any key of its holder may
+    do (None: whatever the key's own role allows). `memberships` are the other tenants that its holder may enter.
     """
 
     id: UUID
@@ -91,18 +61,32 @@ class Key:
     name: str
     role: Role
     expires_at: datetime | None
-    memberships: Mapping[UUID, Role] = field(default_factory=dict)
+    custom: Rights | None = None
+    ceiling: Rights | None = None
+    memberships: Mapping[UUID, Entry] = field(default_factory=dict)
+    rights: Rights = field(init=False)
+    """What its holder may do at home."""
+
+    def __post_init__(self) -> None:
+        """Once for all requests: they only look it up."""
+        rights = self.given if self.ceiling is None else both(self.given, self.ceiling)
+        object.__setattr__(self, "rights", rights)
+
+    @property
+    def given(self) -> Rights:
+        """The role that the key was made with."""
+        return self.custom or RIGHTS[self.role]
 
     def is_expired(self, now: datetime) -> bool:
         """A key ends exactly at its time of expiry."""
         return self.expires_at is not None and now >= self.expires_at
 
-    def role_in(self, tenant_id: UUID) -> Role | None:
+    def rights_in(self, tenant_id: UUID) -> Rights | None:
         """What the key may do in a tenant: elsewhere never more than at home; None if its holder may not enter it."""
         if tenant_id == self.tenant_id:
-            return self.role
+            return self.rights
         there = self.memberships.get(tenant_id)
-        return there and min(there, self.role, key=_reach)
+        return None if there is None else both(there.rights, self.rights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,17 +109,7 @@ class Membership:
     tenant_id: UUID
     user_id: UUID
     home_tenant_id: UUID
-    role: Role
-
-
-def _reach(role: Role) -> int:
-    """How many guards let a role pass; each role may do all that those with less reach may."""
-    return sum(role in allowed for allowed in ALLOWED.values())
-
-
-def beyond(role: Role) -> tuple[Role, ...]:
-    """The roles that may do what this one may not."""
-    return tuple(other for other in Role if _reach(other) > _reach(role))
+    rights: Rights
 
 
 def slug_refusal(slug: str) -> str | None:
@@ -181,8 +155,3 @@ def bearer(header: str | None) -> str | None:
         msg = "Malformed Authorization header"
         raise ValueError(msg)
     return key.strip()
-
-
-def may(role: Role, guard: Guard) -> bool:
-    """Whether a caller with `role` may call what asks for `guard`."""
-    return role in ALLOWED[guard]

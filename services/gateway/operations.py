@@ -30,7 +30,6 @@ from services.gateway.context import Context
 from services.gateway.documents import Documents, Parsed
 from services.gateway.mutation_plans.cache import Found, MutationPlans
 from services.gateway.mutation_plans.coercion import NotCoveredError
-from services.gateway.permissions import UNREADABLE
 from services.gateway.preparation import NotAllowedError, Preparation, Prepared
 from services.gateway.reads import BadVariables, Plan, Reader, ReadPath
 from services.gateway.reads.documents import lift
@@ -200,7 +199,7 @@ class Operations:
         visible = await context.shared.tenants.all() if identity.any_tenant else identity.may_enter
         if identity.any_tenant and plan.program.names_tenants:
             plan = plan.granting({*visible} - {context.tenant_id})
-        unreadable = UNREADABLE[identity.role]
+        unreadable = identity.rights.unreadable
         if not unreadable.isdisjoint(plan.program.tables):
             for table in sorted(unreadable & plan.program.tables):
                 await context.record_refusal(table)

@@ -7,8 +7,11 @@ from uuid import UUID
 
 from graphql import GraphQLResolveInfo
 
+from libs.contracts.base import Refused
+from libs.contracts.errors import Code
 from libs.runtime import exact_json
 from libs.runtime.database import Database
+from services.gateway import compat
 from services.gateway.reads import Reader, ReadPath
 
 _REMEMBERED = 50_000  # runs and task runs that are known to exist; 10 MB of each at most
@@ -75,6 +78,9 @@ class Rows:
                 return None
             plan = self._reads.row_plan(table, info)
             context = info.context
+            if not context.identity.rights.unreadable.isdisjoint(plan.root.tables):
+                # What was asked for is done; only the row is not shown.
+                raise compat.error_of(Refused(code=Code.FORBIDDEN))
             row = await self._reader.row(plan, row_id, context.tenant_id, context.caller)
             return None if row is None else exact_json.loads(row)
 

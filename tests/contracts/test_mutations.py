@@ -5,16 +5,23 @@ from graphql import GraphQLInputObjectType, GraphQLNonNull, GraphQLObjectType
 
 from services.gateway.graphql.dialect import REGISTRY, Mutation, camel_case
 from services.gateway.graphql.schema import strawberry_schema
-from services.gateway.keys import Guard
+from services.gateway.roles import RIGHTS, Role
 
 FOR_ADMINISTRATORS = {
     "create_api_key",
     "create_api_token",
     "create_membership",
+    "create_custom_role",
+    "create_membership_invitation",
     "create_service_account",
+    "delete_custom_role",
     "delete_service_account",
+    "set_membership_role",
+    "update_custom_role_permissions",
     "set_user_name",
     "create_tenant",
+    "pause_tenant_work_queue",
+    "resume_tenant_work_queue",
     "delete_api_key",
     "delete_api_token",
     "delete_flow_concurrency_limit",
@@ -22,8 +29,6 @@ FOR_ADMINISTRATORS = {
     "delete_task_concurrency_limit",
     "delete_task_tag_limit",
     "delete_tenant",
-    "pause_tenant_work_queue",
-    "resume_tenant_work_queue",
     "update_flow_concurrency_limit",
     "update_task_concurrency_limit",
     "update_task_tag_limit",
@@ -32,10 +37,13 @@ FOR_ADMINISTRATORS = {
     "update_tenant_slug",
 }
 FOR_ANYBODY_WITH_A_KEY = {
-    # Of the inbox, which the mutations themselves keep from agents.
-    "delete_message", "mark_message_as_read", "mark_message_as_unread",
-    "refreshToken", "refresh_token", "retrieve_archived_flow_run_logs", "switchTenant", "switch_tenant",
+    "refreshToken", "refresh_token", "switchTenant", "switch_tenant",
+    # Who has the link was invited.
+    "accept_membership_invitation", "delete_membership_invitation",
 }  # fmt: skip
+FOR_READERS = {"retrieve_archived_flow_run_logs"}
+FOR_PEOPLE = {"mark_message_as_read", "mark_message_as_unread", "delete_message"}
+"""The inbox is also for those who only read."""
 FOR_RUNS = {
     # what agents and the processes they start call (gateway/reference/requests.md)
     "cancel_flow_run",
@@ -73,21 +81,23 @@ def mutations() -> GraphQLObjectType:
 
 
 @pytest.mark.parametrize("declared", REGISTRY, ids=name_of)
-def test_a_mutation_asks_for_the_role_that_was_reviewed(declared: Mutation) -> None:
-    expected = Guard.WRITE
+def test_a_mutation_is_for_the_built_in_roles_that_were_reviewed(declared: Mutation) -> None:
+    """What permissions it needs may change with a release; the roles that it serves may not."""
+    expected = {Role.TENANT_ADMIN, Role.USER}
     if name_of(declared) in FOR_ADMINISTRATORS:
-        expected = Guard.ADMIN
+        expected = {Role.TENANT_ADMIN}
     if name_of(declared) in FOR_RUNS:
-        expected = Guard.RUN
-    if name_of(declared) in FOR_ANYBODY_WITH_A_KEY:
-        expected = Guard.LOG_IN
+        expected = {Role.TENANT_ADMIN, Role.USER, Role.AGENT}
+    if name_of(declared) in FOR_ANYBODY_WITH_A_KEY | FOR_READERS:
+        expected = set(Role)
+    if name_of(declared) in FOR_PEOPLE:
+        expected = {Role.TENANT_ADMIN, Role.USER, Role.READ_ONLY}
 
-    assert declared.guard is expected
+    assert {role for role in Role if RIGHTS[role].may(declared.needed)} == expected
 
 
 def test_every_reviewed_name_is_a_mutation() -> None:
-    reviewed = FOR_ADMINISTRATORS | FOR_RUNS | FOR_ANYBODY_WITH_A_KEY
-    assert {name_of(d) for d in REGISTRY} >= reviewed
+    assert {name_of(d) for d in REGISTRY} >= FOR_RUNS | FOR_ANYBODY_WITH_A_KEY
 
 
 @pytest.mark.parametrize("declared", REGISTRY, ids=name_of)

@@ -7,9 +7,12 @@ from uuid import UUID
 
 from graphql import GraphQLError, parse
 
-from libs.contracts.base import JsonObject
+from libs.contracts.base import JsonObject, Refused
+from libs.contracts.errors import Code
 from libs.runtime import exact_json
+from services.gateway import compat
 from services.gateway.bulk.decisions import Item
+from services.gateway.identity import Identity
 from services.gateway.reads import BadVariables, Reader, ReadPath
 from services.gateway.reads.caller import Caller
 
@@ -43,7 +46,7 @@ class Selection:
         *,
         ids: Sequence[UUID] | None,
         where: JsonObject | None,
-        tenant_id: UUID,
+        identity: Identity,
         caller: Caller,
     ) -> Selected:
         """Those of `ids`, or those that `where` finds; raises SelectionError, GraphQLError and BusyError."""
@@ -54,7 +57,7 @@ class Selection:
             msg = f"ids: {len(ids)} are named; at most {MOST_ITEMS} are done in one request. Send several."
             raise SelectionError(msg)
         condition = where if ids is None else {"id": {"_in": [str(id_) for id_ in ids]}}
-        rows = await self._rows(table, condition, tenant_id, caller)
+        rows = await self._rows(table, condition, identity, caller)
         items = [
             Item(n, UUID(r["id"]), r["version"], r.get("state") or "") for n, r in enumerate(rows)
         ]
@@ -63,7 +66,7 @@ class Selection:
         return Selected(items, [row["name"] for row in rows], missing)
 
     async def _rows(
-        self, table: str, where: JsonObject | None, tenant_id: UUID, caller: Caller
+        self, table: str, where: JsonObject | None, identity: Identity, caller: Caller
     ) -> list[dict[str, Any]]:
         text = (
             f"query ($where: {table}_bool_exp) {{"
@@ -75,7 +78,9 @@ class Selection:
         except BadVariables as error:
             msg = f"where: {'; '.join(each.message for each in error.errors)}"
             raise SelectionError(msg) from None
-        answers = await self._reader.execute(plan, tenant_id, caller=caller)
+        if plan.names(identity.rights.unreadable):
+            raise compat.error_of(Refused(code=Code.FORBIDDEN))
+        answers = await self._reader.execute(plan, identity.tenant_id, caller=caller)
         for answer in answers.values():
             if isinstance(answer, GraphQLError):
                 raise GraphQLError(answer.message, extensions=answer.extensions)

@@ -15,6 +15,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from libs.contracts.base import Refused
+from libs.contracts.errors import Code
 from libs.runtime import log
 from libs.runtime.failures import is_outage
 from libs.runtime.http_protocol import CONNECTION, is_of
@@ -24,7 +25,7 @@ from services.gateway.downloads.lines import Lines
 from services.gateway.downloads.tables import Tables, header
 from services.gateway.fair_queue import Owner
 from services.gateway.identity import Identity
-from services.gateway.permissions import UNREADABLE
+from services.gateway.permissions import needs
 from services.gateway.reads import BadVariables
 from services.gateway.reads.caller import Caller
 from services.gateway.requests import BadRequestError
@@ -38,6 +39,7 @@ _STATUS = {
     "STATEMENT_TIMEOUT": 503,
     "INTERNAL_SERVER_ERROR": 500,
 }
+_LOGS = needs("read:log")
 _LEVEL_OF_GZIP = 3  # logs shrink to a tenth by it already, at a third of the time of 6
 _HEADERS = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
 _log = log.get("gateway")
@@ -178,6 +180,8 @@ class Downloads:
         return _Answer("application/json", found())
 
     async def _run_id(self, asked: _Asked) -> UUID:
+        if not asked.identity.rights.may(_LOGS):
+            raise compat.error_of(Refused(code=Code.FORBIDDEN))
         run_id = parameters.uuid_of("flow run id", asked.path["id"])
         if not await self.lines.is_there(asked.identity.tenant_id, run_id, asked.caller()):
             raise _FailedError(404, f"There is no flow run {run_id}.", "NOT_FOUND")
@@ -191,8 +195,6 @@ class Downloads:
                 "There is no such table; its name is that of the list in GraphQL, such as flow_run."
             )
             raise _FailedError(404, msg, "NOT_FOUND")
-        if table.name in UNREADABLE[asked.identity.role]:
-            raise _FailedError(403, "Unauthorized: permission error.", compat.FORBIDDEN)
         columns = self._tables.columns(table, wanted)
 
         async def parts() -> AsyncGenerator[bytes, None]:
@@ -206,7 +208,7 @@ class Downloads:
                             columns,
                             wanted,
                             after,
-                            tenant_id=asked.identity.tenant_id,
+                            identity=asked.identity,
                             caller=caller,
                         )
                     yield head + page.body

@@ -7,10 +7,13 @@ from uuid import UUID
 
 from graphql import GraphQLError, parse
 
-from libs.contracts.base import JsonObject
+from libs.contracts.base import JsonObject, Refused
+from libs.contracts.errors import Code
 from libs.runtime import exact_json
+from services.gateway import compat
 from services.gateway.downloads.cells import rows_as_csv
 from services.gateway.downloads.parameters import TableDownload
+from services.gateway.identity import Identity
 from services.gateway.reads import Reader, ReadPath
 from services.gateway.reads.caller import Caller
 from services.gateway.reads.catalog import Table
@@ -70,7 +73,7 @@ class Tables:
         asked: TableDownload,
         after: UUID | None,
         *,
-        tenant_id: UUID,
+        identity: Identity,
         caller: Caller,
     ) -> RowsPage:
         """The rows after an id; raises BadVariables, GraphQLError and BusyError as the read path does."""
@@ -81,7 +84,10 @@ class Tables:
         )
         where = _both(asked.where, after, descending=asked.descending)
         plan = self._reads.compile(text, parse(text), None, {"where": where})
-        answer = (await self._reader.execute(plan, tenant_id, caller=caller))[_ROWS]
+        if plan.names(identity.rights.unreadable):
+            # A filter or a column through a relation tells of another table too.
+            raise compat.error_of(Refused(code=Code.FORBIDDEN))
+        answer = (await self._reader.execute(plan, identity.tenant_id, caller=caller))[_ROWS]
         if isinstance(answer, GraphQLError):
             raise answer
         rows = exact_json.loads(answer)

@@ -15,7 +15,9 @@ from services.gateway.events.domain import Filter
 from services.gateway.events.hub import Owner
 from services.gateway.identity import Authenticator, Identity
 from services.gateway.known_caller import known_caller
+from services.gateway.permissions import EVENTS
 from services.gateway.plain_answers import RefusalError
+from services.gateway.roles import Rights
 from services.gateway.shares import BusyError
 
 Headers = Mapping[str, str]
@@ -25,6 +27,7 @@ HasRun = Callable[[UUID, UUID], Awaitable[bool]]
 """Whether a tenant has a flow run."""
 
 _Shown = tuple[tuple[str, str], ...]
+_Who = tuple[_Shown, Owner, Rights]
 _CREDENTIALS = ("authorization", "x-prefect-tenant-id")
 
 _log = log.get("gateway")
@@ -46,7 +49,7 @@ class Access:
         self._authenticator = authenticator
         self._versions = versions
         self._has_run = has_run
-        self._shown: dict[Listener, tuple[_Shown, Owner]] = {}
+        self._shown: dict[Listener, _Who] = {}
 
     async def identity(self, headers: Headers, scope: Scope) -> Identity:
         """Who asks; RefusalError for who may not."""
@@ -56,13 +59,14 @@ class Access:
         return identity
 
     async def known(
-        self, wanted: Filter, tenant_id: UUID, *, flow: str = "flow", flow_run: str = "flow_run"
+        self, wanted: Filter, identity: Identity, *, flow: str = "flow", flow_run: str = "flow_run"
     ) -> Filter:
-        """The filter with the flow's versions. RefusalError names the field, in the same words for ids of others and of
-        nobody.
+        """The filter with the flow's versions, and only of what the caller may read. RefusalError names the field, in
+        the same words for ids of others and of nobody.
         """
+        wanted = _readable(wanted, identity.rights)
         try:
-            return await self._found(wanted, tenant_id, flow, flow_run)
+            return await self._found(wanted, identity.tenant_id, flow, flow_run)
         except Exception as error:
             if not is_outage(error):
                 raise
@@ -85,10 +89,10 @@ class Access:
 
     # those who listen
 
-    def watch(self, listener: Listener, headers: Headers, owner: Owner) -> None:
-        """Send it away when these headers would not open this tenant any more."""
+    def watch(self, listener: Listener, headers: Headers, identity: Identity) -> None:
+        """Send it away when these headers would not open this tenant any more, or not as much of it."""
         shown = tuple((name, headers[name]) for name in _CREDENTIALS if name in headers)
-        self._shown[listener] = (shown, owner)
+        self._shown[listener] = (shown, identity.owner, identity.rights)
 
     def forget(self, listener: Listener) -> None:
         """It has left."""
@@ -96,19 +100,19 @@ class Access:
 
     async def check_keys(self) -> int:
         """End those whose callers would be refused now; how many. Each credential is looked at once."""
-        groups: dict[tuple[_Shown, Owner], list[Listener]] = {}
+        groups: dict[_Who, list[Listener]] = {}
         for listener, who in self._shown.items():
             groups.setdefault(who, []).append(listener)
         ended = 0
-        for (shown, owner), listeners in groups.items():
-            text = await self._refusal(dict(shown), owner)
+        for (shown, owner, rights), listeners in groups.items():
+            text = await self._refusal(dict(shown), owner, rights)
             if text is not None:
                 for listener in listeners:
                     listener.end("unauthenticated", text)
                 ended += len(listeners)
         return ended
 
-    async def _refusal(self, headers: Headers, owner: Owner) -> str | None:
+    async def _refusal(self, headers: Headers, owner: Owner, rights: Rights) -> str | None:
         try:
             identity = await self._authenticator.identify(headers)
         except BusyError:
@@ -122,4 +126,20 @@ class Access:
             return str(compat.error_of(identity).message)
         if identity.owner != owner:
             return "The tenant of this stream is no longer yours."
+        if not rights.permissions <= identity.rights.permissions:
+            return "You may do less than when this stream began; connect again."
         return None
+
+
+def _readable(wanted: Filter, rights: Rights) -> Filter:
+    """The filter without the kinds that the caller may not read; RefusalError where nothing is left of it."""
+    readable = frozenset(kind for kind, read in EVENTS.items() if read in rights.permissions)
+    refused = sorted(wanted.kinds - readable)
+    if refused:
+        text = f"kinds: {refused[0]} needs the permission {EVENTS[refused[0]]}, which your role does not have."
+        raise RefusalError(403, "FORBIDDEN", text)
+    if wanted.kinds or len(readable) == len(EVENTS):
+        return wanted
+    if not readable:
+        raise RefusalError(403, "FORBIDDEN", "Your role may read nothing that events tell of.")
+    return replace(wanted, kinds=readable)

@@ -39,7 +39,7 @@ class Events:
         try:
             identity = await self._access.identity(headers, scope)
             wanted, cursor = _asked(scope, headers)
-            wanted = await self._access.known(wanted, identity.tenant_id)
+            wanted = await self._access.known(wanted, identity)
             owner = identity.owner
             stream = Stream(owner, wanted, cursor, cut=lambda: _cut(connection))
             try:
@@ -49,7 +49,7 @@ class Events:
         except RefusalError as refused:
             await refuse(send, refused)
             return
-        self._access.watch(stream, headers, owner)
+        self._access.watch(stream, headers, identity)
         forget = connection.when_lost(stream.gone) if connection is not None else lambda: None
         try:
             await self._write(stream, send)

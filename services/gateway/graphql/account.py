@@ -1,10 +1,10 @@
 """The caller, keys, roles, users and memberships as Cloud's clients and scripts ask for them.
 
-A user is an id that keys carry, and a name of each tenant that knows them (`gateway.person`); there are no addresses.
-Roles are no rows; each has the same id everywhere.
+A user is an id that keys carry, and a name of each tenant that knows them (`gateway.person`). Their address is known to
+the tenant that invited them by it. Built-in roles are no rows; each has the same id everywhere.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,13 +14,15 @@ import strawberry
 
 from services.gateway.graphql.scalars import JSON
 from services.gateway.identity import Identity
-from services.gateway.keys import NAMES, TOKEN_SCOPES, Key, Listed, Role, role_id
+from services.gateway.keys import TOKEN_SCOPES, Key, Listed
 from services.gateway.names import NAMELESS
-from services.gateway.permissions import PERMISSIONS
-from services.gateway.store import USER, Member, Person, Tenant
+from services.gateway.permissions import ALL
+from services.gateway.roles import RIGHTS, Rights, Role
+from services.gateway.store import USER, CustomRole, Member, Person, Tenant
 
 People = Mapping[UUID, Person]
 """A user with a name in the tenant."""
+
 
 AGENT_SCOPE = "RUNNER"
 _SCOPES = {role: scope for scope, role in TOKEN_SCOPES.items()}
@@ -73,7 +75,7 @@ class AuthInfoCamel:
 @strawberry.type(name="auth_role")
 @dataclass
 class AuthRole:
-    """A built-in role; `tenant_id` is null, as it is every tenant's, and so are its timestamps."""
+    """A role. Of a built-in one `tenant_id` is null, as it is every tenant's, and so are its timestamps."""
 
     id: UUID
     name: str
@@ -81,6 +83,15 @@ class AuthRole:
     tenant_id: UUID | None
     created: datetime | None
     updated: datetime | None
+
+
+@strawberry.type(name="permissions_info")
+@dataclass
+class PermissionsInfo:
+    """What the caller may do, and all that a role can name. No licence is asked for, so nothing is filtered."""
+
+    user_permissions_filtered_by_license_features: list[str]
+    all_permissions_filtered_by_license_features: list[str]
 
 
 @strawberry.type(name="user_reference")
@@ -128,21 +139,6 @@ class ApiToken:
     user_id: UUID
     user: UserReference
     created_by: UserReference | None
-
-
-@strawberry.type(name="user_view_same_tenant")
-@dataclass
-class UserView:
-    """Somebody of the tenant, or a guest of it; `account_type` is USER or SERVICE. There are no addresses."""
-
-    id: UUID
-    username: str
-    email: str | None
-    first_name: str
-    last_name: str | None
-    account_type: str
-    created: datetime
-    deleted_at: datetime | None
 
 
 @strawberry.type(name="role_detail")
@@ -221,9 +217,9 @@ def caller(identity: Identity) -> AuthInfo:
     return AuthInfo(
         tenant_id=identity.tenant_id,
         user_id=identity.user_id,
-        role=identity.role.value,
-        role_id=role_id(identity.role),
-        permissions=sorted(PERMISSIONS[identity.role]),
+        role=identity.rights.code,
+        role_id=identity.rights.id,
+        permissions=sorted(identity.rights.permissions),
         license=JSON(_LICENSE),
         api_token_scope=AGENT_SCOPE,
         token_type="API_KEY" if key else "NONE",
@@ -233,19 +229,31 @@ def caller(identity: Identity) -> AuthInfo:
     )
 
 
-def roles() -> list[AuthRole]:
-    """The built-in roles."""
-    return [
-        AuthRole(
-            id=role_id(role),
-            name=NAMES[role],
-            permissions=sorted(PERMISSIONS[role]),
-            tenant_id=None,
-            created=None,
-            updated=None,
-        )
-        for role in Role
-    ]
+def permissions(identity: Identity) -> PermissionsInfo:
+    """What the role editor of the web UI asks."""
+    return PermissionsInfo(
+        user_permissions_filtered_by_license_features=sorted(identity.rights.permissions),
+        all_permissions_filtered_by_license_features=sorted(ALL),
+    )
+
+
+def roles(own: Iterable[CustomRole], tenant_id: UUID) -> list[AuthRole]:
+    """The built-in roles, and those of the tenant's own."""
+    built_in = [_auth_role(RIGHTS[role]) for role in Role]
+    return built_in + [_auth_role(role.rights, role, tenant_id) for role in own]
+
+
+def _auth_role(
+    rights: Rights, own: CustomRole | None = None, tenant_id: UUID | None = None
+) -> AuthRole:
+    return AuthRole(
+        id=rights.id,
+        name=rights.name,
+        permissions=sorted(rights.permissions),
+        tenant_id=tenant_id,
+        created=own.created if own else None,
+        updated=own.updated if own else None,
+    )
 
 
 def api_key(listed: Listed, people: People) -> AuthApiKey:
@@ -253,7 +261,7 @@ def api_key(listed: Listed, people: People) -> AuthApiKey:
     key = listed.key
     return AuthApiKey(
         **_listed(listed, people),
-        role_id=role_id(key.role),
+        role_id=key.given.id,
         default_tenant_id=key.tenant_id,
         key_hash=None,
     )
@@ -263,7 +271,7 @@ def api_token(listed: Listed, people: People) -> ApiToken:
     """The same key as Core <= 0.15 lists it."""
     key = listed.key
     # No scope of theirs only reads.
-    scope = _SCOPES.get(key.role, NAMES[key.role])
+    scope = key.given.name if key.custom else _SCOPES.get(key.role, key.given.name)
     return ApiToken(**_listed(listed, people), api_token_scope=scope, tenant_id=key.tenant_id)
 
 
@@ -276,10 +284,10 @@ def _listed(listed: Listed, people: People) -> dict[str, Any]:
         "created": listed.created,
         "updated": listed.updated,
         "expires_at": key.expires_at,
-        "role": key.role.value,
+        "role": key.given.code,
         "user_id": key.user_id,
-        "user": _reference(key.user_id, people),
-        "created_by": None if listed.created_by is None else _reference(listed.created_by, people),
+        "user": reference(key.user_id, people),
+        "created_by": None if listed.created_by is None else reference(listed.created_by, people),
     }
 
 
@@ -291,27 +299,13 @@ def membership(member: Member, tenant: Tenant | None, people: People) -> Members
         created=member.created,
         updated=member.updated,
         user_id=given.user_id,
-        user=_reference(given.user_id, people),
+        user=reference(given.user_id, people),
         home_tenant_id=given.home_tenant_id,
         tenant_id=given.tenant_id,
-        tenant=_tenant(tenant) if tenant else None,
-        role=given.role.value,
-        role_id=role_id(given.role),
-        role_detail=_role(given.role),
-    )
-
-
-def view(person: Person) -> UserView:
-    """Somebody in the list of people."""
-    return UserView(
-        id=person.id,
-        username=person.name,
-        email=None,
-        first_name=person.name,
-        last_name=None,
-        account_type=person.account_type,
-        created=person.created,
-        deleted_at=person.deleted_at,
+        tenant=tenant_of(tenant) if tenant else None,
+        role=given.rights.code,
+        role_id=given.rights.id,
+        role_detail=role_detail(given.rights),
     )
 
 
@@ -319,22 +313,21 @@ def user(identity: Identity, tenants: dict[UUID, Tenant], people: People) -> Use
     """The caller with a membership in each of these tenants that it may enter."""
     memberships = {
         tenant_id: Membership(
-            # The same at each question: a membership in the home tenant is no row.
-            id=uuid5(identity.user_id, str(tenant_id)),
+            id=_membership_id(identity, tenant_id),
             tenant_id=tenant_id,
-            tenant=_tenant(tenant),
-            role=role.value,
-            role_id=role_id(role),
-            role_detail=_role(role),
+            tenant=tenant_of(tenant),
+            role=rights.code,
+            role_id=rights.id,
+            role_detail=role_detail(rights),
         )
         for tenant_id, tenant in tenants.items()
-        if (role := _role_in(identity, tenant_id)) is not None
+        if (rights := _rights_in(identity, tenant_id)) is not None
     }
     default = memberships.get(identity.tenant_id)
     known = people.get(identity.user_id)
     return User(
         id=identity.user_id,
-        username=_reference(identity.user_id, people).username,
+        username=reference(identity.user_id, people).username,
         email=None,
         first_name=known.name if known else None,
         last_name=None,
@@ -346,14 +339,24 @@ def user(identity: Identity, tenants: dict[UUID, Tenant], people: People) -> Use
     )
 
 
-def _role_in(identity: Identity, tenant_id: UUID) -> Role | None:
+def _membership_id(identity: Identity, tenant_id: UUID) -> UUID:
+    """The same at each question: a membership in the home tenant is no row, and is called as the member."""
+    key = identity.key
+    if key is None:
+        return uuid5(identity.user_id, str(tenant_id))
+    there = key.memberships.get(tenant_id)
+    return identity.user_id if there is None else there.id
+
+
+def _rights_in(identity: Identity, tenant_id: UUID) -> Rights | None:
     key: Key | None = identity.key
     if key is None or tenant_id == identity.tenant_id:
-        return identity.role
-    return key.role_in(tenant_id)
+        return identity.rights
+    return key.rights_in(tenant_id)
 
 
-def _tenant(tenant: Tenant) -> MembershipTenant:
+def tenant_of(tenant: Tenant) -> MembershipTenant:
+    """A tenant as links need it."""
     return MembershipTenant(
         id=tenant.id,
         slug=tenant.slug,
@@ -364,11 +367,13 @@ def _tenant(tenant: Tenant) -> MembershipTenant:
     )
 
 
-def _role(role: Role) -> RoleDetail:
-    return RoleDetail(id=role_id(role), name=NAMES[role])
+def role_detail(rights: Rights) -> RoleDetail:
+    """A role by name and id."""
+    return RoleDetail(id=rights.id, name=rights.name)
 
 
-def _reference(user_id: UUID, people: People) -> UserReference:
+def reference(user_id: UUID, people: People) -> UserReference:
+    """A user as the tenant calls them."""
     known = people.get(user_id)
     name = known.name if known else NAMELESS.get(user_id, str(user_id))
-    return UserReference(id=user_id, username=name, email=None)
+    return UserReference(id=user_id, username=name, email=known.email if known else None)

@@ -19,8 +19,8 @@ from strawberry.types import Info
 
 from services.gateway.compat import FORBIDDEN
 from services.gateway.context import Context
-from services.gateway.keys import Guard
 from services.gateway.names import one_line
+from services.gateway.permissions import MUTATIONS, Needed, needed_by
 
 Resolver = Callable[[Context, Any], Awaitable[Any]]
 
@@ -38,7 +38,12 @@ class Mutation:
     payload: type
     run: Resolver
     relations: dict[str, tuple[str, str]] = dataclasses.field(default_factory=dict)
-    guard: Guard = Guard.WRITE
+    needed: Needed
+    """The permissions that its caller must hold."""
+    audited: bool = True
+    """Whether it leaves a line in the trail when it is done; what it refuses always does."""
+    makes_secret: bool = False
+    """Whether the id of what it makes is a secret, and not for the trail."""
     reports: bool = False
     """Whether running code sends it: unstorable text in it is cleaned instead of refused (`odd_text`)."""
 
@@ -61,13 +66,14 @@ def mutation(
     *,
     camel: str | None = "",
     relations: dict[str, tuple[str, str]] | None = None,
-    guard: Guard = Guard.WRITE,
+    audited: bool = True,
+    makes_secret: bool = False,
     reports: bool = False,
 ) -> Callable[[Resolver], Resolver]:
     """Declare the decorated `async def (context, input: Input) -> Payload` as a mutation.
 
     `name` is the snake_case name (None: camelCase only); `camel` is derived unless given (None: snake_case only).
-    `reports` is said of what running code sends.
+    `reports` is said of what running code sends. What it needs is in `permissions.MUTATIONS`.
     """
 
     def declare(run: Resolver) -> Resolver:
@@ -80,7 +86,9 @@ def mutation(
                 payload=hints["return"],
                 run=run,
                 relations=relations or {},
-                guard=guard,
+                needed=needed_by(MUTATIONS, name or camel or ""),
+                audited=audited,
+                makes_secret=makes_secret,
                 reports=reports,
             )
         )
@@ -96,16 +104,16 @@ async def perform(declared: Mutation, context: Context, given: Any) -> Any:
     key-value write their own lines, and who has read a message is not kept.
     """
     try:
-        context.require(declared.guard)
+        context.require(declared.needed)
         payload = await declared.run(context, given)
     except GraphQLError as error:
         if (error.extensions or {}).get("code") == FORBIDDEN:
             await context.record_refusal(_name(declared), info=_facts(declared, given))
         raise
-    if declared.guard not in (Guard.RUN, Guard.LOG_IN):
+    if declared.audited:
         await context.record(
             _name(declared),
-            object_id=getattr(payload, "id", None),
+            object_id=None if declared.makes_secret else getattr(payload, "id", None),
             info=_facts(declared, given),
             tenant_id=getattr(given, "tenant_id", None)
             or getattr(given, "default_tenant_id", None),
@@ -113,9 +121,9 @@ async def perform(declared: Mutation, context: Context, given: Any) -> Any:
     return payload
 
 
-_NAMED = frozenset(
-    ("name", "key", "slug", "label", "tag", "role", "scope", "action", "request_key", "dry_run")
-)
+_NAMED = frozenset((
+    "name", "key", "slug", "label", "tag", "role", "scope", "action", "request_key", "dry_run", "email", "permissions",
+))  # fmt: skip
 """Inputs that say what was changed, beside ids; never what it was changed to where that may be a secret."""
 
 
@@ -124,11 +132,12 @@ def _name(declared: Mutation) -> str:
 
 
 def _facts(declared: Mutation, given: Any) -> dict[str, str]:
-    """What the trail keeps of an input: ids and names."""
+    """What the trail keeps of an input: ids and names. The id of an invitation is a secret: it lets in who shows it."""
     return {
         field.name: one_line(str(value))
         for field in dataclasses.fields(declared.input)
         if (field.name.endswith("_id") or field.name in _NAMED)
+        and field.name != "invitation_id"
         and (value := getattr(given, field.name)) is not None
     }
 

@@ -1,7 +1,7 @@
-"""Gives the list queries that are no tables the arguments that Hasura's lists have (see `lists`).
+"""Guards the queries that are no tables, and gives the lists among them the arguments of Hasura's lists (see `lists`).
 
-Strawberry made the fields; their arguments are made here from what their rows show, with the types that the read path
-has for the same scalars. A new list gets them without another line.
+What each needs is in `permissions.QUERIES`. Strawberry made the fields; the arguments of lists are made here from what
+their rows show, with the types that the read path has for the same scalars. A new list gets them without another line.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,7 +23,9 @@ from graphql import (
 )
 
 from services.gateway.graphql.lists import paged
+from services.gateway.permissions import QUERIES, Needed, needed_by
 from services.gateway.reads import ReadPath
+from services.gateway.reads.values import uuid_value
 
 _SCALARS = {
     "UUID": "uuid",
@@ -36,10 +38,42 @@ _SCALARS = {
 _ARGUMENTS = ("where", "order_by", "limit", "offset")
 
 
-def with_pages(query: GraphQLObjectType, reads: ReadPath) -> dict[str, GraphQLField]:
-    """The fields of the query type, the lists among them with arguments."""
+def guarded(query: GraphQLObjectType, reads: ReadPath) -> dict[str, GraphQLField]:
+    """The fields of the query type, for those who may, and the lists among them with arguments."""
     inputs = _Inputs(reads)
-    return {name: _with_page(field, inputs) for name, field in query.fields.items()}
+    for name, field in query.fields.items():
+        needed = needed_by(QUERIES, name)
+        if needed:
+            field.resolve = _for_those_with(needed, name, field.resolve)
+    return {
+        name: _by_key(field, reads) if name.endswith("_by_pk") else _with_page(field, inputs)
+        for name, field in query.fields.items()
+    }
+
+
+def _by_key(field: GraphQLField, reads: ReadPath) -> GraphQLField:
+    """A field that finds one row, with an id as the tables' fields have it."""
+    resolve: Any = field.resolve
+
+    def answer(source: Any, info: Any, **given: Any) -> Any:
+        return resolve(source, info, id=uuid_value(given["id"]))
+
+    return GraphQLField(
+        field.type,
+        args={"id": GraphQLArgument(GraphQLNonNull(reads.scalar("uuid")))},
+        resolve=answer,
+        description=field.description,
+        extensions=field.extensions,
+    )
+
+
+def _for_those_with(needed: Needed, name: str, resolve: Any) -> Callable[..., Any]:
+    async def answer(source: Any, info: Any, **given: Any) -> Any:
+        await info.context.require_permission(needed, what=name)
+        found = resolve(source, info, **given)
+        return await found if isawaitable(found) else found
+
+    return answer
 
 
 def _with_page(field: GraphQLField, inputs: "_Inputs") -> GraphQLField:

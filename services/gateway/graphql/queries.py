@@ -13,12 +13,14 @@ from libs.contracts.errors import Code
 from libs.contracts.version import BUILD, RELEASED, VERSION
 from services.gateway import compat
 from services.gateway.context import Context
-from services.gateway.graphql import account, bulk_requests, system_health
+from services.gateway.graphql import account, bulk_requests, members, system_health
 from services.gateway.graphql import log_search as searches
 from services.gateway.graphql import schedule_preview as previews
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Listed
 from services.gateway.page_headers import base_path_of
+from services.gateway.permissions import KEYS_OF, needs
+from services.gateway.store import USER
 from services.gateway.vault import CannotOpenError
 
 CORE_VERSION = "1.4.1"  # the newest generation of clients that this API speaks
@@ -116,13 +118,22 @@ class Query:
         return account.caller(info.context.identity)
 
     @strawberry.field
-    def auth_role(self) -> list[account.AuthRole]:
-        """The built-in roles with what they may do."""
-        return account.roles()
+    def permissions_info(self, info: Info[Context, None]) -> account.PermissionsInfo:
+        """What the caller may do, and what a role can name."""
+        return account.permissions(info.context.identity)
+
+    @strawberry.field
+    async def auth_role(self, info: Info[Context, None]) -> list[account.AuthRole]:
+        """The built-in roles with what they may do, and the tenant's own for those who may read roles."""
+        context = info.context
+        if not context.identity.rights.may(needs("read:role")):
+            return account.roles((), context.tenant_id)
+        own = await context.shared.store.custom_roles(context.tenant_id)
+        return account.roles(own.values(), context.tenant_id)
 
     @strawberry.field
     async def auth_api_key(self, info: Info[Context, None]) -> list[account.AuthApiKey]:
-        """The tenant's keys that are not revoked, for its administrators."""
+        """The tenant's keys that are not revoked: the caller's own, and those of others for who may read them."""
         keys, people = await _keys(info.context)
         return [account.api_key(key, people) for key in keys]
 
@@ -136,7 +147,6 @@ class Query:
     async def membership(self, info: Info[Context, None]) -> list[account.MembershipRow]:
         """The users of other tenants who may enter this one, for its administrators."""
         context = info.context
-        await context.require_permission("update:membership", what="membership")
         store = context.shared.store
         tenants = await store.tenants([context.tenant_id])
         members = await store.memberships(context.tenant_id)
@@ -146,12 +156,46 @@ class Query:
         ]
 
     @strawberry.field
-    async def user_view_same_tenant(self, info: Info[Context, None]) -> list[account.UserView]:
+    async def user_view_same_tenant(self, info: Info[Context, None]) -> list[members.UserView]:
         """The people and service accounts that the tenant has a name for, guests too, oldest first."""
         context = info.context
-        await context.require_permission("read:user", what="user_view_same_tenant")
-        people = await context.shared.store.people(context.tenant_id)
-        return [account.view(person) for person in people.values()]
+        return members.views(context.tenant_id, await members.office_of(context))
+
+    @strawberry.field
+    async def license_users(self, info: Info[Context, None]) -> list[members.LicenseUser]:
+        """The people and service accounts of the tenant, for whoever counts them."""
+        return members.license_users(info.context.tenant_id, await members.office_of(info.context))
+
+    @strawberry.field
+    async def membership_invitation(self, info: Info[Context, None]) -> list[members.InvitationRow]:
+        """The tenant's invitations that give no more than the caller holds: whoever has one's id may accept it."""
+        context = info.context
+        store = context.shared.store
+        found = await store.invitations(context.tenant_id)
+        tenants = await store.tenants([context.tenant_id])
+        people = await store.people(context.tenant_id)
+        return [
+            members.invitation(each, tenants.get(each.tenant_id), context.identity, people)
+            for each in found
+            if context.identity.rights.may(each.rights.permissions)
+        ]
+
+    @strawberry.field
+    async def membership_invitation_by_pk(
+        self, info: Info[Context, None], id: UUID
+    ) -> members.InvitationRow | None:
+        """The invitation of a link, of any tenant; null when it was used, ended or has run out."""
+        context = info.context
+        store = context.shared.store
+        found = await store.invitation(id)
+        if found is None:
+            return None
+        tenants = await store.tenants([found.tenant_id])
+        is_ours = found.tenant_id == context.tenant_id
+        people = await store.people(
+            context.tenant_id, None if is_ours else [context.identity.user_id]
+        )
+        return members.invitation(found, tenants.get(found.tenant_id), context.identity, people)
 
     @strawberry.field
     async def user(self, info: Info[Context, None]) -> list[account.User]:
@@ -166,7 +210,6 @@ class Query:
     @strawberry.field
     async def secret_names(self, info: Info[Context, None]) -> list[str]:
         """The names of the tenant's secrets; runs know the names of theirs, so an agent's key does not list them."""
-        await info.context.require_permission("read:secret", what="secret_names")
         return await info.context.shared.store.secret_names(info.context.tenant_id)
 
     @strawberry.field
@@ -260,14 +303,25 @@ class Query:
 
 
 async def _keys(context: Context) -> tuple[list[Listed], account.People]:
-    await context.require_permission("read:api-key", what="auth_api_key")
-    keys = await context.shared.store.keys(context.tenant_id)
+    store = context.shared.store
+    held = context.identity.rights
+    found = await store.keys(context.tenant_id)
+    people = await store.people(context.tenant_id)
+    keys = [
+        each
+        for each in found
+        if each.key.user_id == context.identity.user_id
+        or held.may(needs(f"read:{KEYS_OF[_account_type(each.key.user_id, people)]}"))
+    ]
     named = {key.key.user_id for key in keys} | {key.created_by for key in keys if key.created_by}
-    return keys, await context.shared.store.people(context.tenant_id, named)
+    return keys, {user_id: people[user_id] for user_id in named if user_id in people}
+
+
+def _account_type(user_id: UUID, people: account.People) -> str:
+    return people[user_id].account_type if user_id in people else USER
 
 
 async def _secret(context: Context, name: str) -> JSON | None:
-    await context.require_permission("read:secret-value", what="secret_value")
     sealed = await context.shared.store.secret(context.tenant_id, name)
     if sealed is None:
         raise compat.error_of(Refused(code=Code.SECRET_NOT_FOUND))

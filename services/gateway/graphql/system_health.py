@@ -39,8 +39,7 @@ class SystemHealth:
 
 
 async def read(context: Context) -> SystemHealth:
-    """The short form for administrators of tenants, all of it where keys are off; others are refused."""
-    await context.require_permission("update:tenant", what="system_health")
+    """The short form for administrators of tenants, all of it where keys are off."""
     detailed = context.identity.any_tenant
     report = await context.shared.board.report()
     shown = report if detailed else report.discreet()

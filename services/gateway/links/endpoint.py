@@ -14,6 +14,7 @@ from services.gateway.identity import Authenticator, Identity
 from services.gateway.known_caller import known_caller
 from services.gateway.links.domain import Kind, Link, link_of
 from services.gateway.page_headers import page_headers
+from services.gateway.permissions import LINKS
 from services.gateway.plain_answers import RefusalError
 
 Headers = Mapping[str, str]
@@ -55,6 +56,9 @@ class Links:
         name = link.kind.replace("-", " ")
         if link.id is None:
             await self._page(send, 404, "Not found", f"This link names no {name}: it has no id.")
+            return
+        if LINKS[link.kind] not in identity.rights.permissions:
+            await self._page(send, 403, "Not for you", f"Your role does not let you read a {name}.")
             return
         try:
             found = await self._finder.find(link.kind, link.id, _tenants(identity))

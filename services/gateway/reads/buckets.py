@@ -211,7 +211,7 @@ BUCKETS = (
             f"How many flow runs of each state there are per hour or day. A count stops at {MOST_COUNTED:,}, and"
             " `is_more` says that there are more. Buckets and states without a run have no row."
         ),
-        table="flow_run",
+        tables=("flow_run",),
         arguments={**_BUCKET, "time": _TIME},
         columns={"bucket": "timestamptz!", "state": "String!", "count": "Int!", "is_more": "Boolean!"},
         source=counts,
@@ -222,7 +222,7 @@ BUCKETS = (
             "How many flow runs of each state each flow (version) has in a window. The newest"
             f" {MOST_READ:,} runs of the window are counted, and `is_more` says that there are older ones."
         ),
-        table="flow_run",
+        tables=("flow_run",),
         arguments={**_WINDOW, "time": _TIME},
         columns={"flow_id": "uuid!", "state": "String!", "count": "Int!", "is_more": "Boolean!"},
         source=counts_by_flow,
@@ -236,7 +236,7 @@ BUCKETS = (
             f" {100 * rank_error(0.95):.1f}, in 19 of 20 cases, where the newest took as long as the rest; ask by hour"
             " where they did not."
         ),
-        table="flow_run",
+        tables=("flow_run",),
         arguments=_BUCKET,
         columns={
             "bucket": "timestamptz!", "count": "Int!", "is_more": "Boolean!",

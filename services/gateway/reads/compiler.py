@@ -70,12 +70,13 @@ class Compiler:
         missing, table = None, ""
         if name in _SOURCES:
             source = _SOURCES[name](statement, writer.given(arguments["task_run_id"]))
+            statement.tables.add("task_run")
             sql = writer.object(f"{name}_payload", fields, source)
             missing = _MISSING.get(name)
         elif name in DERIVED:
             source = DERIVED[name].source(Asked(self._catalog, statement, arguments))
             sql = writer.array(DERIVED[name].row, fields, source)
-            return replace(finished(key, sql, statement, None), table=DERIVED[name].table)
+            statement.tables.update(DERIVED[name].tables)
         elif name.startswith("utility_"):
             source = traversal(
                 writer.statement,
@@ -100,7 +101,7 @@ class Compiler:
         root = finished(key, sql, statement, missing)
         if not table:
             return root
-        return replace(root, table=table, tenant=_named_tenant(self._catalog[table], arguments))
+        return replace(root, tenant=_named_tenant(self._catalog[table], arguments))
 
     def row(self, statement: Statement, table: Table, fields: list[FieldNode]) -> Root:
         """Compile the row of a table with an id from the gateway."""
@@ -228,7 +229,7 @@ class _Writer:
         if not relationship.many:
             theirs = self.statement.alias()
             columns = self._columns(target, theirs, nodes, cost, depth=depth + 1)
-            where = _scope(relationship, target, ours=alias)(theirs)
+            where = _scope(relationship, target, self.statement, ours=alias)(theirs)
             return _one_object(columns, f"FROM {target.source} {theirs} WHERE {where}")
         kind = self._types.named(table.name)
         if not isinstance(kind, GraphQLObjectType):
@@ -239,7 +240,7 @@ class _Writer:
             self.arguments(nodes[0], kind.fields[name]),
             nodes,
             cost,
-            scope=_scope(relationship, target, ours=alias),
+            scope=_scope(relationship, target, self.statement, ours=alias),
             aggregate=aggregate,
             depth=depth,
         )
@@ -345,9 +346,11 @@ def _selected(columns: list[tuple[str, str]]) -> str:
     return "SELECT " + ", ".join(f"{expression} AS {quoted(key)}" for key, expression in columns)
 
 
-def _scope(relationship: Relationship, target: Table, *, ours: str) -> Callable[[str], str]:
+def _scope(
+    relationship: Relationship, target: Table, statement: Statement, *, ours: str
+) -> Callable[[str], str]:
     return lambda theirs: conjunction(
-        [join_on(relationship, ours=ours, theirs=theirs), tenant_guard(target, theirs)]
+        [join_on(relationship, ours=ours, theirs=theirs), tenant_guard(target, theirs, statement)]
     )
 
 

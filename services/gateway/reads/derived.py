@@ -81,12 +81,12 @@ class Derived:
     """A root field that answers a list of flat rows.
 
     `columns` maps a column of the source to the scalar that GraphQL shows it as, with `!` where it is never null.
-    `table` is the table that it is about: without permission for that table this is refused.
+    `tables` are those that its source reads: without permission for all of them this is refused.
     """
 
     name: str
     description: str
-    table: str
+    tables: tuple[str, ...]
     arguments: Mapping[str, Argument]
     columns: Mapping[str, str]
     source: Callable[[Asked], str] = field(repr=False)

@@ -159,6 +159,14 @@ class ReadPath:
             raise KeyError(msg)
         return kind
 
+    def scalar(self, name: str) -> GraphQLScalarType:
+        """A scalar of the read path by its name, such as `uuid`."""
+        kind = self._types.named(name)
+        if not isinstance(kind, GraphQLScalarType):
+            msg = f"{name} is not a scalar"
+            raise KeyError(msg)
+        return kind
+
     def use(self, schema: GraphQLSchema) -> None:
         """Take the schema that documents are validated against."""
         self._schema = schema
@@ -293,7 +301,7 @@ class ReadPath:
             fields=self._limits.fields
             - (statement.fields_left if statement else self._limits.fields),
             matching=max((root.matching for root in roots), default=Matching.NONE),
-            tables=frozenset(root.table for root in roots),
+            tables=frozenset().union(*(root.tables for root in roots)),
             names_tenants=any(root.tenant is not None for root in roots),
         )
 

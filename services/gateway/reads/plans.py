@@ -37,7 +37,7 @@ class Program:
     matching: Matching = Matching.NONE
     """The most demanding of its root fields."""
     tables: frozenset[str] = frozenset()
-    """The tables that root fields list or find a row of."""
+    """The tables that root fields name, wherever they do."""
     names_tenants: bool = False
     """Whether a root field's filter names a tenant."""
 
@@ -96,12 +96,16 @@ class Plan:
         )
         return Plan(self.program, granted, self.failed)
 
+    def names(self, tables: Collection[str]) -> bool:
+        """Whether any of these tables is named anywhere in it."""
+        return not self.program.tables.isdisjoint(tables)
+
     def refusing(self, tables: Collection[str], error: GraphQLError) -> "Plan":
-        """The plan without the root fields of these tables, which answer the error."""
+        """The plan without the root fields that name one of these tables, which answer the error."""
         refused = {
             bound.root.key: at_key(error, bound.root.key)
             for bound in self.bound
-            if bound.root.table in tables
+            if not bound.root.tables.isdisjoint(tables)
         }
         left = tuple(bound for bound in self.bound if bound.root.key not in refused)
         return Plan(self.program, left, {**self.failed, **refused})

@@ -52,17 +52,19 @@ class Condition:
 COLLAPSED = Condition(TRUE, collapsed=True)
 
 
-def tenant_guard(table: Table, alias: str) -> str:
-    """The predicate that restricts a table to its tenant; every table in a statement has it."""
+def tenant_guard(table: Table, alias: str, statement: Statement) -> str:
+    """The predicate that restricts a table to its tenant; every table in a statement has it, and is noted by it."""
+    statement.tables.add(table.name)
     return f"{alias}.{table.tenant} = {TENANT}"
 
 
 def root_guard(table: Table, alias: str, statement: Statement) -> str:
     """The predicate of a root field's table: the caller's tenant; of tenants, those whose names it may see."""
     if table.tenant != table.key:
-        return tenant_guard(table, alias)
+        return tenant_guard(table, alias, statement)
     visible = statement.bind_visible_tenants()
-    return f"({tenant_guard(table, alias)} OR {alias}.{table.tenant} = ANY ({visible}))"
+    own = tenant_guard(table, alias, statement)
+    return f"({own} OR {alias}.{table.tenant} = ANY ({visible}))"
 
 
 def join_on(relationship: Relationship, *, ours: str, theirs: str) -> str:
@@ -117,8 +119,10 @@ class Filters:
         if inner.sql == FALSE:
             return Condition(FALSE)
         conditions = [
-            join_on(relationship, ours=alias, theirs=theirs), tenant_guard(target, theirs), inner.sql,
-        ]  # fmt: skip
+            join_on(relationship, ours=alias, theirs=theirs),
+            tenant_guard(target, theirs, self._statement),
+            inner.sql,
+        ]
         return Condition(
             f"EXISTS (SELECT 1 FROM {target.source} {theirs} WHERE {conjunction(conditions)})"
         )
@@ -245,7 +249,10 @@ class Ordering:
         target = self._catalog[relationship.target]
         theirs = self._statement.alias()
         on = conjunction(
-            [join_on(relationship, ours=alias, theirs=theirs), tenant_guard(target, theirs)]
+            [
+                join_on(relationship, ours=alias, theirs=theirs),
+                tenant_guard(target, theirs, self._statement),
+            ]
         )
         position = len(self.joins)
         terms = self._object(target, theirs, value, depth=depth + 1)
@@ -271,8 +278,9 @@ class Ordering:
                     function, None if column is None else target.columns[column], theirs
                 )
                 conditions = [
-                    join_on(relationship, ours=alias, theirs=theirs), tenant_guard(target, theirs),
-                ]  # fmt: skip
+                    join_on(relationship, ours=alias, theirs=theirs),
+                    tenant_guard(target, theirs, self._statement),
+                ]
                 sql = (
                     f"(SELECT {what} FROM {target.source} {theirs} WHERE {conjunction(conditions)})"
                 )

@@ -15,8 +15,8 @@ _PARAMETER = re.compile(r"\$(\d+)")
 class Root:
     """A compiled root field. `sql` is an expression of type text; `$1` is the tenant, the rest are `parameters`.
 
-    `missing` is the error when there is no such row, for fields that say so; others answer null. `table` is what the
-    field lists, and `tenant` the tenant that its filter names, if it names one.
+    `missing` is the error when there is no such row, for fields that say so; others answer null. `tables` are all that
+    the field names, in filters and orders too, and `tenant` is the tenant that its filter names, if it names one.
     """
 
     key: str
@@ -26,7 +26,7 @@ class Root:
     parameters: tuple[Parameter, ...]
     cost: Cost
     missing: str | None = None
-    table: str = ""
+    tables: frozenset[str] = frozenset()
     tenant: Get | None = None
     matching: Matching = Matching.NONE
 
@@ -61,7 +61,7 @@ def finished(key: str, sql: str, statement: Statement, missing: str | None) -> R
     sql = f"({text})::text"
     return Root(
         key, sql, bounded([sql], len(parameters)), parameters, statement.cost, missing,
-        matching=statement.matching,
+        matching=statement.matching, tables=frozenset(statement.tables),
     )  # fmt: skip
 
 

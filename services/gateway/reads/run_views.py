@@ -65,7 +65,7 @@ RUN_VIEWS = (
             "The mapped tasks of a flow run, one row each: how many children are in which state, when the first began"
             " and the last ended, and the lowest index that failed. `mapped_children` tells it of one task run."
         ),
-        table="task_run",
+        tables=("task_run",),
         arguments=_RUN,
         columns={
             "task_id": "uuid!", "children": "Int!", "state_counts": "jsonb!", "min_start_time": "timestamptz",
@@ -79,7 +79,7 @@ RUN_VIEWS = (
             "Which agents could take a flow run: `matches` says whether the labels fit, `missing_labels` what an agent"
             " lacks, `is_live` whether it asked for work in the last minute. Best first, 1,000 at most."
         ),
-        table="agent",
+        tables=("agent", "flow_run"),
         arguments=_RUN,
         columns={
             "agent_id": "uuid!", "name": "String", "type": "String!", "labels": "jsonb!",

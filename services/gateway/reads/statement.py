@@ -61,6 +61,8 @@ class Statement:
         self.parameters: list[Parameter] = []
         self.cost = Cost(lambda _inputs: 1)
         self.matching = Matching.NONE
+        # Every table that it names: whoever may not read one of them is not answered.
+        self.tables: set[str] = set()
         self._aliases = 0
         self.fields_left = fields_left
         self.conditions_left = conditions_left

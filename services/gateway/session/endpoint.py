@@ -13,7 +13,6 @@ from libs.runtime.clock import Clock
 from libs.runtime.failures import is_outage
 from services.gateway.identity import Authenticator, Identity
 from services.gateway.known_caller import known_caller
-from services.gateway.permissions import PERMISSIONS
 from services.gateway.plain_answers import RefusalError, refuse, send_json
 from services.gateway.session import domain
 from services.gateway.store import Store
@@ -107,7 +106,7 @@ class Sessions:
         if key is None or identity.renewing is not None or self._seal.read(key_text) is not None:
             raise RefusalError(401, "UNAUTHENTICATED", "key: show an API key to log in.")
         tenant_id = named or key.tenant_id
-        if key.role_in(tenant_id) is None:
+        if key.rights_in(tenant_id) is None:
             raise RefusalError(
                 404, "NOT_FOUND", f"tenant_id: there is no tenant {tenant_id} of yours."
             )
@@ -166,8 +165,8 @@ class Sessions:
             "key": None
             if identity.key is None
             else {"id": str(identity.key.id), "name": identity.key.name},
-            "role": identity.role.value,
-            "permissions": sorted(PERMISSIONS[identity.role]),
+            "role": identity.rights.code,
+            "permissions": sorted(identity.rights.permissions),
             "tenant": None
             if tenant is None
             else {"id": str(tenant.id), "slug": tenant.slug, "name": tenant.name},

@@ -6,27 +6,24 @@ Each method is one statement or one transaction.
 from services.gateway.store.audit import AuditRows
 from services.gateway.store.base import tenant_not_found
 from services.gateway.store.inbox import InboxRows
-from services.gateway.store.keys import KeyRows, Member, MembershipRows
+from services.gateway.store.invitations import Accepted, Invitation, InvitationRows
+from services.gateway.store.keys import KeyRows
+from services.gateway.store.memberships import Member, MembershipRows
 from services.gateway.store.notices import NoticeRows
 from services.gateway.store.people import SERVICE, USER, PeopleRows, Person
+from services.gateway.store.roles import CustomRole, RoleRows, role_not_found, too_far
 from services.gateway.store.runs import RunRows, Usage
 from services.gateway.store.tenants import PAUSED, Tenant, TenantRows
 from services.gateway.store.values import ValueRows
 
 __all__ = [
-    "PAUSED", "SERVICE", "USER", "Member", "Person", "Store", "Tenant", "Usage", "tenant_not_found",
+    "PAUSED", "SERVICE", "USER", "Accepted", "CustomRole", "Invitation", "Member", "Person", "Store", "Tenant", "Usage",
+    "role_not_found", "tenant_not_found", "too_far",
 ]  # fmt: skip
 
 
 class Store(
-    TenantRows,
-    KeyRows,
-    MembershipRows,
-    PeopleRows,
-    ValueRows,
-    RunRows,
-    AuditRows,
-    NoticeRows,
-    InboxRows,
-):
+    TenantRows, KeyRows, MembershipRows, InvitationRows, RoleRows, PeopleRows, ValueRows, RunRows, AuditRows,
+    NoticeRows, InboxRows,
+):  # fmt: skip
     """All of them over one pool, as requests use them."""

@@ -1,7 +1,5 @@
-"""Rows of API keys and memberships: a guest's keys end with the membership that they were made under."""
+"""Rows of API keys: who holds which, and what it may do."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -10,25 +8,28 @@ import asyncpg
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Connection
-from services.gateway.keys import Key, Listed, Membership, Role, beyond
+from services.gateway.keys import Entry, Key, Listed
+from services.gateway.roles import BY_ID, Rights, Role, stored
 from services.gateway.store.base import WHILE_IT_STANDS, Rows, tenant_not_found
+from services.gateway.store.roles import rights_of, role_in, role_not_found
 
 _KEY_WITH_MEMBERSHIPS = (
-    "SELECT k.id, k.tenant_id, k.user_id, k.name, k.role, k.expires_at, k.created, k.updated, k.created_by, "
-    "(SELECT coalesce(jsonb_object_agg(m.tenant_id, m.role), '{}') FROM gateway.membership m "
+    "SELECT k.id, k.tenant_id, k.user_id, k.name, k.expires_at, k.created, k.updated, k.created_by, "
+    f"{role_in('k', 'kr')} AS given, "
+    f"CASE WHEN p.role IS NOT NULL THEN {role_in('p', 'pr')} END AS ceiling, "
+    f"(SELECT coalesce(jsonb_object_agg(m.tenant_id, jsonb_build_array(m.id, {role_in('m', 'mr')})), '{{}}') "
+    "FROM gateway.membership m LEFT JOIN gateway.role mr ON mr.id = m.role_id "
     "WHERE m.user_id = k.user_id AND m.home_tenant_id = k.tenant_id) AS memberships "
-    "FROM gateway.api_key k"
+    "FROM gateway.api_key k LEFT JOIN gateway.role kr ON kr.id = k.role_id "
+    "LEFT JOIN gateway.person p ON p.tenant_id = k.tenant_id AND p.id = k.user_id "
+    "LEFT JOIN gateway.role pr ON pr.id = p.role_id"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
-    """A membership in a list of them."""
-
-    id: UUID
-    created: datetime
-    updated: datetime
-    membership: Membership
+GOOD_ADMIN = (
+    "k.revoked_at IS NULL AND k.role = 'tenant_admin' AND (k.expires_at IS NULL OR k.expires_at > now()) "
+    "AND NOT EXISTS (SELECT FROM gateway.person c WHERE c.tenant_id = k.tenant_id AND c.id = k.user_id "
+    "AND (c.deleted_at IS NOT NULL OR c.role <> 'tenant_admin'))"
+)
+"""SQL for a key `k` that administers its tenant now, and whose holder may."""
 
 
 class _DeletedError(Exception):
@@ -75,7 +76,8 @@ class KeyRows(Rows):
     async def create_key(
         self, key: Key, hashed: bytes, *, created_by: UUID | None, made_with: UUID | None = None
     ) -> UUID | Refused:
-        """Refused(TENANT_NOT_FOUND) when the tenant is unknown, ACCOUNT_DELETED for a service account that is gone.
+        """Refused(TENANT_NOT_FOUND) when the tenant is unknown, ACCOUNT_DELETED for a service account that is gone,
+        ROLE_NOT_FOUND for a role that was just deleted.
 
         A user without a name in the tenant is called as this key.
         """
@@ -83,9 +85,9 @@ class KeyRows(Rows):
             async with self._database.transaction() as connection:
                 made = await connection.fetchval(
                     "INSERT INTO gateway.api_key "
-                    "(id, tenant_id, user_id, name, role, hash, created_by, made_with, expires_at) "
-                    f"SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9 {WHILE_IT_STANDS} RETURNING id",
-                    key.id, key.tenant_id, key.user_id, key.name, key.role.value, hashed, created_by,
+                    "(id, tenant_id, user_id, name, role, role_id, hash, created_by, made_with, expires_at) "
+                    f"SELECT $1, t.id, $3, $4, $5, $6, $7, $8, $9, $10 {WHILE_IT_STANDS} RETURNING id",
+                    key.id, key.tenant_id, key.user_id, key.name, *stored(key.given), hashed, created_by,
                     made_with, key.expires_at,
                 )  # fmt: skip
                 if made is None:
@@ -101,6 +103,8 @@ class KeyRows(Rows):
                     raise _DeletedError
         except _DeletedError:
             return Refused(code=Code.ACCOUNT_DELETED, fields={"user_id": str(key.user_id)})
+        except asyncpg.ForeignKeyViolationError:
+            return role_not_found(key.given.id)
         return key.id
 
     async def revoke_key(
@@ -118,10 +122,9 @@ class KeyRows(Rows):
             )
             revoked = await connection.fetchval(
                 "UPDATE gateway.api_key SET revoked_at = now(), updated = now() "
-                "WHERE id = $2 AND tenant_id = $1 AND revoked_at IS NULL AND ($4 OR role <> $3 OR EXISTS ("
-                "SELECT FROM gateway.api_key o WHERE o.tenant_id = $1 AND o.id <> $2 AND o.role = $3 "
-                "AND o.revoked_at IS NULL AND (o.expires_at IS NULL OR o.expires_at > now()))) RETURNING id",
-                tenant_id, key_id, Role.TENANT_ADMIN.value, may_be_last,
+                "WHERE id = $2 AND tenant_id = $1 AND revoked_at IS NULL AND ($3 OR role <> 'tenant_admin' OR EXISTS ("
+                f"SELECT FROM gateway.api_key k WHERE k.tenant_id = $1 AND k.id <> $2 AND {GOOD_ADMIN})) RETURNING id",
+                tenant_id, key_id, may_be_last,
             )  # fmt: skip
             if revoked is not None:
                 return True
@@ -164,111 +167,57 @@ class KeyRows(Rows):
         return made is not None
 
 
-class MembershipRows(Rows):
-    """Lets people of other tenants in, and out again."""
-
-    async def create_membership(
-        self, new_id: UUID, membership: Membership, *, name: str | None = None
-    ) -> tuple[UUID, list[UUID]] | Refused:
-        """The id of the membership, which stays when its role changes, and the keys that the change revoked: those
-        that the guest made when they might do more.
-
-        Refused(USER_NOT_FOUND) unless a good key of the home tenant belongs to the user: whoever does not know such a
-        pair learns nothing about tenants, and a wrong id lets nobody in silently.
-        """
-        async with self._database.transaction() as connection:
-            made: UUID | None = await connection.fetchval(
-                "INSERT INTO gateway.membership (id, tenant_id, user_id, home_tenant_id, role) "
-                "SELECT $1, t.id, $3, $4, $5 FROM gateway.tenant t WHERE t.id = $2 AND EXISTS "
-                "(SELECT FROM gateway.api_key WHERE tenant_id = $4 AND user_id = $3 AND revoked_at IS NULL) "
-                "ON CONFLICT (user_id, home_tenant_id, tenant_id) "
-                "DO UPDATE SET role = excluded.role, updated = now() RETURNING id",
-                new_id, membership.tenant_id, membership.user_id, membership.home_tenant_id,
-                membership.role.value,
-            )  # fmt: skip
-            if made is None:
-                return Refused(code=Code.USER_NOT_FOUND)
-            # Never the name that the home tenant gave.
-            await connection.execute(
-                "INSERT INTO gateway.person (tenant_id, id, name) "
-                "VALUES ($1, $2, coalesce($3::text, 'guest ' || right($2::uuid::text, 6))) "
-                "ON CONFLICT (tenant_id, id) DO UPDATE SET name = coalesce($3::text, person.name), updated = now()",
-                membership.tenant_id, membership.user_id, name,
-            )  # fmt: skip
-            return made, await revoke_made_by(connection, membership, roles=beyond(membership.role))
-
-    async def delete_membership(
-        self, tenant_id: UUID, membership_id: UUID
-    ) -> tuple[bool, list[UUID]]:
-        """Whether the tenant had such a membership, and the keys that end with it: those that the guest made there."""
-        async with self._database.transaction() as connection:
-            row = await connection.fetchrow(
-                "DELETE FROM gateway.membership WHERE tenant_id = $1 AND id = $2 "
-                "RETURNING tenant_id, user_id, home_tenant_id, role",
-                tenant_id, membership_id,
-            )  # fmt: skip
-            if row is None:
-                return False, []
-            return True, await revoke_made_by(connection, membership_of(row), roles=tuple(Role))
-
-    async def memberships(self, tenant_id: UUID) -> list[Member]:
-        """Who may enter the tenant from another one, oldest first."""
-        rows = await self._database.pool.fetch(
-            "SELECT id, tenant_id, user_id, home_tenant_id, role, created, updated "
-            "FROM gateway.membership WHERE tenant_id = $1 ORDER BY created, id LIMIT 1000",
-            tenant_id,
-        )
-        return [
-            Member(
-                id=row["id"],
-                created=row["created"],
-                updated=row["updated"],
-                membership=membership_of(row),
-            )
-            for row in rows
-        ]
-
-
 async def revoke_made_by(
-    connection: Connection, guest: Membership, *, roles: Sequence[Role]
+    connection: Connection,
+    *,
+    tenant_id: UUID,
+    user_id: UUID,
+    home_tenant_id: UUID,
+    within: Rights | None,
 ) -> list[UUID]:
-    """Revoke the keys of these roles that a guest made in the tenant, and those that were made with them, and so on."""
-    rows = await connection.fetch(
-        """
+    """Revoke the keys that a guest made in the tenant, and those that were made with them, and so on; those stay that
+    may do no more than `within` allows (None: none stay).
+    """
+    made = await connection.fetch(
+        f"""
         WITH RECURSIVE made (id) AS (
             SELECT k.id FROM gateway.api_key k JOIN gateway.api_key h ON h.id = k.made_with
             WHERE k.tenant_id = $1 AND h.tenant_id = $2 AND h.user_id = $3
             UNION
             SELECT k.id FROM gateway.api_key k JOIN made m ON k.made_with = m.id WHERE k.tenant_id = $1
         )
-        UPDATE gateway.api_key SET revoked_at = now(), updated = now()
-        WHERE id IN (SELECT id FROM made) AND revoked_at IS NULL AND role = ANY ($4::text[]) RETURNING id
+        SELECT k.id, {role_in("k", "r")} AS given FROM gateway.api_key k LEFT JOIN gateway.role r ON r.id = k.role_id
+        WHERE k.id IN (SELECT id FROM made) AND k.revoked_at IS NULL FOR UPDATE OF k
         """,
-        guest.tenant_id,
-        guest.home_tenant_id,
-        guest.user_id,
-        [role.value for role in roles],
+        tenant_id,
+        home_tenant_id,
+        user_id,
     )
-    return [row["id"] for row in rows]
-
-
-def membership_of(row: asyncpg.Record) -> Membership:
-    """A membership of its row."""
-    return Membership(
-        tenant_id=row["tenant_id"],
-        user_id=row["user_id"],
-        home_tenant_id=row["home_tenant_id"],
-        role=Role(row["role"]),
+    ended = [
+        row["id"]
+        for row in made
+        if within is None or not within.may(rights_of(row["given"]).permissions)
+    ]
+    await connection.execute(
+        "UPDATE gateway.api_key SET revoked_at = now(), updated = now() WHERE id = ANY ($1::uuid[])",
+        ended,
     )
+    return ended
 
 
 def _key(row: asyncpg.Record) -> Key:
+    given = rights_of(row["given"])
     return Key(
         id=row["id"],
         tenant_id=row["tenant_id"],
         user_id=row["user_id"],
         name=row["name"],
-        role=Role(row["role"]),
+        role=BY_ID.get(given.id, Role.READ_ONLY),
+        custom=None if given.id in BY_ID else given,
+        ceiling=None if row["ceiling"] is None else rights_of(row["ceiling"]),
         expires_at=row["expires_at"],
-        memberships={UUID(tenant): Role(role) for tenant, role in row["memberships"].items()},
+        memberships={
+            UUID(tenant): Entry(UUID(id_), rights_of(role))
+            for tenant, (id_, role) in row["memberships"].items()
+        },
     )

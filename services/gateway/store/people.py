@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import asyncpg
+
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
-from services.gateway.keys import Role
-from services.gateway.store.base import Rows, tenant_not_found
+from services.gateway.roles import Rights, stored
+from services.gateway.store.base import WHILE_IT_STANDS, Rows, tenant_not_found
+from services.gateway.store.memberships import is_last_admin
+from services.gateway.store.roles import rights_of, role_in, role_not_found
 
 USER, SERVICE = "USER", "SERVICE"
 """The types of accounts, as Cloud's scripts know them."""
@@ -19,13 +23,18 @@ USER, SERVICE = "USER", "SERVICE"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """Somebody that a tenant has a name for; `deleted_at` is set of a service account that is gone."""
+    """Somebody that a tenant has a name for; `deleted_at` is set of a service account that is gone.
+
+    `ceiling` is the most that any of their keys may do; None where each key has its own role.
+    """
 
     id: UUID
     name: str
     account_type: str
     created: datetime
     deleted_at: datetime | None
+    email: str | None
+    ceiling: Rights | None
 
 
 class PeopleRows(Rows):
@@ -36,11 +45,36 @@ class PeopleRows(Rows):
     ) -> dict[UUID, Person]:
         """Those of these ids with a name in the tenant; without ids all, oldest first."""
         rows = await self._database.pool.fetch(
-            "SELECT id, name, account_type, created, deleted_at FROM gateway.person "
-            "WHERE tenant_id = $1 AND ($2::uuid[] IS NULL OR id = ANY ($2)) ORDER BY created, id LIMIT 10000",
+            "SELECT p.id, p.name, p.account_type, p.created, p.deleted_at, p.email, "
+            f"CASE WHEN p.role IS NOT NULL THEN {role_in('p', 'r')} END AS ceiling "
+            "FROM gateway.person p LEFT JOIN gateway.role r ON r.id = p.role_id "
+            "WHERE p.tenant_id = $1 AND ($2::uuid[] IS NULL OR p.id = ANY ($2)) ORDER BY p.created, p.id LIMIT 10000",
             tenant_id, None if ids is None else list(ids),
         )  # fmt: skip
-        return {row["id"]: Person(**row) for row in rows}
+        return {row["id"]: _person(row) for row in rows}
+
+    async def roles_of_keys(self, tenant_id: UUID) -> dict[UUID, list[Rights]]:
+        """The roles of the good keys of each user of the tenant."""
+        rows = await self._database.pool.fetch(
+            f"SELECT DISTINCT k.user_id, {role_in('k', 'r')} AS given FROM gateway.api_key k "
+            "LEFT JOIN gateway.role r ON r.id = k.role_id WHERE k.tenant_id = $1 AND k.revoked_at IS NULL "
+            "AND (k.expires_at IS NULL OR k.expires_at > now())",
+            tenant_id,
+        )  # fmt: skip
+        found: dict[UUID, list[Rights]] = {}
+        for row in rows:
+            found.setdefault(row["user_id"], []).append(rights_of(row["given"]))
+        return found
+
+    async def holder_of(self, tenant_id: UUID, key_id: UUID) -> tuple[UUID, str] | None:
+        """Whose key of the tenant it is, and the type of their account; None for an unknown key."""
+        row = await self._database.pool.fetchrow(
+            "SELECT k.user_id, coalesce(p.account_type, 'USER') AS account_type FROM gateway.api_key k "
+            "LEFT JOIN gateway.person p ON p.tenant_id = k.tenant_id AND p.id = k.user_id "
+            "WHERE k.tenant_id = $1 AND k.id = $2 AND k.revoked_at IS NULL",
+            tenant_id, key_id,
+        )  # fmt: skip
+        return None if row is None else (row["user_id"], row["account_type"])
 
     async def rename_person(self, tenant_id: UUID, user_id: UUID, name: str) -> bool:
         """Set the name of a user, in histories too; False for an unknown user."""
@@ -51,14 +85,17 @@ class PeopleRows(Rows):
         return found is not None
 
     async def create_service_account(
-        self, new_id: UUID, tenant_id: UUID, name: str
+        self, new_id: UUID, tenant_id: UUID, name: str, rights: Rights
     ) -> UUID | Refused:
-        """Refused(TENANT_NOT_FOUND) when the tenant is unknown."""
-        made = await self._database.pool.fetchval(
-            "INSERT INTO gateway.person (tenant_id, id, name, account_type) "
-            "SELECT t.id, $1, $3, $4 FROM gateway.tenant t WHERE t.id = $2 FOR KEY SHARE OF t RETURNING id",
-            new_id, tenant_id, name, SERVICE,
-        )  # fmt: skip
+        """Refused(TENANT_NOT_FOUND) when the tenant is unknown, ROLE_NOT_FOUND for a role that was just deleted."""
+        try:
+            made = await self._database.pool.fetchval(
+                "INSERT INTO gateway.person (tenant_id, id, name, account_type, role, role_id) "
+                f"SELECT t.id, $1, $3, $4, $5, $6 {WHILE_IT_STANDS} RETURNING id",
+                new_id, tenant_id, name, SERVICE, *stored(rights),
+            )  # fmt: skip
+        except asyncpg.ForeignKeyViolationError:
+            return role_not_found(rights.id)
         return new_id if made is not None else tenant_not_found(tenant_id)
 
     async def delete_service_account(
@@ -73,14 +110,11 @@ class PeopleRows(Rows):
             await connection.execute(
                 "SELECT FROM gateway.tenant WHERE id = $1 FOR NO KEY UPDATE", tenant_id
             )
-            good = "k.revoked_at IS NULL AND k.role = $3 AND (k.expires_at IS NULL OR k.expires_at > now())"
-            is_last = await connection.fetchval(
-                f"SELECT EXISTS (SELECT FROM gateway.api_key k WHERE k.tenant_id = $1 AND k.user_id = $2 AND {good}) "
-                f"AND NOT EXISTS (SELECT FROM gateway.api_key k WHERE k.tenant_id = $1 AND k.user_id <> $2 AND {good}) "
-                "AND EXISTS (SELECT FROM gateway.person WHERE tenant_id = $1 AND id = $2 AND account_type = 'SERVICE')",
-                tenant_id, user_id, Role.TENANT_ADMIN.value,
+            is_account = await connection.fetchval(
+                "SELECT true FROM gateway.person WHERE tenant_id = $1 AND id = $2 AND account_type = 'SERVICE'",
+                tenant_id, user_id,
             )  # fmt: skip
-            if is_last:
+            if is_account and await is_last_admin(connection, tenant_id, user_id):
                 return Refused(code=Code.LAST_ADMIN_KEY)
             deleted = await connection.fetchval(
                 "UPDATE gateway.person SET deleted_at = now(), updated = now() WHERE tenant_id = $1 AND id = $2 "
@@ -95,3 +129,8 @@ class PeopleRows(Rows):
                 tenant_id, user_id,
             )  # fmt: skip
         return True, [row["id"] for row in ended]
+
+
+def _person(row: asyncpg.Record) -> Person:
+    ceiling = row["ceiling"]
+    return Person(**{**row, "ceiling": None if ceiling is None else rights_of(ceiling)})

@@ -10,9 +10,8 @@ import asyncpg
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.departed import tables_of
-from services.gateway.keys import Role
 from services.gateway.store.base import Rows, tenant_not_found
-from services.gateway.store.keys import membership_of, revoke_made_by
+from services.gateway.store.keys import revoke_made_by
 
 PAUSED = "work_queue_paused"
 """The setting that tells whether the tenant's work queue is paused, as the old web UI reads it."""
@@ -137,16 +136,14 @@ class TenantRows(Rows):
             if deleted is None:
                 return None
             abroad = await connection.fetch(
-                "SELECT tenant_id, user_id, home_tenant_id, role FROM gateway.membership "
+                "SELECT tenant_id, user_id, home_tenant_id FROM gateway.membership "
                 "WHERE home_tenant_id = $1",
                 tenant_id,
             )
             ended = [
                 key_id
                 for row in abroad
-                for key_id in await revoke_made_by(
-                    connection, membership_of(row), roles=tuple(Role)
-                )
+                for key_id in await revoke_made_by(connection, **row, within=None)
             ]
             keys = await connection.fetch(
                 "DELETE FROM gateway.api_key WHERE tenant_id = $1 RETURNING id", tenant_id

@@ -68,7 +68,7 @@ class View:
             context.socket.cut(TOO_MANY, text)
             raise ConnectionRejectionError
         context.identity = identity
-        self._access.watch(context.socket, shown, identity.owner)
+        self._access.watch(context.socket, shown, identity)
         return _NOTHING_MORE
 
 

@@ -68,7 +68,7 @@ class Listening:
         try:
             cursor = cursor_of(after, name="after") if after else None
             known = await self.access.known(
-                wanted, identity.tenant_id, flow="flow_id", flow_run="flow_run_id"
+                wanted, identity, flow="flow_id", flow_run="flow_run_id"
             )
             stream = Stream(
                 identity.owner,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,7 +20,10 @@ import pytest
 from libs.runtime.ids import new_id
 from libs.schema import metadata
 from services.gateway.app import Gateway
-from services.gateway.keys import Guard, Key, Role, fingerprint
+from services.gateway.keys import Key, fingerprint
+from services.gateway.permissions import ALL, TABLES, needs
+from services.gateway.permissions import QUERIES as READS
+from services.gateway.roles import RIGHTS, Rights, Role, custom
 from tests.integration.gateway.every_field import (
     Asked,
     Objects,
@@ -41,7 +44,7 @@ MUTATIONS = sorted(SCHEMA.mutation_type.fields) if SCHEMA.mutation_type else []
 SUBSCRIPTIONS = sorted(SCHEMA.subscription_type.fields) if SCHEMA.subscription_type else []
 FOR_ADMINISTRATORS = {
     "auth_api_key", "api_token", "membership", "audit_log", "audit_log_aggregate", "audit_log_by_pk",
-    "system_health",
+    "system_health", "license_users", "membership_invitation",
 }  # fmt: skip
 FOR_THOSE_WHO_RUN = {"secret_value", "secretValue"}
 NOT_FOR_RUNS = {
@@ -51,12 +54,19 @@ NOT_FOR_RUNS = {
 """What a process with an agent's key has no business with: addresses with tokens in them, the names of all secrets."""
 LETS_OTHERS_IN = {"create_membership"}
 """Mutations that name another tenant by design: a membership is for its people."""
+LINKS = {
+    "membership_invitation_by_pk", "accept_membership_invitation", "acceptMembershipInvitation",
+    "delete_membership_invitation", "deleteMembershipInvitation",
+}  # fmt: skip
+"""Served to whoever has an invitation's link, of another tenant by design (test_invitations.py)."""
 SERVED_OTHERWISE = {
     # Where keys are off.
     "create_tenant",
     # The victim has none; test_people.py has.
     "delete_service_account",
     "refresh_token", "refreshToken",  # to a refresh token (test_tokens.py)
+    # To those of other tenants, or who may take it back (test_invitations.py).
+    "accept_membership_invitation", "delete_membership_invitation",
 }  # fmt: skip
 TAKEN_WHATEVER_THEY_ARE_ABOUT = {
     # of runs that are gone, from processes that outlived them (gateway/reference/runs.md): cheap, and no error to log
@@ -70,7 +80,7 @@ ABOUT_NOBODY = {
     "api",
     "reference_data",
     "authInfo",
-    "auth_role",
+    "permissions_info",
     "schedule_preview",
     "system_health",
 }
@@ -81,9 +91,8 @@ UUIDS = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 KEYS = re.compile(r"hw_[\w-]{43}")
 FORBIDDEN = {"message": "Unauthorized: permission error.", "code": "FORBIDDEN"}
 DELETED_LAST = (
-    "message", "service_account", "limit", "artifact", "membership", "agent_config", "agent", "key_value", "secret",
-    "schedule",
-    "flow_run", "flow_group", "flow", "project", "api", "tenant",
+    "custom_role", "message", "service_account", "limit", "artifact", "invitation", "membership", "agent_config",
+    "agent", "key_value", "secret", "schedule", "flow_run", "flow_group", "flow", "project", "api", "tenant",
 )  # fmt: skip
 
 
@@ -96,6 +105,8 @@ class Tenants:
     intruder: Gql
     strangers: dict[str, Gql]
     objects: Objects
+    caller: Callable[[frozenset[str]], Awaitable[Gql]]
+    """A key with a custom role of these permissions, of a tenant that has nothing else."""
 
     @property
     def ids(self) -> set[str]:
@@ -121,7 +132,15 @@ async def tenants(stack: Stack) -> AsyncIterator[Tenants]:
             key = await _make_key(gateway, tenant_id, role)
             return await client(authorization=f"Bearer {key}")
 
+        async def with_permissions(permissions: frozenset[str]) -> Gql:
+            role_id = gateway.ids()
+            await gateway._store.create_role(role_id, empty_id, str(role_id), sorted(permissions))
+            rights = custom(role_id, str(role_id), permissions)
+            key = await _make_key(gateway, empty_id, Role.READ_ONLY, rights=rights)
+            return await client(authorization=f"Bearer {key}")
+
         victim_id = await _make_tenant(gateway, "victim")
+        empty_id = await _make_tenant(gateway, "empty")
         intruder_id = await _make_tenant(gateway, "intruder")
         of_victim = {role.value: await holder(victim_id, role) for role in Role}
         revoked = await _make_key(gateway, victim_id, Role.TENANT_ADMIN, revoked=True)
@@ -146,6 +165,7 @@ async def tenants(stack: Stack) -> AsyncIterator[Tenants]:
             victim=of_victim,
             intruder=await holder(intruder_id, Role.TENANT_ADMIN),
             strangers=strangers,
+            caller=with_permissions,
             objects=await furnished(
                 stack,
                 of_victim["tenant_admin"],
@@ -163,7 +183,13 @@ async def _make_tenant(gateway: Gateway, slug: str) -> UUID:
 
 
 async def _make_key(
-    gateway: Gateway, tenant_id: UUID, role: Role, *, revoked: bool = False, expired: bool = False
+    gateway: Gateway,
+    tenant_id: UUID,
+    role: Role,
+    *,
+    rights: Rights | None = None,
+    revoked: bool = False,
+    expired: bool = False,
 ) -> str:
     """A key as the operator's bootstrap makes it; a revoked one was used before."""
     text = f"hw_{gateway.ids()}"
@@ -173,6 +199,7 @@ async def _make_key(
         user_id=gateway.ids(),
         name=f"{role} of {tenant_id}",
         role=role,
+        custom=rights,
         expires_at=gateway.clock() if expired else None,
     )
     await gateway._store.create_key(
@@ -282,15 +309,10 @@ async def test_a_stranger_is_turned_away_at_every_address(
 async def test_a_role_is_refused_every_mutation_that_is_not_for_it(
     stack: Stack, tenants: Tenants, role: Role
 ) -> None:
-    may_ask_for = {
-        Role.READ_ONLY: {Guard.LOG_IN},
-        Role.AGENT: {Guard.LOG_IN, Guard.RUN},
-        Role.USER: {Guard.LOG_IN, Guard.RUN, Guard.WRITE},
-    }[role]
     forbidden = [
         asked
         for asked in mutations(tenants.objects)
-        if asked.declared and asked.declared.guard not in may_ask_for
+        if asked.declared and not RIGHTS[role].may(asked.declared.needed)
     ]
     before = await rows_of(stack, tenants.victim_id)
 
@@ -326,6 +348,49 @@ async def test_a_role_reads_all_of_its_tenant_but_what_is_reserved(
     assert failed.keys() == reserved, failed
 
 
+async def test_what_a_field_needs_is_enough_for_it_and_less_is_not(
+    stack: Stack, tenants: Tenants
+) -> None:
+    """Each mutation and query, and each table, by a role of just what it needs, and by roles without one of that."""
+    asked = [
+        _with_ids_of_nothing(each)
+        for each in mutations(tenants.objects)
+        # Refused to every key, whatever it may.
+        if each.name not in ("create_tenant", "createTenant")
+    ]
+    needed = {each.name: each.declared.needed for each in asked if each.declared}
+    for name, table in ((n, t) for t in TABLES for n in (t, f"{t}_aggregate")):
+        if name in QUERIES:
+            asked.append(Asked(name=name, query=f"{{ {name} {{ __typename }} }}", variables={}))
+            needed[name] = needs(TABLES[table])
+    for each in queries(tenants.objects):
+        if each.name in READS:
+            asked.append(_with_ids_of_nothing(each))
+            needed[each.name] = READS[each.name]
+    roles = {frozenset(which) for which in needed.values()}
+    roles |= {ALL - {one} for which in needed.values() for one in which}
+    before = await rows_of(stack, tenants.victim_id)
+
+    answered: dict[tuple[str, frozenset[str]], dict[str, Any]] = {}
+    for role in sorted(roles, key=sorted):
+        caller = await tenants.caller(role)
+        mine = [
+            each
+            for each in asked
+            if needed[each.name] == role or (role >= ALL - needed[each.name] and role != ALL)
+        ]
+        answered |= {(name, role): answer for name, answer in (await answers(caller, mine)).items()}
+
+    wrong = {
+        (name, *sorted(needed[name])): answer
+        for (name, role), answer in answered.items()
+        if (refusal(answer) == FORBIDDEN) != (not needed[name] <= role)
+    }
+    assert wrong == {}
+    assert {name for name, _ in answered} == needed.keys()
+    assert await rows_of(stack, tenants.victim_id) == before
+
+
 async def test_every_query_has_something_of_the_victims_to_show(tenants: Tenants) -> None:
     answered = await answers(tenants.victim["tenant_admin"], queries(tenants.objects))
 
@@ -342,14 +407,19 @@ def _shows(answer: dict[str, Any], tenants: Tenants) -> bool:
 async def test_no_query_shows_another_tenants_rows(tenants: Tenants) -> None:
     answered = await answers(tenants.intruder, queries(tenants.objects))
 
-    assert [name for name, answer in answered.items() if _shows(answer, tenants)] == []
+    shown = {name for name, answer in answered.items() if _shows(answer, tenants)}
+    assert shown == {"membership_invitation_by_pk"}
 
 
 @pytest.mark.parametrize("naming_the_tenant", [True, False], ids=["tenant named", "ids alone"])
 async def test_no_mutation_reaches_another_tenant_nor_tells_whether_its_objects_exist(
     stack: Stack, tenants: Tenants, naming_the_tenant: bool
 ) -> None:
-    asked = [each for each in mutations(tenants.objects) if each.is_about_objects]
+    asked = [
+        each
+        for each in mutations(tenants.objects)
+        if each.is_about_objects and each.name not in LINKS
+    ]
     if not naming_the_tenant:
         asked = [_without_tenant(each) for each in asked if "tenant" not in each.name.lower()]
         asked = [each for each in asked if each.is_about_objects]
@@ -367,7 +437,7 @@ async def test_no_mutation_reaches_another_tenant_nor_tells_whether_its_objects_
     assert await rows_of(stack, tenants.victim_id) == before
     if naming_the_tenant:
         of_tenants = {
-            each.name: "UNAUTHENTICATED" if each.declared.guard is Guard.LOG_IN else "FORBIDDEN"
+            each.name: "FORBIDDEN" if each.declared.needed else "UNAUTHENTICATED"
             for each in asked
             if each.declared
             and "tenant" in json.dumps(each.variables).lower()
@@ -478,12 +548,7 @@ async def test_no_subscription_is_about_another_tenants_objects_nor_tells_whethe
 
 async def test_the_same_requests_are_served_to_those_who_may(tenants: Tenants) -> None:
     """Else all of the above might be refused for being nonsense. Last, since it changes and deletes."""
-    least = {
-        Guard.LOG_IN: Role.READ_ONLY,
-        Guard.RUN: Role.AGENT,
-        Guard.WRITE: Role.USER,
-        Guard.ADMIN: Role.TENANT_ADMIN,
-    }
+    least_first = (Role.READ_ONLY, Role.AGENT, Role.USER, Role.TENANT_ADMIN)
     first_of_its_names = {
         asked.declared.snake or asked.declared.camel: asked
         for asked in reversed(mutations(tenants.objects))
@@ -494,7 +559,8 @@ async def test_the_same_requests_are_served_to_those_who_may(tenants: Tenants) -
     refused = {}
     for asked in ordered:
         assert asked.declared
-        answer = (await tenants.victim[least[asked.declared.guard]].post(asked.body)).json()
+        least = next(role for role in least_first if RIGHTS[role].may(asked.declared.needed))
+        answer = (await tenants.victim[least].post(asked.body)).json()
         if "errors" in answer or '"success": false' in json.dumps(answer):
             refused[asked.name] = answer
 

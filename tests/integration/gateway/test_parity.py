@@ -37,13 +37,13 @@ from services.gateway.downloads.tables import Tables
 from services.gateway.graphql.dialect import REGISTRY
 from services.gateway.graphql.schema import build_schema
 from services.gateway.identity import Identity, OpenAuthenticator, Tenants
-from services.gateway.keys import Role
 from services.gateway.lease_checks import LeaseChecks
 from services.gateway.log_copies import LogCopies
 from services.gateway.off_loop import OffLoop
 from services.gateway.operations import Operations
 from services.gateway.reads import Reader, ReadPath
 from services.gateway.requests import Operation
+from services.gateway.roles import RIGHTS, Role
 from services.gateway.rows import Rows
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import Store
@@ -280,7 +280,9 @@ def operations_and_context(
     )
     context = Context(
         shared=shared,
-        identity=Identity(tenant_id=UUID(int=1), any_tenant=False, role=role, user_id=UUID(int=2)),
+        identity=Identity(
+            tenant_id=UUID(int=1), any_tenant=False, rights=RIGHTS[role], user_id=UUID(int=2)
+        ),
     )
     operations = Operations(
         schema,

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import pytest
 
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
-from services.gateway.keys import KEY_BYTES, Key, Role, fingerprint, make
 from services.gateway.names import ANYBODY
 from tests.support.callers import AsCaller, callers_of
 from tests.support.engines import Stack
 from tests.support.gql import Gql
 from tests.support.ledger import Flow, tenant_with_flow
-from tests.support.services import PEPPER, all_services
+from tests.support.offices import Office, an_office
+from tests.support.services import all_services
 
 CREATE_RUN = "mutation($i: create_flow_run_input!) { create_flow_run(input: $i) { id } }"
 CREATE_KEY = "mutation($i: create_api_key_input!) { create_api_key(input: $i) { id key } }"
@@ -37,32 +35,6 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
 async def as_caller(gateway: Gateway) -> AsyncIterator[AsCaller]:
     async with callers_of(gateway) as caller:
         yield caller
-
-
-@dataclass(frozen=True, slots=True)
-class Office:
-    """A tenant with a flow, and an administrator who has a name."""
-
-    flow: Flow
-    admin: Gql
-    admin_id: UUID
-    key_id: UUID
-    text: str
-
-
-async def an_office(gateway: Gateway, stack: Stack, as_caller: AsCaller, name: str) -> Office:
-    flow = await tenant_with_flow(stack.admin_pool)
-    text = make(new_id().bytes.ljust(KEY_BYTES, b"."))
-    key = Key(
-        id=new_id(),
-        tenant_id=flow.tenant_id,
-        user_id=new_id(),
-        name=name,
-        role=Role.TENANT_ADMIN,
-        expires_at=None,
-    )
-    await gateway._store.create_key(key, fingerprint(text, PEPPER.encode()), created_by=None)
-    return Office(flow, await as_caller(text), key.user_id, key.id, text)
 
 
 @pytest.fixture

@@ -89,6 +89,11 @@ async def furnished(
     membership = await make(
         "create_membership", user_id=str(guest_id), home_tenant_id=str(another_id)
     )
+    role = await make("create_custom_role", name=f"role {MARK}", permissions=["read:run"])
+    doomed_role = await make("create_custom_role", name=f"doomed {MARK}", permissions=["read:run"])
+    invitation = await make(
+        "create_membership_invitation", email="somebody@example.org", role_id=role
+    )
     await do("write_run_logs", logs=[{"flow_run_id": flow_run, "message": MARK}])
     for statement in _WITHOUT_A_MUTATION:
         await stack.admin_pool.execute(statement, new_id(), tenant_id, MARK)
@@ -99,6 +104,7 @@ async def furnished(
         found = (await admin(f"{{ {table}(limit: 1) {{ id }} }}"))[table]
         assert found, f"the victim needs a row of {table}: make one here"
         rows[table] = found[0]["id"]
+    rows["membership_invitation"] = invitation
     start = {"args": {"start_task_ids": f"{{{task},{other_task}}}"}}
     arguments = {
         "access_token": "asked",
@@ -110,10 +116,12 @@ async def furnished(
         "cron_clocks": [{"cron": "0 0 1 1 *"}],
         "data": {"at": "home"},
         "default_tenant_id": str(tenant_id),
+        "email": "asked@example.org",
         "flow_group_id": kept["flow_group_id"],
         "flow_id": kept["id"],
         "flow_run_id": flow_run,
         "home_tenant_id": str(another_id),
+        "invitation_id": invitation,
         "key": "asked",
         "key_id": doomed_key,
         "key_value_id": key_value,
@@ -124,7 +132,9 @@ async def furnished(
         "message_id": rows["message"],
         "name": "asked",
         "parameters": {},
+        "permissions": ["read:flow"],
         "project_id": project,
+        "role_id": role,
         "run_config": {"type": "UniversalRun"},
         "scheduled_start_time": _LATER,
         "scope": "USER",
@@ -166,6 +176,7 @@ async def furnished(
             "serialized_flow": compressed(a_flow("packed")),
             "version_group_id": None,
         },
+        "delete_custom_role": {"role_id": doomed_role},
         "delete_flow": {"flow_id": doomed["id"]},
         "delete_flow_concurrency_limit": {"limit_id": doomed_label},
         "delete_flow_group": {"flow_group_id": archived["flow_group_id"]},

@@ -57,6 +57,48 @@ ROWS: list[tuple[Code, dict[str, str], str]] = [
         "This is the last key of an administrator of the tenant. Make another one first, or revoke it on the machine"
         " itself (`python -m deploy.keys`).",
     ),
+    (
+        Code.LAST_ADMIN,
+        {},
+        "membership_id: this is the last administrator of the tenant, and stays one. Make somebody else one first.",
+    ),
+    (
+        Code.ROLE_NOT_FOUND,
+        {"role_id": RUN},
+        f"role_id: this tenant has no role {RUN}; auth_role {{ id name }} lists them.",
+    ),
+    (
+        Code.ROLE_NAME_TAKEN,
+        {"name": "watcher"},
+        "name: this tenant has a role 'watcher' already; choose another name.",
+    ),
+    (
+        Code.ROLE_IN_USE,
+        {"role_id": RUN},
+        f"role_id: a key, an account, a membership or an invitation has the role {RUN}; give them another one first.",
+    ),
+    (
+        Code.ROLE_TOO_FAR,
+        {"field": "role_id", "missing": "delete:flow"},
+        "Unauthorized: permission error: role_id: nobody gives, changes or takes away more than they hold, and you do"
+        " not hold delete:flow.",
+    ),
+    (
+        Code.ALREADY_INVITED,
+        {"email": "a@x.org", "tenant_id": RUN},
+        f'A user with email "a@x.org" has already been invited to tenant {RUN}.',
+    ),
+    (
+        Code.ALREADY_MEMBER,
+        {"email": "a@x.org", "tenant_id": RUN},
+        f'A user with email "a@x.org" already has a membership in tenant {RUN}.',
+    ),
+    (
+        Code.INVITATION_NOT_FOUND,
+        {"invitation_id": RUN},
+        f"invitation_id: there is no invitation {RUN}: it was accepted, declined or taken back, or it has run out. Ask"
+        " for another one.",
+    ),
     (Code.SECRET_NOT_FOUND, {}, "No value found for the requested key"),
     (Code.PROJECT_INVALID_ID, {}, "Invalid project ID"),
     (Code.PROJECT_NOT_FOUND, {}, "Invalid project."),

@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from services.gateway import keys
-from services.gateway.keys import Guard, Key, Role
+from services.gateway.keys import Key, Role
 from services.gateway.settings import GatewaySettings
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -68,27 +68,6 @@ def test_any_other_header_is_malformed_in_the_words_clients_know(header: str) ->
 )
 def test_a_key_ends_at_the_moment_it_says(expires_at: datetime | None, expired: bool) -> None:
     assert a_key(expires_at=expires_at).is_expired(NOW) is expired
-
-
-@pytest.mark.parametrize(
-    ("role", "guard", "allowed"),
-    [
-        (Role.TENANT_ADMIN, Guard.ADMIN, True),
-        (Role.TENANT_ADMIN, Guard.WRITE, True),
-        (Role.TENANT_ADMIN, Guard.RUN, True),
-        (Role.USER, Guard.ADMIN, False),
-        (Role.USER, Guard.WRITE, True),
-        (Role.USER, Guard.RUN, True),
-        (Role.READ_ONLY, Guard.ADMIN, False),
-        (Role.READ_ONLY, Guard.WRITE, False),
-        (Role.READ_ONLY, Guard.RUN, False),
-        (Role.AGENT, Guard.ADMIN, False),
-        (Role.AGENT, Guard.WRITE, False),
-        (Role.AGENT, Guard.RUN, True),
-    ],
-)
-def test_what_each_role_may_do(role: Role, guard: Guard, allowed: bool) -> None:
-    assert keys.may(role, guard) is allowed
 
 
 def settings(**given: object) -> GatewaySettings:

@@ -5,7 +5,8 @@ from uuid import UUID
 
 import pytest
 
-from services.gateway.keys import ALLOWED, Key, Role
+from services.gateway.keys import Entry, Key
+from services.gateway.roles import PERMISSIONS, RIGHTS, Role
 from services.gateway.tokens import (
     ACCESS_LASTS,
     NONCE_BYTES,
@@ -102,13 +103,13 @@ def test_a_member_may_do_there_what_both_roles_allow_and_no_more(
         name="k",
         role=at_home,
         expires_at=None,
-        memberships={ELSEWHERE: there},
+        memberships={ELSEWHERE: Entry(UUID(int=4), RIGHTS[there])},
     )
 
-    role = key.role_in(ELSEWHERE)
+    rights = key.rights_in(ELSEWHERE)
 
-    assert role is not None
-    for allowed in ALLOWED.values():
-        assert (role in allowed) == (at_home in allowed and there in allowed)
-    assert key.role_in(HOME) is at_home
-    assert key.role_in(UUID(int=99)) is None
+    assert rights is not None
+    assert rights.permissions == PERMISSIONS[at_home] & PERMISSIONS[there]
+    assert rights.unreadable >= RIGHTS[at_home].unreadable | RIGHTS[there].unreadable
+    assert key.rights_in(HOME) is RIGHTS[at_home]
+    assert key.rights_in(UUID(int=99)) is None

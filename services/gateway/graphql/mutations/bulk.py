@@ -133,7 +133,7 @@ async def _bulk(
                 table,
                 ids=given.ids,
                 where=where,
-                tenant_id=context.tenant_id,
+                identity=context.identity,
                 caller=context.caller or Caller(context.owner),
             )
         except SelectionError as error:

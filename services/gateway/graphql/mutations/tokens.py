@@ -13,7 +13,6 @@ from libs.contracts.errors import Code
 from services.gateway import compat, tokens
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
-from services.gateway.keys import Guard
 from services.gateway.tokens import Purpose, Token
 
 
@@ -49,25 +48,25 @@ class TokensCamel:
     refreshToken: str  # noqa: N815 - the wire's name
 
 
-@mutation("switch_tenant", camel=None, guard=Guard.LOG_IN)
+@mutation("switch_tenant", camel=None, audited=False)
 async def switch_tenant(context: Context, input: SwitchTenant) -> Tokens:
     """Tokens for a tenant that the caller belongs to."""
     return await _enter(context, input.tenant_id)
 
 
-@mutation(camel="switchTenant", guard=Guard.LOG_IN)
+@mutation(camel="switchTenant", audited=False)
 async def switch_tenant_camel(context: Context, input: SwitchTenant) -> TokensCamel:
     """Tokens for a tenant that the caller belongs to, for Core 0.8-0.9."""
     return _camel(await _enter(context, input.tenant_id))
 
 
-@mutation("refresh_token", camel=None, guard=Guard.LOG_IN)
+@mutation("refresh_token", camel=None, audited=False)
 async def refresh_token(context: Context, input: RefreshToken) -> Tokens:
     """Tokens that follow those that are shown, for the same tenant."""
     return _renew(context, input.access_token)
 
 
-@mutation(camel="refreshToken", guard=Guard.LOG_IN)
+@mutation(camel="refreshToken", audited=False)
 async def refresh_token_camel(context: Context, input: RefreshToken) -> TokensCamel:
     """Tokens that follow those that are shown, for Core 0.8-0.9."""
     return _camel(_renew(context, input.access_token))
@@ -81,7 +80,7 @@ async def _enter(context: Context, tenant_id: UUID) -> Tokens:
         raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
     # Whoever holds no key here came in where keys are off, and may choose any tenant there is.
     belongs = (
-        identity.key.role_in(tenant_id) is not None
+        identity.key.rights_in(tenant_id) is not None
         if identity.key
         else await context.shared.tenants.exists(tenant_id)
     )
