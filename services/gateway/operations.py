@@ -4,6 +4,8 @@ HTTP 200 whenever there is `data` (a resolver's error included); 400 for invalid
 clients distinguish their own mistakes from ours (reference/requests.md).
 """
 
+import asyncio
+from collections.abc import Hashable
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -77,6 +79,7 @@ class Operations:
         self._introspections: BoundedCache[tuple[str, str | None], Answer] = BoundedCache(
             count=_INTROSPECTIONS, size=_INTROSPECTIONS << 20
         )
+        self._preparing: dict[Hashable, asyncio.Future[None]] = {}
         self.under_way = Shares(
             "mutations", _MUTATIONS, of_tenant=384, of_key=256,
             patience=_PATIENCE, what="their mutations to be done",
@@ -120,6 +123,8 @@ class Operations:
             mutation, plan = await context.beside(recall, until_left=operation.only_reads)
         else:
             mutation, plan = self._recall(operation)
+        if mutation is None and plan is None and await self._waited_for_alike(operation, context):
+            mutation, plan = self._recall(operation)
         if mutation is not None:
             done = await self._run_plan(mutation, operation, context)
             if done is not None:
@@ -132,6 +137,16 @@ class Operations:
             if known is not None:
                 return known
         prepared = await self._prepared(operation, context)
+        return await self._run_prepared(prepared, mutation, operation, context)
+
+    async def _run_prepared(
+        self,
+        prepared: Prepared,
+        mutation: Found | None,
+        operation: Operation,
+        context: Context,
+    ) -> Answer:
+        """`mutation` is a plan that the request does not fit."""
         context.budget.spend_fields(prepared.parsed.weight.fields)
         if prepared.plan is not None:
             return await self._read(prepared.plan, operation, context, prepared.parsed)
@@ -170,7 +185,31 @@ class Operations:
         if self._preparation.is_quick(operation):
             return self._preparation.prepare(operation, context.budget)
         prepare = partial(self._preparation.prepare, operation, context.budget)
-        return await context.beside(prepare, until_left=operation.only_reads)
+        alike = self._alike(operation, context)
+        ended = asyncio.get_running_loop().create_future()
+        self._preparing.setdefault(alike, ended)
+        try:
+            return await context.beside(prepare, until_left=operation.only_reads)
+        finally:
+            if self._preparing.get(alike) is ended:
+                del self._preparing[alike]
+            ended.set_result(None)
+
+    async def _waited_for_alike(self, operation: Operation, context: Context) -> bool:
+        """Wait while a document that differs in its literals alone is prepared; whether there was one.
+
+        Many tasks of a flow that starts ask the same at once. Without this each would be parsed, validated and compiled
+        for itself, one after the other.
+        """
+        ended = self._preparing.get(self._alike(operation, context))
+        if ended is None:
+            return False
+        await asyncio.shield(ended)
+        return True
+
+    def _alike(self, operation: Operation, context: Context) -> Hashable:
+        """Equal for documents that one plan answers. Of one key only: no key waits until it is another's turn."""
+        return context.owner, lift(operation.query).skeleton, operation.name
 
     def _admitted(self, operation: Operation) -> Operation:
         query, variables = odd_text.admitted(

@@ -1,5 +1,6 @@
 """The compiled path of a mutation answers what graphql-core answers, whatever the document looks like."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,6 +30,7 @@ from libs.contracts import runs, streams
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Database
+from libs.runtime.ids import new_id
 from services.gateway.budget import Budget
 from services.gateway.context import Context, Shared
 from services.gateway.downloads.lines import Lines
@@ -41,6 +43,7 @@ from services.gateway.lease_checks import LeaseChecks
 from services.gateway.log_copies import LogCopies
 from services.gateway.off_loop import OffLoop
 from services.gateway.operations import Operations
+from services.gateway.preparation import Prepared
 from services.gateway.reads import Reader, ReadPath
 from services.gateway.requests import Operation
 from services.gateway.roles import RIGHTS, Role
@@ -162,7 +165,7 @@ class Echo:
         self.client = self
         self.js = self
 
-    async def call(self, rpc: Any, request: Any) -> Any:
+    async def call(self, rpc: Any, request: Any, **_options: Any) -> Any:
         self.asked.append(request.model_dump_json())
         if rpc is runs.CANCEL_FLOW_RUN:
             if str(request.flow_run_id).startswith("ffffffff"):
@@ -311,6 +314,59 @@ async def test_both_ways_answer_the_same_and_ask_the_same(
     assert first.status == again.status == expected.status
     assert _comparable(first.body) == _comparable(again.body) == _comparable(expected.body)
     assert fast_echo.asked == slow_echo.asked * 2
+
+
+async def test_requests_that_come_together_and_differ_in_literals_are_compiled_once_for_each_key(
+    stack: Stack, reader: Reader, silence: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    operations, context, echo = operations_and_context(stack, reader, compile_mutations=True)
+    other = replace(context, identity=replace(context.identity, tenant_id=UUID(int=9)))
+    prepared = list[str]()
+    prepare = operations._preparation.prepare
+
+    def noted(operation: Operation, budget: Budget) -> Prepared:
+        prepared.append(operation.query)
+        return prepare(operation, budget)
+
+    monkeypatch.setattr(operations._preparation, "prepare", noted)
+
+    answers = await asyncio.gather(
+        *(
+            operations.run(
+                Operation(
+                    query="mutation { get_or_create_task_run_info(input: { flow_run_id:"
+                    f' "{new_id()}", task_id: "{OTHER}", map_index: -1 }}) {{ id }} }}',
+                    variables=None,
+                    name=None,
+                ),
+                asking,
+            )
+            for asking in (context, other)
+            for _ in range(20)
+        )
+    )
+
+    assert len(prepared) == 2
+    assert len(echo.asked) == len(answers) == 40
+    assert not [answer.body for answer in answers if b"errors" in answer.body]
+    assert operations._preparing == {}
+
+
+async def test_a_wrong_document_is_refused_for_each_who_sends_it_at_once(
+    stack: Stack, reader: Reader
+) -> None:
+    operations, context, _ = operations_and_context(stack, reader, compile_mutations=True)
+    wrong = [f'{{ flow(where: {{ nothing: {{ _eq: "{n}" }} }}) {{ id }} }}' for n in range(5)]
+
+    answers = await asyncio.gather(
+        *(
+            operations.run(Operation(query=each, variables=None, name=None), context)
+            for each in wrong
+        )
+    )
+
+    assert [answer.status for answer in answers] == [400] * 5
+    assert operations._preparing == {}
 
 
 Way = tuple[Operations, Context, Echo]
