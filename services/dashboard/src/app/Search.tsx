@@ -2,7 +2,7 @@ import { Button, Modal, TextInput } from "@mantine/core";
 import { useDebouncedValue, useDisclosure, useHotkeys } from "@mantine/hooks";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 
 import { request } from "../api/client";
 import { graphql } from "../api/generated";
@@ -111,12 +111,22 @@ export function Search({ slug }: { slug: string }) {
     enabled: opened && asked.length > 1,
     placeholderData: (previous) => previous,
   });
+  // What stands in the list belongs to what stands in the box; of a text that is still typed it does not.
+  const isCurrent = asked === text.trim() && (asked.length < 2 || (!found.isPending && !found.isPlaceholderData));
+  const [isEntered, setIsEntered] = useState(false);
   const results = [...(asked.length > 1 ? (found.data ?? []) : []), ...pagesOf(text.trim(), slug)];
   const go = (to: string) => {
     close();
     setText("");
     void navigate({ to });
   };
+  // Who pressed Enter before the answer came goes to what it finds.
+  useEffect(() => {
+    if (!isEntered || !isCurrent) return;
+    setIsEntered(false);
+    const to = results[chosen]?.to;
+    if (to !== undefined) go(to);
+  });
   return (
     <>
       <Button variant="default" size="xs" justify="space-between" rightSection={<kbd>Ctrl K</kbd>} onClick={open}>
@@ -130,11 +140,12 @@ export function Search({ slug }: { slug: string }) {
           onChange={(event) => {
             setText(event.currentTarget.value);
             setChosen(0);
+            setIsEntered(false);
           }}
           onKeyDown={(event) => {
             if (event.key === "ArrowDown") setChosen((at) => Math.min(at + 1, results.length - 1));
             else if (event.key === "ArrowUp") setChosen((at) => Math.max(at - 1, 0));
-            else if (event.key === "Enter" && results[chosen]) go(results[chosen].to);
+            else if (event.key === "Enter") setIsEntered(true);
             else return;
             event.preventDefault();
           }}

@@ -1,5 +1,5 @@
 import { Modal } from "@mantine/core";
-import { useEffect, useRef, useState } from "react";
+import { useLayoutEffect, useRef, useState } from "react";
 
 import { pressed, type Binding, type Pressed } from "../lib/keys";
 
@@ -33,7 +33,8 @@ document.addEventListener("keydown", onKey);
 export function useKey(keys: string, name: string, run: () => void, { group = "This page", isOn = true } = {}): void {
   const latest = useRef(run);
   latest.current = run;
-  useEffect(() => {
+  // Before the page is seen: who sees it may press a key at once, and later effects wait on a busy machine.
+  useLayoutEffect(() => {
     if (!isOn) return;
     const binding = { keys, name, group, run: () => latest.current() };
     bound.push(binding);

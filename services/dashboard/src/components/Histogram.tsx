@@ -47,7 +47,7 @@ export function Histogram({ window, where, choose }: Props) {
     box.current?.querySelectorAll<HTMLElement>("button")[next]?.focus();
   };
   return (
-    <figure className="histogram" aria-label={`Runs by ${window.by} in which they were due`}>
+    <figure className="histogram" aria-label={`Runs by ${window.by} in which they were due`} aria-busy={query.isLoading}>
       <div className="scale small quiet" aria-hidden>
         <span>{most.toLocaleString("en")}</span>
         <span>0</span>

@@ -1,7 +1,7 @@
 import { Button, Chip, Group, Menu, Select, TextInput } from "@mantine/core";
 import { useDebouncedCallback } from "@mantine/hooks";
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useState } from "react";
+import { useEffect, useRef, useState } from "react";
 
 import { graphql } from "../api/generated";
 import { useLive } from "../app/live";
@@ -26,41 +26,17 @@ export function Filters({ filters, tenant }: { filters: RunFilters; tenant: stri
   const navigate = useNavigate({ from: "/$slug/runs" });
   const { zone } = usePreferences();
   const projects = useLive(PROJECTS, {});
-  const [q, setQ] = useState(filters.q ?? "");
-  const [label, setLabel] = useState(filters.label ?? "");
-  useEffect(() => setQ(filters.q ?? ""), [filters.q]);
-  useEffect(() => setLabel(filters.label ?? ""), [filters.label]);
   const set = (changed: Partial<Record<keyof RunFilters, unknown>>, replace = false) => {
     const next = Object.fromEntries(
       Object.entries({ ...filters, ...changed }).filter(([, value]) => value !== undefined && value !== null && value !== ""),
     );
     void navigate({ search: next as RunFilters, replace });
   };
-  // Half a word is no place to go back to.
-  const setSoon = useDebouncedCallback((changed: Partial<RunFilters>) => set(changed, true), 300);
   return (
     <div className="card" style={{ marginBottom: 12 }} role="search" aria-label="Filter the runs">
       <div className="row">
-        <TextInput
-          aria-label="Name or id"
-          placeholder="Name of a run or flow, or an id"
-          value={q}
-          style={{ flex: "2 1 220px" }}
-          onChange={(event) => {
-            setQ(event.currentTarget.value);
-            setSoon({ q: event.currentTarget.value.trim() });
-          }}
-        />
-        <TextInput
-          aria-label="Label"
-          placeholder="Label"
-          value={label}
-          style={{ flex: "1 1 100px" }}
-          onChange={(event) => {
-            setLabel(event.currentTarget.value);
-            setSoon({ label: event.currentTarget.value.trim() });
-          }}
-        />
+        <Typed label="Name or id" placeholder="Name of a run or flow, or an id" flex="2 1 220px" value={filters.q ?? ""} change={(q) => set({ q }, true)} />
+        <Typed label="Label" placeholder="Label" flex="1 1 100px" value={filters.label ?? ""} change={(label) => set({ label }, true)} />
         <Select
           aria-label="Project"
           placeholder="All projects"
@@ -113,6 +89,39 @@ export function Filters({ filters, tenant }: { filters: RunFilters; tenant: stri
         )}
       </div>
     </div>
+  );
+}
+
+type TypedProps = { label: string; placeholder: string; flex: string; value: string; change: (text: string) => void };
+
+/**
+ * A field whose text goes into the address a moment after the last letter: half a word is no place to go back to. What
+ * comes back from there is not put over what was typed meanwhile; what others put there, as Back does, is taken over.
+ */
+function Typed({ label, placeholder, flex, value, change }: TypedProps) {
+  const [text, setText] = useState(value);
+  const underWay = useRef<string[]>([]);
+  useEffect(() => {
+    const at = underWay.current.lastIndexOf(value);
+    if (at < 0) setText(value);
+    underWay.current = underWay.current.slice(at + 1);
+  }, [value]);
+  const changeSoon = useDebouncedCallback((next: string) => {
+    if (next === value) return;
+    underWay.current.push(next);
+    change(next);
+  }, 300);
+  return (
+    <TextInput
+      aria-label={label}
+      placeholder={placeholder}
+      value={text}
+      style={{ flex }}
+      onChange={(event) => {
+        setText(event.currentTarget.value);
+        changeSoon(event.currentTarget.value.trim());
+      }}
+    />
   );
 }
 

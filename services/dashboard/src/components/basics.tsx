@@ -1,6 +1,6 @@
 import { Button, Skeleton, Tooltip } from "@mantine/core";
 import { useClipboard } from "@mantine/hooks";
-import { useEffect, useRef, type ReactNode } from "react";
+import { useEffect, useLayoutEffect, useRef, type ReactNode } from "react";
 
 import { ApiError, type Kind } from "../api/client";
 import { usePreferences } from "../app/preferences";
@@ -22,7 +22,8 @@ export function Page({
   useEffect(() => {
     document.title = `${title} · Headwater`;
   }, [title]);
-  useEffect(() => heading.current?.focus({ preventScroll: true }), []);
+  // Before the page is seen: a moment later the focus may be where somebody has put it.
+  useLayoutEffect(() => heading.current?.focus({ preventScroll: true }), []);
   return (
     <>
       <div className="head">

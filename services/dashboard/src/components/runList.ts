@@ -4,8 +4,8 @@ import { useEffect, useMemo, useRef, useState } from "react";
 import { request } from "../api/client";
 import { graphql } from "../api/generated";
 import type { Flow_Run_Bool_Exp, RunsQuery } from "../api/generated/graphql";
-import { live, queries } from "../app/live";
-import type { Interest } from "../lib/events";
+import { live, queries, useNews } from "../app/live";
+import { concerns, type Interest } from "../lib/events";
 import { listedOf, type RunFilters } from "../lib/filters";
 import { afterInTime, uniqueRows } from "../lib/pages";
 
@@ -75,7 +75,7 @@ export function useRunList(filters: RunFilters, tenant: string) {
   });
   const rows = useMemo(() => uniqueRows((query.data?.pages ?? []).map((page) => page.flow_run)), [query.data]);
   const shown = useRef<readonly RunRow[]>([]);
-  const fresh = useNews(filters, from, rows, shown, listKey, query.isSuccess);
+  const fresh = useFresh(filters, from, rows, shown, listKey, query.isSuccess);
   return {
     query,
     rows,
@@ -97,7 +97,7 @@ export function useRunList(filters: RunFilters, tenant: string) {
 }
 
 /** Keep the rows that are seen up to date, and count those that are not in the list yet. */
-function useNews(
+function useFresh(
   filters: RunFilters,
   from: number,
   rows: readonly RunRow[],
@@ -123,6 +123,17 @@ function useNews(
     initialData: { changed: [], fresh: [] },
     refetchInterval: () => (live.link === "fresh" ? 60_000 : 10_000),
   });
+  // What happens while the list is read may not be in it, and nobody else would look for it for a minute.
+  const wasMissed = useRef(false);
+  useNews((heard) => {
+    if (!enabled && (heard === "all" || heard.hints.some((hint) => concerns(RUNS_CHANGE, hint)))) wasMissed.current = true;
+  });
+  const { refetch } = news;
+  useEffect(() => {
+    if (!enabled || !wasMissed.current) return;
+    wasMissed.current = false;
+    void refetch();
+  }, [enabled, refetch]);
   useEffect(() => {
     const changed = new Map(news.data.changed.map((row) => [row.id, row] as const));
     if (changed.size === 0) return;

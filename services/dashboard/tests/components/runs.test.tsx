@@ -1,6 +1,8 @@
-import { screen, waitFor, within } from "@testing-library/react";
+import { fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 
+import { live } from "../../src/app/live";
+import type { News } from "../../src/app/stream";
 import { filtersFrom } from "../../src/lib/filters";
 import { Runs } from "../../src/pages/Runs";
 import { Refusal, type Answers } from "../support/gateway";
@@ -113,6 +115,29 @@ describe("the list of runs", () => {
   });
 });
 
+/** The stream tells of something. */
+function tell(news: News): void {
+  for (const listener of (live as unknown as { newsListeners: Set<(news: News) => void> }).newsListeners) listener(news);
+}
+
+describe("the list of runs, while it is read,", () => {
+  it("hears of a run that is made meanwhile, and counts it", async () => {
+    let answer: (rows: object) => void = () => undefined;
+    const asked = new Promise<object>((resolve) => (answer = resolve));
+    const { gateway } = await opened({ Runs: () => asked, RunsNews: { changed: [], fresh: [{ id: run(2).id }] } });
+    await waitFor(() => expect(gateway.of("Runs")).toHaveLength(1));
+    tell({ hints: [{ kind: "flow_run", id: run(2).id }] });
+    answer({ flow_run: [run(1)] });
+    expect(await screen.findByRole("button", { name: "1 new" })).toBeTruthy();
+  });
+
+  it("asks for nothing more when nothing happened", async () => {
+    const { gateway } = await opened({ Runs: { flow_run: [run(1)] } });
+    await rows();
+    expect(gateway.of("RunsNews")).toHaveLength(0);
+  });
+});
+
 describe("filters", () => {
   it("of an address are what is asked and what is shown as chosen", async () => {
     const { gateway } = await opened({ Runs: { flow_run: [run(1)] } }, { at: "/runs?is=%5B%22failed%22%5D&label=gpu&q=ord" });
@@ -137,6 +162,27 @@ describe("filters", () => {
     history.back();
     await waitFor(() => expect((screen.getByLabelText("Failed") as HTMLInputElement).checked).toBe(false));
     expect((screen.getByLabelText("Name or id") as HTMLInputElement).value).toBe("");
+  });
+
+  it("keep what is typed on while the address takes over what was typed before", async () => {
+    const { user, history } = await opened({ Runs: { flow_run: [run(1)] } });
+    await rows();
+    const box = screen.getByLabelText<HTMLInputElement>("Name or id");
+    await user.type(box, "orders of");
+    // The address is a step behind: it has the words, and gets the rest.
+    await waitFor(() => expect(history.location.search).toContain("orders"));
+    await user.type(box, " today");
+    await waitFor(() => expect(history.location.search).toContain("today"));
+    expect(box.value).toBe("orders of today");
+  });
+
+  it("that are typed one right after the other are both taken", async () => {
+    const { history } = await opened({ Runs: { flow_run: [run(1)] } });
+    await rows();
+    fireEvent.change(screen.getByLabelText("Name or id"), { target: { value: "orders" } });
+    fireEvent.change(screen.getByLabelText("Label"), { target: { value: "gpu" } });
+    await waitFor(() => expect(history.location.search).toContain("gpu"));
+    await waitFor(() => expect(history.location.search).toContain("orders"));
   });
 
   it("without any state chosen ask for every state", async () => {
