@@ -5,6 +5,7 @@ export default defineConfig({
   // Relative addresses: the gateway may be reached under any path behind a proxy. It sets <base> in index.html.
   base: "./",
   plugins: [react()],
+  resolve: { alias: { "d3-color": new URL("src/lib/noColours.ts", import.meta.url).pathname } },
   build: {
     rollupOptions: { input: ["index.html", "editor.html"] },
     assetsInlineLimit: 0,

@@ -7,24 +7,59 @@ import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import { request } from "../api/client";
 import { graphql } from "../api/generated";
 import type { Edge, Place } from "../lib/layers";
+import { allRows } from "../lib/pages";
 import { Empty, Loaded } from "./basics";
 import { NODE_TYPES, nodeAt, type TaskData } from "./GraphTask";
 import { WideGraph } from "./WideGraph";
 
-const TASKS = graphql(`
+const GRAPH = graphql(`
   query GraphOf($flow: uuid!) {
-    task(where: { flow_id: { _eq: $flow } }, limit: 10000) {
-      id
-      name
-      slug
-      mapped
+    task(where: { flow_id: { _eq: $flow } }, order_by: [{ id: asc }], limit: 10000) {
+      ...TaskOfGraph
     }
-    edge(where: { flow_id: { _eq: $flow } }, limit: 10000) {
-      upstream_task_id
-      downstream_task_id
+    edge(where: { flow_id: { _eq: $flow } }, order_by: [{ id: asc }], limit: 10000) {
+      ...EdgeOfGraph
+    }
+  }
+  fragment TaskOfGraph on task {
+    id
+    name
+    slug
+    mapped
+  }
+  fragment EdgeOfGraph on edge {
+    id
+    upstream_task_id
+    downstream_task_id
+  }
+`);
+const MORE_TASKS = graphql(`
+  query MoreTasksOfGraph($flow: uuid!, $after: uuid!) {
+    task(where: { flow_id: { _eq: $flow }, id: { _gt: $after } }, order_by: [{ id: asc }], limit: 10000) {
+      ...TaskOfGraph
     }
   }
 `);
+const MORE_EDGES = graphql(`
+  query MoreEdgesOfGraph($flow: uuid!, $after: uuid!) {
+    edge(where: { flow_id: { _eq: $flow }, id: { _gt: $after } }, order_by: [{ id: asc }], limit: 10000) {
+      ...EdgeOfGraph
+    }
+  }
+`);
+/** The gateway answers no longer list: the rest comes page by page, up to `MOST` of each. */
+const PAGE = 10_000;
+const MOST = 100_000;
+
+/** The tasks of a flow and what each waits for, all of them as far as anybody could look at. */
+async function graphOf(flow: string, signal: AbortSignal) {
+  const { task, edge } = await request(GRAPH, { flow }, signal);
+  const [tasks, edges] = await Promise.all([
+    allRows(task, { size: PAGE, most: MOST, next: async (after) => (await request(MORE_TASKS, { flow, after }, signal)).task }),
+    allRows(edge, { size: PAGE, most: MOST, next: async (after) => (await request(MORE_EDGES, { flow, after }, signal)).edge }),
+  ]);
+  return { task: tasks.rows, edge: edges.rows, isCut: tasks.isCut || edges.isCut };
+}
 
 /** A graph with more tasks shows the part that is looked at; the library would take seconds for all of them. */
 const WIDE = 300;
@@ -43,7 +78,7 @@ const NO_RUNS: readonly Run[] = [];
 export function Graph({ slug, flowId, runs = NO_RUNS, chosen }: Props) {
   const query = useQuery({
     queryKey: ["graph", flowId],
-    queryFn: ({ signal }) => request(TASKS, { flow: flowId }, signal),
+    queryFn: ({ signal }) => graphOf(flowId, signal),
     staleTime: Infinity,
   });
   const edges = useMemo<Edge[]>(
@@ -68,32 +103,37 @@ export function Graph({ slug, flowId, runs = NO_RUNS, chosen }: Props) {
   }, [isHere]);
   return (
     <Loaded query={query}>
-      {(data) =>
-        data.task.length === 0 ? (
-          <Empty title="This flow has no tasks." />
-        ) : (
-          <div ref={box} style={{ height: "min(70vh, 760px)" }} role="group" aria-label="Graph of the tasks; the table of tasks says the same">
-            {places === null && (
-              <div role="status" aria-busy="true" aria-label="Laying out the graph" style={{ height: "100%" }}>
-                <Skeleton height="100%" radius="md" animate={false} />
-              </div>
-            )}
-            {places && places.length > WIDE && (
-              <WideGraph
-                places={places}
-                edges={edges}
-                dataOf={dataOf}
-                colorMode={colorMode}
-                size={{ width: box.current?.clientWidth ?? 900, height: box.current?.clientHeight ?? 600 }}
-              />
-            )}
-            {places && places.length <= WIDE && <Whole places={places} edges={edges} dataOf={dataOf} colorMode={colorMode} chosen={isHere ? chosen : undefined} />}
-          </div>
-        )
-      }
+      {({ task, edge, isCut }) => {
+        if (task.length === 0) return <Empty title="This flow has no tasks." />;
+        const size = `${counted(task.length, "task")} and ${counted(edge.length, "dependency", "dependencies")}`;
+        return (
+          <>
+            {isCut && <p className="note warns">This flow is larger than a graph can show. Drawn are its first {size}.</p>}
+            <div ref={box} style={{ height: "min(70vh, 760px)" }} role="group" aria-label={`Graph of ${size}; the table of tasks says the same`}>
+              {places === null && (
+                <div role="status" aria-busy="true" aria-label="Laying out the graph" style={{ height: "100%" }}>
+                  <Skeleton height="100%" radius="md" animate={false} />
+                </div>
+              )}
+              {places && places.length > WIDE && (
+                <WideGraph
+                  places={places}
+                  edges={edges}
+                  dataOf={dataOf}
+                  colorMode={colorMode}
+                  size={{ width: box.current?.clientWidth ?? 900, height: box.current?.clientHeight ?? 600 }}
+                />
+              )}
+              {places && places.length <= WIDE && <Whole places={places} edges={edges} dataOf={dataOf} colorMode={colorMode} chosen={isHere ? chosen : undefined} />}
+            </div>
+          </>
+        );
+      }}
     </Loaded>
   );
 }
+
+const counted = (count: number, one: string, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 
 type WholeProps = { places: readonly Place[]; edges: readonly Edge[]; dataOf: (id: string) => TaskData; colorMode: "light" | "dark"; chosen: string | undefined };
 
