@@ -6,6 +6,7 @@ import { setNonce } from "get-nonce";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 
+import { dropFrame } from "./app/frame";
 import { queries } from "./app/live";
 import { PreferencesProvider } from "./app/preferences";
 import { keepPartsWhole } from "./app/reload";
@@ -32,6 +33,7 @@ const nonce = document.querySelector<HTMLMetaElement>('meta[name="style-nonce"]'
 setNonce(nonce);
 
 keepPartsWhole();
+dropFrame(root);
 
 // Both are on their way while the frame is made: who looks, and the code of the page that is looked at.
 askWho(queries);

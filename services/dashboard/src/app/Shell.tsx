@@ -34,7 +34,13 @@ export function Shell() {
   const session = useSession();
   const navigate = useNavigate();
   useEvents(tenant?.id ?? null);
-  if (!tenant) return <p className="empty">There is no tenant that this key may see.</p>;
+  if (!tenant) {
+    return (
+      <main id="main">
+        <p className="empty">There is no tenant that this key may see.</p>
+      </main>
+    );
+  }
   return (
     <>
       <a className="skip" href="#main">

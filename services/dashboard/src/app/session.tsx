@@ -64,7 +64,13 @@ export function SessionProvider({ children }: { children: ReactNode }) {
   if (session.error instanceof ApiError && session.error.kind === "unauthenticated") {
     return <LogIn onDone={() => void session.refetch()} />;
   }
-  if (session.error) return <Problem error={session.error} again={() => void session.refetch()} />;
+  if (session.error) {
+    return (
+      <main id="main">
+        <Problem error={session.error} again={() => void session.refetch()} />
+      </main>
+    );
+  }
   if (!session.data) return <Opening isAway={session.failureCount > 0} />;
   const { api, auth_info, tenant } = session.data;
   const role = auth_info.role;
