@@ -7,9 +7,10 @@ import { nameOf } from "../lib/gantt";
 import { familyOf, FAMILY_NAMES, isFinished, type Family } from "../lib/states";
 import { took } from "../lib/time";
 import { Took, When } from "./basics";
-import { MappedChildren } from "./MappedChildren";
+import { ChildrenWindow } from "./ChildrenWindow";
 import { WhyWaiting } from "./runs";
 import { Shape, State } from "./State";
+import { TableFrame } from "./Table";
 import { VirtualBody, type RowProps } from "./VirtualBody";
 
 type Run = {
@@ -25,6 +26,8 @@ type Run = {
   task: { name: string | null; slug: string; mapped: boolean } | null;
 };
 
+const HEADS = [{ name: "Task" }, { name: "State" }, { name: "Started" }, { name: "Took", as: "num" }, { name: "Message" }] as const;
+
 type Mapped = { task_id: string; children: number; state_counts: unknown };
 
 /** The tasks of a run; a mapped one is one row with its counts, and opens to its children. */
@@ -34,43 +37,30 @@ export function TaskTable({ slug, flowRunId, runs, mapped }: { slug: string; flo
   // What is open below a row is a row of its own, as wide as the table.
   const rows = runs.flatMap((run) => [{ run, isOpen: false }, ...(opened === run.id ? [{ run, isOpen: true }] : [])]);
   return (
-    <div className="scroll">
-      <table className="table" aria-rowcount={rows.length + 1}>
-        <thead>
-          <tr>
-            <th scope="col">Task</th>
-            <th scope="col">State</th>
-            <th scope="col">Started</th>
-            <th scope="col" className="num">
-              Took
-            </th>
-            <th scope="col">Message</th>
-          </tr>
-        </thead>
-        <VirtualBody rows={rows} keyOf={({ run, isOpen }) => (isOpen ? `children of ${run.id}` : run.id)} estimate={34} columns={5}>
-          {({ run, isOpen }, row) =>
-            isOpen ? (
-              <tr key={`children of ${run.id}`} {...row}>
-                <td colSpan={5}>
-                  <MappedChildren slug={slug} flowRunId={flowRunId} taskId={run.task_id ?? ""} task={run.task} count={mappedOf(run)?.children ?? 0} />
-                </td>
-              </tr>
-            ) : (
-              <Row key={run.id} slug={slug} run={run} row={row}>
-                {(run.state === "Mapped" || run.task?.mapped) && (
-                  <>
-                    <Counts of={mappedOf(run)} />
-                    <Button size="compact-xs" variant="subtle" onClick={() => setOpened(opened === run.id ? null : run.id)} aria-expanded={opened === run.id}>
-                      {opened === run.id ? "Close" : "Children"}
-                    </Button>
-                  </>
-                )}
-              </Row>
-            )
-          }
-        </VirtualBody>
-      </table>
-    </div>
+    <TableFrame heads={HEADS} rowCount={rows.length + 1}>
+      <VirtualBody rows={rows} keyOf={({ run, isOpen }) => (isOpen ? `children of ${run.id}` : run.id)} estimate={34} columns={HEADS.length}>
+        {({ run, isOpen }, row) =>
+          isOpen ? (
+            <tr key={`children of ${run.id}`} {...row}>
+              <td colSpan={HEADS.length}>
+                <ChildrenWindow slug={slug} flowRunId={flowRunId} taskId={run.task_id ?? ""} task={run.task} count={mappedOf(run)?.children ?? 0} />
+              </td>
+            </tr>
+          ) : (
+            <Row key={run.id} slug={slug} run={run} row={row}>
+              {(run.state === "Mapped" || run.task?.mapped) && (
+                <>
+                  <Counts of={mappedOf(run)} />
+                  <Button size="compact-xs" variant="subtle" onClick={() => setOpened(opened === run.id ? null : run.id)} aria-expanded={opened === run.id}>
+                    {opened === run.id ? "Close" : "Children"}
+                  </Button>
+                </>
+              )}
+            </Row>
+          )
+        }
+      </VirtualBody>
+    </TableFrame>
   );
 }
 

@@ -6,6 +6,7 @@ import { graphql } from "../api/generated";
 import { useLive } from "../app/live";
 import { Command, Empty, Loaded, Page, When } from "../components/basics";
 import { LastRuns } from "../components/runs";
+import { TableFrame } from "../components/Table";
 import { VirtualBody } from "../components/VirtualBody";
 import { scheduleText } from "../lib/schedules";
 
@@ -54,6 +55,7 @@ const FLOWS = graphql(`
   }
 `);
 
+const HEADS = [{ name: "Flow" }, { name: "Last runs" }, { name: "Schedule" }, { name: "Next" }] as const;
 /** As the document's limit. */
 const MOST = 500;
 
@@ -104,22 +106,14 @@ export function Flows() {
                   onChange={(project) => void navigate({ search: changed(search, "project", project) })}
                 />
               </div>
-              <div className="card scroll">
+              <div className="card">
                 {shown.length === 0 ? (
                   <Empty title="No flow is here.">
                     <Command text="prefect register --project <project> --path flow.py" />
                   </Empty>
                 ) : (
-                  <table className="table" aria-rowcount={shown.length + 1}>
-                    <thead>
-                      <tr>
-                        <th scope="col">Flow</th>
-                        <th scope="col">Last runs</th>
-                        <th scope="col">Schedule</th>
-                        <th scope="col">Next</th>
-                      </tr>
-                    </thead>
-                    <VirtualBody rows={shown} keyOf={(flow) => flow.id} estimate={53} columns={4}>
+                  <TableFrame heads={HEADS} rowCount={shown.length + 1}>
+                    <VirtualBody rows={shown} keyOf={(flow) => flow.id} estimate={53} columns={HEADS.length}>
                       {(flow, row) => (
                         <tr key={flow.id} {...row}>
                           <td>
@@ -146,7 +140,7 @@ export function Flows() {
                         </tr>
                       )}
                     </VirtualBody>
-                  </table>
+                  </TableFrame>
                 )}
                 {data.flow.length === MOST && <p className="small quiet">The first {MOST} are shown. A name or a project shows the others.</p>}
               </div>

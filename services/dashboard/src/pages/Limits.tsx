@@ -8,6 +8,7 @@ import { useSession } from "../app/session";
 import { Card, Empty, Loaded, Page, When } from "../components/basics";
 import { Confirmed } from "../components/Dialog";
 import { State } from "../components/State";
+import { Table } from "../components/Table";
 import { nameOf } from "../lib/gantt";
 import { isAdministrator } from "../lib/roles";
 
@@ -143,38 +144,28 @@ function Kind({ title, what, limits }: { title: string; what: What; limits: read
           {what === "label" ? "As many flow runs with a label run at once as there are agents for." : "As many task runs with a tag run at once as flows start."}
         </Empty>
       ) : (
-        <div className="scroll">
-          <table className="table">
-            <thead>
-              <tr>
-                <th scope="col" style={{ width: "26%" }}>{what === "label" ? "Label" : "Tag"}</th>
-                <th scope="col" style={{ width: "22%" }}>In use</th>
-                <th scope="col">Who holds it and who waits</th>
-                <th scope="col" />
-              </tr>
-            </thead>
-            <tbody>
-              {limits.map((each) => (
-                <tr key={each.id}>
-                  <td>
-                    <b>{each.name}</b>
-                  </td>
-                  <td>
-                    <Meter limit={each} />
-                  </td>
-                  <td>{each.usage + each.waiting === 0 ? <span className="quiet">nobody</span> : <Holders what={what} limit={each} />}</td>
-                  <td className="acts">
-                    {maySet && (
-                      <Confirmed label="Delete" title={`Delete the limit of ${each.name}?`} danger run={() => remove(what, each.id)}>
-                        <p>{each.waiting === 0 ? "Nobody waits for it now." : `${each.waiting} that wait for it can start at once.`}</p>
-                      </Confirmed>
-                    )}
-                  </td>
-                </tr>
-              ))}
-            </tbody>
-          </table>
-        </div>
+        <Table
+          rows={limits}
+          keyOf={(each) => each.id}
+          columns={[
+            { name: what === "label" ? "Label" : "Tag", width: "26%", cell: (each) => <b>{each.name}</b> },
+            { name: "In use", width: "22%", cell: (each) => <Meter limit={each} /> },
+            {
+              name: "Who holds it and who waits",
+              cell: (each) => (each.usage + each.waiting === 0 ? <span className="quiet">nobody</span> : <Holders what={what} limit={each} />),
+            },
+            {
+              name: "",
+              as: "acts",
+              cell: (each) =>
+                maySet && (
+                  <Confirmed label="Delete" title={`Delete the limit of ${each.name}?`} danger run={() => remove(what, each.id)}>
+                    <p>{each.waiting === 0 ? "Nobody waits for it now." : `${each.waiting} that wait for it can start at once.`}</p>
+                  </Confirmed>
+                ),
+            },
+          ]}
+        />
       )}
       {maySet && <NewLimit what={what} />}
     </Card>
@@ -237,31 +228,28 @@ function TaskRuns({ tag }: { tag: string }) {
 
 function HolderRows({ kind, holders, waiting }: { kind: "flow-run" | "task-run"; holders: readonly Holder[]; waiting: readonly Holder[] }) {
   const { slug } = useParams({ from: "/$slug/limits" });
-  const rows = (list: readonly Holder[], word: string) =>
-    list.map((run) => (
-      <tr key={run.id}>
-        <td className="quiet small">{word}</td>
-        <td>
-          <Link to={kind === "flow-run" ? "/$slug/flow-run/$id" : "/$slug/task-run/$id"} params={{ slug, id: run.id }}>
-            {run.name}
-          </Link>{" "}
-          <span className="quiet small">{run.note}</span>
-        </td>
-        <td>
-          <State state={run.state} />
-        </td>
-        <td>
-          <When at={run.since} />
-        </td>
-      </tr>
-    ));
+  const rows = [...holders.map((run) => ({ ...run, word: "holds" })), ...waiting.map((run) => ({ ...run, word: "waits" }))];
   return (
-    <table className="table">
-      <tbody>
-        {rows(holders, "holds")}
-        {rows(waiting, "waits")}
-      </tbody>
-    </table>
+    <Table
+      rows={rows}
+      keyOf={(run) => run.id}
+      columns={[
+        { name: "", as: "quiet", cell: (run) => <span className="small">{run.word}</span> },
+        {
+          name: "Run",
+          cell: (run) => (
+            <>
+              <Link to={kind === "flow-run" ? "/$slug/flow-run/$id" : "/$slug/task-run/$id"} params={{ slug, id: run.id }}>
+                {run.name}
+              </Link>{" "}
+              <span className="quiet small">{run.note}</span>
+            </>
+          ),
+        },
+        { name: "State", cell: (run) => <State state={run.state} /> },
+        { name: "Since", cell: (run) => <When at={run.since} /> },
+      ]}
+    />
   );
 }
 

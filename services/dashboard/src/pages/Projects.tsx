@@ -7,6 +7,7 @@ import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
 import { Command, Empty, Loaded, Page, When } from "../components/basics";
 import { Confirmed } from "../components/Dialog";
+import { Table } from "../components/Table";
 
 const PROJECTS = graphql(`
   query Projects {
@@ -59,7 +60,7 @@ export function Projects() {
           {error && <span className="note fails" role="alert">{error}</span>}
         </form>
       )}
-      <div className="card scroll">
+      <div className="card">
         <Loaded query={query}>
           {({ project }) =>
             project.length === 0 ? (
@@ -68,42 +69,35 @@ export function Projects() {
                 <Command text='prefect create project "warehouse"' />
               </Empty>
             ) : (
-              <table className="table">
-                <thead>
-                  <tr>
-                    <th scope="col">Project</th>
-                    <th scope="col" className="num">Flows</th>
-                    <th scope="col">Made</th>
-                    <th scope="col" />
-                  </tr>
-                </thead>
-                <tbody>
-                  {project.map((each) => {
-                    const flows = each.flows_aggregate.aggregate?.count ?? 0;
-                    return (
-                      <tr key={each.id}>
-                        <td>
-                          <Link to="/$slug/flows" params={{ slug }} search={{ project: each.id }}>
-                            {each.name}
-                          </Link>
-                          <div className="small quiet">{each.description}</div>
-                        </td>
-                        <td className="num">{flows}</td>
-                        <td>
-                          <When at={each.created} />
-                        </td>
-                        <td className="acts">
-                          {mayWrite && (
-                            <Confirmed label="Delete" title={`Delete ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
-                              <p>Its {flows} flows go with it, and all of their runs. Nothing brings them back.</p>
-                            </Confirmed>
-                          )}
-                        </td>
-                      </tr>
-                    );
-                  })}
-                </tbody>
-              </table>
+              <Table
+                rows={project.map((each) => ({ ...each, flows: each.flows_aggregate.aggregate?.count ?? 0 }))}
+                keyOf={(each) => each.id}
+                columns={[
+                  {
+                    name: "Project",
+                    cell: (each) => (
+                      <>
+                        <Link to="/$slug/flows" params={{ slug }} search={{ project: each.id }}>
+                          {each.name}
+                        </Link>
+                        <div className="small quiet">{each.description}</div>
+                      </>
+                    ),
+                  },
+                  { name: "Flows", as: "num", cell: (each) => each.flows },
+                  { name: "Made", cell: (each) => <When at={each.created} /> },
+                  {
+                    name: "",
+                    as: "acts",
+                    cell: (each) =>
+                      mayWrite && (
+                        <Confirmed label="Delete" title={`Delete ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
+                          <p>Its {each.flows} flows go with it, and all of their runs. Nothing brings them back.</p>
+                        </Confirmed>
+                      ),
+                  },
+                ]}
+              />
             )
           }
         </Loaded>

@@ -1,7 +1,7 @@
 import { screen, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 
-import { Children } from "../../src/components/Children";
+import { ChildrenByPages } from "../../src/components/ChildrenByPages";
 import { show } from "../support/show";
 
 const RUN = "0190a2b3-0000-7000-8000-000000000001";
@@ -29,7 +29,7 @@ describe("a list of runs by pages", () => {
   };
 
   it("shows the next page after the last row, until there is none", async () => {
-    const { user } = await show(<Children slug="acme" flowRunId={RUN} taskId={TASK} shown={child(3).id} empty="none" />, { answers: { SiblingsOfTask: page } });
+    const { user } = await show(<ChildrenByPages slug="acme" flowRunId={RUN} taskId={TASK} shown={child(3).id} empty="none" />, { answers: { SiblingsOfTask: page } });
     expect(await screen.findByRole("link", { name: "[99]" })).toBeTruthy();
     expect(screen.queryByRole("link", { name: "[100]" })).toBeNull();
     await user.click(screen.getByRole("button", { name: "Show 100 more" }));
@@ -39,7 +39,7 @@ describe("a list of runs by pages", () => {
   });
 
   it("marks the run whose page it is, which is no link", async () => {
-    await show(<Children slug="acme" flowRunId={RUN} taskId={TASK} shown={child(3).id} empty="none" />, { answers: { SiblingsOfTask: page } });
+    await show(<ChildrenByPages slug="acme" flowRunId={RUN} taskId={TASK} shown={child(3).id} empty="none" />, { answers: { SiblingsOfTask: page } });
     const row = (await screen.findByText("[3]")).closest("tr");
     expect(row?.getAttribute("aria-current")).toBe("true");
     expect(within(row as HTMLElement).queryByRole("link")).toBeNull();
@@ -47,7 +47,7 @@ describe("a list of runs by pages", () => {
   });
 
   it("says what it is told to say when there is nothing", async () => {
-    await show(<Children slug="acme" flowRunId={RUN} taskId={TASK} empty="No child is in this state." />, { answers: { SiblingsOfTask: { runs: [] } } });
+    await show(<ChildrenByPages slug="acme" flowRunId={RUN} taskId={TASK} empty="No child is in this state." />, { answers: { SiblingsOfTask: { runs: [] } } });
     expect(await screen.findByText("No child is in this state.")).toBeTruthy();
   });
 });

@@ -2,7 +2,7 @@ import { Select } from "@mantine/core";
 import { useState } from "react";
 
 import { Empty } from "../../components/basics";
-import { Children } from "../../components/Children";
+import { ChildrenByPages } from "../../components/ChildrenByPages";
 import { FAMILIES, FAMILY_NAMES, statesOf, type Family } from "../../lib/states";
 
 /** The mapped children of one task in one run; `shown` is the one whose page this is. */
@@ -19,7 +19,7 @@ export function Siblings({ slug, flowRunId, taskId, shown }: { slug: string; flo
           onChange={(chosen) => setFamily(chosen ? (chosen as Family) : null)}
         />
       </div>
-      <Children
+      <ChildrenByPages
         slug={slug}
         flowRunId={flowRunId}
         taskId={taskId}

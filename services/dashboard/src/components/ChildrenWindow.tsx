@@ -68,7 +68,7 @@ type Props = {
 };
 
 /** The children of a mapped task: a window on all of them, which reads the pages that are seen. */
-export function MappedChildren({ slug, flowRunId, taskId, task, count }: Props) {
+export function ChildrenWindow({ slug, flowRunId, taskId, task, count }: Props) {
   const box = useRef<HTMLDivElement>(null);
   const virtual = useVirtualizer({ count: Math.max(count, 1), getScrollElement: () => box.current, estimateSize: () => HEIGHT, overscan: 12 });
   const items = virtual.getVirtualItems();

@@ -29,8 +29,8 @@ type Props = {
   empty: ReactNode;
 };
 
-/** The mapped children of one task in one run, by their index. */
-export function Children({ slug, flowRunId, taskId, states, shown, empty }: Props) {
+/** The mapped children of one task in one run, by their index, read on page by page. */
+export function ChildrenByPages({ slug, flowRunId, taskId, states, shown, empty }: Props) {
   return (
     <PagedRuns
       slug={slug}
