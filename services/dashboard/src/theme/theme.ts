@@ -31,14 +31,15 @@ export const theme = createTheme({
     TextInput: { defaultProps: { size: "xs" } },
     NumberInput: { defaultProps: { size: "xs" } },
     PasswordInput: { defaultProps: { size: "xs" } },
-    TagsInput: { defaultProps: { size: "xs" } },
+    // They suggest nothing: a list that is empty, and so not seen, would take the Escape that closes a dialog.
+    TagsInput: { defaultProps: { size: "xs", dropdownOpened: false } },
     JsonInput: { defaultProps: { size: "xs" }, styles: { input: { fontSize: "12.5px", lineHeight: "18px" } } },
     InputWrapper: { styles: { description: { fontSize: "12px" }, label: { fontSize: "13px" } } },
     Textarea: { defaultProps: { size: "xs" } },
     Select: { defaultProps: { size: "xs" } },
     Switch: { defaultProps: { size: "sm" }, styles: { description: { fontSize: "12px", lineHeight: 1.4 } } },
     Tabs: { styles: { tab: { fontSize: "13px", padding: "8px 12px" } } },
-    Modal: { styles: { title: { fontWeight: 650, fontSize: "16px" } } },
+    Modal: { defaultProps: { closeButtonProps: { "aria-label": "Close this dialog" } }, styles: { title: { fontWeight: 650, fontSize: "16px" } } },
     Tooltip: { defaultProps: { withArrow: true, openDelay: 300, events: { hover: true, focus: true, touch: true } } },
   },
 });
