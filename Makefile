@@ -169,7 +169,7 @@ test-dashboard: $(READY) $(DIST) ## The web pages: their rules, then every page 
 		|| { [ "$$(id -u)" = 0 ] && export DEBIAN_FRONTEND=noninteractive && apt-get $(APT) update </dev/null \
 			&& apt-get $(APT) install -y --no-install-recommends chromium </dev/null >/dev/null; } \
 		|| { echo "There is no Chromium. Install one (apt-get install chromium), or name it in HEADWATER_TEST_CHROMIUM." >&2; exit 1; }
-	$(BIN)/pytest -q -n 2 --dist loadfile tests/dashboard
+	$(BIN)/pytest -q -n 2 --dist loadgroup tests/dashboard
 
 screenshots: $(READY) $(DIST) ## Draw the pictures of the README again
 	HEADWATER_DRAW_SCREENSHOTS=1 $(BIN)/pytest -q -n0 tests/dashboard/test_screenshots.py -k drawn

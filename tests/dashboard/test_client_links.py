@@ -5,16 +5,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.async_api import expect
+from playwright.async_api import Page, expect
 
 from services.gateway.app import Gateway
-from tests.support.browser import Watched, chromium
+from tests.support.browser import Watched
 from tests.support.engines import Stack
 from tests.support.gql import Gql
 from tests.support.prefect_client import PrefectClient
 from tests.support.services import all_services
-
-expect.set_options(timeout=20_000)
 
 PREFIX = "/tools/hw"
 REGISTER = """
@@ -41,7 +39,7 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
 @pytest.mark.client
 @pytest.mark.slow
 async def test_links_that_a_real_client_prints_land_below_a_proxys_path(
-    gateway: Gateway, tmp_path: Path
+    page: Page, gateway: Gateway, tmp_path: Path
 ) -> None:
     at = f"http://127.0.0.1:{gateway.port}{PREFIX}"
     client = PrefectClient.installed(
@@ -60,29 +58,28 @@ async def test_links_that_a_real_client_prints_land_below_a_proxys_path(
     assert flow[1].startswith(f"{at}/default/flow/")
     assert run[1].startswith(f"{at}/default/flow-run/")
 
-    async with chromium() as browser:
-        watched = Watched.of(await browser.new_page(), f"http://127.0.0.1:{gateway.port}")
-        page = watched.page
-        await page.goto(flow[1])
-        await expect(page.locator("h1")).to_have_text("orders")
-        await page.goto(run[1])
-        await expect(page.get_by_role("link", name="orders")).to_be_visible()
-        assert page.url == run[1]
+    watched = Watched.of(page, f"http://127.0.0.1:{gateway.port}")
+    await page.goto(flow[1])
+    await expect(page.locator("h1")).to_have_text("orders")
+    await page.goto(run[1])
+    await expect(page.get_by_role("link", name="orders")).to_be_visible()
+    assert page.url == run[1]
 
-        # StartFlowRun leaves a link artifact that is a path, and knows of no proxy.
-        path = run[1].removeprefix(at)
-        async with Gql(at) as api:
-            task_run = await task_run_of(api, run[1].rpartition("/")[2])
-            await api(
-                'mutation($t: UUID!, $d: JSON!) { create_task_run_artifact(input: {task_run_id: $t, kind: "link",'
-                " data: $d}) { id } }",
-                t=task_run,
-                d={"link": path},
-            )
-        await page.goto(f"{at}/default/task-run/{task_run}?artifacts")
-        await page.get_by_role("link", name=path).click()
-        await page.wait_for_url(run[1])
-        await expect(page.locator("h1")).to_be_visible()
+    # StartFlowRun leaves a link artifact that is a path, and knows of no proxy.
+    path = run[1].removeprefix(at)
+    async with Gql(at) as api:
+        task_run = await task_run_of(api, run[1].rpartition("/")[2])
+        await api(
+            'mutation($t: UUID!, $d: JSON!) { create_task_run_artifact(input: {task_run_id: $t, kind: "link",'
+            " data: $d}) { id } }",
+            t=task_run,
+            d={"link": path},
+        )
+    await page.goto(f"{at}/default/task-run/{task_run}?artifacts")
+    await page.get_by_role("link", name=path).click()
+    await page.wait_for_url(run[1])
+    await expect(page.locator("h1")).to_be_visible()
+    await watched.settled()
     assert watched.faults == []
 
 

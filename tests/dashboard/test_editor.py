@@ -6,14 +6,14 @@ import pytest
 from playwright.async_api import Page, expect
 
 from services.gateway.app import Gateway
-from tests.support.browser import Watched, chromium
+from tests.support.browser import PATIENCE, Watched
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
 from tests.support.services import all_services
 from tests.support.streaming import FIRST, a_run, set_state
 
-expect.set_options(timeout=20_000)
+pytestmark = pytest.mark.xdist_group("editor")
 
 EVENTS = "subscription { flow_run_events { status events { id state version } } }"
 
@@ -24,12 +24,6 @@ async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
         stack, auth="required", bootstrap_key=FIRST, public_url="https://hw.example/tools/hw"
     ) as gateway:
         yield gateway
-
-
-@pytest.fixture
-async def page(gateway: Gateway) -> AsyncIterator[Page]:
-    async with chromium() as browser:
-        yield await (await browser.new_context()).new_page()
 
 
 async def run(page: Page, document: str, *, until: str) -> None:
@@ -46,12 +40,12 @@ async def run(page: Page, document: str, *, until: str) -> None:
     async def answered() -> bool:
         await page.keyboard.press("Control+Enter")
         try:
-            await expect(answer).to_contain_text(until, timeout=5_000)
+            await expect(answer).to_contain_text(until, timeout=10_000)
         except AssertionError:
             return False
         return True
 
-    await eventually(answered, timeout=60)
+    await eventually(answered, timeout=2 * PATIENCE)
 
 
 @pytest.mark.parametrize("below", ["", "/tools/hw"])

@@ -11,7 +11,7 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from services.gateway.dashboard import BUILT_PAGES
-from tests.support.browser import Watched, chromium
+from tests.support.browser import Watched
 from tests.support.engines import Stack
 from tests.support.gql import Gql
 from tests.support.services import all_services
@@ -30,6 +30,8 @@ DRAWN = {
 """Each page that is shown, and in which theme."""
 MOST_BYTES = 80_000
 
+pytestmark = pytest.mark.xdist_group("screenshots")
+
 
 @pytest.fixture(scope="module")
 async def shown(stack: Stack) -> AsyncIterator[tuple[str, Showcase]]:
@@ -37,12 +39,6 @@ async def shown(stack: Stack) -> AsyncIterator[tuple[str, Showcase]]:
         showcase = await furnish(api, stack.admin_pool)
         await keep_agents_alive(stack.admin_pool)
         yield api.url, showcase
-
-
-@pytest.fixture(scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    async with chromium() as found:
-        yield found
 
 
 @pytest.mark.parametrize("name", DRAWN)
@@ -60,13 +56,13 @@ async def test_each_picture_of_the_readme_can_be_drawn_again(
     watched = Watched.of(await context.new_page(), url)
 
     await watched.page.goto(url + showcase.pages[name])
-    await expect(watched.page.locator("h1")).to_be_visible(timeout=30_000)
-    await expect(watched.page.locator("[aria-busy=true]")).to_have_count(0, timeout=30_000)
+    await watched.settled()
     if name == "flow":
-        await expect(watched.page.locator(".trend canvas")).to_be_visible(timeout=30_000)
+        await expect(watched.page.locator(".trend canvas")).to_be_visible()
     if name == "overview":
         bar = watched.page.locator(".histogram .bars span:not(.rest)").first
-        await expect(bar).to_be_visible(timeout=30_000)
+        await expect(bar).to_be_visible()
+    await watched.drawn()
     session = await context.new_cdp_session(watched.page)
     drawn = await session.send("Page.captureScreenshot", {"format": "webp", "quality": 80})
     picture = base64.b64decode(drawn["data"])
