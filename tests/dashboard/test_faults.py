@@ -30,6 +30,9 @@ from tests.support.services import services_on
 # One site for all of them, which one worker has.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("faults")]
 
+STARTS = 3 * PATIENCE
+"""Seconds within which a gateway's process answers, where others start theirs at the same time."""
+
 # Every sentence that a page said of its connection: some stand for a few seconds only.
 SAID = """
 window.said = [];
@@ -60,7 +63,7 @@ async def site(stack: Stack) -> AsyncIterator[Site]:
             gateway_process(stack, {"HEADWATER_READER_POSTGRES_URL": reads.url})
         )
         async with Gql(url) as api:
-            await eventually(lambda: api("{ tenant { id } }"), timeout=PATIENCE)
+            await eventually(lambda: api("{ tenant { id } }"), timeout=STARTS)
             world = await furnished(api)
         yield Site(stack=stack, gateway=gateway, reads=reads, world=world)
 
@@ -133,7 +136,7 @@ async def test_a_gateway_that_was_killed_is_missed_within_seconds_and_found_agai
         await expect(watched.page.get_by_role("heading", name="killed under it")).to_be_visible()
     finally:
         await site.gateway.start()
-    await eventually(lambda: answers(site), timeout=PATIENCE)
+    await eventually(lambda: answers(site), timeout=STARTS)
 
     await watched.is_whole_again("Running", "The gateway is another one.")
     await is_live(watched.page)
@@ -150,9 +153,11 @@ async def test_a_log_that_is_followed_goes_on_after_the_gateway_was_killed(
     await expect(lines.get_by_text("a line before")).to_be_visible()
 
     await site.gateway.kill()
-    await expect(watched.banner).to_contain_text("Headwater cannot be reached.")
-    await site.gateway.start()
-    await eventually(lambda: answers(site), timeout=PATIENCE)
+    try:
+        await expect(watched.banner).to_contain_text("Headwater cannot be reached.")
+    finally:
+        await site.gateway.start()
+    await eventually(lambda: answers(site), timeout=STARTS)
     await write_line(api, watched.run.id, "a line after")
 
     await expect(lines.get_by_text("a line after")).to_be_visible()
