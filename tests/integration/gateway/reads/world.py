@@ -167,7 +167,7 @@ def _row(
 
 
 def _value(dice: random.Random, table: str, column: Any, number: int) -> Any:
-    if column.name in ("schedule_hash", "idempotency_key"):
+    if column.name in ("schedule_hash", "idempotency_key", "role_id"):
         return None
     if _UNIQUE_NAMES.get(table) == column.name:
         return f"{dice.choice(NAMES)}-{number}"
