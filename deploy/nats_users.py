@@ -78,6 +78,10 @@ PUBLISHES: dict[str, tuple[Subject, ...]] = {
     "automations": (
         # Only the automations may have secrets opened.
         *(s for s in subjects.ALL if s.template.startswith("hw.rpc.gateway.")),
+        # Actions on runs are the commands that people give.
+        subjects.SET_STATES,
+        subjects.CREATE_FLOW_RUN,
+        subjects.SET_SCHEDULE_ACTIVE,
     ),
     AGENTS: agent_access.SAYS,
 }

@@ -3,8 +3,10 @@
 from typing import Any
 
 from libs.contracts import (
+    agent_configs,
     agents,
     alive,
+    automations,
     deliveries,
     gateway,
     heartbeat,
@@ -38,7 +40,17 @@ EMPTY: dict[Subject, str] = {
 }
 """Subjects that say everything by themselves, and what."""
 
-_MODULES = (agents, deliveries, gateway, heartbeat, registry, runs, scheduler)
+_MODULES = (
+    agent_configs,
+    agents,
+    automations,
+    deliveries,
+    gateway,
+    heartbeat,
+    registry,
+    runs,
+    scheduler,
+)
 
 
 def verbs() -> list[Rpc[Any, Any]]:

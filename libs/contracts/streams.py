@@ -70,6 +70,17 @@ EVENTS = Stream(
             filter=subjects.FLOW_RUN_STATE_CHANGED.wildcard,
             max_ack_pending=20_000,
         ),
+        Durable(
+            name="automations__states",
+            service="automations",
+            filter=subjects.FLOW_RUN_STATE_CHANGED.wildcard,
+            max_ack_pending=20_000,
+        ),
+        Durable(
+            name="automations__flow_groups_deleted",
+            service="automations",
+            filter=subjects.FLOW_GROUP_DELETED.wildcard,
+        ),
     ),
 )
 

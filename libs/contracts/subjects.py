@@ -68,6 +68,19 @@ WRITE_ARTIFACT = Subject("hw.rpc.runs.write_artifact")
 SET_CONCURRENCY_LIMIT = Subject("hw.rpc.runs.set_concurrency_limit")
 DELETE_CONCURRENCY_LIMIT = Subject("hw.rpc.runs.delete_concurrency_limit")
 
+CREATE_AGENT_CONFIG = Subject("hw.rpc.runs.create_agent_config")
+UPDATE_AGENT_CONFIG = Subject("hw.rpc.runs.update_agent_config")
+DELETE_AGENT_CONFIG = Subject("hw.rpc.runs.delete_agent_config")
+
+# Requests to the automations
+CREATE_ACTION = Subject("hw.rpc.automations.create_action")
+DELETE_ACTION = Subject("hw.rpc.automations.delete_action")
+CREATE_HOOK = Subject("hw.rpc.automations.create_hook")
+UPDATE_HOOK = Subject("hw.rpc.automations.update_hook")
+DELETE_HOOK = Subject("hw.rpc.automations.delete_hook")
+CREATE_FLOW_SLA_CONFIG = Subject("hw.rpc.automations.create_flow_sla_config")
+CREATE_FLOW_GROUP_SLA = Subject("hw.rpc.automations.create_flow_group_sla")
+
 # Requests of native agents, served by the ledger (libs/contracts/agents.py)
 PREVIEW_SCHEDULE = Subject("hw.rpc.scheduler.preview_schedule")
 

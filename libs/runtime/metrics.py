@@ -232,6 +232,14 @@ DISTRESSED = Gauge(
 
 # Automations
 
+DELIVERIES_OWED = Counter(
+    "headwater_deliveries_owed", "Deliveries that events have caused, by type of event", ["event"]
+)
+SLAS_BROKEN = Counter(
+    "headwater_slas_broken",
+    "SLAs that a flow run, or the agents of a config, have broken",
+    ["kind"],
+)
 DELIVERY_TRIES = Counter(
     "headwater_delivery_tries",
     "Tries to deliver something to a receiver, by what the delivery is after it (pending: it is tried again)",

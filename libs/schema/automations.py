@@ -16,7 +16,8 @@ from sqlalchemy import (
 from sqlmodel import Field, SQLModel
 
 from libs.schema.base import (
-    Stamped,
+    Shown,
+    ShownTable,
     document,
     flag,
     key,
@@ -47,7 +48,7 @@ class Ruleset(SQLModel, table=True):
     """Until when the ledger's histories were searched for changes whose events were lost."""
 
 
-class Action(Stamped, table=True):
+class Action(ShownTable, table=True):
     """What is done when a hook fires. `action_config` is the inner object of `create_action`'s config.
 
     `sealed` holds, sealed, what must never be read back: a URL with a credential in it.
@@ -56,15 +57,15 @@ class Action(Stamped, table=True):
     __tablename__ = "action"
     __table_args__ = (Index(None, "tenant_id"), {"schema": SCHEMA})
 
-    tenant_id: UUID
-    name: str | None = None
-    action_type: str
-    action_config: dict[str, Any] = document("{}")
+    tenant_id: Shown[UUID]
+    name: Shown[str | None] = None
+    action_type: Shown[str]
+    action_config: Shown[dict[str, Any]] = document("{}")
     sealed: bytes | None = None
-    created_by: UUID | None = None
+    created_by: Shown[UUID | None] = None
 
 
-class Hook(Stamped, table=True):
+class Hook(ShownTable, table=True):
     """Which events lead to an action. `event_tags` is an object of arrays: `{"state": ["Failed"], "flow_group_id":
     ["..."]}`; without `flow_group_id` every flow counts.
 
@@ -79,18 +80,18 @@ class Hook(Stamped, table=True):
         {"schema": SCHEMA},
     )
 
-    tenant_id: UUID
-    name: str | None = None
-    event_type: str
-    event_tags: dict[str, Any] = document("{}")
-    conditions: dict[str, Any] = document("{}")
-    throttle: dict[str, Any] | None = maybe_document()
-    is_active: bool = flag(default=True)
-    action_id: UUID
-    created_by: UUID | None = None
+    tenant_id: Shown[UUID]
+    name: Shown[str | None] = None
+    event_type: Shown[str]
+    event_tags: Shown[dict[str, Any]] = document("{}")
+    conditions: Shown[dict[str, Any]] = document("{}")
+    throttle: Shown[dict[str, Any] | None] = maybe_document()
+    is_active: Shown[bool] = flag(default=True)
+    action_id: Shown[UUID]
+    created_by: Shown[UUID | None] = None
 
 
-class FlowSlaConfig(Stamped, table=True):
+class FlowSlaConfig(ShownTable, table=True):
     """A promise about runs: started so many seconds after the scheduled start, or finished so many after the start."""
 
     __tablename__ = "flow_sla_config"
@@ -103,12 +104,12 @@ class FlowSlaConfig(Stamped, table=True):
         {"schema": SCHEMA},
     )
 
-    tenant_id: UUID
-    kind: str
-    duration_seconds: int
+    tenant_id: Shown[UUID]
+    kind: Shown[str]
+    duration_seconds: Shown[int]
 
 
-class FlowGroupSla(Stamped, table=True):
+class FlowGroupSla(ShownTable, table=True):
     """A flow group that an SLA holds for. Only deadlines after `created` count."""
 
     __tablename__ = "flow_group_sla"
@@ -121,9 +122,9 @@ class FlowGroupSla(Stamped, table=True):
         {"schema": SCHEMA},
     )
 
-    tenant_id: UUID
-    flow_sla_config_id: UUID
-    flow_group_id: UUID
+    tenant_id: Shown[UUID]
+    flow_sla_config_id: Shown[UUID]
+    flow_group_id: Shown[UUID]
 
 
 class SlaDeadline(SQLModel, table=True):

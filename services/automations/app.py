@@ -8,9 +8,16 @@ from libs.runtime.clock import Clock, utc_now
 from libs.runtime.ids import NewId, new_id
 from libs.runtime.service import Service
 from services.automations import subscribers
+from services.automations.changes import Changes
+from services.automations.deadlines import Deadlines
 from services.automations.delivery.deliveries import Deliveries
 from services.automations.delivery.settings import DeliverySettings
+from services.automations.handlers import Handlers
+from services.automations.loops import duties
+from services.automations.rulesets import Rulesets
+from services.automations.run_actions import RunActions
 from services.automations.settings import AutomationsSettings
+from services.automations.upkeep import Upkeep
 
 _REST = timedelta(milliseconds=20)
 """Between two looks for due deliveries: one costs the same for one delivery as for a hundred."""
@@ -36,7 +43,7 @@ class Automations(Service):
             self.bus,
             delivery,
             public_url=settings.public_url,
-            run_actions=None,
+            run_actions=RunActions(self.database, self.bus),
             ids=ids,
             clock=clock,
             monotonic=lambda: asyncio.get_running_loop().time(),
@@ -46,10 +53,32 @@ class Automations(Service):
         loop = self.add_loop("deliveries", interval=delivery.tick, tick=worker.tick, rest=_REST)
         worker.more = loop.poke
         self.add_duties(self.deliveries.duties())
+        rulesets = Rulesets()
+        self.handlers = Handlers(self.database, clock=clock, ids=ids)
+        self.changes = Changes(
+            self.bus,
+            self.database,
+            rulesets,
+            ids=ids,
+            public_url=settings.public_url,
+            on_commit=loop.poke,
+        )
+        self.deadlines = Deadlines(
+            self.database,
+            rulesets,
+            ids=ids,
+            public_url=settings.public_url,
+            silence=settings.agent_sla_silence,
+            log=self.log,
+        )
+        self.upkeep = Upkeep(self.database, self.changes, rulesets, ids=ids, log=self.log)
+        self.add_duties(duties(settings, self.deadlines, self.upkeep))
 
     def declare(self) -> None:
-        """Say what it listens to."""
-        self.bus.include(subscribers.router(self.name, self.deliveries))
+        """Declare its subscriptions."""
+        self.bus.include(
+            subscribers.router(self.name, self.handlers, self.changes, self.upkeep, self.deliveries)
+        )
 
     async def stop(self) -> None:
         """First the tries under way: they need the bus."""

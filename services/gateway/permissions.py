@@ -133,6 +133,7 @@ MUTATIONS = _table({
     "get_runs_in_queue": "update:run",
     "delete_agent": "delete:agent",
     "create_agent_config": "update:agent",
+    "update_agent_config": "update:agent",
     "delete_agent_config": "delete:agent",
     # values and limits
     "set_secret": "update:secret",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 from uuid import UUID
 
+from libs.contracts import agent_configs as configs
 from libs.contracts import heartbeat, registry, runs
 from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.errors import Code
@@ -13,7 +14,7 @@ from libs.runtime.clock import Clock
 from libs.runtime.database import Database
 from libs.runtime.group_commit import GroupCommit, QueueFullError
 from libs.runtime.ids import NewId
-from services.runs import artifacts, concurrency_limits, planned, upkeep
+from services.runs import agent_configs, artifacts, concurrency_limits, planned, upkeep
 from services.runs.agents import Agents, unstorable_identity
 from services.runs.domain.states import aware, in_utc
 from services.runs.ledger import Answer, Command, removal
@@ -111,6 +112,20 @@ class Handlers:
         if done:
             self.agent_changed(request.tenant_id, request.agent_id)
         return Applied(id=request.agent_id, success=done)
+
+    async def create_agent_config(self, request: configs.CreateAgentConfig) -> Applied | Refused:
+        """Make settings for agents."""
+        return await agent_configs.create_config(
+            self.database, request, id_=self.ids(), at=self.clock()
+        )
+
+    async def update_agent_config(self, request: configs.UpdateAgentConfig) -> Applied | Refused:
+        """Replace settings for agents."""
+        return await agent_configs.update_config(self.database, request, at=self.clock())
+
+    async def delete_agent_config(self, request: configs.DeleteAgentConfig) -> Applied | Refused:
+        """Delete settings for agents."""
+        return await agent_configs.delete_config(self.database, request)
 
     # small writes
 

@@ -7,7 +7,7 @@ from uuid import UUID
 from faststream import Path
 from nats.aio.msg import Msg
 
-from libs.contracts import agents, heartbeat, registry, runs, streams, subjects
+from libs.contracts import agent_configs, agents, heartbeat, registry, runs, streams, subjects
 from libs.contracts.base import Applied, Message, Refused
 from libs.contracts.subjects import Subject
 from libs.runtime.bus import LARGE, Benchmark, Router
@@ -50,6 +50,18 @@ def _verbs(router: Router, handlers: Handlers) -> None:
     @router.verb(runs.DELETE_AGENT)
     async def delete_agent(request: runs.DeleteAgent) -> Applied | Refused:
         return await handlers.delete_agent(request)
+
+    @router.verb(agent_configs.CREATE_AGENT_CONFIG)
+    async def create_agent_config(request: agent_configs.CreateAgentConfig) -> Applied | Refused:
+        return await handlers.create_agent_config(request)
+
+    @router.verb(agent_configs.UPDATE_AGENT_CONFIG)
+    async def update_agent_config(request: agent_configs.UpdateAgentConfig) -> Applied | Refused:
+        return await handlers.update_agent_config(request)
+
+    @router.verb(agent_configs.DELETE_AGENT_CONFIG)
+    async def delete_agent_config(request: agent_configs.DeleteAgentConfig) -> Applied | Refused:
+        return await handlers.delete_agent_config(request)
 
     @router.verb(runs.UPDATE_RUN)
     async def update_run(request: runs.UpdateRun) -> Applied | Refused:

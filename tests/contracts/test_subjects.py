@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from libs.contracts import registry, runs, streams, subjects
+from libs.contracts import agent_configs, automations, deliveries, registry, runs, streams, subjects
 from libs.contracts.base import Event, Rpc
 
 PLANES = {"rpc", "work", "evt", "log", "lines", "beat", "sig", "dlq"}
@@ -23,7 +23,7 @@ def events() -> list[type[Event]]:
 
 
 def verbs() -> list[Rpc]:  # type: ignore[type-arg] # of any request and reply
-    modules = (registry, runs)
+    modules = (agent_configs, automations, deliveries, registry, runs)
     return [v for m in modules for v in vars(m).values() if isinstance(v, Rpc)]
 
 
@@ -91,7 +91,7 @@ def test_every_request_subject_has_exactly_one_verb() -> None:
     declared = sorted(
         s.template
         for s in subjects.ALL
-        if s.template.startswith(("hw.rpc.registry.", "hw.rpc.runs."))
+        if s.template.startswith(("hw.rpc.automations.", "hw.rpc.registry.", "hw.rpc.runs."))
     )
 
     assert asked == declared

@@ -10,3 +10,4 @@ class Benchmark(StrEnum):
     HEARTBEAT = "heartbeat"
     AGENT_DISPATCH = "agent_dispatch"
     STREAMS = "streams"
+    AUTOMATIONS = "automations"

@@ -201,11 +201,15 @@ def log_level(value: object) -> LogLevel:
     return KNOWN_LEVELS.get(text.strip().upper(), LogLevel("INFO"))
 
 
+SlaKindName = NewType("SlaKindName", str)
+"""The kind of a flow SLA. A scalar, since scripts write it as an enumeration's value and as a string."""
+
 SCALARS: dict[Any, Any] = {
     JSON: strawberry.scalar(
         name="JSON", serialize=lambda v: v, parse_value=lambda v: v, parse_literal=_json_literal
     ),
     UUID: strawberry.scalar(name="UUID", serialize=str, parse_value=_uuid),
+    SlaKindName: strawberry.scalar(name="flow_sla_kind", serialize=str, parse_value=str),
     LogLevel: strawberry.scalar(name="log_level", serialize=str, parse_value=log_level),
     datetime: strawberry.scalar(
         name="DateTime", serialize=lambda v: v.isoformat(), parse_value=_timestamp

@@ -190,6 +190,7 @@ _ONE = {  # table: {relationship: (target, our column)}
     "task_run_state": {"task_run": ("task_run", "task_run_id")},
     "task_run_artifact": {"task_run": ("task_run", "task_run_id")},
     "agent": {"agent_config": ("agent_config", "agent_config_id")},
+    "hook": {"action": ("action", "action_id")},
     TRAVERSAL: {"task": ("task", "task_id")},
 }
 
@@ -222,6 +223,8 @@ _MANY = {  # table: {relationship: (target, its column)}
     },
     "agent": {"flow_runs": ("flow_run", "agent_id")},
     "agent_config": {"agents": ("agent", "agent_config_id")},
+    "action": {"hooks": ("hook", "action_id")},
+    "flow_sla_config": {"flow_groups": ("flow_group_sla", "flow_sla_config_id")},
 }
 
 _WITHOUT_KEY = frozenset({"log", TRAVERSAL})

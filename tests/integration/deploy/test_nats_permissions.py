@@ -52,7 +52,12 @@ MAY_SAY = {
     ),
     "heartbeat": ("hw.evt.flow_run.zombie_detected.",),
     "lazarus": ("hw.work.runs.reschedule.",),
-    "automations": ("hw.rpc.gateway.",),
+    "automations": (
+        "hw.rpc.gateway.",
+        "hw.rpc.runs.set_states",
+        "hw.rpc.runs.create_flow_run",
+        "hw.rpc.registry.set_schedule_active",
+    ),
     "provision": (),
 }
 

@@ -21,7 +21,6 @@ _LATER = "2100-01-01T00:00:00+00:00"
 _WITHOUT_A_MUTATION = (
     "INSERT INTO gateway.cloud_hook (id, tenant_id, name, type) VALUES ($1, $2, $3, 'WEBHOOK')",
     "INSERT INTO gateway.message (id, tenant_id, text) VALUES ($1, $2, $3)",
-    "INSERT INTO runs.agent_config (id, tenant_id, name) VALUES ($1, $2, $3)",
 )
 
 
@@ -94,6 +93,21 @@ async def furnished(
     invitation = await make(
         "create_membership_invitation", email="somebody@example.org", role_id=role
     )
+    config = await make("create_agent_config", name=f"config {MARK}")
+    doomed_config = await make("create_agent_config", name=f"doomed {MARK}")
+    webhook = {"webhook": {"url": "https://hooks.example.com/x", "payload": {"text": MARK}}}
+    action = await make("create_action", name=f"action {MARK}", config=webhook)
+    doomed_action = await make("create_action", name=f"doomed {MARK}", config=webhook)
+    on_failure = {"action_id": action, "states": ["Failed"]}
+    hook = await make("create_flow_run_state_changed_hook", name=f"hook {MARK}", **on_failure)
+    doomed_hook = await make("create_flow_run_state_changed_hook", **on_failure)
+    sla = {"kind": "SCHEDULED_NOT_STARTED", "duration_seconds": 60}
+    sla_config = await make("create_flow_sla_config", **sla)
+    await make(
+        "create_flow_group_sla",
+        flow_sla_config_id=sla_config,
+        flow_group_id=kept["flow_group_id"],
+    )
     await do("write_run_logs", logs=[{"flow_run_id": flow_run, "message": MARK}])
     for statement in _WITHOUT_A_MUTATION:
         await stack.admin_pool.execute(statement, new_id(), tenant_id, MARK)
@@ -108,20 +122,28 @@ async def furnished(
     start = {"args": {"start_task_ids": f"{{{task},{other_task}}}"}}
     arguments = {
         "access_token": "asked",
-        "agent_config_id": rows["agent_config"],
+        "action_id": action,
+        "agent_config_id": config,
+        "agent_config_ids": [config],
         "agent_id": agent,
         "cloud_hook_id": rows["cloud_hook"],
         "clocks": [{"cron": "0 0 1 1 *"}],
+        "conditions": {"labels": ["asked"]},
+        "config": webhook,
         "confirm": True,
         "cron_clocks": [{"cron": "0 0 1 1 *"}],
         "data": {"at": "home"},
         "default_tenant_id": str(tenant_id),
         "email": "asked@example.org",
+        "duration_seconds": 60,
         "flow_group_id": kept["flow_group_id"],
+        "flow_group_ids": [kept["flow_group_id"]],
         "flow_id": kept["id"],
         "flow_run_id": flow_run,
+        "flow_sla_config_id": sla_config,
         "home_tenant_id": str(another_id),
         "invitation_id": invitation,
+        "hook_id": hook,
         "key": "asked",
         "key_id": doomed_key,
         "key_value_id": key_value,
@@ -144,6 +166,7 @@ async def furnished(
         "set_active": False,
         "since": "2099-12-31T12:00:00+00:00",
         "settings": {"asked": True},
+        "sla_config_ids": [sla_config],
         "slug": "asked",
         "state": {"type": "Scheduled", "start_time": _LATER, "message": "asked"},
         "task_id": task,
@@ -152,6 +175,7 @@ async def furnished(
         "tenant_id": str(tenant_id),
         "timestamp": utc_now().isoformat(),
         "token_id": doomed_token,
+        "throttle": {"count": 1, "seconds": 60},
         "time": "due",
         "type": "LocalAgent",
         "until": "2100-01-01T12:00:00+00:00",
@@ -177,6 +201,11 @@ async def furnished(
             "version_group_id": None,
         },
         "delete_custom_role": {"role_id": doomed_role},
+        "create_flow_run_state_changed_hook": {"states": ["Failed"]},
+        "create_flow_sla_config": {"kind": "STARTED_NOT_FINISHED"},
+        "delete_action": {"action_id": doomed_action},
+        "delete_agent_config": {"agent_config_id": doomed_config},
+        "delete_hook": {"hook_id": doomed_hook},
         "delete_flow": {"flow_id": doomed["id"]},
         "delete_flow_concurrency_limit": {"limit_id": doomed_label},
         "delete_flow_group": {"flow_group_id": archived["flow_group_id"]},

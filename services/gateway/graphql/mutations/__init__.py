@@ -3,6 +3,7 @@
 from services.gateway.graphql.mutations import (
     agents,
     archived_logs,
+    automations,
     bulk,
     concurrency_limits,
     flow_groups,
@@ -26,6 +27,7 @@ from services.gateway.graphql.mutations import (
 __all__ = [
     "agents",
     "archived_logs",
+    "automations",
     "bulk",
     "concurrency_limits",
     "flow_groups",

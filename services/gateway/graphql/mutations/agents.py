@@ -2,12 +2,17 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from libs.contracts import runs
+from libs.contracts import agent_configs, runs
+from libs.contracts.base import JsonObject, Refused
+from libs.contracts.errors import Code
+from services.gateway import compat
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.mutations.payloads import Id, Success, success_of
+from services.gateway.graphql.scalars import JSON
 
 
 @dataclass
@@ -53,6 +58,79 @@ async def delete_agent(context: Context, input: AgentInput) -> Success:
         runs.DeleteAgent(tenant_id=context.tenant_id, agent_id=input.agent_id),
     )
     return success_of("agent", input.agent_id, success=reply.success)
+
+
+@dataclass
+class CreateAgentConfig:
+    """Settings that agents fetch by id; `tenant_id` null is the tenant of the credentials."""
+
+    tenant_id: UUID | None = None
+    name: str | None = None
+    settings: JSON | None = None
+
+
+@mutation("create_agent_config")
+async def create_agent_config(context: Context, input: CreateAgentConfig) -> Id:
+    """Make settings that agents share: `prefect agent ... --agent-config-id`."""
+    reply = await context.ask(
+        agent_configs.CREATE_AGENT_CONFIG,
+        agent_configs.CreateAgentConfig(
+            tenant_id=await context.tenant_for(input.tenant_id),
+            name=input.name,
+            settings=_object_of("settings", input.settings),
+        ),
+    )
+    return Id(id=reply.id)
+
+
+@dataclass
+class UpdateAgentConfig:
+    """What is left out stays."""
+
+    agent_config_id: UUID
+    name: str | None = None
+    settings: JSON | None = None
+
+
+@mutation("update_agent_config")
+async def update_agent_config(context: Context, input: UpdateAgentConfig) -> Success:
+    """Replace the name or the settings; agents fetch them at their next start."""
+    reply = await context.ask(
+        agent_configs.UPDATE_AGENT_CONFIG,
+        agent_configs.UpdateAgentConfig(
+            tenant_id=context.tenant_id,
+            agent_config_id=input.agent_config_id,
+            name=input.name,
+            settings=_object_of("settings", input.settings),
+        ),
+    )
+    return success_of("agent config", input.agent_config_id, success=reply.success)
+
+
+@dataclass
+class AgentConfigInput:
+    """An agent config by its id."""
+
+    agent_config_id: UUID
+
+
+@mutation("delete_agent_config")
+async def delete_agent_config(context: Context, input: AgentConfigInput) -> Success:
+    """Delete settings that no agent uses any more."""
+    reply = await context.ask(
+        agent_configs.DELETE_AGENT_CONFIG,
+        agent_configs.DeleteAgentConfig(
+            tenant_id=context.tenant_id, agent_config_id=input.agent_config_id
+        ),
+    )
+    return success_of("agent config", input.agent_config_id, success=reply.success)
+
+
+def _object_of(field: str, value: Any) -> JsonObject | None:
+    if value is not None and not isinstance(value, dict):
+        reason = f"{field} must be an object"
+        raise compat.error_of(Refused(code=Code.INVALID, fields={"reason": reason}))
+    return value
 
 
 @dataclass

@@ -67,6 +67,14 @@ _TABLES: dict[str, tuple[int, dict[str, str]]] = {
     "runs.log_usage": (15, {"flow_run_id": "flow_run"}),
     "heartbeat.last_seen": (15, {"flow_run_id": "flow_run"}),
     "heartbeat.task_last_seen": (15, {"task_run_id": "task_run"}),
+    # New tables come last: the rows of the others stay the same for a seed.
+    "automations.action": (4, {"created_by": "person"}),
+    "automations.hook": (6, {"action_id": "action", "created_by": "person"}),
+    "automations.flow_sla_config": (4, {}),
+    "automations.flow_group_sla": (
+        6,
+        {"flow_sla_config_id": "flow_sla_config", "flow_group_id": "flow_group"},
+    ),
 }
 _UNIQUE_NAMES = {  # columns that make a key: they get a number
     "key_value": "key", "project": "name", "flow_group": "name", "task": "slug", "agent": "name", "edge": "key",
@@ -78,6 +86,7 @@ _CLOSED = {
     "task_run.state": STATES,
     "flow_run_state.state": STATES,
     "person.account_type": ("USER", "SERVICE"),
+    "flow_sla_config.kind": ("SCHEDULED_NOT_STARTED", "STARTED_NOT_FINISHED"),
 }
 
 
@@ -160,6 +169,7 @@ def _row(
         "log_usage": ("flow_run_id",),
         "last_seen": ("flow_run_id",),
         "task_last_seen": ("task_run_id",),
+        "flow_group_sla": ("flow_sla_config_id", "flow_group_id"),
     }.get(table.name)
     if keys and any(all(other[key] == row[key] for key in keys) for other in rows[table.name]):
         return None
@@ -171,6 +181,8 @@ def _value(dice: random.Random, table: str, column: Any, number: int) -> Any:
         return None
     if _UNIQUE_NAMES.get(table) == column.name:
         return f"{dice.choice(NAMES)}-{number}"
+    if column.name == "duration_seconds":
+        return dice.randrange(1, 6)
     if column.name == "map_index":
         return dice.choice([-1, -1, 0, 1, 2])
     if column.nullable and dice.random() < 0.3:
@@ -185,6 +197,8 @@ def _value(dice: random.Random, table: str, column: Any, number: int) -> Any:
         return timedelta(seconds=dice.choice([0, 60, 90_061]))
     if kind is UUID:
         return UUID(int=dice.getrandbits(128))
+    if kind is bytes:
+        return b"sealed"
     if kind is bool:
         return dice.random() < 0.5
     if kind is int:
