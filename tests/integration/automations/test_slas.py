@@ -165,6 +165,7 @@ async def test_what_was_late_when_the_sla_was_made_does_not_count(
 ) -> None:
     start = utc_now() - timedelta(hours=1)
     await rules.client.create(flow, scheduled_start_time=start)
+    await rules.handled()
     await rules.sla(SlaKind.SCHEDULED_NOT_STARTED, 60, flow)
 
     first = await automations.upkeep.plan()
