@@ -86,12 +86,11 @@ class CreateHook(Message):
     event_tags: dict[str, list[str]]
     name: str | None = None
     conditions: JsonObject | None = None
-    throttle: JsonObject | None = None
     created_by: UUID | None = None
 
 
 class UpdateHook(Message):
-    """Set what `changes` names: name, is_active, conditions, throttle. `success` is false for an unknown id."""
+    """Set what `changes` names: name, is_active, conditions. `success` is false for an unknown id."""
 
     tenant_id: UUID
     hook_id: UUID

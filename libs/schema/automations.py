@@ -21,7 +21,6 @@ from libs.schema.base import (
     document,
     flag,
     key,
-    maybe_document,
     maybe_timestamptz,
     number,
     timestamptz,
@@ -69,7 +68,7 @@ class Hook(ShownTable, table=True):
     """Which events lead to an action. `event_tags` is an object of arrays: `{"state": ["Failed"], "flow_group_id":
     ["..."]}`; without `flow_group_id` every flow counts.
 
-    `conditions` and `throttle` are empty unless given (ARCHITECTURE.md, automations).
+    `conditions` are empty unless given.
     """
 
     __tablename__ = "hook"
@@ -85,7 +84,6 @@ class Hook(ShownTable, table=True):
     event_type: Shown[str]
     event_tags: Shown[dict[str, Any]] = document("{}")
     conditions: Shown[dict[str, Any]] = document("{}")
-    throttle: Shown[dict[str, Any] | None] = maybe_document()
     is_active: Shown[bool] = flag(default=True)
     action_id: Shown[UUID]
     created_by: Shown[UUID | None] = None

@@ -14,7 +14,7 @@ from libs.runtime.ids import NewId
 from services.automations import rule_store
 from services.automations.domain import actions, hooks, occurrences, slas, templates
 
-_UPDATABLE = ("name", "is_active", "conditions", "throttle")
+_UPDATABLE = ("name", "is_active", "conditions")
 _TAGS_WITH_IDS = {
     "flow_group_id": ("flow_group_ids", "flow group"),
     "flow_sla_config_id": ("sla_config_ids", "SLA config"),
@@ -71,7 +71,6 @@ class Handlers:
         wrong = (
             actions.fault_of_name(command.name)
             or hooks.fault_of_conditions(conditions)
-            or hooks.fault_of_throttle(command.throttle)
             or (tags if isinstance(tags, str) else None)
         )
         if wrong is None and conditions and command.event_type is EventType.AGENT_SLA_FAILED:
@@ -93,7 +92,6 @@ class Handlers:
                 event_tags=tags,
                 name=command.name,
                 conditions=conditions,
-                throttle=command.throttle,
                 created_by=command.created_by,
                 at=self._clock(),
             )
@@ -116,7 +114,7 @@ class Handlers:
         return None
 
     async def update_hook(self, command: automations.UpdateHook) -> Applied | Refused:
-        """Name a hook, switch it on or off, or set its conditions and its throttle."""
+        """Name a hook, switch it on or off, or set its conditions."""
         changes = dict(command.changes)
         if not changes:
             return _invalid(f"update_hook: give one of {', '.join(_UPDATABLE)}")
@@ -124,10 +122,8 @@ class Handlers:
             return _invalid(f"{min(unknown)}: it is not one of {', '.join(_UPDATABLE)}")
         if "conditions" in changes:
             changes["conditions"] = changes["conditions"] or {}
-        wrong = (
-            actions.fault_of_name(changes.get("name"))
-            or hooks.fault_of_conditions(changes.get("conditions"))
-            or hooks.fault_of_throttle(changes.get("throttle"))
+        wrong = actions.fault_of_name(changes.get("name")) or hooks.fault_of_conditions(
+            changes.get("conditions")
         )
         if wrong is None and not isinstance(changes.get("is_active", True), bool):
             wrong = "is_active must be true or false"

@@ -74,7 +74,6 @@ def _make_rules() -> None:
             event_type VARCHAR NOT NULL,
             event_tags JSONB DEFAULT '{}'::jsonb NOT NULL,
             conditions JSONB DEFAULT '{}'::jsonb NOT NULL,
-            throttle JSONB,
             is_active BOOLEAN DEFAULT true NOT NULL,
             action_id UUID NOT NULL,
             created_by UUID,

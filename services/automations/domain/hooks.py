@@ -179,16 +179,3 @@ def fault_of_conditions(given: JsonObject | None) -> str | None:
         if (odd := next(faults(value, path), None)) is not None:
             return odd
     return None
-
-
-def fault_of_throttle(given: JsonObject | None) -> str | None:
-    """What is wrong with a throttle, as a sentence, or None: at most `count` messages in `seconds`, then a digest."""
-    if given is None:
-        return None
-    if given.keys() != {"count", "seconds"}:
-        return 'throttle must be null or an object such as {"count": 1, "seconds": 60}'
-    for name, most in (("count", 10_000), ("seconds", 86_400)):
-        value = given[name]
-        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
-            return f"throttle.{name} must be a whole number from 1 to {most:,}"
-    return None

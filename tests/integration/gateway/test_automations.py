@@ -177,14 +177,13 @@ async def test_actions_may_share_a_name(api: Gql) -> None:
     assert first != second
 
 
-async def test_a_hook_is_named_switched_off_and_throttled(api: Gql) -> None:
+async def test_a_hook_is_named_switched_off_and_given_conditions(api: Gql) -> None:
     hook = await do(
         api,
         "create_flow_run_state_changed_hook",
         action_id=await an_action(api),
         states=["Failed"],
     )
-    throttle = {"count": 1, "seconds": 60}
     conditions = {"labels": ["gpu"]}
     changed = await do(
         api,
@@ -193,12 +192,11 @@ async def test_a_hook_is_named_switched_off_and_throttled(api: Gql) -> None:
         hook_id=hook,
         name="failures",
         is_active=False,
-        throttle=throttle,
         conditions=conditions,
     )
-    by_key = "query($id: uuid!) { hook_by_pk(id: $id) { name is_active throttle conditions } }"
+    by_key = "query($id: uuid!) { hook_by_pk(id: $id) { name is_active conditions } }"
     shown = (await api(by_key, id=hook))["hook_by_pk"]
-    await do(api, "update_hook", "success", hook_id=hook, throttle={}, is_active=True)
+    await do(api, "update_hook", "success", hook_id=hook, conditions={}, is_active=True)
     lifted = (await api(by_key, id=hook))["hook_by_pk"]
     unknown = await do(api, "update_hook", "error", hook_id=NOTHING, is_active=True)
 
@@ -206,10 +204,9 @@ async def test_a_hook_is_named_switched_off_and_throttled(api: Gql) -> None:
     assert shown == {
         "name": "failures",
         "is_active": False,
-        "throttle": throttle,
         "conditions": conditions,
     }
-    assert lifted == shown | {"is_active": True, "throttle": None}
+    assert lifted == shown | {"is_active": True, "conditions": {}}
     assert unknown.startswith("This tenant has no hook")
 
 

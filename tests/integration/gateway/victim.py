@@ -175,7 +175,6 @@ async def furnished(
         "tenant_id": str(tenant_id),
         "timestamp": utc_now().isoformat(),
         "token_id": doomed_token,
-        "throttle": {"count": 1, "seconds": 60},
         "time": "due",
         "type": "LocalAgent",
         "until": "2100-01-01T12:00:00+00:00",

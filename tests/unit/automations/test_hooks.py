@@ -12,7 +12,6 @@ from services.automations.domain.hooks import (
     Hook,
     Hooks,
     fault_of_conditions,
-    fault_of_throttle,
     tags_of,
     without_id,
 )
@@ -112,11 +111,3 @@ def test_what_is_deleted_never_makes_a_hook_of_one_flow_a_hook_of_every_flow() -
 )
 def test_a_condition_that_means_nothing_is_refused(conditions: dict[str, Any], says: str) -> None:
     assert (fault_of_conditions(conditions) or "").startswith(says)
-
-
-@pytest.mark.parametrize(
-    "throttle", [{}, {"count": 1}, {"count": 0, "seconds": 60}, {"count": 1, "seconds": 10**9}]
-)
-def test_a_throttle_that_means_nothing_is_refused(throttle: dict[str, Any]) -> None:
-    assert (fault_of_throttle(throttle) or "").startswith("throttle")
-    assert fault_of_throttle({"count": 1, "seconds": 60}) is None

@@ -185,7 +185,6 @@ class StateHook:
     flow_group_ids: list[UUID] | None = None
     name: str | None = None
     conditions: JSON | None = None
-    throttle: JSON | None = None
 
 
 @mutation("create_flow_run_state_changed_hook", camel=None)
@@ -206,7 +205,6 @@ class FlowSlaHook:
     sla_config_ids: list[UUID] | None = None
     name: str | None = None
     conditions: JSON | None = None
-    throttle: JSON | None = None
 
 
 @mutation("create_flow_sla_failed_hook", camel=None)
@@ -223,7 +221,6 @@ class AgentSlaHook:
     action_id: UUID
     agent_config_ids: list[UUID] | None = None
     name: str | None = None
-    throttle: JSON | None = None
 
 
 @mutation("create_agent_sla_failed_hook", camel=None)
@@ -248,7 +245,6 @@ async def _create_hook(
             event_tags=tags,
             name=input.name,
             conditions=_object("conditions", getattr(input, "conditions", None)),
-            throttle=_object("throttle", input.throttle),
             created_by=context.actor_id,
         ),
     )
@@ -257,18 +253,17 @@ async def _create_hook(
 
 @dataclass
 class UpdateHook:
-    """What is left out stays; a null `throttle` or `conditions` stays too, an empty object takes them away."""
+    """What is left out or null stays; an empty object takes the conditions away."""
 
     hook_id: UUID
     name: str | None = None
     is_active: bool | None = None
     conditions: JSON | None = None
-    throttle: JSON | None = None
 
 
 @mutation("update_hook", camel=None)
 async def update_hook(context: Context, input: UpdateHook) -> Success:
-    """Name a hook, switch it on or off, or set its conditions and its throttle."""
+    """Name a hook, switch it on or off, or set its conditions."""
     changes: JsonObject = {
         name: value
         for name, value in (("name", input.name), ("is_active", input.is_active))
@@ -276,8 +271,6 @@ async def update_hook(context: Context, input: UpdateHook) -> Success:
     }
     if input.conditions is not None:
         changes["conditions"] = _object("conditions", input.conditions)
-    if input.throttle is not None:
-        changes["throttle"] = _object("throttle", input.throttle) or None
     reply = await context.ask(
         automations.UPDATE_HOOK,
         automations.UpdateHook(tenant_id=context.tenant_id, hook_id=input.hook_id, changes=changes),
