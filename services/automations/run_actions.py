@@ -52,7 +52,7 @@ class RunActions:
         config = delivery.action_config or {}
         match delivery.action_type:
             case ActionType.CANCEL_FLOW_RUN:
-                return await self._cancel(delivery, config)
+                return await self._cancel_run(delivery, config)
             case ActionType.PAUSE_SCHEDULE:
                 return await self._pause(delivery, config)
             case ActionType.CREATE_FLOW_RUN:
@@ -60,7 +60,7 @@ class RunActions:
             case _:
                 return _failed(f"{delivery.action_type} is no action on runs")
 
-    async def _cancel(self, delivery: Leased, config: Mapping[str, Any]) -> Answer:
+    async def _cancel_run(self, delivery: Leased, config: Mapping[str, Any]) -> Answer:
         if (flow_run_id := _id(delivery.event.get("flow_run_id"))) is None:
             return _failed("The event is about no run, so there is none to cancel.")
         message = templates.rendered(

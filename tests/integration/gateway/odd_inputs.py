@@ -20,6 +20,7 @@ from graphql import (
 )
 
 from tests.integration.gateway.every_field import Asked
+from tests.integration.gateway.victim import MARK
 
 TEXTS = {
     "String",
@@ -37,6 +38,24 @@ VALUES = {"JSON", "jsonb"}
 FREE = {"String", "JSON"}
 """Of these a report may hold anything; an id or a time is what it is."""
 ODD = {"U+0000": "a\0b", "half a pair": "a\ud800b", "a million": "x" * 1_000_000}
+
+ACTIONS: dict[str, dict[str, Any]] = {
+    "webhook": {"url": "https://hooks.example.com/x"},
+    "slack_notification": {"webhook_url_secret": MARK},
+    "teams_webhook_notification": {"webhook_url_secret": MARK},
+    "email_notification": {"to_emails": ["a@example.com"]},
+    "twilio_notification": {
+        "account_sid": "a",
+        "auth_token_secret": MARK,
+        "messaging_service_sid": "m",
+        "phone_numbers": ["+15550100"],
+    },
+    "pagerduty_notification": {"routing_key": "r", "severity": "info"},
+    "cancel_flow_run": {},
+    "pause_schedule": {},
+    "create_flow_run": {},
+}
+"""What `create_action` takes: exactly one of these, whole but for the odd text. The secret is the victim's."""
 
 Path = tuple[str | int, ...]
 
@@ -88,6 +107,9 @@ def _leaves(kind: GraphQLInputType, path: Path) -> Iterator[Leaf]:
 def with_leaf(variables: dict[str, Any], leaf: Leaf, value: Any) -> dict[str, Any]:
     """A copy of the variables with the value at the leaf; what is missing on the way is made."""
     changed = copy.deepcopy(variables)
+    if leaf.path[:2] == ("input", "config") and leaf.path[2:3] and leaf.path[2] in ACTIONS:
+        kind = leaf.path[2]
+        changed["input"]["config"] = {kind: copy.deepcopy(ACTIONS[str(kind)])}
     at: Any = changed
     for part, following in zip(leaf.path, (*leaf.path[1:], None), strict=True):
         empty: Any = [] if isinstance(following, int) else {}

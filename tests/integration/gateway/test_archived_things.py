@@ -55,6 +55,7 @@ WORK: dict[str, tuple[dict[str, Any], str, Any]] = {
         None,
     ),
     "delete_flow_group_schedule": ({}, "flow_group { schedule }", {"schedule": None}),
+    "create_flow_group_sla": ({"flow_sla_config_id": "a new one"}, "id", None),
     "delete_flow": ({}, "id", None),
     "delete_flow_group": ({}, "id", None),
 }
@@ -68,6 +69,7 @@ FOUNDING = {  # the founding document's own pairs, which are the others by other
     "disableFlowVersionLocking",
 }  # fmt: skip
 GONE = {"delete_flow", "delete_flow_group"}
+ANSWER_WITH_AN_ID = {"create_flow_run", "update_flow_project", "create_flow_group_sla"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +90,12 @@ class Archived:
         )
         if "project_id" in given:
             given["project_id"] = self.other_project_id
-        payload = (
-            "id" if mutation in {"create_flow_run", "update_flow_project"} else "success error"
-        )
+        if "flow_sla_config_id" in given:
+            made = await self.api(
+                "mutation { create_flow_sla_config(input: {kind: STARTED_NOT_FINISHED, duration_seconds: 60}) { id } }"
+            )
+            given["flow_sla_config_id"] = made["create_flow_sla_config"]["id"]
+        payload = "id" if mutation in ANSWER_WITH_AN_ID else "success error"
         text = f"mutation($i: {mutation}_input!) {{ {mutation}(input: $i) {{ {payload} }} }}"
         answer = await self.api.post({"query": text, "variables": {"i": about | given}})
         found: dict[str, Any] = answer.json()
