@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -51,7 +52,13 @@ class World:
 async def world(stack: Stack) -> AsyncIterator[World]:
     async with AsyncExitStack() as exits:
         gateway = await exits.enter_async_context(
-            all_services(stack, auth="required", event_streams_per_key=STREAMS)
+            all_services(
+                stack,
+                auth="required",
+                event_streams_per_key=STREAMS,
+                # A tick between a request and its hold would finish it.
+                bulk_tick=timedelta(hours=1),
+            )
         )
         flows = [await tenant_with_flow(stack.admin_pool) for _ in range(2)]
         clients = [
