@@ -1,8 +1,8 @@
 -- A person has switched on the schedule of this flow, which was on already. If no planned run was left when the last
 -- instant was deleted, the tombstones are deleted and the scheduler makes the runs again: an active schedule without
--- runs is never intended. If some were left, the deleted instants stay deleted. -- Time has passed since, and the next
--- instant may have been added at the end. So a planned run shows "some were left" only if it was made before the last
--- deletion, or comes before the last deleted instant.
+-- runs is never intended. If some were left, the deleted instants stay deleted.
+-- Time has passed since, and the next instant may have been added at the end. So a planned run shows "some were left"
+-- only if it was made before the last deletion, or comes before the last deleted instant.
 DELETE FROM runs.deleted_instant d
 WHERE d.tenant_id = $1 AND d.flow_id = $2 AND NOT EXISTS (
     SELECT FROM runs.flow_run r

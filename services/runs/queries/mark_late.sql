@@ -1,9 +1,10 @@
--- Write why due runs have not started. Returns how many rows were changed, a bounded step at a time. -- The reason
--- depends on the labels only, so it is found once per label set. A full concurrency limit comes before agents: the run
--- waits for the limit, however many agents there are; and a paused work queue before both. A Queued run has waited since that state; at its start time it is
--- offered to agents again, and until then its own process asks. -- The race: a run starts while it is being marked. Its
--- row is locked and checked again first, rows that are locked already are skipped, and every state that a run takes
--- clears the reason (write_flow_run_states.sql); so no run that has started keeps one.
+-- Write why due runs have not started. Returns how many rows were changed, a bounded step at a time.
+-- The reason depends on the labels only, so it is found once per label set. A full concurrency limit comes before
+-- agents: the run waits for the limit, however many agents there are; and a paused work queue before both. A Queued run
+-- has waited since that state; at its start time it is offered to agents again, and until then its own process asks.
+-- The race: a run starts while it is being marked. Its row is locked and checked again first, rows that are locked
+-- already are skipped, and every state that a run takes clears the reason (write_flow_run_states.sql); so no run that
+-- has started keeps one.
 WITH late AS MATERIALIZED (
     SELECT id, tenant_id, labels, state, state_start_time, late_reason FROM runs.flow_run
     WHERE state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')

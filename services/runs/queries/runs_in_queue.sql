@@ -1,17 +1,19 @@
--- Due runs for an agent, oldest first. -- Starvation is the danger: 100,000 runs without an agent may come before the
--- one that this agent could run. So the labels come first and the time second, in the index as in the query: for each
--- label set that the agent may serve, its oldest due runs. $4 are those sets if they are few; if it is null, the sets
--- of waiting runs are walked by skipping through the index, one descent per distinct set, independent of the number of
--- runs. -- A run under a full concurrency limit is not offered, and of others no more than there is room for: each due
--- run counts, oldest first, against the free slots of every limit on one of its labels. This only saves agents claims
--- that would be refused; the limit is enforced when the run is claimed (lock_limits.sql). -- A Running flow run is due
--- again when a task run of it is: a retry of more than ten minutes, whose process has left. -- The race: the registry
--- archives or deletes a flow, and its runs are removed when the ledger gets the event, shortly after. So each run is
--- looked up in the registry, in this statement: commits are seen here. Archiving ends no running work
--- (upkeep.clear_archived), so runs that have begun are still offered, and Queued ones, which an agent has started; of a
--- deleted flow none is. As a subquery and not as a join, so that no plan reads all flows: one descent by the key for
--- each run that is offered. -- While the tenant's work queue is paused nothing is due. A pause that commits just after
--- this statement holds all the same: Submitted is refused (lock_flow_runs.sql).
+-- Due runs for an agent, oldest first.
+-- Starvation is the danger: 100,000 runs without an agent may come before the one that this agent could run. So the
+-- labels come first and the time second, in the index as in the query: for each label set that the agent may serve, its
+-- oldest due runs. $4 are those sets if they are few; if it is null, the sets of waiting runs are walked by skipping
+-- through the index, one descent per distinct set, independent of the number of runs.
+-- A run under a full concurrency limit is not offered, and of others no more than there is room for: each due run
+-- counts, oldest first, against the free slots of every limit on one of its labels. This only saves agents claims that
+-- would be refused; the limit is enforced when the run is claimed (lock_limits.sql).
+-- A Running flow run is due again when a task run of it is: a retry of more than ten minutes, whose process has left.
+-- The race: the registry archives or deletes a flow, and its runs are removed when the ledger gets the event, shortly
+-- after. So each run is looked up in the registry, in this statement: commits are seen here. Archiving ends no running
+-- work (upkeep.clear_archived), so runs that have begun are still offered, and Queued ones, which an agent has started;
+-- of a deleted flow none is. As a subquery and not as a join, so that no plan reads all flows: one descent by the key
+-- for each run that is offered.
+-- While the tenant's work queue is paused nothing is due. A pause that commits just after this statement holds all the
+-- same: Submitted is refused (lock_flow_runs.sql).
 WITH RECURSIVE open_queue AS MATERIALIZED (
     SELECT NOT EXISTS (
         SELECT FROM gateway.tenant t WHERE t.id = $1 AND t.settings -> 'work_queue_paused' = 'true'

@@ -1,10 +1,10 @@
 -- Flows whose planned runs differ from the proposals: some are missing (a message was lost, rows were deleted by hand),
 -- or there are more (the message that clears them was lost). Proposals of the last $2 may still be under way. Runs that
--- are absent on purpose are not missing: the ledger has the same rule (barred_instants.sql). -- Nearly all are equal,
--- which a checksum of their keys shows (settle.sql); the others are compared key by key. A row with an instant that has
--- passed is left to the next tick. A schedule that cannot be parsed ($3) is left out. OFFSET and LIMIT keep PostgreSQL
--- from reading whole histories: it expects many doubtful rows, and there are few. Nothing is locked: a flow that
--- differs is claimed afterwards, and checked again.
+-- are absent on purpose are not missing: the ledger has the same rule (barred_instants.sql).
+-- Nearly all are equal, which a checksum of their keys shows (settle.sql); the others are compared key by key. A row
+-- with an instant that has passed is left to the next tick. A schedule that cannot be parsed ($3) is left out. OFFSET
+-- and LIMIT keep PostgreSQL from reading whole histories: it expects many doubtful rows, and there are few. Nothing is
+-- locked: a flow that differs is claimed afterwards, and checked again.
 WITH doubtful AS MATERIALIZED (
     SELECT s.flow_id, s.flow_group_id, s.planned, coalesce(s.cleared < $1 - $2::interval, true) AS may_be_cleared
     FROM scheduler.schedule s

@@ -1,14 +1,14 @@
--- Take due runs with one of these label sets, oldest first, and lock them. -- The race: several replicas, each with
--- agents that wait, and stock agents that submit. SKIP LOCKED lets replicas take different runs without waiting for
--- each other; the returned rows are locked, so no other transaction submits them before we commit. Rows are not locked
--- in id order, which is safe because this statement never waits, and its transaction locks nothing else but concurrency
--- limits, whose holders wait for no runs. -- The other race: the registry archives or deletes the flow of a due run at
--- the same time. Flows with a committed archiving are skipped; the others are locked until we commit
--- (registry.share_free_flows), so after the answer to an archiving no run is given out. A flow that the registry is
--- just changing is left to the next pass, without waiting. Archiving ends no running work: a run that has begun goes
--- on, and so does a Queued one, which an agent has started. -- The third race: the tenant's work queue is paused at
--- the same time. Whoever finds it open keeps it from being paused until we commit (gateway.work_queue_is_open), so after
--- the answer to a pause no run is given out.
+-- Take due runs with one of these label sets, oldest first, and lock them.
+-- The race: several replicas, each with agents that wait, and stock agents that submit. SKIP LOCKED lets replicas take
+-- different runs without waiting for each other; the returned rows are locked, so no other transaction submits them
+-- before we commit. Rows are not locked in id order, which is safe because this statement never waits, and its
+-- transaction locks nothing else but concurrency limits, whose holders wait for no runs.
+-- The other race: the registry archives or deletes the flow of a due run at the same time. Flows with a committed
+-- archiving are skipped; the others are locked until we commit (registry.share_free_flows), so after the answer to an
+-- archiving no run is given out. A flow that the registry is just changing is left to the next pass, without waiting.
+-- Archiving ends no running work: a run that has begun goes on, and so does a Queued one, which an agent has started.
+-- The third race: the tenant's work queue is paused at the same time. Whoever finds it open keeps it from being paused
+-- until we commit (gateway.work_queue_is_open), so after the answer to a pause no run is given out.
 WITH open_queue AS MATERIALIZED (
     SELECT gateway.work_queue_is_open($1) AS is_open
 ), wanted AS (

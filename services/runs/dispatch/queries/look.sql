@@ -1,11 +1,11 @@
--- Which label sets of these tenants have runs that are due, or come due within the horizon, and how soon. -- Starvation
--- and cost are the dangers, as in runs_in_queue.sql: the sets are found by skipping through the queue's index, and of
--- each set only its earliest run is read, so a million waiting runs cost only as much as their label sets. A run under
--- a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process sleeps before a
--- retry. A set whose concurrency limit is full is not due either: freeing a slot starts a new look at the tenant. Runs
--- of archived and deleted flows are skipped, as in runs_in_queue.sql. The three seconds are Prefect Server's: a process
--- that wakes by itself gets this time to do so. -- Of a tenant whose work queue is paused nothing is due. What waited
--- when it was resumed is `backlog`.
+-- Which label sets of these tenants have runs that are due, or come due within the horizon, and how soon.
+-- Starvation and cost are the dangers, as in runs_in_queue.sql: the sets are found by skipping through the queue's
+-- index, and of each set only its earliest run is read, so a million waiting runs cost only as much as their label
+-- sets. A run under a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process
+-- sleeps before a retry. A set whose concurrency limit is full is not due either: freeing a slot starts a new look at
+-- the tenant. Runs of archived and deleted flows are skipped, as in runs_in_queue.sql. The three seconds are Prefect
+-- Server's: a process that wakes by itself gets this time to do so.
+-- Of a tenant whose work queue is paused nothing is due. What waited when it was resumed is `backlog`.
 WITH RECURSIVE open_queue AS MATERIALIZED (
     SELECT given.tenant_id, t.work_queue_resumed FROM unnest($1::uuid[]) AS given (tenant_id)
     LEFT JOIN gateway.tenant t ON t.id = given.tenant_id

@@ -1,9 +1,10 @@
--- Renew the leases that still belong to the holder, and read the state of each run. -- The race: the run is taken back,
--- because its lease expired, while its agent renews. Both lock the row; the second one sees the result of the first: a
--- renewed lease, or a removed token. Rows are locked in id order, as everywhere, and only those of the requesting
--- tenant: a tenant cannot delay another tenant's agents by naming their runs. A Running run's lease is written only
--- once half of it is used up. -- The work queue is paused after the claim: a run that was not confirmed yet
--- (it still has its first lease) is withheld, and its agent does not start it.
+-- Renew the leases that still belong to the holder, and read the state of each run.
+-- The race: the run is taken back, because its lease expired, while its agent renews. Both lock the row; the second one
+-- sees the result of the first: a renewed lease, or a removed token. Rows are locked in id order, as everywhere, and
+-- only those of the requesting tenant: a tenant cannot delay another tenant's agents by naming their runs. A Running
+-- run's lease is written only once half of it is used up.
+-- The work queue is paused after the claim: a run that was not confirmed yet (it still has its first lease) is
+-- withheld, and its agent does not start it.
 WITH held AS (
     SELECT * FROM {asked}
 ), locked AS (

@@ -1,8 +1,9 @@
 -- Of these new runs of schedules, those that must not exist: a person deleted that instant, or an archived version of
--- the group has begun it. An unarchived version is another schedule, and excludes nothing. -- The race: a person
--- deletes the run, or an agent takes the replaced version's, while ours is being inserted. The insert waits for the
--- first, as the key is the same; make_room waited for the second under the run's lock. This statement comes after both,
--- so it sees their results. The scheduler has the same rule (find_different.sql); otherwise it would propose for ever.
+-- the group has begun it. An unarchived version is another schedule, and excludes nothing.
+-- The race: a person deletes the run, or an agent takes the replaced version's, while ours is being inserted. The
+-- insert waits for the first, as the key is the same; make_room waited for the second under the run's lock. This
+-- statement comes after both, so it sees their results. The scheduler has the same rule (find_different.sql); otherwise
+-- it would propose for ever.
 SELECT r.id FROM runs.flow_run r
 WHERE r.id = ANY($1::uuid[]) AND (
     EXISTS (

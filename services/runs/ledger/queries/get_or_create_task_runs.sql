@@ -1,11 +1,11 @@
 -- For each (tenant, flow run, task, map index): whether the flow run and the task exist and belong together, and the
--- task run, made Pending as version 0 with its first history row if it does not exist. -- The race: two requests for
--- the same (flow run, task, map index), of two replicas or in this very statement. The unique key decides: the request
--- that did not insert gets no id, and asks again, when the row is visible. Rows are inserted in the order of the key,
--- so two of these statements cannot deadlock. -- Each look-up is one descent of its own index, independent of the
--- planner's estimate for a table that has just grown; it once read all 10,000 children of a mapped task for every
--- child. Conditions that are only checked are outside the LIMIT, and only the key's own index can answer "at or after
--- the key, in the key's order" at once.
+-- task run, made Pending as version 0 with its first history row if it does not exist.
+-- The race: two requests for the same (flow run, task, map index), of two replicas or in this very statement. The
+-- unique key decides: the request that did not insert gets no id, and asks again, when the row is visible. Rows are
+-- inserted in the order of the key, so two of these statements cannot deadlock.
+-- Each look-up is one descent of its own index, independent of the planner's estimate for a table that has just grown;
+-- it once read all 10,000 children of a mapped task for every child. Conditions that are only checked are outside the
+-- LIMIT, and only the key's own index can answer "at or after the key, in the key's order" at once.
 WITH asked AS MATERIALIZED (
     SELECT wanted.*, r.id AS known_flow_run_id, t.id AS known_task_id, t.cache_key,
         x.id AS known_id, x.version, x.state, x.serialized_state

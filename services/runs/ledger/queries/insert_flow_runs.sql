@@ -1,6 +1,6 @@
--- Insert flow runs with their first state, Scheduled, as version 1. -- The races: two requests with one idempotency
--- key, two schedulers with one instant. The unique keys decide; a run that is not among the returned ids already
--- exists. Rows come sorted by key, so two inserts cannot deadlock.
+-- Insert flow runs with their first state, Scheduled, as version 1.
+-- The races: two requests with one idempotency key, two schedulers with one instant. The unique keys decide; a run that
+-- is not among the returned ids already exists. Rows come sorted by key, so two inserts cannot deadlock.
 WITH wanted AS (
     SELECT * FROM {wanted}
 ), made AS (

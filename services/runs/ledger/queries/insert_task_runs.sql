@@ -1,5 +1,5 @@
--- Insert the Pending task runs of new flow runs with their first history rows, as version 0. -- No race: the flow runs
--- are of this transaction, and until it commits no other transaction can make task runs of them.
+-- Insert the Pending task runs of new flow runs with their first history rows, as version 0.
+-- No race: the flow runs are of this transaction, and until it commits no other transaction can make task runs of them.
 WITH wanted AS (
     SELECT * FROM {wanted}
 ), history AS (

@@ -1,12 +1,13 @@
--- Lock the flow runs of a batch, and read the facts for decisions under the lock. -- The race: two replicas whose
--- batches touch the same runs. Every transaction of the ledger locks in one order: flow runs by id, then task runs by
--- id, then unique keys of new rows in key order; so they wait for each other and never deadlock. NO KEY UPDATE, because
--- inserting a task run takes a key share lock on its flow run. -- The other race: the registry archives or deletes the
--- flow of a run that is to be submitted ($3). Its flow is locked until we commit, and counts as archived if the
--- registry is just changing it: a claim holds locks on runs when it locks flows, as we do here, so neither may wait for
--- the registry. Read, and locked, only if there are such runs. -- The third race: the tenant's work queue is paused. It
--- stays open until we commit if we find it so (gateway.work_queue_is_open), for runs that are to be submitted, and for
--- task runs of theirs ($4): an agent submits those of a run whose process left before a retry.
+-- Lock the flow runs of a batch, and read the facts for decisions under the lock.
+-- The race: two replicas whose batches touch the same runs. Every transaction of the ledger locks in one order: flow
+-- runs by id, then task runs by id, then unique keys of new rows in key order; so they wait for each other and never
+-- deadlock. NO KEY UPDATE, because inserting a task run takes a key share lock on its flow run.
+-- The other race: the registry archives or deletes the flow of a run that is to be submitted ($3). Its flow is locked
+-- until we commit, and counts as archived if the registry is just changing it: a claim holds locks on runs when it
+-- locks flows, as we do here, so neither may wait for the registry. Read, and locked, only if there are such runs.
+-- The third race: the tenant's work queue is paused. It stays open until we commit if we find it so
+-- (gateway.work_queue_is_open), for runs that are to be submitted, and for task runs of theirs ($4): an agent submits
+-- those of a run whose process left before a retry.
 WITH open_queue AS MATERIALIZED (
     SELECT t.tenant_id FROM (
         SELECT s.tenant_id FROM runs.flow_run s WHERE s.id = ANY ($3::uuid[])

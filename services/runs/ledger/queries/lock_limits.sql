@@ -1,9 +1,9 @@
 -- Lock the limits that runs of this transaction enter (`wanted`) or occupy: `leaving` are those runs, `ending` flow
--- runs that may take the slots of all their task runs with them. -- The race: two transactions that both see one free
--- slot. A transaction that enters or leaves a limit holds its row until the commit, and counts the slots in a later
--- statement, whose snapshot is younger than the lock. Leaving locks too: a run that gets "full" has committed its
--- waiting before the slot is free, or sees the free slot. The order of locks: after all flow runs and task runs of the
--- transaction; flow limits by id, then task limits by id.
+-- runs that may take the slots of all their task runs with them.
+-- The race: two transactions that both see one free slot. A transaction that enters or leaves a limit holds its row
+-- until the commit, and counts the slots in a later statement, whose snapshot is younger than the lock. Leaving locks
+-- too: a run that gets "full" has committed its waiting before the slot is free, or sees the free slot. The order of
+-- locks: after all flow runs and task runs of the transaction; flow limits by id, then task limits by id.
 WITH wanted AS (
     SELECT * FROM {wanted}
 ), occupied AS (

@@ -1,4 +1,4 @@
--- Make the slots of these limits consistent with the runs: free slots without a run, add slots for runs without one. --
+-- Make the slots of these limits consistent with the runs: free slots without a run, add slots for runs without one.
 -- The caller has locked the limits in an earlier statement. A transaction that takes or frees a slot holds that lock
 -- until its commit, so this snapshot has no half-finished start or end. Repair is needed for a run that already ran
 -- when its limit was made, that started at the same time, or whose labels were changed.

@@ -1,7 +1,7 @@
 -- Append states to flow runs, copy each run's newest onto its row, and put the events into the outbox, in one
--- statement: each further statement would be a further round trip while the rows are locked. -- The rows are locked
--- (lock_flow_runs.sql) and the versions were counted under the lock. If that is ever untrue, the condition on the
--- version skips the row, fewer rows come back than went in, and the caller rolls back.
+-- statement: each further statement would be a further round trip while the rows are locked.
+-- The rows are locked (lock_flow_runs.sql) and the versions were counted under the lock. If that is ever untrue, the
+-- condition on the version skips the row, fewer rows come back than went in, and the caller rolls back.
 WITH moved AS (
     SELECT * FROM {moved}
 ), history AS (
