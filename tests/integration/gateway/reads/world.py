@@ -22,6 +22,8 @@ EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 Row = dict[str, Any]
 
+_ONE_OF_EACH = 2
+"""Rows of a table that are there for any seed: one of each tenant."""
 STATES = ("Scheduled", "Submitted", "Running", "Success", "Failed", "Cached", "Cancelled")
 NAMES = ("alpha", "beta", "gamma", "delta_1", "Alpha", "a%b", "x")
 JSON: tuple[Any, ...] = (
@@ -113,6 +115,9 @@ def make_world(seed: int) -> World:
         rows[name] = []
         for number in range(count):
             row = _row(dice, full_name, number, references, rows)
+            # The first two are one of each tenant, so another is drawn where the key is taken.
+            while row is None and number < _ONE_OF_EACH:
+                row = _row(dice, full_name, number, references, rows)
             if row is not None:
                 rows[name].append(row)
     return World(rows)
@@ -156,7 +161,8 @@ def _row(
         if column.name == "tenant_id":
             # Each has a row of every table.
             either = [A_TENANT, A_TENANT, ANOTHER_TENANT]
-            row[column.name] = either[number * 2] if number < 2 else dice.choice(either)
+            is_fixed = number < _ONE_OF_EACH
+            row[column.name] = either[number * 2] if is_fixed else dice.choice(either)
         elif column.name in references:
             optional = column.nullable and dice.random() < 0.3
             target = rows[references[column.name]]
