@@ -22,6 +22,9 @@ from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.running import running
 
+SWEEPS = ("upkeep", "sweep", "slots", "left_task_runs", "lateness", "cancellations")
+"""Loops of the ledger that mend what was missed; the tests call them, and count what they did."""
+
 Outcome = StateApplied | VersionConflict | Refused
 
 
@@ -29,10 +32,10 @@ Outcome = StateApplied | VersionConflict | Refused
 async def ledger_on(
     stack: Stack, *, clock: Clock = utc_now, **settings: Any
 ) -> AsyncIterator[Runs]:
-    """A started ledger on the stack."""
+    """A started ledger on the stack, whose sweeps wait for the test."""
     urls = {"postgres_url": stack.postgres_url("runs"), "nats_url": stack.nats_url}
     service = Runs(RunsSettings(**urls | settings), clock=clock)
-    async with running(service):
+    async with running(service, held=SWEEPS):
         yield service
 
 

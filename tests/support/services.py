@@ -1,6 +1,6 @@
 """All services in this process, on a test module's own database and streams."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from importlib import import_module
 from typing import Any, cast
@@ -59,15 +59,18 @@ async def all_services(
     nats_url: Callable[[str], str] | None = None,
     *,
     nats_tls_ca: str | None = None,
+    held: Collection[str] = (),
     **gateway: Any,
 ) -> AsyncIterator[Gateway]:
     """Every service; yields the gateway, whose `port` answers. Keyword arguments are its settings.
 
     `nats_url` gives each service a bus URL of its own, in place of the stack's; `nats_tls_ca` is for all of them.
+    `held` are loops of the gateway that do not tick.
     """
     url = nats_url or (lambda _: stack.nats_url)
     everybody = services_on(stack, url, nats_tls_ca=nats_tls_ca, **gateway)
     async with AsyncExitStack() as exits:
         for service in everybody:
-            await exits.enter_async_context(running(service))
+            of_this = held if service.name == "gateway" else ()
+            await exits.enter_async_context(running(service, held=of_this))
         yield cast("Gateway", everybody[-1])

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from datetime import timedelta
 from uuid import UUID
 
 import httpx
@@ -57,7 +56,7 @@ async def world(stack: Stack) -> AsyncIterator[World]:
                 auth="required",
                 event_streams_per_key=STREAMS,
                 # A tick between a request and its hold would finish it.
-                bulk_tick=timedelta(hours=1),
+                held={"bulk"},
             )
         )
         flows = [await tenant_with_flow(stack.admin_pool) for _ in range(2)]

@@ -24,6 +24,7 @@ from services.heartbeat.settings import HeartbeatSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.flows import TENANT, a_flow, a_flow_run, a_task_run
+from tests.support.running import running as service_running
 
 SILENCE = timedelta(seconds=2)
 OFF = {"heartbeat_enabled": False}
@@ -35,7 +36,6 @@ def settings(stack: Stack, **changes: Any) -> HeartbeatSettings:
         "nats_url": stack.nats_url,
         "heartbeat_interval": timedelta(seconds=0.5),
         "heartbeat_write_interval": timedelta(seconds=0.5),
-        "heartbeat_sweep": timedelta(days=1),
         "heartbeat_sweep_grace": timedelta(seconds=1),
         "heartbeat_check_interval": timedelta(seconds=0.3),
         "alive_every": timedelta(seconds=0.5),
@@ -46,12 +46,9 @@ def settings(stack: Stack, **changes: Any) -> HeartbeatSettings:
 
 @asynccontextmanager
 async def running(stack: Stack, **changes: Any) -> AsyncIterator[Heartbeat]:
-    service = build(settings(stack, **changes))
-    await service.start()
-    try:
+    """The tests call the sweep, and count what it found."""
+    async with service_running(build(settings(stack, **changes)), held={"sweep"}) as service:
         yield service
-    finally:
-        await service.stop()
 
 
 @pytest.fixture

@@ -18,7 +18,6 @@ from tests.support.running import running
 from tests.support.work import WorkReader, work_of_runs
 
 NOW = LONG_AGO + timedelta(minutes=10)  # the boundary itself
-NEVER = timedelta(days=1)
 
 
 @pytest.fixture
@@ -35,7 +34,6 @@ async def lazarus(stack: Stack) -> AsyncIterator[Lazarus]:
         LazarusSettings(
             postgres_url=stack.postgres_url("lazarus"),
             nats_url=stack.nats_url,
-            lazarus_tick=NEVER,
             lazarus_spread=timedelta(0),
             lazarus_tenant_rate=100,
         )

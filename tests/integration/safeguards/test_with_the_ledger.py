@@ -23,6 +23,7 @@ from services.runs.settings import RunsSettings
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.flows import TENANT, a_flow_run, a_task_run
+from tests.support.running import running
 
 SILENCE = timedelta(seconds=2)
 
@@ -74,7 +75,6 @@ async def safeguards(stack: Stack) -> AsyncIterator[Safeguards]:
         LazarusSettings(
             postgres_url=stack.postgres_url("lazarus"),
             nats_url=stack.nats_url,
-            lazarus_tick=timedelta(days=1),
             heartbeat_interval=SILENCE / 4,
             lazarus_after=2 * SILENCE,
             lazarus_spread=timedelta(0),
@@ -84,9 +84,10 @@ async def safeguards(stack: Stack) -> AsyncIterator[Safeguards]:
         RunsSettings(postgres_url=stack.postgres_url("runs"), nats_url=stack.nats_url)
     )
     async with AsyncExitStack() as opened:
-        for service in (runs, heartbeat, lazarus):
-            await service.start()
-            opened.push_async_callback(service.stop)
+        for service in (runs, heartbeat):
+            await opened.enter_async_context(running(service))
+        # The tests call its tick, and count what it did.
+        await opened.enter_async_context(running(lazarus, ticks=False))
         await eventually(
             lambda: stack.admin_pool.fetchval(
                 "SELECT now() - since > $1 FROM heartbeat.watch", SILENCE

@@ -22,7 +22,6 @@ from tests.support.work import WorkReader, work_of_runs
 
 NOW = datetime(2026, 3, 1, 12, 0, 30, tzinfo=UTC)
 HOURLY = {"type": "Schedule", "clocks": [{"type": "CronClock", "cron": "0 * * * *"}]}
-NEVER = timedelta(days=1)
 
 
 @pytest.fixture
@@ -33,7 +32,6 @@ async def scheduler(stack: Stack) -> AsyncIterator[Scheduler]:
         SchedulerSettings(
             postgres_url=stack.postgres_url("scheduler"),
             nats_url=stack.nats_url,
-            schedule_tick=NEVER,
         )
     )
     async with running(service, ticks=False):
