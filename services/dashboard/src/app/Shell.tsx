@@ -1,16 +1,20 @@
-import { Button, Select, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
+import { Button, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
 import { Link, Outlet, useNavigate, useParams } from "@tanstack/react-router";
+import { Suspense } from "react";
 
 import { BASE } from "../api/client";
 import { roleName } from "../lib/roles";
-import { localZone } from "../lib/time";
 import { Connection } from "./Connection";
 import { Keys, useKey } from "./keys";
+import { afterThePage } from "./later";
 import { useEvents, useLink } from "./live";
 import { PLACES } from "./places";
 import { usePreferences } from "./preferences";
 import { Search } from "./Search";
 import { useSession, useTenant } from "./session";
+
+const TenantChoice = afterThePage(() => import("./choices").then((part) => part.TenantChoice));
+const ZoneChoice = afterThePage(() => import("./choices").then((part) => part.ZoneChoice));
 
 function GoKeys({ slug }: { slug: string }) {
   return (
@@ -56,14 +60,13 @@ export function Shell() {
             Headwater
           </Link>
           {session.tenants.length > 1 && (
-            <Select
-              aria-label="Tenant"
-              size="xs"
-              data={session.tenants.map((each) => ({ value: each.slug, label: each.name }))}
-              value={tenant.slug}
-              allowDeselect={false}
-              onChange={(chosen) => chosen && void navigate({ to: "/$slug", params: { slug: chosen } })}
-            />
+            <Suspense fallback={<span className="frame-box">{tenant.name}</span>}>
+              <TenantChoice
+                tenants={session.tenants}
+                slug={tenant.slug}
+                onChosen={(chosen) => void navigate({ to: "/$slug", params: { slug: chosen } })}
+              />
+            </Suspense>
           )}
           <Search slug={tenant.slug} />
           <nav aria-label="Pages">
@@ -95,19 +98,11 @@ function Choices() {
   const { setColorScheme } = useMantineColorScheme();
   const colorScheme = useComputedColorScheme("light");
   const { version, role } = useSession();
-  const zones = [...new Set([localZone(), "UTC", ...Intl.supportedValuesOf("timeZone")])];
   return (
     <footer>
-      <Select
-        aria-label="Time zone"
-        size="xs"
-        searchable
-        data={zones}
-        value={zone}
-        limit={50}
-        allowDeselect={false}
-        onChange={(chosen) => chosen && setZone(chosen)}
-      />
+      <Suspense fallback={<span className="frame-box">{zone}</span>}>
+        <ZoneChoice zone={zone} onChosen={setZone} />
+      </Suspense>
       <Button
         size="compact-xs"
         variant="default"

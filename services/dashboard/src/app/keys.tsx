@@ -1,9 +1,12 @@
-import { Modal } from "@mantine/core";
-import { useLayoutEffect, useRef, useState } from "react";
+import { Suspense, useLayoutEffect, useRef, useState } from "react";
 
+import { Coming } from "../components/basics";
 import { pressed, type Binding, type Pressed } from "../lib/keys";
+import { whenOpened } from "./later";
 
 type Bound = Binding & { run: () => void };
+
+const KeysDialog = whenOpened(() => import("./KeysDialog").then((part) => part.KeysDialog));
 
 const bound: Bound[] = [];
 let before: Pressed | null = null;
@@ -73,47 +76,8 @@ export function Keys() {
   useKey("j", "Next row", () => move(1), { group: "Lists" });
   useKey("k", "Row before", () => move(-1), { group: "Lists" });
   useKey("u", "Up: from a task to its run, from a run to its flow", up, { group: "Everywhere" });
-  const groups = [...new Set((shown ?? []).map((each) => each.group))];
-  return (
-    <Modal opened={shown !== null} onClose={() => setShown(null)} title="Keys" size="lg">
-      <div className="keys">
-        {groups.map((group) => (
-          <section key={group} aria-label={group}>
-            <h2>{group}</h2>
-            <dl>
-              {shown
-                ?.filter((each) => each.group === group)
-                .map((each) => (
-                  <div key={each.keys}>
-                    <dt>
-                      {each.keys.split(" ").map((key, index) => (
-                        <kbd key={index}>{key}</kbd>
-                      ))}
-                    </dt>
-                    <dd>{each.name}</dd>
-                  </div>
-                ))}
-              {group === "Lists" && (
-                <div>
-                  <dt>
-                    <kbd>Enter</kbd>
-                  </dt>
-                  <dd>Open the row</dd>
-                </div>
-              )}
-              {group === "Everywhere" && (
-                <div>
-                  <dt>
-                    <kbd>Ctrl</kbd>
-                    <kbd>K</kbd>
-                  </dt>
-                  <dd>Search for anything by name or id</dd>
-                </div>
-              )}
-            </dl>
-          </section>
-        ))}
-      </div>
-    </Modal>
-  );
+  // Once they were shown the dialog stays, so that it can fade.
+  const [isKept, setIsKept] = useState(false);
+  if (shown !== null && !isKept) setIsKept(true);
+  return <Suspense fallback={<Coming name="Keys" />}>{isKept && <KeysDialog shown={shown} close={() => setShown(null)} />}</Suspense>;
 }

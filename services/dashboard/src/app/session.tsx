@@ -1,10 +1,9 @@
-import { Button, PasswordInput } from "@mantine/core";
 import { queryOptions, useQuery, type QueryClient } from "@tanstack/react-query";
-import { createContext, useContext, useState, type ReactNode } from "react";
+import { createContext, lazy, Suspense, useContext, type ReactNode } from "react";
 
-import { actAs, ApiError, BASE, request } from "../api/client";
+import { actAs, ApiError, request } from "../api/client";
 import { graphql } from "../api/generated";
-import { Page, Problem } from "../components/basics";
+import { Problem } from "../components/basics";
 import { isReader } from "../lib/roles";
 
 const SESSION = graphql(`
@@ -38,6 +37,7 @@ export type Session = {
 };
 
 const Context = createContext<Session | null>(null);
+const LogIn = lazy(() => import("./LogIn").then((part) => ({ default: part.LogIn })));
 
 export function useSession(): Session {
   const found = useContext(Context);
@@ -62,7 +62,11 @@ export function askWho(client: QueryClient): void {
 export function SessionProvider({ children }: { children: ReactNode }) {
   const session = useQuery(WHO);
   if (session.error instanceof ApiError && session.error.kind === "unauthenticated") {
-    return <LogIn onDone={() => void session.refetch()} />;
+    return (
+      <Suspense>
+        <LogIn onDone={() => void session.refetch()} />
+      </Suspense>
+    );
   }
   if (session.error) {
     return (
@@ -105,64 +109,4 @@ export function useTenant(slug: string | undefined): Session["tenants"][number] 
     null;
   actAs(found?.id ?? null);
   return found;
-}
-
-/** Why a log-in was refused; what a proxy says in the gateway's place is no JSON. */
-async function sentenceOf(answer: Response): Promise<string> {
-  const told = (await answer.json().catch(() => null)) as { errors?: { message?: string }[] } | null;
-  return told?.errors?.[0]?.message ?? `The log-in was answered with ${answer.status}.`;
-}
-
-function LogIn({ onDone }: { onDone: () => void }) {
-  const [key, setKey] = useState("");
-  const [error, setError] = useState<string | null>(null);
-  const logIn = async () => {
-    setError(null);
-    try {
-      const answer = await fetch(`${BASE}session`, {
-        method: "POST",
-        credentials: "same-origin",
-        headers: { "content-type": "application/json", "x-headwater": "dashboard" },
-        body: JSON.stringify({ key }),
-      });
-      if (answer.ok) return onDone();
-      setError(
-        answer.status === 401
-          ? "Nobody has this key. An administrator makes one with `make keys`."
-          : await sentenceOf(answer),
-      );
-    } catch {
-      setError("Headwater cannot be reached.");
-    }
-  };
-  return (
-    <main id="main" className="log-in">
-      <span className="brand">
-        <img src={`${BASE}favicon.svg`} alt="" />
-        Headwater
-      </span>
-      <Page title="Log in">
-        <form
-          className="card"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void logIn();
-          }}
-        >
-          <PasswordInput
-            label="API key"
-            description="It is sent once. The browser keeps a cookie that ends with the key."
-            value={key}
-            onChange={(event) => setKey(event.currentTarget.value)}
-            error={error}
-            autoComplete="current-password"
-            data-autofocus
-          />
-          <Button type="submit" mt="md" fullWidth disabled={key.trim() === ""}>
-            Log in
-          </Button>
-        </form>
-      </Page>
-    </main>
-  );
 }

@@ -1,4 +1,4 @@
-import { Button, Skeleton, Tooltip } from "@mantine/core";
+import { Button, Skeleton } from "@mantine/core";
 import { useClipboard } from "@mantine/hooks";
 import { useEffect, useLayoutEffect, useRef, type ReactNode } from "react";
 
@@ -163,11 +163,7 @@ export function Command({ text }: { text: string }) {
   );
 }
 
-/** A word with an explanation on hover and focus. */
-export function Hint({ label, children }: { label: string; children: ReactNode }) {
-  return (
-    <Tooltip label={label} multiline maw={360}>
-      <span tabIndex={0}>{children}</span>
-    </Tooltip>
-  );
+/** Stands for a dialog whose code is on its way, so that keys pressed meanwhile are not those of the page. */
+export function Coming({ name }: { name: string }) {
+  return <div role="dialog" aria-label={name} aria-busy="true" hidden />;
 }

@@ -40,6 +40,5 @@ export const theme = createTheme({
     Switch: { defaultProps: { size: "sm" }, styles: { description: { fontSize: "12px", lineHeight: 1.4 } } },
     Tabs: { styles: { tab: { fontSize: "13px", padding: "8px 12px" } } },
     Modal: { defaultProps: { closeButtonProps: { "aria-label": "Close this dialog" } }, styles: { title: { fontWeight: 650, fontSize: "16px" } } },
-    Tooltip: { defaultProps: { withArrow: true, openDelay: 300, events: { hover: true, focus: true, touch: true } } },
   },
 });
