@@ -8,9 +8,10 @@ from playwright.async_api import Page, expect
 
 from tests.support.axe import serious_faults
 from tests.support.browser import Watched
-from tests.support.dashboard_world import World, a_run, opened
+from tests.support.dashboard_world import Reported, World, a_run, opened
 from tests.support.engines import Stack
 from tests.support.gql import Gql
+from tests.support.serialized_flows import a_flow
 from tests.support.themes import turn
 
 # They share a tenant with a key, a secret and dead agents, which one worker has.
@@ -33,13 +34,16 @@ DIALOGS: dict[str, list[tuple[str, ...]]] = {
         ("All runs ▾", "Save these filters…"),
     ],
     "flow": [("Archive",)],
-    "flow settings": [("Delete this flow",)],
+    "flow settings": [("Delete this flow",), ("Heartbeats and the Zombie Killer",), ("Lazarus",)],
+    "edited schedule": [("Edit", "Remove")],
+    "archived flow": [("Unarchive",)],
     "task run": [("Set state",)],
+    "paused task run": [("Approve",)],
     "agents": [("Forget them all",)],
     "limits": [("Delete",)],
     "projects": [("Delete",)],
     "values": [("Delete",)],
-    "team": [("Revoke",)],
+    "team": [("Revoke",), ("Remove",)],
 }
 """What opens each dialog of a page, one button or item after the other."""
 
@@ -53,14 +57,73 @@ async def filled(world: World, shared_stack: Stack) -> AsyncIterator[dict[str, s
         )
         await api('mutation { set_secret(input: {name: "FOR_A_DIALOG", value: "1"}) { success } }')
         run = await a_run(api, world, "for a dialog")
+        edited, archived = (
+            await a_flow_with_a_schedule(api, world),
+            await an_archived_flow(api, world),
+        )
+        paused = await a_paused_task_run(api, world)
         tenant = (await api("{ tenant { id } }"))["tenant"][0]["id"]
     await shared_stack.admin_pool.execute(
         "INSERT INTO runs.agent (id, tenant_id, name, type, labels, last_queried)"
         " VALUES (gen_random_uuid(), $1::uuid, 'dead', 'LocalAgent', '[]', now() - interval '9 days')",
         tenant,
     )
-    yield {"waiting run": f"/{world.slug}/flow-run/{run.id}"}
+    await shared_stack.admin_pool.execute(
+        "INSERT INTO gateway.membership (id, user_id, home_tenant_id, tenant_id, role)"
+        " VALUES (gen_random_uuid(), gen_random_uuid(), $1::uuid, $1::uuid, 'user')",
+        tenant,
+    )
+    yield {
+        "waiting run": f"/{world.slug}/flow-run/{run.id}",
+        "edited schedule": f"/{world.slug}/flow/{edited}?tab=schedule",
+        "archived flow": f"/{world.slug}/flow/{archived}",
+        "paused task run": f"/{world.slug}/task-run/{paused}",
+    }
     await shared_stack.admin_pool.execute("DELETE FROM runs.agent WHERE name = 'dead'")
+    await shared_stack.admin_pool.execute("DELETE FROM gateway.membership")
+
+
+async def another_flow(api: Gql, world: World, name: str) -> tuple[str, str]:
+    """Its id and its group's."""
+    made = await api(
+        "mutation($p: UUID!, $f: JSON!) { create_flow(input: {project_id: $p, serialized_flow: $f}) { id } }",
+        p=world.project,
+        f=a_flow(name),
+    )
+    flow = made["create_flow"]["id"]
+    found = await api("query($i: uuid!) { flow_by_pk(id: $i) { flow_group_id } }", i=flow)
+    return flow, found["flow_by_pk"]["flow_group_id"]
+
+
+async def a_flow_with_a_schedule(api: Gql, world: World) -> str:
+    _, group = await another_flow(api, world, "edited")
+    await api(
+        "mutation($g: UUID!) { set_flow_group_schedule(input: {flow_group_id: $g,"
+        ' cron_clocks: [{cron: "0 3 * * *"}]}) { success } }',
+        g=group,
+    )
+    return group
+
+
+async def an_archived_flow(api: Gql, world: World) -> str:
+    flow, group = await another_flow(api, world, "archived")
+    await api("mutation($f: UUID!) { archive_flow(input: {flow_id: $f}) { success } }", f=flow)
+    return group
+
+
+async def a_paused_task_run(api: Gql, world: World) -> str:
+    run = await a_run(api, world, "pauses for a dialog")
+    await run.set("Submitted")
+    await run.set("Running")
+    [task, *_] = (
+        await api(
+            "query($r: uuid!) { task_run(where: {flow_run_id: {_eq: $r}}) { id version } }",
+            r=run.id,
+        )
+    )["task_run"]
+    await Reported(api, "task_run", task["id"], task["version"]).set("Paused")
+    found: str = task["id"]
+    return found
 
 
 async def is_sound(watched: Watched) -> None:
@@ -94,7 +157,8 @@ async def test_every_dialog_of_a_page_is_accessible_in_both_themes_and_is_left_b
         for step in way:
             found = page.get_by_role("button", name=step, exact=True)
             item = page.get_by_role("menuitem", name=step, exact=True)
-            await found.or_(item).first.click()
+            switch = page.get_by_role("switch", name=step)
+            await found.or_(item).or_(switch).first.click()
         await is_sound(watched)
 
     assert watched.faults == []
