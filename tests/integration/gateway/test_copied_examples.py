@@ -17,7 +17,9 @@ from tests.support.streaming import FIRST, a_run
 
 CHECKOUT = Path(__file__).parents[3]
 PAGES = (
-    "README.md",
+    "services/gateway/guide/api.md",
+    "services/gateway/guide/events.md",
+    "services/gateway/guide/people.md",
     "services/gateway/reference/reads.md",
     "services/gateway/downloads/__init__.py",
 )
