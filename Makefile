@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 DIST := services/dashboard/dist
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
-GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql libs/contracts/asyncapi.json libs/agent/asyncapi.json deploy/containers/nats-users.conf
+GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql services/dashboard/src/lib/needs.json libs/contracts/asyncapi.json libs/agent/asyncapi.json deploy/containers/nats-users.conf
 SEED ?=
 # Tests of what the engines decide: the winner of a race, repeated deliveries, the locks of a statement.
 ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integration/heartbeat tests/integration/lazarus \

@@ -7,7 +7,8 @@ import { useEffect, useState } from "react";
 import { request } from "../api/client";
 import { graphql } from "../api/generated";
 import { State } from "../components/State";
-import { PLACES } from "./places";
+import { placesFor } from "./places";
+import { useSession, type Session } from "./session";
 
 const SEARCH = graphql(`
   query Search($like: String!) {
@@ -91,8 +92,8 @@ async function search(text: string, slug: string, signal: AbortSignal): Promise<
 }
 
 /** The pages of the dashboard whose name has this text in it; all of them before anything is typed. */
-function pagesOf(text: string, slug: string): Found[] {
-  return PLACES.filter(([name]) => name.toLowerCase().includes(text.toLowerCase())).map(([name, to, key]) => ({
+function pagesOf(text: string, slug: string, may: Session["may"]): Found[] {
+  return placesFor(may).filter(([name]) => name.toLowerCase().includes(text.toLowerCase())).map(([name, to, key]) => ({
     key: name, name, kind: "Page", note: `g ${key}`, to: to.replace("$slug", slug),
   }));
 }
@@ -103,16 +104,19 @@ export function SearchDialog({ slug, opened, close }: { slug: string; opened: bo
   const [chosen, setChosen] = useState(0);
   const [asked] = useDebouncedValue(text.trim(), 200);
   const navigate = useNavigate();
+  const { may } = useSession();
+  // One document asks for all of them.
+  const mayFind = may("read:flow", "read:run", "read:project");
   const found = useQuery({
     queryKey: ["search", slug, asked],
     queryFn: ({ signal }) => search(asked, slug, signal),
-    enabled: opened && asked.length > 1,
+    enabled: opened && mayFind && asked.length > 1,
     placeholderData: (previous) => previous,
   });
   // What stands in the list belongs to what stands in the box; of a text that is still typed it does not.
-  const isCurrent = asked === text.trim() && (asked.length < 2 || (!found.isPending && !found.isPlaceholderData));
+  const isCurrent = asked === text.trim() && (asked.length < 2 || !mayFind || (!found.isPending && !found.isPlaceholderData));
   const [isEntered, setIsEntered] = useState(false);
-  const results = [...(asked.length > 1 ? (found.data ?? []) : []), ...pagesOf(text.trim(), slug)];
+  const results = [...(asked.length > 1 ? (found.data ?? []) : []), ...pagesOf(text.trim(), slug, may)];
   const go = (to: string) => {
     close();
     setText("");
@@ -129,7 +133,7 @@ export function SearchDialog({ slug, opened, close }: { slug: string; opened: bo
     <Modal opened={opened} onClose={close} title="Search" size="lg">
       <TextInput
         aria-label="Name or id"
-        placeholder="Name or id of a flow, run, task run or project"
+        placeholder={mayFind ? "Name or id of a flow, run, task run or project" : "Name of a page"}
         value={text}
         onChange={(event) => {
           setText(event.currentTarget.value);

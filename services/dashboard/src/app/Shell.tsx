@@ -1,14 +1,15 @@
 import { Button, useComputedColorScheme, useMantineColorScheme } from "@mantine/core";
-import { Link, Outlet, useNavigate, useParams } from "@tanstack/react-router";
-import { Suspense } from "react";
+import { Link, Outlet, useLocation, useNavigate, useParams } from "@tanstack/react-router";
+import { Suspense, type ReactNode } from "react";
 
 import { BASE } from "../api/client";
+import { Empty, Page } from "../components/basics";
 import { roleName } from "../lib/roles";
 import { Connection } from "./Connection";
 import { Keys, useKey } from "./keys";
 import { afterThePage } from "./later";
 import { useEvents, useLink } from "./live";
-import { PLACES } from "./places";
+import { missingAt, placesFor, type PLACES } from "./places";
 import { usePreferences } from "./preferences";
 import { Search } from "./Search";
 import { useSession, useTenant } from "./session";
@@ -17,9 +18,10 @@ const TenantChoice = afterThePage(() => import("./choices").then((part) => part.
 const ZoneChoice = afterThePage(() => import("./choices").then((part) => part.ZoneChoice));
 
 function GoKeys({ slug }: { slug: string }) {
+  const { may } = useSession();
   return (
     <>
-      {PLACES.map(([name, to, key]) => (
+      {placesFor(may).map(([name, to, key]) => (
         <GoKey key={key} keys={`g ${key}`} name={name} slug={slug} to={to} />
       ))}
     </>
@@ -70,7 +72,7 @@ export function Shell() {
           )}
           <Search slug={tenant.slug} />
           <nav aria-label="Pages">
-            {PLACES.map(([name, to]) => (
+            {placesFor(session.may).map(([name, to]) => (
               <Link
                 key={to}
                 to={to}
@@ -86,10 +88,33 @@ export function Shell() {
           <Choices />
         </header>
         <main id="main">
-          <Outlet key={tenant.id} />
+          <Readable slug={tenant.slug}>
+            <Outlet key={tenant.id} />
+          </Readable>
         </main>
       </div>
     </>
+  );
+}
+
+/** The page at the address, or which permission its reader lacks. */
+function Readable({ slug, children }: { slug: string; children: ReactNode }) {
+  const { may, role } = useSession();
+  const { pathname } = useLocation();
+  const missing = missingAt(pathname, may);
+  if (missing.length === 0) return <>{children}</>;
+  const [first] = placesFor(may);
+  return (
+    <Page title="Not for this role">
+      <Empty title={`The role ${roleName(role)} does not show this page.`}>
+        <span>It lacks {missing.join(", ")}. Whoever manages roles can add it on the page Team.</span>
+        {first && (
+          <Link to={first[1]} params={{ slug }}>
+            Go to {first[0]}
+          </Link>
+        )}
+      </Empty>
+    </Page>
   );
 }
 

@@ -4,7 +4,7 @@ import { createContext, lazy, Suspense, useContext, type ReactNode } from "react
 import { actAs, ApiError, request } from "../api/client";
 import { graphql } from "../api/generated";
 import { Problem } from "../components/basics";
-import { isReader } from "../lib/roles";
+import { isAllowed, type Asked } from "../lib/permissions";
 
 const SESSION = graphql(`
   query Session {
@@ -16,12 +16,17 @@ const SESSION = graphql(`
     auth_info {
       role
       tenant_id
-      user_id
+      permissions
+      token_type
     }
-    tenant(order_by: [{ created: asc }]) {
-      id
-      name
-      slug
+    user {
+      memberships {
+        tenant {
+          id
+          name
+          slug
+        }
+      }
     }
   }
 `);
@@ -32,8 +37,8 @@ export type Session = {
   tenants: { id: string; name: string; slug: string }[];
   /** The tenant of a caller who names none. */
   home: string | null;
-  /** Whether the caller may change anything; the server decides again. */
-  mayWrite: boolean;
+  /** Whether the caller may do all of this: permissions, or documents of mutations. The server decides again. */
+  may: (...asked: readonly Asked[]) => boolean;
 };
 
 const Context = createContext<Session | null>(null);
@@ -76,14 +81,19 @@ export function SessionProvider({ children }: { children: ReactNode }) {
     );
   }
   if (!session.data) return <Opening isAway={session.failureCount > 0} />;
-  const { api, auth_info, tenant } = session.data;
-  const role = auth_info.role;
+  const { api, auth_info: caller, user } = session.data;
+  const held = new Set(caller.permissions);
+  // Who they are and where they belong is told to everybody, so a role without `read:tenant` opens the pages, too. A key
+  // acts in its own tenant alone, whatever others its holder belongs to.
+  const tenants = (user[0]?.memberships ?? [])
+    .map(({ tenant }) => tenant)
+    .filter(({ id }) => caller.token_type === "NONE" || id === caller.tenant_id);
   const value: Session = {
     version: api.version,
-    role,
-    tenants: tenant,
-    home: auth_info.tenant_id ?? tenant[0]?.id ?? null,
-    mayWrite: !isReader(role),
+    role: caller.role,
+    tenants,
+    home: caller.tenant_id ?? tenants[0]?.id ?? null,
+    may: (...asked) => isAllowed(held, ...asked),
   };
   return <Context.Provider value={value}>{children}</Context.Provider>;
 }

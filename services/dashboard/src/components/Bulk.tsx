@@ -11,7 +11,7 @@ import { ACTIONS, inputOf, MOST, newKey, reasons, runs, type Action, type Chosen
 import { Problem } from "./basics";
 import { AskForm, TypedWord } from "./Dialog";
 
-const BULK = graphql(`
+export const BULK = graphql(`
   mutation Bulk($input: bulk_flow_runs_input!) {
     bulk_flow_runs(input: $input) {
       finished

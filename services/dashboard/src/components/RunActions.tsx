@@ -10,7 +10,7 @@ import { ACTIONS } from "../lib/bulk";
 import { isFinished } from "../lib/states";
 import { Copy } from "./basics";
 import { Ask, Confirmed } from "./Dialog";
-import { toOne } from "./Bulk";
+import { BULK, toOne } from "./Bulk";
 
 const RENAME = graphql(`
   mutation RenameRun($id: UUID!, $name: String!) {
@@ -64,45 +64,48 @@ const BY_HAND = ["Success", "Failed", "Cancelled", "Scheduled"] as const;
 
 /** What can be done to a run: the next step first, the rest behind "More". */
 export function RunActions({ slug, run }: { slug: string; run: Run }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const [open, setOpen] = useState<"name" | "labels" | "state" | null>(null);
   const navigate = useNavigate();
-  if (!mayWrite) return <Copy text={run.id} label="Copy id" />;
   const isOver = isFinished(run.state);
   return (
     <>
       <Copy text={run.id} label="Copy id" />
-      <Button
-        component={Link}
-        variant="default"
-        to="/$slug/flow/$id/run"
-        params={{ slug, id: run.flow_group_id } as never}
-        search={{ like: run.id } as never}
-      >
-        Run again
-      </Button>
-      {RESTARTABLE.has(run.state) && <Restart run={run} />}
-      {run.state === "Scheduled" && (
+      {may("create:run") && (
+        <Button
+          component={Link}
+          variant="default"
+          to="/$slug/flow/$id/run"
+          params={{ slug, id: run.flow_group_id } as never}
+          search={{ like: run.id } as never}
+        >
+          Run again
+        </Button>
+      )}
+      {RESTARTABLE.has(run.state) && may(BULK) && <Restart run={run} />}
+      {run.state === "Scheduled" && may(BULK) && (
         <Confirmed label="Run now" title={`Run ${run.name} now?`} run={() => toOne("RUN_NOW", run.id)}>
           <p>{ACTIONS.RUN_NOW.text}</p>
         </Confirmed>
       )}
-      {!isOver && (
+      {!isOver && may(CANCEL) && (
         <Confirmed label="Cancel run" title={`Cancel ${run.name}?`} danger run={() => act(CANCEL, { id: run.id })}>
           <p>A run that has begun is told to stop and becomes Cancelled when its process has ended.</p>
         </Confirmed>
       )}
-      <Menu position="bottom-end">
-        <Menu.Target>
-          <Button variant="default">More</Button>
-        </Menu.Target>
-        <Menu.Dropdown>
-          <Menu.Item onClick={() => setOpen("name")}>Rename</Menu.Item>
-          <Menu.Item onClick={() => setOpen("labels")}>Change labels</Menu.Item>
-          <Menu.Item onClick={() => setOpen("state")}>Set state</Menu.Item>
-        </Menu.Dropdown>
-      </Menu>
-      {isOver && (
+      {may("update:run") && (
+        <Menu position="bottom-end">
+          <Menu.Target>
+            <Button variant="default">More</Button>
+          </Menu.Target>
+          <Menu.Dropdown>
+            <Menu.Item onClick={() => setOpen("name")}>Rename</Menu.Item>
+            <Menu.Item onClick={() => setOpen("labels")}>Change labels</Menu.Item>
+            <Menu.Item onClick={() => setOpen("state")}>Set state</Menu.Item>
+          </Menu.Dropdown>
+        </Menu>
+      )}
+      {isOver && may(DELETE) && (
         <Confirmed
           label="Delete run"
           title={`Delete ${run.name}?`}

@@ -1,20 +1,12 @@
-const READERS = new Set(["read_only", "READ_ONLY_USER", "agent"]);
-
-/** Whether a role may only look. The page hides what the server would refuse. */
-export function isReader(role: string): boolean {
-  return READERS.has(role);
-}
-
-/** Whether a role may make keys, let people in, set limits and read the audit trail. */
-export function isAdministrator(role: string): boolean {
-  return role === "tenant_admin";
-}
-
-/** What each role is called on the pages. */
-const NAMES: Record<string, string> = {
-  user: "User", read_only: "Read only", READ_ONLY_USER: "Read only", agent: "Agent", tenant_admin: "Administrator",
+/** What each built-in role is called on the pages, by both of its names. */
+const NAMES: Readonly<Record<string, string>> = {
+  user: "User", USER: "User",
+  read_only: "Read only", READ_ONLY_USER: "Read only",
+  agent: "Agent", RUNNER: "Agent",
+  tenant_admin: "Administrator", TENANT_ADMIN: "Administrator",
 };
 
+/** A role's name for people; a role of the tenant's own is called as it is. */
 export function roleName(role: string): string {
-  return NAMES[role] ?? role;
+  return Object.hasOwn(NAMES, role) ? (NAMES[role] ?? role) : role;
 }

@@ -126,12 +126,12 @@ function quoted(label: string): string {
 }
 
 function Group({ kind, agents, waiting }: { kind: Kind; agents: readonly Agent[]; waiting: AgentsQuery["waiting"] }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const { title, note, family } = KINDS[kind];
   return (
     <Card
       title={`${title}: ${agents.length.toLocaleString("en")}`}
-      more={kind === "dead" && mayWrite ? <ForgetAll agents={agents} /> : <span className="quiet small">{note}</span>}
+      more={kind === "dead" && may(FORGET) ? <ForgetAll agents={agents} /> : <span className="quiet small">{note}</span>}
     >
       <div className="scroll">
         <table className="table agents">

@@ -148,24 +148,24 @@ function Shown({ slug, flow }: { slug: string; flow: FlowVersion }) {
 }
 
 function Actions({ slug, flow }: { slug: string; flow: FlowVersion }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   return (
     <>
       <Copy text={flow.flow_group_id} label="Copy id" />
-      {mayWrite && flow.archived && (
+      {may(UNARCHIVE) && flow.archived && (
         <Confirmed label="Unarchive" title={`Unarchive version ${flow.version}?`} run={() => act(UNARCHIVE, { id: flow.id })}>
           <p>It can run again, and its schedule goes on.</p>
         </Confirmed>
       )}
-      {mayWrite && !flow.archived && (
-        <>
-          <Confirmed label="Archive" title={`Archive version ${flow.version}?`} danger run={() => act(ARCHIVE, { id: flow.id })}>
-            <p>Its schedule stops, and its runs ahead go. What it ran stays.</p>
-          </Confirmed>
-          <Button component={Link} to="/$slug/flow/$id/run" params={{ slug, id: flow.flow_group_id } as never}>
-            Run
-          </Button>
-        </>
+      {may(ARCHIVE) && !flow.archived && (
+        <Confirmed label="Archive" title={`Archive version ${flow.version}?`} danger run={() => act(ARCHIVE, { id: flow.id })}>
+          <p>Its schedule stops, and its runs ahead go. What it ran stays.</p>
+        </Confirmed>
+      )}
+      {may("create:run") && !flow.archived && (
+        <Button component={Link} to="/$slug/flow/$id/run" params={{ slug, id: flow.flow_group_id } as never}>
+          Run
+        </Button>
       )}
     </>
   );

@@ -10,7 +10,6 @@ import { Confirmed } from "../components/Dialog";
 import { State } from "../components/State";
 import { Table } from "../components/Table";
 import { nameOf } from "../lib/gantt";
-import { isAdministrator } from "../lib/roles";
 
 const LIMITS = graphql(`
   query Limits {
@@ -136,7 +135,7 @@ const set = (what: What, name: string, limit: number) => (what === "label" ? act
 const remove = (what: What, id: string) => (what === "label" ? act(DELETE_FLOW, { id }) : act(DELETE_TASK, { id }));
 
 function Kind({ title, what, limits }: { title: string; what: What; limits: readonly Limit[] }) {
-  const maySet = isAdministrator(useSession().role);
+  const { may } = useSession();
   return (
     <Card title={title}>
       {limits.length === 0 ? (
@@ -152,13 +151,13 @@ function Kind({ title, what, limits }: { title: string; what: What; limits: read
             { name: "In use", width: "22%", cell: (each) => <Meter limit={each} /> },
             {
               name: "Who holds it and who waits",
-              cell: (each) => (each.usage + each.waiting === 0 ? <span className="quiet">nobody</span> : <Holders what={what} limit={each} />),
+              cell: (each) => (each.usage + each.waiting === 0 || !may("read:run", "read:flow") ? <span className="quiet">{each.usage + each.waiting === 0 ? "nobody" : "not shown to your role"}</span> : <Holders what={what} limit={each} />),
             },
             {
               name: "",
               as: "acts",
               cell: (each) =>
-                maySet && (
+                may(what === "label" ? DELETE_FLOW : DELETE_TASK) && (
                   <Confirmed label="Delete" title={`Delete the limit of ${each.name}?`} danger run={() => remove(what, each.id)}>
                     <p>{each.waiting === 0 ? "Nobody waits for it now." : `${each.waiting} that wait for it can start at once.`}</p>
                   </Confirmed>
@@ -167,7 +166,7 @@ function Kind({ title, what, limits }: { title: string; what: What; limits: read
           ]}
         />
       )}
-      {maySet && <NewLimit what={what} />}
+      {may(what === "label" ? SET_FLOW : SET_TASK) && <NewLimit what={what} />}
     </Card>
   );
 }

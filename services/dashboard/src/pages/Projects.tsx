@@ -29,7 +29,7 @@ const DELETE = graphql(`mutation DeleteProject($id: UUID!) { delete_project(inpu
 
 export function Projects() {
   const { slug } = useParams({ from: "/$slug/projects" });
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const [name, setName] = useState("");
   const [error, setError] = useState<string | null>(null);
   const query = useLive(PROJECTS, {});
@@ -44,7 +44,7 @@ export function Projects() {
   };
   return (
     <Page title="Projects">
-      {mayWrite && (
+      {may(CREATE) && (
         <form
           className="row"
           style={{ marginBottom: 16 }}
@@ -90,7 +90,7 @@ export function Projects() {
                     name: "",
                     as: "acts",
                     cell: (each) =>
-                      mayWrite && (
+                      may(DELETE) && (
                         <Confirmed label="Delete" title={`Delete ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
                           <p>Its {each.flows} flows go with it, and all of their runs. Nothing brings them back.</p>
                         </Confirmed>

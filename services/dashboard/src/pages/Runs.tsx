@@ -7,7 +7,7 @@ import type { Flow_Run_Bool_Exp } from "../api/generated/graphql";
 import { usePreferences } from "../app/preferences";
 import { useSession, useTenant } from "../app/session";
 import { Empty, Loaded, Page, Took, When } from "../components/basics";
-import { BulkButton } from "../components/Bulk";
+import { BULK, BulkButton } from "../components/Bulk";
 import { Downloads } from "../components/Download";
 import { Histogram } from "../components/Histogram";
 import { Filters } from "../components/RunFilters";
@@ -61,7 +61,7 @@ function Times({ filters }: { filters: RunFilters }) {
 }
 
 function List({ slug, filters, tenant }: { slug: string; filters: RunFilters; tenant: string }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const { query, rows, where, fresh, show, renew, scroll, leave } = useRunList(filters, tenant);
   const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
   const [allThatMatch, setAllThatMatch] = useState(false);
@@ -128,7 +128,7 @@ function List({ slug, filters, tenant }: { slug: string; filters: RunFilters; te
                 <div role="presentation" style={{ minWidth: 720 }}>
                   <div role="row" className="vhead" style={{ gridTemplateColumns: COLUMNS }}>
                     <span role="columnheader">
-                      {mayWrite && (
+                      {may(BULK) && (
                         <Checkbox
                           size="xs"
                           aria-label="Choose all that are loaded"
@@ -167,7 +167,7 @@ function List({ slug, filters, tenant }: { slug: string; filters: RunFilters; te
                               className="vrow"
                               style={{ gridTemplateColumns: COLUMNS, height: item.size, transform: `translateY(${item.start}px)` }}
                             >
-                              <Cells slug={slug} run={run} isChosen={allThatMatch || chosen.has(run.id)} toggle={mayWrite ? () => toggle(run.id) : null} />
+                              <Cells slug={slug} run={run} isChosen={allThatMatch || chosen.has(run.id)} toggle={may(BULK) ? () => toggle(run.id) : null} />
                             </div>
                           )
                         );
@@ -241,13 +241,13 @@ type ToolbarProps = {
 
 /** Above the list: what is new, what can be done to what was chosen, and the list as a file. */
 function Toolbar({ slug, tenant, where, fresh, renew, chosen, allThatMatch, setAllThatMatch, clear }: ToolbarProps) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const has = allThatMatch || chosen.size > 0;
   const what: Chosen = allThatMatch ? { where: where as Record<string, unknown> } : { ids: [...chosen] };
   const csv = `api/tables/flow_run.csv?${new URLSearchParams({ where: JSON.stringify(where), columns: CSV_COLUMNS, order: "desc" }).toString()}`;
   return (
     <div className="row toolbar" role="toolbar" aria-label="The list">
-      {mayWrite && (
+      {may(BULK) && (
         <>
           <span className="small" role="status">
             {allThatMatch ? "All that match are chosen" : has ? `${chosen.size} chosen` : "Choose runs to act on them"}

@@ -247,19 +247,19 @@ function Parts({ slug, run }: { slug: string; run: Run }) {
 }
 
 function Actions({ slug, run }: { slug: string; run: Run }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const approve = () =>
     act(SET, { states: [{ task_run_id: run.id, version: run.version, state: { type: "Resume", message: "Approved in the dashboard." } }] }).then(refused);
   return (
     <>
       {run.map_index >= 0 && run.flow_run && run.task && <Steps slug={slug} flowRunId={run.flow_run.id} taskId={run.task.id} index={run.map_index} />}
       <Copy text={run.id} label="Copy id" />
-      {mayWrite && run.state === "Paused" && (
+      {may(SET) && run.state === "Paused" && (
         <Confirmed label="Approve" title={`Let ${nameOf(run)} go on?`} run={approve}>
           <p>It goes on when its run is next looked at by an agent.</p>
         </Confirmed>
       )}
-      {mayWrite && <SetState run={run} />}
+      {may(SET) && <SetState run={run} />}
     </>
   );
 }

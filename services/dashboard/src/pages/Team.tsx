@@ -2,17 +2,17 @@ import { Button, Select, TextInput } from "@mantine/core";
 import { useState } from "react";
 
 import { graphql } from "../api/generated";
-import type { TeamQuery } from "../api/generated/graphql";
+import type { GuestsQuery, KeysQuery } from "../api/generated/graphql";
 import { act, useLive } from "../app/live";
 import { useSession } from "../app/session";
 import { Card, Command, Copy, Empty, Loaded, Page, When } from "../components/basics";
 import { Confirmed } from "../components/Dialog";
 import { Fact, Facts } from "../components/Facts";
 import { Table } from "../components/Table";
-import { isAdministrator, roleName } from "../lib/roles";
+import { roleName } from "../lib/roles";
 
-const TEAM = graphql(`
-  query Team {
+const KEYS = graphql(`
+  query Keys {
     auth_api_key(limit: 500) {
       id
       name
@@ -23,6 +23,10 @@ const TEAM = graphql(`
         username
       }
     }
+  }
+`);
+const GUESTS = graphql(`
+  query Guests {
     membership(limit: 500) {
       id
       role
@@ -73,17 +77,23 @@ const PAGE = 100;
 
 /** Who may what, and who did what. */
 export function Team() {
-  const { role } = useSession();
+  const { role, may } = useSession();
+  const [seesKeys, seesGuests, seesTrail] = [may("read:api-key"), may("update:membership"), may("read:audit-trail")];
   return (
     <Page title="Team">
       <div className="grid">
-        {isAdministrator(role) ? (
-          <ForAdministrators />
-        ) : (
+        {seesKeys && <KeysCard />}
+        {seesGuests && <GuestsCard />}
+        {seesTrail && (
+          <Card title="Who did what">
+            <Trail />
+          </Card>
+        )}
+        {!(seesKeys && seesGuests && seesTrail) && (
           <Card title="You" span={6}>
             <Facts>
               <Fact name="Your key's role">{roleName(role)}</Fact>
-              <Fact name="Seen here">Keys, members and the audit trail are shown to administrators.</Fact>
+              <Fact name="Seen here">Keys, members and the audit trail are shown to those whose role reads them.</Fact>
             </Facts>
           </Card>
         )}
@@ -92,26 +102,30 @@ export function Team() {
   );
 }
 
-function ForAdministrators() {
-  const team = useLive(TEAM, {});
+function KeysCard() {
+  const { may } = useSession();
+  const query = useLive(KEYS, {});
   return (
-    <>
-      <Card title="API keys" span={8}>
-        <Loaded query={team}>{({ auth_api_key: keys }) => <Keys keys={keys} />}</Loaded>
-        <NewKey />
-      </Card>
-      <Card title="Members of other tenants" span={4}>
-        <Loaded query={team}>{({ membership: members }) => <Members members={members} />}</Loaded>
-        <NewMember />
-      </Card>
-      <Card title="Who did what">
-        <Trail />
-      </Card>
-    </>
+    <Card title="API keys" span={8}>
+      <Loaded query={query}>{({ auth_api_key: keys }) => <Keys keys={keys} />}</Loaded>
+      {may(CREATE) && <NewKey />}
+    </Card>
   );
 }
 
-function Keys({ keys }: { keys: TeamQuery["auth_api_key"] }) {
+function GuestsCard() {
+  const { may } = useSession();
+  const query = useLive(GUESTS, {});
+  return (
+    <Card title="Members of other tenants" span={4}>
+      <Loaded query={query}>{({ membership: members }) => <Members members={members} />}</Loaded>
+      {may(LET_IN) && <NewMember />}
+    </Card>
+  );
+}
+
+function Keys({ keys }: { keys: KeysQuery["auth_api_key"] }) {
+  const { may } = useSession();
   if (keys.length === 0) {
     return (
       <Empty title="There are no keys.">
@@ -133,18 +147,20 @@ function Keys({ keys }: { keys: TeamQuery["auth_api_key"] }) {
         {
           name: "",
           as: "acts",
-          cell: (each) => (
-            <Confirmed label="Revoke" title={`Revoke ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
-              <p>Whoever uses it is refused within a second. Nothing brings it back.</p>
-            </Confirmed>
-          ),
+          cell: (each) =>
+            may(DELETE) && (
+              <Confirmed label="Revoke" title={`Revoke ${each.name}?`} danger word={each.name} run={() => act(DELETE, { id: each.id })}>
+                <p>Whoever uses it is refused within a second. Nothing brings it back.</p>
+              </Confirmed>
+            ),
         },
       ]}
     />
   );
 }
 
-function Members({ members }: { members: TeamQuery["membership"] }) {
+function Members({ members }: { members: GuestsQuery["membership"] }) {
+  const { may } = useSession();
   if (members.length === 0) return <Empty title="Nobody of another tenant may enter.">People of this tenant come in with its keys.</Empty>;
   return (
     <table className="table">
@@ -156,9 +172,11 @@ function Members({ members }: { members: TeamQuery["membership"] }) {
             </td>
             <td>{roleName(each.role)}</td>
             <td className="acts">
-              <Confirmed label="Remove" title={`Let ${each.user.username} in no longer?`} danger run={() => act(LET_OUT, { id: each.id })}>
-                <p>Their tokens and the keys that they made here are refused within a second.</p>
-              </Confirmed>
+              {may(LET_OUT) && (
+                <Confirmed label="Remove" title={`Let ${each.user.username} in no longer?`} danger run={() => act(LET_OUT, { id: each.id })}>
+                  <p>Their tokens and the keys that they made here are refused within a second.</p>
+                </Confirmed>
+              )}
             </td>
           </tr>
         ))}

@@ -17,6 +17,10 @@ const VALUES = graphql(`
       value
       updated
     }
+  }
+`);
+const SECRETS = graphql(`
+  query SecretNames {
     secret_names
   }
 `);
@@ -27,70 +31,95 @@ const DELETE_SECRET = graphql(`mutation DeleteSecret($name: String!) { delete_se
 
 /** Values that flows share: the KV store to read, secrets by name only. */
 export function Values() {
-  const { mayWrite } = useSession();
-  const query = useLive(VALUES, {});
+  const { may } = useSession();
+  const [seesValues, seesSecrets] = [may("read:key-value"), may("read:secret")];
   return (
     <Page title="KV and secrets">
+      <div className="grid">
+        {seesValues && <KeyValues />}
+        {seesSecrets && <Secrets />}
+        {!seesValues && !seesSecrets && <Empty title="Your role shows neither.">It lacks read:key-value and read:secret.</Empty>}
+      </div>
+    </Page>
+  );
+}
+
+function KeyValues() {
+  const { may } = useSession();
+  const query = useLive(VALUES, {});
+  return (
+    <Card title="KV store" span={6}>
       <Loaded query={query}>
         {(data) => (
-          <div className="grid">
-            <Card title="KV store" span={6}>
-              {data.key_value.length === 0 && (
-                <Empty title="The KV store is empty.">
-                  <span>Small values that flows keep between runs. In a flow:</span>
-                  <Command text='from prefect.backend import set_key_value; set_key_value("day", "2026-11-30")' />
-                </Empty>
-              )}
-              {data.key_value.map((each) => (
-                <details key={each.id} className="item">
-                  <summary>
-                    <b>{each.key}</b>
-                    <code className="cut quiet" style={{ flex: "1 1 120px" }}>
-                      {writeJson(each.value, 0).slice(0, 120)}
-                    </code>
-                    <span className="small quiet">
-                      <When at={each.updated} />
-                    </span>
-                  </summary>
-                  <Json value={each.value} label={each.key} />
-                  {mayWrite && (
-                    <Confirmed label="Delete" title={`Delete ${each.key}?`} danger run={() => act(DELETE_KV, { id: each.id })}>
-                      <p>Flows that read it fail from then on.</p>
-                    </Confirmed>
-                  )}
-                </details>
-              ))}
-              {mayWrite && <SetValue />}
-            </Card>
-            <Card title="Secrets" span={6}>
-              {data.secret_names.length === 0 && (
-                <Empty title="There are no secrets.">
-                  <span>Set one below. A flow reads it by its name:</span>
-                  <Command text={'PrefectSecret("WAREHOUSE_PASSWORD")'} />
-                </Empty>
-              )}
-              <table className="table">
-                <tbody>
-                  {data.secret_names.map((name) => (
-                    <tr key={name}>
-                      <td>{name}</td>
-                      <td className="acts">
-                        {mayWrite && (
-                          <Confirmed label="Delete" title={`Delete ${name}?`} danger word={name} run={() => act(DELETE_SECRET, { name })}>
-                            <p>Flows that read it fail from then on. Nothing brings it back.</p>
-                          </Confirmed>
-                        )}
-                      </td>
-                    </tr>
-                  ))}
-                </tbody>
-              </table>
-              {mayWrite && <SetSecret />}
-            </Card>
-          </div>
+          <>
+            {data.key_value.length === 0 && (
+              <Empty title="The KV store is empty.">
+                <span>Small values that flows keep between runs. In a flow:</span>
+                <Command text='from prefect.backend import set_key_value; set_key_value("day", "2026-11-30")' />
+              </Empty>
+            )}
+            {data.key_value.map((each) => (
+              <details key={each.id} className="item">
+                <summary>
+                  <b>{each.key}</b>
+                  <code className="cut quiet" style={{ flex: "1 1 120px" }}>
+                    {writeJson(each.value, 0).slice(0, 120)}
+                  </code>
+                  <span className="small quiet">
+                    <When at={each.updated} />
+                  </span>
+                </summary>
+                <Json value={each.value} label={each.key} />
+                {may(DELETE_KV) && (
+                  <Confirmed label="Delete" title={`Delete ${each.key}?`} danger run={() => act(DELETE_KV, { id: each.id })}>
+                    <p>Flows that read it fail from then on.</p>
+                  </Confirmed>
+                )}
+              </details>
+            ))}
+          </>
         )}
       </Loaded>
-    </Page>
+      {may(SET_KV) && <SetValue />}
+    </Card>
+  );
+}
+
+function Secrets() {
+  const { may } = useSession();
+  const query = useLive(SECRETS, {});
+  return (
+    <Card title="Secrets" span={6}>
+      <Loaded query={query}>
+        {(data) => (
+          <>
+            {data.secret_names.length === 0 && (
+              <Empty title="There are no secrets.">
+                <span>Set one below. A flow reads it by its name:</span>
+                <Command text={'PrefectSecret("WAREHOUSE_PASSWORD")'} />
+              </Empty>
+            )}
+            <table className="table">
+              <tbody>
+                {data.secret_names.map((name) => (
+                  <tr key={name}>
+                    <td>{name}</td>
+                    <td className="acts">
+                      {may(DELETE_SECRET) && (
+                        <Confirmed label="Delete" title={`Delete ${name}?`} danger word={name} run={() => act(DELETE_SECRET, { name })}>
+                          <p>Flows that read it fail from then on. Nothing brings it back.</p>
+                        </Confirmed>
+                      )}
+                    </td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </>
+        )}
+      </Loaded>
+      {may(SET_SECRET) && <SetSecret />}
+    </Card>
   );
 }
 

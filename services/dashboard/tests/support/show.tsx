@@ -6,6 +6,7 @@ import userEvent from "@testing-library/user-event";
 import type { ReactNode } from "react";
 import { afterEach, vi } from "vitest";
 
+import NEEDS from "../../src/lib/needs.json";
 import { queries } from "../../src/app/live";
 import { PreferencesProvider } from "../../src/app/preferences";
 import { SessionProvider } from "../../src/app/session";
@@ -14,17 +15,27 @@ import { StandIn, type Answers } from "./gateway";
 
 export const TENANT = "0190a2b3-0000-7000-8000-0000000000aa";
 
-function sessionOf(role: string) {
+/** Every permission that a mutation needs, and those to read. */
+const ALL = [
+  ...new Set(Object.values(NEEDS).flatMap((each) => each.split(" ").filter((permission) => permission !== ""))),
+  ...["run", "flow", "project", "agent", "log", "tenant", "concurrency-limit", "key-value", "secret", "hook", "flow-sla", "cloud-hook", "message", "api-key", "user", "role", "membership-invitation", "audit-trail"].map((name) => `read:${name}`),
+];
+
+/** A caller's permissions, by what their role is called: an administrator's, a reader's, or those that are given. */
+function sessionOf(role: string, permissions: readonly string[] | undefined) {
+  const held = permissions ?? (role === "read_only" ? ALL.filter((each) => each.startsWith("read:")) : ALL);
   return {
     api: { version: "0.1.0", mode: "normal", core_version: "1.4.1" },
-    auth_info: { role, tenant_id: TENANT, user_id: null },
-    tenant: [{ id: TENANT, name: "Acme", slug: "acme" }],
+    auth_info: { role, tenant_id: TENANT, permissions: held, token_type: "API_KEY" },
+    user: [{ memberships: [{ tenant: { id: TENANT, name: "Acme", slug: "acme" } }] }],
   };
 }
 
 type Options = {
   answers?: Answers;
   role?: string;
+  /** What a custom role allows; the role's own otherwise. */
+  permissions?: readonly string[];
   /** The path of the page's route below the tenant, and where the reader is. */
   path?: string;
   at?: string;
@@ -32,8 +43,8 @@ type Options = {
 };
 
 /** Render a part of a page where it would stand: with its tenant, its address, a reader of this role, in UTC. */
-export async function show(element: ReactNode, { answers = {}, role = "tenant_admin", path = "/", at = path, search = (all) => all }: Options = {}) {
-  const gateway = new StandIn({ Session: sessionOf(role), ...answers });
+export async function show(element: ReactNode, { answers = {}, role = "tenant_admin", permissions, path = "/", at = path, search = (all) => all }: Options = {}) {
+  const gateway = new StandIn({ Session: sessionOf(role, permissions), ...answers });
   vi.stubGlobal("fetch", gateway.fetch);
   localStorage.setItem("headwater-zone", "UTC");
   const root = createRootRoute({ component: Outlet, notFoundComponent: () => null });

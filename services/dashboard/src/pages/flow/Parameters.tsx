@@ -54,7 +54,7 @@ export function Parameters({ flow }: { flow: FlowVersion }) {
 }
 
 function Defaults({ groupId, given }: { groupId: string; given: Record<string, unknown> }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const [text, setText] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
   const save = async () => {
@@ -80,13 +80,13 @@ function Defaults({ groupId, given }: { groupId: string; given: Record<string, u
         autosize
         minRows={4}
         maxRows={20}
-        readOnly={!mayWrite}
+        readOnly={!may(SET)}
         value={text ?? writeJson(given)}
         onChange={setText}
         validationError="This is not JSON"
       />
       {error && <p className="note fails" role="alert">{error}</p>}
-      {mayWrite && (
+      {may(SET) && (
         <Button type="submit" disabled={text === null} style={{ justifySelf: "end" }}>
           Save
         </Button>

@@ -18,7 +18,7 @@ const SET = graphql(`
 
 /** What people should know of this flow, in Markdown. */
 export function Readme({ groupId, text }: { groupId: string; text: string | null }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const [draft, setDraft] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
   const save = () =>
@@ -29,7 +29,7 @@ export function Readme({ groupId, text }: { groupId: string; text: string | null
       },
       (reason: Error) => setError(reason.message),
     );
-  const edit = mayWrite && (
+  const edit = may(SET) && (
     <Button variant="default" onClick={() => setDraft(text ?? "")}>
       {text ? "Edit" : "Write one"}
     </Button>

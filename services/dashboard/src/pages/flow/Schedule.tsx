@@ -16,7 +16,7 @@ const OFF = graphql(`mutation ScheduleOff($id: UUID!) { set_schedule_inactive(in
 
 /** When it runs by itself: its clocks, on or off, and an editor that shows the next instants. */
 export function Schedule({ slug, flow }: { slug: string; flow: FlowVersion }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const [edits, setEdits] = useState(false);
   const ofGroup: unknown = flow.flow_group?.schedule ?? null;
   const given = ofGroup ?? flow.schedule;
@@ -27,7 +27,7 @@ export function Schedule({ slug, flow }: { slug: string; flow: FlowVersion }) {
       </Card>
     );
   }
-  const edit = mayWrite && !flow.archived && (
+  const edit = may("update:flow") && !flow.archived && (
     <Button variant="default" onClick={() => setEdits(true)}>
       {given ? "Edit" : "Make a schedule"}
     </Button>
@@ -52,7 +52,7 @@ export function Schedule({ slug, flow }: { slug: string; flow: FlowVersion }) {
 }
 
 function Clocks({ flow, given, isOfGroup }: { flow: FlowVersion; given: unknown; isOfGroup: boolean }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const [error, setError] = useState<string | null>(null);
   const turn = (on: boolean) =>
     void (on ? act(ON, { id: flow.id }) : act(OFF, { id: flow.id })).then(
@@ -64,7 +64,7 @@ function Clocks({ flow, given, isOfGroup }: { flow: FlowVersion; given: unknown;
       <Switch
         label={flow.is_schedule_active ? "It is on" : "It is paused: no run is made"}
         checked={flow.is_schedule_active}
-        disabled={!mayWrite || flow.archived}
+        disabled={!may(flow.is_schedule_active ? OFF : ON) || flow.archived}
         onChange={(event) => turn(event.currentTarget.checked)}
         mb="lg"
       />

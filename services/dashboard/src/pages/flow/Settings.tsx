@@ -75,7 +75,7 @@ export function Settings({ slug, flow }: { slug: string; flow: FlowVersion }) {
 
 /** Switched on at once; what is switched off is missed only when it is needed, so that asks first. */
 function Safeguards({ flow }: { flow: FlowVersion }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const [error, setError] = useState<string | null>(null);
   const [asked, setAsked] = useState<(typeof SAFEGUARDS)[number] | null>(null);
   const settings = { ...(flow.flow_group?.settings as Given), ...(flow.settings as Given) };
@@ -95,7 +95,7 @@ function Safeguards({ flow }: { flow: FlowVersion }) {
             label={safeguard.name}
             description={safeguard.text}
             checked={isOn}
-            disabled={!mayWrite}
+            disabled={!may(isOn ? safeguard.off : safeguard.on)}
             onChange={() => (isOn ? setAsked(safeguard) : switchOn(safeguard))}
           />
         );
@@ -112,7 +112,7 @@ function Safeguards({ flow }: { flow: FlowVersion }) {
 }
 
 function Labels({ flow }: { flow: FlowVersion }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const ofCode = (flow.run_config as { labels?: unknown } | null)?.labels;
   const ofGroup = Array.isArray(flow.flow_group?.labels) ? flow.flow_group.labels.map(String) : null;
   const [labels, setLabels] = useState<string[] | null>(null);
@@ -130,12 +130,12 @@ function Labels({ flow }: { flow: FlowVersion }) {
       <TagsInput
         aria-label="Labels of all versions"
         description={ofGroup ? "Set here for all versions." : "From the flow's code. What is set here stands in their place."}
-        disabled={!mayWrite}
+        disabled={!may(LABELS)}
         value={labels ?? ofGroup ?? (Array.isArray(ofCode) ? ofCode.map(String) : [])}
         onChange={setLabels}
       />
       {error && <p className="note fails" role="alert">{error}</p>}
-      {mayWrite && (
+      {may(LABELS) && (
         <div className="row ends">
           {ofGroup && (
             <Button variant="default" onClick={() => void send(null)}>
@@ -152,7 +152,7 @@ function Labels({ flow }: { flow: FlowVersion }) {
 }
 
 function RunConfig({ flow }: { flow: FlowVersion }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const ofGroup: unknown = flow.flow_group?.run_config ?? null;
   const [text, setText] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
@@ -173,13 +173,13 @@ function RunConfig({ flow }: { flow: FlowVersion }) {
         autosize
         minRows={4}
         maxRows={20}
-        readOnly={!mayWrite}
+        readOnly={!may(RUN_CONFIG)}
         value={text ?? writeJson(ofGroup ?? flow.run_config)}
         onChange={setText}
         validationError="This is not JSON"
       />
       {error && <p className="note fails" role="alert">{error}</p>}
-      {mayWrite && (
+      {may(RUN_CONFIG) && (
         <div className="row ends">
           {ofGroup !== null && (
             <Button variant="default" onClick={() => void send(() => null)}>
@@ -196,10 +196,10 @@ function RunConfig({ flow }: { flow: FlowVersion }) {
 }
 
 function Deletion({ slug, flow }: { slug: string; flow: FlowVersion }) {
-  const { mayWrite } = useSession();
+  const { may } = useSession();
   const navigate = useNavigate();
   const versions = flow.flow_group?.flows.length ?? 1;
-  if (!mayWrite) return null;
+  if (!may(DELETE)) return null;
   const remove = async () => {
     await act(DELETE, { id: flow.flow_group_id });
     await navigate({ to: "/$slug/flows", params: { slug } });
