@@ -89,3 +89,31 @@ async def test_a_page_offers_nothing_that_the_server_refuses_its_reader_and_all_
             is_hidden = button in _HIDDEN[role].get(name, ())
             offered = page.get_by_role("button", name=button, exact=True)
             assert (await offered.count() == 0) is is_hidden, f"{role}: {button} on {name}"
+
+
+async def test_a_role_that_reads_values_alone_opens_the_pages_and_is_led_to_what_it_may_see(
+    page: Page, gateway: Gateway
+) -> None:
+    at = f"http://127.0.0.1:{gateway.port}"
+    async with Gql(at, headers={"authorization": f"Bearer {FIRST}"}) as api:
+        role = await api(
+            'mutation($p: [String!]!) { create_custom_role(input: {name: "looks at values", permissions: $p}) { id } }',
+            p=["read:key-value"],
+        )
+        made = await api(
+            'mutation($r: UUID!) { create_api_key(input: {name: "looks", role_id: $r}) { key } }',
+            r=role["create_custom_role"]["id"],
+        )
+    watched = Watched.of(page, at)
+
+    await page.goto(f"{at}/tools/hw/default")
+    await log_in(page, made["create_api_key"]["key"])
+    await expect(page.get_by_role("heading", name="Not for this role", level=1)).to_be_visible()
+    await page.get_by_role("link", name="Go to KV and secrets").click()
+    await expect(page.get_by_role("heading", name="KV and secrets", level=1)).to_be_visible()
+    await expect(page.get_by_text("The KV store is empty.")).to_be_visible()
+    await watched.settled()
+
+    pages = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    assert await pages.all_inner_texts() == ["KV and secrets", "Team", "API"]
+    await expect(page.get_by_role("button", name="Set the value")).to_have_count(0)

@@ -15,6 +15,7 @@ import { Search } from "./Search";
 import { useSession, useTenant } from "./session";
 
 const TenantChoice = afterThePage(() => import("./choices").then((part) => part.TenantChoice));
+const Paused = afterThePage(() => import("./Paused").then((part) => part.Paused));
 const ZoneChoice = afterThePage(() => import("./choices").then((part) => part.ZoneChoice));
 
 function GoKeys({ slug }: { slug: string }) {
@@ -88,6 +89,9 @@ export function Shell() {
           <Choices />
         </header>
         <main id="main">
+          <Suspense>
+            <Paused key={tenant.id} tenant={tenant.id} />
+          </Suspense>
           <Readable slug={tenant.slug}>
             <Outlet key={tenant.id} />
           </Readable>

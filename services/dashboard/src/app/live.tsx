@@ -224,6 +224,24 @@ export async function act<Data extends object, Variables>(
   operation: TypedDocumentString<Data, Variables>,
   variables: Variables,
 ): Promise<Data> {
+  const data = await sent(operation, variables);
+  await queries.invalidateQueries({ queryKey: ["live"] });
+  return data;
+}
+
+/** Send a mutation for one thing after the other, then look again, once. Ends at the first refusal. */
+export async function actOnEach<Data extends object, Variables>(
+  operation: TypedDocumentString<Data, Variables>,
+  all: readonly Variables[],
+): Promise<void> {
+  try {
+    for (const variables of all) await sent(operation, variables);
+  } finally {
+    await queries.invalidateQueries({ queryKey: ["live"] });
+  }
+}
+
+async function sent<Data extends object, Variables>(operation: TypedDocumentString<Data, Variables>, variables: Variables): Promise<Data> {
   const data = await request(operation, variables).catch((error: unknown) => {
     askAgainWho(error);
     throw error;
@@ -233,6 +251,5 @@ export async function act<Data extends object, Variables>(
       throw new ApiError(payload.error ?? "Headwater did not do it, and did not say why.", "refused");
     }
   }
-  await queries.invalidateQueries({ queryKey: ["live"] });
   return data;
 }

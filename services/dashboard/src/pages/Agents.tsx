@@ -2,9 +2,10 @@ import { Link, useParams } from "@tanstack/react-router";
 
 import { graphql } from "../api/generated";
 import type { AgentsQuery } from "../api/generated/graphql";
-import { act, useLive } from "../app/live";
+import { actOnEach, useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
-import { useSession } from "../app/session";
+import { PauseButton } from "../app/Paused";
+import { useSession, useTenant } from "../app/session";
 import { Card, Command, Empty, Loaded, Page, When } from "../components/basics";
 import { Confirmed } from "../components/Dialog";
 import { Words } from "../components/Facts";
@@ -56,11 +57,12 @@ const MOST = 200;
 /** Who works? Live agents first; what nobody can take; those that are gone can be forgotten at once. */
 export function Agents() {
   const { slug } = useParams({ from: "/$slug/agents" });
+  const tenant = useTenant(slug);
   const { now } = usePreferences();
   const minute = Math.floor(now / 60_000) * 60_000;
   const query = useLive(AGENTS, { late: new Date(minute - LATE_AFTER * 1000).toISOString() }, { keep: true });
   return (
-    <Page title="Agents">
+    <Page title="Agents" actions={tenant && <PauseButton tenant={tenant.id} />}>
       <Loaded query={query} rows={8}>
         {(data) => (data.agent.length === 0 ? <NoAgents waiting={data.waiting.length} /> : <Shown slug={slug} data={data} />)}
       </Loaded>
@@ -173,9 +175,7 @@ function Group({ kind, agents, waiting }: { kind: Kind; agents: readonly Agent[]
 }
 
 function ForgetAll({ agents }: { agents: readonly Agent[] }) {
-  const run = async () => {
-    for (const agent of agents) await act(FORGET, { id: agent.id });
-  };
+  const run = () => actOnEach(FORGET, agents.map(({ id }) => ({ id })));
   return (
     <Confirmed label="Forget them all" title={`Forget ${agents.length.toLocaleString("en")} agents?`} run={run}>
       <p>One that asks for work again comes back to this list by itself.</p>
