@@ -119,7 +119,7 @@ async def test_a_run_is_made_from_the_form_with_numbers_that_javascript_cannot_h
         ("/{slug}/team/members", "Team"),
         ("/team/members", "Team"),
         ("/user/keys", "Team"),
-        ("/notifications", "Overview"),
+        ("/notifications", "Inbox"),
         ("/login", "Overview"),
         # the start page's own keys
         ("/{slug}?flows=orders", "Flows"),

@@ -55,6 +55,7 @@ class World:
             "agents": f"{at}/agents",
             "limits": f"{at}/limits",
             "calendar": f"{at}/calendar",
+            "inbox": f"{at}/inbox",
             "projects": f"{at}/projects",
             "values": f"{at}/values",
             "team": f"{at}/team",

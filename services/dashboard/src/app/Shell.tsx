@@ -16,6 +16,7 @@ import { useSession, useTenant } from "./session";
 
 const TenantChoice = afterThePage(() => import("./choices").then((part) => part.TenantChoice));
 const Paused = afterThePage(() => import("./Paused").then((part) => part.Paused));
+const Unread = afterThePage(() => import("./Unread").then((part) => part.Unread));
 const ZoneChoice = afterThePage(() => import("./choices").then((part) => part.ZoneChoice));
 
 function GoKeys({ slug }: { slug: string }) {
@@ -82,6 +83,11 @@ export function Shell() {
                 activeProps={{ "aria-current": "page" }}
               >
                 {name}
+                {to === "/$slug/inbox" && (
+                  <Suspense>
+                    <Unread key={tenant.id} />
+                  </Suspense>
+                )}
               </Link>
             ))}
             <a href={`${BASE}graphql`}>API</a>

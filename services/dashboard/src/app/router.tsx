@@ -105,6 +105,12 @@ const calendar = createRoute({
   path: "/calendar",
   component: lazyRouteComponent(() => import("../pages/Calendar"), "Calendar"),
 });
+const inbox = createRoute({
+  getParentRoute: () => shell,
+  path: "/inbox",
+  validateSearch: texts("show"),
+  component: lazyRouteComponent(() => import("../pages/Inbox"), "Inbox"),
+});
 const projects = createRoute({
   getParentRoute: () => shell,
   path: "/projects",
@@ -180,16 +186,18 @@ export const router = createRouter({
     ...["calendar", "runs", "limits"].map((page) => bare(`/${page}`, page)),
     ...["/agent", "/agent/$id"].map((path) => bare(path, "agents")),
     ...["/team", "/team/$page", "/user", "/user/$page"].map((path) => bare(path, "team")),
-    ...["/notifications", "/login", "/search", "/tutorial"].map((path) => bare(path, "")),
+    bare("/notifications", "inbox"),
+    ...["/login", "/search", "/tutorial"].map((path) => bare(path, "")),
     createRoute({ getParentRoute: () => root, path: "/api", component: Editor }),
     shell.addChildren([
-      overview, flows, flow, newRun, runs, flowRun, taskRun, task, agents, limits, calendar, projects, values, team,
+      overview, flows, flow, newRun, runs, flowRun, taskRun, task, agents, limits, calendar, inbox, projects, values, team,
       moved("/project/$id", "/$slug/flows?project=$id"),
       moved("/agent", "/$slug/agents"),
       moved("/agent/$id", "/$slug/agents"),
       moved("/concurrency-limits", "/$slug/limits"),
       ...["/team/$page", "/user", "/user/$page"].map((path) => moved(path, "/$slug/team")),
-      ...["/notifications", "/login", "/tutorial"].map((path) => moved(path, "/$slug")),
+      moved("/notifications", "/$slug/inbox"),
+      ...["/login", "/tutorial"].map((path) => moved(path, "/$slug")),
       ...["/flow", "/flow-run", "/task-run", "/task"].map(nameless),
       createRoute({ getParentRoute: () => shell, path: "/api", component: Editor }),
     ]),
