@@ -18,6 +18,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Set
+from contextlib import suppress
 from pathlib import Path
 
 from deploy.engines.account import SYSTEM_STORE, Account, choose_account
@@ -156,7 +157,8 @@ class DataFolder:
         try:
             for folder in (home.parent, home):
                 if not folder.exists():
-                    folder.mkdir(parents=True)
+                    # The first start of another data folder may make their parent at the same time.
+                    folder.mkdir(parents=True, exist_ok=True)
                     folder.chmod(0o700 if account is None else 0o711)
             if account is not None:
                 # From an older version it may be readable by all users.
@@ -240,7 +242,12 @@ def free_port(*, exclude: Set[int] = frozenset()) -> int:
 
 def data_of(stores: Path) -> dict[Path, Path]:
     """Each store outside of its data folder, with that folder."""
-    return {owner.parent: Path(owner.read_text().strip()) for owner in stores.glob(f"*/{_OWNER}")}
+    found: dict[Path, Path] = {}
+    for owner in stores.glob(f"*/{_OWNER}"):
+        # Another start may sweep at the same time.
+        with suppress(FileNotFoundError):
+            found[owner.parent] = Path(owner.read_text().strip())
+    return found
 
 
 def sweep_temporary(stores: Path) -> None:

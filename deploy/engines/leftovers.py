@@ -28,8 +28,11 @@ def sweep(stores: Path = SYSTEM_STORE) -> list[str]:
     sweep_temporary(stores)
     programs = stores / "programs"
     for copy in programs.glob("*"):
-        if time.time() - copy.stat().st_mtime > _JUST_MADE and not _runs_from(copy):  # noqa: TID251 - a file's own time
-            shutil.rmtree(copy, ignore_errors=True)
+        # Another sweep may remove it at the same time.
+        with suppress(FileNotFoundError):
+            age = time.time() - copy.stat().st_mtime  # noqa: TID251 - a file's own time
+            if age > _JUST_MADE and not _runs_from(copy):
+                shutil.rmtree(copy, ignore_errors=True)
     for folder in (programs, stores):
         with suppress(OSError):  # not empty, or never made
             folder.rmdir()
