@@ -14,7 +14,7 @@ from libs.contracts.runs import StateApplied
 from libs.runtime.bus import Bus
 from services.runs.app import Runs
 from tests.offline import Docker
-from tests.support.agent_process import AgentProcess, agent_process
+from tests.support.agent_process import PATIENCE, AgentProcess, agent_process
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Client, Flow, bus_on, impatient_ledger_on, tenant_with_flow
@@ -31,6 +31,9 @@ _PREFECT = """\
 [ "$1 $2" = "execute flow-run" ] || exit 64
 eval "$SCRIPT"
 """
+
+WAIT = "while [ ! -e /tmp/go ]; do sleep 0.1; done"
+"""What a script does until `Watched.go_on`: however long the test takes, its container has not ended before."""
 
 
 def does(script: str, *, image: str = IMAGE) -> dict[str, Any]:
@@ -105,11 +108,15 @@ class Watched:
             assert (await self.inspect(found))["State"]["Running"]
             return found
 
-        return await eventually(running, timeout=40, pause=0.2)
+        return await eventually(running, timeout=PATIENCE, pause=0.2)
 
     async def inspect(self, container: str) -> dict[str, Any]:
         found: list[dict[str, Any]] = json.loads(await self._run("inspect", container))
         return found[0]
+
+    async def go_on(self, container: str) -> None:
+        """Let a script go on that waits."""
+        await self._run("exec", container, "touch", "/tmp/go")  # noqa: S108 - of the container
 
     async def begins(self) -> None:
         """The process says that it runs, which the shell in its place cannot."""
@@ -120,7 +127,7 @@ class Watched:
             assert await self.containers() == []
             return True
 
-        await eventually(gone, timeout=40, pause=0.2)
+        await eventually(gone, timeout=PATIENCE, pause=0.2)
 
     async def becomes(self, state: str) -> str:
         """Wait for the state; its message."""
@@ -134,7 +141,7 @@ class Watched:
             assert row["state"] == state, row["state"]
             return row["message"] or "no message"
 
-        return await eventually(became, timeout=40)
+        return await eventually(became, timeout=PATIENCE)
 
     async def prints(self, *lines: str) -> None:
         async def printed() -> bool:
@@ -146,7 +153,7 @@ class Watched:
             assert sorted(row["message"] for row in rows) == sorted(lines)
             return True
 
-        await eventually(printed, timeout=40)
+        await eventually(printed, timeout=PATIENCE)
 
     async def _run(self, *arguments: str) -> str:
         return await asyncio.to_thread(lambda: self._docker.run(*arguments, timeout=60))
@@ -169,11 +176,12 @@ async def run(
 
 
 async def test_a_due_run_has_a_container_its_output_is_kept_and_nothing_stays(run: Make) -> None:
-    watched = await run("echo one; echo two >&2; sleep 2; printf 'no end of line'")
+    watched = await run(f"echo one; echo two >&2; {WAIT}; printf 'no end of line'")
 
     container = await watched.has_container()
     config = (await watched.inspect(container))["Config"]
     await watched.begins()
+    await watched.go_on(container)
 
     assert config["Cmd"] == ["prefect", "execute", "flow-run"]
     assert f"PREFECT__CONTEXT__IMAGE={IMAGE}" in str(config["Env"])
@@ -210,13 +218,15 @@ async def test_a_cancelled_run_is_asked_to_stop_and_killed_after_the_deadline(
 async def test_a_restarted_agent_takes_its_container_over_and_keeps_each_line_once(
     run: Make, agent: AgentProcess
 ) -> None:
-    watched = await run("i=0; while [ $i -lt 60 ]; do echo $i; i=$((i+1)); sleep 0.1; done; exit 3")
-    await watched.has_container()
+    count = "while [ $i -lt {} ]; do echo $i; i=$((i+1)); sleep 0.1; done"
+    watched = await run(f"i=0; {count.format(40)}; {WAIT}; {count.format(60)}; exit 3")
+    container = await watched.has_container()
     await watched.begins()
     await agent.kill()
     await agent.start()
 
     await agent.has_said("found its container")
+    await watched.go_on(container)
     await watched.prints(*(str(n) for n in range(60)))
     await agent.has_said("its container ended with exit code 3")
     await watched.is_gone()
@@ -225,10 +235,11 @@ async def test_a_restarted_agent_takes_its_container_over_and_keeps_each_line_on
 async def test_what_ended_while_no_agent_was_there_is_reported_and_removed(
     run: Make, agent: AgentProcess, docker: Docker
 ) -> None:
-    watched = await run("sleep 1; echo last words; exit 4")
+    watched = await run(f"{WAIT}; echo last words; exit 4")
     container = await watched.has_container()
     await watched.begins()
     await agent.kill()
+    await watched.go_on(container)
     await asyncio.to_thread(lambda: docker.run("wait", container))
     await agent.start()
 
@@ -240,8 +251,8 @@ async def test_what_ended_while_no_agent_was_there_is_reported_and_removed(
 async def test_a_container_is_found_by_its_labels_when_the_state_folder_is_lost(
     run: Make, agent: AgentProcess
 ) -> None:
-    watched = await run("sleep 4; exit 5")
-    await watched.has_container()
+    watched = await run(f"{WAIT}; exit 5")
+    container = await watched.has_container()
     await watched.begins()
     await agent.kill()
     for path in sorted((agent.folder / "state/runs").rglob("*"), reverse=True):
@@ -249,6 +260,7 @@ async def test_a_container_is_found_by_its_labels_when_the_state_folder_is_lost(
     await agent.start()
 
     await agent.has_said("found its container")
+    await watched.go_on(container)
     await agent.has_said("its container ended with exit code 5")
     await watched.is_gone()
 
@@ -263,7 +275,9 @@ async def test_a_container_that_somebody_removed_has_vanished(
     await asyncio.to_thread(lambda: docker.run("rm", "--force", container))
 
     await agent.has_said("its container")
-    await eventually(lambda: "vanished" in agent.said() or "signal 9" in agent.said(), timeout=20)
+    await eventually(
+        lambda: "vanished" in agent.said() or "signal 9" in agent.said(), timeout=PATIENCE
+    )
 
 
 async def test_a_killed_container_is_reported_with_its_signal(
@@ -292,7 +306,7 @@ async def test_a_run_that_went_to_another_attempt_loses_its_container(
         assert first not in await watched.containers()
         return True
 
-    await eventually(replaced, timeout=40, pause=0.2)
+    await eventually(replaced, timeout=PATIENCE, pause=0.2)
     assert "stopping it, its run went to another attempt" in agent.said()
 
 

@@ -24,6 +24,9 @@ echo "$PREFECT__CONTEXT__FLOW_RUN_ID $$" >> "{starts}"
 eval "$SCRIPT"
 """
 
+PATIENCE = 60.0
+"""Seconds; an agent starts processes, beside others that do. Only a failure waits so long."""
+
 
 def does(script: str) -> dict[str, Any]:
     """The run config of a run whose process does this."""
@@ -52,7 +55,7 @@ class AgentProcess:
             is_ready = self.said().count("ready for") > before
             return is_ready or self.running.returncode is not None
 
-        await eventually(is_settled, timeout=60)
+        await eventually(is_settled, timeout=PATIENCE)
         assert self.running.returncode is None, self.said()
 
     async def spawn(self) -> None:
@@ -93,11 +96,11 @@ class AgentProcess:
 
     async def has_started(self, run_id: UUID, *, times: int = 1) -> None:
         """Wait until the run's process was started so often."""
-        await eventually(lambda: self.started().count(str(run_id)) >= times, timeout=20)
+        await eventually(lambda: self.started().count(str(run_id)) >= times, timeout=PATIENCE)
 
     async def has_said(self, text: str) -> None:
         """Wait until it says so."""
-        await eventually(lambda: text in self.said() or self._fail(text), timeout=20)
+        await eventually(lambda: text in self.said() or self._fail(text), timeout=PATIENCE)
 
     def _starts(self) -> list[str]:
         path = self.folder / "starts"
