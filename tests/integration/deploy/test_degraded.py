@@ -64,7 +64,7 @@ class Behind:
     async def finds_nats(self) -> None:
         """Until it is whole again."""
         self.nats.mend()
-        await eventually(self._is_whole, timeout=30)
+        await eventually(self._is_whole, timeout=60)
 
     async def _is_whole(self) -> bool:
         _, body = await self.state()
@@ -73,7 +73,7 @@ class Behind:
 
 
 def settings_on(stack: Stack, nats: Cut) -> GatewaySettings:
-    """Of a gateway without keys, which soon gives up asking."""
+    """Of a gateway without keys, which gives up asking after as long as a busy machine may take to answer."""
     of_gateway: dict[str, Any] = {"auth": "off", "key_pepper": PEPPER}
     return GatewaySettings(
         postgres_url=stack.postgres_url("gateway"),
@@ -81,7 +81,7 @@ def settings_on(stack: Stack, nats: Cut) -> GatewaySettings:
         nats_url=nats.url,
         port=0,
         health_port=0,
-        rpc_timeout=timedelta(seconds=1),
+        rpc_timeout=timedelta(seconds=4),
         **of_gateway,
     )
 
@@ -215,15 +215,17 @@ async def proxy(gateways: tuple[Behind, Behind], tmp_path: Path) -> AsyncIterato
     )
     text = re.sub(r"(?m)^resolvers .*\n(?:    .*\n)+", "", text)
     text = re.sub(r"(?m)^    default-server .*\n", "", text)
+    # Both gateways are in this process: one that has no core for a moment is slow, and not gone.
+    text, defaults = re.subn(r"(?m)^defaults$", "defaults\n    timeout check 20s", text)
     text, backends = re.subn(r"(?m)^    server-template .*$", servers, text)
     text, binds = re.subn(r"(?m)^    bind :4200$", f"    bind 127.0.0.1:{port}", text)
-    assert (backends, binds) == (2, 1)
+    assert (defaults, backends, binds) == (1, 2, 1)
     file = tmp_path / "haproxy.cfg"
     file.write_text(text)
     process = await asyncio.create_subprocess_exec(program, "-f", str(file), "-db")
     url = f"http://127.0.0.1:{port}"
     async with Gql(url) as api:
-        await eventually(api.answers, timeout=20)
+        await eventually(api.answers, timeout=60)
     yield url
     process.terminate()
     await process.wait()
@@ -236,9 +238,9 @@ async def test_the_proxy_prefers_a_whole_gateway_and_keeps_degraded_ones_where_t
     async with Gql(proxy) as api:
         await api(MAKE, i={"name": "kept by the proxy"})
         await one.loses_nats()
-        await eventually(lambda: all_are_made(api), timeout=20)
+        await eventually(lambda: all_are_made(api), timeout=120)
         await other.loses_nats()
-        await eventually(lambda: is_refused(api), timeout=20)
+        await eventually(lambda: is_refused(api), timeout=120)
 
         find = {"query": FIND, "variables": {"name": "kept by the proxy"}}
         answers = [await api.post(find) for _ in range(40)]
@@ -246,7 +248,7 @@ async def test_the_proxy_prefers_a_whole_gateway_and_keeps_degraded_ones_where_t
 
         for each in gateways:
             await each.finds_nats()
-        await eventually(lambda: all_are_made(api), timeout=20)
+        await eventually(lambda: all_are_made(api), timeout=120)
 
     assert {answer.status_code for answer in answers} == {200}
     assert {answer.text for answer in answers} == {
@@ -270,7 +272,7 @@ async def test_the_proxy_answers_json_when_no_gateway_is_ready(
             assert answer.status_code == 503
             return answer.json()
 
-        told = await eventually(is_told, timeout=20)
+        told = await eventually(is_told, timeout=60)
 
     assert told["errors"][0]["extensions"]["code"] == "API_ERROR"
 
