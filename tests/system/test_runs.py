@@ -20,7 +20,7 @@ from tests.support.prefect_client import Agent, PrefectClient
 pytestmark = [pytest.mark.client, pytest.mark.slow]
 
 # Nine runs on two cores, each of which imports Prefect in a process of its own.
-RUN_WITHIN = 120.0
+RUN_WITHIN = 240.0
 
 START = """
     from datetime import timedelta
@@ -99,9 +99,10 @@ START = """
             parameters={"x": 38} if flow is sums else None,
             run_name=flow.name + " of the day",
         )
-    # Defined last, so that registering the others does not take longer than its first instant.
+    # Its first instant must still be ahead when the scheduler hears of it, however busy the machine is: an instant that
+    # has passed is not made up for. Who waits for it has other runs to look at first.
     schedule = IntervalSchedule(
-        start_date=pendulum.now("UTC").add(seconds=5), interval=timedelta(hours=1)
+        start_date=pendulum.now("UTC").add(seconds=30), interval=timedelta(hours=1)
     )
     with Flow("clockwork", schedule=schedule) as clockwork:
         double(21)
@@ -332,7 +333,7 @@ async def test_a_scheduled_run_starts_by_itself_and_its_schedule_goes_on(
         found: list[dict[str, Any]] = (await api(query, id=day["flows"]["clockwork"]))["flow_run"]
         return found
 
-    first = (await runs())[0]
+    first = (await eventually(runs, timeout=30, pause=LOOK))[0]
     run = await finished(api, first["id"])
 
     assert run["state"] == "Success"
