@@ -23,6 +23,9 @@ from tests.support.engines import make_folder
 from tests.support.eventually import eventually
 from tests.support.parents import ORDINARY_USER, EngineParent
 
+SETTLES = 60.0
+"""Seconds; durable engines wait for the disk when they start and when they end."""
+
 
 @pytest.fixture
 async def path() -> AsyncIterator[Path]:
@@ -30,7 +33,7 @@ async def path() -> AsyncIterator[Path]:
     folder = make_folder()
     yield folder / "data"
     # A killed parent's engines may still be writing their last.
-    await eventually(partial(_removed, folder))
+    await eventually(partial(_removed, folder), timeout=SETTLES)
 
 
 async def test_a_first_start_and_a_second_one_find_the_same_data_on_the_same_ports(
@@ -112,7 +115,7 @@ async def test_postgres_killed_comes_back_on_its_port_with_what_was_committed(pa
         assert engines.postgres.pid is not None
 
         os.kill(engines.postgres.pid, signal.SIGKILL)
-        await eventually(lambda: engines.postgres.restarts == 1)
+        await eventually(lambda: engines.postgres.restarts == 1, timeout=SETTLES)
 
         assert await _fetch(url, "SELECT answer FROM kept") == 42
 
@@ -124,7 +127,7 @@ async def test_nats_killed_comes_back_on_its_port_with_its_messages(path: Path) 
         assert engines.nats.pid is not None
 
         os.kill(engines.nats.pid, signal.SIGKILL)
-        await eventually(lambda: engines.nats.restarts == 1)
+        await eventually(lambda: engines.nats.restarts == 1, timeout=SETTLES)
 
         assert await _count_messages(url) == 1
 
@@ -135,7 +138,7 @@ async def test_an_engine_that_keeps_dying_is_started_every_time(path: Path) -> N
             restarts = engines.nats.restarts
             assert engines.nats.pid is not None
             os.kill(engines.nats.pid, signal.SIGKILL)
-            await eventually(partial(_has_restarted, engines.nats, after=restarts))
+            await eventually(partial(_has_restarted, engines.nats, after=restarts), timeout=SETTLES)
 
         await _publish(engines.endpoints.nats_url)
 
@@ -145,7 +148,7 @@ async def test_a_killed_parent_leaves_no_engines(path: Path) -> None:
         engines = parent.engines
         parent.kill()
 
-        await eventually(lambda: not any(map(is_alive, engines)))
+        await eventually(lambda: not any(map(is_alive, engines)), timeout=SETTLES)
 
 
 async def test_what_was_committed_before_the_parent_was_killed_is_there_after_it(
@@ -200,7 +203,7 @@ async def test_a_stale_lock_file_of_postgres_with_a_number_used_again_is_cleared
         account = psutil.Process(parent.said["postgres_pid"]).uids().real
         parent.kill()
     # It removes its lock file when it ends.
-    await eventually(lambda: not any(map(is_alive, parent.engines)))
+    await eventually(lambda: not any(map(is_alive, parent.engines)), timeout=SETTLES)
     bystander = await asyncio.create_subprocess_exec(
         "sleep", "60", user=account if os.geteuid() == 0 else None
     )
@@ -243,6 +246,8 @@ async def test_a_port_that_was_taken_meanwhile_is_changed(path: Path) -> None:
     async with EngineParent(path) as first:
         pass
     with socket.socket() as other:
+        # Connections of the first that linger are in nobody's way.
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         other.bind(("127.0.0.1", first.said["postgres_port"]))
         other.listen()
 

@@ -96,7 +96,7 @@ async def place() -> AsyncIterator[Place]:
     place = Place(folder)
     yield place
     await place.command("down")
-    await eventually(partial(_removed, folder), timeout=30)
+    await eventually(partial(_removed, folder), timeout=60)
 
 
 async def test_up_returns_when_it_answers_and_down_when_it_is_gone(place: Place) -> None:
@@ -148,7 +148,7 @@ async def test_a_signal_stops_everything_in_order(place: Place, number: signal.S
 
         headwater.send_signal(number)
 
-        await eventually(lambda: not any(map(is_alive, family)), timeout=20)
+        await eventually(lambda: not any(map(is_alive, family)), timeout=60)
 
 
 async def test_a_service_process_that_crashes_is_named_and_started_again(place: Place) -> None:
@@ -158,8 +158,11 @@ async def test_a_service_process_that_crashes_is_named_and_started_again(place: 
 
         crashed.kill()
 
-        restarted = await eventually(lambda: _service(headwater, "runs"), timeout=30)
-        assert restarted != crashed
+        # A killed process can be seen until the kernel has come to it.
+        def is_another() -> bool:
+            return _service(headwater, "runs") not in (None, crashed)
+
+        await eventually(is_another, timeout=60)
 
 
 async def test_a_taken_port_is_said_before_anything_is_started(place: Place) -> None:
