@@ -27,6 +27,10 @@ from tests.support.ports import free_port
 
 # A snippet reports its result with answer(...); the marker tells it from what prefect prints.
 MARKER = "@answer "
+
+PATIENCE = 180.0
+"""Seconds; a command imports all of Prefect, beside others that do. Only a failure waits so long."""
+
 PREAMBLE = f"""\
 import json as _json
 
@@ -68,7 +72,7 @@ class PrefectClient:
         home.mkdir(parents=True, exist_ok=True)
         return cls(environment=environment, url=url, home=home, settings=settings)
 
-    async def python(self, code: str, *, within: float = 60.0, check: bool = True) -> Finished:
+    async def python(self, code: str, *, within: float = PATIENCE, check: bool = True) -> Finished:
         """Run a script, indented as it stands in the test. It is a file, as users' scripts are:
         prefect pickles what is defined in a script by value, as it does not what it can import.
         """
@@ -78,18 +82,18 @@ class PrefectClient:
             str(self.environment.python), str(script), within=within, check=check
         )
 
-    async def answer(self, code: str, *, within: float = 60.0) -> Any:
+    async def answer(self, code: str, *, within: float = PATIENCE) -> Any:
         """Run a script and return what it passed to `answer(...)`."""
         return _answer_in((await self.python(code, within=within)).output)
 
-    async def answer_of(self, script: Path, *arguments: str, within: float = 60.0) -> Any:
+    async def answer_of(self, script: Path, *arguments: str, within: float = PATIENCE) -> Any:
         """Run a script that is a file and return what it printed after the marker."""
         finished = await self._run(
             str(self.environment.python), str(script), *arguments, within=within, check=True
         )
         return _answer_in(finished.output)
 
-    async def cli(self, *arguments: str, within: float = 60.0, check: bool = True) -> Finished:
+    async def cli(self, *arguments: str, within: float = PATIENCE, check: bool = True) -> Finished:
         """Run the `prefect` command."""
         return await self._run(
             str(self.environment.prefect), *arguments, within=within, check=check
@@ -133,9 +137,13 @@ class PrefectClient:
         try:
             said, _ = await asyncio.wait_for(process.communicate(), within)
         except TimeoutError as error:
-            os.killpg(process.pid, signal.SIGKILL)
-            await process.wait()
             raise ClientFailedError(f"{command} did not end within {within} s") from error
+        finally:
+            # Whoever is no longer waited for must not go on.
+            if process.returncode is None:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                await process.wait()
         output = said.decode(errors="replace")
         assert process.returncode is not None
         if check and process.returncode:

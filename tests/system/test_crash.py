@@ -100,7 +100,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed_at_work(
             assert sum(len(writer.logs) for writer in writers) >= 40
             return True
 
-        await eventually(well_under_way, timeout=60)
+        await eventually(well_under_way, timeout=120)
         await mortal.kill()
         await working
         await mortal.start()
@@ -131,7 +131,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed_at_work(
             return True
 
         # Logs wait in the bus for their batch; the rest is there at once.
-        await eventually(all_there, timeout=30, pause=LOOK)
+        await eventually(all_there, timeout=120, pause=LOOK)
 
 
 PATIENT = """
@@ -173,7 +173,7 @@ class Patient:
                 assert "Success" in {task["state"] for task in tasks}
                 return True
 
-            await eventually(in_the_middle, timeout=60, pause=LOOK)
+            await eventually(in_the_middle, timeout=240, pause=LOOK)
             yield patient
 
     async def run(self) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class Patient:
             assert is_finished(found["state"]), found["state"]
             return found
 
-        ended = await eventually(at_its_end, timeout=120, pause=LOOK)
+        ended = await eventually(at_its_end, timeout=240, pause=LOOK)
         assert ended["state"] == "Success"
         assert {task["state"] for task in ended["task_runs"]} == {"Success"}
         starts = [task["states_aggregate"]["aggregate"]["count"] for task in ended["task_runs"]]
@@ -266,7 +266,7 @@ async def test_a_registration_that_was_cut_off_leaves_no_half_flow(
             assert len((await api(query))["flow"]) >= 3
             return True
 
-        await eventually(some_versions, timeout=60, pause=LOOK)
+        await eventually(some_versions, timeout=180, pause=LOOK)
         await mortal.kill()
         registering.cancel()
         await asyncio.gather(registering, return_exceptions=True)

@@ -124,7 +124,7 @@ async def state_is(api: Gql, run_id: str, state: str) -> dict[str, Any]:
         assert found["state"] == state, found
         return found
 
-    return await eventually(probe, timeout=60, pause=LOOK)
+    return await eventually(probe, timeout=240, pause=LOOK)
 
 
 async def test_a_flow_runs_to_success_and_says_everything_once(
@@ -141,7 +141,7 @@ async def test_a_flow_runs_to_success_and_says_everything_once(
         assert any(m.startswith("Submitted for execution: PID: ") for _, m in messages)
         return True
 
-    await eventually(said, timeout=20, pause=LOOK)
+    await eventually(said, timeout=60, pause=LOOK)
 
 
 async def test_a_task_is_retried_and_a_failure_fails(api: Gql, runs: dict[str, str]) -> None:

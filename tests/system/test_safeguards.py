@@ -1,7 +1,7 @@
 """Flow processes of the real client that are killed in mid-task, and what the safeguards make of their runs.
 
-All are started and killed together, so that the waits are shared; each test looks at one. The silence is eight seconds
-instead of two minutes; Lazarus looks every second, and waits for twenty.
+All are started and killed together, so that the waits are shared; each test looks at one. The silence is twelve seconds
+instead of two minutes; Lazarus looks every second, and waits for twice as long.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from tests.support.prefect_client import PrefectClient
 
 pytestmark = [pytest.mark.client, pytest.mark.slow]
 
-SILENCE = 8
-WITHIN = 90.0
+# Seconds. Between a run's first ping and the second one a process imports Prefect, beside seven others that do.
+SILENCE = 12
+WITHIN = 240.0
 IMPATIENT: dict[str, Any] = {
     "heartbeat_interval": f"PT{SILENCE // 4}S",
     "heartbeat_write_interval": "PT1S",
@@ -32,7 +33,8 @@ IMPATIENT: dict[str, Any] = {
     "alive_every": "PT1S",
     "lazarus_tick": "PT1S",
     "lazarus_spread": "PT0S",
-    "lazarus_after": "PT20S",  # longer than a process needs to start on a busy machine, or he revives it twice
+    # Longer than a process needs to start on a busy machine, or he revives it twice.
+    "lazarus_after": f"PT{2 * SILENCE}S",
 }
 
 # Each task notes that it ran. `dies` notes its process too, and the first time waits there to be killed.
