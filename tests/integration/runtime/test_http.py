@@ -121,11 +121,12 @@ def test_connections_that_wait_are_taken_many_in_a_turn_of_the_loop() -> None:
         assert server._server is not None
         taken, count = server._server.server_state.connections, 0
         clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(160)]
-        while len(taken) < len(clients):
-            count += 1
+        while (before := len(taken)) < len(clients):
             turn = asyncio.get_running_loop().create_future()
             asyncio.get_running_loop().call_soon(turn.set_result, None)
             await turn
+            # On a busy machine the kernel may still be at the last of them: there was nothing to take then.
+            count += len(taken) > before
         for client in clients:
             client.close()
         await server.stop()

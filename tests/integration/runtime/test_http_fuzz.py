@@ -6,6 +6,7 @@ stand there, may not, or is another step's. What a case sent is in the failure, 
 """
 
 import asyncio
+import gc
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -91,6 +92,8 @@ Try = Callable[[Sequence[bytes]], Awaitable[None]]
 @asynccontextmanager
 async def trying() -> AsyncIterator[Try]:
     """A function that sends one case to one server, which is well at the end."""
+    # What tests before left for the collector would be reported to this handler.
+    gc.collect()
     surprises: list[dict[str, Any]] = []
     loop = asyncio.get_running_loop()
     before = loop.get_exception_handler()
