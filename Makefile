@@ -160,8 +160,8 @@ test-fuzz: $(READY) ## A night of broken documents and HTTP (DOCUMENTS=, REQUEST
 bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench)
 	$(BIN)/python -m tests.bench $(only)
 
-# Whoever else installs something is waited for.
-APT := -qq -o DPkg::Lock::Timeout=300
+# Whoever else installs something is waited for, and a connection that breaks is made again.
+APT := -qq -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3
 
 test-dashboard: $(READY) $(DIST) ## The web pages: their rules, then every page in a real Chromium (apt-get install chromium)
 	@$(BIN)/python -m deploy.dashboard --test

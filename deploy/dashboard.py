@@ -44,7 +44,8 @@ def build() -> bool:
         return False
     node = _node_folder()
     sys.stderr.write("Building the web pages (half a minute the first time)\n")
-    _npm(node, "ci", "--no-progress")
+    # A connection to the registry that breaks is made again.
+    _npm(node, "ci", "--no-progress", "--no-audit", "--fetch-retries=5")
     _npm(node, "run", "build")
     STAMP.write_text(digest)
     return True

@@ -21,6 +21,8 @@ _children: list["subprocess.Popen[bytes]"] = []
 """The daemon that this process started, kept so that it can be reaped; it outlives us all the same."""
 _uses: list[IO[bytes]] = []
 """The lock that says that this process uses our daemon; the kernel takes it back however the process ends."""
+# Whoever else installs something is waited for, and a connection that breaks is made again.
+_APT = ("-qq", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
 _PACKAGES = ("docker.io", "docker-compose", "debootstrap", "iptables", "ca-certificates")
 
 
@@ -207,11 +209,11 @@ def _install() -> None:
         raise NoDockerError(msg)
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        run(["apt-get", "update", "-qq"], quiet, timeout=300)
+        run(["apt-get", *_APT, "update"], quiet, timeout=900)
         run(
-            ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *_PACKAGES],
+            ["apt-get", *_APT, "install", "-y", "--no-install-recommends", *_PACKAGES],
             quiet,
-            timeout=600,
+            timeout=1200,
         )
     except (subprocess.SubprocessError, OSError) as error:
         msg = f"no Docker daemon answers, and Debian's docker.io cannot be installed: {error}"
