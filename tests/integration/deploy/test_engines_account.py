@@ -135,6 +135,23 @@ def test_a_store_whose_data_folder_is_gone_is_named_and_kept(tmp_path: Path) -> 
     assert store.exists()
 
 
+def test_a_store_that_another_start_removes_meanwhile_stops_no_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = tmp_path / "headwater" / "data-1"
+    store.mkdir(parents=True)
+    (store / "belongs-to").write_text("/srv/gone\n")
+    read = Path.read_text
+
+    def too_late(path: Path) -> str:
+        shutil.rmtree(path.parent)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_text", too_late)
+
+    assert leftovers.sweep(store.parent) == []
+
+
 async def test_of_a_data_folder_that_the_engines_could_not_reach_nothing_is_left_when_it_is_gone(
     tmp_path: Path,
 ) -> None:
