@@ -1,12 +1,12 @@
 """What a service put on the WORK stream, read as `runs` would read it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
 import nats
-import nats.errors
 from nats.aio.client import Client
 from nats.js.client import JetStreamContext
 
@@ -19,19 +19,24 @@ Body = TypeVar("Body", bound=Message)
 class WorkReader:
     """Takes messages from the queue of `runs`."""
 
+    js: JetStreamContext
     subscription: JetStreamContext.PullSubscription
 
     async def take(self) -> list[tuple[str, bytes]]:
-        """Everything that is there now, as (subject, body), acknowledged."""
+        """Everything that is there now, as (subject, body), acknowledged.
+
+        The stream says when that was all: a fetch that found nothing in time may have been slow.
+        """
         taken: list[tuple[str, bytes]] = []
-        while True:
-            try:
-                messages = await self.subscription.fetch(500, timeout=0.2)
-            except (TimeoutError, nats.errors.TimeoutError):
-                return taken
-            for message in messages:
-                await message.ack()
-                taken.append((message.subject, message.data))
+        async with asyncio.timeout(60):
+            while (await self.js.stream_info("WORK")).state.messages:
+                try:
+                    messages = await self.subscription.fetch(500, timeout=1)
+                except TimeoutError:
+                    continue
+                await asyncio.gather(*(message.ack_sync(timeout=30) for message in messages))
+                taken += [(message.subject, message.data) for message in messages]
+        return taken
 
     async def take_all(self, body: type[Body], *, verb: str) -> list[Body]:
         """Everything of one verb; the rest is dropped."""
@@ -48,6 +53,6 @@ async def work_of_runs(url: str) -> AsyncIterator[WorkReader]:
     client: Client = await nats.connect(url)
     try:
         js = client.jetstream()
-        yield WorkReader(await js.pull_subscribe_bind(durable="runs__work", stream="WORK"))
+        yield WorkReader(js, await js.pull_subscribe_bind(durable="runs__work", stream="WORK"))
     finally:
         await client.close()
