@@ -1,6 +1,7 @@
 """The heartbeat service on a real PostgreSQL and a real broker, with a silence of two seconds."""
 
-from collections.abc import AsyncIterator
+import math
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -27,6 +28,9 @@ from tests.support.flows import TENANT, a_flow, a_flow_run, a_task_run
 from tests.support.running import running as service_running
 
 SILENCE = timedelta(seconds=2)
+PATIENCE = 60.0
+"""Seconds to wait for a judgement. A process that stood still for a second begins its coverage anew, and judges nobody
+for one more silence."""
 OFF = {"heartbeat_enabled": False}
 
 
@@ -45,9 +49,11 @@ def settings(stack: Stack, **changes: Any) -> HeartbeatSettings:
 
 
 @asynccontextmanager
-async def running(stack: Stack, **changes: Any) -> AsyncIterator[Heartbeat]:
-    """The tests call the sweep, and count what it found."""
-    async with service_running(build(settings(stack, **changes)), held={"sweep"}) as service:
+async def running(
+    stack: Stack, *, held: Collection[str] = (), **changes: Any
+) -> AsyncIterator[Heartbeat]:
+    """The tests call the sweep, and count what it found; `held` are further loops that wait."""
+    async with service_running(build(settings(stack, **changes)), held={"sweep", *held}) as service:
         yield service
 
 
@@ -56,7 +62,7 @@ async def heartbeat(stack: Stack) -> AsyncIterator[Heartbeat]:
     """A service that has listened for longer than the silence."""
     await clean(stack)
     async with running(stack) as service:
-        await eventually(lambda: has_listened(stack))
+        await eventually(lambda: has_listened(stack), timeout=PATIENCE)
         yield service
 
 
@@ -101,6 +107,11 @@ async def zombies(stack: Stack) -> dict[UUID, int]:
     return {row["flow_run_id"]: row["version"] for row in rows}
 
 
+async def found(stack: Stack) -> dict[UUID, int]:
+    """The zombies, once there is one."""
+    return await eventually(lambda: zombies(stack), timeout=PATIENCE)
+
+
 async def last_seen(stack: Stack, run: UUID) -> Any:
     return await stack.admin_pool.fetchval(
         "SELECT at FROM heartbeat.last_seen WHERE flow_run_id = $1", run
@@ -113,9 +124,7 @@ async def test_a_run_that_stops_pinging_is_announced_once(
     run = await a_flow_run(stack.admin_pool, version=5)
     await ping(heartbeat, run)
 
-    found = await eventually(lambda: zombies(stack))
-
-    assert found == {run: 5}
+    assert await found(stack) == {run: 5}
 
     async def published() -> FlowRunZombieDetected:
         subject = subjects.FLOW_RUN_ZOMBIE_DETECTED.at(flow_run_id=run)
@@ -134,7 +143,7 @@ async def test_a_run_that_pings_on_is_left_alone(stack: Stack, heartbeat: Heartb
         await ping(heartbeat, alive)
         return dead in await zombies(stack)
 
-    await eventually(dead_is_found_while_the_other_pings, pause=0.3)
+    await eventually(dead_is_found_while_the_other_pings, timeout=PATIENCE, pause=0.1)
 
     assert alive not in await zombies(stack)
 
@@ -146,7 +155,7 @@ async def test_a_run_that_never_pings_is_waited_for_from_its_running_state(
 
     await changed(heartbeat, run, "Running")
 
-    assert await eventually(lambda: zombies(stack)) == {run: 3}
+    assert await found(stack) == {run: 3}
 
 
 async def test_a_finished_run_is_never_announced(stack: Stack, heartbeat: Heartbeat) -> None:
@@ -159,7 +168,7 @@ async def test_a_finished_run_is_never_announced(stack: Stack, heartbeat: Heartb
     await changed(heartbeat, finished, "Success", 4)
     await ping(heartbeat, dead)
 
-    await eventually(lambda: zombies(stack))
+    await found(stack)
 
     assert await zombies(stack) == {dead: 3}
 
@@ -173,7 +182,7 @@ async def test_a_flow_with_heartbeats_off_is_neither_guarded_nor_announced(
     await changed(heartbeat, off, "Running")
     await ping(heartbeat, dead)
 
-    await eventually(lambda: zombies(stack))
+    await found(stack)
 
     assert await last_seen(stack, off) is None
     assert await zombies(stack) == {dead: 3}
@@ -193,7 +202,7 @@ async def test_switching_heartbeats_on_guards_future_runs_only(
     after = await a_flow_run(stack.admin_pool, flow=flow, state_timestamp=utc_now())
     await changed(heartbeat, after, "Running")
 
-    assert await eventually(lambda: zombies(stack)) == {after: 3}
+    assert await found(stack) == {after: 3}
     await eventually(lambda: heartbeat_is_overdue(stack, after))
     assert (await heartbeat.silences.sweep()).zombies == 0
 
@@ -246,7 +255,7 @@ async def test_a_submitted_run_is_left_to_lazarus(stack: Stack, heartbeat: Heart
     await ping(heartbeat, submitted)
     await ping(heartbeat, dead)
 
-    await eventually(lambda: zombies(stack))
+    await found(stack)
 
     assert await zombies(stack) == {dead: 3}
 
@@ -264,9 +273,7 @@ async def test_whoever_is_silent_while_no_gateway_is_heard_is_not_announced(stac
 
         await eventually(has_been_silent_for_long)
         assert (await service.silences.judge()).zombies == 0
-        assert await eventually(service.unready) == [
-            "no gateway is heard, so pings may not come through"
-        ]
+        await says(service, "no gateway is heard, so pings may not come through")
     assert await zombies(stack) == {}
 
 
@@ -287,7 +294,17 @@ async def test_it_is_not_ready_when_pings_are_not_heard(stack: Stack) -> None:
     async with running(stack) as service:
         await service.pings.listener.close()
 
-        assert await eventually(service.unready) == ["the connection that hears pings is not up"]
+        await says(service, "the connection that hears pings is not up")
+
+
+async def says(service: Heartbeat, why: str) -> None:
+    """Wait until this alone is why it is not ready; a busy machine may have other reasons for a moment."""
+
+    async def reasons() -> bool:
+        assert await service.unready() == [why]
+        return True
+
+    await eventually(reasons)
 
 
 async def test_the_sweep_finds_a_run_that_no_replica_waits_for(
@@ -299,7 +316,9 @@ async def test_the_sweep_finds_a_run_that_no_replica_waits_for(
     async def swept() -> int:
         return (await heartbeat.silences.sweep()).zombies
 
-    assert await eventually(swept) == 1  # once pings were heard for the silence and a grace
+    assert (
+        await eventually(swept, timeout=PATIENCE) == 1
+    )  # once pings were heard for the silence and a grace
     assert await swept() == 0
     assert await zombies(stack) == {run: 3}
 
@@ -331,8 +350,8 @@ async def test_a_crowd_that_falls_silent_at_once_is_found_at_once(
     for run in crowd:
         await ping(heartbeat, run)
 
-    # All silent at once is held for one more period: seven seconds, and less than an acknowledgement is waited for.
-    await eventually(lambda: all_are_announced(stack, 120), timeout=30)
+    # All silent at once is held for one more period.
+    await eventually(lambda: all_are_announced(stack, 120), timeout=PATIENCE)
 
 
 async def test_a_run_that_was_heard_by_a_replica_since_it_was_judged_is_not_announced(
@@ -341,7 +360,8 @@ async def test_a_run_that_was_heard_by_a_replica_since_it_was_judged_is_not_anno
     """This replica was stopped between the look at the tables and the announcement."""
     await clean(stack)
     spoke, dead = await a_flow_run(stack.admin_pool), await a_flow_run(stack.admin_pool)
-    async with running(stack) as service:
+    # Who is slow to come here finds them silent, and would announce them first.
+    async with running(stack, held={"silences"}) as service:
         for run in (spoke, dead):
             await changed(service, run, "Running")
             await eventually(partial(last_seen, stack, run))
@@ -360,7 +380,7 @@ async def test_whom_another_replica_hears_is_left_alone(stack: Stack, heartbeat:
     looked_again = metrics.SILENCES.labels(Why.ALIVE)
     before = looked_again._value.get()
     async with running(stack) as other:
-        await eventually(lambda: other.watch.covers(SILENCE.total_seconds()))
+        await eventually(lambda: other.watch.covers(SILENCE.total_seconds()), timeout=PATIENCE)
         for run in (alive, dead):
             await ping(heartbeat, run)
         await eventually(lambda: len(other.memory) == 2)
@@ -370,7 +390,7 @@ async def test_whom_another_replica_hears_is_left_alone(stack: Stack, heartbeat:
             await ping(heartbeat, alive)
             return looked_again._value.get() > before and dead in await zombies(stack)
 
-        await eventually(it_was_missed_and_the_dead_one_found, timeout=60, pause=0.3)
+        await eventually(it_was_missed_and_the_dead_one_found, timeout=PATIENCE, pause=0.1)
         assert await zombies(stack) == {dead: 3}
 
 
@@ -391,7 +411,7 @@ async def test_what_one_replica_heard_last_is_written_down_for_the_others_to_the
         return bool(await last_seen(stack, run) > first)
 
     await eventually(is_exact)
-    assert await eventually(lambda: zombies(stack)) == {run: 3}
+    assert await found(stack) == {run: 3}
 
 
 async def test_a_replica_that_starts_waits_for_those_in_the_table(
@@ -405,7 +425,7 @@ async def test_a_replica_that_starts_waits_for_those_in_the_table(
         began = other.monotonic()
         assert key_of(TENANT, run) in other.memory
 
-        assert await eventually(lambda: zombies(stack)) == {run: 3}
+        assert await found(stack) == {run: 3}
 
         assert other.monotonic() - began >= SILENCE.total_seconds(), (
             "it counts as heard at the start"
@@ -432,7 +452,7 @@ async def test_a_ping_of_another_tenant_keeps_no_run_alive(
         await ping(heartbeat, run, tenant=stranger)
         return run in await zombies(stack)
 
-    await eventually(found_while_a_stranger_pings, pause=0.3)
+    await eventually(found_while_a_stranger_pings, timeout=PATIENCE, pause=0.3)
 
     assert key_of(stranger, run) not in heartbeat.memory
 
@@ -454,7 +474,7 @@ async def test_a_stranger_who_pings_a_living_run_does_not_make_it_silent(
         await ping(heartbeat, run, tenant=stranger)
         return dead in await zombies(stack)
 
-    await eventually(another_is_found, pause=0.2)
+    await eventually(another_is_found, timeout=PATIENCE, pause=0.1)
 
     assert await zombies(stack) == {dead: 3}
     age = await stack.admin_pool.fetchval(
@@ -529,33 +549,35 @@ async def test_who_was_stopped_between_the_last_look_and_the_announcement_announ
 async def test_mass_silence_is_held_for_one_more_period(stack: Stack) -> None:
     await clean(stack)
     async with running(stack, heartbeat_mass_silence_runs=5) as service:
-        await eventually(lambda: has_listened(stack))
-        for _ in range(6):
-            await ping(service, await a_flow_run(stack.admin_pool))
+        await eventually(lambda: has_listened(stack), timeout=PATIENCE)
+        runs = [await a_flow_run(stack.admin_pool) for _ in range(6)]
         began = service.monotonic()
+        for run in runs:
+            await ping(service, run)
 
-        await eventually(lambda: zombies(stack), timeout=15)
+        await found(stack)
 
-        assert service.monotonic() - began > 2 * SILENCE.total_seconds() - 0.5
-        await eventually(lambda: all_are_announced(stack, 6))
+        assert service.monotonic() - began >= 2 * SILENCE.total_seconds()
+        await eventually(lambda: all_are_announced(stack, 6), timeout=PATIENCE)
 
 
 async def test_the_mass_silence_of_one_tenant_holds_nobody_elses_zombie(stack: Stack) -> None:
     await clean(stack)
     other = new_id()
     async with running(stack, heartbeat_mass_silence_runs=5) as service:
-        await eventually(lambda: has_listened(stack))
-        for _ in range(6):
-            await ping(service, await a_flow_run(stack.admin_pool))
-        dead = await a_flow_run(stack.admin_pool, tenant=other)
-        await ping(service, dead, tenant=other)
-        alive = await a_flow_run(stack.admin_pool, tenant=other)
+        await eventually(lambda: has_listened(stack), timeout=PATIENCE)
+        theirs = [await a_flow_run(stack.admin_pool) for _ in range(6)]
+        dead, alive = [await a_flow_run(stack.admin_pool, tenant=other) for _ in range(2)]
+        for run in theirs:
+            await ping(service, run)
+        for run in (dead, alive):
+            await ping(service, run, tenant=other)
+        await eventually(lambda: len(service.memory) == 8)
+        # It pings on. Pings of this test would be late, too, when the machine stands still, and both be held.
+        later = service.monotonic() + 3600
+        service.memory.hear([key_of(other, alive)], later, coarse=math.inf)
 
-        async def found() -> dict[UUID, int]:
-            await ping(service, alive, tenant=other)
-            return await zombies(stack)
-
-        assert {*await eventually(found, timeout=15)} == {dead}
+        assert {*await found(stack)} == {dead}
 
 
 async def test_a_flood_of_pings_costs_its_own_tenant_alone(
@@ -576,7 +598,7 @@ async def test_a_flood_of_pings_costs_its_own_tenant_alone(
             await heartbeat.bus.client.publish(subject)
         await ping(heartbeat, mine)
 
-    async def found() -> dict[UUID, int]:
+    async def found_in_the_flood() -> dict[UUID, int]:
         await flood()
         return await zombies(stack)
 
@@ -584,19 +606,20 @@ async def test_a_flood_of_pings_costs_its_own_tenant_alone(
         await flood()
         return bool(heartbeat.pings._unheard)
 
-    assert await eventually(is_unheard, timeout=15)
-    announced = await eventually(found, timeout=15)
+    assert await eventually(is_unheard, timeout=PATIENCE)
+    connection = heartbeat.pings.listener.connection
+    announced = await eventually(found_in_the_flood, timeout=PATIENCE)
 
     assert {*announced} == {dead}, "its own run counts as heard, mine was heard"
-    assert heartbeat.watch.covers(SILENCE.total_seconds())
-    assert await eventually(lambda: not heartbeat.pings._unheard, timeout=15)
+    assert heartbeat.pings.listener.connection == connection, "the broker did not have to drop it"
+    assert await eventually(lambda: not heartbeat.pings._unheard, timeout=PATIENCE)
     assert await eventually(lambda: heartbeat.pings.listener._everybody is not None)
 
     async def both_are_found() -> bool:
         # And mine by then, which nobody pings since the flood has ended.
         return {*await zombies(stack)} >= {dead, theirs}
 
-    assert await eventually(both_are_found, timeout=15)
+    assert await eventually(both_are_found, timeout=PATIENCE)
 
 
 async def all_are_announced(stack: Stack, count: int) -> bool:

@@ -1,4 +1,4 @@
-"""Processes that are stopped and go on: the small form of `tests/faults/test_heartbeat.py`, with a silence of 2 s."""
+"""Processes that are stopped and go on: the small form of `tests/faults/test_heartbeat.py`, with a silence of 4 s."""
 
 import asyncio
 import sys
@@ -23,9 +23,11 @@ from tests.support.service_process import service_process
 
 pytestmark = pytest.mark.slow
 
-INTERVAL, SILENCE = 0.5, 2.0
+INTERVAL, SILENCE = 0.5, 4.0
 SETTINGS = {
     "HEADWATER_HEARTBEAT_INTERVAL": f"PT{INTERVAL}S",
+    # Four seconds: who is stopped for one of them goes on within the others on a full machine, too.
+    "HEADWATER_HEARTBEAT_MISSES": "8",
     "HEADWATER_HEARTBEAT_WRITE_INTERVAL": "PT0.5S",
     "HEADWATER_HEARTBEAT_CHECK_INTERVAL": "PT0.2S",
     "HEADWATER_HEARTBEAT_SWEEP": "PT1S",
@@ -68,8 +70,8 @@ async def test_a_listener_whose_broker_answered_too_late_hears_on(stack: Stack) 
             await client.publish(subjects.BEAT.at(tenant_id=TENANT, flow_run_id=run))
             return listener.has_just_heard(key_of(TENANT, run))
 
-        await eventually(is_heard, timeout=3)
-        assert await listener.keeps_up(1)
+        await eventually(is_heard)
+        assert await eventually(lambda: listener.keeps_up(1))
     finally:
         await listener.close()
         await client.close()
@@ -114,16 +116,16 @@ async def test_who_is_stopped_for_a_while_and_goes_on_is_no_zombie_and_who_stays
         flow_process(stack, tmp_path, steady),
         flow_process(stack, tmp_path, halting) as process,
     ):
-        await eventually(hears_both, timeout=30)
+        await eventually(hears_both, timeout=60)
         with paused(process.pid):
-            await passes(SILENCE / 2)
+            await passes(SILENCE / 4)
         assert service.process is not None
         with paused(service.process.pid):
             await passes(1.5 * SILENCE)
-        await eventually(hears_both, timeout=30)
+        await eventually(hears_both, timeout=60)
         assert await announced() == set()
 
         with paused(process.pid):
-            await eventually(announced, timeout=30)
+            await eventually(announced, timeout=60)
 
         assert await announced() == {halting}

@@ -26,6 +26,9 @@ from tests.support.flows import TENANT, a_flow_run, a_task_run
 from tests.support.running import running
 
 SILENCE = timedelta(seconds=2)
+PATIENCE = 50.0
+"""Seconds to wait for a judgement: a process that stood still for a second judges nobody for one more silence. They are
+fewer than the ledger's own deadline of a cancellation."""
 
 
 @dataclass
@@ -91,7 +94,8 @@ async def safeguards(stack: Stack) -> AsyncIterator[Safeguards]:
         await eventually(
             lambda: stack.admin_pool.fetchval(
                 "SELECT now() - since > $1 FROM heartbeat.watch", SILENCE
-            )
+            ),
+            timeout=PATIENCE,
         )
         yield Safeguards(pool=stack.admin_pool, heartbeat=heartbeat, lazarus=lazarus)
 
@@ -106,7 +110,7 @@ async def test_a_dead_process_is_found_its_task_failed_and_its_run_brought_back(
     async def task_is_failed() -> bool:
         return await safeguards.task_state(task) == "Failed"
 
-    await eventually(task_is_failed)
+    await eventually(task_is_failed, timeout=PATIENCE)
     assert (await safeguards.flow_run(run))["state"] == "Running"
 
     async def lazarus_revives_it() -> bool:
@@ -115,8 +119,8 @@ async def test_a_dead_process_is_found_its_task_failed_and_its_run_brought_back(
     async def is_scheduled() -> bool:
         return bool((await safeguards.flow_run(run))["state"] == "Scheduled")
 
-    await eventually(lazarus_revives_it, pause=0.3)
-    await eventually(is_scheduled)
+    await eventually(lazarus_revives_it, timeout=PATIENCE, pause=0.3)
+    await eventually(is_scheduled, timeout=PATIENCE)
     assert (await safeguards.flow_run(run))["times_resurrected"] == 1
     assert "Rescheduled by a Lazarus process. This is attempt 1." in await safeguards.logs(run)
 
@@ -137,7 +141,7 @@ async def test_a_dead_run_of_a_flow_that_was_archived_meanwhile_is_brought_back_
         await safeguards.lazarus.resurrections.tick()
         return bool((await safeguards.flow_run(run))["state"] == "Scheduled")
 
-    await eventually(is_revived, pause=0.3)
+    await eventually(is_revived, timeout=PATIENCE, pause=0.3)
     assert await safeguards.task_state(task) == "Failed"
 
 
@@ -150,7 +154,7 @@ async def test_with_lazarus_off_the_run_of_a_dead_process_is_failed(
     async def is_failed() -> bool:
         return bool((await safeguards.flow_run(run))["state"] == "Failed")
 
-    await eventually(is_failed)
+    await eventually(is_failed, timeout=PATIENCE)
     assert (await safeguards.lazarus.resurrections.tick()).revived == 0
 
 
@@ -161,7 +165,7 @@ async def test_a_cancelling_run_that_falls_silent_is_failed(safeguards: Safeguar
     async def is_failed() -> bool:
         return bool((await safeguards.flow_run(run))["state"] == "Failed")
 
-    await eventually(is_failed)
+    await eventually(is_failed, timeout=PATIENCE)
 
 
 async def test_after_ten_resurrections_the_run_is_given_up(safeguards: Safeguards) -> None:
@@ -172,7 +176,7 @@ async def test_after_ten_resurrections_the_run_is_given_up(safeguards: Safeguard
     async def is_failed() -> bool:
         return bool((await safeguards.flow_run(run))["state"] == "Failed")
 
-    await eventually(is_failed)
+    await eventually(is_failed, timeout=PATIENCE)
     assert (await safeguards.flow_run(run))["state_message"] == (
         "A Lazarus process attempted to reschedule this run 10 times without success. "
         "Marking as failed."
