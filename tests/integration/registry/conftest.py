@@ -1,7 +1,6 @@
 """The registry, started on real engines, and a tenant for each test."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
 
 import pytest
 
@@ -9,21 +8,17 @@ from services.registry.app import Registry
 from services.registry.settings import RegistrySettings
 from tests.integration.registry.office import Office
 from tests.support.engines import Stack
+from tests.support.running import running
 
 
 @pytest.fixture(scope="module")
 async def registry(stack: Stack) -> AsyncIterator[Registry]:
-    """One registry process."""
+    """One registry process. Its upkeep waits: a test that wants something joined or collected ticks itself."""
     service = Registry(
-        RegistrySettings(
-            postgres_url=stack.postgres_url("registry"),
-            nats_url=stack.nats_url,
-            piece_timeout=timedelta(hours=1),  # a test that wants them joined ticks itself
-        )
+        RegistrySettings(postgres_url=stack.postgres_url("registry"), nats_url=stack.nats_url)
     )
-    await service.start()
-    yield service
-    await service.stop()
+    async with running(service, held={"upkeep"}):
+        yield service
 
 
 @pytest.fixture
