@@ -253,11 +253,12 @@ async def before_the_first_commit(stack: Stack) -> AsyncIterator["asyncio.Future
     async def hold() -> None:
         if held.done():
             return
+        # By what it has written: a relay that has deleted its events may be about to commit as well.
         pids = await stack.admin_pool.fetch(
             """
-            SELECT pid FROM pg_stat_activity
-            WHERE application_name = 'headwater-runs' AND state = 'idle in transaction'
-              AND datname = current_database() AND backend_xid IS NOT NULL
+            SELECT pid FROM pg_locks
+            WHERE relation = 'runs.flow_run'::regclass AND mode = 'RowExclusiveLock'
+              AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
             """
         )
         held.set_result(*(row["pid"] for row in pids))
@@ -279,7 +280,7 @@ async def waiting_for_the_lock(stack: Stack) -> None:
             """
             SELECT count(*) FROM pg_stat_activity
             WHERE application_name = 'headwater-runs' AND wait_event_type = 'Lock'
-              AND datname = current_database()
+              AND wait_event IN ('transactionid', 'tuple') AND datname = current_database()
             """
         )
 
