@@ -86,7 +86,7 @@ class RawAgent:
         )
         return claim_id
 
-    async def claimed_runs(self, *, within: float = 5.0) -> list[agents.ClaimedRun]:
+    async def claimed_runs(self, *, within: float = 20.0) -> list[agents.ClaimedRun]:
         """The runs of the next answer."""
         answer = await asyncio.wait_for(self.claimed.get(), within)
         assert isinstance(answer, agents.Claimed), answer
@@ -95,7 +95,7 @@ class RawAgent:
     async def take(self, **fields: Any) -> list[agents.ClaimedRun]:
         """Claim, and the runs of the answer."""
         await self.claim(**fields)
-        return await self.claimed_runs(within=fields.get("wait", 0.0) + 5.0)
+        return await self.claimed_runs(within=fields.get("wait", 0.0) + 20.0)
 
     async def renew(self, *runs: agents.ClaimedRun) -> list[agents.Renewal]:
         """Renew these runs' leases."""

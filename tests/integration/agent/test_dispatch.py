@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 from nats.aio.client import Client as NatsClient
 from nats.aio.msg import Msg
+from nats.errors import NoRespondersError
 from nats.js.errors import APIError
 
 from libs.contracts import agents, runs, subjects
@@ -74,6 +75,17 @@ async def lapse(stack: Stack, run_id: UUID) -> None:
     await stack.admin_pool.execute(
         "UPDATE runs.flow_run SET lease_expires = now() - interval '1 s' WHERE id = $1", run_id
     )
+
+
+@asynccontextmanager
+async def without_looks(ledger: Runs) -> AsyncIterator[None]:
+    """Dispatch does not look once a second meanwhile: a claim is served by what wakes it, or not at all."""
+    [loop] = [each for each in ledger.loops if each.name == "dispatch"]
+    await loop.stop()
+    try:
+        yield
+    finally:
+        loop.start()
 
 
 @asynccontextmanager
@@ -153,17 +165,20 @@ async def test_a_waiting_claim_is_answered_when_a_run_is_created(
 
 
 async def test_a_scheduled_run_is_claimed_at_its_instant_and_not_before(
-    stack: Stack, client: Client, flow: Flow
+    stack: Stack, ledger: Runs, client: Client, flow: Flow
 ) -> None:
-    start = utc_now() + timedelta(seconds=1.5)
-    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
-        await agent.claim(wait=20)
+    async with (
+        raw_agent(stack.nats_url, flow.tenant_id) as agent,
+        without_looks(ledger),
+    ):
+        await agent.claim(wait=60)
+        start = utc_now() + timedelta(seconds=1.5)
         await client.create(flow, scheduled_start_time=start)
         [run] = await agent.claimed_runs()
         claimed_at = utc_now()
 
     assert run.due == start
-    assert timedelta(0) <= claimed_at - start < timedelta(seconds=0.5)
+    assert claimed_at >= start
 
 
 async def test_a_claim_that_does_not_wait_is_answered_with_nothing(
@@ -190,11 +205,10 @@ async def test_labels_decide_who_gets_a_run(stack: Stack, client: Client, flow: 
 
 
 async def test_agents_that_wait_share_what_comes_due(
-    stack: Stack, client: Client, flow: Flow
+    stack: Stack, ledger: Runs, client: Client, flow: Flow
 ) -> None:
-    start = utc_now() + timedelta(seconds=1)
     for _ in range(6):
-        await client.create(flow, scheduled_start_time=start)
+        await client.create(flow, scheduled_start_time=utc_now() + timedelta(hours=1))
     async with (
         raw_agent(stack.nats_url, flow.tenant_id) as one,
         raw_agent(stack.nats_url, flow.tenant_id) as two,
@@ -202,7 +216,17 @@ async def test_agents_that_wait_share_what_comes_due(
     ):
         parties = (one, two, three)
         for agent in parties:
-            await agent.claim(capacity=10, wait=20)
+            await agent.claim(capacity=10, wait=60)
+        await eventually(
+            lambda: (
+                {(flow.tenant_id, agent.agent_id) for agent in parties}
+                <= set(ledger.dispatch.dispatcher.waiting_agents())
+            )
+        )
+        # Their hour has come, for all of them at once.
+        await stack.admin_pool.execute(
+            "UPDATE runs.flow_run SET state_start_time = now() WHERE tenant_id = $1", flow.tenant_id
+        )
         shares = [await agent.claimed_runs() for agent in parties]
 
     assert [len(runs) for runs in shares] == [2, 2, 2]
@@ -234,7 +258,7 @@ async def test_the_run_of_an_agent_that_is_not_heard_of_goes_to_the_next(
         [lost] = await silent.take()
         await lively.claim(wait=20)
         await lapse(stack, run_id)
-        [run] = await lively.claimed_runs(within=10)
+        [run] = await lively.claimed_runs()
         standing = [renewal.standing for renewal in await silent.renew(lost)]
         held = [renewal.standing for renewal in await lively.renew(run)]
         late = await silent.report(lost, Outcome.EXITED, exit_code=0)
@@ -306,13 +330,24 @@ async def test_the_run_of_an_agent_whose_connection_died_goes_back_at_once(
         raw_agent(stack.nats_url, flow.tenant_id) as dead,
         raw_agent(stack.nats_url, flow.tenant_id) as lively,
     ):
-        await dead.claim(wait=20)
+        await dead.claim(wait=60)
         await dead.client.close()
-        await lively.claim(wait=20)
+
+        async def has_gone() -> bool:
+            """The broker knows it."""
+            try:
+                await lively.client.request(dead.inbox, timeout=1)
+            except NoRespondersError:
+                return True
+            return False
+
+        await eventually(has_gone)
+        await lively.claim(wait=60)
         run_id = await client.create(flow)
-        [run] = await lively.claimed_runs(within=3)  # the first lease alone is longer
+        [run] = await lively.claimed_runs()
 
     assert run.flow_run_id == run_id
+    # A lease that lapses is an attempt.
     assert run.attempt == 1, "an agent that had gone tried nothing"
 
 
@@ -507,7 +542,7 @@ async def test_claims_of_a_replica_that_died_are_made_again_on_a_signal(
         await agent.client.subscribe(f"hw.sig.agent.{flow.tenant_id}.work_ready", cb=hear)
         await agent.client.flush()
         await client.create(flow, labels=["gpu"])
-        signal = await asyncio.wait_for(heard.get(), 15)
+        signal = await asyncio.wait_for(heard.get(), 60)
 
     assert signal == b'{"labels":[["gpu"]]}'
 
@@ -560,14 +595,12 @@ async def test_a_freed_slot_wakes_the_agent_that_waits_for_it(
     async with raw_agent(stack.nats_url, flow.tenant_id, "gpu") as agent:
         first = await agent.take(capacity=5)
         assert {run.flow_run_id for run in first} == set(run_ids[:2])
-        await agent.claim(wait=20, capacity=5)
-
-        freed_at = utc_now()
-        await client.set(run_ids[0], "Failed", lease_token=first[0].lease_token)
-        [third] = await agent.claimed_runs()
+        async with without_looks(ledger):
+            await agent.claim(wait=60, capacity=5)
+            await client.set(run_ids[0], "Failed", lease_token=first[0].lease_token)
+            [third] = await agent.claimed_runs()
 
         assert third.flow_run_id == run_ids[2]
-        assert utc_now() - freed_at < timedelta(seconds=1)
         assert [(await row(stack, id_))["state"] for id_ in run_ids[3:]] == ["Scheduled"] * 2
 
 
@@ -589,7 +622,8 @@ async def test_the_slot_of_a_deleted_run_is_given_on_at_once(
         runs.DELETE_FLOW_RUN, runs.DeleteFlowRun(tenant_id=flow.tenant_id, flow_run_id=run_id)
     )
 
-    assert woken == [flow.tenant_id]
+    # The leases of other tests may lapse in the same moment.
+    assert [tenant for tenant in woken if tenant == flow.tenant_id] == [flow.tenant_id]
 
 
 async def test_a_claim_that_lapses_gives_its_slot_back(
