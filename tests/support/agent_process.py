@@ -33,6 +33,11 @@ def does(script: str) -> dict[str, Any]:
     return {"type": "UniversalRun", "env": {"SCRIPT": script}}
 
 
+def waits_for(file: Path) -> str:
+    """A script that ends once the file is there, however long the test takes until then."""
+    return f"while [ ! -e '{file}' ]; do sleep 0.05; done"
+
+
 @dataclass(slots=True, kw_only=True)
 class AgentProcess:
     """A running agent; `folder` holds its log, its state, and what was started."""
@@ -77,7 +82,7 @@ class AgentProcess:
         self.running.kill()
         await self.running.wait()
 
-    async def gone(self, *, within: float = 15.0) -> int:
+    async def gone(self, *, within: float = 60.0) -> int:
         """Its exit code, once it has ended."""
         return await asyncio.wait_for(self.running.wait(), within)
 

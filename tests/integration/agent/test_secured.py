@@ -15,7 +15,7 @@ from libs.runtime.bus import Bus
 from libs.runtime.ids import new_id
 from services.runs.app import build
 from services.runs.settings import RunsSettings
-from tests.support.agent_process import AgentProcess, agent_process, does
+from tests.support.agent_process import AgentProcess, agent_process, does, waits_for
 from tests.support.certificates import Certificates, certificates_for
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -69,10 +69,12 @@ async def place(stack: Stack, certificates: Certificates) -> AsyncIterator[Place
 
 async def runs_one(stack: Stack, agent: AgentProcess, client: Client, flow: Flow) -> None:
     """A run from its creation to Success; what it prints is kept."""
-    run_id = await client.create(flow, run_config=does("echo printed; sleep 0.5"))
+    go = agent.folder / "go"
+    run_id = await client.create(flow, run_config=does(f"echo printed; {waits_for(go)}"))
     await agent.has_started(run_id)
     assert isinstance(await client.set(run_id, "Running"), StateApplied)
     await client.set(run_id, "Success")
+    go.touch()
     await agent.has_said("is Success")
 
     async def is_kept() -> bool:
@@ -96,7 +98,7 @@ async def test_a_run_over_tls_with_an_api_key(stack: Stack, place: Place, tmp_pa
         return re.search(r"^headwater_agent_reconnects_total [1-9]", found, re.M) is not None
 
     async with agent_process(tmp_path, place.nats_url, None, *options) as agent:
-        await eventually(has_shown_its_key_again, timeout=20)
+        await eventually(has_shown_its_key_again, timeout=60)
         await runs_one(stack, agent, place.client, place.flow)
 
     assert "lost the connection" not in agent.said(), "a log-in that runs out is no news"
