@@ -72,7 +72,8 @@ async def test_a_hook_for_a_flow_group_hears_of_all_its_versions_and_of_no_other
 
     await rules.handled()
     found = [row["event"]["flow_run_id"] for row in await rules.owed()]
-    assert found == [str(run) for run in runs[:2]]
+    # In one transaction they are as old as each other.
+    assert sorted(found) == sorted(str(run) for run in runs[:2])
 
 
 async def test_two_hooks_with_one_action_owe_it_once(rules: Rules, flow: Flow) -> None:
