@@ -25,10 +25,10 @@ async def test_what_a_killed_demo_started_is_told_to_end(tmp_path: Path) -> None
     log = tmp_path / "child.log"
     demo = await create_subprocess_exec(sys.executable, "-c", DEMO, str(log), stdin=PIPE)
     try:
-        await eventually(lambda: "started" in log.read_text())
+        await eventually(lambda: "started" in log.read_text(), timeout=60)
         [child] = psutil.Process(demo.pid).children()
         demo.kill()
-        await eventually(lambda: _ended(child))
+        await eventually(lambda: _ended(child), timeout=60)
     finally:
         if demo.returncode is None:
             demo.kill()
