@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 from tests.support.engines import (
@@ -19,6 +20,15 @@ from tests.support.time_limit import pytest_timeout_set_timer  # noqa: F401 - a 
 # A busy machine is no fault of a property: the first draw of text alone, which reads all of Unicode, may take seconds.
 settings.register_profile("headwater", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("headwater")
+
+# As in production: structlog's own renderer shows every local variable of a traceback, and the event loop of all
+# services of a test stands still for seconds meanwhile.
+structlog.configure(
+    processors=[
+        *structlog.get_config()["processors"][:-1],
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
