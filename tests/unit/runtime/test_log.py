@@ -21,7 +21,7 @@ def test_what_cannot_be_logged_is_lost_and_nothing_else() -> None:
             [sys.executable, "-c", PROGRAM],
             stdout=subprocess.PIPE,
             stderr=full,
-            timeout=30,
+            timeout=120,
             check=False,
         )
 

@@ -1,7 +1,7 @@
 """Who may start under a concurrency limit, and what becomes of who may not."""
 
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import pytest
 from hypothesis import given
@@ -27,9 +27,7 @@ NOBODY: frozenset[UUID] = frozenset()
 
 
 def a_limit(limit: int = 1, name: str = "gpu", kind: RunKind = RunKind.FLOW_RUN) -> Limit:
-    return Limit(
-        id=UUID(int=hash(name) & 0xFFFF), tenant_id=TENANT, kind=kind, name=name, limit=limit
-    )
+    return Limit(id=uuid5(TENANT, name), tenant_id=TENANT, kind=kind, name=name, limit=limit)
 
 
 @pytest.mark.parametrize("state", list(State))
