@@ -316,9 +316,8 @@ async def test_the_sweep_finds_a_run_that_no_replica_waits_for(
     async def swept() -> int:
         return (await heartbeat.silences.sweep()).zombies
 
-    assert (
-        await eventually(swept, timeout=PATIENCE) == 1
-    )  # once pings were heard for the silence and a grace
+    # Once pings were heard for the silence and a grace.
+    assert await eventually(swept, timeout=PATIENCE) == 1
     assert await swept() == 0
     assert await zombies(stack) == {run: 3}
 
