@@ -32,6 +32,8 @@ class ActionType(StrEnum):
     EMAIL = "EmailNotificationAction"
     TWILIO = "TwilioNotificationAction"
     PAGERDUTY = "PagerDutyNotificationAction"
+    INBOX = "InboxAction"
+    APPRISE = "AppriseNotificationAction"
     CANCEL_FLOW_RUN = "CancelFlowRunAction"
     PAUSE_SCHEDULE = "PauseScheduleAction"
     CREATE_FLOW_RUN = "CreateFlowRunAction"

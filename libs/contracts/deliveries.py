@@ -1,10 +1,11 @@
 """The verbs about deliveries: try an action or a cloud hook now, and send a delivery again."""
 
+from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
 from libs.contracts import subjects
-from libs.contracts.base import Applied, Message, Rpc
+from libs.contracts.base import Message, Rpc
 
 
 class TestAction(Message):
@@ -30,25 +31,47 @@ class TestCloudHook(Message):
 
 
 class Tested(Message):
-    """What came of it: `error` is a sentence when it failed, with the receiver's status where it answered."""
+    """What came of it: `error` is a sentence when it failed.
+
+    `status`, `latency_ms` and `answer` (at most 1,024 characters) are the receiver's, where there was a try.
+    """
 
     kind: Literal["tested"] = "tested"
     succeeded: bool
     error: str | None = None
     status: int | None = None
+    latency_ms: int | None = None
+    answer: str | None = None
     delivery_id: UUID | None = None
 
 
 class Redeliver(Message):
-    """Send a delivery again that is finished, under its old key.
-
-    `success` is false when it is still pending, or the tenant has no such delivery.
-    """
+    """Send a delivery again that is finished, under its old key."""
 
     tenant_id: UUID
     delivery_id: UUID
 
 
+class SentAgain(StrEnum):
+    """What became of it."""
+
+    DUE = "due"
+    """It is due now."""
+    PENDING = "pending"
+    """It is still being tried, so nothing was changed."""
+    UNADDRESSED = "unaddressed"
+    """Its action or cloud hook was deleted."""
+    UNKNOWN = "unknown"
+    """The tenant has no such delivery."""
+
+
+class Redelivered(Message):
+    """What became of a delivery that was to be sent again."""
+
+    kind: Literal["redelivered"] = "redelivered"
+    outcome: SentAgain
+
+
 TEST_ACTION = Rpc(subjects.TEST_ACTION, TestAction, Tested)
 TEST_CLOUD_HOOK = Rpc(subjects.TEST_CLOUD_HOOK, TestCloudHook, Tested)
-REDELIVER = Rpc(subjects.REDELIVER, Redeliver, Applied)
+REDELIVER = Rpc(subjects.REDELIVER, Redeliver, Redelivered)

@@ -192,25 +192,27 @@ class Delivery(SQLModel, table=True):
         {"schema": SCHEMA},
     )  # fmt: skip
 
-    id: UUID = key()
-    tenant_id: UUID
-    action_id: UUID | None = None
-    hook_id: UUID | None = None
-    cloud_hook_id: UUID | None = None
-    event_id: UUID
-    event_type: str
-    event: dict[str, Any] = document()
+    id: Shown[UUID] = key()
+    tenant_id: Shown[UUID]
+    action_id: Shown[UUID | None] = None
+    hook_id: Shown[UUID | None] = None
+    cloud_hook_id: Shown[UUID | None] = None
+    event_id: Shown[UUID]
+    event_type: Shown[str]
+    event: Shown[dict[str, Any]] = document()
     dedup: str
     chain: list[str] = document("[]")
-    status: str = Field(default="pending", sa_column_kwargs={"server_default": text("'pending'")})
-    attempts: int = number(0)
-    due: datetime = timestamptz(default_now=True)
+    status: Shown[str] = Field(
+        default="pending", sa_column_kwargs={"server_default": text("'pending'")}
+    )
+    attempts: Shown[int] = number(0)
+    due: Shown[datetime] = timestamptz(default_now=True)
     lease: UUID | None = None
     leased_until: datetime | None = maybe_timestamptz()
-    receiver: str | None = None
-    last_error: str | None = None
-    created: datetime = timestamptz(default_now=True)
-    finished: datetime | None = maybe_timestamptz()
+    receiver: Shown[str | None] = None
+    last_error: Shown[str | None] = None
+    created: Shown[datetime] = timestamptz(default_now=True)
+    finished: Shown[datetime | None] = maybe_timestamptz()
 
 
 class DeliveryAttempt(SQLModel, table=True):
@@ -220,18 +222,19 @@ class DeliveryAttempt(SQLModel, table=True):
     __table_args__ = (
         ForeignKeyConstraint(["delivery_id"], ["automations.delivery.id"], ondelete="CASCADE"),
         UniqueConstraint("delivery_id", "number"),
+        Index("delivery_attempt_tenant_started_idx", "tenant_id", text("started DESC")),
         {"schema": SCHEMA},
     )
 
-    id: UUID = key()
-    delivery_id: UUID
-    tenant_id: UUID
-    number: int
-    started: datetime = timestamptz()
-    latency_ms: int
-    status: int | None = None
-    answer: str | None = None
-    error: str | None = None
+    id: Shown[UUID] = key()
+    delivery_id: Shown[UUID]
+    tenant_id: Shown[UUID]
+    number: Shown[int]
+    started: Shown[datetime] = timestamptz()
+    latency_ms: Shown[int]
+    status: Shown[int | None] = None
+    answer: Shown[str | None] = None
+    error: Shown[str | None] = None
 
 
 class Receiver(SQLModel, table=True):

@@ -93,5 +93,5 @@ def _verbs_of_deliveries(router: Router, deliveries: Deliveries) -> None:
         return await deliveries.trials.test_cloud_hook(request)
 
     @router.verb(contract.REDELIVER)
-    async def redeliver(request: contract.Redeliver) -> Applied:
+    async def redeliver(request: contract.Redeliver) -> contract.Redelivered:
         return await deliveries.redeliver(request)

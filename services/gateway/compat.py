@@ -36,6 +36,7 @@ API_ERROR = "API_ERROR"
 # As errors[0].extensions.code it is a VersionLockMismatchSignal.
 VERSION_LOCKING_ERROR = "VERSION_LOCKING_ERROR"
 FORBIDDEN = "FORBIDDEN"
+_ACCEPTED = "202"
 UNAUTHENTICATED = "UNAUTHENTICATED"  # anywhere in `errors`: AuthorizationError
 
 TEXTS: dict[Code, Text] = {
@@ -223,6 +224,21 @@ def error_of(refused: Refused) -> GraphQLError:
     return GraphQLError(
         text.template.format_map(_Fields(refused.fields)),
         extensions={"code": text.code, "reason": refused.code.value},
+    )
+
+
+def failed_test(reason: str, facts: Mapping[str, Any]) -> GraphQLError:
+    """The error of `test_action`, whose `extensions` say what the receiver answered.
+
+    Cloud's web page shows "Test accepted" for an error with 202 anywhere in it, be it a part of an address. Then the
+    reason stands in `extensions.error` alone.
+    """
+    message = f"The test failed: {reason}."
+    if _ACCEPTED in message:
+        message = "The test failed; `error` in the extensions of this error says why."
+    code = TEXTS[Code.INVALID].code
+    return GraphQLError(
+        message, extensions={"code": code, "reason": Code.INVALID.value, "error": reason, **facts}
     )
 
 

@@ -1,4 +1,4 @@
-"""What will not arrive is told to the tenant's people in their inbox: once a day for each action, not each event."""
+"""Notes in the inbox of the tenant's people about what will not arrive: once a day for each action, not each event."""
 
 from uuid import NAMESPACE_URL, uuid5
 
@@ -18,13 +18,13 @@ class DeadLetters:
         self._bus = bus
         self._log = log
 
-    async def tell(self, delivery: Leased, settled: Settled) -> None:
+    async def note(self, delivery: Leased, settled: Settled) -> None:
         """Put a note into the inbox, unless there is one of today."""
         what = "cloud hook" if delivery.cloud_hook_id else "automation"
         switched = " It was switched off." if settled.status == "switched_off" else ""
         # The web page shows it as Markdown within its own text: nothing of a receiver may be markup there.
         reason = for_slack(settled.error or "the receiver is gone")
-        note = AddMessage(
+        message = AddMessage(
             id=uuid5(NAMESPACE_URL, f"dead-letter:{delivery.addressee}:{_day_of(delivery)}"),
             tenant_id=delivery.tenant_id,
             type="MESSAGE",
@@ -38,9 +38,9 @@ class DeadLetters:
                 "delivery_id": str(delivery.id),
             },
         )
-        answer = await self._bus.call(ADD_MESSAGE, note)
+        answer = await self._bus.call(ADD_MESSAGE, message)
         if isinstance(answer, Refused):
-            self._log.warning("dead_letter_not_told", delivery_id=str(delivery.id))
+            self._log.warning("dead_letter_not_noted", delivery_id=str(delivery.id))
 
 
 def _day_of(delivery: Leased) -> str:

@@ -6,8 +6,7 @@ from datetime import datetime, timedelta
 import httpcore
 import structlog
 
-from libs.contracts.base import Applied
-from libs.contracts.deliveries import Redeliver
+from libs.contracts.deliveries import Redeliver, Redelivered, SentAgain
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
@@ -83,13 +82,15 @@ class Deliveries:
         await self.worker.stop()
         self.resolver.close()
 
-    async def redeliver(self, request: Redeliver) -> Applied:
+    async def redeliver(self, request: Redeliver) -> Redelivered:
         """Send a finished delivery again."""
         async with self._database.transaction() as connection:
-            done = await DeliveryStore(connection).redeliver(request.tenant_id, request.delivery_id)
-        if done:
+            outcome = await DeliveryStore(connection).redeliver(
+                request.tenant_id, request.delivery_id
+            )
+        if outcome is SentAgain.DUE:
             self.worker.more()
-        return Applied(id=request.delivery_id, success=done)
+        return Redelivered(outcome=outcome)
 
     async def expire(self, now: datetime | None = None) -> int:
         """Delete what is older than the log is kept; how many deliveries."""

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from libs.contracts.deliveries import SentAgain
 from libs.runtime.database import Connection, statement
 from services.automations.domain.breaker import Breaker
 
@@ -48,6 +49,11 @@ class Leased:
     def addressee(self) -> UUID:
         """The action or cloud hook: what a limit of concurrency is for."""
         return self.action_id or self.cloud_hook_id or self.id
+
+    @property
+    def is_test(self) -> bool:
+        """Whether a person asked for it: it is tried once, whoever tries it, and asks no circuit breaker."""
+        return self.event.get("is_test_event") is True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,21 +97,21 @@ class DeliveryStore:
         )  # fmt: skip
         return [Leased(**dict(row)) for row in rows]
 
-    async def settle(self, delivery: Leased, attempt_id: UUID, settled: Settled) -> bool:
-        """Record a try and what follows. False when another worker has the delivery by now."""
+    async def settle(self, delivery: Leased, attempt_id: UUID, settled: Settled) -> int | None:
+        """Record a try and what follows: its number in the log. None when another worker has the delivery by now."""
         attempts = await self.connection.fetchval(
             statement(__file__, "settle"),
             delivery.id, delivery.tenant_id, delivery.lease, settled.status, settled.receiver,
             settled.error, self.now, settled.after,
         )  # fmt: skip
         if attempts is None:
-            return False
-        await self.connection.execute(
+            return None
+        number: int | None = await self.connection.fetchval(
             statement(__file__, "attempt"),
             attempt_id, delivery.id, delivery.tenant_id, self.now, settled.latency_ms,
             settled.http_status, settled.answer, settled.error,
         )  # fmt: skip
-        return True
+        return number
 
     async def postpone(
         self, delivery: Leased, after: timedelta, *, receiver: str | None, reason: str
@@ -165,12 +171,12 @@ class DeliveryStore:
             tenant_id, action_id,
         )  # fmt: skip
 
-    async def redeliver(self, tenant_id: UUID, delivery_id: UUID) -> bool:
-        """Make it pending again. False when it is pending, or the tenant has no such delivery."""
-        done = await self.connection.fetchval(
+    async def redeliver(self, tenant_id: UUID, delivery_id: UUID) -> SentAgain:
+        """Make a finished one due again."""
+        outcome: str | None = await self.connection.fetchval(
             statement(__file__, "redeliver"), delivery_id, tenant_id, self.now
         )
-        return done is not None
+        return SentAgain.UNKNOWN if outcome is None else SentAgain(outcome)
 
     async def expire(self, keep: timedelta) -> int:
         """Delete finished deliveries that are older; how many."""

@@ -1,8 +1,9 @@
 """Tests by people: an action or a cloud hook, with an invented event, once, by the very path of every delivery.
 
-A test is a delivery like any other, so it stands in the log. What differs: it is not repeated, and asks no circuit
-breaker. The web page sends a mutation again that was answered with an error; so one test per addressee and person in
-`SAME` seconds goes out, and who asks again gets its answer.
+A test is a delivery like any other, so it stands in the log. What differs: it is not repeated (nor by the worker that
+finds it after its process died), asks no circuit breaker, and leaves no note in the inbox. The web page sends a
+mutation again that was answered with an error; so one test per addressee and person in `SAME` seconds goes out, and who
+asks again gets its answer.
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from services.automations.domain import senders
 from services.automations.domain.messages import STATE_CHANGED
 
 SAME = timedelta(seconds=5)
+NO_ACTION = "this tenant has no action of this id: it was deleted, or is another tenant's"
 _LOOK_AGAIN = 0.1  # seconds between two looks at a test that another request has begun
 _PATIENCE = 18.0  # seconds; below the 20 s after which the gateway gives up
 
@@ -48,7 +50,7 @@ class Trials:
             request.tenant_id, request.action_id,
         )  # fmt: skip
         if row is None:
-            return Tested(succeeded=False, error=f"there is no action {request.action_id}")
+            return Tested(succeeded=False, error=NO_ACTION)
         if not senders.sends(row["action_type"]):
             error = f"{row['action_type']} acts on a real run, so it cannot be tried with an invented one"
             return Tested(succeeded=False, error=error)
@@ -121,7 +123,7 @@ class Trials:
         )
         if isinstance(found, UUID):
             return await self._answer_of(tenant_id, found)
-        outcome = await self._worker.deliver(found, trial=True)
+        outcome = await self._worker.deliver(found)
         return _tested(found.id, outcome)
 
     async def _begun_or_found(
@@ -161,8 +163,8 @@ class Trials:
         deadline = running.time() + _PATIENCE
         while True:
             row = await self._database.pool.fetchrow(
-                "SELECT d.status, d.last_error, a.status AS answered FROM automations.delivery d"
-                " LEFT JOIN automations.delivery_attempt a ON a.delivery_id = d.id"
+                "SELECT d.status, d.last_error, a.status AS answered, a.latency_ms, a.answer"
+                " FROM automations.delivery d LEFT JOIN automations.delivery_attempt a ON a.delivery_id = d.id"
                 " WHERE d.tenant_id = $1 AND d.id = $2 ORDER BY a.number DESC LIMIT 1",
                 tenant_id, delivery_id,
             )  # fmt: skip
@@ -172,6 +174,8 @@ class Trials:
                     succeeded=done,
                     error=None if done else row["last_error"],
                     status=row["answered"],
+                    latency_ms=row["latency_ms"],
+                    answer=row["answer"],
                     delivery_id=delivery_id,
                 )
             if running.time() > deadline:
@@ -186,6 +190,8 @@ def _tested(delivery_id: UUID, outcome: Outcome) -> Tested:
         succeeded=answer.succeeded,
         error=None if answer.succeeded else answer.error,
         status=answer.status,
+        latency_ms=outcome.latency_ms,
+        answer=answer.text,
         delivery_id=delivery_id,
     )
 

@@ -180,6 +180,7 @@ KINDS: Mapping[str, tuple[ActionType, Mapping[str, Field]]] = MappingProxyType(
                 "url": Field(check=_url, required=True),
                 "payload": Field(check=_size),
                 "headers": Field(check=_headers),
+                "signing_secret": Field(check=_text),
             },
         ),
         "slack_notification": (
@@ -216,6 +217,12 @@ KINDS: Mapping[str, tuple[ActionType, Mapping[str, Field]]] = MappingProxyType(
                 "api_token_secret": Field(check=_text),
                 "message": _MESSAGE,
             },
+        ),
+        # Beyond Cloud: a message in the tenant's inbox, and what Apprise knows.
+        "inbox_notification": (ActionType.INBOX, {"title": _MESSAGE, "message": _MESSAGE}),
+        "apprise_notification": (
+            ActionType.APPRISE,
+            {"url_secret": _NEEDED, "title": _MESSAGE, "message": _MESSAGE},
         ),
         "cancel_flow_run": (ActionType.CANCEL_FLOW_RUN, {"message": _MESSAGE}),
         "pause_schedule": (ActionType.PAUSE_SCHEDULE, {"flow_group_id": _FLOW_GROUP}),

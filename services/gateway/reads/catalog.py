@@ -191,6 +191,12 @@ _ONE = {  # table: {relationship: (target, our column)}
     "task_run_artifact": {"task_run": ("task_run", "task_run_id")},
     "agent": {"agent_config": ("agent_config", "agent_config_id")},
     "hook": {"action": ("action", "action_id")},
+    "delivery": {
+        "action": ("action", "action_id"),
+        "hook": ("hook", "hook_id"),
+        "cloud_hook": ("cloud_hook", "cloud_hook_id"),
+    },
+    "delivery_attempt": {"delivery": ("delivery", "delivery_id")},
     TRAVERSAL: {"task": ("task", "task_id")},
 }
 
@@ -224,6 +230,7 @@ _MANY = {  # table: {relationship: (target, its column)}
     "agent": {"flow_runs": ("flow_run", "agent_id")},
     "agent_config": {"agents": ("agent", "agent_config_id")},
     "action": {"hooks": ("hook", "action_id")},
+    "delivery": {"tries": ("delivery_attempt", "delivery_id")},
     "flow_sla_config": {"flow_groups": ("flow_group_sla", "flow_sla_config_id")},
 }
 

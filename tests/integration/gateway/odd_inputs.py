@@ -51,6 +51,8 @@ ACTIONS: dict[str, dict[str, Any]] = {
         "phone_numbers": ["+15550100"],
     },
     "pagerduty_notification": {"routing_key": "r", "severity": "info"},
+    "inbox_notification": {},
+    "apprise_notification": {"url_secret": MARK},
     "cancel_flow_run": {},
     "pause_schedule": {},
     "create_flow_run": {},

@@ -53,6 +53,8 @@ NOT_FOR_RUNS = {
     "action", "action_aggregate", "action_by_pk", "hook", "hook_aggregate", "hook_by_pk",
     "flow_sla_config", "flow_sla_config_aggregate", "flow_sla_config_by_pk",
     "flow_group_sla", "flow_group_sla_aggregate", "flow_group_sla_by_pk",
+    "delivery", "delivery_aggregate", "delivery_by_pk",
+    "delivery_attempt", "delivery_attempt_aggregate", "delivery_attempt_by_pk",
 }  # fmt: skip
 """What a process with an agent's key has no business with: addresses with tokens in them, the names of all secrets."""
 LETS_OTHERS_IN = {"create_membership"}

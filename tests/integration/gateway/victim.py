@@ -21,6 +21,10 @@ _LATER = "2100-01-01T00:00:00+00:00"
 _WITHOUT_A_MUTATION = (
     "INSERT INTO gateway.cloud_hook (id, tenant_id, name, type) VALUES ($1, $2, $3, 'WEBHOOK')",
     "INSERT INTO gateway.message (id, tenant_id, text) VALUES ($1, $2, $3)",
+    "INSERT INTO automations.delivery (id, tenant_id, event_id, event_type, event, dedup, status, last_error)"
+    " VALUES ($1, $2, $1, 'FlowRunStateChangedEvent', '{}', $1::uuid::text, 'failed', $3)",
+    "INSERT INTO automations.delivery_attempt (id, delivery_id, tenant_id, number, started, latency_ms, error)"
+    " SELECT $1, d.id, $2, 1, now(), 1, $3 FROM automations.delivery d WHERE d.tenant_id = $2",
 )
 
 
@@ -98,6 +102,9 @@ async def furnished(
     webhook = {"webhook": {"url": "https://hooks.example.com/x", "payload": {"text": MARK}}}
     action = await make("create_action", name=f"action {MARK}", config=webhook)
     doomed_action = await make("create_action", name=f"doomed {MARK}", config=webhook)
+    inbox = await make(
+        "create_action", name=f"inbox {MARK}", config={"inbox_notification": {"title": MARK}}
+    )
     on_failure = {"action_id": action, "states": ["Failed"]}
     hook = await make("create_flow_run_state_changed_hook", name=f"hook {MARK}", **on_failure)
     doomed_hook = await make("create_flow_run_state_changed_hook", **on_failure)
@@ -134,6 +141,7 @@ async def furnished(
         "cron_clocks": [{"cron": "0 0 1 1 *"}],
         "data": {"at": "home"},
         "default_tenant_id": str(tenant_id),
+        "delivery_id": rows["delivery"],
         "email": "asked@example.org",
         "duration_seconds": 60,
         "flow_group_id": kept["flow_group_id"],
@@ -217,6 +225,7 @@ async def furnished(
         "log_search": {"text": MARK, "task_run_id": None},
         "secret_value": {"name": MARK},
         "set_project_name": {"name": "asked otherwise"},
+        "test_action": {"action_id": inbox},  # it needs no receiver outside
         "unarchive_flow": {"flow_id": archived["id"]},
         "update_flow_concurrency_limit": {"label": "asked", "limit": 5},
         "update_task_concurrency_limit": {"limit": 5},

@@ -316,3 +316,22 @@ def test_a_required_variable_is_found_under_its_fields_name(
     assert isinstance(operation, OperationDefinitionNode)
 
     assert compat.variables_by_field(operation, given) == found
+
+
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("the receiver answered 500", "The test failed: the receiver answered 500."),
+        # The web page takes it for "202 Accepted".
+        (
+            "10.202.0.1 is not public",
+            "The test failed; `error` in the extensions of this error says why.",
+        ),
+    ],
+)
+def test_a_test_that_failed_is_no_acceptance_to_the_web_page(reason: str, message: str) -> None:
+    error = compat.failed_test(reason, {"status": 500})
+
+    assert error.message == message
+    assert error.extensions is not None
+    assert (error.extensions["error"], error.extensions["status"]) == (reason, 500)

@@ -3,3 +3,4 @@ INSERT INTO automations.delivery_attempt (id, delivery_id, tenant_id, number, st
 SELECT $1, $2, $3, coalesce(max(number), 0) + 1, coalesce($4::timestamptz, now()) - make_interval(secs => $5 / 1000.0),
     $5, $6, $7, $8
 FROM automations.delivery_attempt WHERE delivery_id = $2
+RETURNING number

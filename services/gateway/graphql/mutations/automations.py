@@ -1,7 +1,6 @@
 """Hooks, actions and SLAs, as Cloud's web UI and scripts make them (reference/automations.md)."""
 
 import base64
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -16,102 +15,9 @@ from services.gateway import compat
 from services.gateway.action_secrets import named_secrets, sealed_name, without_address
 from services.gateway.context import Context
 from services.gateway.graphql.dialect import mutation
+from services.gateway.graphql.mutations.action_configs import ActionConfig, document
 from services.gateway.graphql.mutations.payloads import Id, Success, success_of
 from services.gateway.graphql.scalars import JSON, SlaKindName
-
-
-@dataclass
-class WebhookAction:
-    """POST `payload` (the whole event without it) to `url`; texts in it and in `headers` may name variables."""
-
-    url: str | None = None
-    payload: JSON | None = None
-    headers: JSON | None = None
-
-
-@dataclass
-class SlackAction:
-    """`webhook_url_secret` is the name of the secret that holds the address of Slack's incoming webhook."""
-
-    webhook_url_secret: str | None = None
-    message: str | None = None
-
-
-@dataclass
-class TeamsAction:
-    """The same for Teams; an address itself is taken too, sealed, and never shown again."""
-
-    webhook_url_secret: str | None = None
-    message: str | None = None
-    title: str | None = None
-
-
-@dataclass
-class EmailAction:
-    """An e-mail to all of them."""
-
-    to_emails: list[str] | None = None
-    subject: str | None = None
-    body: str | None = None
-
-
-@dataclass
-class TwilioAction:
-    """A text message to each number; the token is the name of a secret."""
-
-    account_sid: str | None = None
-    auth_token_secret: str | None = None
-    messaging_service_sid: str | None = None
-    phone_numbers: list[str] | None = None
-    message: str | None = None
-
-
-@dataclass
-class PagerDutyAction:
-    """An alert; `severity` is info, warning, error or critical."""
-
-    routing_key: str | None = None
-    severity: str | None = None
-    api_token_secret: str | None = None
-    message: str | None = None
-
-
-@dataclass
-class CancelRunAction:
-    """Cancel the run of the event."""
-
-    message: str | None = None
-
-
-@dataclass
-class PauseScheduleAction:
-    """Pause the schedules of a flow group, the event's without it."""
-
-    flow_group_id: UUID | None = None
-
-
-@dataclass
-class CreateRunAction:
-    """Create a run of a flow group, the event's without it."""
-
-    flow_group_id: UUID | None = None
-    parameters: JSON | None = None
-    labels: list[str] | None = None
-
-
-@dataclass
-class ActionConfig:
-    """Exactly one of them."""
-
-    webhook: WebhookAction | None = None
-    slack_notification: SlackAction | None = None
-    teams_webhook_notification: TeamsAction | None = None
-    email_notification: EmailAction | None = None
-    twilio_notification: TwilioAction | None = None
-    pagerduty_notification: PagerDutyAction | None = None
-    cancel_flow_run: CancelRunAction | None = None
-    pause_schedule: PauseScheduleAction | None = None
-    create_flow_run: CreateRunAction | None = None
 
 
 @dataclass
@@ -133,7 +39,7 @@ class ActionPayload:
 @mutation("create_action", camel=None)
 async def create_action(context: Context, input: CreateAction) -> ActionPayload:
     """Make an action, for hooks to name."""
-    config = _document(input.config)
+    config = document(input.config)
     await _require_secrets(context, config)
     config, address = without_address(config)
     action_id = context.shared.ids()
@@ -353,23 +259,6 @@ async def _require_secrets(context: Context, config: JsonObject) -> None:
             raise _invalid(
                 f"{path}: this tenant has no secret {name!r}; set it first (set_secret), or choose one of secret_names"
             )
-
-
-def _document(config: ActionConfig) -> JsonObject:
-    """The config as JSON, without what was left out or is null."""
-    return {
-        key.name: {
-            field.name: _plain(value)
-            for field in dataclasses.fields(action)
-            if (value := getattr(action, field.name)) is not None
-        }
-        for key in dataclasses.fields(config)
-        if (action := getattr(config, key.name)) is not None
-    }
-
-
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, UUID) else value
 
 
 def _object(field: str, value: Any) -> JsonObject | None:

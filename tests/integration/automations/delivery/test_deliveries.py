@@ -1,5 +1,6 @@
 """Deliveries on a real PostgreSQL, with a real gateway that opens secrets and a real receiver."""
 
+import asyncio
 from base64 import b64encode
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -8,12 +9,14 @@ from uuid import UUID
 import orjson
 import pytest
 import structlog
+from prometheus_client import REGISTRY
 from standardwebhooks import Webhook
 
-from libs.contracts.deliveries import Redeliver
+from libs.contracts.deliveries import Redeliver, SentAgain
 from services.automations.domain.breaker import FAILURES
 from services.automations.domain.retries import DELAYS
 from services.gateway.vault import Vault
+from tests.support.alerts import rules
 from tests.support.delivering import PEPPER, World, delivering_on
 from tests.support.eventually import eventually
 from tests.support.owed import EVENT, a_tenant, an_action, owe
@@ -394,17 +397,73 @@ async def test_a_finished_delivery_is_sent_again_under_its_key_and_its_log_goes_
     again = Redeliver(tenant_id=world.tenant, delivery_id=delivery)
     stranger = Redeliver(tenant_id=await a_tenant(world.pool), delivery_id=delivery)
 
-    assert not (await world.service.deliveries.redeliver(stranger)).success
-    assert (await world.service.deliveries.redeliver(again)).success
-    assert not (await world.service.deliveries.redeliver(again)).success
+    outcomes = [
+        (await world.service.deliveries.redeliver(request)).outcome
+        for request in (stranger, again, again)
+    ]
     await world.deliver()
 
+    assert outcomes == [SentAgain.UNKNOWN, SentAgain.DUE, SentAgain.PENDING]
     assert world.receiver.keys == [f"key-{delivery}"] * 2
     assert (await world.delivery(delivery))["status"] == "delivered"
     assert [(each["number"], each["status"]) for each in await world.attempts(delivery)] == [
         (1, 404),
         (2, 200),
     ]
+
+
+async def test_two_people_who_send_it_again_at_the_same_time_send_it_once(world: World) -> None:
+    delivery = await owe(world.pool, world.tenant, action_id=await webhook(world))
+    await world.deliver()
+    again = Redeliver(tenant_id=world.tenant, delivery_id=delivery)
+
+    both = await asyncio.gather(*(world.service.deliveries.redeliver(again) for _ in range(2)))
+    await world.deliver()
+
+    assert {answer.outcome for answer in both} == {SentAgain.DUE, SentAgain.PENDING}
+    assert world.receiver.keys == [f"key-{delivery}"] * 2
+
+
+async def test_what_is_sent_again_days_later_is_not_counted_as_late(world: World) -> None:
+    delivery = await owe(world.pool, world.tenant, action_id=await webhook(world))
+    world.receiver.answer(404)
+    await world.deliver()
+    await world.pool.execute(
+        "UPDATE automations.delivery SET created = created - interval '3 days' WHERE id = $1", delivery
+    )  # fmt: skip
+    world.receiver.answer(200)
+    counted = REGISTRY.get_sample_value("headwater_delivery_seconds_count")
+
+    await world.service.deliveries.redeliver(
+        Redeliver(tenant_id=world.tenant, delivery_id=delivery)
+    )
+    await world.deliver()
+
+    assert (await world.delivery(delivery))["status"] == "delivered"
+    assert REGISTRY.get_sample_value("headwater_delivery_seconds_count") == counted
+
+
+async def test_a_delivery_that_waits_for_a_worker_is_alerted_until_it_is_sent(world: World) -> None:
+    [rule] = [rule for rule in rules() if rule.name == "HeadwaterDeliveriesLate"]
+    action = await webhook(world)
+
+    async def fires() -> bool:
+        """Whether it does, when it has been so for as long as the rule wants."""
+        await world.service.deliveries.measure()
+        lag = REGISTRY.get_sample_value("headwater_delivery_lag_seconds")
+        assert lag is not None
+        rule.since.clear()
+        rule.look([(0.0, {("headwater_delivery_lag_seconds", frozenset()): lag})])
+        return bool(rule.fires(rule.held_for))
+
+    now = await world.pool.fetchval("SELECT now()")
+    await owe(world.pool, world.tenant, action_id=action, due=now + timedelta(hours=1))
+    before = await fires()
+    await owe(world.pool, world.tenant, action_id=action, due=now - timedelta(minutes=2))
+    meanwhile = await fires()
+    await world.deliver()
+
+    assert (before, meanwhile, await fires()) == (False, True, False)
 
 
 async def test_the_log_is_kept_for_thirty_days_and_what_is_pending_for_longer(world: World) -> None:

@@ -7,9 +7,11 @@ import pytest
 
 from libs.contracts.deliveries import TestAction, TestCloudHook
 from libs.runtime.ids import new_id
+from services.automations.delivery.worker import Limits
+from services.gateway.graphql.mutations.deliveries import TEST_SECONDS
 from tests.support.delivering import World
 from tests.support.eventually import eventually
-from tests.support.owed import an_action
+from tests.support.owed import EVENT, an_action, owe
 
 
 async def hook(world: World, kind: str, config: dict[str, object]) -> TestCloudHook:
@@ -35,6 +37,7 @@ async def test_every_2xx_is_a_success(world: World, status: int) -> None:
     tested = await world.service.deliveries.trials.test_action(await trial(world))
 
     assert (tested.succeeded, tested.error, tested.status) == (True, None, status)
+    assert tested.latency_ms is not None
     [got] = world.receiver.received
     assert got.json["is_test_event"] is True
     assert tested.delivery_id is not None
@@ -75,6 +78,35 @@ async def test_two_at_the_same_time_are_one_request_and_another_person_is_anothe
     assert len(world.receiver.received) == 2
 
 
+async def test_a_test_whose_process_died_is_tried_once_more_and_leaves_no_note(
+    world: World,
+) -> None:
+    action = await an_action(world.pool, world.tenant, {"url": world.receiver.url})
+    asked = {**EVENT, "is_test_event": True}
+    # What is left of it when its lease ends.
+    left = await owe(world.pool, world.tenant, action_id=action, event=asked)
+    world.receiver.answer(500)
+
+    await world.deliver()
+
+    row = await world.delivery(left)
+    assert (row["status"], row["attempts"]) == ("failed", 1)
+    assert (
+        await world.pool.fetch("SELECT FROM gateway.message WHERE tenant_id = $1", world.tenant)
+        == []
+    )
+
+
+def test_a_test_ends_before_the_gateway_gives_up_and_its_request_before_the_test() -> None:
+    patient = Limits(at_once=1, of_one=1, within=30, lease=timedelta(minutes=1))
+
+    request, whole = patient.request(is_test=True), patient.longest_try(is_test=True)
+
+    assert 10 < request < whole < TEST_SECONDS
+    assert patient.request(is_test=False) == 30
+    assert patient.longest_try(is_test=False) == 45
+
+
 async def test_an_unknown_action_is_said(world: World) -> None:
     tested = await world.service.deliveries.trials.test_action(
         TestAction(tenant_id=world.tenant, action_id=new_id())
@@ -82,7 +114,7 @@ async def test_an_unknown_action_is_said(world: World) -> None:
 
     assert not tested.succeeded
     assert tested.error is not None
-    assert tested.error.startswith("there is no action")
+    assert tested.error.startswith("this tenant has no action of this id")
 
 
 async def test_an_action_on_runs_is_not_tried_with_an_invented_one(world: World) -> None:

@@ -77,10 +77,12 @@ _TABLES: dict[str, tuple[int, dict[str, str]]] = {
         6,
         {"flow_sla_config_id": "flow_sla_config", "flow_group_id": "flow_group"},
     ),
+    "automations.delivery": (8, {"action_id": "action", "hook_id": "hook"}),
+    "automations.delivery_attempt": (12, {"delivery_id": "delivery"}),
 }
 _UNIQUE_NAMES = {  # columns that make a key: they get a number
     "key_value": "key", "project": "name", "flow_group": "name", "task": "slug", "agent": "name", "edge": "key",
-    "flow_concurrency_limit": "name", "task_tag_limit": "tag",
+    "flow_concurrency_limit": "name", "task_tag_limit": "tag", "delivery": "dedup",
 }  # fmt: skip
 _SEEN_AS = {"task_concurrency_limit": "task_tag_limit"}  # two names of one table
 _CLOSED = {
@@ -88,6 +90,7 @@ _CLOSED = {
     "task_run.state": STATES,
     "flow_run_state.state": STATES,
     "person.account_type": ("USER", "SERVICE"),
+    "delivery.status": ("pending", "delivered", "failed"),
     "flow_sla_config.kind": ("SCHEDULED_NOT_STARTED", "STARTED_NOT_FINISHED"),
 }
 
@@ -176,6 +179,7 @@ def _row(
         "last_seen": ("flow_run_id",),
         "task_last_seen": ("task_run_id",),
         "flow_group_sla": ("flow_sla_config_id", "flow_group_id"),
+        "delivery_attempt": ("delivery_id", "number"),
     }.get(table.name)
     if keys and any(all(other[key] == row[key] for key in keys) for other in rows[table.name]):
         return None
@@ -183,7 +187,8 @@ def _row(
 
 
 def _value(dice: random.Random, table: str, column: Any, number: int) -> Any:
-    if column.name in ("schedule_hash", "idempotency_key", "role_id"):
+    # A delivery has one addressee: here an action.
+    if column.name in ("schedule_hash", "idempotency_key", "role_id", "cloud_hook_id"):
         return None
     if _UNIQUE_NAMES.get(table) == column.name:
         return f"{dice.choice(NAMES)}-{number}"

@@ -14,7 +14,7 @@ _TABLES = {
     "tenant", "project", "flow_group", "flow", "task", "edge", "flow_run", "flow_run_state", "task_run",
     "task_run_state", "log", "cloud_hook", "message", "agent", "agent_config", "task_run_artifact",
     "audit_log", "key_value", "task_tag_limit", "task_concurrency_limit", "flow_concurrency_limit",
-    "utility_traversal", "hook", "action", "flow_sla_config", "flow_group_sla",
+    "utility_traversal", "hook", "action", "flow_sla_config", "flow_group_sla", "delivery", "delivery_attempt",
 }  # fmt: skip
 
 
@@ -78,6 +78,8 @@ def test_relationships_are_those_of_the_peer() -> None:
         "agent_config": {"agents"},
         "utility_traversal": {"task"},
         "hook": {"action"},
+        "delivery": {"tries", "action", "hook", "cloud_hook"},
+        "delivery_attempt": {"delivery"},
         "action": {"hooks"},
         "flow_sla_config": {"flow_groups"},
     }
