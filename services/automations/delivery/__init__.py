@@ -12,6 +12,7 @@ sends it, and records what came of it. `dedup`, a digest of action and event, go
   opens, and what waits for it uses up no tries (`domain.retries`, `domain.breaker`).
 * *A receiver hangs:* it holds a few tries of its own. No look-up, connection or thread of it is waited for by others.
 * *It will not arrive:* `failed`, a note in the inbox once a day for each action, and `redeliver` for people.
+* *A test by a person* is tried once, within 16 s, also by the worker that finds it after its process died (`trials`).
 * *Gateway or NATS gone:* nothing can be opened, so nothing is tried, and no try is used up.
 
 | to change | go to |

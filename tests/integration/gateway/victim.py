@@ -21,8 +21,11 @@ _LATER = "2100-01-01T00:00:00+00:00"
 _WITHOUT_A_MUTATION = (
     "INSERT INTO gateway.cloud_hook (id, tenant_id, name, type) VALUES ($1, $2, $3, 'WEBHOOK')",
     "INSERT INTO gateway.message (id, tenant_id, text) VALUES ($1, $2, $3)",
-    "INSERT INTO automations.delivery (id, tenant_id, event_id, event_type, event, dedup, status, last_error)"
-    " VALUES ($1, $2, $1, 'FlowRunStateChangedEvent', '{}', $1::uuid::text, 'failed', $3)",
+    # To the inbox: sent again, it needs no receiver outside.
+    "INSERT INTO automations.delivery"
+    " (id, tenant_id, event_id, event_type, event, dedup, status, last_error, action_id)"
+    " SELECT $1, $2, $1, 'FlowRunStateChangedEvent', '{}', $1::uuid::text, 'failed', $3, a.id"
+    " FROM automations.action a WHERE a.tenant_id = $2 AND a.action_type = 'InboxAction'",
     "INSERT INTO automations.delivery_attempt (id, delivery_id, tenant_id, number, started, latency_ms, error)"
     " SELECT $1, d.id, $2, 1, now(), 1, $3 FROM automations.delivery d WHERE d.tenant_id = $2",
 )
@@ -108,7 +111,9 @@ async def furnished(
     on_failure = {"action_id": action, "states": ["Failed"]}
     hook = await make("create_flow_run_state_changed_hook", name=f"hook {MARK}", **on_failure)
     doomed_hook = await make("create_flow_run_state_changed_hook", **on_failure)
-    sla = {"kind": "SCHEDULED_NOT_STARTED", "duration_seconds": 60}
+    # Of runs that have started, which the victim has none of: the sweep would plan deadlines of scheduled ones within a
+    # minute, between two looks at the victim's rows.
+    sla = {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 60}
     sla_config = await make("create_flow_sla_config", **sla)
     await make(
         "create_flow_group_sla",
