@@ -27,7 +27,7 @@ class Gql:
         self.url = url
         self.headers = headers or {}
         # Generous, because the suite shares its two cores with the runs that it starts.
-        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=30.0, verify=verify)
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=90.0, verify=verify)
 
     async def __aenter__(self) -> Self:
         return self

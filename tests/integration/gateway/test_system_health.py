@@ -119,7 +119,8 @@ async def test_a_full_disk_and_lost_streams_are_sentences(gateway: Gateway) -> N
         "PostgreSQL cannot write: its disk is full."
     )
     assert "PostgreSQL's disk is full." in by_name(found["services"])["gateway"]["reason"]
-    assert found["status"] == "degraded" or found["status"] == "unknown"
+    # The worst of all: on a busy machine another service may be unready just now.
+    assert found["status"] != "ready"
 
 
 async def test_administrators_see_a_short_form_operators_all_and_others_nothing(
