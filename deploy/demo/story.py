@@ -39,6 +39,7 @@ AGENT_WITHIN = 60.0
 FINISH_WITHIN = 150.0
 LOGS_WITHIN = 30.0  # the client uploads them every five seconds and when it exits
 ARCHIVE_WITHIN = 30.0  # the scheduler gets the change as an event
+PLAN_WITHIN = 30.0
 
 T = TypeVar("T")
 
@@ -163,7 +164,11 @@ def _register_both(narrator: Narrator, api: Api, client: Client) -> None:
         client.script("registering orders.py", str(FLOWS / "orders.py"), PROJECT)
         tell(FRESHNESS)
         _register_freshness(client)
-    for flow in (_current(api, ORDERS), _current(api, FRESHNESS)):
+        # The scheduler gets the new flow as an event.
+        freshness = _wait(
+            "the scheduler to plan its runs", lambda: _planned(api), within=PLAN_WITHIN, tell=tell
+        )
+    for flow in (_current(api, ORDERS), freshness):
         made = f", its schedule has {flow.waiting} runs ahead" if flow.schedule_active else ""
         narrator.note(f"{flow.name} version {flow.version}{made}")
 
@@ -273,6 +278,12 @@ def _current(api: Api, name: str) -> FlowVersion:
         if flow.name == name and not flow.archived:
             return flow
     raise DemoFailedError(f"{name} is registered, but the API shows no current version of it")
+
+
+def _planned(api: Api) -> FlowVersion | None:
+    """The flow with a schedule, once its runs are there."""
+    flow = _current(api, FRESHNESS)
+    return flow if flow.waiting else None
 
 
 def _agents(api: Api) -> dict[str, str | None]:
