@@ -267,6 +267,7 @@ class Fleet:
             except AssertionError as error:
                 error.add_note(f"The agent of {story.cell.name} said:\n{agent.output()[-4000:]}")
                 raise
+            await self._all_said(story, given, scheduled=ahead[0]["id"])
             story.told |= await client.answer_of(
                 INSIDE / "after.py",
                 json.dumps(given | {"runs": story.runs}),
@@ -274,6 +275,25 @@ class Fleet:
             )
         if self.whole and keys:
             story.told |= await self._log_in(story, stage, given, keys[Role.TENANT_ADMIN])
+
+    async def _all_said(self, story: Story, given: dict[str, Any], *, scheduled: str) -> None:
+        """Wait for the last words of the runs: clients send lines every few seconds, and after the run has ended."""
+        words = {
+            story.runs["work"]: ["the sum is 42", "with an umlaut", "heartbeats: "],
+            scheduled: ["heartbeats: "],
+        }
+        if given["secrets"]:
+            words[story.runs["work"]].append("no such secret: ")
+        if given["script_storage"]:
+            words[story.runs["broken"]] = ["boom"]
+
+        async def are_said() -> bool:
+            for run_id, wanted in words.items():
+                said = str((await story.run(run_id))["logs"])
+                assert [text for text in wanted if text not in said] == []
+            return True
+
+        await eventually(are_said, timeout=RUNS_WITHIN, pause=LOOK)
 
     async def _log_in(
         self, story: Story, stage: Stage, given: dict[str, Any], key: str
