@@ -98,11 +98,12 @@ async def gateway_process(
         "HEADWATER_PORT": str(port),
     }
     async with service_process(stack, "gateway", {**settings, **environment}, log=log) as process:
-        await eventually(lambda: _listens(port), timeout=60)
+        await eventually(lambda: listens(port), timeout=60)
         yield process, f"http://127.0.0.1:{port}"
 
 
-async def _listens(port: int) -> bool:
+async def listens(port: int) -> bool:
+    """Whether somebody does at this port of the loopback address."""
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.close()
     return True

@@ -16,6 +16,7 @@ from uuid import UUID
 import orjson
 import pytest
 
+from libs.runtime.ids import new_id
 from tests.faults.ledger_invariants import check_ledger
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -89,6 +90,12 @@ async def ring(stack: Stack) -> AsyncIterator[Ring]:
         wires([one, other], count=WRITERS) as lanes,
     ):
         tenant_id = await stack.admin_pool.fetchval("SELECT id FROM gateway.tenant")
+
+        async def is_served() -> bool:
+            return b"API_ERROR" not in await lanes[0].send(write(str(new_id()), "Running"))
+
+        # A ledger may come up after the gateways.
+        await eventually(is_served, timeout=60)
         yield Ring(stack, lanes, tenant_id)
 
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 import httpx
@@ -16,7 +17,13 @@ from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.ledger import Flow, register_flow
 from tests.support.otlp import Collector, collecting
-from tests.support.service_process import ServiceProcess, gateway_process, service_process
+from tests.support.ports import free_port
+from tests.support.service_process import (
+    ServiceProcess,
+    gateway_process,
+    listens,
+    service_process,
+)
 
 KEY = "a-key-that-must-not-be-seen"
 SECRET = "whisper-1"
@@ -48,10 +55,16 @@ async def told(stack: Stack) -> AsyncIterator[Told]:
     with collecting() as collector:
         on = {"HEADWATER_TRACES": collector.url, "OTEL_BSP_SCHEDULE_DELAY": "50"}
         async with AsyncExitStack() as processes:
+            ports = {name: free_port() for name in ("runs", "registry")}
             behind = [
-                await processes.enter_async_context(service_process(stack, name, on))
-                for name in ("runs", "registry")
+                await processes.enter_async_context(
+                    service_process(stack, name, on | {"HEADWATER_HEALTH_PORT": str(port)})
+                )
+                for name, port in ports.items()
             ]
+            for port in ports.values():
+                # The last thing that a service does at its start: it answers requests by then.
+                await eventually(partial(listens, port), timeout=60)
             keyed = {"HEADWATER_AUTH": "required", "HEADWATER_BOOTSTRAP_KEY": KEY}
             gateway, url = await processes.enter_async_context(gateway_process(stack, on | keyed))
             tenant = await stack.admin_pool.fetchval("SELECT id FROM gateway.tenant")
@@ -60,7 +73,9 @@ async def told(stack: Stack) -> AsyncIterator[Told]:
                 base_url=url, headers={"Authorization": f"Bearer {KEY}"}, timeout=30
             ) as http:
                 await tell(http, flow, lease)
-            await eventually(lambda: collector.named("runs", "consume runs__flows_archived"))
+            await eventually(
+                lambda: collector.named("runs", "consume runs__flows_archived"), timeout=60
+            )
             await ended_politely(gateway, *behind)
         yield Told(
             collector=collector, flow=flow, secrets=(KEY, SECRET, str(lease), str(flow.tenant_id))
@@ -187,7 +202,7 @@ def test_a_service_without_a_collector_imports_nothing_of_opentelemetry() -> Non
     )
 
     done = subprocess.run(  # noqa: S603 - the program above
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=180
     )
 
     assert "sdk" not in done.stdout
