@@ -34,7 +34,7 @@ async def headwater(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[H
 @pytest.fixture
 async def prometheus(headwater: Headwater) -> Prometheus:
     """On a Headwater that is well: nothing fires."""
-    prometheus = Prometheus(headwater.url)
+    prometheus = Prometheus(headwater.url, patience=3)
 
     async def well() -> bool:
         await prometheus.scrape(time.monotonic())

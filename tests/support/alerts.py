@@ -91,9 +91,10 @@ def rules() -> list[Rule]:
 
 @dataclass(slots=True)
 class Prometheus:
-    """Scrapes one address and evaluates every rule at each scrape."""
+    """Scrapes one address and evaluates every rule at each scrape. An address has `patience` seconds to answer."""
 
     url: str
+    patience: float = 30.0
     rules: list[Rule] = field(default_factory=rules)
     history: list[tuple[float, Sample]] = field(default_factory=list)
 
@@ -101,7 +102,7 @@ class Prometheus:
         """Look once. An address that does not answer is `up == 0`."""
         sample: Sample = {}
         try:
-            async with httpx.AsyncClient(timeout=3) as http:
+            async with httpx.AsyncClient(timeout=self.patience) as http:
                 text = (await http.get(f"{self.url}/metrics")).raise_for_status().text
         except httpx.HTTPError:
             sample["up", frozenset({("job", "headwater")})] = 0
