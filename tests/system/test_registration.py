@@ -196,7 +196,7 @@ async def test_archiving_by_a_new_version_pauses_the_old_schedule_and_starts_the
         assert (old["archived"], new["archived"]) == (True, False)
         return True
 
-    await eventually(moved_over, timeout=20, pause=LOOK)
+    await eventually(moved_over, timeout=60, pause=LOOK)
 
 
 async def test_an_archived_flow_cannot_be_run_until_it_is_unarchived(

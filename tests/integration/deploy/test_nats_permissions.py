@@ -250,7 +250,7 @@ async def test_all_services_do_their_work_without_a_refusal(stack: Stack) -> Non
         )
         flow_id = flow["create_flow"]["id"]
         # The registry tells the scheduler, which asks the ledger: events, durables and work.
-        run = await eventually(lambda: _scheduled_run(api, flow_id), timeout=20)
+        run = await eventually(lambda: _scheduled_run(api, flow_id), timeout=60)
         assert run is not None
         await api(
             "mutation ($id: UUID!) { update_flow_run_heartbeat(input: {flow_run_id: $id}) { success } }",
@@ -260,11 +260,11 @@ async def test_all_services_do_their_work_without_a_refusal(stack: Stack) -> Non
             "mutation ($logs: [write_run_log_input!]!) { write_run_logs(input: {logs: $logs}) { success } }",
             logs=[{"flow_run_id": run, "message": "words", "name": "test", "level": "INFO"}],
         )
-        await eventually(lambda: _has_log(api, run), timeout=20)
+        await eventually(lambda: _has_log(api, run), timeout=60)
         await api(
             "mutation ($id: UUID!) { archive_flow(input: {flow_id: $id}) { success } }", id=flow_id
         )
-        await eventually(lambda: _is_empty(api, flow_id), timeout=20)
+        await eventually(lambda: _is_empty(api, flow_id), timeout=60)
 
         assert server.violations() == []
 

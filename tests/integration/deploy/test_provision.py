@@ -34,7 +34,7 @@ async def test_provisioning_again_keeps_every_message_and_every_position(stack: 
         await js.publish("hw.work.runs.kept", b"{}", stream="WORK")
         durable = WORK.durables[0]
         subscription = await js.pull_subscribe_bind(durable=durable.name, stream="WORK")
-        await subscription.fetch(1)
+        await subscription.fetch(1, timeout=20)
 
         await provision(stack.nats_url)
 
@@ -116,7 +116,7 @@ async def test_lines_that_the_release_before_kept_are_handed_to_the_ledger(stack
         assert (await js.stream_info("LOGS")).config.subjects == list(LOGS.subjects)
         await js.publish("hw.lines.t.r", b"{}", stream="LOGS")
         subscription = await js.pull_subscribe_bind(durable=drain.name, stream="LOGS")
-        handed = await subscription.fetch(2, timeout=5)
+        handed = await subscription.fetch(2, timeout=20)
         assert [message.subject for message in handed] == ["hw.log.t.r", "hw.lines.t.r"]
         for message in handed:
             await message.ack()
