@@ -153,7 +153,17 @@ class World:
             self.kill_a_run, self.pause_a_run, self.kill_an_agent, self.pause_an_agent,
             self.cut_a_way, self.kill_the_broker, self.kill_a_ledger,
         ):  # fmt: skip
+            await self._surely(fault)
+
+    async def _surely(self, fault: Callable[[], Awaitable[None]]) -> None:
+        """In a moment in which no process of a run is found, its fault does nothing: it waits for the next one."""
+        before = sum(self.faults.values())
+
+        async def happens() -> bool:
             await fault()
+            return sum(self.faults.values()) > before
+
+        await eventually(happens, timeout=60)
 
     async def kill_an_agent(self) -> None:
         agent = self.chance.choice(self.agents)
