@@ -161,7 +161,7 @@ async def entered(as_caller: AsCaller, text: str, tenant_id: str) -> Gql:
         return given
 
     # A key's memberships are read once a second.
-    return await as_caller(await eventually(token, timeout=5))
+    return await as_caller(await eventually(token))
 
 
 @pytest.mark.parametrize("end", ["membership", "lower role", "home tenant"])
@@ -238,7 +238,7 @@ async def test_the_last_administrators_key_is_revoked_on_the_machine_only(
     assert "last key of an administrator" in refused["message"]
     assert still == {"tenant": [{"slug": "lonely"}]}
     assert said == [f"key {key_id} is revoked; gateways refuse it within a second"]
-    await eventually(is_out, timeout=5)
+    await eventually(is_out)
 
     # And the way back.
     [back, _] = await command(

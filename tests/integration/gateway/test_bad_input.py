@@ -307,7 +307,7 @@ async def test_the_web_ui_served_beside_the_api_may_ask(api: Gql) -> None:
         "content-security-policy,content-type,x-backend,x-content-type-options,x-frame-options,"
         "x-permitted-cross-domain-policies,x-prefect-tenant-id,x-prefect-ui,x-prefect-user-id,authorization"
     )
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         answer = await client.options(
             "/graphql",
             headers={
@@ -324,7 +324,7 @@ async def test_the_web_ui_served_beside_the_api_may_ask(api: Gql) -> None:
 
 @pytest.mark.parametrize("address", ["/", "/graphql", "/graphql/alpha"])
 async def test_a_query_in_the_address_is_answered(api: Gql, address: str) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         answer = await client.get(
             address,
             params={
@@ -355,7 +355,9 @@ async def test_an_address_changes_nothing_and_serves_no_other_site(
 ) -> None:
     status, says = refused
     before = await counts(stack)
-    async with httpx.AsyncClient(base_url=api.url, headers={"sec-fetch-site": from_site}) as client:
+    async with httpx.AsyncClient(
+        base_url=api.url, headers={"sec-fetch-site": from_site}, timeout=30
+    ) as client:
         # Once as a document that nobody has seen, and once as one that has been run.
         first = await client.get("/graphql", params={"query": query})
         await client.post("/graphql", json={"query": query.replace("by a link", "posted")})

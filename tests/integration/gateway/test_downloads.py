@@ -20,6 +20,7 @@ from libs.contracts import subjects
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.gateway.app import Gateway
+from services.gateway.identity import KeyAuthenticator
 from services.gateway.keys import Key, Role, fingerprint
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -287,7 +288,7 @@ async def test_every_role_reads_what_its_queries_read(world: World) -> None:
 
 
 async def test_without_a_key_nothing_is_read(world: World) -> None:
-    async with httpx.AsyncClient(base_url=world.user.base_url) as nobody:
+    async with httpx.AsyncClient(base_url=world.user.base_url, timeout=30) as nobody:
         for path in (world.log, f"{world.log}/search", "/api/tables/flow_run.csv"):
             answer = await nobody.get(path)
             assert answer.status_code == 401
@@ -342,6 +343,11 @@ async def test_a_download_ends_with_its_key(world: World, stack: Stack) -> None:
             fingerprint(text, world.gateway._settings.pepper),
         )
         await world.gateway.bus.signal(subjects.SIG_KEY_CHANGED.at(key_id=key_id))
+        # The gateway has heard of it; else all might be sent before.
+        authenticator = world.gateway._api.authenticator
+        assert isinstance(authenticator, KeyAuthenticator)
+        known = authenticator._known
+        await eventually(lambda: all(key.id != key_id for _, key in known.values()))
 
         with pytest.raises(httpx.RemoteProtocolError):
             await _read(chunks)
@@ -360,7 +366,7 @@ async def test_a_client_that_leaves_cancels_its_query(world: World, stack: Stack
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
 
-        await eventually(lambda: _working(stack, 0), timeout=5)
+        await eventually(lambda: _working(stack, 0), timeout=8)
     assert (await world.user.get("/api/tables/project.csv")).status_code == 200
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -179,15 +179,23 @@ async def things(admin: httpx.AsyncClient, flow: Flow, stack: Stack) -> dict[str
     }
 
 
-@contextmanager
-def statements_of(gateway: Gateway) -> Iterator[list[str]]:
+@asynccontextmanager
+async def statements_of(gateway: Gateway) -> AsyncIterator[list[str]]:
     """What is asked of PostgreSQL for requests, in order; duties of the gateway are left out."""
     seen: list[str] = []
-    pools = (gateway.database.pool, gateway._reads.rows.pool, gateway._reads.reader._pool)
+    reader = gateway._reads.reader._pool
+    assert reader is not None
+    pools = (gateway.database.pool, gateway._reads.rows.pool, reader)
+    for pool in pools:
+        # All connections are open, so that none is opened unseen for a request that comes beside a duty.
+        taken = [await pool.acquire() for _ in range(pool.get_max_size())]
+        for connection in taken:
+            await pool.release(connection)
     # asyncpg has no word for the connections of a pool, nor have its stubs.
     holders: list[Any] = [holder for pool in pools for holder in getattr(pool, "_holders", ())]
     assert holders
     open_ = [holder._con for holder in holders if holder._con]
+    assert len(open_) == len(holders)
 
     def note(record: asyncpg.connection.LoggedQuery) -> None:
         seen.append(record.query)
@@ -249,9 +257,9 @@ async def test_what_others_have_is_answered_like_what_nobody_has(
     # Plans are compiled and keys looked up once.
     await asked.by(world.stranger, nobodys)
 
-    with statements_of(world.gateway) as of_theirs:
+    async with statements_of(world.gateway) as of_theirs:
         foreign = await asked.by(world.stranger, theirs)
-    with statements_of(world.gateway) as of_nobodys:
+    async with statements_of(world.gateway) as of_nobodys:
         unknown = await asked.by(world.stranger, nobodys)
 
     assert without_nonce(foreign) == without_nonce(unknown)

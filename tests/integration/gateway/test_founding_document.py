@@ -165,13 +165,13 @@ async def test_archiving_pauses_the_schedule_and_unarchiving_restores_it(
     async def has_none() -> bool:
         return not await has_runs_ahead()
 
-    await eventually(has_runs_ahead)
+    await eventually(has_runs_ahead, timeout=30)
     await api(about(ARCHIVE, flow_id))
     paused = await flow_row(api, flow_id)
-    await eventually(has_none)
+    await eventually(has_none, timeout=30)
     await api(about(UNARCHIVE, flow_id))
     restored = await flow_row(api, flow_id)
-    await eventually(has_runs_ahead)
+    await eventually(has_runs_ahead, timeout=30)
 
     assert (paused["archived"], paused["is_schedule_active"]) == (True, False)
     assert (restored["archived"], restored["is_schedule_active"]) == (False, True)
@@ -196,7 +196,7 @@ async def test_archiving_cancels_the_runs_that_wait_and_says_why(api: Gql, proje
         return bool(row == {"state": "Cancelled", "state_message": f"Flow {flow_id} was archived."})
 
     assert run["state"] == "Scheduled"
-    await eventually(cancelled)
+    await eventually(cancelled, timeout=30)
 
 
 @pytest.mark.parametrize(

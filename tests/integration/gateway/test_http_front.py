@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from time import perf_counter
+from time import process_time
 
 import httpx
 import orjson
@@ -49,10 +49,11 @@ async def test_the_body_of_a_stranger_costs_nearly_nothing(client: httpx.AsyncCl
     """Parsed, it took seconds: the bound is generous, and the figure is in tests/bench/hostile.py."""
     await client.post("/graphql", json={"query": "{ hello }"})  # it is connected
 
-    began = perf_counter()
+    # Of the processor: on a busy machine it is others' seconds that pass.
+    began = process_time()
     await asyncio.gather(*(client.post("/graphql", content=NESTED, headers=JSON) for _ in range(3)))
 
-    assert perf_counter() - began < 5
+    assert process_time() - began < 5
 
 
 async def test_more_values_than_a_body_may_have_are_refused_in_a_sentence(

@@ -74,7 +74,7 @@ async def make_key(admin: Gql, role: str, **given: Any) -> tuple[str, str]:
 async def test_a_stranger_gets_nothing_and_is_told_so_as_clients_understand(
     gateway: Gateway, headers: dict[str, str], query: str
 ) -> None:
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client:
         answer = await client.post("/graphql", json={"query": query}, headers=headers)
 
     body = answer.json()

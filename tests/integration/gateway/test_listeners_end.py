@@ -7,7 +7,7 @@ finds out by itself where the signal is lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -32,7 +32,6 @@ from tests.support.streaming import FIRST, a_key
 from tests.support.subscriber import PATIENCE, closing, hear, say, socket_at
 
 RUNS = "subscription { flow_run_events { status } }"
-NEVER = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +47,34 @@ class World:
 
 
 @asynccontextmanager
-async def two_gateways(stack: Stack, *, looks_every: timedelta) -> AsyncIterator[World]:
-    """The second one looks at its listeners' keys this often."""
+async def two_gateways(stack: Stack, *, held: Collection[str] = ()) -> AsyncIterator[World]:
+    """Both look at their listeners' keys by themselves, unless the loop that does it is held."""
     settings = GatewaySettings(
         postgres_url=stack.postgres_url("gateway"),
         reader_postgres_url=stack.postgres_url("reader"),
         nats_url=stack.nats_url,
         auth="required",
         key_pepper=SecretStr(PEPPER),
-        event_tick=looks_every,
         port=0,
     )
     async with (
-        all_services(stack, auth="required", bootstrap_key=FIRST, event_tick=looks_every) as first,
-        running(services.gateway.app.build(settings)) as other,
+        all_services(stack, held=held, auth="required", bootstrap_key=FIRST) as first,
+        running(services.gateway.app.build(settings), held=held) as other,
     ):
-        await eventually(
-            lambda: first._push.hub._stale is other._push.hub._stale is None, timeout=30
-        )
+
+        async def both_read() -> bool:
+            for gateway in (first, other) if held else ():
+                await gateway._push.tick()
+            return first._push.hub._stale is other._push.hub._stale is None
+
+        await eventually(both_read, timeout=30)
         yield World(first, other)
 
 
 @pytest.fixture(scope="module")
 async def by_signal(stack: Stack) -> AsyncIterator[World]:
-    """Gateways that look by themselves once an hour: what ends within a test was told by a signal."""
-    async with two_gateways(stack, looks_every=NEVER) as world:
+    """Gateways that never look by themselves: what ends within a test was told by a signal."""
+    async with two_gateways(stack, held={"events"}) as world:
         yield world
 
 
@@ -191,7 +193,7 @@ async def test_a_log_out_leaves_alone_who_listens_with_another_session_or_the_ke
 async def test_a_gateway_that_missed_the_signal_looks_within_the_second(stack: Stack) -> None:
     looks_every = GatewaySettings.model_fields["event_tick"].default
     assert looks_every < TRUST == timedelta(seconds=1)
-    async with two_gateways(stack, looks_every=looks_every) as world:
+    async with two_gateways(stack) as world:
         id_, key = await make_key(world)
         shown = {"authorization": f"Bearer {key}"}
 

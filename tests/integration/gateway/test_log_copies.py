@@ -12,6 +12,7 @@ from libs.contracts.runs import LogBatch, LogLine
 from libs.runtime.bus import Bus
 from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
+from services.gateway import log_copies
 from services.gateway.log_copies import LogCopies
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
@@ -43,6 +44,16 @@ async def accept(
     )
     subject = subjects.LINES.at(tenant_id=tenant, flow_run_id=run_id)
     await copies.publish(subject, batch.model_dump_json().encode())
+
+
+async def counted(bus: Bus, messages: int) -> None:
+    """Wait until the ledger's durable has so many ahead: the broker counts a message just after its answer."""
+
+    async def ahead() -> bool:
+        info = await bus.js.consumer_info("LOGS", "runs__logs")
+        return bool(info.num_pending == messages)
+
+    await eventually(ahead)
 
 
 async def stored(stack: Stack, run_id: UUID) -> list[str]:
@@ -122,6 +133,7 @@ async def test_a_copy_is_kept_until_the_ledger_has_its_lines(
     stack: Stack, bus: Bus, copies: LogCopies
 ) -> None:
     await accept(copies, new_id(), "a line")
+    await counted(bus, 1)
 
     waiting = (await copies.tick(), copies.held)
     await drain(stack, bus)
@@ -153,8 +165,10 @@ async def test_a_flood_of_one_tenant_costs_no_copy_of_another(stack: Stack, bus:
 
 
 async def test_a_flood_waits_for_the_ledger_and_nobody_waits_for_the_flood(
-    stack: Stack, bus: Bus
+    stack: Stack, bus: Bus, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # A ledger takes seconds to start on a busy machine.
+    monkeypatch.setattr(log_copies, "_PATIENCE", 120.0)
     copies = LogCopies(bus, streams.LOGS, streams.LOG_DRAIN, share=2_000)
     await copies.tick()
     flooder, run_id = new_id(), new_id()
@@ -184,6 +198,7 @@ async def test_while_the_ledger_is_away_a_flood_is_taken_and_waits_in_the_stream
 ) -> None:
     copies = LogCopies(bus, streams.LOGS, streams.LOG_DRAIN, share=2_000)
     await accept(copies, new_id(), "before")
+    await counted(bus, 1)
     for _ in range(2):
         await copies.tick()
 

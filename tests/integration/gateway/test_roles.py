@@ -162,7 +162,7 @@ async def test_a_route_beside_graphql_needs_what_the_same_read_needs_there(
         key = (await a_key(office.admin, role_id=role))["key"]
         headers = {"authorization": f"Bearer {key}", "accept": accept}
         async with (
-            httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}") as client,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client,
             client.stream("GET", path.replace("ID", str(new_id())), headers=headers) as answer,
         ):
             statuses.append(answer.status_code)
@@ -179,7 +179,7 @@ async def test_a_stream_of_all_kinds_is_of_those_that_may_be_read(
 
     async def opened(api: Gql) -> int:
         async with (
-            httpx.AsyncClient(base_url=api.url, headers=api.headers) as client,
+            httpx.AsyncClient(base_url=api.url, headers=api.headers, timeout=30) as client,
             client.stream("GET", "/events") as answer,
         ):
             return answer.status_code
@@ -209,7 +209,7 @@ async def test_a_role_is_listed_changed_and_deleted(office: Office, as_caller: A
         held = (await watcher("{ auth_info { permissions } }"))["auth_info"]["permissions"]
         return bool(held == ["read:flow"])
 
-    await eventually(follows, timeout=5.0)
+    await eventually(follows)
     listed = named((await office.admin(ROLES))["auth_role"], "watcher")
     assert changed["success"]
     assert listed["permissions"] == ["read:flow"]

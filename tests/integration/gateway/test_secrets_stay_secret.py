@@ -68,7 +68,7 @@ async def traces(stack: Stack) -> Traces:
             )
             drawn, answered = await _story(stack, api, guesser)
             commands = [process.info["cmdline"] for process in psutil.process_iter(["cmdline"])]
-            events = await eventually(lambda: _published(stack.nats_url))
+            events = await eventually(lambda: _published(stack.nats_url), timeout=60)
             dump = await _dump(stack.owner_url)
     return Traces(
         secrets={"pepper": PEPPER, "first key": FIRST, "guess": GUESS, "value": VALUE, "seed": SEED} | drawn,

@@ -61,7 +61,7 @@ async def test_a_person_shows_the_key_once_and_is_known_from_then_on(
 
 async def test_over_https_the_cookie_is_only_this_hosts(gateway: Gateway) -> None:
     headers = {"host": "hw.example", "origin": "https://hw.example", "x-headwater": "1"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}") as client:
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{gateway.port}", timeout=30) as client:
         answer = await client.post("/session", json={"key": FIRST}, headers=headers)
 
     cookie = answer.headers["set-cookie"]
@@ -141,7 +141,7 @@ async def test_a_copy_of_the_cookie_is_worth_nothing_after_the_log_out_on_any_ga
 ) -> None:
     copy = (await log_in(browser)).headers["set-cookie"].partition(";")[0]
     gateways = [f"http://127.0.0.1:{each.port}" for each in (gateway, replica)]
-    async with httpx.AsyncClient(headers={"cookie": copy}) as thief:
+    async with httpx.AsyncClient(headers={"cookie": copy}, timeout=30) as thief:
         before = [(await thief.get(f"{url}/session")).status_code for url in gateways]
 
         logged_out = await browser.delete("/session")
@@ -171,7 +171,7 @@ async def test_logging_out_ends_one_session_and_neither_the_key_nor_another_brow
 
     await browser.delete("/session")
 
-    async with httpx.AsyncClient(base_url=browser.base_url) as client:
+    async with httpx.AsyncClient(base_url=browser.base_url, timeout=30) as client:
         another = await client.get("/session", headers=other)
         with_key = await client.get("/session", headers={"authorization": f"Bearer {FIRST}"})
     assert another.status_code == 200

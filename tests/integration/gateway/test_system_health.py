@@ -45,7 +45,7 @@ async def test_everything_is_ready_with_version_replicas_and_since_when(gateway:
             found = await health(api)
             return found if found["status"] == "ready" else None
 
-        found = await eventually(ready, timeout=30)
+        found = await eventually(ready, timeout=90)
 
     assert found["sentence"] == "Everything is ready."
     services, engines = by_name(found["services"]), by_name(found["engines"])
@@ -77,7 +77,7 @@ async def test_a_service_that_dies_is_named_and_one_that_stops_at_once(
                 found = by_name((await health(api))["services"])
                 return {found[name]["status"] for name in ("lazarus", "registry")} == {"ready"}
 
-            await eventually(both, timeout=30)
+            await eventually(both, timeout=90)
             # Its process is gone, without a last word; half a minute passes in which the other one speaks.
             await others["lazarus"].bus.client.close()
             shift = 29.0
@@ -135,7 +135,7 @@ async def test_administrators_see_a_short_form_operators_all_and_others_nothing(
             headers = {"authorization": f"Bearer {key}"}
             async with Gql(f"http://127.0.0.1:{gateway.port}", headers=headers) as api:
                 answers[role] = (await api.post({"query": HEALTH})).json()
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=30) as client:
             operators = await client.get(f"http://127.0.0.1:{port}/health/services")
             public = await client.get(f"http://127.0.0.1:{gateway.port}/health/services")
 

@@ -310,4 +310,5 @@ async def test_a_tenant_is_deleted_with_everything_in_it_and_only_when_confirmed
     assert refused[0]["message"] == "Must pass `confirm=True` to proceed."
     assert deleted == {"delete_tenant": {"success": True}}
     assert again == {"delete_tenant": {"success": False}}
-    await eventually(nothing_left)
+    # Each service looks every five seconds.
+    await eventually(nothing_left, timeout=30)

@@ -44,7 +44,7 @@ async def test_a_person_with_a_browser_finds_a_page_and_all_it_needs(
 ) -> None:
     _need_built_pages()
 
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         page = await client.get(address)
         parts = re.findall(r'(?:src|href)="\./([^"]+)"', page.text)
         answers = [await client.get("/" + part) for part in parts]
@@ -61,7 +61,7 @@ async def test_where_the_pages_are_not_built_the_address_says_how_to_build_them(
 ) -> None:
     monkeypatch.setattr(dashboard, "BUILT_PAGES", tmp_path)
 
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         page = await client.get(address)
 
     assert page.status_code == 200
@@ -75,7 +75,7 @@ async def test_the_dashboard_is_at_each_address_that_a_person_opens_and_nowhere_
     _need_built_pages()
     address = "/default/flows"
 
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         page = await client.get(address, headers={"accept": "text/html,*/*;q=0.8"})
         again = await client.get("/", headers={"accept": "text/html"})
         client_of_the_api = await client.get(address, headers={"accept": "application/json"})
@@ -96,7 +96,7 @@ async def test_the_dashboard_is_at_each_address_that_a_person_opens_and_nowhere_
 async def test_files_of_the_pages_are_kept_for_ever_and_come_compressed(api: Gql) -> None:
     _need_built_pages()
 
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         page = await client.get("/")
         script = next(part for part in re.findall(r'src="\./([^"]+)"', page.text))
         plain = await client.get(f"/{script}", headers={"accept-encoding": "identity"})
@@ -109,7 +109,7 @@ async def test_files_of_the_pages_are_kept_for_ever_and_come_compressed(api: Gql
 
 
 async def test_a_file_that_the_pages_do_not_have_is_not_found(api: Gql) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         answer = await client.get("/assets/no-such-file.js")
 
     assert answer.status_code == 404

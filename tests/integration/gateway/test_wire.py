@@ -53,7 +53,7 @@ async def run_id(api: Gql) -> str:
     ],
 )
 async def test_unknown_headers_change_nothing(api: Gql, headers: dict[str, str]) -> None:
-    async with httpx.AsyncClient(base_url=api.url) as client:
+    async with httpx.AsyncClient(base_url=api.url, timeout=30) as client:
         answer = await client.post("/", json={"query": "query { hello }"}, headers=headers)
 
     assert answer.json() == {"data": {"hello": "👋"}}
