@@ -287,8 +287,9 @@ async def test_a_run_with_more_failed_task_runs_than_a_restart_takes_is_refused_
     await stack.admin_pool.execute(
         """
         INSERT INTO runs.task_run
-        SELECT (jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'map_index', n))).*
-        FROM runs.task_run t, generate_series(1, $2::int) n WHERE t.flow_run_id = $1
+        SELECT made.* FROM runs.task_run t, generate_series(1, $2::int) n,
+            jsonb_populate_record(t, jsonb_build_object('id', gen_random_uuid(), 'map_index', n)) made
+        WHERE t.flow_run_id = $1
         """,
         large,
         MOST_FAILED,

@@ -340,7 +340,8 @@ async def test_real_clients_log_in_renew_their_tokens_and_log_out(
             version, url=f"http://127.0.0.1:{gateway.port}", home=tmp_path / version,
             PREFECT__BACKEND="cloud", PREFECT__CLOUD__API=f"http://127.0.0.1:{gateway.port}",
         )  # fmt: skip
-        return await client.answer(LOG_IN.format(token=token, project=f"of {version}"))
+        script = LOG_IN.format(token=token, project=f"of {version}")
+        return await client.answer(script, within=180)
 
     versions = ("0.9.8", "0.14.22")
     answers = await asyncio.gather(*(story(version) for version in versions))
