@@ -31,7 +31,7 @@ async def eventually(
 async def eventually(
     probe: Callable[[], Any],
     *,
-    timeout: float = 10.0,  # noqa: ASYNC109 - the failure names what was seen last, which a cancellation could not
+    timeout: float = 30.0,  # noqa: ASYNC109 - the failure names what was seen last, which a cancellation could not
     pause: float = _PAUSE,
 ) -> Any:
     """Call `probe` until it answers something true and does not raise; that answer.
