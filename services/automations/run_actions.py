@@ -66,14 +66,14 @@ class RunActions:
         message = templates.rendered(
             str(config.get("message") or "Cancelled by an automation."), delivery.event
         )
-        told = delivery.event.get("flow_run_version")
+        of_event = delivery.event.get("flow_run_version")
         for _ in range(_TRIES):
             seen = await self._look(delivery.tenant_id, flow_run_id)
             if seen is None:
                 return _done("The run was deleted meanwhile.")
             if is_finished(seen.state) or seen.state == State.CANCELLING:
                 return _done(f"The run is {seen.state} already.")
-            if isinstance(told, int) and seen.attempt > told:
+            if isinstance(of_event, int) and seen.attempt > of_event:
                 return _done("The run was scheduled anew since the event; it is left alone.")
             # A running process is asked to stop; without a process the run ends at once.
             wanted = State.CANCELLING if seen.state in LIVE_FAMILY else State.CANCELLED

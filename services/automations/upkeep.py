@@ -63,7 +63,7 @@ class Upkeep:
         return swept
 
     async def search_histories(self, now: datetime | None = None) -> int:
-        """Owe what the ledger's histories say and no event told us: JetStream's store may have been lost."""
+        """Owe what the ledger's histories say and no event did: JetStream's store may have been lost."""
         found = 0
         async with self._database.transaction() as connection:
             tenants = await connection.fetch(
@@ -112,7 +112,7 @@ class Upkeep:
         return new
 
     async def plan(self) -> int:
-        """Plan deadlines of runs that no event told us of, and forget those that are over; returns the new ones."""
+        """Plan deadlines of runs whose events were lost, and forget those that are over; returns the new ones."""
         planned = 0
         while True:
             async with self._database.transaction() as connection:

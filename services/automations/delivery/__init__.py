@@ -2,7 +2,7 @@
 
 A row of `automations.delivery` is written with the event that it is for. A worker leases it, builds what is sent,
 sends it, and records what came of it. `dedup`, a digest of action and event, goes out with every try as `webhook-id`,
-`Idempotency-Key`, `Message-ID` or PagerDuty's `dedup_key`, so a receiver can tell a repetition.
+`Idempotency-Key`, `Message-ID` or PagerDuty's `dedup_key`, so a receiver recognises a repetition.
 
 * *Who is called:* addresses of users are resolved, every address is checked, the connection goes to a checked one, and
   all of it again at each try. Redirects are not followed. Tests take the same path (`domain.addresses`, `resolver`).

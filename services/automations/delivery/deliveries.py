@@ -71,7 +71,7 @@ class Deliveries:
         self.trials = Trials(database, self.worker, public_url=public_url, ids=ids, clock=clock)
 
     def duties(self) -> tuple[Duty, ...]:
-        """The loops beside the worker's own, which is poked when something new is owed."""
+        """The loops beside the worker's own, which is woken when something new is owed."""
         return (
             Duty("delivery_lag", _LAG, self.measure),
             Duty("delivery_log", _EXPIRE, self.expire),

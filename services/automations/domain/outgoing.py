@@ -60,7 +60,7 @@ Outgoing = HttpRequest | Mail | Notice | InboxNote
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """An event that is to be told: its variables, and the key that all tries of this delivery share."""
+    """An event that is to be sent: its variables, and the key that all tries of this delivery share."""
 
     key: str
     event_type: str

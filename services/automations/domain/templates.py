@@ -3,7 +3,7 @@
 A template is one pass of one regular expression. `str.format` would read attributes of our objects, and a template
 language would run loops of strangers. What is put in is never looked at again, so a value `{id}` stays as it is.
 
-Sizes are bounded before the text is built: each place for a value gets its share of `RENDERED_BYTES`, so a state
+Sizes are bounded before the text is built: each variable gets its share of `RENDERED_BYTES`, so a state
 message of a megabyte costs what a short one costs.
 """
 
@@ -21,7 +21,7 @@ RENDERED_BYTES = 64 * 1024
 _DEPTH = 32
 _CUT = "..."
 
-_PLACE = re.compile(r"\{([A-Za-z_]{1,64})\}")
+_VARIABLE = re.compile(r"\{([A-Za-z_]{1,64})\}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _SEPARATORS = re.compile(r"[\r\n\x00\x0b\x0c\x1c-\x1e\x85\u2028\u2029]+")
@@ -38,7 +38,7 @@ def unchanged(text: str) -> str:
 
 def unknown_names(template: Any, known: frozenset[str]) -> list[str]:
     """The names in a template (a text, or JSON with texts) that no event has, in their order, each once."""
-    found = (name for text in _texts_of(template) for name in _PLACE.findall(text))
+    found = (name for text in _texts_of(template) for name in _VARIABLE.findall(text))
     return list(dict.fromkeys(name for name in found if name not in known))
 
 
@@ -46,7 +46,7 @@ def rendered(
     template: str, values: Values, *, escape: Escape = unchanged, limit: int = RENDERED_BYTES
 ) -> str:
     """The text with its values, at most `limit` bytes of JSON. Unknown names stay as they are written."""
-    return _Filling(values, escape, _places(template), limit - _size(template)).fill(template)
+    return _Filling(values, escape, _variables_in(template), limit - _size(template)).fill(template)
 
 
 def rendered_json(template: Any, values: Values) -> Any:
@@ -54,9 +54,9 @@ def rendered_json(template: Any, values: Values) -> Any:
 
     It is rendered leaf by leaf and dumped afterwards, so no value can end a text or begin another key.
     """
-    places = sum(_places(text) for text in _texts_of(template))
+    variables = sum(_variables_in(text) for text in _texts_of(template))
     spare = RENDERED_BYTES - len(_dumped(template))
-    return _walked(template, _Filling(values, unchanged, places, spare).fill)
+    return _walked(template, _Filling(values, unchanged, variables, spare).fill)
 
 
 def shortened_json(document: Any, *, limit: int = RENDERED_BYTES) -> Any:
@@ -120,21 +120,21 @@ def cut(text: str, limit: int) -> str:
 
 
 class _Filling:
-    """Values for the places of one template, each at most its share of the room that is left."""
+    """Values for the variables of one template, each at most its share of the room that is left."""
 
-    def __init__(self, values: Values, escape: Escape, places: int, spare: int) -> None:
+    def __init__(self, values: Values, escape: Escape, variables: int, spare: int) -> None:
         self._values = values
         self._escape = escape
-        self._share = max(spare, 0) // max(places, 1)
+        self._share = max(spare, 0) // max(variables, 1)
         self._ready: dict[str, str] = {}
 
     def fill(self, template: str) -> str:
-        return _PLACE.sub(self._value, template)
+        return _VARIABLE.sub(self._value, template)
 
-    def _value(self, place: re.Match[str]) -> str:
-        name = place[1]
+    def _value(self, variable: re.Match[str]) -> str:
+        name = variable[1]
         if name not in self._values:
-            return place[0]
+            return variable[0]
         if name not in self._ready:
             # Cut before it is escaped, which may not take long, and after, when it may have grown.
             short = cut(text_of(self._values[name]), self._share)
@@ -178,8 +178,8 @@ def _texts_of(document: Any, depth: int = 0) -> list[str]:
     return []
 
 
-def _places(template: str) -> int:
-    return sum(1 for _ in _PLACE.finditer(template))
+def _variables_in(template: str) -> int:
+    return sum(1 for _ in _VARIABLE.finditer(template))
 
 
 def _size(text: str) -> int:

@@ -238,7 +238,7 @@ async def test_what_no_event_told_is_found_in_the_histories_once_under_the_same_
     await rules.hook(await rules.action(), "Failed", flows=[flow])
     await failed_run(rules, flow)
     await rules.handled()
-    [told] = await rules.owed()
+    [owed] = await rules.owed()
     # As if JetStream had lost the event.
     await rules.stack.admin_pool.execute(
         "DELETE FROM automations.delivery WHERE tenant_id = $1", rules.tenant_id
@@ -249,7 +249,7 @@ async def test_what_no_event_told_is_found_in_the_histories_once_under_the_same_
     await automations.upkeep.search_histories(later + timedelta(minutes=1))
 
     [found] = await rules.owed()
-    assert (found["event_id"], found["dedup"]) == (told["event_id"], told["dedup"])
+    assert (found["event_id"], found["dedup"]) == (owed["event_id"], owed["dedup"])
 
 
 async def test_a_search_of_the_histories_owes_nothing_to_hooks_that_are_newer(

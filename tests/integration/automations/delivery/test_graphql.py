@@ -144,10 +144,10 @@ async def test_a_test_that_fails_is_an_error_with_the_status_and_the_answer(
     [error] = await api.errors(TEST, id=str(await webhook(world)))
 
     assert error["message"] == "The test failed: the receiver answered 500."
-    told = error["extensions"]
-    assert (told["status"], told["answer"]) == (500, "out of paper")
-    assert told["latency_ms"] >= 0
-    assert (await world.delivery(UUID(told["delivery_id"])))["status"] == "failed"
+    shown = error["extensions"]
+    assert (shown["status"], shown["answer"]) == (500, "out of paper")
+    assert shown["latency_ms"] >= 0
+    assert (await world.delivery(UUID(shown["delivery_id"])))["status"] == "failed"
 
 
 async def test_a_test_of_no_action_or_of_one_that_acts_on_runs_says_so(
