@@ -6,7 +6,7 @@ import pytest
 from playwright.async_api import Browser, BrowserContext, Page
 
 from tests.support.browser import PATIENCE, chromium
-from tests.support.dashboard_world import World, furnished
+from tests.support.dashboard_world import EVIL, World, add_automation, furnished
 from tests.support.engines import Stack, TestPostgres, stack_on
 from tests.support.gql import Gql
 from tests.support.services import all_services
@@ -78,7 +78,14 @@ async def world(shared_stack: Stack) -> AsyncIterator[World]:
         all_services(shared_stack) as gateway,
         Gql(f"http://127.0.0.1:{gateway.port}") as api,
     ):
-        yield await furnished(api)
+        world = await furnished(api)
+        await add_automation(api)
+        await shared_stack.admin_pool.execute(
+            "INSERT INTO gateway.message (id, tenant_id, type, text, content)"
+            " SELECT gen_random_uuid(), id, 'CLOUD_HOOK', $1, $2::jsonb FROM gateway.tenant WHERE slug = $3",
+            f"message {EVIL}", {"event": {"id": world.run, "state": "Failed"}, "message": EVIL}, world.slug,
+        )  # fmt: skip
+        yield world
 
 
 @pytest.fixture

@@ -31,7 +31,9 @@ async def test_every_page_is_whole_harmless_and_accessible_in_both_themes(
     assert in_light == []
 
 
-@pytest.mark.parametrize("name", ["overview", "runs", "run", "logs", "team"])
+@pytest.mark.parametrize(
+    "name", ["overview", "runs", "run", "logs", "team", "automations", "inbox"]
+)
 async def test_a_narrow_screen_needs_no_sideways_scrolling(
     reading_page: Page, world: World, name: str
 ) -> None:

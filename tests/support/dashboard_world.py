@@ -55,6 +55,7 @@ class World:
             "agents": f"{at}/agents",
             "limits": f"{at}/limits",
             "calendar": f"{at}/calendar",
+            "automations": f"{at}/automations",
             "inbox": f"{at}/inbox",
             "projects": f"{at}/projects",
             "values": f"{at}/values",
@@ -133,6 +134,25 @@ async def furnished(api: Gql, *, is_scheduled: bool = True) -> World:
         task_run=task_run,
         task=await task_of(api, task_run),
         last_line=last_line,
+    )
+
+
+async def add_automation(api: Gql) -> None:
+    """An automation that is off, so that what happens in the tenant sends nothing."""
+    action = await api(
+        "mutation($n: String!) { create_action(input: {name: $n,"
+        ' config: {webhook: {url: "https://hooks.example.com/x"}}}) { id } }',
+        n=f"action {EVIL}",
+    )
+    hook = await api(
+        "mutation($a: UUID!, $n: String!) { create_flow_run_state_changed_hook("
+        'input: {action_id: $a, name: $n, states: ["Failed"]}) { id } }',
+        a=action["create_action"]["id"],
+        n=f"hook {EVIL}",
+    )
+    await api(
+        "mutation($h: UUID!) { update_hook(input: {hook_id: $h, is_active: false}) { success } }",
+        h=hook["create_flow_run_state_changed_hook"]["id"],
     )
 
 

@@ -224,9 +224,14 @@ export async function act<Data extends object, Variables>(
   operation: TypedDocumentString<Data, Variables>,
   variables: Variables,
 ): Promise<Data> {
-  const data = await sent(operation, variables);
-  await queries.invalidateQueries({ queryKey: ["live"] });
+  const data = await send(operation, variables);
+  await lookAtAll();
   return data;
+}
+
+/** Look again at all that is on the page. */
+export function lookAtAll(): Promise<void> {
+  return queries.invalidateQueries({ queryKey: ["live"] });
 }
 
 /** Send a mutation for one thing after the other, then look again, once. Ends at the first refusal. */
@@ -235,13 +240,14 @@ export async function actOnEach<Data extends object, Variables>(
   all: readonly Variables[],
 ): Promise<void> {
   try {
-    for (const variables of all) await sent(operation, variables);
+    for (const variables of all) await send(operation, variables);
   } finally {
-    await queries.invalidateQueries({ queryKey: ["live"] });
+    await lookAtAll();
   }
 }
 
-async function sent<Data extends object, Variables>(operation: TypedDocumentString<Data, Variables>, variables: Variables): Promise<Data> {
+/** Send a mutation, and look at nothing. Raises `ApiError` with the reason of a refusal. */
+export async function send<Data extends object, Variables>(operation: TypedDocumentString<Data, Variables>, variables: Variables): Promise<Data> {
   const data = await request(operation, variables).catch((error: unknown) => {
     askAgainWho(error);
     throw error;

@@ -13,6 +13,7 @@ export const PLACES = [
   ["Calendar", "/$slug/calendar", "c", ["read:run", "read:flow"]],
   ["Agents", "/$slug/agents", "a", ["read:agent", "read:run"]],
   ["Limits", "/$slug/limits", "l", ["read:concurrency-limit"]],
+  ["Automations", "/$slug/automations", "m", ["read:hook"]],
   ["Inbox", "/$slug/inbox", "i", ["read:message"]],
   ["Projects", "/$slug/projects", "p", ["read:project", "read:flow"]],
   ["KV and secrets", "/$slug/values", "v", []],

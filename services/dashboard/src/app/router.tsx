@@ -105,6 +105,11 @@ const calendar = createRoute({
   path: "/calendar",
   component: lazyRouteComponent(() => import("../pages/Calendar"), "Calendar"),
 });
+const automations = createRoute({
+  getParentRoute: () => shell,
+  path: "/automations",
+  component: lazyRouteComponent(() => import("../pages/Automations"), "Automations"),
+});
 const inbox = createRoute({
   getParentRoute: () => shell,
   path: "/inbox",
@@ -190,7 +195,7 @@ export const router = createRouter({
     ...["/login", "/search", "/tutorial"].map((path) => bare(path, "")),
     createRoute({ getParentRoute: () => root, path: "/api", component: Editor }),
     shell.addChildren([
-      overview, flows, flow, newRun, runs, flowRun, taskRun, task, agents, limits, calendar, inbox, projects, values, team,
+      overview, flows, flow, newRun, runs, flowRun, taskRun, task, agents, limits, calendar, automations, inbox, projects, values, team,
       moved("/project/$id", "/$slug/flows?project=$id"),
       moved("/agent", "/$slug/agents"),
       moved("/agent/$id", "/$slug/agents"),

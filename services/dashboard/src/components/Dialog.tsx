@@ -12,21 +12,22 @@ type AskProps = {
   danger?: boolean;
   /** What is done is shown in the same dialog, which somebody closes by hand. */
   staysOpen?: boolean;
+  size?: "lg";
   children: ReactNode;
 };
 
 /** A form in a dialog: done once, and the reason where it was not done. It is there for as long as it is asked. */
-export function Ask({ title, close, ...form }: AskProps) {
+export function Ask({ title, close, size, ...form }: AskProps) {
   useFocusBack();
   return (
-    <Modal opened onClose={close} title={title} centered returnFocus={false}>
+    <Modal opened onClose={close} title={title} centered returnFocus={false} {...(size === undefined ? {} : { size })}>
       <AskForm close={close} {...form} />
     </Modal>
   );
 }
 
 /** What a dialog asks, its button, and the way back. */
-export function AskForm({ label, close, go, isReady = true, danger = false, staysOpen = false, children }: Omit<AskProps, "title">) {
+export function AskForm({ label, close, go, isReady = true, danger = false, staysOpen = false, children }: Omit<AskProps, "title" | "size">) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<Error | null>(null);
   const submit = async () => {
