@@ -14,7 +14,7 @@ async def test_an_automation_that_is_made_in_the_browser_is_stored_switched_off_
     await page.get_by_role("button", name="New automation", exact=True).first.click()
     dialog = page.get_by_role("dialog", name="New automation")
     await dialog.get_by_label("Name").fill("night alarm")
-    await dialog.get_by_role("textbox", name="Do", exact=True).click()
+    await dialog.get_by_label("Do", exact=True).first.click()
     await page.get_by_role("option", name="Webhook", exact=True).click()
     await dialog.get_by_label("Address").fill("https://hooks.example.com/night")
     await dialog.get_by_role("button", name="Make it").click()
