@@ -10,6 +10,8 @@ import { Confirmed } from "../components/Dialog";
 import { Fact, Facts } from "../components/Facts";
 import { Table } from "../components/Table";
 import { roleName } from "../lib/roles";
+import { Invitations, People } from "./team/People";
+import { Roles, useRoleChoices } from "./team/Roles";
 
 const KEYS = graphql(`
   query Keys {
@@ -51,8 +53,8 @@ const AUDIT = graphql(`
   }
 `);
 const CREATE = graphql(`
-  mutation CreateKey($name: String!, $role: String!, $expires: DateTime) {
-    create_api_key(input: { name: $name, role: $role, expires_at: $expires }) {
+  mutation CreateKey($name: String!, $role: UUID!, $expires: DateTime) {
+    create_api_key(input: { name: $name, role_id: $role, expires_at: $expires }) {
       id
       key
     }
@@ -60,19 +62,13 @@ const CREATE = graphql(`
 `);
 const DELETE = graphql(`mutation DeleteKey($id: UUID!) { delete_api_key(input: { key_id: $id }) { success error } }`);
 const LET_IN = graphql(`
-  mutation LetIn($user: UUID!, $home: UUID!, $role: String!) {
-    create_membership(input: { user_id: $user, home_tenant_id: $home, role: $role }) {
+  mutation LetIn($user: UUID!, $home: UUID!, $role: UUID!) {
+    create_membership(input: { user_id: $user, home_tenant_id: $home, role_id: $role }) {
       id
     }
   }
 `);
 const LET_OUT = graphql(`mutation LetOut($id: UUID!) { delete_membership(input: { membership_id: $id }) { success error } }`);
-const ROLES = [
-  { value: "user", label: "User: reads and changes" },
-  { value: "read_only", label: "Read only" },
-  { value: "agent", label: "Agent: takes and reports runs" },
-  { value: "tenant_admin", label: "Administrator: keys, members and limits too" },
-];
 const PAGE = 100;
 
 /** Who may what, and who did what. */
@@ -84,6 +80,9 @@ export function Team() {
       <div className="grid">
         {seesKeys && <KeysCard />}
         {seesGuests && <GuestsCard />}
+        {may("read:user") && <People />}
+        {may("read:membership-invitation", "create:membership-invitation") && <Invitations />}
+        {may("read:role") && <Roles />}
         {seesTrail && (
           <Card title="Who did what">
             <Trail />
@@ -227,7 +226,9 @@ function Trail() {
 
 function NewKey() {
   const [name, setName] = useState("");
-  const [role, setRole] = useState("user");
+  const [chosen, setRole] = useState("");
+  const choices = useRoleChoices();
+  const role = chosen === "" ? (choices.find(({ name }) => name === "USER")?.value ?? "") : chosen;
   const [until, setUntil] = useState("");
   const [made, setMade] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
@@ -253,9 +254,9 @@ function NewKey() {
         }}
       >
         <TextInput label="Name of a new key" value={name} onChange={(event) => setName(event.currentTarget.value)} />
-        <Select label="Role" data={ROLES} value={role} onChange={(chosen) => chosen && setRole(chosen)} allowDeselect={false} />
+        <Select label="Role" data={choices} value={role === "" ? null : role} onChange={(id) => id && setRole(id)} allowDeselect={false} />
         <TextInput type="date" label="Ends (empty: never)" value={until} onChange={(event) => setUntil(event.currentTarget.value)} />
-        <Button type="submit" disabled={name.trim() === ""}>
+        <Button type="submit" disabled={name.trim() === "" || role === ""}>
           Make a key
         </Button>
       </form>
@@ -279,7 +280,9 @@ function NewKey() {
 function NewMember() {
   const [user, setUser] = useState("");
   const [home, setHome] = useState("");
-  const [role, setRole] = useState("user");
+  const [chosen, setRole] = useState("");
+  const choices = useRoleChoices();
+  const role = chosen === "" ? (choices.find(({ name }) => name === "USER")?.value ?? "") : chosen;
   const [error, setError] = useState<string | null>(null);
   const letIn = () =>
     act(LET_IN, { user: user.trim(), home: home.trim(), role }).then(
@@ -299,9 +302,9 @@ function NewMember() {
     >
       <TextInput label="Id of the user" value={user} onChange={(event) => setUser(event.currentTarget.value)} />
       <TextInput label="Id of their tenant" value={home} onChange={(event) => setHome(event.currentTarget.value)} />
-      <Select label="Role here" data={ROLES} value={role} onChange={(chosen) => chosen && setRole(chosen)} allowDeselect={false} />
+      <Select label="Role here" data={choices} value={role === "" ? null : role} onChange={(id) => id && setRole(id)} allowDeselect={false} />
       {error && <p className="note fails" role="alert">{error}</p>}
-      <Button type="submit" disabled={user.trim() === "" || home.trim() === ""} style={{ justifySelf: "end" }}>
+      <Button type="submit" disabled={user.trim() === "" || home.trim() === "" || role === ""} style={{ justifySelf: "end" }}>
         Let in
       </Button>
     </form>

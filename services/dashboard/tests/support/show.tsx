@@ -15,10 +15,11 @@ import { StandIn, type Answers } from "./gateway";
 
 export const TENANT = "0190a2b3-0000-7000-8000-0000000000aa";
 
-/** Every permission that a mutation needs, and those to read. */
+/** Every permission that a mutation needs, those to read, and what is needed for other people's invitations. */
 const ALL = [
   ...new Set(Object.values(NEEDS).flatMap((each) => each.split(" ").filter((permission) => permission !== ""))),
   ...["run", "flow", "project", "agent", "log", "tenant", "concurrency-limit", "key-value", "secret", "hook", "flow-sla", "cloud-hook", "message", "api-key", "user", "role", "membership-invitation", "audit-trail"].map((name) => `read:${name}`),
+  "delete:membership-invitation",
 ];
 
 /** A caller's permissions, by what their role is called: an administrator's, a reader's, or those that are given. */
