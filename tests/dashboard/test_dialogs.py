@@ -45,7 +45,13 @@ DIALOGS: dict[str, list[tuple[str, ...]]] = {
     "inbox": [("Delete",)],
     "projects": [("Delete",)],
     "values": [("Delete",)],
-    "team": [("Revoke",), ("Remove",)],
+    "team": [
+        ("Revoke",),
+        ("Remove",),
+        ("New service account",),
+        ("Invite",),
+        ("New role",),
+    ],
 }
 """What opens each dialog of a page, one button or item after the other."""
 
