@@ -103,7 +103,7 @@ async def test_archived_lines_are_those_that_were_never_away_however_often_they_
         rows: list[dict[str, Any]] = found["log"]
         return rows
 
-    await eventually(lines)
+    await eventually(lines, timeout=30)
     twice = [await api(ARCHIVED, id=run_id, at=now) for _ in range(2)]
     none = await api(ARCHIVED, id=run_id, at="2019-05-05T12:00:00Z")
     assert twice == [{"retrieve_archived_flow_run_logs": {"success": True, "error": None}}] * 2

@@ -123,7 +123,7 @@ async def furnished(
     await do("write_run_logs", logs=[{"flow_run_id": flow_run, "message": MARK}])
     for statement in _WITHOUT_A_MUTATION:
         await stack.admin_pool.execute(statement, new_id(), tenant_id, MARK)
-    await eventually(has_its_log)
+    await eventually(has_its_log, timeout=60)
 
     rows = {}
     for table in (name for name, table in build_catalog().tables.items() if table.key):
