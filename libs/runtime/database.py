@@ -4,7 +4,7 @@ Stores never commit: the caller opens `Database.transaction()`. Statements are i
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -95,29 +95,52 @@ class Database:
     """A pool that is opened once and survives restarts and failovers of PostgreSQL: dead connections are replaced."""
 
     def __init__(
-        self, url: str, *, pool_size: int, name: str, tracing: Tracing | None = None
+        self,
+        url: str,
+        *,
+        pool_size: int,
+        name: str,
+        tracing: Tracing | None = None,
+        session: Mapping[str, str] | None = None,
     ) -> None:
         self._url = url
         self._pool_size = pool_size
         self._name = name
         self._tracing = tracing
+        self._session = session or {}
+        self._full = self._disk_is_full
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._probe: asyncio.Task[Any] | None = None
         self._full_at: float | None = None
+
+    def another(self, name: str, *, pool_size: int, session: Mapping[str, str]) -> "Database":
+        """A second pool with the same role on the same server, whose connections have these settings of PostgreSQL."""
+        other = Database(
+            self._url, pool_size=pool_size, name=name, tracing=self._tracing, session=session
+        )
+        # They share the disk, and one of them is asked about it.
+        other._full = self._full
+        return other
 
     async def connect(self) -> None:
         """Open the pool; raises what asyncpg raises when PostgreSQL is not there."""
         self._pool = await open_pool(
             self._url,
             tracing=self._tracing,
-            full=self._disk_is_full,
+            full=self._full,
             min_size=1,
             max_size=self._pool_size,
-            init=_prepare,
+            init=self._prepare,
             reset=_leave_as_is,
             command_timeout=30,
             server_settings={"application_name": f"headwater-{self._name}", "timezone": "UTC"},
         )
+
+    async def _prepare(self, connection: "asyncpg.Connection[asyncpg.Record]") -> None:
+        await _prepare(connection)
+        # Not as start-up parameters, which a pooler between us and PostgreSQL may refuse.
+        for name, value in self._session.items():
+            await connection.execute("SELECT set_config($1, $2, false)", name, value)
 
     async def close(self) -> None:
         """Close the pool after the transactions in flight; a server that hangs is abandoned after a few seconds."""

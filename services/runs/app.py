@@ -70,7 +70,7 @@ class Runs(Service):
         """Partitions first: a week without one would go into the default partition."""
         await upkeep.keep_partitions(self.database, now=self.clock())
         self.commit.start()
-        self.dispatch.start()
+        await self.dispatch.start()
 
     async def stop(self) -> None:
         """Answer waiting claims while the bus is still connected, so that agents ask another replica; then stop as
@@ -83,6 +83,7 @@ class Runs(Service):
         self._hints.close()
         await self._background.finish()
         await self.commit.stop()
+        await self.dispatch.close()
 
     def _due(self, tenant_id: UUID) -> None:
         # A method: the ledger is made first, and dispatch needs its handlers.

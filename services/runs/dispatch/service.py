@@ -12,7 +12,7 @@ from libs.runtime.settings import PingSettings
 from services.runs.dispatch.delivery import Delivery
 from services.runs.dispatch.dispatcher import Dispatcher
 from services.runs.dispatch.domain import Proposed
-from services.runs.dispatch.leases import LeaseStore
+from services.runs.dispatch.leases import QUEUE_CONNECTIONS, QUEUE_SESSION, LeaseStore
 from services.runs.dispatch.lines import AgentLines
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.dispatch.verbs import LedgerCalls, Verbs
@@ -31,8 +31,12 @@ class Dispatch:
     ) -> None:
         self._settings = settings
         self._log = service.log
+        self._queue = service.database.another(
+            f"{service.name}-queue", pool_size=QUEUE_CONNECTIONS, session=QUEUE_SESSION
+        )
         self.leases = LeaseStore(
             service.database,
+            self._queue,
             settings,
             clock=service.clock,
             ids=service.ids,
@@ -81,8 +85,9 @@ class Dispatch:
 
     # for the ledger's app
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Called when the database is connected."""
+        await self._queue.connect()
         self.verbs.start()
 
     def due(self, tenant_id: UUID) -> None:
@@ -96,6 +101,10 @@ class Dispatch:
         await self._delivery.finish()
         await self.verbs.stop()
         await self.write_presence()
+
+    async def close(self) -> None:
+        """Close its connections, when nothing calls it any more."""
+        await self._queue.close()
 
     # loops
 

@@ -9,6 +9,7 @@
 -- Archiving ends no running work: a run that has begun goes on, and so does a Queued one, which an agent has started.
 -- The third race: the tenant's work queue is paused at the same time. Whoever finds it open keeps it from being paused
 -- until we commit (gateway.work_queue_is_open), so after the answer to a pause no run is given out.
+-- The index: row comparisons, for the reason in look.sql.
 WITH open_queue AS MATERIALIZED (
     SELECT gateway.work_queue_is_open($1) AS is_open
 ), wanted AS (
@@ -18,15 +19,15 @@ WITH open_queue AS MATERIALIZED (
     SELECT due.* FROM wanted
     CROSS JOIN LATERAL (
         SELECT r.id, r.state_start_time AS due_at FROM runs.flow_run r
-        WHERE r.tenant_id = $1 AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying')
-            AND jsonb_hash_extended(r.labels, 0) = wanted.key AND r.labels = wanted.labels
-            AND r.state_start_time <= now()
+        WHERE (r.tenant_id, jsonb_hash_extended(r.labels, 0), r.state_start_time) >= ($1, wanted.key, '-infinity')
+            AND (r.tenant_id, jsonb_hash_extended(r.labels, 0), r.state_start_time) <= ($1, wanted.key, now())
+            AND r.state IN ('Scheduled', 'Paused', 'Queued', 'Resume', 'Retrying') AND r.labels = wanted.labels
             AND (r.state <> 'Queued' OR r.lease_token IS NULL OR r.lease_expires IS NULL OR r.lease_expires <= now())
             AND (
                 SELECT NOT f.archived OR r.start_time IS NOT NULL OR r.state = 'Queued'
                 FROM registry.flow f WHERE f.id = r.flow_id
             )
-        ORDER BY r.state_start_time LIMIT $3
+        ORDER BY r.tenant_id, jsonb_hash_extended(r.labels, 0), r.state_start_time LIMIT $3
         FOR NO KEY UPDATE SKIP LOCKED
     ) due
 ), retrying AS (
