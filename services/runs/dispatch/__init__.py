@@ -25,6 +25,9 @@ Guarantees
 * If an agent has died with its connection, its answer has no receiver, and its runs are queued again at once; an agent
   that hangs loses them after the first lease.
 
+The queue is read over connections of its own (`<service>-queue` in `pg_stat_activity`), which plan a statement once and
+never sort: `QUEUE_SESSION` in `leases.py` says why.
+
 When NATS is gone, there are no claims; agents send them again by themselves. When PostgreSQL is gone, claims go on
 waiting and passes fail until it is back. When this process dies its waiting claims are lost: the next replica that
 finds due runs without a waiting claim signals `work_ready`, and agents claim again. Killed between commit and answer:

@@ -89,3 +89,13 @@ async def test_a_pool_is_closed_though_a_question_hangs() -> None:
         await hanging.close()
 
     assert over.is_set()
+
+
+async def test_a_full_disk_that_a_second_pool_meets_is_known_to_the_first() -> None:
+    first = Database("postgresql://nobody@localhost/none", pool_size=1, name="test")
+    second = first.another("test-queue", pool_size=1, session={})
+    before = first.disk_was_full()
+
+    second._full()
+
+    assert (before, first.disk_was_full()) == (False, True)
