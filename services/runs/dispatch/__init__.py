@@ -26,7 +26,7 @@ Guarantees
   that hangs loses them after the first lease.
 
 The queue is read over connections of its own (`<service>-queue` in `pg_stat_activity`), which plan a statement once and
-never sort: `QUEUE_SESSION` in `leases.py` says why.
+never sort: `queue_database.py` says why.
 
 When NATS is gone, there are no claims; agents send them again by themselves. When PostgreSQL is gone, claims go on
 waiting and passes fail until it is back. When this process dies its waiting claims are lost: the next replica that

@@ -35,19 +35,6 @@ from services.runs.ledger.journal import Journal
 AGENT_TYPE = "HeadwaterAgent"
 LAPSES = 500
 """Expired leases handled in one transaction."""
-QUEUE_CONNECTIONS = 3
-"""Passes over the queue at once, each of another tenant."""
-QUEUE_SESSION = {
-    "plan_cache_mode": "force_generic_plan",
-    "enable_sort": "off",
-    "enable_incremental_sort": "off",
-}
-"""How PostgreSQL plans the statements that read the queue (`look.sql`, `claim.sql`): once, and by the queue's index.
-
-By itself it plans them anew each time, which costs more than everything else in a pass: of `look` 1.4 of 1.6 ms, of
-`claim` 1.1 of 1.4. And it may choose an index by which it reads all runs of the largest tenant, because it estimates
-with the average one. A plan without a sort can use the queue's index only.
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,15 +68,12 @@ _RENEW = RecordStatement(__file__, "renew", asked=AskedLease)
 
 
 class LeaseStore:
-    """The SQL of dispatch. `on_commit` is called after each commit that added events.
-
-    `queue` is a pool on the same server with `QUEUE_SESSION`, for the statements that read the queue.
-    """
+    """The SQL of dispatch. `on_commit` is called after each commit that added events."""
 
     def __init__(
         self,
         database: Database,
-        queue: Database,
+        queue_database: Database,
         settings: DispatchSettings,
         *,
         clock: Clock,
@@ -97,7 +81,7 @@ class LeaseStore:
         on_commit: Callable[[], None],
     ) -> None:
         self._database = database
-        self._queue = queue
+        self._queue_database = queue_database
         self._settings = settings
         self._clock = clock
         self._ids = ids
@@ -105,7 +89,9 @@ class LeaseStore:
 
     async def look(self, tenants: Sequence[UUID], *, horizon: timedelta) -> list[DueSet]:
         """The label sets of these tenants with runs that are due, or will be within the horizon."""
-        rows = await self._queue.pool.fetch(statement(__file__, "look"), list(tenants), horizon)
+        rows = await self._queue_database.pool.fetch(
+            statement(__file__, "look"), list(tenants), horizon
+        )
         return [
             DueSet(
                 tenant_id=row["tenant_id"],
@@ -130,7 +116,7 @@ class LeaseStore:
         room = sum(claim.capacity for claim in waiting)
         if at_most is not None:
             room = min(room, at_most)
-        async with self._queue.transaction() as connection:
+        async with self._queue_database.transaction() as connection:
             found = await connection.fetch(
                 statement(__file__, "claim"),
                 tenant_id,
@@ -293,9 +279,8 @@ class LeaseStore:
                     exit_code=None,
                     message="The work queue was paused before this run started.",
                 )
-        renewals = iter(
-            [self._renewal(lease, row) for (_, lease), row in zip(held, rows, strict=True)]
-        )
+        standings = [self._renewal(lease, row) for (_, lease), row in zip(held, rows, strict=True)]
+        renewals = iter(standings)
         return [[next(renewals) for _ in leases] for _, leases in requests]
 
     @staticmethod
@@ -312,12 +297,10 @@ class LeaseStore:
     async def take_back_lapsed(self) -> list[Lapsed]:
         """Queue again runs that were claimed and never began; returns the decision for each."""
         async with self._database.transaction() as connection:
-            ids = [
-                row["id"] for row in await connection.fetch(statement(__file__, "lapsed"), LAPSES)
-            ]
-            if not ids:
+            rows = await connection.fetch(statement(__file__, "lapsed"), LAPSES)
+            if not rows:
                 return []
-            facts = await reads.lock_flow_runs(connection, ids)
+            facts = await reads.lock_flow_runs(connection, [row["id"] for row in rows])
             lapsed = [
                 Lapsed(
                     run=run,

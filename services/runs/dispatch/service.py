@@ -12,8 +12,9 @@ from libs.runtime.settings import PingSettings
 from services.runs.dispatch.delivery import Delivery
 from services.runs.dispatch.dispatcher import Dispatcher
 from services.runs.dispatch.domain import Proposed
-from services.runs.dispatch.leases import QUEUE_CONNECTIONS, QUEUE_SESSION, LeaseStore
+from services.runs.dispatch.leases import LeaseStore
 from services.runs.dispatch.lines import AgentLines
+from services.runs.dispatch.queue_database import queue_database
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.dispatch.verbs import LedgerCalls, Verbs
 
@@ -31,12 +32,10 @@ class Dispatch:
     ) -> None:
         self._settings = settings
         self._log = service.log
-        self._queue = service.database.another(
-            f"{service.name}-queue", pool_size=QUEUE_CONNECTIONS, session=QUEUE_SESSION
-        )
+        self._queue_database = queue_database(service.database, service.name)
         self.leases = LeaseStore(
             service.database,
-            self._queue,
+            self._queue_database,
             settings,
             clock=service.clock,
             ids=service.ids,
@@ -87,7 +86,7 @@ class Dispatch:
 
     async def start(self) -> None:
         """Called when the database is connected."""
-        await self._queue.connect()
+        await self._queue_database.connect()
         self.verbs.start()
 
     def due(self, tenant_id: UUID) -> None:
@@ -104,7 +103,7 @@ class Dispatch:
 
     async def close(self) -> None:
         """Close its connections, when nothing calls it any more."""
-        await self._queue.close()
+        await self._queue_database.close()
 
     # loops
 

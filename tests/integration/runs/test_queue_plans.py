@@ -12,7 +12,7 @@ from libs.runtime.clock import utc_now
 from libs.runtime.database import Connection, statement
 from libs.runtime.ids import new_id
 from services.runs.app import Runs
-from services.runs.dispatch import leases
+from services.runs.dispatch import leases, queue_database
 from tests.support.engines import Stack
 from tests.support.ledger import Client, Flow, tenant_with_flow
 
@@ -45,7 +45,7 @@ async def kept_plans(ledger: Runs, flow: Flow) -> AsyncIterator[Callable[[], Awa
         f"EXECUTE claim ('{flow.tenant_id}', '{{[]}}', 4)",
         f"EXECUTE look ('{{{flow.tenant_id}}}', '3 s')",
     ]
-    async with ledger.dispatch.leases._queue.pool.acquire() as connection:
+    async with ledger.dispatch.leases._queue_database.pool.acquire() as connection:
         await connection.execute(f"PREPARE claim AS {CLAIM}; PREPARE look AS {LOOK}")
 
         async def pages_read() -> list[int]:
@@ -92,7 +92,7 @@ async def test_a_statement_that_reads_the_queue_is_not_planned_again(
     for hours in range(3):
         await client.create(flow, scheduled_start_time=utc_now() + timedelta(hours=hours + 1))
 
-    async with ledger.dispatch.leases._queue.transaction() as connection:
+    async with ledger.dispatch.leases._queue_database.transaction() as connection:
         for _ in range(8):
             await connection.fetch(LOOK, [flow.tenant_id], HORIZON)
             await connection.fetch(CLAIM, flow.tenant_id, ["[]"], 4)
@@ -106,11 +106,15 @@ async def test_a_statement_that_reads_the_queue_is_not_planned_again(
 
 async def test_only_the_connections_of_the_queue_are_planned_so(ledger: Runs) -> None:
     async with ledger.database.transaction() as connection:
-        ledgers = {name: await connection.fetchval(f"SHOW {name}") for name in leases.QUEUE_SESSION}
-    async with ledger.dispatch.leases._queue.transaction() as connection:
-        queues = {name: await connection.fetchval(f"SHOW {name}") for name in leases.QUEUE_SESSION}
+        ledgers = {
+            name: await connection.fetchval(f"SHOW {name}") for name in queue_database.SESSION
+        }
+    async with ledger.dispatch.leases._queue_database.transaction() as connection:
+        queues = {
+            name: await connection.fetchval(f"SHOW {name}") for name in queue_database.SESSION
+        }
 
-    assert queues == leases.QUEUE_SESSION
+    assert queues == queue_database.SESSION
     assert ledgers == {
         "plan_cache_mode": "auto",
         "enable_sort": "on",

@@ -2,7 +2,7 @@
 -- Starvation and cost are the dangers, as in runs_in_queue.sql: the sets are found by skipping through the queue's
 -- index, and of each set only its earliest run is read, so a million waiting runs cost only as much as their label
 -- sets. So it must be this index at every size and mix of the tables: it alone has the order that is asked for, no other
--- has all columns of the row comparisons, and these connections do not sort (`QUEUE_SESSION` in leases.py).
+-- has all columns of the row comparisons, and these connections do not sort (queue_database.py).
 -- A run under a live lease is not due: a Queued run whose process waits for a slot, a Running one whose process
 -- sleeps before a retry. A set whose concurrency limit is full is not due either: freeing a slot starts a new look at
 -- the tenant. Runs of archived and deleted flows are skipped, as in runs_in_queue.sql. The three seconds are Prefect
