@@ -56,6 +56,7 @@ class World:
             "limits": f"{at}/limits",
             "calendar": f"{at}/calendar",
             "automations": f"{at}/automations",
+            "deliveries": f"{at}/automations?tab=deliveries",
             "inbox": f"{at}/inbox",
             "projects": f"{at}/projects",
             "values": f"{at}/values",

@@ -108,6 +108,7 @@ const calendar = createRoute({
 const automations = createRoute({
   getParentRoute: () => shell,
   path: "/automations",
+  validateSearch: texts("tab", "status"),
   component: lazyRouteComponent(() => import("../pages/Automations"), "Automations"),
 });
 const inbox = createRoute({

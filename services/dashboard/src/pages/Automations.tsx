@@ -1,5 +1,6 @@
-import { Button, Switch } from "@mantine/core";
-import { useState } from "react";
+import { Button, SegmentedControl, Switch } from "@mantine/core";
+import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useState, type ReactNode } from "react";
 
 import { writeJson } from "../api/json";
 import { act, useLive } from "../app/live";
@@ -9,14 +10,39 @@ import { Confirmed } from "../components/Dialog";
 import { Table } from "../components/Table";
 import { ACTIONS, draftOf, isActionType, SLA_KINDS, tagsOf, type SlaConfig } from "../lib/automations";
 import { AGENT_CONFIGS, AUTOMATIONS, CREATE_ACTION, DELETE_HOOK, FLOW_NAMES, ON_STATE, SLA_CONFIGS, UPDATE_HOOK } from "./automations/documents";
+import { Deliveries } from "./automations/Deliveries";
 import { Form } from "./automations/Form";
 import { remove, type Before, type Stored } from "./automations/save";
+import { Test } from "./automations/Test";
 
 /** What the ids in a hook are called; an id is its own name where that may not be read. */
 type Names = { slas: ReadonlyMap<string, SlaConfig>; flow: (id: string) => string; config: (id: string) => string };
 
-/** What is done when something happens? */
+/** What is done when something happens, and what was sent? */
 export function Automations() {
+  const { tab, status } = useSearch({ from: "/$slug/automations" });
+  const navigate = useNavigate({ from: "/$slug/automations" });
+  const parts = (
+    <SegmentedControl
+      size="xs"
+      aria-label="Which part"
+      value={tab === "deliveries" ? "deliveries" : "rules"}
+      onChange={(chosen) => void navigate({ search: chosen === "deliveries" ? { tab: "deliveries" } : {} })}
+      data={[{ value: "rules", label: "Automations" }, { value: "deliveries", label: "Deliveries" }]}
+    />
+  );
+  if (tab !== "deliveries") return <Rules parts={parts} />;
+  return (
+    <Page title="Automations" actions={parts}>
+      <Deliveries
+        status={status}
+        choose={(chosen) => void navigate({ search: { tab: "deliveries", ...(chosen === undefined ? {} : { status: chosen }) }, replace: true })}
+      />
+    </Page>
+  );
+}
+
+function Rules({ parts }: { parts: ReactNode }) {
   const { may } = useSession();
   const query = useLive(AUTOMATIONS, {});
   const [edited, setEdited] = useState<"new" | Before | null>(null);
@@ -24,7 +50,7 @@ export function Automations() {
   const mayMake = may(CREATE_ACTION, ON_STATE);
   const make = mayMake && <Button onClick={() => setEdited("new")}>New automation</Button>;
   return (
-    <Page title="Automations" actions={make}>
+    <Page title="Automations" actions={<>{parts}{make}</>}>
       {warning !== null && (
         <p className="note warns" role="status">
           {warning}
@@ -88,6 +114,7 @@ function List({ rows, edit }: { rows: readonly Stored[]; edit: (before: Before) 
           as: "acts",
           cell: (row) => (
             <span className="row">
+              {row.action && <Test action={row.action.id} name={row.name ?? "without a name"} />}
               {mayEdit && (
                 <Button
                   variant="default"

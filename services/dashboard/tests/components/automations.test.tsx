@@ -70,6 +70,53 @@ describe("the list of automations", () => {
   });
 });
 
+describe("the log of deliveries", () => {
+  const delivery = (more: object) => ({
+    id: "d1", created: "2026-11-30T00:00:00Z", status: "failed", attempts: 2, due: "2026-11-30T00:00:00Z", event_type: "FlowRunStateChangedEvent",
+    last_error: "the receiver answered 500", receiver: "hooks.example.com", hook: { id: "h1", name: "<b>alarm</b>" }, action: null, ...more,
+  });
+
+  it("says what became of each, shows its tries on demand, and sends it again", async () => {
+    const { user, gateway } = await opened([], {
+      Deliveries: { delivery: [delivery({}), delivery({ id: "d2", status: "pending", attempts: 0, last_error: null })] },
+      TriesOfDelivery: { delivery_attempt: [{ id: "t1", number: 2, started: "2026-11-30T00:00:00Z", status: 500, latency_ms: 12, answer: "<h1>no</h1>", error: null }] },
+      Redeliver: { redeliver: done },
+    }, { at: "/automations?tab=deliveries" });
+    expect(await screen.findAllByText("<b>alarm</b>")).toHaveLength(2);
+    expect(screen.getByText("not tried yet")).toBeTruthy();
+    fireEvent.click(screen.getByRole("button", { name: "2 tries" }));
+    expect(await screen.findByText("<h1>no</h1>")).toBeTruthy();
+    expect(screen.getByText(/500, in 12 ms/)).toBeTruthy();
+    expect(gateway.of("TriesOfDelivery")).toEqual([{ id: "d1" }]);
+    await user.click(screen.getByRole("button", { name: "Send again" }));
+    await user.click(within(await screen.findByRole("dialog")).getByRole("button", { name: "Send again" }));
+    await waitFor(() => expect(gateway.of("Redeliver")).toEqual([{ id: "d1" }]));
+  });
+
+  it("of one status is asked for by the address", async () => {
+    const { gateway } = await opened([], { Deliveries: { delivery: [] } }, { at: "/automations?tab=deliveries&status=failed" });
+    expect(await screen.findByText("None of them stands so.")).toBeTruthy();
+    expect(gateway.of("Deliveries")).toEqual([{ where: { status: { _eq: "failed" } }, limit: 100 }]);
+  });
+});
+
+describe("the test of an automation", () => {
+  it("says what the receiver answered", async () => {
+    const { user, gateway } = await opened([hook()], {
+      TestAction: { test_action: { success: true, error: null, status: 202, latency_ms: 35, answer: "ok" } },
+    });
+    await user.click(await screen.findByRole("button", { name: "Test alarm" }));
+    expect(await screen.findByText("Sent: the receiver answered 202 in 35 ms.")).toBeTruthy();
+    expect(gateway.of("TestAction")).toEqual([{ id: "a1" }]);
+  });
+
+  it("says why it failed", async () => {
+    const { user } = await opened([hook()], { TestAction: () => new Refusal("The test failed: the receiver answered 500.") });
+    await user.click(await screen.findByRole("button", { name: "Test alarm" }));
+    expect((await screen.findByRole("alert")).textContent).toBe("The test failed: the receiver answered 500.");
+  });
+});
+
 describe("the form of an automation", () => {
   it("is made when it lacks nothing, shows how its message reads, and passes a warning on", async () => {
     const { user, gateway } = await opened([hook()], {
