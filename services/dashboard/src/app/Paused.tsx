@@ -1,7 +1,8 @@
 import { graphql } from "../api/generated";
 import { When } from "../components/basics";
 import { Confirmed } from "../components/Dialog";
-import { act, useLive } from "./live";
+import { act } from "./live";
+import { useSeldom } from "./seldom";
 import { useSession } from "./session";
 
 const QUEUE = graphql(`
@@ -28,7 +29,7 @@ const RESUME = graphql(`mutation ResumeQueue($tenant: UUID!) { resume_tenant_wor
 /** Whether the tenant's work queue is paused; null while that is not known, or may not be. */
 function useIsPaused(tenant: string): boolean | null {
   const { may } = useSession();
-  const { data } = useLive(QUEUE, { tenant }, { enabled: may("read:tenant") });
+  const { data } = useSeldom(QUEUE, { tenant }, { enabled: may("read:tenant") });
   const [found] = data?.tenant ?? [];
   return found === undefined ? null : (found.settings as { work_queue_paused?: unknown } | null)?.work_queue_paused === true;
 }
@@ -40,7 +41,7 @@ export function Paused({ tenant }: { tenant: string }) {
 
 function Notice({ tenant }: { tenant: string }) {
   const { may } = useSession();
-  const { data } = useLive(WHO, {}, { enabled: may("read:audit-trail") });
+  const { data } = useSeldom(WHO, {}, { enabled: may("read:audit-trail") });
   const [line] = data?.audit_log ?? [];
   return (
     <section className="note warns paused" aria-label="The work queue is paused">

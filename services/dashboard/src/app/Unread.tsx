@@ -1,7 +1,7 @@
 import { VisuallyHidden } from "@mantine/core";
 
 import { graphql } from "../api/generated";
-import { useLive } from "./live";
+import { useSeldom } from "./seldom";
 
 const UNREAD = graphql(`
   query Unread {
@@ -15,7 +15,7 @@ const UNREAD = graphql(`
 
 /** How many messages of the inbox nobody has read, beside its name in the navigation. */
 export function Unread() {
-  const { data } = useLive(UNREAD, {});
+  const { data } = useSeldom(UNREAD, {});
   const count = data?.message_aggregate.aggregate?.count ?? 0;
   if (count === 0) return null;
   return (

@@ -152,11 +152,14 @@ function every(interest: Interest, isLive: boolean): number {
   return interest.kinds.has("agent") ? often.agents : often.quiet;
 }
 
-/** What a page shows, kept fresh: at once when something happens to it, now and then else, never while the tab is hidden. */
+/**
+ * What a page shows, kept fresh: at once when something happens to it, now and then else (`every` so many seconds, where
+ * that is given), never while the tab is hidden.
+ */
 export function useLive<Data, Variables>(
   operation: TypedDocumentString<Data, Variables>,
   variables: Variables,
-  options: { isLive?: (data: Data) => boolean; enabled?: boolean; keep?: boolean } = {},
+  options: { isLive?: (data: Data) => boolean; enabled?: boolean; keep?: boolean; every?: number } = {},
 ): UseQueryResult<Data> {
   const text = operation.toString();
   const interest = interestOf(text, variables);
@@ -175,7 +178,7 @@ export function useLive<Data, Variables>(
     refetchInterval: (query) => {
       const { data } = query.state;
       const isLive = data !== undefined && (options.isLive?.(data) ?? false);
-      return every(interest, isLive) * 1000 * (0.9 + Math.random() * 0.2);
+      return (options.every ?? every(interest, isLive)) * 1000 * (0.9 + Math.random() * 0.2);
     },
   } as Parameters<typeof useQuery<Data>>[0]);
 }
