@@ -1,6 +1,8 @@
+import { Button } from "@mantine/core";
+import { useState } from "react";
+
 import { graphql } from "../api/generated";
 import { When } from "../components/basics";
-import { Confirmed } from "../components/Dialog";
 import { act } from "./live";
 import { useSeldom } from "./seldom";
 import { useSession } from "./session";
@@ -23,11 +25,10 @@ const WHO = graphql(`
     }
   }
 `);
-const PAUSE = graphql(`mutation PauseQueue($tenant: UUID!) { pause_tenant_work_queue(input: { tenant_id: $tenant }) { success error } }`);
 const RESUME = graphql(`mutation ResumeQueue($tenant: UUID!) { resume_tenant_work_queue(input: { tenant_id: $tenant }) { success error } }`);
 
 /** Whether the tenant's work queue is paused; null while that is not known, or may not be. */
-function useIsPaused(tenant: string): boolean | null {
+export function useIsPaused(tenant: string): boolean | null {
   const { may } = useSession();
   const { data } = useSeldom(QUEUE, { tenant }, { enabled: may("read:tenant") });
   const [found] = data?.tenant ?? [];
@@ -43,6 +44,17 @@ function Notice({ tenant }: { tenant: string }) {
   const { may } = useSession();
   const { data } = useSeldom(WHO, {}, { enabled: may("read:audit-trail") });
   const [line] = data?.audit_log ?? [];
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<string | null>(null);
+  // No question before it: the code of dialogs is no part of the frame, and what is resumed can be paused again.
+  const resume = async () => {
+    setBusy(true);
+    await act(RESUME, { tenant }).then(
+      () => setError(null),
+      (reason: Error) => setError(reason.message),
+    );
+    setBusy(false);
+  };
   return (
     <section className="note warns paused" aria-label="The work queue is paused">
       <p role="status">
@@ -54,23 +66,15 @@ function Notice({ tenant }: { tenant: string }) {
         )}
       </p>
       {may(RESUME) && (
-        <Confirmed label="Resume" title="Resume the work queue?" run={() => act(RESUME, { tenant })}>
-          <p>Runs that waited go out in the order in which they were due, some each second.</p>
-        </Confirmed>
+        <Button variant="default" loading={busy} onClick={() => void resume()}>
+          Resume
+        </Button>
+      )}
+      {error !== null && (
+        <p className="note fails" role="alert">
+          {error}
+        </p>
       )}
     </section>
-  );
-}
-
-/** The button that pauses the work queue, for who may; nothing while it is paused, which the notice says. */
-export function PauseButton({ tenant }: { tenant: string }) {
-  const { may } = useSession();
-  const isPaused = useIsPaused(tenant);
-  if (isPaused !== false || !may(PAUSE)) return null;
-  return (
-    <Confirmed label="Pause the work queue" title="Pause the work queue?" run={() => act(PAUSE, { tenant })}>
-      <p>From then on no agent is given a run, whichever flow it is of. Runs that have begun go on, and schedules make runs that wait.</p>
-      <p>Every page says so until somebody resumes it.</p>
-    </Confirmed>
   );
 }

@@ -10,13 +10,13 @@ import { Keys, useKey } from "./keys";
 import { afterThePage } from "./later";
 import { useEvents, useLink } from "./live";
 import { missingAt, placesFor, type PLACES } from "./places";
+import { Paused } from "./Paused";
 import { usePreferences } from "./preferences";
 import { Search } from "./Search";
 import { useSession, useTenant } from "./session";
+import { Unread } from "./Unread";
 
 const TenantChoice = afterThePage(() => import("./choices").then((part) => part.TenantChoice));
-const Paused = afterThePage(() => import("./Paused").then((part) => part.Paused));
-const Unread = afterThePage(() => import("./Unread").then((part) => part.Unread));
 const ZoneChoice = afterThePage(() => import("./choices").then((part) => part.ZoneChoice));
 
 function GoKeys({ slug }: { slug: string }) {
@@ -83,11 +83,7 @@ export function Shell() {
                 activeProps={{ "aria-current": "page" }}
               >
                 {name}
-                {to === "/$slug/inbox" && (
-                  <Suspense>
-                    <Unread key={tenant.id} />
-                  </Suspense>
-                )}
+                {to === "/$slug/inbox" && <Unread key={tenant.id} />}
               </Link>
             ))}
             <a href={`${BASE}graphql`}>API</a>
@@ -95,9 +91,7 @@ export function Shell() {
           <Choices />
         </header>
         <main id="main">
-          <Suspense>
-            <Paused key={tenant.id} tenant={tenant.id} />
-          </Suspense>
+          <Paused key={tenant.id} tenant={tenant.id} />
           <Readable slug={tenant.slug}>
             <Outlet key={tenant.id} />
           </Readable>

@@ -6,7 +6,7 @@ const SETTLED = 1_500;
 let settled: Promise<void> | null = null;
 
 /** Resolves when the first page has had its time and the browser has nothing better to do. */
-function pageIsSettled(): Promise<void> {
+export function pageIsSettled(): Promise<void> {
   settled ??= new Promise((resolve) => {
     setTimeout(() => {
       // Safari has no idle callbacks.

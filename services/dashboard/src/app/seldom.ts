@@ -1,8 +1,9 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import { useLocation } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { useEffect, useState } from "react";
 
 import type { TypedDocumentString } from "../api/generated/graphql";
+import { pageIsSettled } from "./later";
 import { useLive } from "./live";
 
 /** Seconds between two looks of a tab that nobody touches. The frame's questions must not crowd out the page's own. */
@@ -17,7 +18,10 @@ export function useSeldom<Data, Variables>(
   options: { enabled?: boolean } = {},
 ): UseQueryResult<Data> {
   const { pathname } = useLocation();
-  const query = useLive(operation, variables, { ...options, every: EVERY });
+  const [isSettled, setSettled] = useState(false);
+  useEffect(() => void pageIsSettled().then(() => setSettled(true)), []);
+  // Not before the page: what it asks itself comes first.
+  const query = useLive(operation, variables, { enabled: isSettled && options.enabled !== false, every: EVERY });
   const { refetch, dataUpdatedAt } = query;
   useEffect(() => {
     const isOld = dataUpdatedAt > 0 && Date.now() - dataUpdatedAt > NEW_ENOUGH;

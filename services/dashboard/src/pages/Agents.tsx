@@ -4,12 +4,12 @@ import { graphql } from "../api/generated";
 import type { AgentsQuery } from "../api/generated/graphql";
 import { actOnEach, useLive } from "../app/live";
 import { usePreferences } from "../app/preferences";
-import { PauseButton } from "../app/Paused";
 import { useSession, useTenant } from "../app/session";
 import { Card, Command, Empty, Loaded, Page, When } from "../components/basics";
 import { Confirmed } from "../components/Dialog";
 import { Words } from "../components/Facts";
 import { Shape } from "../components/State";
+import { PauseButton } from "./PauseButton";
 import { agentStateOf, canTake, labelsOf, unmatched } from "../lib/agents";
 import { LATE_AFTER, type Family } from "../lib/states";
 
