@@ -80,9 +80,10 @@ async def world(shared_stack: Stack) -> AsyncIterator[World]:
     ):
         world = await furnished(api)
         await add_automation(api)
+        # It is read: a count in the navigation would come at any time after the page.
         await shared_stack.admin_pool.execute(
-            "INSERT INTO gateway.message (id, tenant_id, type, text, content)"
-            " SELECT gen_random_uuid(), id, 'CLOUD_HOOK', $1, $2::jsonb FROM gateway.tenant WHERE slug = $3",
+            "INSERT INTO gateway.message (id, tenant_id, type, text, content, read)"
+            " SELECT gen_random_uuid(), id, 'CLOUD_HOOK', $1, $2::jsonb, true FROM gateway.tenant WHERE slug = $3",
             f"message {EVIL}", {"event": {"id": world.run, "state": "Failed"}, "message": EVIL}, world.slug,
         )  # fmt: skip
         yield world

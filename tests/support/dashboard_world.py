@@ -57,7 +57,7 @@ class World:
             "calendar": f"{at}/calendar",
             "automations": f"{at}/automations",
             "deliveries": f"{at}/automations?tab=deliveries",
-            "inbox": f"{at}/inbox",
+            "inbox": f"{at}/inbox?show=all",
             "projects": f"{at}/projects",
             "values": f"{at}/values",
             "team": f"{at}/team",
