@@ -232,6 +232,19 @@ class CloudHook(ShownTable, table=True):
     version_group_id: Shown[str | None] = None
 
 
+class FormerCloudHook(SQLModel, table=True):
+    """What a deleted cloud hook had, for an hour (`services/gateway/cloud_hooks.py`)."""
+
+    __tablename__ = "former_cloud_hook"
+    __table_args__ = (Index(None, "tenant_id"), Index(None, "deleted"), {"schema": SCHEMA})
+
+    id: UUID = key()
+    tenant_id: UUID
+    type: str
+    config: dict[str, Any] = document()
+    deleted: datetime = timestamptz(default_now=True)
+
+
 class Message(ShownTable, table=True):
     """A notification for the people of a tenant."""
 

@@ -47,7 +47,9 @@ READER = Role(
 )
 ROLES: tuple[Role, ...] = (*SERVICE_ROLES, READER)
 
-HIDDEN_FROM_READERS: frozenset[str] = frozenset({"gateway.api_key", "gateway.secret"})
+HIDDEN_FROM_READERS: frozenset[str] = frozenset(
+    {"gateway.api_key", "gateway.former_cloud_hook", "gateway.secret"}
+)
 """Tables that only their owner may read."""
 
 APPEND_ONLY: frozenset[str] = frozenset({"gateway.audit_log", "gateway.deleted_tenant"})

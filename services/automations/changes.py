@@ -1,8 +1,6 @@
 """From what happened to what is owed: state changes of runs become deliveries, in one transaction for each batch."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from nats.aio.msg import Msg
@@ -16,8 +14,10 @@ from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
-from services.automations import store
+from services.automations import cloud_hooks, store
+from services.automations.cloud_hooks import Call
 from services.automations.domain import chains, occurrences
+from services.automations.domain.changes import Change
 from services.automations.domain.hooks import Hook
 from services.automations.planning import plan_deadlines
 from services.automations.rulesets import Rules, Rulesets
@@ -25,24 +25,6 @@ from services.automations.store import SENT_TO_OURSELVES, Facts, Owed
 
 STATES = streams.durable("automations__states")
 _STARTS_A_CLOCK = frozenset({"Scheduled", "Running"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """A run has entered a state."""
-
-    tenant_id: UUID
-    flow_run_id: UUID
-    flow_id: UUID
-    version: int
-    state: str
-    message: str | None
-    at: datetime
-
-    @property
-    def event_id(self) -> UUID:
-        """The same for each message about it."""
-        return occurrences.id_of_state(self.flow_run_id, self.version)
 
 
 class Changes:
@@ -100,10 +82,9 @@ class Changes:
         `late`: they were found in the histories, long after they happened. Hooks that were made, changed or switched
         on since then do not count.
         """
+        calls = await cloud_hooks.called_by(connection, changes, late=late)
         rules = await self._rulesets.of(connection, {change.tenant_id for change in changes})
         changes = [change for change in changes if change.tenant_id in rules]
-        if not changes:
-            return 0
         flows = {c.flow_id for c in changes if rules[c.tenant_id].are_about_flows}
         groups = await self._rulesets.groups_of(connection, flows) if flows else {}
         fired = [
@@ -114,34 +95,50 @@ class Changes:
             )
             if not late or hook.updated <= change.at
         ]
-        new = await self._owe(connection, fired) if fired else 0
+        new = await self._owe(connection, fired, calls) if fired or calls else 0
         started = _with_sla(changes, rules, groups)
         if started:
             await plan_deadlines(connection, started, ids=self._ids)
         return new
 
-    async def _owe(self, connection: Connection, fired: Sequence[tuple[Change, Hook]]) -> int:
-        known = await store.facts(connection, {(c.tenant_id, c.flow_run_id) for c, _ in fired})
+    async def _owe(
+        self,
+        connection: Connection,
+        fired: Sequence[tuple[Change, Hook]],
+        calls: Sequence[Call],
+    ) -> int:
+        """Owe all of it in one statement: one delivery of an event stands for all, where histories are searched."""
+        runs = {(c.tenant_id, c.flow_run_id) for c, _ in fired} | cloud_hooks.runs_of(calls)
+        known = await store.facts(connection, runs)
         events: dict[UUID, JsonObject] = {}
+
+        def event_of(change: Change, facts: Facts) -> JsonObject:
+            if change.event_id not in events:
+                events[change.event_id] = occurrences.state_changed(
+                    change.event_id, change.at, run_of(change, facts), public_url=self._public_url
+                )
+            return events[change.event_id]
+
         owed: dict[str, Owed] = {}
         for change, hook in fired:
             facts = known.get(change.flow_run_id)
             if facts is None or not holds(hook, facts):
                 continue
-            event_id = change.event_id
-            if event_id not in events:
-                events[event_id] = occurrences.state_changed(
-                    event_id, change.at, run_of(change, facts), public_url=self._public_url
-                )
             each = owed_by(
                 hook,
                 id_=self._ids(),
                 tenant_id=change.tenant_id,
-                event_id=event_id,
-                event=events[event_id],
+                event_id=change.event_id,
+                event=event_of(change, facts),
                 facts=facts,
             )
             owed.setdefault(each.dedup, each)
+        for call in calls:
+            facts = known.get(call.change.flow_run_id)
+            if facts is not None:
+                event = event_of(call.change, facts)
+                each = cloud_hooks.owed_to(call, id_=self._ids(), event=event)
+                owed.setdefault(each.dedup, each)
         new = await store.enqueue(connection, owed.values())
         metrics.DELIVERIES_OWED.labels(EventType.STATE_CHANGED).inc(len(new))
         return len(new)

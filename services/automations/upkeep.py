@@ -9,8 +9,9 @@ import structlog
 from libs.contracts.registry import FlowGroupDeleted
 from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
-from services.automations import rule_store
-from services.automations.changes import Change, Changes
+from services.automations import cloud_hooks, rule_store
+from services.automations.changes import Changes
+from services.automations.domain.changes import Change
 from services.automations.planning import SWEEP, plan_deadlines, unplanned
 from services.automations.rulesets import Rulesets
 
@@ -66,6 +67,7 @@ class Upkeep:
         """Owe what the ledger's histories say and no event did: JetStream's store may have been lost."""
         found = 0
         async with self._database.transaction() as connection:
+            await cloud_hooks.note_tenants(connection, now)
             tenants = await connection.fetch(
                 "SELECT tenant_id, swept FROM automations.ruleset"
                 " WHERE swept < coalesce($1, now()) - $2::interval ORDER BY swept LIMIT 1000",
@@ -87,7 +89,8 @@ class Upkeep:
         until: datetime = now or await connection.fetchval("SELECT now()")
         until -= LAG
         rules = await self._rulesets.of(connection, [tenant_id])
-        states = sorted(rules[tenant_id].hooks.states) if tenant_id in rules else []
+        waited_for = rules[tenant_id].hooks.states if tenant_id in rules else set()
+        states = sorted(waited_for | await cloud_hooks.states_waited_for(connection, tenant_id))
         rows = []
         if states:
             rows = await connection.fetch(

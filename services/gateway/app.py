@@ -58,8 +58,11 @@ class Gateway(Service):
         )  # fmt: skip
         self._api = Api(self, settings, resources)
         self.add_duties(
-            duties(settings, self._log_copies, self._bulk_worker, self._push.tick, self._board.tick)
-        )
+            duties(
+                settings, self._log_copies, self._bulk_worker, self._push.tick, self._board.tick,
+                forget_former_hooks=self._store.forget_former_hooks,
+            )
+        )  # fmt: skip
 
     @property
     def port(self) -> int:

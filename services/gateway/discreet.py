@@ -9,9 +9,12 @@ import re
 
 import orjson
 
-_CARRIER = re.compile(r"\b(?:set_secret|setSecret|(?:refresh_token|refreshToken)(?=[\s,]*\())")
-"""Mutations whose input is a secret, in either dialect; fields that show a refresh token have no arguments."""
-_IN_CARRIERS = ("ecret", "efresh")
+_CARRIER = re.compile(
+    r"\b(?:set_secret|setSecret|(?:create|update)_cloud_hook|create_action"
+    r"|(?:refresh_token|refreshToken)(?=[\s,]*\())"
+)
+"""Mutations whose input is or has a secret, in either dialect; fields that show a refresh token have no arguments."""
+_IN_CARRIERS = ("ecret", "efresh", "loud_hook", "te_action")
 """One of these is in each of them, and a search for it takes a hundredth of the time."""
 _HARMLESS = re.compile(
     r"Cannot query field|Must provide operation name|Unknown operation named|A GET answers"

@@ -13,6 +13,7 @@ from services.automations.domain.outgoing import (
     CannotBuildError,
     Endpoints,
     HttpRequest,
+    NotWantedError,
     Outgoing,
     Sent,
 )
@@ -35,7 +36,8 @@ class Builder:
         self._endpoints = endpoints
 
     async def built(self, delivery: Leased) -> Built:
-        """CannotBuildError when it never can be; SecretMissingError, CannotAskError when it cannot be now."""
+        """NotWantedError when it need not be sent; CannotBuildError when it never can be; SecretMissingError,
+        CannotAskError when it cannot be now."""
         sent = Sent(
             key=delivery.dedup,
             event_type=delivery.event_type,
@@ -49,16 +51,19 @@ class Builder:
     def _of_cloud_hook(self, delivery: Leased, sent: Sent) -> Built:
         config = delivery.cloud_hook_config
         if delivery.cloud_hook_type is None or config is None:
-            msg = "the cloud hook was deleted"
-            raise CannotBuildError(msg)
+            msg = "the cloud hook was deleted before this was sent"
+            raise NotWantedError(msg)
+        if not delivery.cloud_hook_is_active:
+            msg = "the cloud hook was switched off before this was sent"
+            raise NotWantedError(msg)
         outgoing = cloud_hooks.built(delivery.cloud_hook_type, config, sent, self._endpoints)
         return _of(outgoing, cloud_hooks.secrets_in(config))
 
     async def _of_action(self, delivery: Leased, sent: Sent) -> Built:
         kind, config, action_id = delivery.action_type, delivery.action_config, delivery.action_id
         if kind is None or config is None or action_id is None:
-            msg = "the action was deleted"
-            raise CannotBuildError(msg)
+            msg = "the action was deleted before this was sent"
+            raise NotWantedError(msg)
         opened = await self._secrets.of_action(
             delivery.tenant_id, action_id, kind, config, delivery.sealed
         )

@@ -43,6 +43,7 @@ class Leased:
     created_by: UUID | None
     cloud_hook_type: str | None
     cloud_hook_config: Mapping[str, Any] | None = field(repr=False)
+    cloud_hook_is_active: bool | None
     slug: str | None
 
     @property

@@ -3,6 +3,7 @@
     pending --lease--> (try) --2xx--> delivered
        ^                 |----again--> pending, due later
        |                 |----410----> switched_off, with the hooks that lead there
+       |                 +-not wanted> switched_off: its action or cloud hook was deleted or switched off
        +---- redeliver --+----never--> failed
 
 *Killed between the try and its record:* the lease ends, and another worker sends the same thing under the same key.
@@ -36,12 +37,17 @@ from services.automations.delivery.store import DeliveryStore, Leased, Room, Set
 from services.automations.delivery.transport import Addressed, Transport
 from services.automations.domain import retries
 from services.automations.domain.breaker import Breaker
-from services.automations.domain.outgoing import CannotBuildError, SecretMissingError
+from services.automations.domain.outgoing import (
+    CannotBuildError,
+    NotWantedError,
+    SecretMissingError,
+)
 from services.automations.domain.redaction import redacted
 from services.automations.domain.retries import (
     Again,
     Answer,
     Delivered,
+    Drop,
     GiveUp,
     SwitchOff,
     Verdict,
@@ -238,6 +244,8 @@ class Worker:
                     answer = await self._transport.send(built.outgoing, whose, within=within)
         except CannotAskError as error:
             return Outcome(answer=Answer(error=str(error)), receiver=receiver, postponed=OUTAGE)
+        except NotWantedError as error:
+            answer = Answer(error=str(error), not_wanted=True)
         except SecretMissingError as error:
             answer = Answer(error=str(error))
         except CannotBuildError as error:
@@ -345,6 +353,7 @@ _STATUS: Mapping[type, str] = {
     Again: "pending",
     GiveUp: "failed",
     SwitchOff: "switched_off",
+    Drop: "switched_off",
 }
 
 

@@ -47,27 +47,34 @@ def secrets_in(config: Config) -> list[str]:
 
 
 def payload_of(sent: Sent) -> dict[str, Any]:
-    """The body of a webhook: Server's nested event. Its flow run carries the state before, `state` the new one."""
+    """The body of a webhook: Server's nested event. Its flow run carries the state before, `state` the new one.
+
+    Every field of Server's models is there, null where Server does not fill it: receivers read them by name.
+    """
     values = sent.values
-    run = {
+    tenant = _TENANT | {"id": values.get("tenant_id"), "slug": values.get("tenant_slug")}
+    flow = _FLOW | {
+        "id": values.get("flow_id"),
+        "name": values.get("flow_name"),
+        "tenant_id": values.get("tenant_id"),
+        "flow_group_id": values.get("flow_group_id"),
+        "version_group_id": values.get("version_group_id"),
+    }
+    run = _FLOW_RUN | {
         "id": values.get("flow_run_id"),
         "name": values.get("flow_run_name"),
         "version": values.get("flow_run_version"),
         "state": values.get("previous_state"),
+        "flow": flow,
+        "tenant": tenant,
     }
-    state = {
+    state = _STATE | {
         "id": values.get("state_id"),
         "version": values.get("state_version"),
         "state": values.get("state"),
         "timestamp": values.get("timestamp"),
         "message": values.get("state_message"),
         "serialized_state": values.get("serialized_state"),
-    }
-    flow = {
-        "id": values.get("flow_id"),
-        "name": values.get("flow_name"),
-        "flow_group_id": values.get("flow_group_id"),
-        "version_group_id": values.get("version_group_id"),
     }
     return {
         "event": {
@@ -77,10 +84,31 @@ def payload_of(sent: Sent) -> dict[str, Any]:
             "flow_run": run,
             "state": state,
             "flow": flow,
-            "tenant": {"id": values.get("tenant_id"), "slug": values.get("tenant_slug")},
+            "tenant": tenant,
             "is_test_event": bool(values.get("is_test_event", False)),
         }
     }
+
+
+def _nulls(names: str) -> dict[str, Any]:
+    return dict.fromkeys(names.split())
+
+
+_TENANT = _nulls("id created updated name slug info settings projects")
+_FLOW = _nulls(
+    "id created updated tenant_id project_id archived schedule is_schedule_active version version_group_id"
+    " core_version name description serialized_flow environment run_config storage parameters flow_group_id project"
+    " tenant tasks edges flow_runs versions flow_group"
+)
+_FLOW_RUN = _nulls(
+    "id created updated tenant_id flow_id parameters labels context version heartbeat scheduled_start_time start_time"
+    " end_time auto_scheduled name times_resurrected idempotency_key agent_id state state_timestamp state_message"
+    " state_result state_start_time serialized_state tenant flow states task_runs logs"
+)
+_STATE = _nulls(
+    "id created updated tenant_id flow_run_id timestamp message result start_time state version serialized_state"
+    " flow_run"
+)
 
 
 def _webhook(config: Config, sent: Sent, _: Endpoints) -> list[Outgoing]:

@@ -9,6 +9,10 @@ class CannotBuildError(Exception):
     """A delivery cannot be built from its configuration, today or later; the text says what to change."""
 
 
+class NotWantedError(Exception):
+    """Whom a delivery was for was deleted or switched off meanwhile; the text says so."""
+
+
 class SecretMissingError(Exception):
     """A secret that the configuration names does not exist, or is no text; the text names it."""
 

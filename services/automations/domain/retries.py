@@ -49,6 +49,8 @@ class Answer:
     retry_after: timedelta | None = None
     for_good: bool = False
     succeeded: bool = False
+    not_wanted: bool = False
+    """Whether it was not tried, because whom it was for was deleted or switched off meanwhile."""
     unreachable: bool = False
     """Whether the receiver itself seems to be down: its circuit breaker counts these."""
 
@@ -79,13 +81,20 @@ class SwitchOff:
     """The receiver is gone for good (410)."""
 
 
-Verdict = Delivered | Again | GiveUp | SwitchOff
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Nobody wants it any more, so it is no fault that it is not sent."""
+
+
+Verdict = Delivered | Again | GiveUp | SwitchOff | Drop
 
 
 def verdict(answer: Answer, *, attempts: int, age: timedelta, chance: float) -> Verdict:
     """What to do after try number `attempts` of a delivery that is so old."""
     if answer.succeeded:
         return Delivered()
+    if answer.not_wanted:
+        return Drop()
     if answer.status == _GONE:
         return SwitchOff()
     if answer.for_good:

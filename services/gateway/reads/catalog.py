@@ -14,6 +14,7 @@ from sqlalchemy import Table as SQLTable
 from sqlalchemy.dialects.postgresql import INTERVAL, JSONB, TIMESTAMP
 
 from libs.schema import metadata, shown_columns
+from services.gateway.cloud_hooks import MASKED_CONFIG
 from services.gateway.reads.people import ACTOR_OF_THE_TRAIL, name_of
 from services.gateway.reads.waiting import WHY_A_TASK_RUN_WAITS
 
@@ -111,6 +112,10 @@ def _name(name: str, sql: str) -> dict[str, Column]:
 
 _COMPUTED = {
     "audit_log": _name("actor_name", ACTOR_OF_THE_TRAIL),
+    # Secrets in it are hidden, from conditions too.
+    "cloud_hook": {
+        "config": Column(name="config", scalar="jsonb", nullable=False, sql=MASKED_CONFIG)
+    },
     "flow_run_state": _name("actor_name", name_of("actor")),
     "task_run_state": _name("actor_name", name_of("actor")),
     "flow": {

@@ -5,6 +5,7 @@ Each method is one statement or one transaction.
 
 from services.gateway.store.audit import AuditRows
 from services.gateway.store.base import tenant_not_found
+from services.gateway.store.cloud_hooks import CloudHookChanges, CloudHookRows, NewCloudHook
 from services.gateway.store.inbox import InboxRows
 from services.gateway.store.invitations import Accepted, Invitation, InvitationRows
 from services.gateway.store.keys import KeyRows
@@ -17,13 +18,13 @@ from services.gateway.store.tenants import PAUSED, Tenant, TenantRows
 from services.gateway.store.values import ValueRows
 
 __all__ = [
-    "PAUSED", "SERVICE", "USER", "Accepted", "CustomRole", "Invitation", "Member", "Person", "Store", "Tenant", "Usage",
-    "role_not_found", "tenant_not_found", "too_far",
+    "PAUSED", "SERVICE", "USER", "Accepted", "CloudHookChanges", "CustomRole", "Invitation", "Member", "NewCloudHook",
+    "Person", "Store", "Tenant", "Usage", "role_not_found", "tenant_not_found", "too_far",
 ]  # fmt: skip
 
 
 class Store(
     TenantRows, KeyRows, MembershipRows, InvitationRows, RoleRows, PeopleRows, ValueRows, RunRows, AuditRows,
-    NoticeRows, InboxRows,
+    NoticeRows, InboxRows, CloudHookRows,
 ):  # fmt: skip
     """All of them over one pool, as requests use them."""

@@ -207,6 +207,13 @@ async def furnished(
         "bulk_request": {"request_key": MARK},
         "cancel_flow_run": {"flow_run_id": cancelled_run},
         # not a version of the flow that the others are about: the older one would be archived
+        "create_cloud_hook": {
+            "type": "WEBHOOK",
+            "states": ["Failed"],
+            "config": {"url": "https://x.org"},
+            "version_group_id": None,
+        },
+        "update_cloud_hook": {"states": ["Failed"], "config": {"url": "https://x.org"}},
         "create_flow": {"version_group_id": None},
         "create_flow_from_compressed_string": {
             "serialized_flow": compressed(a_flow("packed")),

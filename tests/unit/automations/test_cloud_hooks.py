@@ -38,7 +38,19 @@ def test_a_webhook_gets_the_nested_event_of_server() -> None:
     )
     assert event["flow_run"]["name"] == "brave-fox"
     assert (event["state"]["state"], event["state"]["message"]) == ("Failed", "boom")
-    assert event["tenant"] == {"id": "t1", "slug": "acme"}
+    assert (event["tenant"]["id"], event["tenant"]["slug"]) == ("t1", "acme")
+
+
+def test_a_webhook_has_every_field_of_servers_models_also_those_that_are_null() -> None:
+    request = posted("WEBHOOK", {"url": "https://x.org/hook"})
+    event = orjson.loads(request.body)["event"]
+
+    assert event["flow_run"]["parameters"] is None
+    assert event["flow_run"]["flow"] == event["flow"]
+    assert event["flow_run"]["tenant"] == event["tenant"]
+    assert [event["flow"][name] for name in ("project_id", "storage")] == [None, None]
+    assert event["state"]["result"] is None
+    assert event["tenant"]["settings"] is None
 
 
 def test_slack_gets_four_blocks() -> None:

@@ -1,4 +1,5 @@
 -- Owe a test, already leased to the one that asks for it: no other worker takes it as well.
+-- A cloud hook that is switched off is tried as well.
 -- Should its process die, a worker finds it when the lease ends, and tries it once, as every test.
 WITH leased AS (
     INSERT INTO automations.delivery
@@ -8,7 +9,8 @@ WITH leased AS (
 )
 SELECT l.id, l.tenant_id, l.action_id, l.cloud_hook_id, l.event_type, l.event, l.dedup, l.chain, l.attempts,
     l.hook_id, l.receiver, l.lease, l.event_id, interval '0' AS age,
-    a.action_type, a.action_config, a.sealed, a.created_by, c.type AS cloud_hook_type, c.config AS cloud_hook_config, t.slug
+    a.action_type, a.action_config, a.sealed, a.created_by, c.type AS cloud_hook_type, c.config AS cloud_hook_config,
+    true AS cloud_hook_is_active, t.slug
 FROM leased l
 LEFT JOIN automations.action a ON a.id = l.action_id AND a.tenant_id = l.tenant_id
 LEFT JOIN gateway.cloud_hook c ON c.id = l.cloud_hook_id AND c.tenant_id = l.tenant_id
