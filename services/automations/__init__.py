@@ -28,6 +28,7 @@ were last heard. **Proposes** states, new runs and paused schedules, as a person
 | when a chain of automations stops | `domain/chains.py` |
 | how rules are kept in memory | `rulesets.py` |
 | how a state change becomes deliveries | `changes.py`, `queries/enqueue.sql` |
+| which cloud hooks it calls | `cloud_hooks.py`, `queries/called_cloud_hooks.sql` |
 | what lost events leave undone | `upkeep.py` |
 | what it listens to | `subscribers.py` |
 | what can be set | `settings.py` |

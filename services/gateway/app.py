@@ -46,12 +46,8 @@ class Gateway(Service):
             self._bulk_store, self.bus, clock=clock, id_=ids(), retention=settings.bulk_retention
         )
         self._board = Board(
-            self.database,
-            self.bus,
-            folder=settings.watched_folder,
-            clock=clock,
-            monotonic=_monotonic,
-        )
+            self.database, self.bus, folder=settings.watched_folder, clock=clock, monotonic=_monotonic,
+        )  # fmt: skip
         resources = Resources(
             store=self._store, reads=self._reads, push=self._push, log_copies=self._log_copies,
             bulk_store=self._bulk_store, bulk_worker=self._bulk_worker, board=self._board,

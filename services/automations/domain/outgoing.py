@@ -10,7 +10,7 @@ class CannotBuildError(Exception):
 
 
 class NotWantedError(Exception):
-    """Whom a delivery was for was deleted or switched off meanwhile; the text says so."""
+    """The action or cloud hook of a delivery was deleted or switched off meanwhile; the text says so."""
 
 
 class SecretMissingError(Exception):

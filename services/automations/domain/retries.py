@@ -50,7 +50,7 @@ class Answer:
     for_good: bool = False
     succeeded: bool = False
     not_wanted: bool = False
-    """Whether it was not tried, because whom it was for was deleted or switched off meanwhile."""
+    """Whether it was not tried, because its action or cloud hook was deleted or switched off meanwhile."""
     unreachable: bool = False
     """Whether the receiver itself seems to be down: its circuit breaker counts these."""
 

@@ -569,6 +569,10 @@ BADLY_PUT = [
     f'mutation {{ setSecret(input: {{value: "{HUNTER}"}}) {{ success }} }}',
     f'mutation {{ refresh_token(input: {{access_token: ["{HUNTER}"]}}) {{ access_token }} }}',
     f'mutation {{ refreshToken(input: {{accessToken: 1, more: "{HUNTER}"}}) {{ accessToken }} }}',
+    # a receiver takes its address for a password
+    f'mutation {{ create_cloud_hook(input: {{type: WEBHOOK, config: "{HUNTER}"}}) {{ id }} }}',
+    f'mutation {{ update_cloud_hook(input: {{config: "{HUNTER}"}}) {{ success }} }}',
+    f'mutation {{ create_action(input: {{config: {{teams_webhook_notification: "{HUNTER}"}}}}) {{ id }} }}',
 ]
 
 

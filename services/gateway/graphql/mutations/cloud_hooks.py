@@ -1,4 +1,4 @@
-"""Cloud hooks: what is called when runs change state (reference/cloud_hooks.md)."""
+"""Cloud hooks: what is called when runs change state (reference/automations.md)."""
 
 from dataclasses import dataclass
 from enum import Enum
