@@ -29,6 +29,12 @@ _REASON = re.compile(
 )
 """Why a literal is not JSON, after the literal itself."""
 
+_FIELD = re.compile(
+    r"Variable '\$(?P<variable>\w+)' got invalid value .* at '(?P<path>(?P=variable)(?:\.\w+|\[\d+\])+)'; ",
+    re.DOTALL,
+)
+"""Which field of a variable does not fit: names of inputs, since what JSON has inside is not looked into."""
+
 
 def without_values(query: str, body: bytes) -> bytes:
     """The answer without values repeated from a request that has a secret."""
@@ -57,6 +63,9 @@ def _may_be_shown(error: dict[str, object]) -> bool:
 
 
 def _location(error: dict[str, object]) -> str:
+    field = _FIELD.match(str(error["message"]))
+    if field is not None:
+        return f" at {field['path']}"
     match error.get("locations"):
         case [{"line": int(line), "column": int(column)}, *_]:
             return f" at line {line}, column {column}"

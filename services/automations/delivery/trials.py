@@ -71,10 +71,13 @@ class Trials:
         )  # fmt: skip
         if slug is None:
             return Tested(succeeded=False, error="Invalid ID")  # Server's text
+        message = f"Test {request.state.lower()} state"
         event = self._event(request.tenant_id, slug, request.user_id) | {
             "flow_name": "Cloud Hook Test Flow",
             "state": request.state,
-            "state_message": f"Test {request.state.lower()} state",
+            "state_message": message,
+            "state_version": 1,
+            "serialized_state": {"type": request.state, "message": message},
         }
         if request.flow_run_id is not None:
             row = await self._database.pool.fetchrow(

@@ -609,3 +609,12 @@ async def test_a_secret_in_a_variable_that_does_not_fit_is_not_repeated(
 
         assert answer.json()["errors"]
         assert HUNTER not in answer.text
+
+
+async def test_what_does_not_fit_beside_a_secret_is_named_though_not_repeated(api: Gql) -> None:
+    document = "mutation($i: create_cloud_hook_input!) { create_cloud_hook(input: $i) { id } }"
+    given = {"type": "WEBHOOK", "states": ["Failed"], "config": {"url": HUNTER}, "tenant_id": "x"}
+
+    [error] = (await api.post({"query": document, "variables": {"i": given}})).json()["errors"]
+
+    assert "create_cloud_hook does not fit the schema at i.tenant_id." in error["message"]

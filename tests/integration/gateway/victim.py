@@ -19,7 +19,6 @@ MARK = "of the victim"
 
 _LATER = "2100-01-01T00:00:00+00:00"
 _WITHOUT_A_MUTATION = (
-    "INSERT INTO gateway.cloud_hook (id, tenant_id, name, type) VALUES ($1, $2, $3, 'WEBHOOK')",
     "INSERT INTO gateway.message (id, tenant_id, text) VALUES ($1, $2, $3)",
     # To the inbox: sent again, it needs no receiver outside.
     "INSERT INTO automations.delivery"
@@ -111,6 +110,8 @@ async def furnished(
     on_failure = {"action_id": action, "states": ["Failed"]}
     hook = await make("create_flow_run_state_changed_hook", name=f"hook {MARK}", **on_failure)
     doomed_hook = await make("create_flow_run_state_changed_hook", **on_failure)
+    # To the inbox: a test sends nothing to other machines.
+    to_inbox = {"type": "PREFECT_MESSAGE", "states": ["Failed"], "config": {}}
     # Of runs that have started, which the victim has none of: the sweep would plan deadlines of scheduled ones within a
     # minute, between two looks at the victim's rows.
     sla = {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 60}
@@ -138,7 +139,7 @@ async def furnished(
         "agent_config_id": config,
         "agent_config_ids": [config],
         "agent_id": agent,
-        "cloud_hook_id": rows["cloud_hook"],
+        "cloud_hook_id": cloud_hook,
         "clocks": [{"cron": "0 0 1 1 *"}],
         "conditions": {"labels": ["asked"]},
         "config": webhook,
@@ -207,13 +208,8 @@ async def furnished(
         "bulk_request": {"request_key": MARK},
         "cancel_flow_run": {"flow_run_id": cancelled_run},
         # not a version of the flow that the others are about: the older one would be archived
-        "create_cloud_hook": {
-            "type": "WEBHOOK",
-            "states": ["Failed"],
-            "config": {"url": "https://x.org"},
-            "version_group_id": None,
-        },
-        "update_cloud_hook": {"states": ["Failed"], "config": {"url": "https://x.org"}},
+        "create_cloud_hook": {**to_inbox, "version_group_id": None},
+        "update_cloud_hook": {"states": ["Failed"], "config": {}},
         "create_flow": {"version_group_id": None},
         "create_flow_from_compressed_string": {
             "serialized_flow": compressed(a_flow("packed")),

@@ -137,6 +137,10 @@ async def test_a_cloud_hook_is_tried_in_the_words_of_server(world: World) -> Non
     assert event["is_test_event"] is True
     assert event["flow"]["name"] == "Cloud Hook Test Flow"
     assert (event["state"]["state"], event["state"]["message"]) == ("Success", "Test success state")
+    assert event["state"]["serialized_state"] == {
+        "type": "Success",
+        "message": "Test success state",
+    }
 
 
 async def test_a_cloud_hook_to_the_inbox_puts_a_message_there(world: World) -> None:
