@@ -30,8 +30,7 @@ _REASON = re.compile(
 """Why a literal is not JSON, after the literal itself."""
 
 _FIELD = re.compile(
-    r"Variable '\$(?P<variable>\w+)' got invalid value .* at '(?P<path>(?P=variable)(?:\.\w+|\[\d+\])+)'; ",
-    re.DOTALL,
+    r"Variable '\$(?P<variable>\w+)' has invalid value at (?P<path>(?:\.\w+|\[\d+\])+): "
 )
 """Which field of a variable does not fit: names of inputs, since what JSON has inside is not looked into."""
 
@@ -65,7 +64,7 @@ def _may_be_shown(error: dict[str, object]) -> bool:
 def _location(error: dict[str, object]) -> str:
     field = _FIELD.match(str(error["message"]))
     if field is not None:
-        return f" at {field['path']}"
+        return f" at {field['variable']}{field['path']}"
     match error.get("locations"):
         case [{"line": int(line), "column": int(column)}, *_]:
             return f" at line {line}, column {column}"

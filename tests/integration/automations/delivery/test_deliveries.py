@@ -385,7 +385,7 @@ async def test_another_tenants_action_is_nobodys(world: World) -> None:
     await world.deliver()
 
     assert world.receiver.received == []
-    assert (await world.delivery(delivery))["status"] == "failed"
+    assert (await world.delivery(delivery))["status"] == "switched_off"
 
 
 async def test_a_finished_delivery_is_sent_again_under_its_key_and_its_log_goes_on(
