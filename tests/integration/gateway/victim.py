@@ -112,6 +112,7 @@ async def furnished(
     doomed_hook = await make("create_flow_run_state_changed_hook", **on_failure)
     # To the inbox: a test sends nothing to other machines.
     to_inbox = {"type": "PREFECT_MESSAGE", "states": ["Failed"], "config": {}}
+    cloud_hook = await make("create_cloud_hook", name=f"cloud hook {MARK}", **to_inbox)
     # Of runs that have started, which the victim has none of: the sweep would plan deadlines of scheduled ones within a
     # minute, between two looks at the victim's rows.
     sla = {"kind": "STARTED_NOT_FINISHED", "duration_seconds": 60}
