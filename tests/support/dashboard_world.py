@@ -280,6 +280,9 @@ async def is_live(page: Page) -> None:
 
 
 async def live(page: Page, address: str) -> None:
-    """Open a page and wait until it hears what changes."""
+    """Open a page, wait until it shows what it shows and hears what changes."""
     await page.goto(address)
+    # It may hear before its own first answer is there.
+    await expect(page.locator("main h1")).to_be_visible()
+    await expect(page.locator("[aria-busy=true]")).to_have_count(0)
     await is_live(page)

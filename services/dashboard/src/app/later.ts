@@ -1,7 +1,12 @@
 import { lazy, type ComponentType } from "react";
 
+import { patiently } from "./reload";
+
 /** Milliseconds after which a page has most likely drawn its first rows, also on a slow machine. */
 const SETTLED = 1_500;
+
+/** Milliseconds until a part that did not come is asked for again. */
+const AGAIN = 3_000;
 
 let settled: Promise<void> | null = null;
 
@@ -17,16 +22,22 @@ export function pageIsSettled(): Promise<void> {
   return settled;
 }
 
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, AGAIN));
+}
+
 /** A part of the frame that is there at once, and whose code may come after the page: until then its place is kept. */
 export function afterThePage<Props>(load: () => Promise<ComponentType<Props>>) {
   return lazy(async () => {
     await pageIsSettled();
-    return { default: await load() };
+    return { default: await patiently(load, pause) };
   });
 }
 
 /** A dialog of the frame: its code is fetched after the page, or as soon as it is opened. */
 export function whenOpened<Props>(load: () => Promise<ComponentType<Props>>) {
-  void pageIsSettled().then(load).catch(() => undefined);
-  return lazy(async () => ({ default: await load() }));
+  let coming: Promise<ComponentType<Props>> | null = null;
+  const come = () => (coming ??= patiently(load, pause));
+  void pageIsSettled().then(come);
+  return lazy(async () => ({ default: await come() }));
 }

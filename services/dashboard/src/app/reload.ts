@@ -65,6 +65,38 @@ export function stepped(): void {
   if (isOutdated && mayReload(sessionStorage, Date.now())) setTimeout(() => location.reload());
 }
 
+/** Whether Headwater answers: a page that is loaded again while it is away is the browser's own page of an error. */
+async function answers(): Promise<boolean> {
+  try {
+    return (await fetch(BASE, { method: "HEAD", headers: { accept: "text/html" }, cache: "no-store" })).ok;
+  } catch {
+    return false;
+  }
+}
+
+/** How many parts of the frame are being fetched that the page can wait for. */
+let waitedFor = 0;
+
+/**
+ * Fetch a part of the frame that can wait: where it does not come it is asked for again, and the page stays. Where
+ * Headwater is there twice and the part is not, there is another build, or the browser remembers that it failed.
+ */
+export async function patiently<Part>(load: () => Promise<Part>, pause: () => Promise<void>, isThere = answers, loadAnew = renew): Promise<Part> {
+  for (let missing = 0; ; ) {
+    waitedFor += 1;
+    try {
+      return await load();
+    } catch {
+      // What asks for data says that Headwater is away.
+    } finally {
+      waitedFor -= 1;
+    }
+    missing = (await isThere()) ? missing + 1 : 0;
+    if (missing === 2) loadAnew();
+    await pause();
+  }
+}
+
 /**
  * Load the page again, once, when a part of it could not be loaded: after an upgrade its files have other names, and a
  * browser breaks off what it loads when the network changes (Chromium: ERR_NETWORK_CHANGED). A part may be asked for
@@ -80,6 +112,7 @@ export function keepPartsWhole(): void {
     true,
   );
   window.addEventListener("vite:preloadError", (event) => {
+    if (waitedFor > 0) return;
     if (hasTyped) {
       renew();
       return;
