@@ -151,10 +151,14 @@ test-faults: $(READY) ## Kills, pauses and duplicates; SEED= replays a schedule 
 DOCUMENTS ?= 1000000
 REQUESTS ?= 100000
 
-test-fuzz: $(READY) ## A night of broken documents and HTTP (DOCUMENTS=, REQUESTS=); SEED= replays the documents of a night
+PROPERTIES = $(filter-out %/test_fuzz.py,$(shell grep -rl --include='*.py' 'from hypothesis' tests/unit tests/integration))
+
+test-fuzz: $(READY) ## A night of broken documents and HTTP (DOCUMENTS=, REQUESTS=), and other draws of all properties; SEED= replays a night
 	@seed=$(or $(SEED),$$RANDOM); echo "Replay the documents with SEED=$$seed"; failed=; \
 	HEADWATER_TEST_EXAMPLES=$$(($(DOCUMENTS) / 120)) $(BIN)/pytest --timeout=0 --hypothesis-seed=$$seed tests/integration/gateway/reads/test_fuzz.py || failed=1; \
 	HEADWATER_TEST_EXAMPLES=$$(($(REQUESTS) / 1000)) $(BIN)/pytest --timeout=0 tests/integration/runtime/test_http_fuzz.py || failed=1; \
+	HEADWATER_TEST_EXAMPLES=20 HEADWATER_TEST_SEED=$$seed $(BIN)/pytest --timeout=0 tests/integration/gateway/reads/test_differential.py || failed=1; \
+	HEADWATER_TEST_EXAMPLES=20 $(BIN)/pytest --timeout=0 --hypothesis-seed=$$seed $(PROPERTIES) || failed=1; \
 	test -z "$$failed"
 
 bench: $(READY) ## The budgets of the design, measured (only= one of tests/bench)

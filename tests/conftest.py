@@ -15,10 +15,16 @@ from tests.support.engines import (
     postgres_for_tests,
     stack_on,
 )
+from tests.support.examples import ARE_OTHERS
 from tests.support.time_limit import pytest_timeout_set_timer  # noqa: F401 - a hook of pytest-timeout
 
 # A busy machine is no fault of a property: the first draw of text alone, which reads all of Unicode, may take seconds.
-settings.register_profile("headwater", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "headwater",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize=not ARE_OTHERS,
+)
 settings.load_profile("headwater")
 
 # As in production: structlog's own renderer shows every local variable of a traceback, and the event loop of all
