@@ -285,4 +285,6 @@ async def live(page: Page, address: str) -> None:
     # It may hear before its own first answer is there.
     await expect(page.locator("main h1")).to_be_visible()
     await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+    # The last of its parts; a browser remembers one that did not come, and the page is then loaded anew.
+    await expect(page.get_by_label("Time zone", exact=True).first).to_be_attached()
     await is_live(page)

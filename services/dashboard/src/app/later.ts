@@ -26,10 +26,14 @@ function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, AGAIN));
 }
 
+/** The dialogs that are being fetched. The choices come after them, so a page that has its choices has everything. */
+const dialogs: Promise<unknown>[] = [];
+
 /** A part of the frame that is there at once, and whose code may come after the page: until then its place is kept. */
 export function afterThePage<Props>(load: () => Promise<ComponentType<Props>>) {
   return lazy(async () => {
     await pageIsSettled();
+    await Promise.all(dialogs);
     return { default: await patiently(load, pause) };
   });
 }
@@ -38,6 +42,6 @@ export function afterThePage<Props>(load: () => Promise<ComponentType<Props>>) {
 export function whenOpened<Props>(load: () => Promise<ComponentType<Props>>) {
   let coming: Promise<ComponentType<Props>> | null = null;
   const come = () => (coming ??= patiently(load, pause));
-  void pageIsSettled().then(come);
+  dialogs.push(pageIsSettled().then(come));
   return lazy(async () => ({ default: await come() }));
 }
