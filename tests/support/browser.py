@@ -36,9 +36,12 @@ _LOOK = """async () => {
 }"""
 """Whether a page has a title and says of no part that it is still loading."""
 
-_DRAWN = """async () => {
-    const ends = document.getAnimations().filter(each => each.effect.getComputedTiming().endTime !== Infinity);
-    await Promise.allSettled(ends.map(each => each.finished));
+# An animation that is broken off and begun again has another promise of its end; the first one never comes.
+_MOVING = """async () => {
+    await Promise.race([new Promise(requestAnimationFrame), new Promise(done => setTimeout(done, 200))]);
+    return document.getAnimations()
+        .filter(each => each.playState === "running" && each.effect.getComputedTiming().endTime !== Infinity)
+        .map(each => `${each.animationName ?? each.transitionProperty} of ${each.effect.target?.className}`);
 }"""
 
 
@@ -115,4 +118,10 @@ class Watched:
 
     async def drawn(self) -> None:
         """Wait until nothing fades or moves any more, except what does so for ever."""
-        await self.page.evaluate(_DRAWN)
+
+        async def is_still() -> bool:
+            moving = await self.page.evaluate(_MOVING)
+            assert moving == []
+            return True
+
+        await eventually(is_still, timeout=PATIENCE)
