@@ -72,11 +72,15 @@ Rep = TypeVar("Rep", bound=Message)
 
 @dataclass(frozen=True, slots=True)
 class Rpc(Generic[Req, Rep]):
-    """One request/reply verb: its subject, its request, its reply (`Rep`, or `Refused`)."""
+    """One request/reply verb: its subject, its request, its reply (`Rep`, or `Refused`).
+
+    `timeout` is in seconds, for a verb that may take longer than the callers' usual time.
+    """
 
     subject: Subject
     request: type[Req]
     reply: type[Rep]
+    timeout: float | None = None
 
     def adapter(self) -> TypeAdapter[Any]:
         """The union of replies, distinguished by `kind`."""

@@ -72,6 +72,9 @@ class Redelivered(Message):
     outcome: SentAgain
 
 
-TEST_ACTION = Rpc(subjects.TEST_ACTION, TestAction, Tested)
-TEST_CLOUD_HOOK = Rpc(subjects.TEST_CLOUD_HOOK, TestCloudHook, Tested)
+TEST_SECONDS = 20.0
+"""More than the automations give a test: people see what the receiver did, rather than that we gave up."""
+
+TEST_ACTION = Rpc(subjects.TEST_ACTION, TestAction, Tested, timeout=TEST_SECONDS)
+TEST_CLOUD_HOOK = Rpc(subjects.TEST_CLOUD_HOOK, TestCloudHook, Tested, timeout=TEST_SECONDS)
 REDELIVER = Rpc(subjects.REDELIVER, Redeliver, Redelivered)

@@ -242,25 +242,13 @@ class Context:
             raise compat.error_of(Refused(code=Code.TENANT_NOT_FOUND, fields=fields))
         return given
 
-    async def ask(
-        self,
-        rpc: Rpc[Req, Rep],
-        request: Req,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
-    ) -> Rep:
-        """Ask a service; a refusal becomes the error that clients know. `timeout` is in seconds, None: as usual."""
-        reply = await self.answer(rpc, request, timeout=timeout)
+    async def ask(self, rpc: Rpc[Req, Rep], request: Req) -> Rep:
+        """Ask a service; a refusal becomes the error that clients know."""
+        reply = await self.answer(rpc, request)
         if isinstance(reply, Refused):
             raise compat.error_of(reply)
         return reply
 
-    async def answer(
-        self,
-        rpc: Rpc[Req, Rep],
-        request: Req,
-        *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the wire's own deadline
-    ) -> Rep | Refused:
+    async def answer(self, rpc: Rpc[Req, Rep], request: Req) -> Rep | Refused:
         """Ask a service; a refusal is an answer."""
-        return await self.shared.bus.call(rpc, request, timeout=timeout)
+        return await self.shared.bus.call(rpc, request)

@@ -71,7 +71,7 @@ class RpcClient:
         headers: dict[str, str] | None,
     ) -> Rep | Refused:
         clock = asyncio.get_running_loop().time
-        deadline = clock() + (timeout or self._timeout)
+        deadline = clock() + (timeout or rpc.timeout or self._timeout)
         body = request.encoded()
         while True:
             left = deadline - clock()

@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.contracts.deliveries import TestAction, TestCloudHook, Tested
+from libs.contracts.deliveries import TEST_SECONDS, TestAction, TestCloudHook, Tested
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database, statement
 from libs.runtime.ids import NewId
@@ -24,7 +24,7 @@ from services.automations.domain.messages import STATE_CHANGED
 SAME = timedelta(seconds=5)
 NO_ACTION = "this tenant has no action of this id: it was deleted, or is another tenant's"
 _LOOK_AGAIN = 0.1  # seconds between two looks at a test that another request has begun
-_PATIENCE = 18.0  # seconds; below the 20 s after which the gateway gives up
+_PATIENCE = TEST_SECONDS - 2.0  # below the time after which the gateway gives up
 
 Event = dict[str, Any]
 

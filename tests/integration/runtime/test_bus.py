@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -75,6 +76,26 @@ async def publish(bus: Bus, event: FlowArchived) -> None:
         headers={"Nats-Msg-Id": str(event.event_id)},
         timeout=20,
     )
+
+
+async def test_a_verb_that_may_take_longer_than_usual_is_waited_for(stack: Stack) -> None:
+    async def answer(_: registry.FlowCommand) -> Applied:
+        await asyncio.sleep(1)
+        return Applied()
+
+    server = Bus(stack.nats_url, service="registry")
+    server.include(a_router(replace(registry.ARCHIVE_FLOW, timeout=30.0), answer))
+    await server.start()
+    asker = Bus(stack.nats_url, service="asker", rpc_timeout=0.1)
+    await asker.start()
+
+    usual = await asker.call(registry.ARCHIVE_FLOW, a_command())
+    patient = await asker.call(replace(registry.ARCHIVE_FLOW, timeout=30.0), a_command())
+
+    await asker.stop()
+    await server.stop()
+    assert isinstance(usual, Refused)
+    assert patient == Applied()
 
 
 async def test_nobody_listening_is_an_answer_not_an_exception(asker: Bus) -> None:

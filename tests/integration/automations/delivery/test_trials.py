@@ -5,10 +5,15 @@ from datetime import timedelta
 
 import pytest
 
-from libs.contracts.deliveries import TestAction, TestCloudHook
+from libs.contracts.deliveries import (
+    TEST_ACTION,
+    TEST_CLOUD_HOOK,
+    TEST_SECONDS,
+    TestAction,
+    TestCloudHook,
+)
 from libs.runtime.ids import new_id
 from services.automations.delivery.worker import Limits
-from services.gateway.graphql.mutations.deliveries import TEST_SECONDS
 from tests.support.delivering import World
 from tests.support.eventually import eventually
 from tests.support.owed import EVENT, an_action, owe
@@ -103,6 +108,7 @@ def test_a_test_ends_before_the_gateway_gives_up_and_its_request_before_the_test
     request, whole = patient.request(is_test=True), patient.longest_try(is_test=True)
 
     assert 10 < request < whole < TEST_SECONDS
+    assert TEST_ACTION.timeout == TEST_CLOUD_HOOK.timeout == TEST_SECONDS
     assert patient.request(is_test=False) == 30
     assert patient.longest_try(is_test=False) == 45
 
