@@ -7,7 +7,7 @@ name it in `relations`, and the table's own type is put there (`schema.py`).
 """
 
 import dataclasses
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cache, reduce
 from operator import or_
 from typing import Any, get_args, get_origin, get_type_hints
@@ -186,7 +186,49 @@ def _input_type(source: type, name: str, convert: Callable[[str], str]) -> type:
             options["default"] = field.default
         body[field.name] = strawberry.field(**options)
     INPUTS[name] = (source, {convert(f.name): f.name for f in dataclasses.fields(source)})
-    return strawberry.input(type(name, (), body), name=name)
+    made: Any = strawberry.input(type(name, (), body), name=name)
+    built = _built(source, convert)
+    made.__strawberry_definition__.from_input = lambda _cls, value, _context: built(value)
+    typed: type = made
+    return typed
+
+
+@cache
+def _built(source: type, convert: Callable[[str], str]) -> Callable[[Mapping[str, Any]], Any]:
+    """Makes the dataclass of a coerced input. Strawberry's own way looks each field of each item up anew: a request
+    with 4,000 states would hold up the event loop for a quarter of a second."""
+    hints = get_type_hints(source)
+    fields = dataclasses.fields(source)
+    absent = {
+        field.name: None
+        for field in fields
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    }
+    parts = {
+        convert(field.name): (field.name, _nested(hints[field.name], convert)) for field in fields
+    }
+
+    def build(value: Mapping[str, Any]) -> Any:
+        given: dict[str, Any] = dict(absent)
+        for key, item in value.items():
+            name, nested = parts[key]
+            given[name] = item if nested is None or item is None else nested(item)
+        return source(**given)
+
+    return build
+
+
+def _nested(hint: Any, convert: Callable[[str], str]) -> Callable[[Any], Any] | None:
+    """Makes what the dataclasses in a hint stand for; None where there are none."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _built(hint, convert)
+    inner = next(
+        (found for argument in get_args(hint) if (found := _nested(argument, convert))), None
+    )
+    if inner is None or get_origin(hint) is not list:
+        return inner
+    item = inner
+    return lambda items: [None if value is None else item(value) for value in items]
 
 
 def _mapped(hint: Any, convert: Callable[[type], type]) -> Any:
