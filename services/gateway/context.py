@@ -46,7 +46,7 @@ _log = log.get("gateway")
 def _states() -> Shares:
     """States that are proposed many at once: so many before the ledger, beside single ones."""
     return Shares(
-        "states", 600, of_tenant=400, of_key=300,
+        "states", 400, of_tenant=100, of_key=100,
         patience=10.0, what="their states to be set",
     )  # fmt: skip
 

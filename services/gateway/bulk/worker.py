@@ -33,7 +33,7 @@ from services.gateway.shares import BusyError, Shares
 
 # Items of a batch, and batches under way: while the ledger decides one, another is stored and the next one read.
 # Together they have as many items as other commands may wait for.
-_BATCH = 100
+_BATCH = 50
 _UNDER_WAY = 2
 _BATCH_OF_RESTARTS = 20  # each brings its failed task runs
 _BATCH_BYTES = 256 * 1024  # of states in one message

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any, cast
+from uuid import UUID
 
 import pytest
 
@@ -38,40 +39,47 @@ def context_on(ledger: Ledger, *, patience: float = 60.0) -> Context:
     shares = Shares("test", 600, of_tenant=400, of_key=300, patience=patience, what="states")
     shared = SimpleNamespace(bus=ledger, states=shares)
     made = SimpleNamespace(
-        shared=shared, tenant_id=new_id(), agent_id=None, actor_id=None, owner=("tenant", "key")
+        shared=shared,
+        tenant_id=new_id(),
+        agent_id=None,
+        actor_id=None,
+        owner=("tenant", "key"),
+        lease=None,
     )
     return cast("Context", made)
 
 
-def proposals(count: int) -> list[StateProposal]:
-    return [
-        StateProposal(run_kind=RunKind.FLOW_RUN, run_id=new_id(), state={"type": "Running"})
-        for _ in range(count)
-    ]
+def proposal(run_id: UUID) -> StateProposal:
+    return StateProposal(run_kind=RunKind.FLOW_RUN, run_id=run_id, state={"type": "Running"})
 
 
-@pytest.mark.parametrize(("count", "parts"), [(1, [1]), (200, [200]), (450, [200, 200, 50])])
+def runs(count: int) -> list[UUID]:
+    return [new_id() for _ in range(count)]
+
+
+@pytest.mark.parametrize(("count", "parts"), [(1, [1]), (50, [50]), (120, [50, 50, 20])])
 async def test_each_is_answered_in_order(count: int, parts: list[int]) -> None:
     ledger = Ledger()
-    given = proposals(count)
+    given = runs(count)
     context = context_on(ledger)
 
-    outcomes = await _proposed(context, given)
+    outcomes = await _proposed(context, given, proposal)
 
     assert [len(command.proposals) for command in ledger.commands] == parts
-    found = [cast("Refused", outcome).fields["id"] for outcome in outcomes]
-    assert found == [str(proposal.run_id) for proposal in given]
+    found = [cast("Refused", outcome).fields["id"] for _, outcome in outcomes]
+    assert found == [str(run_id) for run_id in given]
+    assert [proposed.run_id for proposed, _ in outcomes] == given
     assert context.shared.states._used == 0
 
 
 async def test_a_ledger_that_is_away_is_asked_for_no_more() -> None:
     ledger = Ledger(away=1)
 
-    outcomes = await _proposed(context_on(ledger), proposals(1_000))
+    outcomes = await _proposed(context_on(ledger), runs(1_000), proposal)
 
     assert len(ledger.commands) == 2
-    assert len(outcomes) == 201
-    assert cast("Refused", outcomes[-1]).code is Code.UNAVAILABLE
+    assert len(outcomes) == 51
+    assert cast("Refused", outcomes[-1][1]).code is Code.UNAVAILABLE
 
 
 async def test_what_finds_no_room_at_first_is_refused_as_a_whole() -> None:
@@ -80,7 +88,7 @@ async def test_what_finds_no_room_at_first_is_refused_as_a_whole() -> None:
 
     async with context.shared.states.of(("tenant", "key"), 300):
         with pytest.raises(BusyError):
-            await _proposed(context, proposals(450))
+            await _proposed(context, runs(450), proposal)
 
     assert ledger.commands == []
 
@@ -91,8 +99,8 @@ async def test_what_finds_no_room_for_its_second_part_says_what_became_of_the_fi
     # As if others took all of it meanwhile.
     ledger.before_answer = lambda: setattr(context.shared.states, "_total", 0)
 
-    outcomes = await _proposed(context, proposals(450))
+    outcomes = await _proposed(context, runs(450), proposal)
 
     assert len(ledger.commands) == 1
-    assert len(outcomes) == 201
-    assert cast("Refused", outcomes[-1]).code is Code.BUSY
+    assert len(outcomes) == 51
+    assert cast("Refused", outcomes[-1][1]).code is Code.BUSY

@@ -1,7 +1,8 @@
 """Setting states (reference/runs.md)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 from uuid import UUID
 
 from strawberry import UNSET
@@ -16,8 +17,10 @@ from services.gateway.graphql.dialect import mutation
 from services.gateway.graphql.scalars import JSON
 from services.gateway.shares import BusyError
 
-_PART = 200  # states of one command, as many as the ledger commits together
+_PART = 50  # states of one command; a lone one of another tenant waits for a few such parts at most
 Outcome = StateApplied | VersionConflict | Refused
+Item = TypeVar("Item")
+"""`SetFlowRunState` or `SetTaskRunState`."""
 
 
 @dataclass
@@ -76,48 +79,40 @@ class StatesPayload:
 @mutation("set_flow_run_states", audited=False, reports=True)
 async def set_flow_run_states(context: Context, input: SetFlowRunStates) -> StatesPayload:
     """Set states of flow runs. The first refusal is the error of the field; the others stay done."""
-    return await _set(
-        context,
-        [
-            StateProposal(
-                run_kind=RunKind.FLOW_RUN,
-                run_id=item.flow_run_id,
-                state=item.state,
-                seen_version=None if item.version is UNSET else item.version,
-                by_person=item.version is UNSET and context.lease is None,
-            )
-            for item in input.states
-        ],
-    )
+
+    def proposal(item: SetFlowRunState) -> StateProposal:
+        return StateProposal(
+            run_kind=RunKind.FLOW_RUN,
+            run_id=item.flow_run_id,
+            state=item.state,
+            seen_version=None if item.version is UNSET else item.version,
+            by_person=item.version is UNSET and context.lease is None,
+        )
+
+    return await _set(context, input.states, proposal)
 
 
 @mutation("set_task_run_states", audited=False, reports=True)
 async def set_task_run_states(context: Context, input: SetTaskRunStates) -> StatesPayload:
     """Set states of task runs. The first refusal is the error of the field; the others stay done."""
-    return await _set(
-        context,
-        [
-            StateProposal(
-                run_kind=RunKind.TASK_RUN,
-                run_id=item.task_run_id,
-                state=item.state,
-                seen_version=item.version,
-                seen_flow_run_version=item.flow_run_version,
-            )
-            for item in input.states
-        ],
-    )
+
+    def proposal(item: SetTaskRunState) -> StateProposal:
+        return StateProposal(
+            run_kind=RunKind.TASK_RUN,
+            run_id=item.task_run_id,
+            state=item.state,
+            seen_version=item.version,
+            seen_flow_run_version=item.flow_run_version,
+        )
+
+    return await _set(context, input.states, proposal)
 
 
-async def _set(context: Context, proposals: list[StateProposal]) -> StatesPayload:
-    if not proposals:
-        return StatesPayload(states=[])
-    if (lease := context.lease) is not None:
-        held = {"lease_token": lease.token, "leased_flow_run_id": lease.flow_run_id}
-        proposals = [proposal.model_copy(update=held) for proposal in proposals]
-    outcomes = await _proposed(context, proposals)
+async def _set(
+    context: Context, items: list[Item], propose: Callable[[Item], StateProposal]
+) -> StatesPayload:
     results = []
-    for proposal, outcome in zip(proposals, outcomes, strict=False):
+    for proposal, outcome in await _proposed(context, items, propose):
         if isinstance(outcome, Refused):
             kind = "flow run" if proposal.run_kind is RunKind.FLOW_RUN else "task run"
             raise compat.state_error_of(outcome, kind=kind, run_id=str(proposal.run_id))
@@ -132,17 +127,21 @@ async def _set(context: Context, proposals: list[StateProposal]) -> StatesPayloa
     return StatesPayload(states=results)
 
 
-async def _proposed(context: Context, proposals: list[StateProposal]) -> Sequence[Outcome]:
+async def _proposed(
+    context: Context, items: list[Item], propose: Callable[[Item], StateProposal]
+) -> list[tuple[StateProposal, Outcome]]:
     """What became of each, in order, up to a refusal of all that are left.
 
     The ledger serves who comes first, in transactions of some hundred states: many at once are proposed in parts, of
-    which each takes its share, so that another tenant's state does not wait for all of them.
+    which each takes its share, so that another tenant's state does not wait for all of them. A part is made when its
+    turn comes, since thousands of proposals at once would hold up the event loop.
     """
-    if len(proposals) == 1:
-        return await _asked(context, proposals)
-    outcomes: list[Outcome] = []
-    for start in range(0, len(proposals), _PART):
-        part = proposals[start : start + _PART]
+    if len(items) == 1:
+        part = _part(context, items, propose)
+        return list(zip(part, await _asked(context, part), strict=False))
+    outcomes: list[tuple[StateProposal, Outcome]] = []
+    for start in range(0, len(items), _PART):
+        part = _part(context, items[start : start + _PART], propose)
         found: Sequence[Outcome]
         try:
             async with context.shared.states.of(context.owner, len(part)):
@@ -152,10 +151,20 @@ async def _proposed(context: Context, proposals: list[StateProposal]) -> Sequenc
                 raise
             # Some states are set, so the request must not be repeated as if nothing had happened.
             found = [Refused(code=Code.BUSY, fields={"service": "runs"})]
-        outcomes += found
+        outcomes += zip(part, found, strict=False)
         if len(found) < len(part):
             break
     return outcomes
+
+
+def _part(
+    context: Context, items: list[Item], propose: Callable[[Item], StateProposal]
+) -> list[StateProposal]:
+    proposals = [propose(item) for item in items]
+    if (lease := context.lease) is None:
+        return proposals
+    held = {"lease_token": lease.token, "leased_flow_run_id": lease.flow_run_id}
+    return [proposal.model_copy(update=held) for proposal in proposals]
 
 
 async def _asked(context: Context, proposals: list[StateProposal]) -> Sequence[Outcome]:
