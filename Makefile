@@ -11,6 +11,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3.14 pyth
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+HEADWATER := $(BIN)/python -m deploy.command
 DIST := services/dashboard/dist
 COMPILE := --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url --quiet
 GENERATED := tests/contracts/fingerprints.json services/gateway/schema.graphql services/dashboard/src/lib/needs.json libs/contracts/asyncapi.json libs/agent/asyncapi.json deploy/containers/nats-users.conf
@@ -21,7 +22,7 @@ ON_CONTAINERS ?= tests/integration/runtime tests/integration/runs tests/integrat
 RACES ?= tests/system/test_races.py tests/integration/runs/test_races.py \
 	tests/integration/agent/test_dispatch.py::test_fifty_agents_and_two_replicas_start_each_run_once
 
-.PHONY: $(DIST) help setup dashboard up down status logs keys demo env image images fmt lint types check test test-unit test-integration test-dashboard screenshots test-system \
+.PHONY: $(DIST) help setup dashboard up down status logs keys demo env wheel image images fmt lint types check test test-unit test-integration test-dashboard screenshots test-system \
 	test-clients test-containers test-on-containers test-races test-faults test-fuzz bench generate verify subscribers migration lock clean
 
 help: ## List these commands
@@ -49,27 +50,30 @@ $(DIST): $(READY)
 # --- running it ------------------------------------------------------------------------------------------------------
 
 up: $(READY) $(DIST) ## Start Headwater in the background; returns when it answers (HEADWATER_DATA, HEADWATER_PORT)
-	@$(BIN)/python -m deploy.local up
+	@$(HEADWATER) up
 
 down: $(READY) ## Stop it
-	@$(BIN)/python -m deploy.local down
+	@$(HEADWATER) down
 
 status: $(READY) ## Show what runs
-	@$(BIN)/python -m deploy.local status
+	@$(HEADWATER) status
 
 logs: $(READY) ## Follow its log
-	@$(BIN)/python -m deploy.local logs --follow
+	@$(HEADWATER) logs --follow
 
 keys: $(READY) ## Tenants and API keys without a key, do="create --tenant default --role tenant_admin --name mine"
-	@$(BIN)/python -m deploy.local keys $(or $(do),--help)
+	@$(HEADWATER) keys $(or $(do),--help)
 
 demo: $(READY) $(DIST) ## Register, schedule and run real Prefect flows on it, and show what happened (DEMO_EXIT=1 ends then)
-	@$(BIN)/python -m deploy.demo
+	@$(HEADWATER) demo
 
-# --- in containers ---------------------------------------------------------------------------------------------------
+# --- packages and containers -----------------------------------------------------------------------------------------
 
 env: ## Draw the secrets of docker-compose.yml into .env (what is there stays)
 	@$(or $(PYTHON),python3) deploy/containers/write_env.py .env
+
+wheel: $(READY) $(DIST) ## Build the package that `pip install` takes, with the web pages if they are built, in dist
+	$(BIN)/python -m hatchling build --target wheel
 
 image: ## Build the image that docker-compose.yml and the Helm chart run
 	docker build --file deploy/Dockerfile --tag headwater:latest .

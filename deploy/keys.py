@@ -5,7 +5,7 @@ tenant is needed. It is for people who may read the gateway's settings: it write
 gateway's role and pepper, and needs neither a key nor a running gateway. Its actions are in the audit trail.
 
     docker compose exec gateway python -m deploy.keys create --tenant default --role tenant_admin --name "by hand"
-    make keys do="create --tenant default --role tenant_admin --name mine"
+    headwater keys create --tenant default --role tenant_admin --name mine
 
 A running gateway refuses a revoked key within a second.
 """
@@ -17,7 +17,9 @@ import secrets
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from getpass import getuser
+from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -36,6 +38,14 @@ from services.gateway.store import Store
 
 class KeysError(Exception):
     """The command cannot be done; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What was done: lines for a person, and the same for a script."""
+
+    lines: list[str]
+    data: dict[str, Any] | list[dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +96,8 @@ def parser() -> argparse.ArgumentParser:
     return whole
 
 
-async def run(access: Access, asked: argparse.Namespace) -> list[str]:
-    """Do it; returns the lines to show. KeysError says why not."""
+async def run(access: Access, asked: argparse.Namespace) -> Answer:
+    """Do it. KeysError says why not."""
     database = Database(access.postgres_url, pool_size=1, name="keys")
     try:
         await database.connect()
@@ -105,11 +115,14 @@ class _Desk:
         self._store = store
         self._pepper = pepper
 
-    async def do(self, asked: argparse.Namespace) -> list[str]:
+    async def do(self, asked: argparse.Namespace) -> Answer:
         match asked.verb:
             case "tenants":
                 tenants = await self._store.tenants(await self._store.tenant_ids())
-                return [f"{t.id}  {t.slug}  {t.name}" for t in tenants.values()]
+                return Answer(
+                    [f"{t.id}  {t.slug}  {t.name}" for t in tenants.values()],
+                    [{"id": t.id, "slug": t.slug, "name": t.name} for t in tenants.values()],
+                )
             case "create-tenant":
                 return await self._create_tenant(asked.name, asked.slug)
             case "list":
@@ -128,14 +141,22 @@ class _Desk:
         msg = f"there is no tenant {named}; there are {slugs or 'none'}"
         raise KeysError(msg)
 
-    async def _list(self, tenant_id: UUID) -> list[str]:
-        return [
-            f"{listed.key.id}  {listed.key.given.code:12}  "
-            f"{listed.key.expires_at.isoformat() if listed.key.expires_at else 'for ever'}  {listed.key.name}"
-            for listed in await self._store.keys(tenant_id)
-        ]
+    async def _list(self, tenant_id: UUID) -> Answer:
+        found = [listed.key for listed in await self._store.keys(tenant_id)]
+        return Answer(
+            [f"{k.id}  {k.given.code:12}  {_until(k.expires_at)}  {k.name}" for k in found],
+            [
+                {
+                    "id": k.id,
+                    "role": k.given.code,
+                    "expires_at": k.expires_at and k.expires_at.isoformat(),
+                    "name": k.name,
+                }
+                for k in found
+            ],
+        )
 
-    async def _create(self, tenant_id: UUID, name: str, role: str) -> list[str]:
+    async def _create(self, tenant_id: UUID, name: str, role: str) -> Answer:
         _check(name_refusal("--name", name))
         text = keys.make(secrets.token_bytes(keys.KEY_BYTES))
         key = Key(
@@ -151,19 +172,21 @@ class _Desk:
         )
         _check(made)
         await self._record(tenant_id, "create_api_key", key.id, {"name": name, "role": role})
-        return [
-            f"{text}",
-            f"key {key.id}: {role} of tenant {tenant_id}. It is shown once; keep it.",
-        ]
+        return Answer(
+            [text, f"key {key.id}: {role} of tenant {tenant_id}. It is shown once; keep it."],
+            {"key": text, "id": key.id, "role": role, "name": name, "tenant_id": tenant_id},
+        )
 
-    async def _revoke(self, tenant_id: UUID, key_id: UUID) -> list[str]:
+    async def _revoke(self, tenant_id: UUID, key_id: UUID) -> Answer:
         if not await self._store.revoke_key(tenant_id, key_id, may_be_last=True):
             msg = f"the tenant has no key {key_id} that is not revoked"
             raise KeysError(msg)
         await self._record(tenant_id, "delete_api_key", key_id, {})
-        return [f"key {key_id} is revoked; gateways refuse it within a second"]
+        return Answer(
+            [f"key {key_id} is revoked; gateways refuse it within a second"], {"revoked": key_id}
+        )
 
-    async def _create_tenant(self, name: str, slug: str) -> list[str]:
+    async def _create_tenant(self, name: str, slug: str) -> Answer:
         _check(name_refusal("name", name))
         _check(keys.slug_refusal(slug))
         tenant_id = await self._store.create_tenant(new_id(), name=name, slug=slug)
@@ -171,7 +194,10 @@ class _Desk:
             raise KeysError(compat.error_of(tenant_id).message)
         await self._record(tenant_id, "create_tenant", tenant_id, {"name": name, "slug": slug})
         shown = await self._create(tenant_id, "first", Role.TENANT_ADMIN.value)
-        return [*shown, f"tenant {tenant_id} ({slug})"]
+        return Answer(
+            [*shown.lines, f"tenant {tenant_id} ({slug})"],
+            {"id": tenant_id, "slug": slug, "name": name, "first_key": shown.data},
+        )
 
     async def _record(
         self, tenant_id: UUID, message: str, object_id: UUID, info: dict[str, str]
@@ -185,6 +211,10 @@ class _Desk:
             object_id=object_id,
             info=info,
         )
+
+
+def _until(expires_at: datetime | None) -> str:
+    return expires_at.isoformat() if expires_at else "for ever"
 
 
 def _check(refusal: str | Refused | UUID | None) -> None:
@@ -201,14 +231,14 @@ def _user() -> str:
         return str(os.getuid())
 
 
-def main(arguments: Sequence[str], access: Access | None = None) -> None:
+def main(arguments: Sequence[str]) -> None:
     """The command line; ends with a sentence and 1 when it cannot be done."""
     asked = parser().parse_args(arguments)
     try:
-        lines = asyncio.run(run(access or access_of(os.environ), asked))
+        answer = asyncio.run(run(access_of(os.environ), asked))
     except KeysError as error:
         complain(error)
-    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.write("".join(f"{line}\n" for line in answer.lines))
 
 
 if __name__ == "__main__":

@@ -3,10 +3,6 @@
 import sys
 from typing import NoReturn
 
-from pydantic import ValidationError
-
-from libs.runtime.settings import sentence_of
-
 
 def complain(error: Exception) -> NoReturn:
     """Print the error and exit; no stack trace, because the sentence is for the person who runs Headwater."""
@@ -16,6 +12,11 @@ def complain(error: Exception) -> NoReturn:
 
 def sentence(error: Exception) -> str:
     """The error as a sentence; for settings, with the variable's name."""
+    # Imported here: a tenth of a second, which help need not wait for.
+    from pydantic import ValidationError  # noqa: PLC0415
+
+    from libs.runtime.settings import sentence_of  # noqa: PLC0415
+
     if isinstance(error, ValidationError):
         return sentence_of(error)
     return str(error) or type(error).__name__

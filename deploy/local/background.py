@@ -115,6 +115,8 @@ def _pass_on(log: Path, offset: int, tell: Tell) -> int:
 
 PROGRESS = "· "
 COMPLAINT = "headwater: "
+_OURS = ("deploy.local", "deploy.demo", "deploy.command", "headwater")
+"""Words of the command lines that run Headwater."""
 
 
 def _reason(log: Path) -> str:
@@ -132,10 +134,15 @@ def _headwater(folder: DataFolder, pid: int) -> psutil.Process:
         words = process.cmdline()
     except psutil.Error:
         words = []
-    if not any(word in ("deploy.local", "deploy.demo") or "deploy/local" in word for word in words):
+    if not any(word in _OURS or "deploy/local" in word for word in map(_program, words)):
         msg = f"{folder.path} is in use by process {pid}, which was not started by `make up`; stop that program."
         raise EngineError(msg)
     return process
+
+
+def _program(word: str) -> str:
+    """A word of a command line; for the installed command without the folder it is in."""
+    return "headwater" if Path(word).name == "headwater" else word
 
 
 def _gone(folder: DataFolder, within: float) -> bool:

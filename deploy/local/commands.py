@@ -1,23 +1,22 @@
-"""The command line. Each command ends in 0, or in 1 with one sentence on standard error."""
+"""The commands about a Headwater on this machine; `deploy.command` has them too. Exit codes are in its page."""
 
 import sys
 from collections.abc import Callable
-from datetime import timedelta
-from typing import Annotated, Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
 
-import psutil
 import typer
-from pydantic import ValidationError
-from rich.console import Console
-from rich.table import Table
 
-from deploy.engines import DataFolder, EngineError, leftovers
-from deploy.engines.embedded import DATABASE
-from deploy.local import background, record
-from deploy.local.settings import LocalSettings
-from deploy.migrate import role_url
+from deploy.output import Json, console, progress, show_json
 from deploy.say import complain
-from libs.runtime.clock import utc_now
+
+if TYPE_CHECKING:
+    import psutil
+    from rich.table import Table
+
+    from deploy.engines import DataFolder
+    from deploy.local.record import Record
+    from deploy.local.settings import LocalSettings
 
 app = typer.Typer(
     help="Headwater on this machine.",
@@ -25,106 +24,137 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-console = Console(highlight=False, soft_wrap=True)
+_PANEL = "On this machine"
 
 Processes = Annotated[
     bool, typer.Option("--processes", help="One process for each service, as in production.")
 ]
 
 
-@app.command()
+@app.command(rich_help_panel=_PANEL)
 def run(*, processes: Processes = False) -> None:
     """Run Headwater in the foreground until Ctrl-C."""
-    import uvloop  # noqa: PLC0415 - only this command needs it
+    import uvloop
 
-    from deploy.local import foreground  # noqa: PLC0415
-    from libs.runtime import log  # noqa: PLC0415
+    from deploy.local import background, foreground
+    from libs.runtime import log
+
+    def tell(line: str) -> None:
+        console.print(f"{background.PROGRESS}{line}", markup=False)
 
     log.configure(json=not sys.stderr.isatty())
-    settings = _settings()
-    _or_complain(lambda: uvloop.run(foreground.run(settings, processes=processes, tell=_progress)))
+    settings = local_settings()
+    or_complain(lambda: uvloop.run(foreground.run(settings, processes=processes, tell=tell)))
 
 
-@app.command()
-def up(*, processes: Processes = False) -> None:
+@app.command(rich_help_panel=_PANEL)
+def up(*, processes: Processes = False, as_json: Json = False) -> None:
     """Start Headwater in the background; returns when it answers."""
-    settings = _settings()
-    url = _or_complain(lambda: background.up(settings, processes=processes, tell=_progress))
-    console.print(f"Headwater answers at [bold]{url}/graphql[/bold]")
+    from deploy.local import background
+
+    settings = local_settings()
+    url = or_complain(lambda: background.up(settings, processes=processes, tell=progress))
+    if as_json:
+        show_json({"url": url, "graphql": f"{url}/graphql", "data": str(settings.data)})
+    else:
+        console.print(f"Headwater answers at [bold]{url}/graphql[/bold]")
 
 
-@app.command()
-def down() -> None:
+@app.command(rich_help_panel=_PANEL)
+def down(*, as_json: Json = False) -> None:
     """Stop Headwater; returns when it is gone."""
-    settings = _settings()
-    stopped = _or_complain(lambda: background.down(settings, tell=_progress))
+    from deploy.engines import leftovers
+    from deploy.local import background
+
+    settings = local_settings()
+    stopped = or_complain(lambda: background.down(settings, tell=progress))
     for left in leftovers.sweep():
-        _progress(left)
-    console.print("stopped" if stopped else f"no Headwater runs on {settings.data}")
+        progress(left)
+    if as_json:
+        show_json({"stopped": stopped, "data": str(settings.data)})
+    else:
+        console.print("stopped" if stopped else f"no Headwater runs on {settings.data}")
 
 
-@app.command()
-def status() -> None:
+@app.command(rich_help_panel=_PANEL)
+def status(*, as_json: Json = False) -> None:
     """Show what runs; exit code 1 if nothing does."""
-    settings = _settings()
-    folder = DataFolder(settings.data)
-    pid = _or_complain(folder.holder)
-    if pid is None:
-        console.print(f"no Headwater runs on {folder.path}")
-        raise typer.Exit(1)
-    found = record.read(folder)
+    from deploy.engines import DataFolder
+    from deploy.local import record
+
+    folder = DataFolder(local_settings().data)
+    pid = or_complain(folder.holder)
+    found = record.read(folder) if pid is not None else None
     if found is None:
-        console.print(f"Headwater on {folder.path} is starting or stopping (process {pid})")
+        state = "stopped" if pid is None else "starting or stopping"
+        if as_json:
+            show_json({"state": state, "pid": pid, "data": str(folder.path)})
+        elif pid is None:
+            console.print(f"no Headwater runs on {folder.path}")
+        else:
+            console.print(f"Headwater on {folder.path} is starting or stopping (process {pid})")
         raise typer.Exit(1)
-    console.print(_table(folder, found))
+    if as_json:
+        show_json({"state": "running", **asdict(found), "data": str(folder.path)})
+    else:
+        console.print(_table(folder, found))
 
 
-@app.command()
+@app.command(rich_help_panel=_PANEL)
 def logs(
     name: Annotated[
         str, typer.Argument(help="headwater, postgres, nats, or a service run with --processes")
-    ] = background.LOG,
+    ] = "headwater",
     *,
     lines: Annotated[int, typer.Option("-n", "--lines", min=0)] = 100,
     follow: Annotated[bool, typer.Option("-f", "--follow")] = False,
 ) -> None:
     """Show what Headwater says."""
-    path = DataFolder(_settings().data).log(name)
+    from deploy.engines import DataFolder
+    from deploy.local import background
+
+    path = DataFolder(local_settings().data).log(name)
 
     def show() -> None:
         for line in background.log_lines(path, lines=lines, follow=follow):
             sys.stdout.write(line)
 
     try:
-        _or_complain(show)
+        or_complain(show)
     except KeyboardInterrupt:
         raise typer.Exit from None
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)
-def keys(context: typer.Context) -> None:
-    """Tenants and API keys, without a key: `keys tenants`, `keys create --tenant ...`."""
-    from deploy import keys as desk  # noqa: PLC0415 - imports the gateway
+def local_settings() -> "LocalSettings":
+    """The settings of the environment; ends the command with a sentence if one is wrong."""
+    from pydantic import ValidationError
 
-    folder = DataFolder(_settings().data)
-    found = record.read(folder)
-    if found is None:
-        complain(
-            EngineError(f"no Headwater runs on {folder.path}; start it (make up), then ask again")
-        )
-    url = role_url(
-        f"postgresql://127.0.0.1:{found.postgres_port}/{DATABASE}",
-        role="gateway",
-        password=folder.secret("postgres.gateway"),
-    )
-    access = desk.Access(postgres_url=url, pepper=folder.secret("gateway.key_pepper").encode())
-    desk.main(context.args, access)
+    from deploy.local.settings import LocalSettings
+
+    try:
+        return LocalSettings()
+    except ValidationError as error:
+        complain(error)
 
 
-def _table(folder: DataFolder, found: record.Record) -> Table:
+def or_complain(work: Callable[[], Any]) -> Any:
+    """Do the work; ends the command with a sentence if it cannot be done."""
+    from deploy.engines import EngineError
+
+    try:
+        return work()
+    except EngineError as error:
+        complain(error)
+
+
+def _table(folder: "DataFolder", found: "Record") -> "Table":
+    from datetime import timedelta
+
+    import psutil
+    from rich.table import Table
+
+    from libs.runtime.clock import utc_now
+
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     headwater = psutil.Process(found.pid)
     age = timedelta(seconds=int(utc_now().timestamp() - headwater.create_time()))
@@ -142,8 +172,10 @@ def _table(folder: DataFolder, found: record.Record) -> Table:
     return table
 
 
-def _memory_of_services(process: psutil.Process) -> int:
+def _memory_of_services(process: "psutil.Process") -> int:
     """Resident bytes of a process and its children, without the engines."""
+    import psutil
+
     total = 0
     for each in (process, *process.children(recursive=True)):
         try:
@@ -153,21 +185,3 @@ def _memory_of_services(process: psutil.Process) -> int:
         except psutil.Error:
             continue
     return total
-
-
-def _settings() -> LocalSettings:
-    try:
-        return LocalSettings()
-    except ValidationError as error:
-        complain(error)
-
-
-def _progress(line: str) -> None:
-    console.print(f"{background.PROGRESS}{line}", markup=False)
-
-
-def _or_complain(work: Callable[[], Any]) -> Any:
-    try:
-        return work()
-    except EngineError as error:
-        complain(error)

@@ -8,7 +8,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from libs.contracts.services import SERVICES
 
-_CHECKOUT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[2]
+DATA = _ROOT / ".headwater" if (_ROOT / "Makefile").exists() else Path.home() / ".headwater"
+"""Where the data is unless HEADWATER_DATA says: in a checkout, or of the person who installed the package."""
 
 
 class LocalSettings(BaseSettings):
@@ -16,7 +18,7 @@ class LocalSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="HEADWATER_", frozen=True, extra="ignore")
 
-    data: Path = Field(default=_CHECKOUT / ".headwater", description="the data folder")
+    data: Path = Field(default=DATA, description="the data folder")
     host: str = Field(default="127.0.0.1", description="where the API listens")
     port: int = Field(default=4200, ge=0, le=65535, description="Prefect Server's port")
     health_port: int | None = Field(

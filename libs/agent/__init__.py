@@ -37,4 +37,4 @@ What it will not do: touch a flow's state except through the ledger's answer to 
 Prefect itself sends to the API; run on Windows.
 """
 
-VERSION = "0.1.0"
+VERSION = "0.2.0"

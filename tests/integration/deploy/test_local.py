@@ -1,4 +1,4 @@
-"""`python -m deploy.local` as a person uses it: every command a process of its own, on data of its own."""
+"""The command `headwater` as a person uses it: every command a process of its own, on data of its own."""
 
 import asyncio
 import os
@@ -58,7 +58,7 @@ class Place:
     async def start(self, *words: str, **variables: str) -> asyncio.subprocess.Process:
         """Start a command."""
         return await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "deploy.local", *words),
+            *(sys.executable, "-m", "deploy.command", *words),
             cwd=CHECKOUT,
             env=os.environ | self.environment | variables,
             stdout=PIPE,
@@ -131,7 +131,8 @@ async def test_a_key_is_made_on_the_machine_when_every_other_is_lost(place: Plac
         )
 
     assert before == Ended(
-        1, f"headwater: no Headwater runs on {place.data}; start it (make up), then ask again\n"
+        1,
+        f"headwater: no Headwater runs on {place.data}; start it (headwater up), then ask again\n",
     )
     assert made.code == 0
     assert unknown == Ended(1, "headwater: there is no tenant elsewhere; there are default\n")

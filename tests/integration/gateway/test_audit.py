@@ -217,7 +217,8 @@ def desk_of(stack: Stack) -> desk.Access:
 
 
 async def command(stack: Stack, *words: str) -> list[str]:
-    return await desk.run(desk_of(stack), desk.parser().parse_args(words))
+    answer = await desk.run(desk_of(stack), desk.parser().parse_args(words))
+    return answer.lines
 
 
 async def test_the_last_administrators_key_is_revoked_on_the_machine_only(

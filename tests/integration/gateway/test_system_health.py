@@ -7,6 +7,7 @@ import httpx
 import pytest
 
 from libs.contracts.services import SERVICES
+from libs.contracts.version import BUILD
 from libs.runtime.service import Service
 from services.gateway.app import Gateway
 from services.gateway.keys import Role
@@ -50,9 +51,7 @@ async def test_everything_is_ready_with_version_replicas_and_since_when(gateway:
     assert found["sentence"] == "Everything is ready."
     services, engines = by_name(found["services"]), by_name(found["engines"])
     assert set(services) == set(SERVICES)
-    assert all(
-        part["since"] and part["version"] == "0.1.0+2026-11-30" for part in services.values()
-    )
+    assert all(part["since"] and part["version"] == BUILD for part in services.values())
     assert all(part["replicas"] == 1 for part in services.values())
     assert set(engines) == {"postgresql", "nats", "disk"}
     assert engines["postgresql"]["version"].startswith("18")

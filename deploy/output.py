@@ -1,0 +1,38 @@
+"""How the commands show their results: tables for people, one JSON document for scripts."""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+Json = Annotated[bool, typer.Option("--json", help="One JSON document, for scripts.")]
+
+console = Console(highlight=False, soft_wrap=True)
+errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def show_json(value: Any) -> None:
+    """Write the document; ids and times become text."""
+    sys.stdout.write(json.dumps(value, default=str, indent=2) + "\n")
+
+
+def show_rows(rows: Sequence[dict[str, Any]], columns: Iterable[str]) -> None:
+    """Write a table, or that there is nothing."""
+    if not rows:
+        console.print("none")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column.replace("_", " "), no_wrap=True)
+    for row in rows:
+        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+    console.print(table)
+
+
+def progress(line: str) -> None:
+    """Say on standard error what is being done."""
+    errors.print(f"· {line}", markup=False)
