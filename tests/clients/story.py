@@ -211,7 +211,7 @@ class Fleet:
                 tenant_id, keys = await stage.tenant(cell)
             headers = {"authorization": f"Bearer {keys[Role.TENANT_ADMIN]}"} if keys else {}
             api = await self.exits.enter_async_context(Gql(stage.headwater.url, headers=headers))
-            client = PrefectClient.installed(
+            client = await PrefectClient.installed(
                 cell.version,
                 url=stage.headwater.url,
                 home=home,
@@ -299,7 +299,7 @@ class Fleet:
         self, story: Story, stage: Stage, given: dict[str, Any], key: str
     ) -> dict[str, dict[str, Any]]:
         """On another machine, where nothing is configured but the address."""
-        person = PrefectClient.installed(
+        person = await PrefectClient.installed(
             story.cell.version,
             url=stage.headwater.url,
             home=self.folder / f"{story.cell.name}-logs-in",

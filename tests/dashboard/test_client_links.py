@@ -42,7 +42,7 @@ async def test_links_that_a_real_client_prints_land_below_a_proxys_path(
     page: Page, gateway: Gateway, tmp_path: Path
 ) -> None:
     at = f"http://127.0.0.1:{gateway.port}{PREFIX}"
-    client = PrefectClient.installed(
+    client = await PrefectClient.installed(
         "1.4.1",
         url=f"http://127.0.0.1:{gateway.port}",
         home=tmp_path,

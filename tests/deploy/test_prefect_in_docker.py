@@ -141,7 +141,7 @@ async def world(
         api = await exits.enter_async_context(
             Gql(url, headers={"authorization": f"Bearer {ADMIN}"})
         )
-        client = PrefectClient.installed(
+        client = await PrefectClient.installed(
             "1.4.1",
             url=url,
             home=tmp_path_factory.mktemp("home"),

@@ -118,9 +118,9 @@ async def api(deployment: Deployment) -> AsyncIterator[Gql]:
 
 
 @pytest.fixture(scope="module")
-def client(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> PrefectClient:
+async def client(deployment: Deployment, tmp_path_factory: pytest.TempPathFactory) -> PrefectClient:
     """A user's machine, with an API key, as for Prefect Cloud."""
-    return PrefectClient.installed(
+    return await PrefectClient.installed(
         "1.4.1",
         url=deployment.url,
         home=tmp_path_factory.mktemp("home"),
@@ -320,7 +320,7 @@ async def test_a_client_works_through_a_proxy_that_speaks_tls(
     certificates = certificates_for("127.0.0.1", tmp_path)
     context = ssl.create_default_context(cafile=str(certificates.ca))
     async with cut_before(deployment.url, tls=certificates) as proxy:
-        user = PrefectClient.installed(
+        user = await PrefectClient.installed(
             "1.4.1",
             url=proxy.url,
             home=tmp_path / "home",

@@ -66,9 +66,12 @@ class PrefectClient:
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
     @classmethod
-    def installed(cls, version: str, *, url: str, home: Path, **settings: str) -> PrefectClient:
-        """A client of that version, installing it first if this machine has none."""
-        environment = install.ensure(version, report=lambda _line: None)
+    async def installed(
+        cls, version: str, *, url: str, home: Path, **settings: str
+    ) -> PrefectClient:
+        """A client of that version, installing it first if this machine has none: minutes, where others are busy, in
+        which the loop of the test must go on."""
+        environment = await asyncio.to_thread(install.ensure, version, report=lambda _line: None)
         home.mkdir(parents=True, exist_ok=True)
         return cls(environment=environment, url=url, home=home, settings=settings)
 

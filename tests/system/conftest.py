@@ -23,7 +23,7 @@ async def api(headwater: Headwater) -> AsyncIterator[Gql]:
 
 @pytest.fixture(scope="session")
 async def client(headwater: Headwater, tmp_path_factory: pytest.TempPathFactory) -> PrefectClient:
-    return PrefectClient.installed(
+    return await PrefectClient.installed(
         "1.4.1",
         url=headwater.url,
         home=tmp_path_factory.mktemp("home"),

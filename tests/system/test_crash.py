@@ -29,7 +29,7 @@ async def mortal(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Head
 @pytest.fixture(scope="module")
 async def client(mortal: Headwater, tmp_path_factory: pytest.TempPathFactory) -> PrefectClient:
     home = tmp_path_factory.mktemp("home")
-    return PrefectClient.installed("1.4.1", url=mortal.url, home=home)
+    return await PrefectClient.installed("1.4.1", url=mortal.url, home=home)
 
 
 @pytest.fixture(scope="module")

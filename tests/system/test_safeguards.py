@@ -105,7 +105,7 @@ async def runs(
 ) -> AsyncIterator[dict[str, str]]:
     """A run of each flow, whose process was killed while its task ran. An agent waits for more."""
     home = tmp_path_factory.mktemp("home")
-    client = PrefectClient.installed(
+    client = await PrefectClient.installed(
         "1.4.1", url=server.url, home=home, PREFECT__CLOUD__HEARTBEAT_INTERVAL="2"
     )
     flows = await client.answer(REGISTER.format(notes=str(notes)))

@@ -103,7 +103,7 @@ async def test_the_daemon_is_asked_for_the_same(
     for name in ("PREFECT__LOGGING__LEVEL", "PREFECT__LOGGING__FORMAT"):
         monkeypatch.delenv(name, raising=False)
     fields = CASES[case]
-    client = PrefectClient.installed("1.4.1", url=URL, home=tmp_path / "home")
+    client = await PrefectClient.installed("1.4.1", url=URL, home=tmp_path / "home")
     recorder = "\n    ".join(RECORDER.strip().splitlines())
     flow = {"id": str(FLOW), "name": "f", "storage": fields["storage"], "core_version": "1.4.1"}
     run = {

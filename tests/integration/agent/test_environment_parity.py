@@ -40,7 +40,7 @@ LOCAL_AGENT = """
 
 @pytest.mark.parametrize("folder", ["/", None], ids=["a working folder", "no working folder"])
 async def test_the_environment_is_local_agents(tmp_path: Path, folder: str | None) -> None:
-    client = PrefectClient.installed("1.4.1", url=URL, home=tmp_path / "home")
+    client = await PrefectClient.installed("1.4.1", url=URL, home=tmp_path / "home")
 
     theirs: dict[str, str] = await client.answer(
         LOCAL_AGENT.format(run=RUN, flow=FLOW, folder=folder)

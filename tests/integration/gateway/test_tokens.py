@@ -336,7 +336,7 @@ async def test_real_clients_log_in_renew_their_tokens_and_log_out(
     token = made["create_api_token"]["token"]
 
     async def story(version: str) -> Any:
-        client = PrefectClient.installed(
+        client = await PrefectClient.installed(
             version, url=f"http://127.0.0.1:{gateway.port}", home=tmp_path / version,
             PREFECT__BACKEND="cloud", PREFECT__CLOUD__API=f"http://127.0.0.1:{gateway.port}",
         )  # fmt: skip

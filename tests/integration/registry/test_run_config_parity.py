@@ -12,7 +12,9 @@ from tests.support.run_configs import BAD, GOOD
 @pytest.mark.client
 @pytest.mark.slow
 async def test_the_client_itself_takes_and_refuses_the_same(tmp_path: Path) -> None:
-    client = PrefectClient.installed("1.4.1", url="http://127.0.0.1:9", home=tmp_path / "home")
+    client = await PrefectClient.installed(
+        "1.4.1", url="http://127.0.0.1:9", home=tmp_path / "home"
+    )
     asked = [*GOOD, *(run_config for run_config, _ in BAD)]
 
     taken = await client.answer(
