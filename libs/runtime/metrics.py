@@ -40,6 +40,16 @@ BUS_EVENTS = Counter(
     "Events of the connection to NATS, such as disconnected or slow_consumer",
     ["service", "event"],
 )
+STREAM_FILLED = Gauge(
+    "headwater_stream_filled_ratio",
+    "Bytes of a stream of JetStream beside the most that it may have; looked at once a minute",
+    ["stream"],
+)
+DISK_LOW = Gauge(
+    "headwater_disk_low",
+    "1 when a disk is nearly full: the data folder's, or PostgreSQL's, which refused to write",
+    ["disk"],
+)
 REQUEST_SECONDS = Histogram(
     "headwater_request_seconds",
     "Time to answer a request on NATS",
@@ -88,6 +98,11 @@ OUTBOX_LAG = Gauge(
 
 HTTP_SECONDS = Histogram(
     "headwater_http_seconds", "Time to answer a GraphQL request", ["kind", "status"], buckets=_FAST
+)
+OPERATIONS = Counter(
+    "headwater_operations",
+    "GraphQL operations by outcome: done, refused (the caller's fault), or the code of an error such as API_ERROR",
+    ["outcome"],
 )
 HTTP_DROPPED = Counter(
     "headwater_http_dropped",

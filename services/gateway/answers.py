@@ -14,6 +14,7 @@ from libs.runtime.failures import is_outage
 from libs.runtime.ids import NewId
 from services.gateway import compat
 from services.gateway.discreet import without_values
+from services.gateway.outcomes import BUSY, DONE, INTERNAL, outcome_of
 from services.gateway.shares import BusyError
 
 LONGEST_SENTENCE = 1_000  # characters of an error's message
@@ -27,6 +28,8 @@ class Answer:
     status: int = 200
     is_busy: bool = False
     """Whether it only says to ask again."""
+    outcome: str = DONE
+    """For the metrics: its errors have HTTP status 200, as clients expect it."""
 
     def without_values(self, query: str) -> "Answer":
         """The answer without secrets, for a document with a secret."""
@@ -47,16 +50,20 @@ class Answers:
         """The answer of an execution; unexpected errors are masked."""
         if not errors:
             return Answer(exact_json.dumps({"data": data}, default=str))
-        body = _body(data, [self.masked(error) for error in errors])
+        shown = [self.masked(error) for error in errors]
         # Where a field has a value, something was done, which must not be asked for again.
         is_nothing = data is None or not any(value is not None for value in data.values())
+        is_busy = all(isinstance(_cause(e), BusyError) for e in errors)
         return Answer(
-            body, is_busy=is_nothing and all(isinstance(_cause(e), BusyError) for e in errors)
+            _body(data, shown),
+            is_busy=is_nothing and is_busy,
+            outcome=BUSY if is_busy else outcome_of(shown),
         )
 
     def refused(self, errors: Sequence[GraphQLError], *, status: int = 400) -> Answer:
         """The answer without an execution: the document or its variables are invalid."""
-        return Answer(_body(None, errors, with_data=False), status=status)
+        body = _body(None, errors, with_data=False)
+        return Answer(body, status=status, outcome=outcome_of(errors))
 
     def failed(self, error: Exception) -> Answer:
         """The error for an unexpected exception: API_ERROR for an outage, else an id that is in the log too."""
@@ -65,7 +72,7 @@ class Answers:
     def busy(self, error: BusyError) -> Answer:
         """The error for a client that used up its share, in the form on which clients retry."""
         text = GraphQLError(str(error), extensions={"code": compat.API_ERROR})
-        return Answer(_body(None, [text]), is_busy=True)
+        return Answer(_body(None, [text]), is_busy=True, outcome=BUSY)
 
     def masked(self, error: GraphQLError) -> GraphQLError:
         """An expected error as it is; an unexpected one without its text, with an id that is in the log too."""
@@ -93,7 +100,7 @@ class Answers:
             if outage
             else f"Unable to complete operation. An internal error occurred: {error_id}."
         )
-        code = compat.API_ERROR if outage else "INTERNAL_SERVER_ERROR"
+        code = compat.API_ERROR if outage else INTERNAL
         return GraphQLError(
             text,
             nodes=error.nodes,

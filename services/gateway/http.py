@@ -9,10 +9,9 @@ GET with `?query=` answers a query, and refuses mutations: a link or an image of
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from functools import cache
 from uuid import UUID
 
 import orjson
@@ -25,7 +24,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from libs.contracts.base import Refused
-from libs.runtime import metrics
 from libs.runtime.http import Probe, health_routes
 from libs.runtime.http_protocol import CONNECTION, Protocol
 from libs.runtime.trace import HEADER, Tracing
@@ -46,6 +44,7 @@ from services.gateway.dashboard import (
 from services.gateway.fair_queue import Owner
 from services.gateway.identity import Authenticator
 from services.gateway.operations import Operations
+from services.gateway.outcomes import REFUSED, count, outcome_of, timer
 from services.gateway.page_headers import with_page_headers
 from services.gateway.people import People
 from services.gateway.reads.caller import Caller
@@ -204,7 +203,9 @@ class Endpoint:
             return
         finally:
             caller.let_go()
-        _timer(kind, answer.status)(clock() - started)
+        timer(kind, answer.status)(clock() - started)
+        if kind == "single":
+            count(answer.outcome)()
 
     async def _traced(
         self, tracing: Tracing, scope: Scope, headers: Headers, receive: Receive, caller: Caller
@@ -237,7 +238,8 @@ class Endpoint:
             return self._operations.answers.failed(error), "single"
         if isinstance(identity, Refused):
             refused = compat.error_of(identity)
-            return Answer(orjson.dumps({"errors": [refused.formatted], "data": None})), "single"
+            body = orjson.dumps({"errors": [refused.formatted], "data": None})
+            return Answer(body, outcome=outcome_of([refused])), "single"
         caller.owner = owner = identity.owner
         connection: Protocol | None = scope.get(CONNECTION)
         if connection is not None and connection.owner is None:
@@ -332,12 +334,6 @@ def _is_of_prefect(headers: Headers) -> bool:
     return "x-prefect-core-version" in headers or "x-prefect-ui" in headers
 
 
-@cache
-def _timer(kind: str, status: int) -> Callable[[float], None]:
-    """Found once: looking a label up costs more than the observation."""
-    return metrics.observer(metrics.HTTP_SECONDS.labels(kind, str(status)))
-
-
 def _asked(query_string: bytes, headers: Headers) -> Operation:
     """The operation of a GET's address; it must be a query."""
     # A page of another site can make a browser send a GET without a preflight; it cannot read the answer, but could
@@ -358,8 +354,11 @@ async def _one(
     operations: Operations, item: Operation | BadRequestError, context: Context
 ) -> Answer:
     if isinstance(item, BadRequestError):
+        count(REFUSED)()
         return _error(str(item), code="BAD_REQUEST", status=200)
-    return await operations.run(item, context)
+    answer = await operations.run(item, context)
+    count(answer.outcome)()
+    return answer
 
 
 def _bad_request(error: BadRequestError) -> Answer:
@@ -368,7 +367,7 @@ def _bad_request(error: BadRequestError) -> Answer:
 
 def _error(text: str, *, code: str, status: int) -> Answer:
     error = GraphQLError(text, extensions={"code": code})
-    return Answer(orjson.dumps({"errors": [error.formatted]}), status=status)
+    return Answer(orjson.dumps({"errors": [error.formatted]}), status=status, outcome=REFUSED)
 
 
 def _lease(path: str) -> Lease | None:

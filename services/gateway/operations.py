@@ -32,6 +32,7 @@ from services.gateway.context import Context
 from services.gateway.documents import Documents, Parsed
 from services.gateway.mutation_plans.cache import Found, MutationPlans
 from services.gateway.mutation_plans.coercion import NotCoveredError
+from services.gateway.outcomes import DONE, outcome_of
 from services.gateway.preparation import NotAllowedError, Preparation, Prepared
 from services.gateway.reads import BadVariables, Plan, Reader, ReadPath
 from services.gateway.reads.documents import lift
@@ -238,23 +239,25 @@ class Operations:
         visible = await context.shared.tenants.all() if identity.any_tenant else identity.may_enter
         if identity.any_tenant and plan.program.names_tenants:
             plan = plan.granting({*visible} - {context.tenant_id})
-        unreadable = identity.rights.unreadable
+        unreadable, outcome = identity.rights.unreadable, DONE
         if not unreadable.isdisjoint(plan.program.tables):
             for table in sorted(unreadable & plan.program.tables):
                 await context.record_refusal(table)
             forbidden = compat.error_of(Refused(code=Code.FORBIDDEN))
             plan = plan.refusing(unreadable, forbidden)
+            outcome = outcome_of([forbidden])
         answers = await self._reader.execute(
             plan, context.tenant_id, visible_tenants=visible, caller=context.caller
         )
         if plan.foreign is None:
-            return Answer(plan.render(answers))
+            return Answer(plan.render(answers), outcome=outcome)
         introspects = parsed is not None and parsed.weight.introspects
         rest = await self._resolve(plan.foreign, operation, context, beside=introspects)
         if rest.data is None and not answers:
             return self.answers.refused(rest.errors or [])
         errors = [self.answers.masked(error) for error in rest.errors or []]
-        return Answer(plan.render(answers, data=rest.data, errors=errors))
+        outcome = outcome_of(errors) if errors else outcome
+        return Answer(plan.render(answers, data=rest.data, errors=errors), outcome=outcome)
 
     async def _introspect(self, parsed: Parsed, operation: Operation, context: Context) -> Answer:
         """Introspection: a second of work the first time, then the same bytes from the cache.

@@ -26,12 +26,17 @@ pytestmark = [pytest.mark.containers, pytest.mark.slow]
 FILE = CHECKOUT / "docker-compose.yml"
 AGENTS = CHECKOUT / "deploy/containers/agents.yml"
 NATS_TLS = CHECKOUT / "deploy/containers/nats-tls.yml"
+OBSERVABILITY = CHECKOUT / "deploy/observability"
 
 
 def understood(compose: list[str], env: Path, *files: Path) -> dict[str, Any]:
     named = [word for file in files for word in ("--file", str(file))]
     text = run([*compose, *named, "--env-file", str(env), "config"])
     found: dict[str, Any] = yaml.safe_load(text)
+    if "--profile" not in compose:
+        # 1.29 shows what would not be started, too.
+        services = found["services"].items()
+        found["services"] = {name: each for name, each in services if not each.get("profiles")}
     return found
 
 
@@ -57,6 +62,22 @@ def config(compose: list[str], env: Path) -> dict[str, Any]:
 
 def test_it_has_everything_that_runs(config: dict[str, Any]) -> None:
     assert set(config["services"]) == {*LONG_RUNNING, *JOBS}
+
+
+def test_the_profile_adds_what_looks_on_and_opens_it_on_loopback_only(
+    compose: list[str], env: Path
+) -> None:
+    services = understood([*compose, "--profile", "observability"], env, FILE)["services"]
+    added = {name: each for name, each in services.items() if name not in {*LONG_RUNNING, *JOBS}}
+
+    assert set(added) == {"prometheus", "alertmanager", "grafana"}
+    for name, each in added.items():
+        assert each["profiles"] == ["observability"], name
+        assert "127.0.0.1" in str(each["ports"]), name
+        assert each["read_only"], name
+    jobs = yaml.safe_load((OBSERVABILITY / "prometheus.yml").read_text())["scrape_configs"]
+    [names] = [sd["names"] for job in jobs for sd in job.get("dns_sd_configs", ())]
+    assert set(names) == set(SERVICES)
 
 
 def test_services_wait_for_migration_and_provisioning(config: dict[str, Any]) -> None:

@@ -81,6 +81,17 @@ def run(
     return said
 
 
+def apt_install(*packages: str) -> None:
+    """Debian's packages, by root."""
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", *_APT, "update"], quiet, timeout=900)
+    run(
+        ["apt-get", *_APT, "install", "-y", "--no-install-recommends", *packages],
+        quiet,
+        timeout=1200,
+    )
+
+
 def docker() -> Docker:
     """A daemon that answers, started if need be; `Docker.stop` when it is no longer needed."""
     if _answers({}):
@@ -207,14 +218,8 @@ def _install() -> None:
     if shutil.which("apt-get") is None:
         msg = f"no Docker daemon answers, and {', '.join(missing)} cannot be installed without apt-get"
         raise NoDockerError(msg)
-    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
     try:
-        run(["apt-get", *_APT, "update"], quiet, timeout=900)
-        run(
-            ["apt-get", *_APT, "install", "-y", "--no-install-recommends", *_PACKAGES],
-            quiet,
-            timeout=1200,
-        )
+        apt_install(*_PACKAGES)
     except (subprocess.SubprocessError, OSError) as error:
         msg = f"no Docker daemon answers, and Debian's docker.io cannot be installed: {error}"
         raise NoDockerError(msg) from error

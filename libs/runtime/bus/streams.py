@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from libs.contracts.streams import Durable, Stream
+from libs.runtime import metrics
 
 _ANSWER_WITHIN = 2.0  # seconds; during an election there is no answer
 _LOOK_AGAIN = 60.0  # seconds; an operator may delete one at any time
@@ -80,7 +81,10 @@ async def _is_there(js: JetStreamContext, thing: _Thing) -> bool | None:
     stream, durable = thing
     try:
         if durable is None:
-            await js.stream_info(stream)
+            info = await js.stream_info(stream)
+            if info.config.max_bytes and info.config.max_bytes > 0:
+                filled = info.state.bytes / info.config.max_bytes
+                metrics.STREAM_FILLED.labels(stream).set(filled)
         else:
             await js.consumer_info(stream, durable)
     except nats.js.errors.NotFoundError:

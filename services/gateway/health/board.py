@@ -8,6 +8,7 @@ from typing import Any
 
 from libs.contracts.alive import ServiceAlive
 from libs.contracts.services import SERVICES
+from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Database
@@ -88,6 +89,8 @@ class Board:
             self._engines[name] = Part(
                 name=name, status=status, reason=reason, since=since, version=version, facts=facts
             )
+        metrics.DISK_LOW.labels("data").set(found["disk"][0] is Status.DEGRADED)
+        metrics.DISK_LOW.labels("postgresql").set(self._database.disk_was_full())
         return sum(part.status is not Status.READY for part in self._engines.values())
 
     def _listen(self) -> Listening:

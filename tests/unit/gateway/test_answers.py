@@ -3,9 +3,10 @@
 from uuid import UUID
 
 import orjson
+import pytest
 from graphql import GraphQLError
 
-from services.gateway.answers import LONGEST_SENTENCE, Answers
+from services.gateway.answers import LONGEST_SENTENCE, Answer, Answers
 from services.gateway.shares import BusyError
 
 ID = UUID("0190a0a0-0000-7000-8000-000000000001")
@@ -81,3 +82,20 @@ def test_what_was_done_in_part_or_failed_otherwise_is_not_asked_again() -> None:
     assert not in_part.is_busy
     assert not otherwise.is_busy
     assert orjson.loads(in_part.body)["errors"][0]["extensions"] == {"code": "API_ERROR"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"),
+    [
+        (ANSWERS.done({"x": 1}), "done"),
+        (ANSWERS.failed(ConnectionRefusedError("10.0.0.1:5432")), "API_ERROR"),
+        (ANSWERS.failed(ZeroDivisionError()), "INTERNAL_SERVER_ERROR"),
+        (ANSWERS.busy(BusyError("too much")), "BUSY"),
+        (ANSWERS.done({"x": None}, [GraphQLError("y", original_error=BusyError("z"))]), "BUSY"),
+        (ANSWERS.refused([GraphQLError("Syntax Error")]), "refused"),
+        (ANSWERS.done({"x": None}, [GraphQLError("no", extensions={"code": "FORBIDDEN"})]), "FORBIDDEN"),
+        (ANSWERS.done({"x": None}, [GraphQLError("no", extensions={"code": "MINE"})]), "refused"),
+    ],
+)  # fmt: skip
+def test_the_outcome_tells_what_status_200_hides(answer: Answer, outcome: str) -> None:
+    assert answer.outcome == outcome
