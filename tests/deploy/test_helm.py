@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+import yaml
 
 from libs.contracts.services import SERVICES
 from tests.offline.daemon import run
@@ -33,9 +34,21 @@ EVERYTHING: dict[str, Any] = {
     "nats": {"hosts": ["n1.example", "n2.example:4223"], "scheme": "tls", "tlsCa": "nats-ca.crt"},
     "tls": {"existingSecret": "headwater-tls"},
     "env": {"HEADWATER_DRAIN_TIMEOUT": 10},
-    "services": {"runs": {"replicas": 1, "env": {"HEADWATER_COMMIT_BATCH": 200}}},
+    "services": {
+        "runs": {"replicas": 1, "env": {"HEADWATER_COMMIT_BATCH": 200}},
+        "gateway": {"autoscaling": {"maxReplicas": 6}},
+    },
     "ingress": {"enabled": True, "host": "flows.example", "className": "nginx", "tlsSecret": "t"},
     "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+    "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+    "serviceAccountName": "headwater",
+    "priorityClassName": "important",
+    "extraVolumes": [{"name": "ca", "configMap": {"name": "receivers-ca"}}],
+    "extraVolumeMounts": [{"name": "ca", "mountPath": "/etc/ca", "readOnly": True}],
+    "extraEnv": [
+        {"name": "MAIL", "valueFrom": {"secretKeyRef": {"name": "mail", "key": "server"}}}
+    ],
+    "secretsVersion": "2",
     "networkPolicy": {
         "apiFrom": [
             {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "ingress"}}}
@@ -61,7 +74,8 @@ async def report_on(values: dict[str, Any]) -> Report:
         str(CHART),
     ]
     said = await asyncio.to_thread(run, command, stdin=json.dumps(values).encode())
-    found: Report = json.loads(said)
+    # Helm says before it that it follows the link to the alerts.
+    found: Report = json.loads(said.splitlines()[-1])
     return found
 
 
@@ -257,6 +271,67 @@ def test_prometheus_finds_every_service(everything: Report) -> None:
     assert found == {"hw-metrics"}
     assert monitor["metadata"]["labels"]["release"] == "prometheus"
     assert monitor["spec"]["endpoints"][0]["port"] == services["hw-metrics"]["spec"]["ports"][0]["name"]  # fmt: skip
+    # The job's name, which the alerts ask for, is the value of this label.
+    label = monitor["spec"]["jobLabel"]
+    assert services["hw-metrics"]["metadata"]["labels"][label] == "headwater"
+
+
+def test_the_alerts_are_those_of_the_file(least: Report, everything: Report) -> None:
+    shipped = yaml.safe_load((CHECKOUT / "deploy/observability/alerts.yml").read_text())
+    [rule] = objects(everything, "PrometheusRule").values()
+
+    assert rule["spec"] == shipped
+    assert rule["metadata"]["labels"]["release"] == "prometheus"
+    assert objects(least, "PrometheusRule") == {}
+
+
+def test_a_service_with_an_autoscaler_leaves_the_number_to_it(
+    least: Report, everything: Report
+) -> None:
+    [scaler] = objects(everything, "HorizontalPodAutoscaler").values()
+
+    assert scaler["spec"]["scaleTargetRef"]["name"] == "hw-gateway"
+    assert (scaler["spec"]["minReplicas"], scaler["spec"]["maxReplicas"]) == (2, 6)
+    assert "replicas" not in objects(everything, "Deployment")["hw-gateway"]["spec"]
+    assert objects(least, "Deployment")["hw-gateway"]["spec"]["replicas"] == 2
+    assert objects(least, "HorizontalPodAutoscaler") == {}
+
+
+def test_pods_are_replaced_when_secrets_are(least: Report, everything: Report) -> None:
+    def version(report: Report) -> set[str]:
+        return {
+            each["spec"]["template"]["metadata"]["annotations"]["headwater.io/secrets"]
+            for each in objects(report, "Deployment").values()
+        }
+
+    assert len(version(least)) == len(version(everything)) == 1
+    assert version(least) != version(everything)
+
+
+def test_what_is_yours_reaches_every_pod(everything: Report) -> None:
+    for name, pod in pods(everything).items():
+        [container] = pod["containers"]
+        assert pod["serviceAccountName"] == "headwater", name
+        assert pod["priorityClassName"] == "important", name
+        assert {"name": "ca", "configMap": {"name": "receivers-ca"}} in pod["volumes"], name
+        assert "/etc/ca" in [mount["mountPath"] for mount in container["volumeMounts"]], name
+    for name in SERVICES:
+        assert "secretKeyRef" in variables(pods(everything)[f"hw-{name}"])["MAIL"]
+
+
+def test_jobs_stay_with_their_logs(report: Report) -> None:
+    for job in objects(report, "Job").values():
+        policy = job["metadata"]["annotations"]["helm.sh/hook-delete-policy"]
+        assert "hook-succeeded" not in policy
+        assert job["spec"]["ttlSecondsAfterFinished"] == 604_800
+
+
+def test_the_ingress_takes_bodies_as_large_as_the_gateway_does(everything: Report) -> None:
+    [ingress] = objects(everything, "Ingress").values()
+
+    assert (
+        ingress["metadata"]["annotations"]["nginx.ingress.kubernetes.io/proxy-body-size"] == "20m"
+    )
 
 
 def test_tls_and_variables_reach_the_pods(everything: Report) -> None:
@@ -287,6 +362,7 @@ def test_tls_and_variables_reach_the_pods(everything: Report) -> None:
         ({"services": {"runs": {"replicas": 0}}}, "replicas"),
         ({"services": {"extra": {"replicas": 1, "resources": {}}}}, "extra"),
         ({"ingress": {"enabled": True}}, "host"),
+        ({"services": {"runs": {"autoscaling": {"cpuPercent": 50}}}}, "maxReplicas"),
         ({"terminationGracePeriodSeconds": 5}, "terminationGracePeriodSeconds"),
     ],
 )

@@ -68,6 +68,12 @@ app.kubernetes.io/component: {{ .name }}
 {{/* What every pod has around its container. */}}
 {{- define "headwater.pod" -}}
 automountServiceAccountToken: false
+{{- with .Values.serviceAccountName }}
+serviceAccountName: {{ . }}
+{{- end }}
+{{- with .Values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
 enableServiceLinks: false
 securityContext:
   runAsNonRoot: true
@@ -98,6 +104,21 @@ volumes:
   - name: tls
     secret: {secretName: {{ . }}}
   {{- end }}
+  {{- with .Values.extraVolumes }}
+  {{- toYaml . | nindent 2 }}
+  {{- end }}
+{{- end }}
+
+{{/* A pod is replaced when a secret that it reads has changed. Rendered without a cluster the secrets are unknown. */}}
+{{- define "headwater.secrets" -}}
+{{- $seen := list .Values.secretsVersion }}
+{{- range list .Values.existingSecret .Values.tls.existingSecret }}
+{{- if . }}
+{{- $found := lookup "v1" "Secret" $.Release.Namespace . }}
+{{- $seen = append $seen (toJson ($found.data | default dict)) }}
+{{- end }}
+{{- end }}
+{{- toJson $seen | sha256sum }}
 {{- end }}
 
 {{- define "headwater.container" -}}
@@ -111,5 +132,8 @@ volumeMounts:
   - {name: tmp, mountPath: /tmp}
   {{- if .Values.tls.existingSecret }}
   - {name: tls, mountPath: /etc/headwater/tls, readOnly: true}
+  {{- end }}
+  {{- with .Values.extraVolumeMounts }}
+  {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end }}
