@@ -37,7 +37,17 @@ class Endpoints:
     postgres_password: str
     postgres_socket: Path | None
     """The folder of its Unix socket; None where the path is too long for one."""
-    nats_url: str
+    nats_port: int
+    nats_password: str
+
+    @property
+    def nats_url(self) -> str:
+        """For the one user of a nats-server that was given no other ones."""
+        return self.nats_url_of(nats.USER, self.nats_password)
+
+    def nats_url_of(self, user: str, password: str) -> str:
+        """A URL for this user of nats-server."""
+        return f"nats://{user}:{quote(password, safe='')}@127.0.0.1:{self.nats_port}"
 
     def postgres_url(
         self,
@@ -62,7 +72,8 @@ class Endpoints:
 class EmbeddedEngines:
     """PostgreSQL and nats-server, started together, kept alive, stopped in order.
 
-    `folder` must be claimed by the caller, who may start them only once at a time.
+    `folder` must be claimed by the caller, who may start them only once at a time. `nats_authorization` is the part of
+    nats-server's configuration that says who may log in; without it there is one user, who may do everything.
     """
 
     def __init__(
@@ -70,6 +81,7 @@ class EmbeddedEngines:
         folder: DataFolder,
         profile: Profile = DURABLE,
         *,
+        nats_authorization: str | None = None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder
@@ -78,7 +90,9 @@ class EmbeddedEngines:
         program = self._postgres(profile)
         self._postgres_socket = program.socket_folder
         self.postgres = Supervisor(program, folder)
-        self.nats = Supervisor(self._nats(), folder)
+        self.nats = Supervisor(
+            nats_program(self.home, self.account, folder, authorization=nats_authorization), folder
+        )
 
     async def start(self) -> Endpoints:
         """Start both at the same time; if one cannot, neither is left running."""
@@ -99,13 +113,13 @@ class EmbeddedEngines:
     @property
     def endpoints(self) -> Endpoints:
         """Their addresses; the ports do not change while they run."""
-        password = quote(self.folder.secret("nats"), safe="")
         return Endpoints(
             postgres_host="127.0.0.1",
             postgres_port=self.postgres.port,
             postgres_password=self.folder.secret("postgres"),
             postgres_socket=self._postgres_socket,
-            nats_url=f"nats://{nats.USER}:{password}@127.0.0.1:{self.nats.port}",
+            nats_port=self.nats.port,
+            nats_password=self.folder.secret("nats"),
         )
 
     async def __aenter__(self) -> "EmbeddedEngines":
@@ -136,15 +150,14 @@ class EmbeddedEngines:
             log=self.folder.log("postgres"),
         )
 
-    def _nats(self) -> nats.Nats:
-        return nats_program(self.home, self.account, self.folder)
 
-
-def nats_program(home: Path, account: Account | None, folder: DataFolder) -> nats.Nats:
+def nats_program(
+    home: Path, account: Account | None, folder: DataFolder, *, authorization: str | None = None
+) -> nats.Nats:
     """nats-server on the store in `home`; tests run several."""
     return nats.Nats(
         binary=nats_server_binary(account),
         store=home / "nats",
         account=account,
-        password=folder.secret("nats"),
+        authorization=authorization or nats.one_user(folder.secret("nats")),
     )

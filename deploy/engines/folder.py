@@ -17,7 +17,7 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Set
+from collections.abc import Callable, Set
 from contextlib import suppress
 from pathlib import Path
 
@@ -118,13 +118,27 @@ class DataFolder:
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
             log.replace(log.with_suffix(".log.1"))
 
-    def secret(self, name: str) -> str:
+    def secret(
+        self, name: str, *, draw: Callable[[], str] = lambda: secrets.token_urlsafe(24)
+    ) -> str:
         """The password called `name`, made at the first asking."""
         known = self._read_json("secrets.json")
         if name not in known:
-            known[name] = secrets.token_urlsafe(24)
+            known[name] = draw()
             self._write_json("secrets.json", known)
         return str(known[name])
+
+    def forget_secrets(self, group: str) -> int:
+        """Have the secrets `group` and `group.*` made anew at the next asking; returns how many there were."""
+        known = self._read_json("secrets.json")
+        kept = {
+            name: value
+            for name, value in known.items()
+            if name != group and not name.startswith(f"{group}.")
+        }
+        if len(kept) < len(known):
+            self._write_json("secrets.json", kept)
+        return len(known) - len(kept)
 
     def port(self, name: str, *, not_this: int | None = None) -> int:
         """The port of an engine: the last one if it is free (and not `not_this`), else a new one, remembered."""

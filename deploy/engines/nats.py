@@ -24,10 +24,17 @@ jetstream {{
   max_memory_store: 268435456
   max_file_store: 34359738368
 }}
+{authorization}"""
+_ONE_USER = """\
 authorization {{
   users: [ {{ user: {user}, password: {password} }} ]
 }}
 """
+
+
+def one_user(password: str) -> str:
+    """The configuration of the one user, who may do everything."""
+    return _ONE_USER.format(user=USER, password=json.dumps(password))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,7 +44,8 @@ class Nats:
     binary: Path
     store: Path
     account: Account | None
-    password: str
+    authorization: str
+    """The part of its configuration that says who may log in."""
     name: str = "nats"
     death_signal: signal.Signals = signal.SIGTERM
     stop_signals: tuple[tuple[signal.Signals, float], ...] = (
@@ -59,8 +67,7 @@ class Nats:
         """Write the configuration for this port."""
         text = _CONFIGURATION.format(
             port=port,
-            user=USER,
-            password=json.dumps(self.password),
+            authorization=self.authorization,
         )
         write_private(self._configuration, text, owner=self.account)
 

@@ -125,6 +125,28 @@ def logs(
         raise typer.Exit from None
 
 
+@app.command(rich_help_panel=_PANEL)
+def rotate(*, as_json: Json = False) -> None:
+    """Have the passwords of nats-server's users drawn anew at the next start; Headwater must be stopped."""
+    from deploy.engines import DataFolder
+    from deploy.local import bus
+
+    folder = DataFolder(local_settings().data)
+
+    def draw_anew() -> int:
+        folder.claim()
+        try:
+            return bus.forget(folder)
+        finally:
+            folder.release()
+
+    forgotten = or_complain(draw_anew)
+    if as_json:
+        show_json({"forgotten": forgotten, "data": str(folder.path)})
+    else:
+        console.print(f"{forgotten} secrets of nats-server are drawn anew at the next start")
+
+
 def local_settings() -> "LocalSettings":
     """The settings of the environment; ends the command with a sentence if one is wrong."""
     from pydantic import ValidationError

@@ -11,8 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from deploy.engines import DURABLE, DataFolder, EmbeddedEngines, Endpoints, EngineError
 from deploy.engines.folder import free_port
 from deploy.local import record, services
+from deploy.local.bus import GuardedBus
 from deploy.local.settings import LocalSettings
 from deploy.migrate import migrate
+from deploy.nats_users import PROVISION
 from deploy.provision import provision
 from libs.contracts.services import SERVICES
 
@@ -28,16 +30,21 @@ async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
         record.clear(folder)
         port = _api_port(settings)
         imports = (lambda: None) if processes else services.import_all
-        async with _engines(folder, tell, meanwhile=imports) as engines:
+        bus = GuardedBus.of(folder) if settings.keys_required else None
+        async with _engines(folder, bus, tell, meanwhile=imports) as engines:
+            surroundings = _surroundings(folder, engines, bus, settings, port)
             starting = asyncio.create_task(
-                _start_services(folder, engines, settings, port, processes=processes, tell=tell)
+                _start_services(folder, surroundings, processes=processes, tell=tell)
             )
             running = await _unless_stopped(starting, stop)
             if running is None:
                 return
             try:
                 url = f"http://{_shown(settings.host)}:{port}"
-                record.write(folder, _record(engines, url, processes=processes))
+                record.write(
+                    folder,
+                    _record(engines, url, processes=processes, keys=settings.keys_required),
+                )
                 tell(f"Headwater is ready: {url}/graphql")
                 if settings.keys_required:
                     tell(
@@ -54,11 +61,16 @@ async def run(settings: LocalSettings, *, processes: bool, tell: Tell) -> None:
 
 @asynccontextmanager
 async def _engines(
-    folder: DataFolder, tell: Tell, *, meanwhile: Callable[[], None]
+    folder: DataFolder, bus: GuardedBus | None, tell: Tell, *, meanwhile: Callable[[], None]
 ) -> AsyncIterator[EmbeddedEngines]:
     """The engines, running; `meanwhile` is done in a thread while they come up."""
     began = time.monotonic()
-    engines = EmbeddedEngines(folder, DURABLE, tell=tell)
+    engines = EmbeddedEngines(
+        folder,
+        DURABLE,
+        nats_authorization=None if bus is None else bus.authorization,
+        tell=tell,
+    )
     importing = asyncio.create_task(asyncio.to_thread(meanwhile))
     try:
         await engines.start()
@@ -74,36 +86,39 @@ async def _engines(
         await engines.stop()
 
 
-async def _start_services(
+def _surroundings(
     folder: DataFolder,
     engines: EmbeddedEngines,
+    bus: GuardedBus | None,
     settings: LocalSettings,
     port: int,
-    *,
-    processes: bool,
-    tell: Tell,
-) -> services.InProcess | services.Processes:
-    passwords = _passwords(folder)
-    migrated, _ = await asyncio.gather(
-        migrate(engines.endpoints.postgres_url(), passwords),
-        provision(engines.endpoints.nats_url),
-    )
-    tell("database migrated" if migrated else "database at the present schema")
-    surroundings = services.Surroundings(
+) -> services.Surroundings:
+    return services.Surroundings(
         endpoints=engines.endpoints,
-        passwords=passwords,
+        bus=bus,
+        passwords=_passwords(folder),
         host=settings.host,
         port=port,
         health_port=settings.health_port,
         keys=_keys(folder, required=settings.keys_required),
         data_folder=folder.path,
     )
+
+
+async def _start_services(
+    folder: DataFolder, surroundings: services.Surroundings, *, processes: bool, tell: Tell
+) -> services.InProcess | services.Processes:
+    migrated, _ = await asyncio.gather(
+        migrate(surroundings.endpoints.postgres_url(), surroundings.passwords),
+        provision(surroundings.nats_url_of(PROVISION)),
+    )
+    tell("database migrated" if migrated else "database at the present schema")
     began = time.monotonic()
     running = (
         services.Processes(surroundings, folder) if processes else services.InProcess(surroundings)
     )
     await running.start()
-    if settings.keys_required:
+    if surroundings.bus is not None:
         tell(
             f"API keys are required; the first one is gateway.first_key in {folder.path}/secrets.json"
         )
@@ -183,7 +198,7 @@ def _keys(folder: DataFolder, *, required: bool) -> dict[str, str]:
     return pepper | {"auth": "required", "bootstrap_key": folder.secret("gateway.first_key")}
 
 
-def _record(engines: EmbeddedEngines, url: str, *, processes: bool) -> record.Record:
+def _record(engines: EmbeddedEngines, url: str, *, processes: bool, keys: bool) -> record.Record:
     found: Endpoints = engines.endpoints
     return record.Record(
         pid=os.getpid(),
@@ -192,6 +207,7 @@ def _record(engines: EmbeddedEngines, url: str, *, processes: bool) -> record.Re
         postgres_port=found.postgres_port,
         nats_port=engines.nats.port,
         processes=processes,
+        keys_required=keys,
     )
 
 

@@ -21,6 +21,8 @@ class Record:
     postgres_port: int
     nats_port: int
     processes: bool
+    keys_required: bool = False
+    """Whether callers must show an API key, to the API and to nats-server."""
 
 
 def write(folder: DataFolder, record: Record) -> None:

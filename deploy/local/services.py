@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from deploy.engines import DataFolder, Endpoints, EngineError
 from deploy.engines.pauses import Pauses
 from deploy.engines.spawn import spawn
+from deploy.local.bus import GuardedBus
 from deploy.migrate import role_url
 from deploy.say import sentence
 from libs.contracts.services import SERVICES, START_ORDER
@@ -43,6 +44,8 @@ class Surroundings:
     """The configuration of the services."""
 
     endpoints: Endpoints
+    bus: GuardedBus | None = None
+    """The users of nats-server; None: all services are its one user."""
     passwords: Mapping[str, str]
     host: str
     port: int
@@ -57,7 +60,7 @@ class Surroundings:
         """The settings of one service, by field name."""
         settings: dict[str, Any] = {
             "postgres_url": self._url(service),
-            "nats_url": self.endpoints.nats_url,
+            "nats_url": self.nats_url_of(service),
             "drain_timeout": timedelta(seconds=_STOP_WITHIN - 2),
             "health_port": None,
         }
@@ -70,7 +73,15 @@ class Surroundings:
                 "watched_folder": None if self.data_folder is None else str(self.data_folder),
                 **self.keys,
             }
+            if self.bus is not None:
+                settings["nats_issuer_seed"] = self.bus.issuer_seed
         return settings
+
+    def nats_url_of(self, user: str) -> str:
+        """Where this user of nats-server finds it."""
+        if self.bus is None:
+            return self.endpoints.nats_url
+        return self.endpoints.nats_url_of(user, self.bus.passwords[user])
 
     def settings_of_process(self, service: str) -> dict[str, Any]:
         """The settings of one service in a process of its own, which has health and metrics of its own."""

@@ -27,13 +27,13 @@ def embedded(data: Path) -> tuple[Address, str]:
     data = data.expanduser()
     try:
         running = json.loads((data / "running.json").read_text())
+        url = f"nats://127.0.0.1:{running['nats_port']}"
+        if running.get("keys_required"):
+            # The log-in is the API key, as everywhere.
+            return Address(url=url), str(running["url"])
         secrets = json.loads((data / "secrets.json").read_text())
         return (
-            Address(
-                url=f"nats://127.0.0.1:{running['nats_port']}",
-                user="headwater",
-                password=secrets["nats"],
-            ),
+            Address(url=url, user="headwater", password=secrets["nats"]),
             str(running["url"]),
         )
     except (OSError, ValueError, KeyError, TypeError):

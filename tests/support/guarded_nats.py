@@ -1,17 +1,22 @@
-"""A nats-server with the users and permissions of production, and a bare client that hears every refusal."""
+"""A nats-server with the users and permissions of production, and a bare client that hears every refusal.
+
+`guarded_nats` is configured as in containers; `embedded_nats` is the one of `deploy/local` with API keys on.
+"""
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+from deploy.engines import FOR_TESTS, EmbeddedEngines
+from deploy.local.bus import GuardedBus
 from deploy.nats_users import ISSUER_VARIABLE, User, configuration, users
 from services.gateway.agent_login import Issuer
 from tests.support.certificates import Certificates
-from tests.support.engines import make_folder
+from tests.support.engines import data_folder, make_folder
 from tests.support.nats_process import nats_process
 from tests.support.ports import free_port
 
@@ -26,18 +31,25 @@ ISSUER_SEED = bytes(range(32))
 _TLS = "tls {{ cert_file: {certificate}, key_file: {key} }}\n"
 
 
+def password_of(user: str) -> str:
+    """A password that nats-server would take for a number, were it not quoted."""
+    return f"1e5.secret-of-{user}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedNats:
-    """A server whose users have passwords that nats-server would take for numbers, were they not quoted."""
+    """A server with a user for each service, and what they log in with."""
 
     port: int
     log: Path
     users: dict[str, User]
+    passwords: Mapping[str, str]
+    issuer_seed: str = ISSUER_SEED.hex()
+    """Of the key that the gateway signs agents' log-ins with."""
 
-    @staticmethod
-    def password(user: str) -> str:
+    def password(self, user: str) -> str:
         """A user's password."""
-        return f"1e5.secret-of-{user}"
+        return self.passwords[user]
 
     def url(self, user: str) -> str:
         """The URL of one of its users."""
@@ -106,13 +118,33 @@ async def guarded_nats(
     if tls is not None:
         files = {"certificate": str(tls.certificate), "key": str(tls.key)}
         text += _TLS.format(**{name: json.dumps(path) for name, path in files.items()})
-    passwords = {
-        user.password_variable: json.dumps(GuardedNats.password(user.name)) for user in everybody
-    }
+    passwords = {user.password_variable: json.dumps(password_of(user.name)) for user in everybody}
     variables = passwords | {ISSUER_VARIABLE: Issuer(ISSUER_SEED).public}
     async with nats_process(folder, port, text, variables=variables) as log:
         yield GuardedNats(
             port=port,
             log=log,
             users={user.name: user for user in everybody},
+            passwords={user.name: password_of(user.name) for user in everybody},
         )
+
+
+@asynccontextmanager
+async def embedded_nats(
+    tenants: Iterable[UUID] = (), *, with_operator: bool = False
+) -> AsyncIterator[GuardedNats]:
+    """The embedded server as it is with API keys on, and the users of a test besides; gone afterwards."""
+    async with data_folder() as folder:
+        bus = GuardedBus.of(folder, users(tenants, with_operator=with_operator))
+        engines = EmbeddedEngines(folder, FOR_TESTS, nats_authorization=bus.authorization)
+        await engines.nats.start()
+        try:
+            yield GuardedNats(
+                port=engines.nats.port,
+                log=folder.log("nats"),
+                users={user.name: user for user in bus.users},
+                passwords=bus.passwords,
+                issuer_seed=bus.issuer_seed,
+            )
+        finally:
+            await engines.nats.stop()

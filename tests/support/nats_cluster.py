@@ -17,7 +17,7 @@ from deploy.nats_users import ISSUER_VARIABLE, configuration, users
 from services.gateway.agent_login import Issuer
 from tests.support.engines import make_folder
 from tests.support.eventually import eventually
-from tests.support.guarded_nats import ISSUER_SEED, GuardedNats
+from tests.support.guarded_nats import ISSUER_SEED, password_of
 from tests.support.ports import free_port
 
 # 10 GiB: what the declared streams reserve on each node.
@@ -91,11 +91,11 @@ class NatsCluster:
     def url(self, user: str) -> str:
         """The setting of one of its users: the log-in once, and every node."""
         places = ",".join(f"127.0.0.1:{node.port}" for node in self.nodes)
-        return f"nats://{user}:{GuardedNats.password(user)}@{places}"
+        return f"nats://{user}:{password_of(user)}@{places}"
 
     def url_of(self, node: Node, user: str) -> str:
         """The address of one node alone."""
-        return f"nats://{user}:{GuardedNats.password(user)}@127.0.0.1:{node.port}"
+        return f"nats://{user}:{password_of(user)}@127.0.0.1:{node.port}"
 
 
 @asynccontextmanager
@@ -103,7 +103,7 @@ async def nats_cluster(size: int = 3) -> AsyncIterator[NatsCluster]:
     """A running cluster; gone afterwards."""
     everybody = users()
     variables = {
-        user.password_variable: json.dumps(GuardedNats.password(user.name)) for user in everybody
+        user.password_variable: json.dumps(password_of(user.name)) for user in everybody
     } | {ISSUER_VARIABLE: Issuer(ISSUER_SEED).public}
     ports = [(free_port(), free_port()) for _ in range(size)]
     routes = ", ".join(json.dumps(f"nats://127.0.0.1:{route}") for _, route in ports)

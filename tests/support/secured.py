@@ -10,7 +10,7 @@ from deploy.provision import provision
 from tests.support.certificates import Certificates
 from tests.support.engines import Stack
 from tests.support.gql import Gql
-from tests.support.guarded_nats import ISSUER_SEED, GuardedNats, guarded_nats
+from tests.support.guarded_nats import GuardedNats, embedded_nats, guarded_nats
 from tests.support.services import all_services
 
 LOGIN_LIFETIME = timedelta(seconds=2)
@@ -44,12 +44,20 @@ class Secured:
 
 @asynccontextmanager
 async def secured(
-    stack: Stack, *, tls: Certificates | None = None, with_operator: bool = False
+    stack: Stack,
+    *,
+    tls: Certificates | None = None,
+    with_operator: bool = False,
+    embedded: bool = False,
 ) -> AsyncIterator[Secured]:
     """Such services on a nats-server of their own, which speaks TLS if it is given certificates."""
     ca = str(tls.ca) if tls else None
     async with AsyncExitStack() as exits:
-        server = await exits.enter_async_context(guarded_nats(tls=tls, with_operator=with_operator))
+        server = await exits.enter_async_context(
+            embedded_nats(with_operator=with_operator)
+            if embedded
+            else guarded_nats(tls=tls, with_operator=with_operator)
+        )
         await provision(server.url("provision"), tls_ca=ca)
         gateway = await exits.enter_async_context(
             all_services(
@@ -58,7 +66,7 @@ async def secured(
                 nats_tls_ca=ca,
                 auth="required",
                 bootstrap_key=_ADMIN,
-                nats_issuer_seed=ISSUER_SEED.hex(),
+                nats_issuer_seed=server.issuer_seed,
                 nats_login_lifetime=LOGIN_LIFETIME,
             )
         )

@@ -20,9 +20,9 @@ from tests.support.secured import LOGIN_LIFETIME, Secured, secured
 X = new_id()
 
 
-@pytest.fixture(scope="module")
-async def place(stack: Stack) -> AsyncIterator[Secured]:
-    async with secured(stack) as found:
+@pytest.fixture(scope="module", params=["containers", "embedded"])
+async def place(stack: Stack, request: pytest.FixtureRequest) -> AsyncIterator[Secured]:
+    async with secured(stack, embedded=request.param == "embedded") as found:
         yield found
 
 
@@ -113,7 +113,7 @@ async def test_healthy_log_ins_fire_no_alert_and_a_refused_subject_still_does(
     # By the gateway's connection and back: what NATS had refused it before has been heard then.
     await place.api(
         "mutation($i: create_project_input!) { create_project(input: $i) { id } }",
-        i={"name": f"after the log-ins {X}"},
+        i={"name": f"after the log-ins {new_id()}"},
     )
     await prometheus.scrape(now=60)
 
@@ -151,12 +151,11 @@ async def test_an_expired_key_logs_nobody_in(stack: Stack, place: Secured) -> No
     key = Key(
         id=new_id(), tenant_id=place.tenant_id, user_id=new_id(), name="gone", role=Role.AGENT, expires_at=None,
     )  # fmt: skip
+    text = f"hw_gone-{key.id}"
     await stack.admin_pool.execute(
         "INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash, expires_at)"
         " VALUES ($1, $2, $3, $4, $5, $6, now() - interval '1 second')",
-        key.id, key.tenant_id, key.user_id, key.name, key.role.value, fingerprint("hw_gone", b"a pepper for tests"),
+        key.id, key.tenant_id, key.user_id, key.name, key.role.value, fingerprint(text, b"a pepper for tests"),
     )  # fmt: skip
 
-    assert (
-        await place.server.answer_to_login(auth_token="hw_gone") == "-ERR 'Authorization Violation'"
-    )
+    assert await place.server.answer_to_login(auth_token=text) == "-ERR 'Authorization Violation'"

@@ -1,6 +1,7 @@
 """The command `headwater` as a person uses it: every command a process of its own, on data of its own."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -82,6 +83,23 @@ class Place:
         """Whether the API answers a query."""
         return await self.query("{ hello }") is not None
 
+    def kept(self, name: str) -> dict[str, Any]:
+        """A file of the data folder."""
+        found: dict[str, Any] = json.loads((self.data / name).read_text())
+        return found
+
+    async def answer_of_nats(self, **options: str) -> str:
+        """What nats-server says to somebody who logs in with these."""
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", self.kept("running.json")["nats_port"]
+        )
+        await reader.readline()
+        writer.write(f"CONNECT {json.dumps(options | {'verbose': False})}\r\nPING\r\n".encode())
+        async with asyncio.timeout(WITHIN):
+            answer = await reader.readline()
+        writer.close()
+        return answer.decode().strip()
+
     async def query(self, document: str) -> Any:
         """The data of a query."""
         async with httpx.AsyncClient() as client:
@@ -140,6 +158,33 @@ async def test_a_key_is_made_on_the_machine_when_every_other_is_lost(place: Plac
         "auth_info": {"role": "tenant_admin"},
         "tenant": [{"slug": "default"}],
     }
+
+
+@pytest.mark.parametrize("words", [(), ("--processes",)])
+async def test_with_keys_on_an_agent_logs_in_to_nats_with_its_key_alone(
+    place: Place, words: tuple[str, ...]
+) -> None:
+    up = await place.command("up", *words, HEADWATER_AUTH="required")
+    key = place.kept("secrets.json")["gateway.first_key"]
+
+    with_key = await place.answer_of_nats(auth_token=key)
+    without = await place.answer_of_nats(user="headwater", **{"pass": "guess"})
+    passwords = place.kept("secrets.json")
+    of_service = {"user": "runs", "pass": passwords["nats.runs"]}
+    before = await place.answer_of_nats(**of_service)
+    while_it_runs = await place.command("rotate")
+    await place.command("down")
+    rotated = await place.command("rotate")
+    await place.command("up", HEADWATER_AUTH="required")
+    after = await place.answer_of_nats(**of_service)
+
+    refused = "-ERR 'Authorization Violation'"
+    assert up.code == 0
+    assert (with_key, without, before, after) == ("PONG", refused, "PONG", refused)
+    assert while_it_runs.code == 1
+    assert "already running" in while_it_runs.said
+    assert rotated.code == 0
+    assert place.kept("secrets.json")["gateway.first_key"] == key
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

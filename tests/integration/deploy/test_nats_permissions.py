@@ -15,7 +15,7 @@ from libs.contracts.subjects import agent_inbox
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 from tests.support.gql import Gql
-from tests.support.guarded_nats import GuardedNats, guarded_nats
+from tests.support.guarded_nats import GuardedNats, embedded_nats, guarded_nats
 from tests.support.serialized_flows import a_flow, a_schedule
 from tests.support.services import all_services
 
@@ -98,9 +98,9 @@ FORBIDDEN_TO_ALL = [
 ]
 
 
-@pytest.fixture(scope="module")
-async def server() -> AsyncIterator[GuardedNats]:
-    async with guarded_nats([OURS, THEIRS], with_operator=True) as found:
+@pytest.fixture(scope="module", params=[guarded_nats, embedded_nats])
+async def server(request: pytest.FixtureRequest) -> AsyncIterator[GuardedNats]:
+    async with request.param([OURS, THEIRS], with_operator=True) as found:
         await provision(found.url("provision"))
         yield found
 

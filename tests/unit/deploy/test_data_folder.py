@@ -51,6 +51,22 @@ def test_a_secret_is_made_once(folder: DataFolder) -> None:
     assert len(first) >= 32
 
 
+def test_a_group_of_secrets_is_made_anew_and_no_other(folder: DataFolder) -> None:
+    groups = ("nats", "nats.runs", "natsy", "postgres")
+    before = [folder.secret(name) for name in groups]
+
+    forgotten = folder.forget_secrets("nats")
+
+    after = [folder.secret(name) for name in groups]
+    assert forgotten == 2
+    assert [old == new for old, new in zip(before, after, strict=True)] == [
+        False,
+        False,
+        True,
+        True,
+    ]
+
+
 def test_secrets_are_for_their_owner_only(folder: DataFolder) -> None:
     folder.secret("postgres")
 

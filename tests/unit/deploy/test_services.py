@@ -15,7 +15,8 @@ def services(host: str = "127.0.0.1") -> InProcess:
         postgres_port=1,
         postgres_password="-",
         postgres_socket=None,
-        nats_url="nats://127.0.0.1:1",
+        nats_port=1,
+        nats_password="-",
     )
     return InProcess(
         Surroundings(
