@@ -26,10 +26,12 @@ def show_rows(rows: Sequence[dict[str, Any]], columns: Iterable[str]) -> None:
         console.print("none")
         return
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in columns:
+    *short, last = columns
+    for column in short:
         table.add_column(column.replace("_", " "), no_wrap=True)
+    table.add_column(last.replace("_", " "), overflow="fold")
     for row in rows:
-        table.add_row(*("" if row[c] is None else str(row[c]) for c in columns))
+        table.add_row(*("" if row[c] is None else str(row[c]) for c in (*short, last)))
     console.print(table)
 
 

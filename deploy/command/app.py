@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.command import api, keys
+from deploy.command import api, backup, keys
 from deploy.local.commands import app as local
 
 app = typer.Typer(
@@ -55,6 +55,8 @@ app.command(rich_help_panel="On this machine")(api.check)
 app.add_typer(keys.app, name="keys", rich_help_panel="Tenants and automations")
 app.add_typer(keys.tenants_app, name="tenants", rich_help_panel="Tenants and automations")
 app.add_typer(api.automations, name="automations", rich_help_panel="Tenants and automations")
+app.add_typer(backup.app, name="backup", rich_help_panel="Data")
+app.command(rich_help_panel="Data")(backup.restore)
 if find_spec(_MOVING_IN) is not None:
     moving.add_typer(import_module(f"{_MOVING_IN}.cli").app)
     app.add_typer(moving, name="import", rich_help_panel="Data")

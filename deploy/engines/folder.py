@@ -5,6 +5,7 @@ ports.json       the ports of the last start, kept if they are still free
 secrets.json     passwords, made once (0600)
 home             where the stores are, if they could not be in here (`account`)
 logs/            the logs of the engines and the services
+restoring        there from the beginning to the end of a restore's changes
 engines/         postgres/ and nats/: the stores; *.pid: what runs, to find orphans by
 """
 
@@ -17,8 +18,8 @@ import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Callable, Set
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Set
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from deploy.engines.account import SYSTEM_STORE, Account, choose_account
@@ -29,6 +30,9 @@ _FIRST_PORT, _LAST_PORT = 15_000, 31_000
 
 _OWNER = "belongs-to"
 """In a store that is not in its data folder: the path of that folder."""
+
+_RESTORING = "restoring"
+"""There while a restore changes the folder."""
 
 _LOG_LIMIT = 20 << 20
 """Bytes; a larger log is set aside once at start, so that logs take at most twice this."""
@@ -54,8 +58,11 @@ class DataFolder:
         except OSError as error:
             raise explain_os_error(error, path=self.path, wanted="write to") from None
 
-    def claim(self) -> None:
-        """Make the folder if need be and lock it until `release` or the end of this process."""
+    def claim(self, *, restoring: bool = False) -> None:
+        """Make the folder if need be and lock it until `release` or the end of this process.
+
+        Refused after a restore that was interrupted, except for another restore.
+        """
         self.make()
         try:
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -64,6 +71,10 @@ class DataFolder:
         if not _locked(lock):
             os.close(lock)
             raise EngineError(self._already_running())
+        if self.is_restoring() and not restoring:
+            os.close(lock)
+            msg = f"A restore into {self.path} was interrupted; do it again (headwater restore)."
+            raise EngineError(msg)
         try:
             os.ftruncate(lock, 0)
             os.pwrite(lock, str(os.getpid()).encode(), 0)
@@ -101,6 +112,19 @@ class DataFolder:
             "stop it with `make down`, or set HEADWATER_DATA to another folder."
         )
 
+    # --- what is being restored ---------------------------------------------------------------------------------------
+
+    def is_restoring(self) -> bool:
+        """Whether a restore has begun to change the folder and has not ended."""
+        return (self.path / _RESTORING).exists()
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """Changes that must all be made before a start; the mark stays if they are interrupted or fail."""
+        write_private(self.path / _RESTORING, "")
+        yield
+        (self.path / _RESTORING).unlink()
+
     # --- what it keeps -----------------------------------------------------------------------------------------------
 
     @property
@@ -117,6 +141,10 @@ class DataFolder:
         log = self.log(name)
         if log.exists() and log.stat().st_size > _LOG_LIMIT:
             log.replace(log.with_suffix(".log.1"))
+
+    def all_secrets(self) -> dict[str, str]:
+        """All passwords that were made."""
+        return {name: str(value) for name, value in self._read_json("secrets.json").items()}
 
     def secret(
         self, name: str, *, draw: Callable[[], str] = lambda: secrets.token_urlsafe(24)
