@@ -220,6 +220,20 @@ class LogDrain:
         ]  # fmt: skip
 
 
+def fault_of_message(data: bytes, tenant: str) -> str | None:
+    """Why nothing of an agent's message can be stored, in one line; None if it can, or some of its lines."""
+    if usual_rows_of(data, tenant=tenant, sequence=0) is not None:
+        return None
+    try:
+        batch, _ = read_batch(data)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'the message'}: {first['msg']}"
+    except ValueError as error:
+        return str(error)
+    return _fault(batch, tenant)
+
+
 def _fault(batch: LogBatch, tenant: str) -> str | None:
     """Why a batch cannot be stored: permissions check an agent's subjects, but not the body."""
     if tenant != str(batch.tenant_id):

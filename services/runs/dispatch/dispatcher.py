@@ -10,7 +10,8 @@ from libs.contracts.agents import Claim, ClaimedRun
 from libs.runtime import log, metrics
 from libs.runtime.failures import is_outage
 from services.runs.dispatch.domain import Labels, WaitingClaim, is_servable
-from services.runs.dispatch.leases import DueSet, LeaseStore
+from services.runs.dispatch.found import DueSet, Served
+from services.runs.dispatch.leases import LeaseStore
 from services.runs.dispatch.release import Release
 
 Deliver = Callable[["OpenClaim", list[ClaimedRun]], None]
@@ -91,7 +92,7 @@ class Dispatcher:
         self._signal_again = signal_again.total_seconds()
         self._tenants: dict[UUID, _Tenant] = {}
         self._resume_rate = resume_rate
-        self._served: dict[UUID, bool] = {}
+        self._served: dict[UUID, Served] = {}
         self._served_until = 0.0
         self._log = log.get("runs")
         self.passes = 0
@@ -172,15 +173,16 @@ class Dispatcher:
         metrics.CLAIMS_WAITING.set(self.waiting)
         return len(tenants)
 
-    async def _served_tenants(self) -> dict[UUID, bool]:
+    async def _served_tenants(self) -> dict[UUID, Served]:
         """Tenants with native agents, read now and then: their claims may wait on another replica, or were lost
-        there. And whether their work queues are paused."""
+        there. Tells agents whose work queue was paused, or resumed."""
         now = asyncio.get_running_loop().time()
         if now >= self._served_until:
             before, self._served = self._served, await self._leases.tenants_with_agents()
-            for tenant_id, is_paused in self._served.items():
-                if is_paused != before.get(tenant_id, False):
-                    self._signal_pause(tenant_id, is_paused)
+            for tenant_id, served in self._served.items():
+                was_paused = tenant_id in before and before[tenant_id].is_paused
+                if served.is_paused != was_paused:
+                    self._signal_pause(tenant_id, served.is_paused)
             self._served_until = now + _SERVED_FOR
         return self._served
 
@@ -320,14 +322,20 @@ class Dispatcher:
 
     def _signal_others(self, tenant_id: UUID, tenant: _Tenant) -> None:
         """Runs are due without a waiting claim here: agents whose claims were lost with another replica should claim
-        again."""
+        again. Not for runs that no agent of the tenant can take."""
         now = asyncio.get_running_loop().time()
         tenant.signalled = {
             labels: at
             for labels, at in tenant.signalled.items()
             if labels in tenant.due and now - at < self._signal_again
         }
-        new = [labels for labels in tenant.due if labels not in tenant.signalled]
+        served = self._served.get(tenant_id)
+        agents = served.agents if served is not None else frozenset()
+        new = [
+            labels
+            for labels in tenant.due
+            if labels not in tenant.signalled and any(is_servable(labels, each) for each in agents)
+        ]
         if new:
             tenant.signalled |= dict.fromkeys(new, now)
             self._signal(tenant_id, new)

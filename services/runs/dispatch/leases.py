@@ -1,7 +1,7 @@
 """Claims and leases in the database: one transaction each, written by the ledger's journal."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -21,11 +21,10 @@ from services.runs.dispatch.domain import (
     Due,
     Ending,
     Labels,
-    Proposed,
-    Released,
     Requeued,
     WaitingClaim,
 )
+from services.runs.dispatch.found import DueSet, Lapsed, Served
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.domain.states import to_json
 from services.runs.domain.transitions import Claimant, FlowRun, FlowRunMoved, propose_flow_run_state
@@ -35,24 +34,6 @@ from services.runs.ledger.journal import Journal
 AGENT_TYPE = "HeadwaterAgent"
 LAPSES = 500
 """Expired leases handled in one transaction."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DueSet:
-    """A label set with a run due, `due_in` seconds from now (or ago). A `backlog` waited while the queue was paused."""
-
-    tenant_id: UUID
-    labels: Labels
-    due_in: float
-    backlog: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lapsed:
-    """A run whose lease expired, and the decision; a `Proposed` one must still be written by the ledger."""
-
-    run: FlowRun
-    ending: Requeued | Proposed | Released
 
 
 class AskedLease(NamedTuple):
@@ -372,19 +353,25 @@ class LeaseStore:
             tenant_id,
         )
 
-    async def tenants_with_agents(self) -> dict[UUID, bool]:
-        """Tenants with recent signs of life of native agents, and whether their work queue is paused."""
+    async def tenants_with_agents(self) -> dict[UUID, Served]:
+        """Tenants with recent signs of life of native agents."""
         rows = await self._database.pool.fetch(
             """
-            SELECT a.tenant_id, coalesce(t.settings -> 'work_queue_paused' = 'true', false) AS is_paused
+            SELECT a.tenant_id, coalesce(t.settings -> 'work_queue_paused' = 'true', false) AS is_paused, a.agents
             FROM (
-                SELECT DISTINCT tenant_id FROM runs.agent
+                SELECT tenant_id, jsonb_agg(DISTINCT labels) AS agents FROM runs.agent
                 WHERE type = $1 AND last_queried > now() - interval '5 minutes'
+                GROUP BY tenant_id
             ) a LEFT JOIN gateway.tenant t ON t.id = a.tenant_id
             """,
             AGENT_TYPE,
         )
-        return {row["tenant_id"]: row["is_paused"] for row in rows}
+        return {
+            row["tenant_id"]: Served(
+                is_paused=row["is_paused"], agents=frozenset(map(frozenset, row["agents"]))
+            )
+            for row in rows
+        }
 
     async def seen(self, agents: dict[tuple[UUID, UUID], datetime]) -> None:
         """Write when agents, by (tenant, id), were last heard, all in one statement."""

@@ -4,6 +4,8 @@ Agents do not publish into the stream themselves. The broker would send its ackn
 its own rights: it could be a ping for another tenant's run, a signal to its agents, an event. So only services publish
 into the stream, and of an agent's message only the body is passed on, without its headers.
 
+A message of which nothing could be stored is refused with the reason, since the stream's reader could tell nobody.
+
 A tenant has a rate, and a bound of what waits for the stream; what is beyond is refused, and agents send it again.
 
 The acknowledgement has JetStream's form, which agents expect.
@@ -24,6 +26,7 @@ from libs.contracts.streams import LOGS
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from services.runs.domain.line_rate import LineRate
+from services.runs.logs import fault_of_message
 
 LARGEST = 4 << 20
 """Bytes of one message; an agent reads a quarter of a mebibyte of output at once."""
@@ -32,7 +35,7 @@ WAITING = 64 << 20
 WAITING_OF_ONE = 16 << 20
 """Of them, those of one tenant."""
 _STORED_WITHIN = 4.0  # seconds; agents wait five
-_TOO_LARGE, _UNAVAILABLE = 413, 503
+_MALFORMED, _TOO_LARGE, _UNAVAILABLE = 400, 413, 503
 
 
 class AgentLines:
@@ -71,6 +74,11 @@ class AgentLines:
     async def _keep(self, message: Msg, tenant_id: UUID, flow_run_id: UUID) -> None:
         subject = subjects.LINES.at(tenant_id=tenant_id, flow_run_id=flow_run_id)
         try:
+            # Not on the event loop: a message has up to four mebibytes, and states wait for none of them.
+            fault = await asyncio.to_thread(fault_of_message, message.data, str(tenant_id))
+            if fault is not None:
+                await message.respond(_refusal(_MALFORMED, fault))
+                return
             kept = await self._bus.js.publish(
                 subject,
                 message.data,

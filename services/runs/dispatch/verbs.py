@@ -31,6 +31,8 @@ from services.runs.domain.transitions import FlowRun
 CAPACITY_LIMIT = 1000
 """Most runs of one claim; more than one machine starts at once."""
 LABELS_LIMIT = 100
+WAIT_LIMIT = 3600.0
+"""Seconds that a claim may ask to wait; `park` is less, and what is between them is cut to `park`."""
 RENEWALS_TOGETHER = 500
 RENEWALS_WAITING = 50_000
 
@@ -122,8 +124,8 @@ class Verbs:
             labels=request.labels,
             core_version=request.core_version,
         )
-        if len(request.labels) > LABELS_LIMIT:
-            return _invalid(f"labels: at most {LABELS_LIMIT}")
+        if (refused := _unbounded(request)) is not None:
+            return refused
         is_paused = await self._leases.queue_is_paused(tenant_id)
         if is_paused is None:
             return Refused(code=Code.TENANT_INVALID)
@@ -265,9 +267,15 @@ class Verbs:
 def _unacceptable(claim: agents.Claim) -> Refused | None:
     if (refused := _other_protocol(claim)) is not None:
         return refused
-    if not 1 <= claim.capacity <= CAPACITY_LIMIT:
+    if not 0 <= claim.wait <= WAIT_LIMIT:
+        return _invalid(f"wait: between 0 and {WAIT_LIMIT:.0f} seconds")
+    return _unbounded(claim)
+
+
+def _unbounded(request: agents.Hello | agents.Claim) -> Refused | None:
+    if not 1 <= request.capacity <= CAPACITY_LIMIT:
         return _invalid(f"capacity: between 1 and {CAPACITY_LIMIT}")
-    if len(claim.labels) > LABELS_LIMIT:
+    if len(request.labels) > LABELS_LIMIT:
         return _invalid(f"labels: at most {LABELS_LIMIT}")
     return None
 

@@ -531,7 +531,7 @@ async def test_claims_of_a_replica_that_died_are_made_again_on_a_signal(
     heard: asyncio.Queue[bytes] = asyncio.Queue()
     await stack.admin_pool.execute(
         "INSERT INTO runs.agent (id, tenant_id, type, labels, last_queried) "
-        "VALUES (gen_random_uuid(), $1, 'HeadwaterAgent', '[]', now())",
+        "VALUES (gen_random_uuid(), $1, 'HeadwaterAgent', '[\"gpu\"]', now())",
         flow.tenant_id,
     )
     async with raw_agent(stack.nats_url, flow.tenant_id) as agent:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from libs.contracts.agents import Claim
 from services.runs.dispatch.dispatcher import Dispatcher, OpenClaim
-from services.runs.dispatch.leases import DueSet
+from services.runs.dispatch.found import DueSet
 from tests.support.eventually import eventually
 
 TENANT, AGENT = UUID(int=1), UUID(int=2)
