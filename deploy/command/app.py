@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from deploy.command import api, backup, keys
+from deploy.command import api, backup, keys, transfer
 from deploy.local.commands import app as local
 
 app = typer.Typer(
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-moving = typer.Typer(help="Move a history in.", no_args_is_help=True)
+moving = typer.Typer(help="Take in a tenant or a history.", no_args_is_help=True)
 
 _MOVING_IN = "deploy.moving_in"
 """The package that reads other servers; its `cli` has a typer.Typer called `app`."""
@@ -57,9 +57,11 @@ app.add_typer(keys.tenants_app, name="tenants", rich_help_panel="Tenants and aut
 app.add_typer(api.automations, name="automations", rich_help_panel="Tenants and automations")
 app.add_typer(backup.app, name="backup", rich_help_panel="Data")
 app.command(rich_help_panel="Data")(backup.restore)
+app.command(rich_help_panel="Data")(transfer.export)
+moving.command("tenant")(transfer.import_tenant)
 if find_spec(_MOVING_IN) is not None:
     moving.add_typer(import_module(f"{_MOVING_IN}.cli").app)
-    app.add_typer(moving, name="import", rich_help_panel="Data")
+app.add_typer(moving, name="import", rich_help_panel="Data")
 
 
 def main() -> None:
