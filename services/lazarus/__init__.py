@@ -12,6 +12,10 @@ means nothing.
 
 The tenth resurrection is the last: the next proposal is to fail the run.
 
+A run is found within ten seconds of becoming distressed: a short loop looks at the Submitted runs, and at those that
+the heartbeat service announced as silent. Every ten minutes another one looks at all live runs, in case it missed one.
+A process whose end its agent reports is not Lazarus' affair: the ledger acts at once.
+
 After an outage many runs are distressed at once. Each tick proposes a bounded number for each tenant, oldest first,
 spread at random over the start of the interval, so that they do not delay healthy runs.
 

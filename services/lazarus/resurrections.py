@@ -1,6 +1,7 @@
 """Find distressed runs, decide, propose, record."""
 
 import asyncio
+import math
 import random
 from collections import Counter
 from dataclasses import dataclass
@@ -52,18 +53,43 @@ class Resurrections:
 
     async def tick(self, now: datetime | None = None) -> Ticked:
         """Propose to reschedule distressed runs, or to fail them. Tests pass a time."""
+        found = await self._distressed(
+            now, per_tenant=self._settings.lazarus_tenant_rate, everywhere=True
+        )
+        return await self._propose_all(found, now, spread=self._settings.lazarus_spread)
+
+    async def tick_due(self, now: datetime | None = None) -> Ticked:
+        """The same soon after a run becomes distressed, for the few that may be.
+
+        At most as many a second as `tick` proposes in its interval, so that an outage does not end in a stampede.
+        """
+        settings = self._settings
+        share = min(settings.lazarus_due_tick / settings.lazarus_tick, 1.0)
+        rate = math.ceil(settings.lazarus_tenant_rate * share)
+        found = await self._distressed(now, per_tenant=rate, everywhere=False)
+        spread = min(settings.lazarus_due_tick / 2, settings.lazarus_spread)
+        return await self._propose_all(found, now, spread=spread)
+
+    async def _distressed(
+        self, now: datetime | None, *, per_tenant: int, everywhere: bool
+    ) -> list[Distressed]:
         async with self._database.transaction() as connection:
             found = await Store(connection).distressed(
                 now=now,
                 after=self._settings.lazarus_after,
-                per_tenant=self._settings.lazarus_tenant_rate,
+                per_tenant=per_tenant,
                 again=PROPOSE_AGAIN,
+                everywhere=everywhere,
             )
         metrics.DISTRESSED.set(len(found))
+        return found
+
+    async def _propose_all(
+        self, found: list[Distressed], now: datetime | None, *, spread: timedelta
+    ) -> Ticked:
         random.shuffle(found)  # tenants share the interval; no tenant's backlog comes first
         chunks = [found[i : i + CHUNK] for i in range(0, len(found), CHUNK)]
-        spread = self._settings.lazarus_spread.total_seconds()
-        pause = min(spread / max(len(chunks), 1), BREATH)
+        pause = min(spread.total_seconds() / max(len(chunks), 1), BREATH)
         done: Counter[str] = Counter()
         for number, chunk in enumerate(chunks):
             if number:

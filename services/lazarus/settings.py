@@ -22,7 +22,12 @@ class LazarusSettings(PingSettings):
     may_be_none: ClassVar[frozenset[str]] = frozenset({"lazarus_spread"})
 
     lazarus_tick: timedelta = Field(
-        default=timedelta(minutes=10), description="how often distressed runs are looked for"
+        default=timedelta(minutes=10),
+        description="how often distressed runs are looked for among all live ones",
+    )
+    lazarus_due_tick: timedelta = Field(
+        default=timedelta(seconds=10),
+        description="how often they are looked for among the Submitted runs and those that fell silent",
     )
     lazarus_after: timedelta = Field(
         default=timedelta(minutes=10),

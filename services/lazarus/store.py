@@ -11,6 +11,8 @@ from libs.runtime.database import Connection, statement
 from libs.runtime.records import RecordStatement
 from services.lazarus.domain import Distressed, GiveUp, Revive
 
+ANNOUNCED_WITHIN = timedelta(minutes=30)  # silent runs are announced again every ten minutes
+
 
 class Proposal(NamedTuple):
     """A record of what is proposed for a run as it was at `version`."""
@@ -33,11 +35,24 @@ class Store:
     connection: Connection
 
     async def distressed(
-        self, *, now: datetime | None, after: timedelta, per_tenant: int, again: timedelta
+        self,
+        *,
+        now: datetime | None,
+        after: timedelta,
+        per_tenant: int,
+        again: timedelta,
+        everywhere: bool,
     ) -> list[Distressed]:
-        """Runs without a live process."""
+        """Runs without a live process; unless `everywhere`, of those that are Submitted or were announced as silent."""
         rows = await self.connection.fetch(
-            statement(__file__, "distressed"), now, after, per_tenant, again, HEARD_WITHIN
+            statement(__file__, "distressed"),
+            now,
+            after,
+            per_tenant,
+            again,
+            HEARD_WITHIN,
+            everywhere,
+            ANNOUNCED_WITHIN,
         )
         return [Distressed(**dict(row)) for row in rows]
 

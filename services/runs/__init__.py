@@ -14,6 +14,7 @@ the LOGS stream; **emits** `state_changed` for every state of every flow run.
 |---|---|
 | whether a run may take a state | `domain/transitions.py` |
 | what a zombie, Lazarus or a deadline may do | `domain/safeguards.py` |
+| what the reported end of a process means | `domain/deaths.py`, `dispatch/domain.py` |
 | what is in a new run, and when one is made | `domain/creation.py`, `ledger/creations.py` |
 | how planned runs of schedules are updated and cleared | `planned.py`, `services/scheduler/domain/proposals.py` |
 | which runs wait at a concurrency limit | `domain/concurrency_limits.py`, `ledger/queries/lock_limits.sql` |

@@ -50,7 +50,7 @@ class Runs(Service):
             self,
             LedgerCalls(
                 set_states=self.handlers.set_states,
-                on_zombie=self.handlers.on_zombie,
+                on_process_end=self.handlers.on_process_end,
                 register_agent=self.handlers.register_agent,
             ),
             DispatchSettings(),

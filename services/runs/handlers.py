@@ -18,7 +18,7 @@ from services.runs import agent_configs, artifacts, concurrency_limits, planned,
 from services.runs.agents import Agents, unstorable_identity
 from services.runs.domain.states import aware, in_utc
 from services.runs.ledger import Answer, Command, removal
-from services.runs.ledger.commands import Done
+from services.runs.ledger.commands import Done, EndProcess
 
 T = TypeVar("T", bound=Message)
 
@@ -203,6 +203,14 @@ class Handlers:
     async def on_zombie(self, event: heartbeat.FlowRunZombieDetected) -> None:
         """A live run has been silent for too long."""
         await self.commit.submit(event)
+
+    async def on_process_end(self, ended: EndProcess) -> Done:
+        """The process of a Running run has ended, as its agent reported."""
+        answer = await self.commit.submit(ended)
+        if not isinstance(answer, Done):
+            msg = f"EndProcess was answered with {type(answer).__name__}"
+            raise TypeError(msg)
+        return answer
 
     async def on_flow_archived(self, event: registry.FlowArchived) -> None:
         """Pending runs of an archived flow are removed or cancelled."""

@@ -9,11 +9,10 @@ from uuid import UUID, uuid5
 from libs.contracts.agents import Outcome, Standing
 from libs.contracts.base import JsonObject
 from libs.contracts.states import FINISHED_FAMILY, SCHEDULED_FAMILY, State
+from services.runs.domain.deaths import LOGGER
 from services.runs.domain.safeguards import LogEntry
 from services.runs.domain.states import META_STATES, RunState, make_state
 from services.runs.domain.transitions import FlowRun, FlowRunMoved, move_flow_run
-
-LOGGER = "headwater.Dispatch.FlowRun"
 
 Labels = frozenset[str]
 
@@ -111,14 +110,14 @@ class Proposed:
 
 @dataclass(frozen=True, slots=True)
 class Crashed:
-    """The process of a Running run died: handled as a zombie, without the wait."""
+    """The process of a Running run is gone; the ledger decides by the run's tasks (`domain/deaths.py`)."""
 
     message: str
 
 
 @dataclass(frozen=True, slots=True)
 class Released:
-    """Nothing to decide: the run has ended, or waits for its own retry."""
+    """Nothing to decide: the run has ended, or no process of it was started."""
 
 
 Ending = Requeued | Proposed | Crashed | Released
@@ -149,7 +148,7 @@ def end_of_process(
         if outcome is Outcome.RETURNED:
             return requeue(_untried(run), said, delay=timedelta(0), now=now)
         return requeue(run, said, delay=_pause(run.attempt), now=now)
-    if run.state != State.RUNNING or exit_code == 0 or outcome is Outcome.RETURNED:
+    if run.state != State.RUNNING or outcome is Outcome.RETURNED:
         return Released()
     return Crashed(said)
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import structlog
 from pydantic import ValidationError
 
-from libs.contracts import agents, heartbeat
+from libs.contracts import agents
 from libs.contracts.agents import ClaimedRun, HeldLease, Renewal
 from libs.contracts.base import Applied, Refused
 from libs.contracts.errors import Code
@@ -27,6 +27,7 @@ from services.runs.dispatch.leases import AGENT_TYPE, LeaseStore
 from services.runs.dispatch.settings import DispatchSettings
 from services.runs.domain.creation import canonical_labels
 from services.runs.domain.transitions import FlowRun
+from services.runs.ledger.commands import Done, EndProcess
 
 CAPACITY_LIMIT = 1000
 """Most runs of one claim; more than one machine starts at once."""
@@ -42,8 +43,8 @@ class LedgerCalls:
     """The ledger functions that dispatch uses, with the same rules as for clients."""
 
     set_states: Callable[[SetStates], Awaitable[StatesSet | Refused]]
-    on_zombie: Callable[[heartbeat.FlowRunZombieDetected], Awaitable[None]]
-    """Handle a run as a zombie."""
+    on_process_end: Callable[[EndProcess], Awaitable[Done]]
+    """Decide about a run whose process is gone."""
     register_agent: Callable[[RegisterAgent], Awaitable[Applied | Refused]]
     """Returns the id of the agent, made or found."""
 
@@ -183,7 +184,8 @@ class Verbs:
             case Proposed():
                 state = await self.propose(run, ending)
             case Crashed():
-                await self._report_crashed(run)
+                state = await self._report_crashed(run, ending)
+                self._due(tenant_id)
             case _:
                 pass
         self._log.info(
@@ -249,19 +251,17 @@ class Verbs:
             return run.state
         return answer.outcomes[0].state
 
-    async def _report_crashed(self, run: FlowRun) -> None:
-        """A process that is known to be dead is handled as a zombie, without the wait."""
-        now = self._clock()
-        await self._ledger.on_zombie(
-            heartbeat.FlowRunZombieDetected(
-                event_id=self._ids(),
-                at=now,
+    async def _report_crashed(self, run: FlowRun, crashed: Crashed) -> str:
+        """Have the ledger decide about a run whose process is gone; returns the run's state after it."""
+        done = await self._ledger.on_process_end(
+            EndProcess(
                 tenant_id=run.tenant_id,
                 flow_run_id=run.id,
-                version=run.version,
-                last_seen=now,
+                seen_version=run.version,
+                said=crashed.message,
             )
         )
+        return done.state or run.state
 
 
 def _unacceptable(claim: agents.Claim) -> Refused | None:

@@ -109,7 +109,7 @@ def _end_of_zombie(
     logs: list[LogEntry] = []
     for task_run, policy in task_runs:
         if task_run.state in RUNNING_FAMILY:
-            moved, entry = _answer_zombie_task(task_run, policy, may_retry=not is_over, now=now)
+            moved, entry = end_task_run(task_run, policy, may_retry=not is_over, now=now)
             moves.append(moved)
             logs.append(entry)
     if is_over:
@@ -183,7 +183,7 @@ def end_left_task_runs(
     if run.state_timestamp > since or (last_seen is not None and last_seen > since):
         return LeftAlone("alive")
     ended = [
-        _answer_zombie_task(task_run, policy, may_retry=False, now=now)
+        end_task_run(task_run, policy, may_retry=False, now=now)
         for task_run, policy in task_runs
         if task_run.state in RUNNING_FAMILY and task_run.state_timestamp <= since
     ]
@@ -194,23 +194,23 @@ def end_left_task_runs(
     )
 
 
-def _answer_zombie_task(
-    run: TaskRun, policy: TaskPolicy, *, may_retry: bool, now: datetime
+def end_task_run(
+    run: TaskRun,
+    policy: TaskPolicy,
+    *,
+    may_retry: bool,
+    now: datetime,
+    why: str = "No heartbeat detected from the remote task;",
 ) -> tuple[TaskRunMoved, LogEntry]:
+    """A Running task run without a process is retried if it may be, else failed; `why` begins its message."""
     attempt = run.retries + 1
     if may_retry and attempt <= policy.max_retries:
-        message = (
-            "No heartbeat detected from the remote task; retrying the run. "
-            f"This will be retry {attempt} of {policy.max_retries}."
-        )
+        message = f"{why} retrying the run. This will be retry {attempt} of {policy.max_retries}."
         state = make_state(
             State.RETRYING, message, start_time=now + policy.retry_delay, run_count=attempt
         )
     else:
-        message = (
-            "No heartbeat detected from the remote task; "
-            f"marking the task run {run.id} ({policy.name}) as failed."
-        )
+        message = f"{why} marking the task run {run.id} ({policy.name}) as failed."
         state = make_state(State.FAILED, message)
     entry = LogEntry(
         flow_run_id=run.flow_run_id,

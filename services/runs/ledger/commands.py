@@ -44,15 +44,33 @@ class EndLeftTaskRuns(Message):
     silence: timedelta
 
 
+class EndProcess(Message):
+    """The ledger's own proposal: the process of a Running run has ended, as its agent reported in the words `said`."""
+
+    tenant_id: UUID
+    flow_run_id: UUID
+    seen_version: int
+    said: str
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """The result of a service's proposal: applied, or not, with the reason."""
 
     reason: str | None = None
     count: int = 0
+    state: str | None = None
+    """The flow run's state after a safeguard, if there is such a run."""
 
 
-Safeguard = Reschedule | FlowRunZombieDetected | EndCancellation | CancelArchived | EndLeftTaskRuns
+Safeguard = (
+    Reschedule
+    | FlowRunZombieDetected
+    | EndCancellation
+    | CancelArchived
+    | EndLeftTaskRuns
+    | EndProcess
+)
 Command = (
     SetStates | CreateFlowRun | GetOrCreateTaskRun | CancelFlowRun | CreateScheduled | Safeguard
 )

@@ -12,6 +12,7 @@ from uuid import UUID
 from libs.contracts.heartbeat import FlowRunZombieDetected
 from libs.contracts.runs import Reschedule
 from libs.contracts.states import State
+from services.runs.domain.deaths import answer_death
 from services.runs.domain.queue import NOT_STARTED
 from services.runs.domain.safeguards import (
     Intervention,
@@ -29,6 +30,7 @@ from services.runs.ledger.commands import (
     Done,
     EndCancellation,
     EndLeftTaskRuns,
+    EndProcess,
     Safeguard,
 )
 from services.runs.ledger.moves import Moves
@@ -70,14 +72,14 @@ class Interventions:
                     "state": run.state,
                 }
             )
-            return Done(found.reason)
+            return Done(found.reason, state=run.state)
         for moved in found.task_runs:
             self.moves.move_task_run(moved)
         if found.flow_run is not None:
             self.moves.move_flow_run(found.flow_run)
         for entry in found.logs:
             self.moves.journal.log(facts.flow_runs[entry.flow_run_id].tenant_id, entry)
-        return Done(count=1)
+        return Done(count=1, state=facts.flow_runs[run.id].state)
 
     def _intervention(self, run: FlowRun, command: Safeguard) -> Intervention | LeftAlone:
         facts, now = self.moves.facts, self.moves.now
@@ -99,6 +101,15 @@ class Interventions:
                     attempt=command.attempt,
                     limit=command.limit,
                     give_up=command.give_up,
+                    now=now,
+                )
+            case EndProcess():
+                return answer_death(
+                    run,
+                    self._with_policies(facts.task_runs_of.get(run.id, ())),
+                    seen_version=command.seen_version,
+                    said=command.said,
+                    resurrection_limit=self.policy.resurrection_limit,
                     now=now,
                 )
             case EndCancellation():

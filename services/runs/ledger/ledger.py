@@ -28,6 +28,7 @@ from services.runs.ledger.commands import (
     Command,
     EndCancellation,
     EndLeftTaskRuns,
+    EndProcess,
 )
 from services.runs.ledger.creations import Creation, Creations
 from services.runs.ledger.interventions import Interventions, Policy
@@ -155,6 +156,7 @@ class _Batch:
                     | EndCancellation()
                     | CancelArchived()
                     | EndLeftTaskRuns()
+                    | EndProcess()
                 ):
                     answers[index] = safeguards.answer(command)
                 case _:

@@ -21,6 +21,7 @@ from services.runs.ledger.commands import (
     Command,
     EndCancellation,
     EndLeftTaskRuns,
+    EndProcess,
 )
 from services.runs.ledger.journal import Journal
 
@@ -81,7 +82,9 @@ class Needs:
     task_runs_to_submit: set[UUID] = field(default_factory=set)
     """Task runs that an agent will start a process for; the work queue must not be paused."""
     silent: set[UUID] = field(default_factory=set)
-    """Flow runs whose decision needs the time of their last ping."""
+    """Flow runs whose decision needs the time of their last ping, and the retries of their tasks."""
+    judged: set[UUID] = field(default_factory=set)
+    """Flow runs whose decision needs the retries of their tasks only."""
     entering: dict[UUID, list[RunState]] = field(default_factory=dict)
     """States for which runs need slots of concurrency limits, if there are any."""
 
@@ -95,6 +98,9 @@ class Needs:
                         self._note_state(item.proposal, item.state, claimant)
             case FlowRunZombieDetected():
                 self.silent.add(command.flow_run_id)
+                self.reaching.add(command.flow_run_id)
+            case EndProcess():
+                self.judged.add(command.flow_run_id)
                 self.reaching.add(command.flow_run_id)
             case CancelFlowRun() | EndCancellation() | CancelArchived():
                 self.reaching.add(command.flow_run_id)
@@ -166,6 +172,7 @@ async def lock(
         facts.agents = await reads.known_agents(connection, needs.claimants)
     if needs.silent:
         facts.last_seen = await reads.last_seen(connection, sorted(needs.silent))
+    if needs.silent or needs.judged:
         facts.policies = await reads.task_policies(connection, sorted(facts.task_runs))
     return facts
 

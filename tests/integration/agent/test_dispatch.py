@@ -447,6 +447,45 @@ async def test_a_run_whose_process_was_killed_is_judged_at_once(stack: Stack, bu
     assert (await row(stack, run_id))["lease_token"] is None
 
 
+@pytest.mark.parametrize("exit_code", [0, 137])
+async def test_a_run_whose_process_left_it_running_comes_back_at_once(
+    stack: Stack, client: Client, flow: Flow, exit_code: int
+) -> None:
+    """Core's runner leaves with 0 when it meets a task that still runs in an earlier, dead process."""
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await client.set(run_id, "Running")
+        task = await client.task_run(run_id, flow.task_ids[0])
+        await client.set_task(task.id, "Running")
+        answer = await agent.report(run, Outcome.EXITED, exit_code=exit_code)
+        task = await client.task_run(run_id, flow.task_ids[0])
+        [again] = await agent.take(wait=30)
+
+    assert not isinstance(answer, Refused)
+    assert (answer.state, task.state) == ("Scheduled", "Failed")
+    assert again.flow_run_id == run_id
+    found = await row(stack, run_id)
+    assert (found["state"], found["times_resurrected"]) == ("Submitted", 1)
+
+
+async def test_a_dead_process_of_a_flow_without_lazarus_fails_its_run_with_the_reason(
+    stack: Stack, bus: Bus
+) -> None:
+    flow = await register_flow(stack.admin_pool, settings={"lazarus_enabled": False})
+    client = Client(bus, flow.tenant_id)
+    run_id = await client.create(flow)
+    async with raw_agent(stack.nats_url, flow.tenant_id) as agent:
+        [run] = await agent.take()
+        await client.set(run_id, "Running")
+        answer = await agent.report(run, Outcome.EXITED, exit_code=137)
+
+    assert not isinstance(answer, Refused)
+    assert answer.state == "Failed"
+    message = (await row(stack, run_id))["state_message"]
+    assert message == "The flow run's process was ended by signal 9."
+
+
 async def test_a_run_that_waits_for_a_retry_is_claimed_when_the_retry_is_due(
     stack: Stack, client: Client, flow: Flow
 ) -> None:
@@ -676,7 +715,7 @@ async def test_every_request_may_be_made_twice(stack: Stack, client: Client, flo
     assert again.code == Code.LEASE_LOST
     assert drains[0] == drains[1]
     assert await row(stack, run_id) == before
-    assert await history(stack, run_id) == ["Scheduled", "Submitted", "Running"]
+    assert await history(stack, run_id) == ["Scheduled", "Submitted", "Running", "Scheduled"]
 
 
 @pytest.mark.parametrize(

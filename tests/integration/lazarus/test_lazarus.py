@@ -24,7 +24,7 @@ NOW = LONG_AGO + timedelta(minutes=10)  # the boundary itself
 async def lazarus(stack: Stack) -> AsyncIterator[Lazarus]:
     await stack.admin_pool.execute(
         "TRUNCATE gateway.tenant, registry.project, registry.flow_group, runs.flow_run,"
-        " heartbeat.last_seen, heartbeat.watch, lazarus.resurrection CASCADE"
+        " heartbeat.last_seen, heartbeat.watch, heartbeat.zombie, lazarus.resurrection CASCADE"
     )
     await stack.admin_pool.execute(
         "INSERT INTO gateway.tenant (id, name, slug) VALUES ($1, 'a tenant', 'a-tenant')", TENANT
@@ -85,6 +85,63 @@ async def test_a_distressed_run_is_proposed_with_the_version_that_was_seen(
     assert await work.take_all(Reschedule, verb="reschedule") == [
         Reschedule(tenant_id=TENANT, flow_run_id=run, seen_version=3, attempt=1, limit=10)
     ]
+
+
+async def announced(stack: Stack, run: UUID, at: datetime = LONG_AGO) -> None:
+    await stack.admin_pool.execute(
+        "INSERT INTO heartbeat.zombie (flow_run_id, version, tenant_id, last_seen, detected)"
+        " VALUES ($1, 3, $2, $3, $4)",
+        run,
+        TENANT,
+        at,
+        at + timedelta(minutes=2),
+    )
+
+
+async def test_a_run_that_was_announced_as_silent_is_proposed_when_its_ten_minutes_are_over(
+    stack: Stack, lazarus: Lazarus, work: WorkReader
+) -> None:
+    run = await distressed(stack)
+    await announced(stack, run)
+
+    early = await lazarus.resurrections.tick_due(NOW - timedelta(microseconds=1))
+    due = await lazarus.resurrections.tick_due(NOW)
+    again = await lazarus.resurrections.tick_due(NOW + timedelta(seconds=10))
+
+    assert (early, due, again) == (Ticked(), Ticked(revived=1), Ticked())
+    [proposal] = await work.take_all(Reschedule, verb="reschedule")
+    assert proposal.flow_run_id == run
+
+
+async def test_a_submitted_run_is_proposed_when_its_ten_minutes_are_over(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await a_flow_run(stack.admin_pool, state="Submitted")
+
+    early = await lazarus.resurrections.tick_due(NOW - timedelta(microseconds=1))
+
+    assert (early, await lazarus.resurrections.tick_due(NOW)) == (Ticked(), Ticked(revived=1))
+
+
+async def test_the_short_loop_proposes_its_share_of_the_rate(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    for _ in range(5):
+        await announced(stack, await distressed(stack))
+
+    ticks = [await lazarus.resurrections.tick_due(NOW) for _ in range(4)]
+
+    # A hundred in ten minutes are two in ten seconds.
+    assert [ticked.revived for ticked in ticks] == [2, 2, 1, 0]
+
+
+async def test_a_run_that_nobody_announced_is_found_by_the_thorough_loop(
+    stack: Stack, lazarus: Lazarus
+) -> None:
+    await distressed(stack)
+
+    assert await lazarus.resurrections.tick_due(NOW) == Ticked()
+    assert await lazarus.resurrections.tick(NOW) == Ticked(revived=1)
 
 
 async def test_the_eleventh_proposal_is_to_give_up(
@@ -255,7 +312,11 @@ async def test_a_run_that_needs_no_help_any_more_when_its_turn_comes_is_left_alo
     run = await a_flow_run(stack.admin_pool, state="Submitted")
     async with lazarus.database.transaction() as connection:
         found = await Store(connection).distressed(
-            now=NOW, after=timedelta(minutes=10), per_tenant=10, again=timedelta(hours=1)
+            now=NOW,
+            after=timedelta(minutes=10),
+            per_tenant=10,
+            again=timedelta(hours=1),
+            everywhere=True,
         )
     await stack.admin_pool.execute(change, NOW)
 
@@ -290,7 +351,7 @@ async def test_a_run_that_was_found_is_left_when_its_queue_is_paused_before_its_
     async with lazarus.database.transaction() as connection:
         store = Store(connection)
         found = await store.distressed(
-            now=NOW, after=after, per_tenant=10, again=timedelta(hours=1)
+            now=NOW, after=after, per_tenant=10, again=timedelta(hours=1), everywhere=True
         )
         before = await store.still_distressed(found, now=NOW, after=after)
         await stack.admin_pool.execute(

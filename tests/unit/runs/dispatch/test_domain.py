@@ -200,7 +200,7 @@ def test_a_run_that_will_not_start_is_failed_in_the_end() -> None:
 @pytest.mark.parametrize(
     ("state", "outcome", "code", "expected"),
     [
-        ("Running", Outcome.EXITED, 0, Released),  # it waits for a retry of its own
+        ("Running", Outcome.EXITED, 0, Crashed),  # its tasks decide whether it waits
         ("Running", Outcome.EXITED, 1, Crashed),
         ("Running", Outcome.EXITED, 137, Crashed),
         ("Running", Outcome.VANISHED, None, Crashed),
