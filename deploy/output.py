@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Annotated, Any
 
 import typer
@@ -38,3 +39,26 @@ def show_rows(rows: Sequence[dict[str, Any]], columns: Iterable[str]) -> None:
 def progress(line: str) -> None:
     """Say on standard error what is being done."""
     errors.print(f"· {line}", markup=False)
+
+
+@contextmanager
+def progress_bar(what: str, *, of_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on standard error. What it gives is called with what is done and with all, in bytes or in number."""
+    # Imported here: only long work shows a bar.
+    from rich.progress import (  # noqa: PLC0415
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+    )
+
+    count = DownloadColumn() if of_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), count)
+    with Progress(*columns, console=errors, transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def shown(done: int, whole: int) -> None:
+            bar.update(task, completed=done, total=whole or None)
+
+        yield shown

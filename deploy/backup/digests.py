@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from deploy.digest import digest_of
 from deploy.engines import EngineError
 
 MANIFEST = "backup_manifest"
@@ -20,7 +21,7 @@ _OWN_DIGEST = re.compile(rb'"Manifest-Checksum": "([0-9a-f]{64})"}\s*$')
 def wal_digests(base: Path) -> dict[str, str]:
     """The digest of each file of WAL, by its path in the base backup."""
     return {
-        str(path.relative_to(base)): _digest(path)
+        str(path.relative_to(base)): digest_of(path)
         for path in sorted((base / WAL).rglob("*"))
         if path.is_file()
     }
@@ -35,7 +36,7 @@ def check(
     expected = dict(_expected(base)) | dict(wal)
     for number, (name, digest) in enumerate(expected.items(), 1):
         try:
-            found = _digest(base / name)
+            found = digest_of(base / name)
         except OSError as error:
             msg = f"The backup lacks its file {name} ({error.strerror}); use another backup."
             raise EngineError(msg) from None
@@ -59,8 +60,3 @@ def _expected(base: Path) -> Iterator[tuple[str, str]]:
         raise EngineError(msg)
     for file in json.loads(text)["Files"]:
         yield file["Path"], file["Checksum"]
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -36,6 +36,7 @@ _TEST = """mutation($id: UUID!) {
 _HEALTH = """{ system_health {
   sentence services { name status reason } engines { name status reason }
 } }"""
+_KNOWN_WITHIN = 20.0  # seconds; services that have just started are heard within ten
 _WITHIN = 60.0  # seconds; a receiver may be slow
 
 
@@ -121,7 +122,7 @@ def _of_this_machine() -> list[dict[str, Any]]:
 def _of_the_api(address: str, key: str | None) -> list[dict[str, Any]]:
     """What Headwater says about its services and engines; one line if it cannot be asked."""
     try:
-        health = _ask(address, key, _HEALTH)["system_health"]
+        health = _known_health(address, key)
     except ApiError as error:
         return [{"what": "API", "ok": False, "says": str(error)}]
     return [
@@ -135,6 +136,19 @@ def _of_the_api(address: str, key: str | None) -> list[dict[str, Any]]:
             for part in health["services"] + health["engines"]
         ),
     ]
+
+
+def _known_health(address: str, key: str | None) -> dict[str, Any]:
+    """The health, once something is known of each part; as it is if that takes longer than after a start."""
+    from time import monotonic, sleep
+
+    deadline = monotonic() + _KNOWN_WITHIN
+    while True:
+        health: dict[str, Any] = _ask(address, key, _HEALTH)["system_health"]
+        parts = health["services"] + health["engines"]
+        if all(part["status"] != "unknown" for part in parts) or monotonic() > deadline:
+            return health
+        sleep(0.5)
 
 
 def _is_id(text: str) -> bool:

@@ -1,19 +1,14 @@
 """`headwater backup create | verify` and `headwater restore`, for the embedded default."""
 
 import asyncio
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from deploy.local.commands import local_settings, or_complain
-from deploy.output import Json, console, errors, progress, show_json
-
-if TYPE_CHECKING:
-    from deploy.backup.tools import Progress
+from deploy.output import Json, console, progress, progress_bar, show_json
 
 app = typer.Typer(help="Take backups of this machine's Headwater.", no_args_is_help=True)
 
@@ -45,7 +40,7 @@ def create(backup: Backup, *, secrets: Secrets = None, as_json: Json = False) ->
 
     folder = DataFolder(local_settings().data)
     file = secrets or _beside(backup)
-    with _bar("base backup") as shown:
+    with progress_bar("base backup", of_bytes=True) as shown:
         taken = or_complain(
             lambda: asyncio.run(take(folder, backup, file, now=utc_now(), progress=shown))
         )
@@ -116,19 +111,3 @@ def restore(
 
 def _beside(backup: Path) -> Path:
     return backup.with_name(f"{backup.name}.secrets.json")
-
-
-@contextmanager
-def _bar(what: str) -> "Iterator[Progress]":
-    """A progress bar of bytes on standard error."""
-    from rich.progress import BarColumn, DownloadColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
-    with Bar(*columns, TimeRemainingColumn(), console=errors) as bar:
-        task = bar.add_task(what, total=None)
-
-        def shown(done: int, whole: int) -> None:
-            bar.update(task, completed=done, total=whole or None)
-
-        yield shown

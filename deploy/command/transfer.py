@@ -3,19 +3,18 @@
 import asyncio
 import json
 import os
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from deploy.local.commands import local_settings, or_complain
-from deploy.output import Json, console, errors, show_json
+from deploy.output import Json, console, progress_bar, show_json
 from deploy.say import complain
 
 if TYPE_CHECKING:
-    from deploy.transfer.export import Connection, Progress
+    from deploy.transfer.export import Connection
 
 T = TypeVar("T")
 Folder = Annotated[Path, typer.Argument(help="The folder of the export.", resolve_path=True)]
@@ -32,7 +31,7 @@ def export(
     from libs.runtime.clock import utc_now
 
     url, pepper = _owner()
-    with _bar("tables") as shown:
+    with progress_bar("tables") as shown:
         done = _with_connection(
             url, lambda c: write(c, tenant, folder, pepper=pepper, now=utc_now(), progress=shown)
         )
@@ -59,7 +58,7 @@ def import_tenant(
 
     url, pepper = _owner()
     former = None if secrets is None else _pepper_of(secrets)
-    with _bar("tables") as shown:
+    with progress_bar("tables") as shown:
         done = _with_connection(
             url,
             lambda c: take_in(c, folder, pepper=pepper, former_pepper=former, progress=shown),
@@ -135,20 +134,3 @@ def _with_connection(url: str, work: "Callable[[Connection], Awaitable[T]]") -> 
         complain(error)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         complain(Exception(f"PostgreSQL does not answer as it should: {error}"))
-
-
-@contextmanager
-def _bar(what: str) -> "Iterator[Progress]":
-    """A progress bar of tables on standard error."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
-    from rich.progress import Progress as Bar
-
-    with Bar(
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), console=errors
-    ) as bar:
-        task = bar.add_task(what, total=None)
-
-        def shown(done: int, whole: int) -> None:
-            bar.update(task, completed=done, total=whole)
-
-        yield shown

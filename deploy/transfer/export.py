@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 from sqlalchemy import Table
 
+from deploy.digest import digest_of
 from deploy.transfer import manifest, tables
 from deploy.transfer.manifest import Manifest, TableFile, TransferError
 from libs.contracts.version import VERSION
@@ -113,7 +114,7 @@ async def _write_table(
         name=table.fullname,
         columns=tables.columns_of(table),
         rows=int(status.split()[-1]),
-        digest=manifest.digest_of(file),
+        digest=digest_of(file),
         first=first and first.isoformat(),
         last=last and last.isoformat(),
     )

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from uuid import UUID
 
+from deploy.digest import digest_of
+
 FORMAT = 1
 NAME = "manifest.json"
 
@@ -92,12 +94,6 @@ def check_files(
 def file_of(folder: Path, table: str) -> Path:
     """The file of a table's rows."""
     return folder / f"{table}.copy"
-
-
-def digest_of(path: Path) -> str:
-    """The SHA-256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(pepper: bytes) -> str:

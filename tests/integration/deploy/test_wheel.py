@@ -11,6 +11,7 @@ import sys
 import sysconfig
 import venv
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import httpx
@@ -79,50 +80,92 @@ def test_the_wheel_has_what_is_needed_at_run_time_and_one_package_to_import(whee
     assert has_pages == (DIST / "index.html").exists()
 
 
-def test_an_installed_headwater_starts_answers_and_stops(command: Path) -> None:
-    data = make_folder() / "data"
-    port = free_port()
-    environment = os.environ | {
-        "HEADWATER_DATA": str(data),
-        "HEADWATER_PORT": str(port),
-        "HEADWATER_AUTH": "required",
-    }
+class Installed:
+    """The command on a data folder of its own."""
 
-    def said(*words: str, code: int = 0) -> str:
+    def __init__(self, command: Path, **variables: str) -> None:
+        self._command = command
+        self.data = make_folder() / "data"
+        self._environment = os.environ | {
+            "HEADWATER_DATA": str(self.data),
+            "HEADWATER_PORT": str(free_port()),
+            **variables,
+        }
+
+    def says(self, *words: str, code: int = 0) -> Any:
+        """The JSON document, or None where there is none; the exit code is as expected."""
         ran = subprocess.run(  # noqa: S603 - our own command
-            [str(command), *words],
+            [str(self._command), *words, "--json"],
             # A folder with a package called `services`, as many projects have.
             cwd=CHECKOUT,
-            env=environment,
+            env=self._environment,
             capture_output=True,
             text=True,
             timeout=WITHIN,
             check=False,
         )
-        assert ran.returncode == code, ran.stderr
-        return ran.stdout
+        assert ran.returncode == code, ran.stderr + ran.stdout
+        return json.loads(ran.stdout) if ran.stdout else None
 
-    assert said("--version") == f"headwater {VERSION}\n"
+
+def test_an_installed_headwater_starts_answers_and_stops(command: Path) -> None:
+    headwater = Installed(command, HEADWATER_AUTH="required")
     try:
-        up = json.loads(said("up", "--json"))
-        made = json.loads(said("keys", "create", "--name", "mine", "--role", "user", "--json"))
+        up = headwater.says("up")
+        made = headwater.says("keys", "create", "--name", "mine", "--role", "user")
         answer = httpx.post(
             up["graphql"],
             headers={"authorization": f"Bearer {made['key']}"},
             json={"query": "{ api { version } tenant { slug } }"},
             timeout=WITHIN,
         )
-        tenants = json.loads(said("tenants", "--json"))
-        check = json.loads(said("check", "--json"))
-        said("keys", "revoke", made["id"])
-        unknown = said("automations", "test", "nothing", "--json", code=1)
+        tenants = headwater.says("tenants")
+        check = headwater.says("check")
+        headwater.says("keys", "revoke", made["id"])
+        listed = headwater.says("keys", "list")
+        unknown = headwater.says("automations", "test", "nothing", code=1)
     finally:
-        down = said("down", "--json")
+        down = headwater.says("down")
 
     assert answer.json()["data"]["tenant"] == [{"slug": "default"}]
     assert answer.json()["data"]["api"]["version"] == VERSION
     assert [tenant["slug"] for tenant in tenants] == ["default"]
     assert check["ok"] is True
-    assert unknown == ""
-    assert json.loads(down)["stopped"] is True
-    said("status", code=1)
+    assert made["id"] not in {key["id"] for key in listed}
+    assert unknown is None
+    assert down["stopped"] is True
+    headwater.says("status", code=1)
+
+
+def test_its_data_goes_into_a_backup_and_back_and_a_tenant_to_another(command: Path) -> None:
+    one, other = Installed(command), Installed(command)
+    kept, out = str(one.data.parent / "backup"), str(one.data.parent / "export")
+    secrets = str(one.data / "secrets.json")
+    try:
+        one.says("up")
+        one.says("tenants", "create", "Moving", "moving")
+        written = one.says("export", "moving", out)
+        one.says("backup", "create", kept)
+        one.says("backup", "create", kept, code=1)
+        one.says("tenants", "create", "Late", "late")
+        good = one.says("backup", "verify", kept)
+        one.says("restore", kept, "--replace", code=1)  # it runs
+        one.says("down")
+        one.says("restore", kept, code=1)  # there is data
+        restored = one.says("restore", kept, "--replace")
+        one.says("up")
+        slugs = {tenant["slug"] for tenant in one.says("tenants")}
+        other.says("up")
+        other.says("import", "tenant", out, code=1)  # another pepper
+        moved = other.says("import", "tenant", out, "--secrets", secrets)
+        arrived = {tenant["slug"] for tenant in other.says("tenants")}
+    finally:
+        one.says("down")
+        other.says("down")
+
+    assert good["tables"] > 40
+    assert slugs == {"default", "moving"}
+    assert Path(restored["set_aside"]).is_dir()
+    assert arrived == {"default", "moving"}
+    assert moved["keys_left_out"] == written["rows"]["gateway.api_key"] == 1
+    assert moved["rows"] == sum(written["rows"].values()) - 1

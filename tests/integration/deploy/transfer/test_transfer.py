@@ -12,6 +12,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from deploy.digest import digest_of
 from deploy.transfer import manifest, tables
 from deploy.transfer.export import export
 from deploy.transfer.manifest import Manifest, TransferError
@@ -179,7 +180,7 @@ async def test_what_cannot_be_taken_in_changes_nothing(
     mixed = copy("mixed")
     shutil.copy(tmp_path / "stranger" / "gateway.key_value.copy", mixed)
     declared = json.loads((out / manifest.NAME).read_text())["tables"]
-    digest = manifest.digest_of(mixed / "gateway.key_value.copy")
+    digest = digest_of(mixed / "gateway.key_value.copy")
     swapped = [
         t | ({"digest": digest} if t["name"] == "gateway.key_value" else {}) for t in declared
     ]
