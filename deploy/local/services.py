@@ -73,6 +73,9 @@ class Surroundings:
                 "watched_folder": None if self.data_folder is None else str(self.data_folder),
                 **self.keys,
             }
+            # A user's own one is for agents that come from elsewhere.
+            if not os.environ.get("HEADWATER_NATS_PUBLIC_URL"):
+                settings["nats_public_url"] = f"nats://127.0.0.1:{self.endpoints.nats_port}"
             if self.bus is not None:
                 settings["nats_issuer_seed"] = self.bus.issuer_seed
         return settings

@@ -45,7 +45,7 @@ def start(
     nats: Annotated[
         str | None,
         typer.Option(
-            envvar="HEADWATER_NATS_URL", help="nats://[user:password@]host:port, more nodes of a cluster as ,host:port",
+            envvar="HEADWATER_NATS_URL", help="nats://[user:password@]host:port[,host:port]; the API knows it too",
         ),
     ] = None,
     api: Annotated[
@@ -142,8 +142,8 @@ def start(
     """Take due runs and run them, until SIGTERM."""
     say = Say(as_json=json)
     try:
-        address, api_url = _where(nats, api, data, creds, tls_ca)
         key = api_key or None
+        address, api_url = _where(nats, api, data, key=key, creds=creds, tls_ca=tls_ca)
         tenant_id = _tenant(tenant) or discovery.tenant_of(api_url, key)
         labels = _labels(
             label or [], with_hostname=not docker if hostname_label is None else hostname_label
@@ -231,17 +231,22 @@ def _processes(python: str, surroundings: Surroundings) -> Executor:
 
 
 def _where(
-    nats: str | None, api: str | None, data: Path | None, creds: Path | None, tls_ca: Path | None
+    nats: str | None,
+    api: str | None,
+    data: Path | None,
+    *,
+    key: str | None,
+    creds: Path | None,
+    tls_ca: Path | None,
 ) -> tuple[Address, str]:
     if nats is None and data is not None:
         address, api_url = discovery.embedded(data)
         return address, api or api_url
-    if nats is None or api is None:
-        msg = (
-            "Say where Headwater is: --nats and --api, or --data for one that runs on this machine."
-        )
+    if api is None:
+        msg = "Say where Headwater is: --api, or --data for one that runs on this machine."
         raise DiscoveryError(msg)
-    return discovery.named(nats, creds=creds, tls_ca=tls_ca), api
+    url = nats or discovery.nats_url_of(api, key)
+    return discovery.named(url, creds=creds, tls_ca=tls_ca), api
 
 
 def _with_key(address: Address, key: str | None) -> Address:

@@ -6,7 +6,6 @@ Each answers, or raises DiscoveryError with a sentence that says what to do.
 import json
 import subprocess
 import sys
-import urllib.error
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -63,9 +62,39 @@ def named(url: str, *, creds: Path | None, tls_ca: Path | None) -> Address:
     raise DiscoveryError(msg)
 
 
+def nats_url_of(api_url: str, api_key: str | None) -> str:
+    """NATS, as the API tells those who may serve runs."""
+    answer = _ask(api_url, api_key, "query { api { nats { url } } }")
+    match answer:
+        case {"data": {"api": {"nats": {"url": str(url)}}}}:
+            return url
+        case {"errors": [{"message": str(message)}, *_]}:
+            said = f"answers {message!r}"
+        case _:
+            said = "does not say where NATS is"
+    msg = (
+        f"The API at {api_url} {said}. Give a key that may serve runs (PREFECT__CLOUD__API_KEY), "
+        "or name NATS with --nats."
+    )
+    raise DiscoveryError(msg)
+
+
 def tenant_of(api_url: str, api_key: str | None) -> UUID:
     """The tenant that a client of this API has."""
-    body = json.dumps({"query": "query { tenant { id } }"}).encode()
+    answer = _ask(api_url, api_key, "query { tenant { id } }")
+    try:
+        return UUID(answer["data"]["tenant"][0]["id"])
+    except (KeyError, IndexError, TypeError, ValueError):
+        msg = (
+            f"The API at {api_url} {_said(answer)} Give a key that holds "
+            "(PREFECT__CLOUD__API_KEY), or name the tenant with --tenant."
+        )
+    raise DiscoveryError(msg)
+
+
+def _ask(api_url: str, api_key: str | None, query: str) -> Any:
+    """The API's answer, whatever it is."""
+    body = json.dumps({"query": query}).encode()
     headers = {"Content-Type": "application/json"}
     if api_key:
         headers["Authorization"] = f"Bearer {api_key}"
@@ -75,14 +104,11 @@ def tenant_of(api_url: str, api_key: str | None) -> UUID:
     request = urllib.request.Request(api_url, body, headers)  # noqa: S310 - the scheme was checked
     try:
         with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - as above
-            answer = json.load(response)
-        return UUID(answer["data"]["tenant"][0]["id"])
-    except (OSError, urllib.error.URLError, ValueError) as error:
-        msg = f"The API at {api_url} did not say which tenant is yours ({error}); name it with --tenant."
-    except (KeyError, IndexError, TypeError):
+            return json.load(response)
+    except (OSError, ValueError) as error:
         msg = (
-            f"The API at {api_url} {_said(answer)} Give a key that holds "
-            "(PREFECT__CLOUD__API_KEY), or name the tenant with --tenant."
+            f"The API at {api_url} did not answer ({error}). Correct --api, or name NATS with --nats "
+            "and the tenant with --tenant."
         )
     raise DiscoveryError(msg)
 

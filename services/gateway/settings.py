@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from libs.runtime.nats.address import nats_address
 from libs.runtime.settings import PingSettings
 
 PEPPER_BYTES = 16
@@ -69,6 +70,11 @@ class GatewaySettings(PingSettings):
         default=None,
         description="64 hexadecimal digits; the key that agents' log-ins to NATS are signed with. None: they need users"
         " in nats-server's configuration",
+    )
+    nats_public_url: str = Field(
+        default="",
+        description="where agents reach NATS, without a log-in: nats://host:port, tls://h1:4222,h2:4222. The API tells"
+        " it to agents. Empty: it tells nothing, and agents need the address",
     )
     nats_login_lifetime: timedelta = Field(
         default=timedelta(minutes=2),
@@ -136,6 +142,9 @@ class GatewaySettings(PingSettings):
                 " API keys are hashed and secrets are sealed with it"
             )
             raise ValueError(msg)
+        if self.nats_public_url and _login_in(self.nats_public_url):
+            msg = "HEADWATER_NATS_PUBLIC_URL has a log-in: agents have their own, so name only the hosts"
+            raise ValueError(msg)
         seed = self.nats_issuer_seed
         if seed is not None and not _SEED.fullmatch(seed.get_secret_value()):
             msg = "HEADWATER_NATS_ISSUER_SEED must be 64 hexadecimal digits; `make env` draws one"
@@ -158,6 +167,14 @@ class GatewaySettings(PingSettings):
     def pepper(self) -> bytes:
         """The secret of the keyed hash."""
         return self.key_pepper.get_secret_value().encode()
+
+
+def _login_in(url: str) -> bool:
+    try:
+        return nats_address(url).user is not None
+    except ValueError as error:
+        msg = f"HEADWATER_NATS_PUBLIC_URL: {error}"
+        raise ValueError(msg) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -119,7 +119,7 @@ class AgentProcess:
 @asynccontextmanager
 async def agent_process(
     folder: Path,
-    nats_url: str,
+    nats_url: str | None,
     tenant_id: UUID | None,
     *arguments: str,
     program: str = _FAKE,
@@ -128,7 +128,7 @@ async def agent_process(
     """A started agent without labels; it and its processes are gone afterwards.
 
     `program` stands in for the interpreter with Prefect; `{starts}` in it is where `started` looks. Without a tenant
-    the agent asks the API for it. One that `gets_ready` is ready when this returns.
+    or an address of NATS the agent asks the API for it. One that `gets_ready` is ready when this returns.
     """
     folder.mkdir(parents=True, exist_ok=True)
     fake = folder / "python"
@@ -137,7 +137,8 @@ async def agent_process(
     agent = AgentProcess(
         folder=folder,
         command=[
-            *(sys.executable, "-m", "libs.agent", "start", "--nats", nats_url),
+            *(sys.executable, "-m", "libs.agent", "start"),
+            *(() if nats_url is None else ("--nats", nats_url)),
             *("--api", "http://127.0.0.1:1", "--python", str(fake)),
             *(() if tenant_id is None else ("--tenant", str(tenant_id))),
             *("--state", str(folder / "state"), "--no-hostname-label", *arguments),

@@ -68,6 +68,7 @@ async def secured(
                 bootstrap_key=_ADMIN,
                 nats_issuer_seed=server.issuer_seed,
                 nats_login_lifetime=LOGIN_LIFETIME,
+                nats_public_url=f"{'tls' if tls else 'nats'}://127.0.0.1:{server.port}",
             )
         )
         api = Gql(f"http://127.0.0.1:{gateway.port}", headers={"authorization": f"Bearer {_ADMIN}"})

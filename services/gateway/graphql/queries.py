@@ -8,6 +8,7 @@ import strawberry
 from strawberry.types import Info
 
 from libs.contracts import states
+from libs.contracts.agents import PROTOCOL
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.contracts.version import BUILD, RELEASED, VERSION
@@ -19,7 +20,7 @@ from services.gateway.graphql import schedule_preview as previews
 from services.gateway.graphql.scalars import JSON
 from services.gateway.keys import Listed
 from services.gateway.page_headers import base_path_of
-from services.gateway.permissions import KEYS_OF, needs
+from services.gateway.permissions import KEYS_OF, SERVES_RUNS, needs
 from services.gateway.store import USER
 from services.gateway.vault import CannotOpenError
 
@@ -35,12 +36,23 @@ class ReferenceData:
     state_info: JSON
 
 
+@strawberry.type(name="nats")
+@dataclass
+class Nats:
+    """Where agents reach NATS, and the numbers of the agent protocol that are spoken there (libs/agent/PROTOCOL.md)."""
+
+    url: str
+    tls: bool
+    protocols: list[int]
+
+
 @strawberry.type(name="api")
 @dataclass
 class Api:
     """What answers here; `backend` SERVER is what clients and the web UI know.
 
     `public_url` is where people reach it (empty: wherever they came from), `base_path` what a proxy puts before paths.
+    `nats` is null for those who may not serve runs, and where no address is set (HEADWATER_NATS_PUBLIC_URL).
     """
 
     backend: str
@@ -51,6 +63,7 @@ class Api:
     public_url: str
     base_path: str
     build_id: str
+    nats: Nats | None
 
 
 @strawberry.type(name="flow_concurrency")
@@ -87,7 +100,9 @@ class Query:
     @strawberry.field
     def api(self, info: Info[Context, None]) -> Api:
         """The version of this API."""
-        public_url = info.context.shared.settings.public_url
+        settings = info.context.shared.settings
+        public_url = settings.public_url
+        may_serve = info.context.identity.rights.may(SERVES_RUNS)
         return Api(
             backend="SERVER",
             mode="normal",
@@ -97,6 +112,7 @@ class Query:
             public_url=public_url,
             base_path=base_path_of(public_url),
             build_id=BUILD,
+            nats=_nats(settings.nats_public_url) if may_serve else None,
         )
 
     @strawberry.field
@@ -331,3 +347,9 @@ async def _secret(context: Context, name: str) -> JSON | None:
         raise compat.error_of(Refused(code=Code.SECRET_SEALED_ELSEWHERE)) from None
     await context.record("secret_value", object_id=None, info={"name": name})
     return JSON(value)
+
+
+def _nats(url: str) -> Nats | None:
+    if not url:
+        return None
+    return Nats(url=url, tls=url.startswith(("tls://", "wss://")), protocols=[PROTOCOL])

@@ -104,6 +104,29 @@ async def test_a_run_over_tls_with_an_api_key(stack: Stack, place: Place, tmp_pa
     assert "lost the connection" not in agent.said(), "a log-in that runs out is no news"
 
 
+async def test_an_agent_with_a_key_is_told_by_the_api_where_nats_is(
+    stack: Stack, place: Place, tmp_path: Path
+) -> None:
+    _, key = await place.secured.key()
+    async with agent_process(tmp_path, None, None, *place.options(key)) as agent:
+        await runs_one(stack, agent, place.client, place.flow)
+
+
+@pytest.mark.parametrize("role", ["read_only", None])
+async def test_an_agent_that_may_not_serve_runs_is_told_what_it_lacks(
+    place: Place, tmp_path: Path, role: str | None
+) -> None:
+    key = "hw_guess" if role is None else (await place.secured.key(role))[1]
+    options = place.options(key)
+
+    async with agent_process(tmp_path, None, None, *options, gets_ready=False) as agent:
+        code = await agent.gone()
+
+    assert code == 1
+    assert "Give a key that may serve runs (PREFECT__CLOUD__API_KEY), or name NATS" in agent.said()
+    assert str(place.secured.server.port) not in agent.said()
+
+
 async def test_an_agent_whose_key_is_revoked_says_what_to_do(place: Place, tmp_path: Path) -> None:
     key_id, key = await place.secured.key()
     async with agent_process(tmp_path, place.nats_url, None, *place.options(key)) as agent:

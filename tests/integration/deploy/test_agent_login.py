@@ -15,6 +15,7 @@ from libs.runtime.ids import new_id
 from services.gateway.keys import Key, Role, fingerprint
 from tests.support.alerts import Prometheus
 from tests.support.engines import Stack
+from tests.support.gql import Gql
 from tests.support.secured import LOGIN_LIFETIME, Secured, secured
 
 X = new_id()
@@ -43,6 +44,28 @@ async def test_a_key_that_may_serve_runs_logs_in(place: Secured, role: str) -> N
 
     assert await place.server.answer_to_login(auth_token=key) == "+OK"
     assert await place.server.answer_to_login(user="anything", **{"pass": key}) == "+OK"
+
+
+@pytest.mark.parametrize(
+    ("role", "is_told"), [("agent", True), ("tenant_admin", True), ("read_only", False)]
+)
+async def test_the_api_tells_where_nats_is_to_those_who_may_serve_runs(
+    place: Secured, role: str, is_told: bool
+) -> None:
+    _, key = await place.key(role)
+    document = "{ api { nats { url tls protocols } } auth_info { tenant_id permissions } }"
+
+    async with Gql(place.api.url, headers={"authorization": f"Bearer {key}"}) as api:
+        told = await api(document)
+    async with Gql(place.api.url) as api:
+        stranger = await api.errors(document)
+
+    there = {"url": f"nats://127.0.0.1:{place.server.port}", "tls": False, "protocols": [1]}
+    assert told["api"]["nats"] == (there if is_told else None)
+    assert told["auth_info"]["tenant_id"] == str(place.tenant_id)
+    assert ("create:agent" in told["auth_info"]["permissions"]) == is_told
+    assert stranger
+    assert str(place.server.port) not in str(stranger)
 
 
 async def test_any_other_key_is_turned_away(place: Secured) -> None:

@@ -167,6 +167,11 @@ async def test_with_keys_on_an_agent_logs_in_to_nats_with_its_key_alone(
     up = await place.command("up", *words, HEADWATER_AUTH="required")
     key = place.kept("secrets.json")["gateway.first_key"]
 
+    async with httpx.AsyncClient(headers={"authorization": f"Bearer {key}"}) as client:
+        told = await client.post(
+            f"{place.url}/graphql", json={"query": "{ api { nats { url tls } } }"}
+        )
+    port = place.kept("running.json")["nats_port"]
     with_key = await place.answer_of_nats(auth_token=key)
     without = await place.answer_of_nats(user="headwater", **{"pass": "guess"})
     passwords = place.kept("secrets.json")
@@ -180,6 +185,8 @@ async def test_with_keys_on_an_agent_logs_in_to_nats_with_its_key_alone(
 
     refused = "-ERR 'Authorization Violation'"
     assert up.code == 0
+    nats = {"url": f"nats://127.0.0.1:{port}", "tls": False}
+    assert told.json()["data"] == {"api": {"nats": nats}}
     assert (with_key, without, before, after) == ("PONG", refused, "PONG", refused)
     assert while_it_runs.code == 1
     assert "already running" in while_it_runs.said
