@@ -23,6 +23,8 @@ pytestmark = [pytest.mark.client, pytest.mark.slow]
 
 FLOWS = """
     from datetime import timedelta
+    import os
+    import signal
     import time
 
     import prefect
@@ -49,10 +51,18 @@ FLOWS = """
         while True:
             time.sleep(0.1)
 
+    @task
+    def leave_with_zero():
+        os._exit(0)
+
+    @task
+    def be_killed():
+        os.kill(os.getpid(), signal.SIGKILL)
+
     client = Client()
     client.create_project("native")
     runs = {}
-    for function in (talk, second_time_lucky, explode, sleep_for_ever):
+    for function in (talk, second_time_lucky, explode, leave_with_zero, be_killed, sleep_for_ever):
         config = UniversalRun(labels=["native"])
         with Flow(function.name, run_config=config) as flow:
             function()
@@ -149,6 +159,22 @@ async def test_a_task_is_retried_and_a_failure_fails(api: Gql, runs: dict[str, s
     failed = await state_is(api, runs["explode"], "Failed")
 
     assert [s["state"] for s in failed["states"]] == ["Scheduled", "Submitted", "Running", "Failed"]
+
+
+@pytest.mark.parametrize(
+    ("flow", "end"),
+    [("leave_with_zero", "ended with exit code 0."), ("be_killed", "was ended by signal 9.")],
+)
+async def test_a_run_whose_process_left_its_task_running_comes_back_and_ends(
+    api: Gql, runs: dict[str, str], flow: str, end: str
+) -> None:
+    ended = await state_is(api, runs[flow], "Failed")
+
+    attempt = ["Scheduled", "Submitted", "Running"]
+    assert [s["state"] for s in ended["states"]] == [*attempt, *attempt, "Failed"]
+    assert [task["state"] for task in ended["task_runs"]] == ["Failed"]
+    said = f"The flow run's process {end} The run is rescheduled. This is attempt 1."
+    assert said in [line["message"] for line in ended["logs"]]
 
 
 async def test_a_cancelled_flow_stops_without_waiting_for_its_own_next_look(
