@@ -148,6 +148,28 @@ class EndedSession(SQLModel, table=True):
     expires_at: datetime = timestamptz()
 
 
+class LoginIdentity(SQLModel, table=True):
+    """Somebody of an OpenID Connect provider, and the person that they are in a tenant.
+
+    `key_id` is the key that their sessions name; nobody has its text. `email` is the one of the last log-in, to read:
+    nobody is found by it.
+    """
+
+    __tablename__ = "login_identity"
+    __table_args__ = (
+        PrimaryKeyConstraint("issuer", "subject"), Index(None, "tenant_id", "user_id"), {"schema": SCHEMA},
+    )  # fmt: skip
+
+    issuer: str
+    subject: str
+    tenant_id: UUID
+    user_id: UUID
+    key_id: UUID
+    email: str
+    created: datetime = timestamptz(default_now=True)
+    last_log_in: datetime = timestamptz(default_now=True)
+
+
 class Membership(Stamped, table=True):
     """Another tenant that a user may enter with the keys of the home tenant; `role` is at most what they may do there.
 

@@ -165,7 +165,10 @@ class Api:
         access = self._resources.push.admit(authenticator, finder)
         base_path = base_path_of(settings.public_url)
         dashboard = Dashboard(base_path)
-        for_people = people(shared, authenticator, finder, Events(hub, access), dashboard)
+        for_people = people(
+            shared, authenticator, finder, Events(hub, access), dashboard,
+            monotonic=asyncio.get_running_loop().time,
+        )  # fmt: skip
         pages = WebPages(keys_required=settings.keys_required, origins=settings.page_origins)
         sockets = Sockets(
             shared,

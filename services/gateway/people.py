@@ -1,6 +1,6 @@
 """What browsers and people get beside GraphQL: event streams, sessions, and pages behind links."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -14,6 +14,7 @@ from services.gateway.links.endpoint import Links
 from services.gateway.page_headers import base_path_of, below
 from services.gateway.plain_answers import RefusalError, refuse
 from services.gateway.session import endpoint as session
+from services.gateway.single_sign_on import endpoint as single_sign_on
 
 Headers = Mapping[str, str]
 
@@ -25,6 +26,7 @@ class People:
     events: events.Events
     links: Links
     sessions: session.Sessions
+    single_sign_on: single_sign_on.SingleSignOn
     base_path: str
 
     async def answer(
@@ -35,6 +37,9 @@ class People:
         if path != scope["path"]:
             # A proxy may leave its path on or take it off.
             scope = {**scope, "path": path}
+        if scope["path"] in single_sign_on.PATHS and scope["method"] == "GET":
+            await self.single_sign_on.answer(scope, headers, send)
+            return
         try:
             scope, headers = self.sessions.entered(scope, headers)
         except RefusalError as refused:
@@ -56,6 +61,8 @@ def people(
     finder: Finder,
     events: events.Events,
     dashboard: Dashboard,
+    *,
+    monotonic: Callable[[], float],
 ) -> People:
     """All of it."""
     settings = shared.settings
@@ -72,4 +79,5 @@ def people(
             clock=shared.clock,
             forget=lambda key_id: shared.forget_keys([key_id]),
         ),
+        single_sign_on=single_sign_on.SingleSignOn(shared, monotonic),
     )

@@ -10,12 +10,13 @@ from pydantic import Field, SecretStr, model_validator
 
 from libs.runtime.nats.address import nats_address
 from libs.runtime.settings import PingSettings
+from services.gateway.single_sign_on.settings import SingleSignOnSettings
 
 PEPPER_BYTES = 16
 _SEED = re.compile(r"[0-9a-fA-F]{64}")
 
 
-class GatewaySettings(PingSettings):
+class GatewaySettings(SingleSignOnSettings, PingSettings):
     """HTTP, limits and the read-only role, each with unit, default and reason."""
 
     reader_postgres_url: str = Field(
@@ -145,11 +146,25 @@ class GatewaySettings(PingSettings):
         if self.nats_public_url and _login_in(self.nats_public_url):
             msg = "HEADWATER_NATS_PUBLIC_URL has a log-in: agents have their own, so name only the hosts"
             raise ValueError(msg)
+        self._check_log_in()
         seed = self.nats_issuer_seed
         if seed is not None and not _SEED.fullmatch(seed.get_secret_value()):
             msg = "HEADWATER_NATS_ISSUER_SEED must be 64 hexadecimal digits; `make env` draws one"
             raise ValueError(msg)
         return self
+
+    def _check_log_in(self) -> None:
+        if self.oidc_issuer is None:
+            return
+        if self.auth == "off":
+            msg = "HEADWATER_AUTH=off, so there is nothing to log in to: leave HEADWATER_OIDC_ISSUER out"
+            raise ValueError(msg)
+        if not self.public_url.startswith(("https://", "http://")):
+            msg = (
+                "HEADWATER_PUBLIC_URL is missing: with HEADWATER_OIDC_ISSUER the provider sends people back to it,"
+                " for example https://hw.example.com"
+            )
+            raise ValueError(msg)
 
     @property
     def keys_required(self) -> bool:

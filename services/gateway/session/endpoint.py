@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -16,7 +16,7 @@ from services.gateway.known_caller import known_caller
 from services.gateway.plain_answers import RefusalError, refuse, send_json
 from services.gateway.session import domain
 from services.gateway.store import Store
-from services.gateway.tokens import NONCE_BYTES, Purpose, Seal, issue
+from services.gateway.tokens import NONCE_BYTES, Purpose, Seal, Token, issue
 
 PATH = "/session"
 _MOST = 8 * 1024  # bytes of a log-in
@@ -110,15 +110,11 @@ class Sessions:
             raise RefusalError(
                 404, "NOT_FOUND", f"tenant_id: there is no tenant {tenant_id} of yours."
             )
-        now = self._clock()
-        token = issue(
-            Purpose.SESSION, key_id=key.id, tenant_id=tenant_id, now=now, not_after=key.expires_at
-        )
-        text = self._seal.write(token, nonce=os.urandom(NONCE_BYTES))
         secure = domain.is_secure(headers)
-        cookie = domain.set_cookie(
-            text.removeprefix(Purpose.SESSION.value), secure=secure, lasts=token.expires_at - now
-        )
+        text, token, cookie = begun(
+            self._seal, key_id=key.id, tenant_id=tenant_id, now=self._clock(), not_after=key.expires_at,
+            secure=secure,
+        )  # fmt: skip
         shown = {"authorization": f"Bearer {text}"}
         entered = await known_caller(self._authenticator, shown, scope)
         about = {
@@ -176,6 +172,24 @@ class Sessions:
                 if id_ != identity.tenant_id
             ],
         }
+
+
+def begun(
+    seal: Seal,
+    *,
+    key_id: UUID,
+    tenant_id: UUID,
+    now: datetime,
+    not_after: datetime | None,
+    secure: bool,
+) -> tuple[str, Token, str]:
+    """A new session of this key: its text, what that says, and the header that gives it to a browser."""
+    token = issue(Purpose.SESSION, key_id=key_id, tenant_id=tenant_id, now=now, not_after=not_after)
+    text = seal.write(token, nonce=os.urandom(NONCE_BYTES))
+    cookie = domain.set_cookie(
+        text.removeprefix(Purpose.SESSION.value), secure=secure, lasts=token.expires_at - now
+    )
+    return text, token, cookie
 
 
 def _bearer(cookie: str) -> str:

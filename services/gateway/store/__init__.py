@@ -14,6 +14,7 @@ from services.gateway.store.notices import NoticeRows
 from services.gateway.store.people import SERVICE, USER, PeopleRows, Person
 from services.gateway.store.roles import CustomRole, RoleRows, role_not_found, too_far
 from services.gateway.store.runs import RunRows, Usage
+from services.gateway.store.sign_ins import SignInRows
 from services.gateway.store.tenants import PAUSED, Tenant, TenantRows
 from services.gateway.store.values import ValueRows
 
@@ -25,6 +26,6 @@ __all__ = [
 
 class Store(
     TenantRows, KeyRows, MembershipRows, InvitationRows, RoleRows, PeopleRows, ValueRows, RunRows, AuditRows,
-    NoticeRows, InboxRows, CloudHookRows,
+    NoticeRows, InboxRows, CloudHookRows, SignInRows,
 ):  # fmt: skip
     """All of them over one pool, as requests use them."""

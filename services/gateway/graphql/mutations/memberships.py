@@ -76,6 +76,12 @@ async def delete_membership(context: Context, input: MembershipInput) -> Success
     deleted, ended = await context.shared.store.delete_membership(
         context.tenant_id, input.membership_id
     )
+    if not deleted:
+        # Of who logs in with a provider there is no row of a membership: the id is the person's, as in lists.
+        found = await context.shared.store.end_sign_in(context.tenant_id, input.membership_id)
+        if isinstance(found, Refused):
+            raise compat.error_of(found)
+        deleted, ended = bool(found), found
     await context.shared.forget_keys(ended)
     return success_of("membership", input.membership_id, success=deleted)
 
