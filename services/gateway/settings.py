@@ -10,7 +10,7 @@ from pydantic import Field, SecretStr, model_validator
 
 from libs.runtime.nats.address import nats_address
 from libs.runtime.settings import PingSettings
-from services.gateway.single_sign_on.settings import SingleSignOnSettings
+from services.gateway.oidc_settings import SingleSignOnSettings
 
 PEPPER_BYTES = 16
 _SEED = re.compile(r"[0-9a-fA-F]{64}")

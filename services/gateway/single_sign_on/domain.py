@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
+from services.gateway.visitors import Visitor
+
 ATTEMPT_LASTS = timedelta(minutes=10)
 _LONGEST_PATH = 1_000
 _LONGEST_NAME = 200
@@ -74,16 +76,6 @@ class Attempt:
     def is_over(self, now: datetime) -> bool:
         """An attempt ends exactly at its time."""
         return now.timestamp() >= self.ends
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Visitor:
-    """Whom the provider vouches for; `email` is verified."""
-
-    issuer: str
-    subject: str
-    email: str
-    name: str
 
 
 def visitor_of(issuer: str, claims: Mapping[str, Any]) -> Visitor:

@@ -16,6 +16,7 @@ from starlette.types import Scope, Send
 from libs.runtime import log
 from libs.runtime.failures import is_outage
 from services.gateway.context import Shared
+from services.gateway.oidc_settings import SingleSignOn as Settings
 from services.gateway.plain_answers import send_json
 from services.gateway.roles import RIGHTS
 from services.gateway.session.endpoint import begun
@@ -25,15 +26,14 @@ from services.gateway.single_sign_on.domain import (
     Attempt,
     FailedError,
     Failure,
-    Visitor,
     domain_of,
     safe_path,
     visitor_of,
 )
 from services.gateway.single_sign_on.provider import Provider
-from services.gateway.single_sign_on.settings import SingleSignOn as Settings
 from services.gateway.store.sign_ins import ByDomain, LetIn, Refusal
 from services.gateway.vault import CannotOpenError
+from services.gateway.visitors import Visitor
 
 WAYS, BEGIN, RETURN = "/session/ways", "/session/sso", "/session/sso/return"
 PATHS = frozenset({WAYS, BEGIN, RETURN})

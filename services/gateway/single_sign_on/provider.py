@@ -12,8 +12,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
+from services.gateway.oidc_settings import SingleSignOn
 from services.gateway.single_sign_on.domain import Attempt, FailedError, Failure
-from services.gateway.single_sign_on.settings import SingleSignOn
 
 ALGORITHMS = [
     "RS256",
@@ -72,7 +72,7 @@ class Provider:
         return str(address)
 
     async def claims(self, code: str, attempt: Attempt) -> dict[str, Any]:
-        """What the provider says of whom it gave this code. FailedError for anything that is not as it must be."""
+        """What the provider says of the person that it gave this code for. FailedError for anything that is not as it must be."""
         document = await self._discovered()
         async with self._slots, self._client(document) as client:
             try:

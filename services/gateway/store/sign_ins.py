@@ -9,10 +9,10 @@ from libs.contracts.base import Refused
 from libs.contracts.errors import Code
 from libs.runtime.database import Connection
 from services.gateway.roles import Rights, Role, stored
-from services.gateway.single_sign_on.domain import Visitor
 from services.gateway.store.base import Rows
 from services.gateway.store.invitations import LASTS
 from services.gateway.store.memberships import is_last_admin
+from services.gateway.visitors import Visitor
 
 _HASH_BYTES = 32
 

@@ -337,7 +337,8 @@ async def test_another_role_holds_at_once(
     )
 
     async def rises() -> bool:
-        return (await browser.me()).json()["role"] == "tenant_admin"
+        role: str = (await browser.me()).json()["role"]
+        return role == "tenant_admin"
 
     assert me["role"] == "read_only"
     await eventually(rises)

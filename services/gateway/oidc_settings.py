@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator, model_validator
 
 from services.gateway.roles import Role
 
@@ -15,6 +15,7 @@ class SingleSignOn(BaseModel):
 
     issuer: str
     client_id: str
+    client_secret: SecretStr | None
     client_secret_file: Path | None
     scopes: list[str]
     name: str
@@ -24,7 +25,7 @@ class SingleSignOn(BaseModel):
     def secret(self) -> str | None:
         """The client's secret, read anew each time so that it can be changed; None for a public client."""
         if self.client_secret_file is None:
-            return None
+            return self.client_secret and self.client_secret.get_secret_value()
         return self.client_secret_file.read_text().strip()
 
 
@@ -39,9 +40,12 @@ class SingleSignOnSettings(BaseModel):
     oidc_client_id: str | None = Field(
         default=None, description="what the provider calls this gateway"
     )
-    oidc_client_secret_file: Path | None = Field(
+    oidc_client_secret: SecretStr | None = Field(
         default=None,
-        description="file with the secret that the provider gave; None for a public client, which PKCE alone protects",
+        description="the secret that the provider gave; None for a public client, which PKCE alone protects",
+    )
+    oidc_client_secret_file: Path | None = Field(
+        default=None, description="file with this secret, in place of it; it is read at each log-in"
     )
     oidc_scopes: list[str] = Field(
         default=["openid", "email", "profile"],
@@ -61,11 +65,23 @@ class SingleSignOnSettings(BaseModel):
         description="slug of the tenant that people of these domains enter; None: the first tenant",
     )
 
+    @field_validator(
+        "oidc_issuer",
+        "oidc_client_id",
+        "oidc_client_secret",
+        "oidc_client_secret_file",
+        "oidc_tenant",
+        mode="before",
+    )
+    @classmethod
+    def _none_for_empty(cls, given: object) -> object:
+        """Compose passes on as empty what the operator did not set."""
+        return None if given == "" else given
+
     @model_validator(mode="after")
     def _check_single_sign_on(self) -> Self:
         if self.oidc_issuer is None:
-            given = [n for n in ("oidc_client_id", "oidc_client_secret_file") if getattr(self, n)]
-            if given or self.oidc_domains:
+            if self.oidc_client_id or self.oidc_domains:
                 msg = "HEADWATER_OIDC_ISSUER is missing: the other HEADWATER_OIDC_* settings mean nothing without it"
                 raise ValueError(msg)
             return self
@@ -95,6 +111,7 @@ class SingleSignOnSettings(BaseModel):
         return SingleSignOn(
             issuer=self.oidc_issuer,
             client_id=self.oidc_client_id,
+            client_secret=self.oidc_client_secret,
             client_secret_file=self.oidc_client_secret_file,
             scopes=self.oidc_scopes,
             name=self.oidc_name,
