@@ -25,7 +25,8 @@ class SingleSignOn(BaseModel):
     def secret(self) -> str | None:
         """The client's secret, read anew each time so that it can be changed; None for a public client."""
         if self.client_secret_file is None:
-            return self.client_secret and self.client_secret.get_secret_value()
+            kept = self.client_secret
+            return None if kept is None else kept.get_secret_value()
         return self.client_secret_file.read_text().strip()
 
 

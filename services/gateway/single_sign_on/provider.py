@@ -72,7 +72,7 @@ class Provider:
         return str(address)
 
     async def claims(self, code: str, attempt: Attempt) -> dict[str, Any]:
-        """What the provider says of the person that it gave this code for. FailedError for anything that is not as it must be."""
+        """What the provider says of the person of this code. FailedError for anything that is not as it must be."""
         document = await self._discovered()
         async with self._slots, self._client(document) as client:
             try:

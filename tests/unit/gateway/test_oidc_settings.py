@@ -10,7 +10,7 @@ from services.gateway.oidc_settings import SingleSignOnSettings
 from services.gateway.settings import GatewaySettings
 
 GOOD: dict[str, Any] = {"oidc_issuer": "https://login.example", "oidc_client_id": "headwater"}
-URLS = {
+URLS: dict[str, Any] = {
     "postgres_url": "postgresql://gateway@127.0.0.1/hw",
     "reader_postgres_url": "postgresql://reader@127.0.0.1/hw",
     "nats_url": "nats://127.0.0.1:4222",
@@ -38,7 +38,7 @@ def test_what_is_missing_or_wrong_is_named(given: dict[str, Any], says: str) -> 
 
 def test_without_any_of_them_people_have_keys_only() -> None:
     # As Compose passes on what is not set.
-    assert SingleSignOnSettings(oidc_issuer="", oidc_client_id="").single_sign_on is None  # type: ignore[arg-type]
+    assert SingleSignOnSettings(oidc_issuer="", oidc_client_id="").single_sign_on is None
 
 
 def test_the_secret_is_one_of_a_file_or_none(tmp_path: Path) -> None:
