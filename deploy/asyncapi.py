@@ -28,6 +28,7 @@ from libs.contracts.services import SERVICES
 from libs.contracts.streams import ALL as STREAMS
 from libs.contracts.subjects import Subject
 from libs.runtime.bus.subscriptions import Subscription
+from services.runs.dispatch.verbs import CAPACITY_LIMIT, LABELS_LIMIT, WAIT_LIMIT
 
 _LIBS = Path(__file__).parents[1] / "libs"
 BUS_FILE = _LIBS / "contracts" / "asyncapi.json"
@@ -54,6 +55,39 @@ _TOKENS = {
     "service": "the service's name",
     "noun": "the durable that could not handle it",
 }
+_TRACE = {
+    "type": "object",
+    "properties": {
+        "traceparent": {
+            "type": "string",
+            "description": "W3C Trace Context; the ledger continues it",
+        }
+    },
+}
+_SERVERS = {
+    "headwater": {
+        "host": "{host}",
+        "protocol": "nats",
+        "description": "NATS of a Headwater, with TLS if it speaks it.",
+        "variables": {"host": {"description": "host and port, as people who run it name them"}},
+        "security": [{"$ref": "#/components/securitySchemes/api_key"}],
+    }
+}
+_SECURITY = {
+    "api_key": {
+        "type": "apiKey",
+        "in": "password",
+        "description": "An API key of the tenant, as token or as password of a user that NATS does not know. "
+        "The log-in expires after a few minutes; the agent connects again.",
+    }
+}
+_CAPACITY = {"capacity": {"minimum": 1, "maximum": CAPACITY_LIMIT}}
+_LABELS = {"labels": {"maxItems": LABELS_LIMIT}}
+_BOUNDS: dict[str, dict[str, dict[str, Any]]] = {
+    "Hello": _CAPACITY | _LABELS,
+    "Claim": _CAPACITY | _LABELS | {"wait": {"minimum": 0, "maximum": WAIT_LIMIT}},
+}
+"""What the ledger refuses as invalid."""
 Operations = dict[str, dict[str, Any]]
 
 
@@ -66,6 +100,8 @@ class Document:
         self._models: set[type[BaseModel]] = set()
         self._channels: dict[str, dict[str, Any]] = {}
         self.operations: Operations = {}
+        self._top: dict[str, Any] = {}
+        self._components: dict[str, Any] = {}
         for name, subject in channels.items():
             body = self._bodies.get(subject)
             self._channels[name] = {
@@ -74,6 +110,16 @@ class Document:
                 "parameters": {token: {"description": _TOKENS[token]} for token in subject.tokens},
                 "messages": {} if body is None else {body.__name__: self._message(body)},
             }
+
+    def serve_agents(self) -> None:
+        """Say where agents connect, with what, and what a request may carry beside its body."""
+        self._components["securitySchemes"] = _SECURITY
+        self._top["servers"] = _SERVERS
+        for operation in self.operations.values():
+            if "reply" in operation:
+                name = operation["channel"]["$ref"].rpartition("/")[2]
+                for message in self._channels[name]["messages"].values():
+                    message["headers"] = _TRACE
 
     def add(self, name: str, action: str, subject: Subject, *, by: str | None = None) -> None:
         """What is done with a subject's messages, and by which service."""
@@ -120,13 +166,17 @@ class Document:
             [(model, "validation") for model in sorted(self._models, key=lambda m: m.__name__)],
             ref_template="#/components/schemas/{model}",
         )
+        for model, bounds in _BOUNDS.items():
+            for field, bound in bounds.items():
+                schemas["$defs"][model]["properties"][field] |= bound
         document = {
             "asyncapi": "3.0.0",
             "info": info,
+            **self._top,
             "defaultContentType": "application/json",
             "channels": dict(sorted(self._channels.items())),
             "operations": dict(sorted(self.operations.items())),
-            "components": {"schemas": dict(sorted(schemas["$defs"].items()))},
+            "components": {"schemas": dict(sorted(schemas["$defs"].items())), **self._components},
         }
         return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
@@ -178,6 +228,7 @@ def agent_text(listed: Iterable[Subscription] | None = None) -> str:
         else:
             action = "send" if subject in agent_access.SAYS else "receive"
             document.add(name, action, subject)
+    document.serve_agents()
     return document.text(
         title="Headwater agents",
         version=VERSION,

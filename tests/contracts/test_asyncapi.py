@@ -11,6 +11,7 @@ from deploy.subscribers import declared, subscriptions_of
 from libs.contracts import agent_access, subjects
 from libs.contracts.bodies import EMPTY, bodies, events, verbs
 from libs.contracts.services import SERVICES
+from services.runs.dispatch import verbs as verbs_of_agents
 
 LISTED = {name: subscriptions_of(name) for name in SERVICES}
 BUS: dict[str, Any] = json.loads(asyncapi.BUS_FILE.read_text())
@@ -76,6 +77,23 @@ def test_agents_have_what_they_may_say_and_hear_and_nothing_else() -> None:
 
     said = {subject.template: "send" for subject in agent_access.SAYS}
     assert actions == said | {subject.template: "receive" for subject in agent_access.HEARS}
+
+
+def test_agents_are_told_where_to_connect_with_what_and_within_which_bounds() -> None:
+    [server] = AGENTS["servers"].values()
+    schemas = AGENTS["components"]["schemas"]
+
+    assert server["protocol"] == "nats"
+    assert server["security"] == [{"$ref": "#/components/securitySchemes/api_key"}]
+    assert AGENTS["components"]["securitySchemes"]["api_key"]["in"] == "password"
+    for name in ("Hello", "Claim"):
+        capacity = schemas[name]["properties"]["capacity"]
+        assert (capacity["minimum"], capacity["maximum"]) == (1, verbs_of_agents.CAPACITY_LIMIT)
+    assert schemas["Claim"]["properties"]["wait"]["maximum"] == verbs_of_agents.WAIT_LIMIT
+    for verb, body in (("hello", "Hello"), ("claim", "Claim"), ("renew", "Renew")):
+        message = AGENTS["channels"][verb]["messages"][body]
+        assert "traceparent" in message["headers"]["properties"]
+    assert "headers" not in AGENTS["channels"]["log"]["messages"]["LogBatch"]
 
 
 @DOCUMENTS
