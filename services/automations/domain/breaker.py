@@ -31,7 +31,13 @@ class Breaker:
     def after(
         self, *, unreachable: bool, now: datetime, hold: timedelta | None = None
     ) -> "Breaker":
-        """The state after a try. `hold` is a time that the receiver asked for (Retry-After)."""
+        """The state after a try. `hold` is a time that the receiver asked for (Retry-After).
+
+        A failure while it is open is of a try that began before: a hundred that fail together are one outage, not a
+        hundred in a row, and make it no longer.
+        """
+        if unreachable and hold is None and self.is_open(now):
+            return self
         failures = self.failures + 1 if unreachable else 0
         until = None
         if failures >= FAILURES:

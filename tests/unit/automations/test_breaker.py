@@ -8,9 +8,10 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
 def failed(times: int) -> Breaker:
+    """Each failure as soon as it may be tried."""
     breaker = Breaker()
     for _ in range(times):
-        breaker = breaker.after(unreachable=True, now=NOW)
+        breaker = breaker.after(unreachable=True, now=breaker.opened_until or NOW)
     return breaker
 
 
@@ -27,8 +28,18 @@ def test_it_is_tried_again_at_the_very_end_of_its_time() -> None:
 
 
 def test_it_stays_open_longer_each_time_up_to_five_minutes() -> None:
-    assert failed(FAILURES + 1).opened_until == NOW + 2 * SHORTEST
-    assert failed(FAILURES + 500).opened_until == NOW + LONGEST
+    assert failed(FAILURES + 1).opened_until == NOW + SHORTEST + 2 * SHORTEST
+    before, after = failed(FAILURES + 50), failed(FAILURES + 51)
+    assert before.opened_until is not None
+    assert after.opened_until == before.opened_until + LONGEST
+
+
+def test_a_hundred_tries_that_fail_together_leave_it_alone_no_longer_than_one() -> None:
+    breaker = failed(FAILURES)
+    for _ in range(100):
+        breaker = breaker.after(unreachable=True, now=NOW)
+
+    assert breaker == failed(FAILURES)
 
 
 def test_an_answer_closes_it_and_forgets_the_failures() -> None:
