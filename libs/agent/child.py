@@ -13,7 +13,7 @@ from .environment import UnstartableError
 from .folder import VANISHED, RunFolder, StateFolder
 from .link import Link, UnreachableError
 from .metrics import Metrics
-from .output import CHUNK, Sieve, whole_lines
+from .output import CHUNK, Flood, Sieve, whole_lines
 from .processes import Executor
 from .say import Say
 from .wire import ClaimedRun, Outcome, Standing
@@ -79,6 +79,7 @@ class Child:
     reason: Reason | None = None
     over_since: float | None = None
     _sieve: Sieve = field(default_factory=Sieve)
+    _flood: Flood = field(default_factory=Flood)
     _stopping: "asyncio.Task[None] | None" = None
 
     @property
@@ -220,13 +221,16 @@ class Child:
         data = whole_lines(
             folder.read_output(at=folder.record.forwarded, size=CHUNK), is_last=is_last
         )
-        if not data:
+        if not data and not self._flood.is_over(now=_now()):
             return False
-        sieve = Sieve(self._sieve.in_record)
+        sieve, flood = Sieve(self._sieve.in_record), self._flood.copy()
         lines = sieve.keep(data.decode(errors="replace").replace("\x00", "\ufffd"))
+        lines = flood.pass_on(lines, now=_now())
         if self.shop.sends_logs and not await self._log(lines):
             return False
-        self._sieve = sieve
+        self._sieve, self._flood = sieve, flood
+        if not data:
+            return False
         folder.record.forwarded += len(data)
         folder.save()
         return True
@@ -384,8 +388,11 @@ class Child:
             if await self._forward(is_last=True):
                 continue
             if not folder.read_output(at=folder.record.forwarded, size=1):
-                return
+                break
             await asyncio.sleep(LOOK)
+        notices = self._flood.end()
+        if notices and self.shop.sends_logs:
+            await self._log(notices)
 
 
 def _now() -> float:

@@ -1,6 +1,15 @@
 """Which lines of a process's output are forwarded."""
 
-from libs.agent.output import CHUNK, LINE, Sieve, whole_lines
+from libs.agent.output import (
+    CHUNK,
+    LINE,
+    LINES_PER_MINUTE,
+    MINUTE,
+    REPEATS_PER_MINUTE,
+    Flood,
+    Sieve,
+    whole_lines,
+)
 
 RECORD = "[2026-11-22 10:00:00+0000] INFO - prefect.TaskRunner | "
 
@@ -49,3 +58,52 @@ def test_a_line_is_forwarded_once_it_is_whole() -> None:
 
 def test_a_line_without_an_end_is_forwarded_in_pieces() -> None:
     assert whole_lines(b"x" * CHUNK, is_last=False) == b"x" * CHUNK
+
+
+def test_a_line_that_comes_again_and_again_is_folded_and_counted() -> None:
+    flood = Flood()
+
+    passed = flood.pass_on(["same"] * 5_000 + ["other"], now=0)
+    later = flood.pass_on(["next"], now=MINUTE)
+
+    assert passed == ["same"] * REPEATS_PER_MINUTE + ["other"]
+    assert later == ["This line came 4,900 more times within a minute: same", "next"]
+
+
+def test_a_traceback_that_comes_again_and_again_is_folded_too() -> None:
+    flood = Flood()
+    traceback = ["Traceback (most recent call last):", "  File x", "UnauthorizedError"]
+
+    passed = flood.pass_on(traceback * 200_000, now=0)
+
+    assert passed == traceback * REPEATS_PER_MINUTE
+    assert len(flood.end()) == 3
+
+
+def test_one_that_prints_without_end_is_bounded_and_told_what_was_left_out() -> None:
+    flood = Flood()
+
+    passed = flood.pass_on([str(n) for n in range(LINES_PER_MINUTE + 7)], now=0)
+
+    assert len(passed) == LINES_PER_MINUTE
+    assert flood.end() == ["7 lines were left out: a run may print 6,000 lines in a minute."]
+    assert flood.pass_on(["next"], now=1) == ["next"]
+
+
+def test_a_minute_begins_with_its_first_line() -> None:
+    flood = Flood()
+    flood.pass_on(["same"] * REPEATS_PER_MINUTE, now=10)
+
+    assert flood.pass_on(["same"], now=10 + MINUTE - 1) == []
+    assert flood.pass_on(["same"], now=10 + MINUTE) == [
+        "This line came 1 more times within a minute: same",
+        "same",
+    ]
+
+
+def test_what_was_not_sent_is_counted_once() -> None:
+    flood = Flood()
+    flood.copy().pass_on(["same"] * 1_000, now=0)
+
+    assert flood.pass_on(["same"], now=0) == ["same"]
+    assert flood.end() == []
