@@ -44,8 +44,9 @@ class Runs(Service):
             seen=self._background.run, due=self._due, agent_changed=self._hints.agent_changed,
         )  # fmt: skip
         self.drain = LogDrain(
-            self.database, self.bus, streams.LOG_DRAIN, cap=settings.log_cap, clock=clock, ids=ids
-        )
+            self.database, self.bus, streams.LOG_DRAIN, cap=settings.log_cap, clock=clock, ids=ids,
+            per_minute=settings.log_lines_per_minute,
+        )  # fmt: skip
         self.dispatch = Dispatch(
             self,
             LedgerCalls(

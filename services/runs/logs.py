@@ -8,8 +8,9 @@ with its own keys; only then the existing rows are looked up and left out. A cap
 """
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from operator import itemgetter
@@ -31,6 +32,7 @@ from libs.runtime.bus import Bus
 from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
+from services.runs.domain.pace import Pace, first_of
 from services.runs.domain.safeguards import LogEntry
 from services.runs.domain.states import aware, in_utc
 
@@ -53,6 +55,7 @@ MESSAGE_LIMIT = 1_000_000
 """Characters of a line; clients cut their lines at the same length."""
 
 Row = tuple[Any, ...]
+_RUN = itemgetter(COLUMNS.index("flow_run_id"))
 _RUN_AND_TENANT = itemgetter(COLUMNS.index("flow_run_id"), COLUMNS.index("tenant_id"))
 """Of a row, for whole batches at once: a line has four microseconds."""
 _MOST_RUNS_NAMED = 1_000  # in one signal; 40 KB
@@ -62,9 +65,13 @@ class LogDrain:
     """Handles batches of messages of the LOGS stream."""
 
     def __init__(
-        self, database: Database, bus: Bus, durable: Durable, *, cap: int, clock: Clock, ids: NewId
-    ) -> None:
+        self, database: Database, bus: Bus, durable: Durable, *, cap: int, clock: Clock, ids: NewId,
+        per_minute: int = 60_000, monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        """`cap` is the most lines of a run, `per_minute` the most that are stored of it in a minute."""
         self._database = database
+        self._pace = Pace(per_minute)
+        self._monotonic = monotonic
         self._bus = bus
         self.durable = durable
         self._cap = cap
@@ -132,6 +139,34 @@ class LogDrain:
                 await self._bus.signal(subjects.SIG_CHANGED.at(tenant_id=tenant_id), body)
 
     async def _write(self, rows: Sequence[Row]) -> None:
+        counted = Counter(map(_RUN, rows))
+        slowed = self._pace.over(counted, now=self._monotonic())
+        if slowed:
+            rows, counted = self._slowed(rows, slowed)
+        await self._store(rows)
+        self._pace.wrote(counted)
+
+    def _slowed(
+        self, rows: Sequence[Row], slowed: Mapping[Any, int]
+    ) -> tuple[list[Row], "Counter[Any]"]:
+        """Without the lines that are too many for a minute; a notice stands for those of a run."""
+        kept = first_of(rows, dict(slowed), run_of=_RUN)
+        counted = Counter(map(_RUN, kept))
+        metrics.LOG_LINES_DROPPED.inc(len(rows) - len(kept))
+        now = self._clock()
+        message = (
+            f"This run has written more than {self._pace.limit:,} log lines within a minute; "
+            "further ones of this minute are dropped."
+        )
+        tenants = dict(map(_RUN_AND_TENANT, rows))
+        notices = [
+            self._notice(run, tenants[run], message, at=now)
+            for run in slowed
+            if self._pace.first(run)
+        ]
+        return [*kept, *notices], counted
+
+    async def _store(self, rows: Sequence[Row]) -> None:
         async with self._database.transaction() as connection:
             kept, dropped = await self._within_cap(connection, rows)
             for start in range(0, len(kept), _COPIED):
@@ -191,14 +226,7 @@ class LogDrain:
         room = {
             run: max(0, given[run, tenant] - capped[run]) for run, tenant in given if run in capped
         }
-        kept: list[Row] = []
-        for row in rows:
-            if row[4] in room:
-                if not room[row[4]]:
-                    continue
-                room[row[4]] -= 1
-            kept.append(row)
-        return kept
+        return first_of(rows, room, run_of=_RUN)
 
     def _notices(
         self,
@@ -212,12 +240,15 @@ class LogDrain:
             f"This run has {self._cap} log lines, as many as are kept; further ones are dropped."
         )
         return [
-            (
-                self._ids(), at, at, tenant, run, None, at, CAP_LOGGER, "WARNING", message, None, _LAST_SEQUENCE,
-            )
+            self._notice(run, tenant, message, at=at)
             for run, tenant in given
             if run in capped and capped[run] <= given[run, tenant]
-        ]  # fmt: skip
+        ]
+
+    def _notice(self, run: UUID, tenant: UUID, message: str, *, at: datetime) -> Row:
+        return (
+            self._ids(), at, at, tenant, run, None, at, CAP_LOGGER, "WARNING", message, None, _LAST_SEQUENCE,
+        )  # fmt: skip
 
 
 def fault_of_message(data: bytes, tenant: str) -> str | None:

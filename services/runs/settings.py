@@ -72,6 +72,11 @@ class RunsSettings(PingSettings):
         ge=1,
         description="log lines of one run; a loop that prints for days must not fill the disk",
     )
+    log_lines_per_minute: int = Field(
+        default=60_000,
+        ge=1,
+        description="log lines of one run that a replica stores in a minute; the rest is dropped, and a line says so",
+    )
     sweep_tick: timedelta = Field(
         default=timedelta(minutes=1),
         description="how often what a lost event left behind is looked for",

@@ -252,6 +252,41 @@ async def test_a_run_that_prints_without_end_is_cut_off_and_says_so_once(
     assert metrics.LOG_LINES_DROPPED._value.get() - before == 4
 
 
+async def test_a_run_that_floods_is_slowed_and_says_so_once_a_minute(
+    stack: Stack, bus: Bus, ledger: Runs
+) -> None:
+    noisy, quiet, tenant_id = new_id(), new_id(), new_id()
+    now = [1_000.0]
+    drain = LogDrain(
+        ledger.database, ledger.bus, ledger.drain.durable, cap=1_000, clock=utc_now, ids=new_id,
+        per_minute=4, monotonic=lambda: now[0],
+    )  # fmt: skip
+    before = metrics.LOG_LINES_DROPPED._value.get()
+
+    async def prints(sequence: int) -> None:
+        await drain.write(
+            [
+                *rows_of(batch(noisy, 3, tenant_id=tenant_id), sequence=sequence),
+                *rows_of(batch(quiet, 1, tenant_id=tenant_id), sequence=sequence),
+            ]
+        )
+
+    for sequence in (1, 2, 3):
+        await prints(sequence)
+    in_a_minute = await messages(stack, noisy)
+    now[0] += 60
+    await prints(4)
+
+    said = (
+        "This run has written more than 4 log lines within a minute; "
+        "further ones of this minute are dropped."
+    )
+    assert sorted(in_a_minute) == sorted(["line 0", "line 1", "line 2", "line 0", said])
+    assert len(await messages(stack, noisy)) == 8
+    assert len(await messages(stack, quiet)) == 4
+    assert metrics.LOG_LINES_DROPPED._value.get() - before == 5
+
+
 async def test_lines_can_be_read_within_a_second(stack: Stack, bus: Bus, ledger: Runs) -> None:
     tenant_id = new_id()
 
