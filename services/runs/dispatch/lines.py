@@ -26,7 +26,7 @@ from libs.contracts.streams import LOGS
 from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from services.runs.domain.line_rate import LineRate
-from services.runs.logs import fault_of_message
+from services.runs.log_rows import fault_of_message
 
 LARGEST = 4 << 20
 """Bytes of one message; an agent reads a quarter of a mebibyte of output at once."""

@@ -20,7 +20,8 @@ from libs.runtime.clock import utc_now
 from libs.runtime.ids import new_id
 from services.runs import logs
 from services.runs.app import Runs
-from services.runs.logs import LogDrain, rows_of
+from services.runs.log_rows import rows_of
+from services.runs.logs import LogDrain
 from tests.support.engines import Stack
 from tests.support.eventually import eventually
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from libs.contracts.runs import LogBatch
-from services.runs.logs import MESSAGE_LIMIT, read_batch, rows_of, usual_rows_of
+from services.runs.log_rows import MESSAGE_LIMIT, read_batch, rows_of, usual_rows_of
 
 TENANT = "00000000-0000-7000-8000-000000000001"
 RUN = "00000000-0000-7000-8000-000000000002"
