@@ -79,7 +79,7 @@ class CreateHook(Message):
     """Let an action happen at certain events. Refused: INVALID with the field's name.
 
     `event_tags` is an object of lists: `state` and `flow_group_id` (absent or empty: every flow), `flow_sla_config_id`,
-    or `agent_config_id`.
+    or `agent_config_id`. `throttle` is `{"times": 5, "within_seconds": 60}`; the rest is told in one message.
     """
 
     tenant_id: UUID
@@ -88,11 +88,12 @@ class CreateHook(Message):
     event_tags: dict[str, list[str]]
     name: str | None = None
     conditions: JsonObject | None = None
+    throttle: JsonObject | None = None
     created_by: UUID | None = None
 
 
 class UpdateHook(Message):
-    """Set what `changes` names: name, is_active, conditions. `success` is false for an unknown id."""
+    """Set what `changes` names: name, is_active, conditions, throttle. `success` is false for an unknown id."""
 
     tenant_id: UUID
     hook_id: UUID

@@ -21,6 +21,7 @@ from libs.schema.base import (
     document,
     flag,
     key,
+    maybe_document,
     maybe_timestamptz,
     number,
     timestamptz,
@@ -68,7 +69,7 @@ class Hook(ShownTable, table=True):
     """Which events lead to an action. `event_tags` is an object of arrays: `{"state": ["Failed"], "flow_group_id":
     ["..."]}`; without `flow_group_id` every flow counts.
 
-    `conditions` are empty unless given.
+    `conditions` are empty unless given. `throttle` is `{"times": 5, "within_seconds": 60}`: the rest is one message.
     """
 
     __tablename__ = "hook"
@@ -84,6 +85,7 @@ class Hook(ShownTable, table=True):
     event_type: Shown[str]
     event_tags: Shown[dict[str, Any]] = document("{}")
     conditions: Shown[dict[str, Any]] = document("{}")
+    throttle: Shown[dict[str, Any] | None] = maybe_document()
     is_active: Shown[bool] = flag(default=True)
     action_id: Shown[UUID]
     created_by: Shown[UUID | None] = None
@@ -172,7 +174,9 @@ class Delivery(SQLModel, table=True):
     `dedup` is a digest of the action (or cloud hook) and the event: two hooks with one action owe it once. `event` is
     the flat map of the variables that templates may name. The id of a state change is the MD5 of
     `<flow run>:<version>`, so that its event and the ledger's history name the same one. `chain` are the ids of the
-    hooks that led to this event. `status`: pending, delivered, failed, muted or switched_off. `lease` is the worker's
+    hooks that led to this event. `status`: pending, delivered, failed, muted or switched_off; counted (towards the
+    number that its hook waits for) and digested are not sent themselves, `told_in` is the delivery that tells of them.
+    `lease` is the worker's
     that has it, until `leased_until`. `receiver` is the host that it goes to; `headwater` for actions on runs, which
     are commands to our own services. Actions and hooks may be deleted before, so no foreign keys.
     """
@@ -181,7 +185,7 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("dedup"),
         CheckConstraint(
-            "status IN ('pending', 'delivered', 'failed', 'muted', 'switched_off')",
+            "status IN ('pending', 'delivered', 'failed', 'muted', 'switched_off', 'counted', 'digested')",
             name="status_is_known",
         ),
         CheckConstraint("action_id IS NULL OR cloud_hook_id IS NULL", name="one_addressee"),
@@ -189,6 +193,7 @@ class Delivery(SQLModel, table=True):
         Index("delivery_tenant_created_idx", "tenant_id", text("created DESC")),
         Index(None, "created"),
         Index(None, "event_id"),
+        Index("delivery_hook_created_idx", "hook_id", "created", postgresql_where=text("hook_id IS NOT NULL")),
         {"schema": SCHEMA},
     )  # fmt: skip
 
@@ -211,6 +216,7 @@ class Delivery(SQLModel, table=True):
     leased_until: datetime | None = maybe_timestamptz()
     receiver: Shown[str | None] = None
     last_error: Shown[str | None] = None
+    told_in: Shown[UUID | None] = None
     created: Shown[datetime] = timestamptz(default_now=True)
     finished: Shown[datetime | None] = maybe_timestamptz()
 

@@ -14,11 +14,12 @@ from libs.runtime import metrics
 from libs.runtime.bus import Bus
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
-from services.automations import cloud_hooks, store
+from services.automations import cloud_hooks, noise, store
 from services.automations.cloud_hooks import Call
 from services.automations.domain import chains, occurrences
 from services.automations.domain.changes import Change
 from services.automations.domain.hooks import Hook
+from services.automations.noise import Fired
 from services.automations.planning import plan_deadlines
 from services.automations.rulesets import Rules, Rulesets
 from services.automations.store import SENT_TO_OURSELVES, Facts, Owed
@@ -119,7 +120,8 @@ class Changes:
                 )
             return events[change.event_id]
 
-        owed: dict[str, Owed] = {}
+        owed: list[Fired] = []
+        called: list[Owed] = []
         for change, hook in fired:
             facts = known.get(change.flow_run_id)
             if facts is None or not holds(hook, facts):
@@ -132,14 +134,13 @@ class Changes:
                 event=event_of(change, facts),
                 facts=facts,
             )
-            owed.setdefault(each.dedup, each)
+            owed.append(Fired(hook=hook, owed=each))
         for call in calls:
             facts = known.get(call.change.flow_run_id)
             if facts is not None:
                 event = event_of(call.change, facts)
-                each = cloud_hooks.owed_to(call, id_=self._ids(), event=event)
-                owed.setdefault(each.dedup, each)
-        new = await store.enqueue(connection, owed.values())
+                called.append(cloud_hooks.owed_to(call, id_=self._ids(), event=event))
+        new = await noise.enqueue(connection, owed, called, ids=self._ids)
         metrics.DELIVERIES_OWED.labels(EventType.STATE_CHANGED).inc(len(new))
         return len(new)
 

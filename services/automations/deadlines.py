@@ -1,7 +1,7 @@
 """Missed deadlines: the SLAs of runs, and of agents. Each is decided in the transaction that owes its deliveries."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -12,12 +12,15 @@ from libs.contracts.heartbeat import HEARD_WITHIN
 from libs.runtime import metrics
 from libs.runtime.database import Connection, Database, statement
 from libs.runtime.ids import NewId
-from services.automations import store
+from services.automations import noise, store
 from services.automations.changes import holds, owed_by
 from services.automations.domain import occurrences
 from services.automations.domain.slas import Verdict, verdict
+from services.automations.noise import Fired
 from services.automations.rulesets import Rulesets
-from services.automations.store import Facts, Owed
+from services.automations.store import Facts
+
+_PAUSED = "Not sent: the work queue was paused, and the hook is muted then."
 
 AT_ONCE = 500
 """Deadlines of one transaction."""
@@ -124,7 +127,7 @@ class Deadlines:
         known = await store.facts(
             connection, {(each.tenant_id, each.flow_run_id) for each in broken}
         )
-        owed: dict[str, Owed] = {}
+        owed: list[Fired] = []
         for each in broken:
             facts = known.get(each.flow_run_id)
             hooks = []
@@ -142,6 +145,7 @@ class Deadlines:
                 kind=SlaKind(each.kind),
                 duration_seconds=each.duration_seconds,
                 public_url=self._public_url,
+                is_paused=facts.is_paused,
             )
             for hook in hooks:
                 if holds(hook, facts):
@@ -153,7 +157,9 @@ class Deadlines:
                         event=event,
                         facts=facts,
                     )
-                    owed.setdefault(made.dedup, made)
+                    if facts.is_paused and hook.conditions.mutes_while_paused:
+                        made = replace(made, muted=_PAUSED)
+                    owed.append(Fired(hook=hook, owed=made))
             self._log.info(
                 "sla_broken",
                 flow_run_id=str(each.flow_run_id),
@@ -161,7 +167,7 @@ class Deadlines:
                 kind=each.kind,
                 attempt=each.attempt,
             )
-        new = await store.enqueue(connection, owed.values())
+        new = await noise.enqueue(connection, owed, ids=self._ids)
         metrics.SLAS_BROKEN.labels("flow").inc(len(broken))
         metrics.DELIVERIES_OWED.labels(EventType.FLOW_SLA_FAILED).inc(len(new))
 
@@ -177,7 +183,7 @@ class Deadlines:
             )
             broken = [row for row in rows if not row["is_healthy"]]
             rules = await self._rulesets.of(connection, {row["tenant_id"] for row in broken})
-            owed: dict[str, Owed] = {}
+            owed: list[Fired] = []
             for row in broken:
                 event_id = self._ids()
                 event = occurrences.agent_sla_failed(
@@ -201,13 +207,13 @@ class Deadlines:
                             event=event,
                             facts=None,
                         )
-                        owed.setdefault(made.dedup, made)
+                        owed.append(Fired(hook=hook, owed=made))
                 self._log.info(
                     "agent_sla_broken",
                     agent_config_id=str(row["agent_config_id"]),
                     unhealthy=[str(each) for each in row["unhealthy"] or ()],
                 )
-            new = await store.enqueue(connection, owed.values())
+            new = await noise.enqueue(connection, owed, ids=self._ids)
         metrics.SLAS_BROKEN.labels("agent").inc(len(broken))
         metrics.DELIVERIES_OWED.labels(EventType.AGENT_SLA_FAILED).inc(len(new))
         return len(broken)

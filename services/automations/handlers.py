@@ -12,9 +12,9 @@ from libs.runtime.clock import Clock
 from libs.runtime.database import Connection, Database
 from libs.runtime.ids import NewId
 from services.automations import rule_store
-from services.automations.domain import actions, hooks, occurrences, slas, templates
+from services.automations.domain import actions, hooks, noise, occurrences, slas, templates
 
-_UPDATABLE = ("name", "is_active", "conditions")
+_UPDATABLE = ("name", "is_active", "conditions", "throttle")
 _TAGS_WITH_IDS = {
     "flow_group_id": ("flow_group_ids", "flow group"),
     "flow_sla_config_id": ("sla_config_ids", "SLA config"),
@@ -71,6 +71,7 @@ class Handlers:
         wrong = (
             actions.fault_of_name(command.name)
             or hooks.fault_of_conditions(conditions)
+            or noise.fault_of_throttle(command.throttle)
             or (tags if isinstance(tags, str) else None)
         )
         if wrong is None and conditions and command.event_type is EventType.AGENT_SLA_FAILED:
@@ -92,6 +93,7 @@ class Handlers:
                 event_tags=tags,
                 name=command.name,
                 conditions=conditions,
+                throttle=command.throttle or None,
                 created_by=command.created_by,
                 at=self._clock(),
             )
@@ -122,8 +124,12 @@ class Handlers:
             return _invalid(f"{min(unknown)}: it is not one of {', '.join(_UPDATABLE)}")
         if "conditions" in changes:
             changes["conditions"] = changes["conditions"] or {}
-        wrong = actions.fault_of_name(changes.get("name")) or hooks.fault_of_conditions(
-            changes.get("conditions")
+        if "throttle" in changes:
+            changes["throttle"] = changes["throttle"] or None
+        wrong = (
+            actions.fault_of_name(changes.get("name"))
+            or hooks.fault_of_conditions(changes.get("conditions"))
+            or noise.fault_of_throttle(changes.get("throttle"))
         )
         if wrong is None and not isinstance(changes.get("is_active", True), bool):
             wrong = "is_active must be true or false"

@@ -121,13 +121,14 @@ async def insert_hook(
     event_tags: JsonObject,
     name: str | None,
     conditions: JsonObject,
+    throttle: JsonObject | None,
     created_by: UUID | None,
     at: datetime,
 ) -> None:
     """Store a hook."""
     await connection.execute(
         "INSERT INTO automations.hook (id, created, updated, tenant_id, name, event_type, event_tags, conditions,"
-        " action_id, created_by) VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9)",
+        " action_id, created_by, throttle) VALUES ($1, $2, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         hook_id,
         at,
         tenant_id,
@@ -137,6 +138,7 @@ async def insert_hook(
         conditions,
         action_id,
         created_by,
+        throttle,
     )
 
 
@@ -148,7 +150,7 @@ async def update_hook(
     *,
     at: datetime,
 ) -> bool:
-    """Set these columns (name, is_active, conditions); False for an unknown hook."""
+    """Set these columns (name, is_active, conditions, throttle); False for an unknown hook."""
     columns = sorted(changes)
     assigned = "".join(f", {column} = ${n}" for n, column in enumerate(columns, start=4))
     tag = await connection.execute(

@@ -5,7 +5,7 @@ Every statement names the tenant of its rows, but for those that look for due wo
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,6 +16,7 @@ from libs.contracts.base import JsonObject
 from libs.runtime.database import Connection, statement
 from libs.runtime.records import RecordStatement
 from services.automations.domain.hooks import Conditions, Hook
+from services.automations.domain.noise import throttle_of
 
 _sql = partial(statement, __file__)
 
@@ -25,7 +26,10 @@ SENT_TO_OURSELVES = "headwater"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owed:
-    """A delivery that is owed for an event. With `failed` it is not done, and says why."""
+    """A delivery that is owed for an event. With `failed` or `muted` it is not done, and says why.
+
+    `status`: counted or digested rows are not sent themselves; `told_in` is the delivery that tells of them.
+    """
 
     id: UUID
     tenant_id: UUID
@@ -39,6 +43,17 @@ class Owed:
     chain: Sequence[str] = ()
     receiver: str | None = None
     failed: str | None = None
+    muted: str | None = None
+    status: str | None = None
+    told_in: UUID | None = None
+    due_after: timedelta = timedelta(0)
+
+    @property
+    def begins_as(self) -> str:
+        """The status that it is stored with."""
+        if self.failed is not None:
+            return "failed"
+        return "muted" if self.muted is not None else self.status or "pending"
 
 
 class _OwedRow(NamedTuple):
@@ -53,7 +68,10 @@ class _OwedRow(NamedTuple):
     dedup: str
     chain: str
     receiver: str | None
-    failed: str | None
+    status: str
+    reason: str | None
+    told_in: UUID | None
+    due_after: timedelta
 
 
 _ENQUEUE = RecordStatement(__file__, "enqueue", owed=_OwedRow)
@@ -77,7 +95,10 @@ async def enqueue(connection: Connection, deliveries: Iterable[Owed]) -> set[UUI
             dedup=each.dedup,
             chain=orjson.dumps(list(each.chain)).decode(),
             receiver=each.receiver,
-            failed=each.failed,
+            status=each.begins_as,
+            reason=each.failed or each.muted,
+            told_in=each.told_in,
+            due_after=each.due_after,
         )
         for each in deliveries
     ]
@@ -111,6 +132,7 @@ async def active_hooks(connection: Connection, tenant_id: UUID) -> list[Hook]:
             event_type=row["event_type"],
             event_tags=row["event_tags"],
             conditions=Conditions.of(row["conditions"]),
+            throttle=throttle_of(row["action_type"], row["throttle"]),
             updated=row["updated"],
         )
         for row in rows
@@ -156,6 +178,8 @@ class Facts:
     state_message: str | None
     caused_by: UUID | None
     causes: list[str] | None
+    is_paused: bool
+    """Whether the tenant's work queue is paused: no run is given out."""
 
 
 async def facts(connection: Connection, runs: Collection[tuple[UUID, UUID]]) -> dict[UUID, Facts]:

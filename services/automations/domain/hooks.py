@@ -15,6 +15,7 @@ from libs.contracts.automations import EventType
 from libs.contracts.base import JsonObject
 from libs.contracts.states import State
 from libs.runtime.reported import faults
+from services.automations.domain.noise import Rate, fault_of_rate
 
 HOOK_LIMIT = 500
 """Hooks of a tenant."""
@@ -25,7 +26,11 @@ _TAGS: dict[EventType, tuple[str, ...]] = {
 }
 _MOST_TAGS = 1_000
 _STATES = {state.casefold() for state in State}
-_CONDITIONS = ("labels", "projects", "parameters", "min_duration_seconds")
+_CONDITIONS = (
+    "labels", "projects", "parameters", "min_duration_seconds", "times", "within_seconds", "times_per",
+    "mute_while_paused",
+)  # fmt: skip
+_PER = ("flow_group", "hook")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,11 @@ class Conditions:
     projects: frozenset[str] = frozenset()
     parameters: Mapping[str, Any] = field(default_factory=dict)
     min_duration: timedelta | None = None
+    frequency: Rate | None = None
+    """Only each n-th event within a time fires: counted for each flow group, or for the hook as a whole."""
+    counts_per_hook: bool = False
+    mutes_while_paused: bool = False
+    """Whether SLAs that break while the tenant's work queue is paused are only noted in the log."""
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> "Conditions":
@@ -46,6 +56,9 @@ class Conditions:
             projects=frozenset(document.get("projects") or ()),
             parameters=document.get("parameters") or {},
             min_duration=None if seconds is None else timedelta(seconds=seconds),
+            frequency=Rate.of(document),
+            counts_per_hook=document.get("times_per") == "hook",
+            mutes_while_paused=document.get("mute_while_paused") is True,
         )
 
     def hold(
@@ -75,6 +88,8 @@ class Hook:
     event_type: str
     event_tags: Mapping[str, Sequence[str]]
     conditions: Conditions = field(default_factory=Conditions)
+    throttle: Rate | None = None
+    """What is more than this is told in one message."""
     updated: datetime
     """When it became what it is: it may have been off, or about something else, before."""
 
@@ -168,14 +183,37 @@ def fault_of_conditions(given: JsonObject | None) -> str | None:
         path = f"conditions.{name}"
         if name not in _CONDITIONS:
             return f"{path}: there is no such condition, only {', '.join(_CONDITIONS)}"
-        if name in ("labels", "projects"):
-            if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
-                return f"{path} must be a list of texts"
-        elif name == "parameters":
-            if not isinstance(value, dict):
-                return f"{path} must be an object: names of parameters with their values"
-        elif isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1e9:
-            return f"{path} must be a number of seconds"
+        if (wrong := _fault_of_condition(name, value, given or {})) is not None:
+            return wrong
         if (odd := next(faults(value, path), None)) is not None:
             return odd
+    if given and "times_per" in given and "times" not in given:
+        return "conditions.times_per says how times are counted: give times and within_seconds too"
     return None
+
+
+def _fault_of_condition(name: str, value: Any, given: JsonObject) -> str | None:
+    path, wrong = f"conditions.{name}", None
+    match name:
+        case "labels" | "projects":
+            if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+                wrong = "must be a list of texts"
+        case "parameters":
+            if not isinstance(value, dict):
+                wrong = "must be an object: names of parameters with their values"
+        case "times_per":
+            if value not in _PER:
+                wrong = f"must be one of {', '.join(_PER)}"
+        case "mute_while_paused":
+            if not isinstance(value, bool):
+                wrong = "must be true or false"
+        case "times" | "within_seconds":
+            return fault_of_rate(given, "conditions")
+        case _:
+            if (
+                isinstance(value, bool)
+                or not isinstance(value, int | float)
+                or not 0 <= value <= 1e9
+            ):
+                wrong = "must be a number of seconds"
+    return None if wrong is None else f"{path} {wrong}"

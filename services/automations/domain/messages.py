@@ -25,7 +25,7 @@ _OF_RUNS = frozenset(
         "state_message", "flow_run_link",
     }
 )  # fmt: skip
-_OF_SLAS = frozenset({"flow_sla_config_id", "kind", "duration_seconds"})
+_OF_SLAS = frozenset({"flow_sla_config_id", "kind", "duration_seconds", "work_queue_paused"})
 _OF_AGENTS = frozenset(
     {"healthy_agent_ids", "unhealthy_agent_ids", "sla_min_healthy", "agent_config_id"}
 )
@@ -66,9 +66,10 @@ def message_of(
 
     `limit` is in bytes of JSON, for what the receiver accepts. Values are escaped, the template is not.
     """
-    if custom and custom.strip():
+    # A digest is about many runs: the text for one would be false, unless it counts.
+    if custom and custom.strip() and (not values.get("is_digest") or "{count}" in custom):
         return rendered(custom, values, escape=escape, limit=limit)
     template = _DEFAULTS.get(event_type)
-    if template is None or values.get("count"):
+    if template is None or values.get("count") or values.get("work_queue_paused"):
         template = "{message}"
     return rendered(template, values, escape=escape, limit=limit)

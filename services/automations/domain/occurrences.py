@@ -22,12 +22,20 @@ _OF_ALL = (
     "id",
     "event_id",
     "event_type",
+    "count",
 )
 _OF_RUNS = (
     "flow_id", "flow_name", "flow_group_id", "flow_link", "flow_run_id", "flow_run_name", "state", "state_message",
     "flow_run_link", "flow_run_version",
 )  # fmt: skip
-_OF_SLAS = ("flow_sla_config_id", "kind", "duration_seconds", "flow_sla_type", "duration")
+_OF_SLAS = (
+    "flow_sla_config_id",
+    "kind",
+    "duration_seconds",
+    "flow_sla_type",
+    "duration",
+    "work_queue_paused",
+)
 _OF_AGENTS = (
     "healthy_agent_ids", "unhealthy_agent_ids", "sla_min_healthy", "agent_config_id", "agent_ids",
 )  # fmt: skip
@@ -85,8 +93,9 @@ def flow_sla_failed(
     kind: SlaKind,
     duration_seconds: int,
     public_url: str,
+    is_paused: bool = False,
 ) -> JsonObject:
-    """A run broke an SLA."""
+    """A run broke an SLA. `is_paused`: no run is given out just now, which may be why."""
     variables = _of_run(EventType.FLOW_SLA_FAILED, event_id, at, run, public_url=public_url)
     variables |= {
         "flow_sla_config_id": str(config_id),
@@ -94,9 +103,11 @@ def flow_sla_failed(
         "flow_sla_type": kind,
         "duration_seconds": duration_seconds,
         "duration": duration_seconds,
+        "work_queue_paused": "paused" if is_paused else "",
         "message": (
             f"Run {run.flow_run_name} ({run.flow_run_id}) of flow {run.flow_name} failed {kind} SLA ({config_id})"
             f" after {duration_seconds} seconds. See {variables['flow_run_link']} for more details."
+            + (" The work queue is paused." if is_paused else "")
         ),
     }
     return variables

@@ -3,12 +3,12 @@
 -- either we do not see it any more, or the delivery is found pending by the deletion, or the worker finds no action.
 INSERT INTO automations.delivery (
     id, tenant_id, action_id, hook_id, cloud_hook_id, event_id, event_type, event, dedup, chain, receiver,
-    status, last_error, finished
+    status, last_error, finished, told_in, due
 )
 SELECT
     o.id, o.tenant_id, o.action_id, o.hook_id, o.cloud_hook_id, o.event_id, o.event_type, o.event, o.dedup,
-    o.chain::jsonb, o.receiver, CASE WHEN o.failed IS NULL THEN 'pending' ELSE 'failed' END, o.failed,
-    CASE WHEN o.failed IS NOT NULL THEN now() END
+    o.chain::jsonb, o.receiver, o.status, o.reason,
+    CASE WHEN o.status <> 'pending' THEN now() END, o.told_in, now() + o.due_after
 FROM (SELECT * FROM {owed}) o
 WHERE o.action_id IS NULL
     OR EXISTS (SELECT FROM automations.action a WHERE a.id = o.action_id AND a.tenant_id = o.tenant_id)

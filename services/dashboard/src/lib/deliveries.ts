@@ -7,6 +7,8 @@ const STATUSES: Readonly<Record<string, { word: string; family: Family }>> = {
   failed: { word: "Given up", family: "failed" },
   muted: { word: "Muted", family: "skipped" },
   switched_off: { word: "Switched off", family: "cancelled" },
+  counted: { word: "Counted", family: "waiting" },
+  digested: { word: "Told in a digest", family: "skipped" },
 };
 export const STATUS_NAMES: readonly string[] = Object.keys(STATUSES);
 

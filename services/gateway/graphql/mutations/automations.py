@@ -91,6 +91,7 @@ class StateHook:
     flow_group_ids: list[UUID] | None = None
     name: str | None = None
     conditions: JSON | None = None
+    throttle: JSON | None = None
 
 
 @mutation("create_flow_run_state_changed_hook", camel=None)
@@ -111,6 +112,7 @@ class FlowSlaHook:
     sla_config_ids: list[UUID] | None = None
     name: str | None = None
     conditions: JSON | None = None
+    throttle: JSON | None = None
 
 
 @mutation("create_flow_sla_failed_hook", camel=None)
@@ -127,6 +129,7 @@ class AgentSlaHook:
     action_id: UUID
     agent_config_ids: list[UUID] | None = None
     name: str | None = None
+    throttle: JSON | None = None
 
 
 @mutation("create_agent_sla_failed_hook", camel=None)
@@ -151,6 +154,7 @@ async def _create_hook(
             event_tags=tags,
             name=input.name,
             conditions=_object("conditions", getattr(input, "conditions", None)),
+            throttle=_object("throttle", input.throttle),
             created_by=context.actor_id,
         ),
     )
@@ -159,17 +163,18 @@ async def _create_hook(
 
 @dataclass
 class UpdateHook:
-    """What is left out or null stays; an empty object takes the conditions away."""
+    """What is left out or null stays; an empty object takes the conditions, or the throttle, away."""
 
     hook_id: UUID
     name: str | None = None
     is_active: bool | None = None
     conditions: JSON | None = None
+    throttle: JSON | None = None
 
 
 @mutation("update_hook", camel=None)
 async def update_hook(context: Context, input: UpdateHook) -> Success:
-    """Name a hook, switch it on or off, or set its conditions."""
+    """Name a hook, switch it on or off, or set its conditions or its throttle."""
     changes: JsonObject = {
         name: value
         for name, value in (("name", input.name), ("is_active", input.is_active))
@@ -177,6 +182,8 @@ async def update_hook(context: Context, input: UpdateHook) -> Success:
     }
     if input.conditions is not None:
         changes["conditions"] = _object("conditions", input.conditions)
+    if input.throttle is not None:
+        changes["throttle"] = _object("throttle", input.throttle)
     reply = await context.ask(
         automations.UPDATE_HOOK,
         automations.UpdateHook(tenant_id=context.tenant_id, hook_id=input.hook_id, changes=changes),
