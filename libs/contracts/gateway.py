@@ -54,6 +54,28 @@ class SwitchOffCloudHook(Message):
     cloud_hook_id: UUID
 
 
+class MayAct(Message):
+    """Whether an automation may do now what this mutation does, with the rights that its user has now.
+
+    Either answer is in the audit trail. `user_id` is None where nobody is known, as without API keys.
+    """
+
+    tenant_id: UUID
+    mutation: Literal["cancel_flow_run", "set_schedule_inactive", "create_flow_run"]
+    user_id: UUID | None = None
+    object_id: UUID | None = None
+    hook_id: UUID | None = None
+    delivery_id: UUID
+
+
+class MayActAnswer(Message):
+    """`missing` are the permissions that the user has lost; empty: it may."""
+
+    kind: Literal["judged"] = "judged"
+    missing: list[str] = []
+
+
 OPEN_SECRETS = Rpc(subjects.OPEN_SECRETS, OpenSecrets, OpenedSecrets)
 ADD_MESSAGE = Rpc(subjects.ADD_MESSAGE, AddMessage, Applied)
 SWITCH_OFF_CLOUD_HOOK = Rpc(subjects.SWITCH_OFF_CLOUD_HOOK, SwitchOffCloudHook, Applied)
+MAY_ACT = Rpc(subjects.MAY_ACT, MayAct, MayActAnswer)

@@ -99,6 +99,7 @@ REDELIVER = Subject("hw.rpc.automations.redeliver")
 OPEN_SECRETS = Subject("hw.rpc.gateway.open_secrets")
 ADD_MESSAGE = Subject("hw.rpc.gateway.add_message")
 SWITCH_OFF_CLOUD_HOOK = Subject("hw.rpc.gateway.switch_off_cloud_hook")
+MAY_ACT = Subject("hw.rpc.gateway.may_act")
 
 # Work that must happen
 WORK_CREATE_SCHEDULED = Subject("hw.work.runs.create_scheduled.{flow_id}")

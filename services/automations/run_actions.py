@@ -1,19 +1,21 @@
 """Actions on runs: cancel the run, pause schedules, create a run. Commands to our own services, as people give them.
 
 An action may be done again after a crash: cancelling and pausing twice change nothing, and a created run has the
-delivery's key as its idempotency key. What the ledger proposes to is the run as we see it now, at its version; a run
-that was scheduled anew since the event is another attempt, and is left alone.
+delivery's key as its idempotency key. Each needs the rights that who made the hook has now, and is in the audit trail.
+What the ledger proposes to is the run as we see it now, at its version; a run that was scheduled anew since the event
+is another attempt, and is left alone.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from libs.contracts import registry, runs
 from libs.contracts.automations import RUN_ACTIONS, ActionType
 from libs.contracts.base import Refused
 from libs.contracts.errors import Code
+from libs.contracts.gateway import MAY_ACT, MayAct
 from libs.contracts.runs import RunKind, StateApplied, StateProposal, VersionConflict
 from libs.contracts.states import LIVE_FAMILY, State, is_finished
 from libs.runtime.bus import Bus
@@ -23,6 +25,7 @@ from services.automations.domain import chains, templates
 from services.automations.domain.retries import Answer
 
 _TRANSIENT = frozenset({Code.UNAVAILABLE, Code.BUSY, Code.INTERNAL})
+_Mutation = Literal["cancel_flow_run", "set_schedule_inactive", "create_flow_run"]
 _TRIES = 5
 """Proposals for a run that moves while we look; then the delivery is tried again later."""
 
@@ -60,9 +63,35 @@ class RunActions:
             case _:
                 return _failed(f"{delivery.action_type} is no action on runs")
 
+    async def _may_not(
+        self, delivery: Leased, mutation: _Mutation, object_id: UUID | None
+    ) -> Answer | None:
+        """Why it is not done, or None: whoever made the hook may have lost the right since."""
+        reply = await self._bus.call(
+            MAY_ACT,
+            MayAct(
+                tenant_id=delivery.tenant_id,
+                mutation=mutation,
+                user_id=delivery.acts_for,
+                object_id=object_id,
+                hook_id=delivery.hook_id,
+                delivery_id=delivery.id,
+            ),
+        )
+        if isinstance(reply, Refused):
+            return _refused(reply)
+        if reply.missing:
+            needed = ", ".join(reply.missing)
+            return _failed(
+                f"Not done: user {delivery.acts_for}, who made it or tests it, has no permission {needed} any more."
+            )
+        return None
+
     async def _cancel_run(self, delivery: Leased, config: Mapping[str, Any]) -> Answer:
         if (flow_run_id := _id(delivery.event.get("flow_run_id"))) is None:
             return _failed("The event is about no run, so there is none to cancel.")
+        if (not_ours := await self._may_not(delivery, "cancel_flow_run", flow_run_id)) is not None:
+            return not_ours
         message = templates.rendered(
             str(config.get("message") or "Cancelled by an automation."), delivery.event
         )
@@ -91,7 +120,7 @@ class RunActions:
                             exact=True,
                         )
                     ],
-                    actor=delivery.created_by,
+                    actor=delivery.acts_for,
                 ),
             )
             if isinstance(reply, Refused):
@@ -120,6 +149,10 @@ class RunActions:
         group_id = _id(config.get("flow_group_id") or delivery.event.get("flow_group_id"))
         if group_id is None:
             return _failed("Neither the action nor the event names a flow group to pause.")
+        if (
+            not_ours := await self._may_not(delivery, "set_schedule_inactive", group_id)
+        ) is not None:
+            return not_ours
         rows = await self._database.pool.fetch(
             "SELECT id FROM registry.flow WHERE tenant_id = $1 AND flow_group_id = $2"
             " AND NOT archived AND is_schedule_active ORDER BY id",
@@ -146,6 +179,8 @@ class RunActions:
         )
         if group is None:
             return _failed("The flow group of the new run is gone, or nothing names one.")
+        if (not_ours := await self._may_not(delivery, "create_flow_run", group_id)) is not None:
+            return not_ours
         reply = await self._bus.call(
             runs.CREATE_FLOW_RUN,
             runs.CreateFlowRun(
@@ -154,7 +189,7 @@ class RunActions:
                 parameters=config.get("parameters"),
                 labels=config.get("labels"),
                 idempotency_key=chains.KEY_PREFIX + delivery.dedup,
-                created_by=delivery.created_by,
+                created_by=delivery.acts_for,
             ),
         )
         if isinstance(reply, Refused):

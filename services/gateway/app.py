@@ -76,7 +76,9 @@ class Gateway(Service):
             subscribers.router(
                 self.name, lambda: self._api.authenticator, logins,
                 push=self._push, hear=self._board.hear,
-                for_automations=ForAutomations(self._store, Vault(self._settings.pepper)),
+                for_automations=ForAutomations(
+                    self._store, Vault(self._settings.pepper), ids=self.ids
+                ),
             )
         )  # fmt: skip
 

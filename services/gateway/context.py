@@ -124,6 +124,11 @@ class Context:
             raise compat.error_of(Refused(code=Code.FORBIDDEN))
 
     @property
+    def creator_id(self) -> UUID | None:
+        """Whose rights what is made now has later, from whatever client it comes; None where nobody is known."""
+        return None if self.identity.key is None else self.identity.user_id
+
+    @property
     def actor_id(self) -> UUID | None:
         """The user who does by hand what is asked; None where nobody is known, and for a process of a run.
 

@@ -60,6 +60,10 @@ def router(
     async def switch_off_cloud_hook(request: gateway.SwitchOffCloudHook) -> Applied:
         return await for_automations.switch_off_cloud_hook(request)
 
+    @router.verb(gateway.MAY_ACT)
+    async def may_act(request: gateway.MayAct) -> gateway.MayActAnswer:
+        return await for_automations.may_act(request)
+
     if logins is not None:
 
         @router.signal(subjects.AUTH_CALLOUT, shared=True)

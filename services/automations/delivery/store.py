@@ -41,6 +41,7 @@ class Leased:
     action_config: Mapping[str, Any] | None
     sealed: bytes | None = field(repr=False)
     created_by: UUID | None
+    """Who made the hook, or the action where no hook leads to it."""
     cloud_hook_type: str | None
     cloud_hook_config: Mapping[str, Any] | None = field(repr=False)
     cloud_hook_is_active: bool | None
@@ -50,6 +51,14 @@ class Leased:
     def addressee(self) -> UUID:
         """The action or cloud hook: what a limit of concurrency is for."""
         return self.action_id or self.cloud_hook_id or self.id
+
+    @property
+    def acts_for(self) -> UUID | None:
+        """Whose rights an action on runs has: those of who made the hook, or of who tests it."""
+        if not self.is_test:
+            return self.created_by
+        tested_by = self.event.get("tested_by")
+        return None if tested_by is None else UUID(tested_by)
 
     @property
     def is_test(self) -> bool:

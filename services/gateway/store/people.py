@@ -66,6 +66,35 @@ class PeopleRows(Rows):
             found.setdefault(row["user_id"], []).append(rights_of(row["given"]))
         return found
 
+    async def permissions_now(self, tenant_id: UUID, user_id: UUID) -> frozenset[str]:
+        """All that somebody may do in the tenant with their good keys: as a guest never more than their membership.
+
+        Nothing, for who has no good key any more.
+        """
+        good = "k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now())"
+        rows = await self._database.pool.fetch(
+            f"SELECT {role_in('k', 'r')} AS given,"
+            f" CASE WHEN p.role IS NOT NULL THEN {role_in('p', 'pr')} END AS ceiling,"
+            f" CASE WHEN m.id IS NOT NULL THEN {role_in('m', 'mr')} END AS guest"
+            " FROM gateway.api_key k"
+            " LEFT JOIN gateway.role r ON r.id = k.role_id"
+            " LEFT JOIN gateway.person p ON p.tenant_id = k.tenant_id AND p.id = k.user_id"
+            " LEFT JOIN gateway.role pr ON pr.id = p.role_id"
+            " LEFT JOIN gateway.membership m ON m.tenant_id = $1 AND m.user_id = k.user_id"
+            " AND m.home_tenant_id = k.tenant_id AND k.tenant_id <> $1"
+            " LEFT JOIN gateway.role mr ON mr.id = m.role_id"
+            f" WHERE k.user_id = $2 AND {good} AND (k.tenant_id = $1 OR m.id IS NOT NULL)",
+            tenant_id, user_id,
+        )  # fmt: skip
+        held: set[str] = set()
+        for row in rows:
+            permissions = rights_of(row["given"]).permissions
+            for most in (row["ceiling"], row["guest"]):
+                if most is not None:
+                    permissions &= rights_of(most).permissions
+            held |= permissions
+        return frozenset(held)
+
     async def holder_of(self, tenant_id: UUID, key_id: UUID) -> tuple[UUID, str] | None:
         """Whose key of the tenant it is, and the type of their account; None for an unknown key."""
         row = await self._database.pool.fetchrow(

@@ -6,10 +6,13 @@ import pytest
 
 from libs.runtime.bus import Bus
 from services.automations.app import Automations
+from services.gateway.app import Gateway
 from services.runs.app import Runs
 from tests.support.automations import Rules, automations_on, gateways_were_always_heard
+from tests.support.delivering import gateway_on
 from tests.support.engines import Stack
 from tests.support.ledger import Client, Flow, bus_on, ledger_on, tenant_with_flow
+from tests.support.running import running
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +30,13 @@ async def automations(stack: Stack, ledger: Runs) -> AsyncIterator[Automations]:
     """One replica, whose loops wait."""
     await gateways_were_always_heard(stack)
     async with automations_on(stack) as service:
+        yield service
+
+
+@pytest.fixture(scope="module")
+async def gateway(stack: Stack) -> AsyncIterator[Gateway]:
+    """It says whether an automation may act."""
+    async with running(gateway_on(stack)) as service:
         yield service
 
 

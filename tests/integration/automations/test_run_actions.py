@@ -1,13 +1,19 @@
 """Actions on runs: the commands that people give, done by the worker of deliveries."""
 
+from typing import Any
 from uuid import UUID
 
+import pytest
+
+from libs.runtime.ids import new_id
 from services.registry.app import Registry
 from services.registry.settings import RegistrySettings
 from tests.support.automations import Rules
 from tests.support.engines import Stack
 from tests.support.ledger import Flow
 from tests.support.running import running
+
+pytestmark = pytest.mark.usefixtures("gateway")
 
 
 async def done(rules: Rules) -> list[tuple[str, str | None]]:
@@ -85,3 +91,73 @@ async def test_an_automation_that_starts_itself_stops_at_three_and_says_so(
     assert str(hook) in str(outcome[-1][1])
     assert len(made) == 3
     assert all(row["idempotency_key"].startswith("automation:") for row in made)
+
+
+async def key_of(rules: Rules, user_id: UUID, role: str) -> UUID:
+    key_id = new_id()
+    await rules.stack.admin_pool.execute(
+        "INSERT INTO gateway.api_key (id, tenant_id, user_id, name, role, hash) VALUES ($1, $2, $3, 'k', $4, $5)",
+        key_id,
+        rules.tenant_id,
+        user_id,
+        role,
+        key_id.bytes,
+    )
+    return key_id
+
+
+async def trail(rules: Rules) -> list[Any]:
+    rows: list[Any] = await rules.stack.admin_pool.fetch(
+        "SELECT * FROM gateway.audit_log WHERE tenant_id = $1 ORDER BY timestamp", rules.tenant_id
+    )
+    return rows
+
+
+async def test_an_action_has_the_rights_that_who_made_the_hook_has_now(
+    rules: Rules, flow: Flow
+) -> None:
+    admin, member = new_id(), new_id()
+    await key_of(rules, admin, "tenant_admin")
+    key_id = await key_of(rules, member, "user")
+    action = await rules.action({"cancel_flow_run": {}}, created_by=admin)
+    hook = await rules.hook(action, "Running", created_by=member)
+
+    first = await rules.client.start(flow)
+    allowed = await done(rules)
+    await rules.stack.admin_pool.execute(
+        "UPDATE gateway.api_key SET role = 'read_only' WHERE id = $1", key_id
+    )
+    second = await rules.client.start(flow)
+    [_, refused] = await done(rules)
+
+    assert allowed == [("delivered", None)]
+    assert await state_of(rules, first) == "Cancelling"
+    assert await state_of(rules, second) == "Running"
+    assert refused[0] == "failed"
+    assert f"user {member}" in str(refused[1])
+    assert "update:run" in str(refused[1])
+    lines = await trail(rules)
+    assert [line["message"] for line in lines] == ["cancel_flow_run", "cancel_flow_run refused"]
+    assert [line["object_id"] for line in lines] == [first, second]
+    assert {line["actor"] for line in lines} == {f"automation:{hook}"}
+    assert {line["user_id"] for line in lines} == {member}
+    notes = await rules.stack.admin_pool.fetch(
+        "SELECT content FROM gateway.message WHERE tenant_id = $1", rules.tenant_id
+    )
+    assert ["update:run" in note["content"]["message"] for note in notes] == [True]
+
+
+async def test_who_has_no_good_key_any_more_has_no_right(rules: Rules, flow: Flow) -> None:
+    member = new_id()
+    key_id = await key_of(rules, member, "user")
+    action = await rules.action({"create_flow_run": {}})
+    await rules.hook(action, "Failed", created_by=member)
+    await rules.stack.admin_pool.execute(
+        "UPDATE gateway.api_key SET revoked_at = now() WHERE id = $1", key_id
+    )
+
+    await rules.client.set(await rules.client.start(flow), "Failed")
+
+    [(status, error)] = await done(rules)
+    assert status == "failed"
+    assert "create:run" in str(error)

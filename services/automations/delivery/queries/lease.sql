@@ -30,9 +30,10 @@ WITH candidate AS MATERIALIZED (
 )
 SELECT l.id, l.tenant_id, l.action_id, l.cloud_hook_id, l.event_type, l.event, l.dedup, l.chain, l.attempts,
     l.hook_id, l.receiver, l.lease, l.event_id, coalesce($1::timestamptz, now()) - l.created AS age,
-    a.action_type, a.action_config, a.sealed, a.created_by, c.type AS cloud_hook_type, c.config AS cloud_hook_config,
+    a.action_type, a.action_config, a.sealed, coalesce(h.created_by, a.created_by) AS created_by, c.type AS cloud_hook_type, c.config AS cloud_hook_config,
     c.active AS cloud_hook_is_active, t.slug
 FROM leased l
 LEFT JOIN automations.action a ON a.id = l.action_id AND a.tenant_id = l.tenant_id
+LEFT JOIN automations.hook h ON h.id = l.hook_id AND h.tenant_id = l.tenant_id
 LEFT JOIN gateway.cloud_hook c ON c.id = l.cloud_hook_id AND c.tenant_id = l.tenant_id
 LEFT JOIN gateway.tenant t ON t.id = l.tenant_id

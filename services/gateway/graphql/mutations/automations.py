@@ -55,7 +55,7 @@ async def create_action(context: Context, input: CreateAction) -> ActionPayload:
             name=input.name,
             config=config,
             sealed=None if sealed is None else sealed.decode(),
-            created_by=context.actor_id,
+            created_by=context.creator_id,
         ),
     )
     warning = None
@@ -155,7 +155,7 @@ async def _create_hook(
             name=input.name,
             conditions=_object("conditions", getattr(input, "conditions", None)),
             throttle=_object("throttle", input.throttle),
-            created_by=context.actor_id,
+            created_by=context.creator_id,
         ),
     )
     return Id(id=reply.id)
