@@ -104,8 +104,11 @@ class Handlers:
     ) -> str | None:
         """What the tables say against a hook, as a sentence, or None."""
         tenant_id = command.tenant_id
-        if not await rule_store.has_action(connection, tenant_id, command.action_id):
+        action_type = await rule_store.type_of_action(connection, tenant_id, command.action_id)
+        if action_type is None:
             return f"action_id: this tenant has no action {command.action_id}"
+        if (wrong := noise.fault_of_throttled_action(action_type, command.throttle)) is not None:
+            return wrong
         if await rule_store.count_hooks(connection, tenant_id) >= hooks.HOOK_LIMIT:
             return f"This tenant has {hooks.HOOK_LIMIT} hooks already, which is the most: delete one first"
         for tag, values in tags.items():
@@ -136,6 +139,13 @@ class Handlers:
         if wrong is not None:
             return _invalid(wrong)
         async with self._changing(command.tenant_id) as connection:
+            if connection is not None and changes.get("throttle"):
+                action_type = await rule_store.type_of_hooks_action(
+                    connection, command.tenant_id, command.hook_id
+                )
+                wrong = noise.fault_of_throttled_action(action_type, changes["throttle"])
+                if wrong is not None:
+                    return _invalid(wrong)
             done = connection is not None and await rule_store.update_hook(
                 connection, command.tenant_id, command.hook_id, changes, at=self._clock()
             )

@@ -70,14 +70,27 @@ async def delete_action(connection: Connection, tenant_id: UUID, action_id: UUID
     return True
 
 
-async def has_action(connection: Connection, tenant_id: UUID, action_id: UUID) -> bool:
-    """Whether the tenant has it; it stays until the end of the transaction."""
-    found = await connection.fetchval(
-        "SELECT id FROM automations.action WHERE id = $1 AND tenant_id = $2 FOR KEY SHARE",
+async def type_of_action(connection: Connection, tenant_id: UUID, action_id: UUID) -> str | None:
+    """What it does; None where the tenant has no such action. It stays until the end of the transaction."""
+    found: str | None = await connection.fetchval(
+        "SELECT action_type FROM automations.action WHERE id = $1 AND tenant_id = $2 FOR KEY SHARE",
         action_id,
         tenant_id,
     )
-    return found is not None
+    return found
+
+
+async def type_of_hooks_action(
+    connection: Connection, tenant_id: UUID, hook_id: UUID
+) -> str | None:
+    """What the action of a hook does; None for an unknown hook."""
+    found: str | None = await connection.fetchval(
+        "SELECT a.action_type FROM automations.hook h JOIN automations.action a ON a.id = h.action_id"
+        " WHERE h.id = $1 AND h.tenant_id = $2",
+        hook_id,
+        tenant_id,
+    )
+    return found
 
 
 # hooks

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from libs.contracts.automations import ActionType
+from libs.contracts.automations import RUN_ACTIONS, ActionType
 from libs.contracts.base import JsonObject
 
 NAMED = 5
@@ -60,6 +60,13 @@ def fault_of_throttle(given: JsonObject | None) -> str | None:
         if name not in ("times", "within_seconds"):
             return f"throttle.{name}: there is no such field, only times, within_seconds"
     return fault_of_rate(given, "throttle")
+
+
+def fault_of_throttled_action(action_type: str | None, given: JsonObject | None) -> str | None:
+    """Why an action of this type cannot have the throttle, or None. A digest names no run to act on."""
+    if given and action_type in RUN_ACTIONS:
+        return "throttle: an action on runs is done for each event; leave it out"
+    return None
 
 
 def fault_of_rate(given: Mapping[str, Any], path: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from libs.contracts.automations import EventType, SlaKind
+from libs.contracts.automations import UPDATE_HOOK, EventType, SlaKind, UpdateHook
 from libs.contracts.base import Applied, Refused
 from libs.runtime.clock import utc_now
 from services.automations.app import Automations
@@ -192,3 +192,23 @@ async def test_an_sla_that_breaks_during_a_pause_says_so_and_a_hook_may_be_muted
     assert "paused" in quiet["last_error"]
     assert loud["event"]["work_queue_paused"] == "paused"
     assert loud["event"]["message"].endswith("The work queue is paused.")
+
+
+async def test_an_action_on_runs_has_no_throttle_because_a_digest_names_no_run(
+    rules: Rules,
+) -> None:
+    throttle = {"times": 1, "within_seconds": 60}
+    action = await rules.action({"cancel_flow_run": {}})
+    hook = await rules.hook(action, "Failed")
+
+    made = await rules.ask_hook(
+        action, EventType.STATE_CHANGED, {"state": ["Failed"]}, throttle=throttle
+    )
+    changed = await rules.ask(
+        UPDATE_HOOK,
+        UpdateHook(tenant_id=rules.tenant_id, hook_id=hook, changes={"throttle": throttle}),
+    )
+
+    for refused in (made, changed):
+        assert isinstance(refused, Refused)
+        assert "throttle: an action on runs" in refused.fields["reason"]
