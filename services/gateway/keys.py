@@ -24,9 +24,9 @@ KEY_BYTES = 32  # 256 bits; nobody guesses one
 
 
 RESERVED_SLUGS = frozenset({
-    "agent", "api", "assets", "calendar", "events", "flow", "flow-run", "graphql", "health", "lease", "limits",
-    "login", "metrics", "notifications", "project", "ready", "runs", "search", "session", "static", "task",
-    "task-run", "team", "tutorial", "user",
+    "accept", "agent", "api", "assets", "calendar", "events", "flow", "flow-run", "graphql", "health", "lease",
+    "limits", "login", "metrics", "notifications", "project", "ready", "runs", "search", "session", "static",
+    "task", "task-run", "team", "tutorial", "user",
 })  # fmt: skip
 """First segments of addresses that mean something: `/<slug>/...` would hide them, or they it."""
 

@@ -123,6 +123,8 @@ async def test_a_run_is_made_from_the_form_with_numbers_that_javascript_cannot_h
         ("/user/keys", "Team"),
         ("/notifications", "Inbox"),
         ("/login", "Overview"),
+        # what an invitation's link becomes when it is cut off
+        ("/accept", "Invitation"),
         # the start page's own keys
         ("/{slug}?flows=orders", "Flows"),
         ("/{slug}?calendar", "Week of"),

@@ -20,7 +20,7 @@ class Kind(StrEnum):
 
 
 PAGES = frozenset({
-    "api", "calendar", "limits", "login", "notifications", "runs", "search", "team", "tutorial", "user",
+    "accept", "api", "calendar", "limits", "login", "notifications", "runs", "search", "team", "tutorial", "user",
 })  # fmt: skip
 """First segments of pages for people, with or without a slug before."""
 

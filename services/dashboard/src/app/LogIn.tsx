@@ -1,14 +1,9 @@
-import { Button, PasswordInput } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useEffect, useState } from "react";
 
 import { BASE } from "../api/client";
 import { Page } from "../components/basics";
-
-/** Why a log-in was refused; what a proxy says in the gateway's place is no JSON. */
-async function sentenceOf(answer: Response): Promise<string> {
-  const told = (await answer.json().catch(() => null)) as { errors?: { message?: string }[] } | null;
-  return told?.errors?.[0]?.message ?? `The log-in was answered with ${answer.status}.`;
-}
+import { KeyForm } from "./KeyForm";
 
 /** How people log in here; `failed` says why they came back from their provider without a session. */
 type Ways = { single_sign_on: { name: string } | null; failed: string | null };
@@ -41,28 +36,7 @@ function useWays(): Ways | null {
 
 /** Who is nobody is asked for a key, or sent to the provider of their organisation. */
 export function LogIn({ onDone }: { onDone: () => void }) {
-  const [key, setKey] = useState("");
-  const [error, setError] = useState<string | null>(null);
   const ways = useWays();
-  const logIn = async () => {
-    setError(null);
-    try {
-      const answer = await fetch(`${BASE}session`, {
-        method: "POST",
-        credentials: "same-origin",
-        headers: { "content-type": "application/json", "x-headwater": "dashboard" },
-        body: JSON.stringify({ key }),
-      });
-      if (answer.ok) return onDone();
-      setError(
-        answer.status === 401
-          ? "Nobody has this key. An administrator makes one with `make keys`."
-          : await sentenceOf(answer),
-      );
-    } catch {
-      setError("Headwater cannot be reached.");
-    }
-  };
   return (
     <main id="main" className="log-in">
       <span className="brand">
@@ -85,26 +59,7 @@ export function LogIn({ onDone }: { onDone: () => void }) {
             Log in with {ways.single_sign_on.name}
           </Button>
         )}
-        <form
-          className="card"
-          onSubmit={(event) => {
-            event.preventDefault();
-            void logIn();
-          }}
-        >
-          <PasswordInput
-            label="API key"
-            description="It is sent once. The browser keeps a cookie that ends with the key."
-            value={key}
-            onChange={(event) => setKey(event.currentTarget.value)}
-            error={error}
-            autoComplete="current-password"
-            data-autofocus
-          />
-          <Button type="submit" mt="md" fullWidth disabled={key.trim() === ""}>
-            Log in
-          </Button>
-        </form>
+        <KeyForm label="Log in" onDone={onDone} />
       </Page>
     </main>
   );

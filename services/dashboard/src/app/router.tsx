@@ -22,6 +22,12 @@ const home = createRoute({
   },
 });
 
+/** The link of an invitation, as the old UI had it; it is for people of other tenants, so it stands outside of the frame. */
+const accept = createRoute({ getParentRoute: () => root, path: "/accept",
+  validateSearch: texts("invitation_id"),
+  component: lazyRouteComponent(() => import("../pages/Accept"), "Accept"),
+});
+
 const shell = createRoute({ getParentRoute: () => root, path: "/$slug", component: Shell, notFoundComponent: NotFound });
 
 /** The named texts of an address; what is absent stays absent, so that links need not name it. */
@@ -184,6 +190,7 @@ export const router = createRouter({
   basepath: BASE,
   routeTree: root.addChildren([
     home,
+    accept,
     bare("/flow/$id", "flow/$id"),
     bare("/flow-run/$id", "flow-run/$id"),
     bare("/task-run/$id", "task-run/$id"),

@@ -97,7 +97,7 @@ describe("invitations", () => {
         TakeBackInvitation: { delete_membership_invitation: done },
       },
     });
-    expect(await screen.findByText(/invitation_id: "i1"/)).toBeTruthy();
+    expect(await screen.findByText(/\/accept\?invitation_id=i1$/)).toBeTruthy();
     await user.click(screen.getByRole("button", { name: "Invite" }));
     const dialog = within(await screen.findByRole("dialog"));
     fireEvent.change(dialog.getByLabelText(/^E-mail/), { target: { value: "bob@x.org" } });

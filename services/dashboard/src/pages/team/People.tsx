@@ -151,7 +151,7 @@ export function Invitations() {
                 { name: "To", cell: (each) => <b>{each.email}</b> },
                 { name: "Role", cell: (each) => roleName(each.role_detail.name) },
                 { name: "Made", cell: (each) => <When at={each.created} /> },
-                { name: "They accept it with", cell: (each) => <Command text={`mutation { accept_membership_invitation(input: {invitation_id: "${each.id}"}) { id } }`} /> },
+                { name: "Their link", cell: (each) => <Command text={new URL(`accept?invitation_id=${each.id}`, document.baseURI).href} /> },
                 {
                   name: "",
                   as: "acts",
@@ -178,7 +178,7 @@ function Invite({ close }: { close: () => void }) {
   return (
     <Ask title="Invite somebody" label="Invite" close={close} isReady={email.trim() !== "" && role !== ""} go={() => act(INVITE, { email: email.trim(), role })}>
       <div className="form">
-        <TextInput label="E-mail" type="email" description="Nothing is sent to it: hand the invitation on yourself." withAsterisk value={email} onChange={(event) => setEmail(event.currentTarget.value)} data-autofocus />
+        <TextInput label="E-mail" type="email" description="Nothing is sent to it: hand the link on yourself." withAsterisk value={email} onChange={(event) => setEmail(event.currentTarget.value)} data-autofocus />
         <RoleSelect role={role} choose={setRole} />
       </div>
     </Ask>
