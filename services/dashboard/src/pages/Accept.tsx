@@ -136,8 +136,8 @@ function Entering({ invitation }: { invitation: Invitation }) {
   return (
     <>
       <p role="status">
-        <b>You are a member of {nameOf(invitation)} now.</b> A session is of one tenant: show your API key once more to enter. Who came with single sign-on makes one on{" "}
-        <a href={`${BASE}team`}>Team</a> first.
+        <b>You are a member of {nameOf(invitation)} now.</b> A session is of one tenant: show your API key once more to enter. Who came with single sign-on needs one of
+        their own first, of an administrator of the tenant that they are in now.
       </p>
       <KeyForm label={`Enter ${nameOf(invitation)}`} tenant={invitation.tenant_id} onDone={() => void enter()} />
     </>
