@@ -51,8 +51,7 @@ class Claims:
         self._park = 0.0
         self._wake = asyncio.Event()
         self._waiting: UUID | None = None
-        # Repeated under its own id: a lost answer is sent again.
-        self._was_lost = self._waiting is not None
+        self._overdue_at = 0.0
         self._not_before = 0.0
         self._looked_at = 0.0
         self._was_lost = False
@@ -67,7 +66,8 @@ class Claims:
         """The ledger knows the agent. The claim that waited before a reconnection is repeated."""
         self._agent_id = agent_id
         self._park = park
-        self._overdue_at = 0.0
+        # Repeated under its own id: an answer that was lost is sent again.
+        self._was_lost = self._waiting is not None
         self._not_before = 0.0
         self.poke()
 
