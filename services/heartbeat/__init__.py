@@ -1,8 +1,9 @@
 """The heartbeat service: finds each run whose process died two minutes after its last ping, and no live run.
 
 **Owns** `heartbeat.last_seen` (a row says that the run is guarded, and when it was last heard), `task_last_seen`,
-`zombie` (what was announced) and `watch` (since when some replica hears pings). **Reads** the ledger and the safeguards
-of flow groups. **Emits** `FlowRunZombieDetected`; the ledger decides what happens to the run.
+`zombie` (what was announced; kept until seven days after the run's end) and `watch` (since when some replica hears
+pings). **Reads** the ledger and the safeguards of flow groups. **Emits** `FlowRunZombieDetected`; the ledger decides
+what happens to the run.
 
 A ping is a core NATS message. Every replica receives every ping and remembers when it heard each run last:
 

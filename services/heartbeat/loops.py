@@ -16,6 +16,11 @@ def duties(
     settings: HeartbeatSettings, pings: Pings, watch: Watch, silences: Silences
 ) -> tuple[Duty, ...]:
     """All of them."""
+
+    async def sweep() -> None:
+        await silences.sweep()
+        await silences.prune()
+
     exact = min(SECOND, settings.heartbeat_interval / 10)
     return (
         # Separate from writing: a database that hangs must not stop us from receiving.
@@ -26,7 +31,7 @@ def duties(
         Duty(
             "sweep",
             settings.heartbeat_sweep,
-            silences.sweep,
+            sweep,
             start_after=settings.heartbeat_silence,
         ),
         Duty("census", settings.heartbeat_interval, silences.census),

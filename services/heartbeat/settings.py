@@ -39,6 +39,11 @@ class HeartbeatSettings(PingSettings):
         default=timedelta(seconds=60),
         description="added to the silence: by then a replica that monitors the run has announced it",
     )
+    heartbeat_zombie_retention: timedelta = Field(
+        default=timedelta(days=7),
+        ge=timedelta(hours=1),  # Lazarus reads those of the last half hour
+        description="how long it is kept that a run was announced as a zombie, after the run has ended",
+    )
     heartbeat_check_interval: timedelta = Field(
         default=timedelta(seconds=5),
         le=HEARD_WITHIN / 2,  # otherwise Lazarus would judge no run between two confirmations

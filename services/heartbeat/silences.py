@@ -30,6 +30,7 @@ from services.heartbeat.watch import Watch
 
 AT_ONCE = 1000  # silent runs judged in one transaction
 SWEEP_LIMIT = 1000
+PRUNE_LIMIT = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +158,13 @@ class Silences:
             return Judged()
         announced = await self._announce([(run, run.seen) for run in silent], now)
         return Judged(zombies=len(announced))
+
+    async def prune(self, *, limit: int = PRUNE_LIMIT) -> int:
+        """Delete the records of zombies that nobody needs any more, so many at once; returns how many."""
+        async with self._database.transaction() as connection:
+            return await Store(connection).prune(
+                self._settings.heartbeat_zombie_retention, limit=limit
+            )
 
     # when too many are silent at once
 

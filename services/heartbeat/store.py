@@ -91,6 +91,11 @@ class Store:
         )
         return {row["flow_run_id"] for row in rows}
 
+    async def prune(self, retention: timedelta, *, limit: int) -> int:
+        """Delete zombies whose runs are gone or ended this long ago; returns how many."""
+        rows = await self.connection.fetch(statement(__file__, "prune"), retention, limit)
+        return len(rows)
+
     async def watch(self, lapse: timedelta) -> None:
         """Confirm that pings are heard. After a gap, or a jump of the clock, the watch starts anew."""
         begins: bool = await self.connection.fetchval(statement(__file__, "watch"), lapse)
