@@ -80,7 +80,8 @@ async def finish(
 ) -> Outcome:
     """The last round: follow, then the live runs and the active schedules. The peer's services must be stopped.
 
-    Runs that the peer had planned are left out: Headwater plans the same instants, so none is missing or double.
+    Runs that the peer had planned are left out: Headwater's planner makes its own, after its next tick. So an instant
+    between this transaction and that tick is missing, which the page (README.md) says.
     """
     before = await follow(peer_url, target_url, batch=batch, tell=tell)
     async with open_target(target_url) as target, open_peer(peer_url) as peer:
