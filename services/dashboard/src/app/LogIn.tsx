@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { useEffect, useState } from "react";
 
 import { BASE } from "../api/client";
-import { Page } from "../components/basics";
+import { FramelessPage } from "./FramelessPage";
 import { KeyForm } from "./KeyForm";
 
 /** How people log in here; `failed` says why they came back from their provider without a session. */
@@ -38,29 +38,23 @@ function useWays(): Ways | null {
 export function LogIn({ onDone }: { onDone: () => void }) {
   const ways = useWays();
   return (
-    <main id="main" className="log-in">
-      <span className="brand">
-        <img src={`${BASE}favicon.svg`} alt="" />
-        Headwater
-      </span>
-      <Page title="Log in">
-        {ways?.failed && (
-          <p className="card" role="alert">
-            {ways.failed}
-          </p>
-        )}
-        {ways?.single_sign_on && (
-          <Button
-            component="a"
-            href={`${BASE}session/sso?return_to=${encodeURIComponent(here())}`}
-            mb="md"
-            fullWidth
-          >
-            Log in with {ways.single_sign_on.name}
-          </Button>
-        )}
-        <KeyForm label="Log in" onDone={onDone} />
-      </Page>
-    </main>
+    <FramelessPage title="Log in">
+      {ways?.failed && (
+        <p className="card" role="alert">
+          {ways.failed}
+        </p>
+      )}
+      {ways?.single_sign_on && (
+        <Button
+          component="a"
+          href={`${BASE}session/sso?return_to=${encodeURIComponent(here())}`}
+          mb="md"
+          fullWidth
+        >
+          Log in with {ways.single_sign_on.name}
+        </Button>
+      )}
+      <KeyForm label="Log in" onDone={onDone} />
+    </FramelessPage>
   );
 }

@@ -2,13 +2,13 @@ import { Button } from "@mantine/core";
 import { Link, useNavigate, useSearch } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
-import { BASE } from "../api/client";
 import { graphql } from "../api/generated";
 import type { InvitationOfLinkQuery } from "../api/generated/graphql";
+import { FramelessPage } from "../app/FramelessPage";
 import { KeyForm } from "../app/KeyForm";
 import { queries, send, useLive } from "../app/live";
 import { useTenant } from "../app/session";
-import { Empty, Loaded, Page, When } from "../components/basics";
+import { Empty, Loaded, When } from "../components/basics";
 import { Confirmed } from "../components/Dialog";
 import { Fact, Facts } from "../components/Facts";
 import { roleName } from "../lib/roles";
@@ -41,19 +41,13 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 export function Accept() {
   const { invitation_id: id } = useSearch({ strict: false }) as { invitation_id?: string };
   return (
-    <main id="main" className="log-in">
-      <span className="brand">
-        <img src={`${BASE}favicon.svg`} alt="" />
-        Headwater
-      </span>
-      <Page title="Invitation">
-        {id !== undefined && UUID.test(id) ? (
-          <Answered key={id} id={id} />
-        ) : (
-          <Nothing title="This link names no invitation.">It ends with ?invitation_id= and an id. Ask for the whole link.</Nothing>
-        )}
-      </Page>
-    </main>
+    <FramelessPage title="Invitation">
+      {id !== undefined && UUID.test(id) ? (
+        <Answered key={id} id={id} />
+      ) : (
+        <Nothing title="This link names no invitation.">It ends with ?invitation_id= and an id. Ask for the whole link.</Nothing>
+      )}
+    </FramelessPage>
   );
 }
 
