@@ -108,7 +108,9 @@ async def _counted(
             ready.append(Fired(hook=hook, owed=owed))
             told |= dict.fromkeys((seen.id for seen in firing), owed.id)
         before = [seen.id for seen in waiting if seen.id in told]
-        await connection.execute(statement(__file__, "told"), before, [told[id_] for id_ in before])
+        if before:
+            told_in = [told[id_] for id_ in before]
+            await connection.execute(statement(__file__, "told"), before, told_in)
         rows += [
             replace(
                 each.owed,

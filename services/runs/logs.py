@@ -60,7 +60,7 @@ class LogDrain:
 
     def __init__(
         self, database: Database, bus: Bus, durable: Durable, *, cap: int, clock: Clock, ids: NewId,
-        per_minute: int = 60_000, monotonic: Callable[[], float] = time.monotonic,
+        per_minute: int, monotonic: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         """`cap` is the most lines of a run, `per_minute` the most that are stored of it in a minute."""
         self._database = database
@@ -135,30 +135,25 @@ class LogDrain:
     async def _write(self, rows: Sequence[Row]) -> None:
         counted = Counter(map(_RUN, rows))
         slowed = self._pace.over(counted, now=self._monotonic())
-        if slowed:
-            rows, counted = self._slowed(rows, slowed)
-        await self._store(rows)
-        self._pace.wrote(counted)
+        unsaid = self._pace.unsaid(slowed)
+        if not slowed:
+            await self._store(rows)
+        else:
+            kept = first_of(rows, dict(slowed), run_of=_RUN)
+            counted = Counter(map(_RUN, kept))
+            await self._store([*kept, *self._slowed(rows, unsaid)])
+            metrics.LOG_LINES_DROPPED.inc(len(rows) - len(kept))
+        self._pace.wrote(counted, unsaid)
 
-    def _slowed(
-        self, rows: Sequence[Row], slowed: Mapping[Any, int]
-    ) -> tuple[list[Row], "Counter[Any]"]:
-        """Without the lines that are too many for a minute; a notice stands for those of a run."""
-        kept = first_of(rows, dict(slowed), run_of=_RUN)
-        counted = Counter(map(_RUN, kept))
-        metrics.LOG_LINES_DROPPED.inc(len(rows) - len(kept))
+    def _slowed(self, rows: Sequence[Row], unsaid: set[Any]) -> list[Row]:
+        """A line for each of these runs which says that it writes too fast."""
         now = self._clock()
         message = (
             f"This run has written more than {self._pace.limit:,} log lines within a minute; "
             "further ones of this minute are dropped."
         )
         tenants = dict(map(_RUN_AND_TENANT, rows))
-        notices = [
-            self._notice(run, tenants[run], message, at=now)
-            for run in slowed
-            if self._pace.first(run)
-        ]
-        return [*kept, *notices], counted
+        return [self._notice(run, tenants[run], message, at=now) for run in unsaid]
 
     async def _store(self, rows: Sequence[Row]) -> None:
         async with self._database.transaction() as connection:

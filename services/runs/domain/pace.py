@@ -4,7 +4,7 @@ A loop that prints as fast as it can reaches the cap of its run in minutes, and 
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -32,16 +32,14 @@ class Pace:
             if run is not None and self._written[run] + count > self.limit
         }
 
-    def wrote(self, counted: Mapping[Any, int]) -> None:
-        """So many lines are stored."""
-        self._written.update(counted)
+    def unsaid(self, slowed: Iterable[Any]) -> set[Any]:
+        """Of runs whose lines are dropped those to which nobody has said so in this minute."""
+        return set(slowed) - self._noted
 
-    def first(self, run: Any) -> bool:
-        """Whether nobody was told yet, in this minute, that lines of this run are dropped."""
-        if run in self._noted:
-            return False
-        self._noted.add(run)
-        return True
+    def wrote(self, counted: Mapping[Any, int], said: Iterable[Any]) -> None:
+        """So many lines are stored, and the notices of these runs."""
+        self._written.update(counted)
+        self._noted.update(said)
 
 
 def first_of(

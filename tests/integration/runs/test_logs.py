@@ -225,7 +225,13 @@ async def test_a_run_that_prints_without_end_is_cut_off_and_says_so_once(
 ) -> None:
     noisy, quiet, tenant_id = new_id(), new_id(), new_id()
     drain = LogDrain(
-        ledger.database, ledger.bus, ledger.drain.durable, cap=5, clock=utc_now, ids=new_id
+        ledger.database,
+        ledger.bus,
+        ledger.drain.durable,
+        cap=5,
+        per_minute=100,
+        clock=utc_now,
+        ids=new_id,
     )
     before = metrics.LOG_LINES_DROPPED._value.get()
 
@@ -318,7 +324,13 @@ async def test_what_of_a_flood_is_written_is_not_counted_again_when_the_rest_fai
     monkeypatch.setattr(logs, "_ROWS", 3)
     run_id, tenant_id = new_id(), new_id()
     drain = LogDrain(
-        ledger.database, ledger.bus, ledger.drain.durable, cap=2, clock=utc_now, ids=new_id
+        ledger.database,
+        ledger.bus,
+        ledger.drain.durable,
+        cap=2,
+        per_minute=100,
+        clock=utc_now,
+        ids=new_id,
     )
     flood = [
         Msg(
